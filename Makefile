@@ -1,0 +1,48 @@
+# The commands of this project; `make` lists them. Each stands in README.md too.
+PYTHON ?= python3
+B := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow test-all check format lock
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+.venv/.setup: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("backfilld needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
+	@test -x $(B)/python || $(PYTHON) -m venv .venv || { echo "python3 has no venv: apt-get install python3-venv"; rm -rf .venv; exit 1; }
+	@test -x $(B)/uv || $(B)/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1'
+	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --no-deps -e .
+	@touch $@
+
+.venv/.setup-test: .venv/.setup requirements-test.lock
+	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements-test.lock
+	@touch $@
+
+setup: .venv/.setup ## make .venv and put backfilld into it
+
+demo: .venv/.setup ## run a real backfill on the embedded database (KEEP=1 leaves the daemon running)
+	@$(B)/backfilld demo $(if $(KEEP),--keep)
+
+test: .venv/.setup-test ## every test that needs nothing but Python
+	@$(B)/python -m pytest
+
+test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfills
+	@$(B)/python -m pytest -m slow
+
+test-all: test test-slow ## both rings
+
+check: .venv/.setup-test ## format, lint, types, import arrows, unused dependencies
+	@$(B)/ruff format --check src tests
+	@$(B)/ruff check src tests
+	@$(B)/mypy
+	@$(B)/lint-imports
+	@$(B)/deptry src
+
+format: .venv/.setup-test ## put the code into the house's shape
+	@$(B)/ruff format src tests
+	@$(B)/ruff check --fix src tests
+
+lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
+	@$(B)/uv pip compile -q pyproject.toml --extra embedded --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	@$(B)/uv pip compile -q pyproject.toml --extra embedded --group test --group check --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock

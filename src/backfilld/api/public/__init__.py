@@ -1,0 +1,1 @@
+"""`/public-api/…`: backfills over entities."""
