@@ -1,0 +1,162 @@
+"""A backfill and what becomes of its items: the frozen records that everything else passes around."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from backfilld.domain.states import ReasonCode, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a backfill is not starting anything; `until` where it is known."""
+
+    code: ReasonCode
+    message: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The counters as last committed. `in_flight` is the owner's own count, zero if there is no owner."""
+
+    planned: int = 0
+    skipped_in_plan: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+    retrying: int = 0
+    in_flight: int = 0
+    in_flight_retries: int = 0
+    credits_used: Decimal = Decimal(0)
+    low_water_mark: int = 0
+    throughput: float = 0.0
+    started_at: datetime | None = None
+    last_recorded_at: datetime | None = None
+
+    @property
+    def processed(self) -> int:
+        return self.succeeded + self.failed + self.skipped
+
+    @property
+    def waiting_for_retry(self) -> int:
+        """Items with a retry ahead of them that are not in flight right now."""
+        return max(0, self.retrying - self.in_flight_retries)
+
+    @property
+    def pending(self) -> int:
+        return max(0, self.planned - self.processed - self.cancelled - self.in_flight - self.waiting_for_retry)
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """One pass of a workflow over a frozen plan: its settings and status, without its counters."""
+
+    no: int
+    id: UUID
+    kind: str
+    parent_no: int | None
+    parent_id: UUID | None
+    workflow_id: int
+    workflow_name: str
+    revision_id: int
+    workflow_version: int
+    definition: Mapping[str, Any]
+    workflow_enabled: bool
+    entity_type: str | None
+    filter_spec: Any
+    filter_resolved: Any
+    entity_ids: tuple[str, ...] | None
+    windows: Mapping[str, Any] | None
+    timezone: str
+    excluded_dates: frozenset[date]
+    max_in_flight: int
+    max_attempts: int
+    item_order: str
+    reprocess_behavior: str
+    start_mode: str
+    sample_size: int | None
+    sample_open: bool
+    params: Mapping[str, Any]
+    total_estimated: int | None
+    name: str | None
+    reason_given: str | None
+    credits_per_entity: Decimal | None
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    error: Any
+    version: int
+    status: Status
+    reason: Reason | None
+    planned_at: datetime | None
+    source_cursor: str | None
+    wake_at: datetime | None
+    cancel_in_flight: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One planned entity on its way: where it stands in the plan, what is known of it, which try this is."""
+
+    backfill_no: int
+    position: int
+    entity_id: str
+    attributes: Mapping[str, Any]
+    as_of: datetime | None
+    read_at: datetime
+    tries: int = 0
+    counted: int = 0
+    interruptions: int = 0
+    first_started_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    is_retry: bool = False
+
+    @property
+    def attempt(self) -> int:
+        """The number of the try that comes next, from 1."""
+        return self.tries + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What finally became of an item. Texts are clean and bounded: `domain.texts` has seen them."""
+
+    status: str  # succeeded, failed, skipped, cancelled
+    started_at: datetime | None
+    finished_at: datetime
+    attempts: int
+    message: str | None = None
+    result: str | None = None  # JSON text
+    credits: Decimal | None = None
+    error_class: str | None = None
+    error: str | None = None
+    http_status: int | None = None
+    skip_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One execution of an item that was not final, and when the next one is due."""
+
+    attempt: int
+    counted: int  # of the tries so far, those that count against max_attempts
+    started_at: datetime
+    finished_at: datetime
+    next_attempt_at: datetime
+    error_class: str
+    error: str | None = None
+    http_status: int | None = None
+
+
+def idempotency_key(backfill_id: UUID, entity_type: str, entity_id: str) -> str:
+    """The key under which a target sees an item: the same for every try and repeat, another for a rerun."""
+    digest = hashlib.sha256(f"{entity_type}\0{entity_id}".encode()).hexdigest()[:32]
+    return f"bf_{backfill_id}_{digest}"

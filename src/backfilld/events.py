@@ -1,0 +1,139 @@
+"""Small frozen facts, and the bus that carries them to whoever listens.
+
+The engine and the operations say what happened; log lines, counters and tests listen. A listener
+must be quick and may not fail the one who speaks.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Anything that happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged(Event):
+    """A backfill moved, or has another reason for standing still."""
+
+    backfill_id: UUID
+    workflow: str
+    status: str
+    reason: str | None
+    message: str | None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillCreated(Event):
+    backfill_id: UUID
+    workflow: str
+    entity_type: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFrozen(Event):
+    backfill_id: UUID
+    workflow: str
+    total: int
+    skipped: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TryEnded(Event):
+    """One execution is over. `kind` is a VerdictKind, `seconds` how long its slot was held."""
+
+    backfill_id: UUID
+    workflow: str
+    target: str
+    kind: str
+    error_class: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomesRecorded(Event):
+    """A commit of the recorder: how many outcomes and retries it carried, and how long it took."""
+
+    outcomes: int
+    retries: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderFailed(Event):
+    """A commit could not be made (or its result is not known); it is tried again."""
+
+    error: str
+    unrecorded: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerMoved(Event):
+    """A target became unreachable, is being probed, refuses us, or is well again."""
+
+    target: str
+    state: str  # open, half_open, closed, refusing
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTaken(Event):
+    backfill_id: UUID
+    fence: int
+    clean: bool  # False: the last owner did not give it back in order
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost(Event):
+    backfill_id: UUID
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemInterrupted(Event):
+    """An item stood alone in flight when its process died."""
+
+    backfill_id: UUID
+    entity_id: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLost(Event):
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseBack(Event):
+    seconds: float
+
+
+Listener = Callable[[Event], None]
+
+
+class Bus:
+    """Hands each event to every listener, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with every event from now on."""
+        self._listeners.append(listener)
+
+    def tell(self, event: Event) -> None:
+        """Hand `event` on. A listener that fails is logged and does not hurt the others."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                log.exception("a listener failed on %s", type(event).__name__)

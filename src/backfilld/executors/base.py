@@ -1,0 +1,61 @@
+"""What every executor is: a way to do one item, told when it may start.
+
+The gate is the last synchronous step before a start. So an executor first awaits whatever must be
+awaited (a connection, a file), then calls `permit.start()`, and sends without awaiting anything else
+in between. `permit.sent()` tells the gate that nothing of this start is still on its way out, which is
+what the answer to a pause waits for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from backfilld.domain.verdicts import Verdict
+
+
+class NotPermitted(Exception):
+    """The gate is closed: nothing was sent, and the item goes back to where it came from."""
+
+
+class Permit(Protocol):
+    """The right to start one item, used up by `start()`."""
+
+    def start(self) -> None:
+        """Pass the gate at this very moment; raises `NotPermitted` if it is closed. Call it once per try."""
+
+    def sent(self) -> None:
+        """Nothing of this start is on its way out any more. May be called again, or never (then `execute` ends)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One item as an executor receives it; the payload that a target sees is made of these (API §3.4)."""
+
+    workflow_id: int
+    workflow_name: str
+    backfill_id: UUID
+    backfill_name: str | None
+    entity_id: str
+    entity_type: str
+    attributes: Mapping[str, Any]
+    as_of: str | None
+    params: Mapping[str, Any]
+    rehearsal: bool
+    attempt: int
+    idempotency_key: str
+    timeout_seconds: float
+
+
+class Executor(Protocol):
+    """One way to do an item. Made per workflow revision, shared by all that run it."""
+
+    @property
+    def target(self) -> str:
+        """Whose health this depends on (for HTTP the origin of the URL): breaker and Retry-After are kept per target."""
+
+    async def execute(self, work: Work, permit: Permit) -> Verdict:
+        """Do it once. Raises only `NotPermitted` and `CancelledError`; whatever else happens is a verdict."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

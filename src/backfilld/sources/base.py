@@ -1,0 +1,51 @@
+"""Where entities come from, as planner, reader and previews see it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from backfilld.domain.entities import Entity
+
+Order = Literal["source", "newest_first", "oldest_first"]
+
+
+class SourceUnreachable(Exception):
+    """The source does not answer now. Whoever asked waits and asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityQuery:
+    """Which entities are wanted: of a type, matching a resolved filter tree (`domain.filters.tree`; None: all)."""
+
+    entity_type: str
+    tree: Any = None
+    order: Order = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entities in order, and the cursor that the next page starts behind. An empty page is the last one."""
+
+    entities: Sequence[Entity]
+    cursor: str | None = field(default=None)
+
+
+class EntitySource(Protocol):
+    """Lists and reads the entities of a type. May list more than match: the planner tests each one again."""
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """True if `read` gives present attributes later on; else the plan freezes what `pages` gave."""
+
+    @property
+    def plans_outside_windows(self) -> bool:
+        """True if listing does not burden what the windows protect."""
+
+    async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
+        """How many match, exactly; None if that cannot be told in time. Raises SourceUnreachable."""
+
+    def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
+        """Pages behind `cursor` (None: from the start), stable under inserts. Raises SourceUnreachable."""
+
+    async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
+        """The present entities among `ids`; those that are gone are missing. Raises SourceUnreachable."""
