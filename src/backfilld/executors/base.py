@@ -52,7 +52,7 @@ class Executor(Protocol):
 
     @property
     def target(self) -> str:
-        """Whose health this depends on (for HTTP the origin of the URL): breaker and Retry-After are kept per target."""
+        """Whose health this depends on (for HTTP the URL's origin): breaker and Retry-After are kept per target."""
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Do it once. Raises only `NotPermitted` and `CancelledError`; whatever else happens is a verdict."""

@@ -1,0 +1,27 @@
+"""Who asks for something, and what a role may do."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")  # each may do what those before it may
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`identity` is stable and goes into audit rows and idempotency scopes: `key:<uuid>`, `entra:<tid>/<oid>`, `cli`.
+
+    `name` is for people. `kind` tells a key from a person, because a key may not make keys.
+    """
+
+    identity: str
+    name: str
+    role: Role
+    kind: Literal["key", "person", "system"] = "key"
+
+    def may(self, role: Role) -> bool:
+        """True if this caller's role is at least `role`."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+SYSTEM = Caller("system", "backfilld", "admin", "system")
