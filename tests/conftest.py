@@ -1,0 +1,45 @@
+"""What any test may ask for: a database of its own, and a clock that it moves."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.support.clock import FakeClock
+from tests.support.database import Databases, running_server
+
+from backfilld.store.pool import Pool, open_pool
+
+
+@pytest.fixture(scope="session")
+async def databases() -> AsyncIterator[Databases]:
+    """One PostgreSQL for the session, with a migrated template."""
+    async with running_server() as databases:
+        await databases.make_template()
+        yield databases
+
+
+@pytest.fixture
+async def dsn(databases: Databases) -> AsyncIterator[str]:
+    """A migrated database that no other test sees."""
+    async with databases.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def empty_dsn(databases: Databases) -> AsyncIterator[str]:
+    """A database without any table."""
+    async with databases.database("template1") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """Connections to the database of `dsn`."""
+    pool = await open_pool(dsn, size=10)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Monday, 2027-03-01 12:00 UTC, until it is moved."""
+    return FakeClock()

@@ -1,0 +1,1 @@
+"""What tests are made of: databases, a clock that moves when told to."""

@@ -1,0 +1,94 @@
+"""A database per test: cloned from a migrated template in about 15 ms, which is less than truncating takes."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from backfilld.embedded import EmbeddedPostgres
+from backfilld.store.migrate import migrate
+
+MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made in it
+ENOUGH_BYTES = 1 << 30
+PREFIX = "backfilld-tests-"
+TEMPLATE = "template_backfilld"
+
+
+class Databases:
+    """A server for tests, and the databases on it."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self.server = server
+        self._numbers = count(1)
+
+    def dsn_of(self, name: str) -> str:
+        return urlunsplit(urlsplit(self.server.dsn)._replace(path=f"/{name}"))
+
+    async def make_template(self) -> None:
+        await self._do(f"CREATE DATABASE {TEMPLATE}")
+        await migrate(self.dsn_of(TEMPLATE))
+
+    @asynccontextmanager
+    async def database(self, template: str = TEMPLATE) -> AsyncIterator[str]:
+        """The DSN of a new copy of `template` (`template1`: an empty one), dropped at the end."""
+        name = f"test_{next(self._numbers)}"
+        await self._do(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield self.dsn_of(name)
+        finally:
+            await self._do(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _do(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.server.dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def running_server(**settings: str) -> AsyncIterator[Databases]:
+    """A server that forgets everything when the machine crashes, in memory where there is some."""
+    with scratch_folder() as folder:
+        server = EmbeddedPostgres(folder / "postgres", durable=False, settings=settings)
+        await server.start()
+        try:
+            yield Databases(server)
+        finally:
+            await server.stop()
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder with a short path, removed at the end; those that killed runs left behind are removed first."""
+    base = MEMORY if _has_room(MEMORY) else Path(tempfile.gettempdir())
+    for folder in base.glob(f"{PREFIX}*"):
+        _remove_if_abandoned(folder)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    with (folder / "alive").open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK) and found.f_bavail * found.f_frsize >= ENOUGH_BYTES
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    with suppress(OSError), (folder / "alive").open("r+") as alive:  # OSError: somebody lives there, or just moves in
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
