@@ -1,0 +1,133 @@
+-- name: insert_backfill
+-- One statement makes the row, its counters and the call that wakes the schedulers, so that none is ever without the others.
+WITH made AS (
+    INSERT INTO backfills (
+        id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, filter_spec, filter_resolved, entity_ids,
+        windows, timezone, excluded_dates, max_in_flight, max_attempts, item_order, reprocess_behavior, start_mode,
+        sample_size, params, total_estimated, name, reason, credits_per_entity, exclusive, created_by,
+        created_at, updated_at, status, wake_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+            $11, $12, $13, $14, $15, $16, $17, $18,
+            $19, $20, $21, $22, $23, $24, $25, $26,
+            $27, $27, 'planning', $27)
+    RETURNING no, version
+), counters AS (
+    INSERT INTO backfill_progress (backfill_no)
+    SELECT no FROM made
+)
+SELECT no, pg_notify('backfilld', no || ' ' || version) FROM made;
+
+-- name: find_backfill
+-- $1 id   $2 no (either may be null)
+SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
+       r.version AS workflow_version, r.definition
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+  JOIN revisions r ON r.id = b.revision_id
+ WHERE (b.id = $1 OR b.no = $2) AND b.deleted_at IS NULL;
+
+-- name: find_backfill_with_progress
+-- Settings and counters of one moment. An expired or returned lease has nothing in flight that we may count.
+SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
+       r.version AS workflow_version, r.definition,
+       p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
+       coalesce(l.in_flight, 0) AS in_flight,
+       p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+  JOIN revisions r ON r.id = b.revision_id
+  JOIN backfill_progress p ON p.backfill_no = b.no
+  LEFT JOIN leases l ON l.backfill_no = b.no AND NOT l.released AND l.expires_at > clock_timestamp()
+ WHERE b.id = $1 AND b.deleted_at IS NULL;
+
+-- name: find_progress
+SELECT p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
+       coalesce(l.in_flight, 0) AS in_flight,
+       p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
+  FROM backfill_progress p
+  LEFT JOIN leases l ON l.backfill_no = p.backfill_no AND NOT l.released AND l.expires_at > clock_timestamp()
+ WHERE p.backfill_no = $1;
+
+-- name: list_backfills
+-- Newest first; a row that is added meanwhile stands before the cursor and moves nothing behind it.
+-- $1 statuses   $2 kind   $3 entity type   $4 workflow   $5 created by   $6 created at or after   $7 created before
+-- $8 only numbers below   $9 how many
+SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
+       r.version AS workflow_version, r.definition,
+       p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
+       coalesce(l.in_flight, 0) AS in_flight,
+       p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+  JOIN revisions r ON r.id = b.revision_id
+  JOIN backfill_progress p ON p.backfill_no = b.no
+  LEFT JOIN leases l ON l.backfill_no = b.no AND NOT l.released AND l.expires_at > clock_timestamp()
+ WHERE b.deleted_at IS NULL
+   AND ($1::text[] IS NULL OR b.status = ANY($1::text[]))
+   AND ($2::text IS NULL OR b.kind = $2)
+   AND ($3::text IS NULL OR b.entity_type = $3)
+   AND ($4::bigint IS NULL OR b.workflow_id = $4)
+   AND ($5::text IS NULL OR b.created_by = $5)
+   AND ($6::timestamptz IS NULL OR b.created_at >= $6)
+   AND ($7::timestamptz IS NULL OR b.created_at < $7)
+   AND ($8::bigint IS NULL OR b.no < $8)
+ ORDER BY b.no DESC
+ LIMIT $9;
+
+-- name: list_by_status
+SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
+       r.version AS workflow_version, r.definition
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+  JOIN revisions r ON r.id = b.revision_id
+ WHERE b.status = ANY($1::text[]) AND b.deleted_at IS NULL
+ ORDER BY b.no;
+
+-- name: find_active_of_workflow
+-- Who holds the place that `backfills_one_active` guards.
+SELECT id, status
+  FROM backfills
+ WHERE workflow_id = $1 AND exclusive AND deleted_at IS NULL
+   AND status IN ('planning', 'running', 'waiting', 'paused', 'cancelling');
+
+-- name: move_backfill
+-- Compare-and-set: no row back means that somebody was faster, or that the lease has another owner by now.
+-- The lease is locked before the backfill is touched: it cannot change hands between the look and the move.
+-- $1 no   $2 wanted   $3 expected   $4 at   $5 fence (null: whoever asks)   $6..$9 reason   $10 wake at
+-- $11 planned at   $12 error   $13 sample open   $14 cancel in flight (these four: null keeps what is there)
+WITH owner AS MATERIALIZED (
+    SELECT backfill_no
+      FROM leases
+     WHERE backfill_no = $1 AND fence = $5::bigint
+       FOR SHARE
+), moved AS (
+    UPDATE backfills b
+       SET status = $2,
+           version = b.version + 1,
+           updated_at = $4,
+           completed_at = CASE WHEN $2 IN ('cancelled', 'completed', 'completed_with_failures', 'failed') THEN $4::timestamptz END,
+           reason_code = $6, reason_message = $7, reason_since = $8, reason_until = $9,
+           wake_at = $10,
+           planned_at = coalesce($11, b.planned_at),
+           error = coalesce($12::json, b.error),
+           sample_open = coalesce($13, b.sample_open),
+           cancel_in_flight = coalesce($14, b.cancel_in_flight)
+      FROM workflows w, revisions r
+     WHERE b.no = $1
+       AND b.status = ANY($3::text[])
+       AND b.deleted_at IS NULL
+       AND ($5::bigint IS NULL OR EXISTS (SELECT 1 FROM owner))
+       AND w.id = b.workflow_id
+       AND r.id = b.revision_id
+    RETURNING b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
+              r.version AS workflow_version, r.definition
+)
+SELECT moved.*, pg_notify('backfilld', moved.no || ' ' || moved.version) FROM moved;
+
+-- name: mark_deleted
+UPDATE backfills
+   SET deleted_at = $2
+ WHERE no = $1
+   AND deleted_at IS NULL
+   AND status IN ('cancelled', 'completed', 'completed_with_failures', 'failed')
+RETURNING no;

@@ -1,0 +1,208 @@
+"""Backfills as rows: one active per workflow, and moves of which only one can win."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from tests.support.backfills import make_backfill, make_workflow, new_backfill
+from tests.support.clock import NOON, FakeClock
+
+from backfilld.domain.backfills import Backfill, Reason
+from backfilld.domain.errors import NotFound
+from backfilld.domain.states import ENDED, MOVES, ReasonCode, Status, may_become
+from backfilld.store.backfills import AlreadyActive, BackfillFilter, BackfillStore
+from backfilld.store.pool import Pool
+
+S = Status
+LATER = NOON + timedelta(minutes=5)
+
+
+@pytest.fixture
+def store(pool: Pool) -> BackfillStore:
+    return BackfillStore(pool)
+
+
+async def put_into(pool: Pool, backfill: Backfill, status: Status) -> None:
+    """Whatever the moves say: a test needs it there."""
+    await pool.execute(
+        "UPDATE backfills SET status = $2, planned_at = $3, completed_at = $4 WHERE no = $1",
+        backfill.no, status, NOON, NOON if status in ENDED else None,
+    )  # fmt: skip
+
+
+async def test_a_backfill_comes_back_as_it_was_stored(store: BackfillStore, pool: Pool) -> None:
+    workflow = await make_workflow(pool)
+    new = new_backfill(workflow, filter_spec={"n": 2**70, "s": "ä\\"}, params={"a": [1, None]}, entity_ids=("a", "b"))
+    async with pool.acquire() as connection, connection.transaction():
+        made = await store.insert(new, on=connection)
+
+    found = await store.get(new.id)
+    assert made == found
+    assert {"n": 2**70, "s": "ä\\"} == found.filter_spec
+    assert ("a", "b") == found.entity_ids
+    assert (Status.PLANNING, 1, None) == (found.status, found.version, found.reason)
+    assert ("w1", True, 1) == (found.workflow_name, found.workflow_enabled, found.workflow_version)
+
+
+async def test_the_other_one_is_named_when_a_workflow_has_an_active_backfill(store: BackfillStore, pool: Pool) -> None:
+    first = await make_backfill(pool)
+    async with pool.acquire() as connection, connection.transaction():
+        with pytest.raises(AlreadyActive) as refused:
+            await store.insert(new_backfill(first), on=connection)
+
+        assert {"id": str(first.id), "status": "planning"} == refused.value.extra
+        assert 1 == await connection.fetchval("SELECT count(*) FROM backfills")  # the transaction is still usable
+
+
+async def test_of_many_creations_at_once_one_wins(store: BackfillStore, pool: Pool) -> None:
+    workflow = await make_workflow(pool)
+
+    async def create() -> bool:
+        async with pool.acquire() as connection, connection.transaction():
+            try:
+                await store.insert(new_backfill(workflow), on=connection)
+            except AlreadyActive:
+                return False
+            return True
+
+    won = await asyncio.gather(*(create() for _ in range(8)))
+
+    assert 1 == sum(won)
+    assert 1 == await pool.fetchval("SELECT count(*) FROM backfill_progress")
+
+
+async def test_a_place_is_free_again_after_the_end(store: BackfillStore, pool: Pool) -> None:
+    first = await make_backfill(pool)
+    await put_into(pool, first, S.COMPLETED)
+
+    second = await make_backfill(pool, first)
+
+    assert first.no < second.no
+
+
+async def test_every_legal_move_is_made_and_every_other_refused(store: BackfillStore, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    for current in Status:
+        for wanted in Status:
+            await put_into(pool, backfill, current)
+            moved = await store.move(backfill.no, wanted, reason=None, at=LATER)
+
+            assert ((current, wanted) in MOVES) == (moved is not None), (current, wanted)
+
+
+async def test_a_move_grows_the_version_and_says_when_it_ended(store: BackfillStore, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    reason = Reason(ReasonCode.DRAINING, "two are still in flight", LATER, None)
+    moved = await store.move(backfill.no, S.CANCELLING, reason=reason, at=LATER, cancel_in_flight=True)
+    ended = await store.move(backfill.no, S.CANCELLED, reason=None, at=LATER)
+
+    assert moved is not None
+    assert ended is not None
+    assert (2, reason, True, None) == (moved.version, moved.reason, moved.cancel_in_flight, moved.completed_at)
+    assert (3, None, True, LATER) == (ended.version, ended.reason, ended.cancel_in_flight, ended.completed_at)
+
+
+async def test_of_two_moves_at_once_one_wins(store: BackfillStore, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    pause = store.move(backfill.no, S.PAUSED, reason=None, at=LATER, expected={S.PLANNING})
+    cancel = store.move(backfill.no, S.CANCELLING, reason=None, at=LATER, expected={S.PLANNING})
+    results = await asyncio.gather(pause, cancel)
+
+    assert 1 == sum(result is not None for result in results)
+
+
+async def test_a_move_under_a_lost_fence_changes_nothing(store: BackfillStore, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    await pool.execute(
+        "INSERT INTO leases (backfill_no, holder, fence, expires_at) VALUES ($1, 'b', 8, clock_timestamp())",
+        backfill.no,
+    )
+
+    assert None is await store.move(backfill.no, S.FAILED, reason=None, at=LATER, fence=7)
+    assert None is not await store.move(backfill.no, S.FAILED, reason=None, at=LATER, fence=8)
+
+
+async def test_another_reason_is_another_version_of_the_same_status(store: BackfillStore, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    reason = Reason(ReasonCode.SOURCE_UNREACHABLE, "the source does not answer", LATER, LATER)
+    told = await store.set_reason(backfill.no, S.PLANNING, reason, at=LATER, wake_at=LATER)
+
+    assert told is not None
+    assert (S.PLANNING, 2, reason, LATER) == (told.status, told.version, told.reason, told.wake_at)
+    assert None is await store.set_reason(backfill.no, S.RUNNING, None, at=LATER)
+
+
+async def test_creations_and_moves_are_shouted(store: BackfillStore, pool: Pool, dsn: str) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.add_listener("backfilld", lambda *message: heard.put_nowait(message[3]))
+        backfill = await make_backfill(pool)
+        await store.move(backfill.no, S.PAUSED, reason=None, at=LATER)
+        async with asyncio.timeout(5):
+            shouted = [await heard.get(), await heard.get()]
+    finally:
+        await connection.close()
+
+    assert [f"{backfill.no} 1", f"{backfill.no} 2"] == shouted
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "released", "expected"), [("1 h", False, 3), ("-1 s", False, 0), ("1 h", True, 0)]
+)
+async def test_only_a_standing_lease_has_items_in_flight(
+    store: BackfillStore, pool: Pool, expires_in: str, released: bool, expected: int
+) -> None:
+    backfill = await make_backfill(pool)
+    await pool.execute(
+        "INSERT INTO leases (backfill_no, holder, fence, expires_at, released, in_flight)"
+        " VALUES ($1, 'a', 1, clock_timestamp() + $2::text::interval, $3, 3)",
+        backfill.no, expires_in, released,
+    )  # fmt: skip
+
+    assert expected == (await store.get_progress(backfill.no)).in_flight
+    assert expected == (await store.get_with_progress(backfill.id))[1].in_flight
+
+
+async def test_pages_go_from_new_to_old_and_bear_inserts(store: BackfillStore, pool: Pool) -> None:
+    made = [await make_backfill(pool, exclusive=False) for _ in range(5)]
+    first = await store.list_page(BackfillFilter(), limit=2)
+    await make_backfill(pool, exclusive=False)
+    second = await store.list_page(BackfillFilter(), before_no=first[-1][0].no, limit=5)
+
+    assert [b.no for b in reversed(made)] == [b.no for b, _ in first + second]
+
+
+async def test_each_filter_of_a_list_narrows_it(store: BackfillStore, pool: Pool) -> None:
+    wanted = await make_backfill(pool, entity_type="note", created_by="key:1", created_at=LATER)
+    await make_backfill(pool)
+    await store.move(wanted.no, S.PAUSED, reason=None, at=LATER)
+    filters = [
+        BackfillFilter(statuses=(S.PAUSED, S.CANCELLED)),
+        BackfillFilter(entity_type="note"),
+        BackfillFilter(workflow_id=wanted.workflow_id),
+        BackfillFilter(created_by="key:1"),
+        BackfillFilter(created_after=LATER),
+    ]
+
+    for each in filters:
+        assert [wanted.no] == [b.no for b, _ in await store.list_page(each, limit=9)], each
+    assert 1 == len(await store.list_page(BackfillFilter(created_before=LATER), limit=9))
+    assert [] == await store.list_page(BackfillFilter(kind="schedule"), limit=9)
+
+
+async def test_only_an_ended_backfill_can_be_deleted_and_is_not_seen_again(
+    store: BackfillStore, pool: Pool, clock: FakeClock
+) -> None:
+    backfill = await make_backfill(pool)
+
+    assert not await store.mark_deleted(backfill.no, at=clock.now())
+    await put_into(pool, backfill, S.FAILED)
+    assert await store.mark_deleted(backfill.no, at=clock.now())
+    assert not await store.mark_deleted(backfill.no, at=clock.now())
+    assert None is await store.find(backfill.id)
+    assert None is await store.move(backfill.no, S.PAUSED, reason=None, at=LATER, expected=may_become(S.PAUSED) | ENDED)
+    with pytest.raises(NotFound):
+        await store.get(uuid4())

@@ -1,0 +1,77 @@
+"""Workflows and backfills for tests that begin with one."""
+
+from dataclasses import replace
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from tests.support.clock import NOON
+
+from backfilld.domain.backfills import Backfill
+from backfilld.store.backfill_rows import NewBackfill, json_text
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.pool import Pool
+
+_numbers = count(1)
+DAILY = [{"run_start_time": "00:00", "run_end_time": "24:00"}]
+ALWAYS = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), DAILY)
+HTTP = {"executor": {"type": "http", "url": "http://127.0.0.1:9/", "completion": "response"}}
+
+
+class Workflow:
+    """A workflow and its only revision, as plain ids."""
+
+    def __init__(self, workflow_id: int, revision_id: int) -> None:
+        self.workflow_id = workflow_id
+        self.revision_id = revision_id
+
+
+async def make_workflow(pool: Pool, name: str | None = None, *, enabled: bool = True, **definition: Any) -> Workflow:
+    """A workflow of project `default`; `definition` goes into its revision."""
+    project = await pool.fetchval(
+        "INSERT INTO projects (name, created_at) VALUES ('default', $1)"
+        " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
+        NOON,
+    )
+    if name is None:
+        made = await pool.fetchval("SELECT count(*) FROM workflows")
+        name = f"w{made + 1}"
+    workflow = await pool.fetchval(
+        "INSERT INTO workflows (project_id, name, managed_by, enabled, created_at, updated_at)"
+        " VALUES ($1, $2, 'api', $3, $4, $4) RETURNING id",
+        project, name, enabled, NOON,
+    )  # fmt: skip
+    revision = await pool.fetchval(
+        "INSERT INTO revisions (workflow_id, version, definition, created_at) VALUES ($1, 1, $2, $3) RETURNING id",
+        workflow, json_text(HTTP | definition), NOON,
+    )  # fmt: skip
+    await pool.execute("UPDATE workflows SET revision_id = $2 WHERE id = $1", workflow, revision)
+    return Workflow(workflow, revision)
+
+
+def new_backfill(workflow: Workflow | Backfill, **settings: Any) -> NewBackfill:
+    """Everything of type ticket, always open, five at a time, unless `settings` says otherwise."""
+    plain = NewBackfill(
+        id=uuid4(),
+        kind="entities",
+        workflow_id=workflow.workflow_id,
+        revision_id=workflow.revision_id,
+        entity_type="ticket",
+        filter_spec={},
+        filter_resolved={},
+        windows=ALWAYS,
+        timezone="UTC",
+        max_in_flight=5,
+        max_attempts=3,
+        created_by="key:test",
+        created_at=NOON,
+        exclusive=True,
+    )
+    return replace(plain, **settings)
+
+
+async def make_backfill(pool: Pool, workflow: Workflow | Backfill | None = None, **settings: Any) -> Backfill:
+    """A stored backfill in status planning; of a workflow of its own if none is given."""
+    workflow = workflow or await make_workflow(pool)
+    async with pool.acquire() as connection, connection.transaction():
+        return await BackfillStore(pool).insert(new_backfill(workflow, **settings), on=connection)
