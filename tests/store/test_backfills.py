@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from tests.support.backfills import make_backfill, make_workflow, new_backfill
 from tests.support.clock import NOON, FakeClock
+from tests.support.waiting import eventually
 
 from backfilld.domain.backfills import Backfill, Reason
 from backfilld.domain.errors import NotFound
@@ -111,6 +112,35 @@ async def test_of_two_moves_at_once_one_wins(store: BackfillStore, pool: Pool) -
     results = await asyncio.gather(pause, cancel)
 
     assert 1 == sum(result is not None for result in results)
+
+
+async def test_a_move_that_waited_judges_the_status_that_won(store: BackfillStore, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    async with pool.acquire() as connection, connection.transaction():
+        await store.move(backfill.no, S.CANCELLING, reason=None, at=LATER, on=connection)
+        pausing = asyncio.create_task(store.move(backfill.no, S.PAUSED, reason=None, at=LATER))
+        waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
+        await eventually(lambda: connection.fetchval(waiting))
+
+    assert None is await pausing
+    assert (S.CANCELLING, 2) == ((await store.get(backfill.id)).status, (await store.get(backfill.id)).version)
+
+
+async def test_a_move_that_waited_for_a_change_of_owner_is_refused(store: BackfillStore, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    await pool.execute(
+        "INSERT INTO leases (backfill_no, holder, fence, expires_at) VALUES ($1, 'a/1', 7, clock_timestamp())",
+        backfill.no,
+    )
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM backfills WHERE no = $1 FOR SHARE", backfill.no)
+        moving = asyncio.create_task(store.move(backfill.no, S.FAILED, reason=None, at=LATER, fence=7))
+        waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
+        await eventually(lambda: connection.fetchval(waiting))
+        await connection.execute("UPDATE leases SET fence = 8 WHERE backfill_no = $1", backfill.no)
+
+    assert None is await moving
+    assert S.PLANNING == (await store.get(backfill.id)).status
 
 
 async def test_a_move_under_a_lost_fence_changes_nothing(store: BackfillStore, pool: Pool) -> None:

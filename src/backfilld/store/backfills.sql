@@ -92,33 +92,42 @@ SELECT id, status
 
 -- name: move_backfill
 -- Compare-and-set: no row back means that somebody was faster, or that the lease has another owner by now.
--- The lease is locked before the backfill is touched: it cannot change hands between the look and the move.
+-- The backfill is locked first and the lease second, as whoever takes a lease does; so the lease cannot change hands
+-- between the look and the move, and the two never wait for each other in a ring.
+-- The look is at the locked row (`target`), which is the present one also if this statement had to wait for it.
 -- $1 no   $2 wanted   $3 expected   $4 at   $5 fence (null: whoever asks)   $6..$9 reason   $10 wake at
 -- $11 planned at   $12 error   $13 sample open   $14 cancel in flight (these four: null keeps what is there)
-WITH owner AS MATERIALIZED (
-    SELECT backfill_no
-      FROM leases
-     WHERE backfill_no = $1 AND fence = $5::bigint
-       FOR SHARE
+WITH target AS MATERIALIZED (
+    SELECT no, status, workflow_id, revision_id
+      FROM backfills
+     WHERE no = $1 AND deleted_at IS NULL
+       FOR NO KEY UPDATE
+), owner AS MATERIALIZED (
+    SELECT l.backfill_no
+      FROM target
+      JOIN leases l ON l.backfill_no = target.no
+     WHERE l.fence = $5::bigint
+       FOR SHARE OF l
 ), moved AS (
     UPDATE backfills b
        SET status = $2,
            version = b.version + 1,
            updated_at = $4,
-           completed_at = CASE WHEN $2 IN ('cancelled', 'completed', 'completed_with_failures', 'failed') THEN $4::timestamptz END,
+           completed_at = CASE WHEN $2 IN ('cancelled', 'completed', 'completed_with_failures', 'failed')
+                               THEN $4::timestamptz END,
            reason_code = $6, reason_message = $7, reason_since = $8, reason_until = $9,
            wake_at = $10,
            planned_at = coalesce($11, b.planned_at),
            error = coalesce($12::json, b.error),
            sample_open = coalesce($13, b.sample_open),
            cancel_in_flight = coalesce($14, b.cancel_in_flight)
-      FROM workflows w, revisions r
-     WHERE b.no = $1
-       AND b.status = ANY($3::text[])
-       AND b.deleted_at IS NULL
-       AND ($5::bigint IS NULL OR EXISTS (SELECT 1 FROM owner))
-       AND w.id = b.workflow_id
-       AND r.id = b.revision_id
+      FROM target
+      LEFT JOIN owner ON owner.backfill_no = target.no
+      JOIN workflows w ON w.id = target.workflow_id
+      JOIN revisions r ON r.id = target.revision_id
+     WHERE b.no = target.no
+       AND target.status = ANY($3::text[])
+       AND ($5::bigint IS NULL OR owner.backfill_no IS NOT NULL)
     RETURNING b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
               r.version AS workflow_version, r.definition
 )
