@@ -1,0 +1,5 @@
+"""`python -m backfilld` is `backfilld`."""
+
+from backfilld.cli.main import main
+
+main()

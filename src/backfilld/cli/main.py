@@ -1,0 +1,64 @@
+"""The `backfilld` command: which words it knows, and where each of them is done.
+
+A command line should answer `--help` and complete a word at once. So this module names every command with its
+one line of help, and the module behind a command is imported when that command is run.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from backfilld import __version__
+from backfilld.cli.exit_codes import EXIT_CODES
+from backfilld.cli.failures import translated
+
+# name: (module, what it is called there, its line in --help)
+COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "serve": ("serve", "command", "Run the daemon."),
+    "demo": ("demo", "command", "Watch a real backfill on an embedded database."),
+    "backfills": ("backfills", "group", "Create, watch and steer backfills."),
+    "workflows": ("workflows", "group", "See what can be run."),
+    "entities": ("entities", "group", "Load records into the built-in entity store."),
+    "keys": ("keys", "group", "Make, list and revoke API keys, directly on the database."),
+    "migrate": ("migrate", "command", "Bring the database's schema up to date."),
+    "config": ("config_check", "group", "Check a configuration file."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"backfilld.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101  # the table above says so
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with translated(ctx):
+            return super().invoke(ctx)
+
+
+EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="backfilld", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Runs a workflow over the past without hurting the present."""
+
+
+def main() -> None:
+    """The entry point of the program; ends the process."""
+    cli(prog_name="backfilld")

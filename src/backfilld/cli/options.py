@@ -1,0 +1,82 @@
+"""The options that several commands share, and what they are turned into."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from backfilld.cli.failures import WANTS_JSON
+
+if TYPE_CHECKING:
+    from backfilld.client import Client
+
+DEFAULT_URL = "http://127.0.0.1:8642"
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Which daemon to ask, and as whom."""
+
+    url: str
+    api_key: str | None
+
+    @asynccontextmanager
+    async def client(self) -> "AsyncIterator[Client]":
+        from backfilld.client import Client
+
+        async with Client(self.url, self.api_key) as client:
+            yield client
+
+
+def server_options(command: Command) -> Command:
+    """`--url` and `--api-key`; the command is handed `server: Server`."""
+
+    def join(context: click.Context, parameter: click.Parameter, value: str | None) -> Server:
+        return Server(context.params.pop("url"), value or None)
+
+    url = click.option(
+        "--url",
+        envvar="BACKFILLD_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        show_envvar=True,
+        is_eager=True,
+        help="Where the daemon is.",
+    )
+    key = click.option(
+        "--api-key",
+        "server",
+        envvar="BACKFILLD_API_KEY",
+        show_envvar=True,
+        callback=join,
+        help="Who is asking. The variable keeps it out of the list of processes.",
+    )
+    return url(key(command))
+
+
+def json_option(command: Command) -> Command:
+    """`--json`; the command is handed `as_json: bool`, and its errors become JSON too."""
+
+    def remember(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+        context.meta[WANTS_JSON] = value
+        return value
+
+    return click.option(
+        "--json", "as_json", is_flag=True, is_eager=True, callback=remember, help="Print JSON, also for errors."
+    )(command)
+
+
+def config_option(command: Command) -> Command:
+    """`--config`; the command is handed `config: Path | None`."""
+    return click.option(
+        "--config",
+        "config",
+        envvar="BACKFILLD_CONFIG",
+        show_envvar=True,
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The daemon's configuration file. Left out: defaults and environment.",
+    )(command)

@@ -1,0 +1,135 @@
+"""Following a backfill in a terminal, a log or a pipe, until it ends.
+
+Three ways to say the same: a live picture for a terminal, a line now and then where there is none
+(a log should neither be silent nor grow by the second), and one line of JSON an event for programs.
+"""
+
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from backfilld.cli.failures import Failure
+from backfilld.cli.output import duration, instant, number, print_json
+from backfilld.cli.showing import counts, reason, share
+from backfilld.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from backfilld.client import Client
+
+SECONDS_BETWEEN_LINES = 5.0
+ERRORS_SHOWN = 6
+
+Errors = list[dict[str, Any]]
+
+
+class View(Protocol):
+    """Shows a backfill each time something about it has changed."""
+
+    def show(self, backfill: dict[str, Any], errors: Errors) -> None: ...
+
+
+async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, clock: Clock | None = None) -> str:
+    """Show the backfill until it ends; the status it ended in. Going away (Ctrl-C) does not touch it."""
+    clock = clock or SystemClock()
+    if as_json:
+        return (await _follow(client, id, JsonLines()))["status"]  # type: ignore[no-any-return] # a document
+    if not sys.stdout.isatty():
+        last = await _follow(client, id, PlainLines(clock))
+    else:
+        from backfilld.cli.live_view import LiveView
+
+        view = LiveView(clock)
+        with view:
+            last = await _follow(client, id, view)
+    click.echo(ending(last))
+    return str(last["status"])
+
+
+async def _follow(client: "Client", id: str, view: View) -> dict[str, Any]:
+    """The last look at it. The classes of failures are asked for only when there are more of them than before."""
+    errors: Errors = []
+    failures_known = 0
+    last: dict[str, Any] | None = None
+    async for event in client.follow(id):
+        last = event.backfill
+        if last["failed_count"] > failures_known:
+            errors = list((await client.list_errors(id))["errors"])
+            failures_known = last["failed_count"]
+        view.show(last, errors)
+    if last is None:
+        raise Failure("the stream of events ended without one")
+    return last
+
+
+class JsonLines:
+    """Each event's backfill as one line of JSON."""
+
+    def show(self, backfill: dict[str, Any], errors: Errors) -> None:
+        print_json({"backfill": backfill})
+
+
+class PlainLines:
+    """A line when the status or its reason changes, when a new kind of failure turns up, else every few seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: tuple[object, ...] | None = None
+        self._said_at = 0.0
+        self._known_errors: set[tuple[str, str]] = set()
+
+    def show(self, backfill: dict[str, Any], errors: Errors) -> None:
+        for error in errors:
+            kind = (error["error_class"], error["message"])
+            if kind not in self._known_errors:
+                self._known_errors.add(kind)
+                click.echo(f"{self._time()}  failure: {failure(error)}")
+        stands = (backfill["status"], (backfill.get("status_reason") or {}).get("code"))
+        at = self._clock.monotonic()
+        if stands != self._said or at - self._said_at >= SECONDS_BETWEEN_LINES:
+            self._said, self._said_at = stands, at
+            click.echo(f"{self._time()}  {progress_line(backfill, self._clock)}")
+
+    def _time(self) -> str:
+        return self._clock.now().astimezone().strftime("%H:%M:%S")
+
+
+def progress_line(backfill: dict[str, Any], clock: Clock) -> str:
+    """Everything about it in one line."""
+    parts = [f"{backfill['status']} {share(backfill)}", counts(backfill)]
+    if pace_text := pace(backfill, clock):
+        parts.append(pace_text)
+    if why := reason(backfill):
+        parts.append(why)
+    return "; ".join(parts)
+
+
+def pace(backfill: dict[str, Any], clock: Clock) -> str:
+    """`1,830/min, 2 min 5 s left`, as far as that is known."""
+    if backfill.get("completed_at"):
+        return ""
+    parts = []
+    if rate := backfill.get("throughput_per_minute"):
+        parts.append(f"{rate:,.0f}/min")
+    if finished_at := instant(backfill.get("estimated_completion_at")):
+        parts.append(f"{duration((finished_at - clock.now()).total_seconds())} left")
+    return ", ".join(parts)
+
+
+def failure(error: dict[str, Any]) -> str:
+    """One class of failures, with an example."""
+    example = f", as {error['entity_ids'][0]}" if error.get("entity_ids") else ""
+    return f"{number(error['count'])} × {error['error_class']}: {error['message']}{example}"
+
+
+def ending(backfill: dict[str, Any]) -> str:
+    """How it ended, how long that took, and what to do next."""
+    id = backfill["id"]
+    started, completed = instant(backfill.get("started_at")), instant(backfill.get("completed_at"))
+    took = f" in {duration((completed - started).total_seconds())}" if started and completed else ""
+    text = f"{backfill['status'].replace('_', ' ')}{took}: {counts(backfill)}"
+    if backfill["status"] == "completed_with_failures":
+        text += f"\nsee: backfilld backfills errors {id}\nagain: backfilld backfills rerun-failed {id}"
+    if backfill.get("error"):
+        text += f"\nerror: {backfill['error']}"
+    return text

@@ -1,0 +1,219 @@
+"""The API's routes as methods. Bodies and answers are the documents of the API, passed on as they are."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+
+from backfilld.client.answers import Answer, Json
+from backfilld.client.events import ProgressEvent, follow
+from backfilld.client.transport import Patience, Transport, refuse_errors, unreachable
+from backfilld.clock import Clock, SystemClock
+
+PUBLIC = "/public-api"
+LARGEST_PAGE = 200
+
+
+class Client:
+    """One daemon, as one caller. Use as an async context manager, or call `close`.
+
+    Every method raises ApiError for a refusal and ServerUnreachable if nobody answers.
+    """
+
+    def __init__(
+        self, url: str, api_key: str | None = None, *, clock: Clock | None = None, patience_seconds: float = 60.0
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._clock = clock or SystemClock()
+        self._patience_seconds = patience_seconds
+        self._http = Transport(url, api_key, clock=self._clock, patience=Patience(patience_seconds))
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    # Backfills
+
+    async def create_backfill(self, body: Json, *, idempotency_key: str | None = None) -> Answer:
+        """`data`: backfill, cost_estimate."""
+        return await self._post("/backfills", body, idempotency_key)
+
+    async def preview_backfill(self, body: Json) -> Answer:
+        return await self._post("/backfills/preview", body)
+
+    async def verify_filter(self, entity_type: str, filter_spec: Any, timezone: str | None = None) -> Answer:
+        body = {"entity_type": entity_type, "filter_spec": filter_spec}
+        return await self._post("/backfills/verify", body if timezone is None else body | {"timezone": timezone})
+
+    async def list_backfills(self, **query: object) -> Answer:
+        """One page; `status` may be a list. `data`: backfills, newest first."""
+        return await self._get("/backfills", **query)
+
+    async def get_backfill(self, id: str) -> Answer:
+        return await self._get(f"/backfills/{_part(id)}")
+
+    async def edit_backfill(self, id: str, changes: Json, *, if_match: str | int | None = None) -> Answer:
+        headers = {} if if_match is None else {"If-Match": str(if_match)}
+        return await self._http.request("PATCH", f"{PUBLIC}/backfills/{_part(id)}", body=changes, headers=headers)
+
+    async def delete_backfill(self, id: str) -> Answer:
+        return await self._delete(f"/backfills/{_part(id)}")
+
+    async def pause_backfill(self, id: str, *, reason: str | None = None) -> Answer:
+        """Once this has returned, nothing starts."""
+        return await self._post(f"/backfills/{_part(id)}/pause", _given(reason=reason))
+
+    async def resume_backfill(self, id: str, *, reason: str | None = None) -> Answer:
+        return await self._post(f"/backfills/{_part(id)}/resume", _given(reason=reason))
+
+    async def cancel_backfill(self, id: str, *, reason: str | None = None, in_flight: str | None = None) -> Answer:
+        """Once this has returned, nothing starts. `in_flight`: drain or cancel."""
+        return await self._post(f"/backfills/{_part(id)}/cancel", _given(reason=reason, in_flight=in_flight))
+
+    async def rerun_failed(self, id: str, body: Json | None = None, *, idempotency_key: str | None = None) -> Answer:
+        return await self._post(f"/backfills/{_part(id)}/rerun-failed", body, idempotency_key)
+
+    async def rerun(self, id: str, body: Json, *, idempotency_key: str | None = None) -> Answer:
+        return await self._post(f"/backfills/{_part(id)}/rerun", body, idempotency_key)
+
+    async def explain_backfill(self, id: str) -> Answer:
+        return await self._get(f"/backfills/{_part(id)}/explain")
+
+    # Ledger
+
+    async def list_ledger(self, id: str, **query: object) -> Answer:
+        """One page of a backfill's items in plan order. `data`: entities."""
+        return await self._get(f"/backfills/{_part(id)}/entities", **query)
+
+    async def get_ledger_item(self, id: str, entity_id: str) -> Answer:
+        return await self._get(f"/backfills/{_part(id)}/entities/{_part(entity_id)}")
+
+    async def list_errors(self, id: str, **query: object) -> Answer:
+        """`data`: errors, each a class of failures with its count."""
+        return await self._get(f"/backfills/{_part(id)}/errors", **query)
+
+    async def list_timeline(self, id: str, **query: object) -> Answer:
+        return await self._get(f"/backfills/{_part(id)}/timeline", **query)
+
+    async def list_audit_log(self, **query: object) -> Answer:
+        return await self._get("/audit-log", **query)
+
+    async def report(self, id: str, *, format: str = "jsonl", status: Sequence[str] = ()) -> AsyncIterator[bytes]:
+        """The whole ledger as a file, in pieces as they come."""
+        path = f"{PUBLIC}/backfills/{_part(id)}/report"
+        try:
+            async with self._http.stream(path, query={"format": format, "status": list(status)}) as response:
+                await refuse_errors(response)
+                async for chunk in response.content.iter_any():
+                    yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            raise unreachable(self.url, problem) from problem
+
+    def follow(self, id: str, *, last_event_id: str | None = None) -> AsyncIterator[ProgressEvent]:
+        """Progress until the backfill has ended, over lost connections and restarts of the daemon."""
+        patience = self._patience_seconds
+        return follow(self._http, _part(id), self._clock, last_event_id=last_event_id, patience_seconds=patience)
+
+    # Entities
+
+    async def list_entity_types(self) -> Answer:
+        return await self._get("/entity-types")
+
+    async def put_entities(self, entity_type: str, entities: Sequence[Json]) -> Answer:
+        """Store a handful; see `upload_entities` for many. `data`: inserted, updated, unchanged."""
+        return await self.upload_entities(entity_type, _lines(entities))
+
+    async def upload_entities(self, entity_type: str, lines: AsyncIterable[bytes]) -> Answer:
+        """Store what `lines` (NDJSON, in pieces of any size) holds, all of it or nothing; sent as it is produced."""
+        path = f"{PUBLIC}/entities/{_part(entity_type)}"
+        return await self._http.upload("PUT", path, lines, "application/x-ndjson")
+
+    async def list_entities(self, entity_type: str, **query: object) -> Answer:
+        return await self._get(f"/entities/{_part(entity_type)}", **query)
+
+    async def get_entity(self, entity_type: str, id: str) -> Answer:
+        return await self._get(f"/entities/{_part(entity_type)}/{_part(id)}")
+
+    async def delete_entity(self, entity_type: str, id: str) -> Answer:
+        return await self._delete(f"/entities/{_part(entity_type)}/{_part(id)}")
+
+    # Workflows, windows, keys, the daemon itself
+
+    async def list_workflows(self, **query: object) -> Answer:
+        return await self._get("/workflows", **query)
+
+    async def create_workflow(self, body: Json) -> Answer:
+        return await self._post("/workflows", body)
+
+    async def get_workflow(self, id: int) -> Answer:
+        return await self._get(f"/workflows/{id}")
+
+    async def edit_workflow(self, id: int, changes: Json) -> Answer:
+        return await self._http.request("PATCH", f"{PUBLIC}/workflows/{id}", body=changes)
+
+    async def delete_workflow(self, id: int) -> Answer:
+        return await self._delete(f"/workflows/{id}")
+
+    async def preview_windows(self, body: Json) -> Answer:
+        return await self._post("/windows/preview", body)
+
+    async def list_api_keys(self, **query: object) -> Answer:
+        return await self._get("/api-keys", **query)
+
+    async def revoke_api_key(self, id: str) -> Answer:
+        return await self._delete(f"/api-keys/{_part(id)}")
+
+    async def stop_all(self, reason: str) -> Answer:
+        return await self._post("/stop-all", {"reason": reason})
+
+    async def start_all(self, reason: str) -> Answer:
+        return await self._post("/start-all", {"reason": reason})
+
+    async def health(self) -> Answer:
+        return await self._http.request("GET", "/healthz")
+
+    async def ready(self) -> Answer:
+        """ApiError 503 with the reason while the daemon is not ready (asked again within the client's patience)."""
+        return await self._http.request("GET", "/readyz")
+
+    async def every(self, plural: str, path: str, **query: object) -> AsyncIterator[dict[str, Any]]:
+        """Every entry of the list at `path` (below /public-api), page after page."""
+        cursor: str | None = None
+        while True:
+            page = await self._get(path, **({"page_size": LARGEST_PAGE} | query | {"cursor": cursor}))
+            for entry in page[plural]:
+                yield entry
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def _get(self, path: str, **query: object) -> Answer:
+        return await self._http.request("GET", PUBLIC + path, query=query)
+
+    async def _post(self, path: str, body: Json | None, idempotency_key: str | None = None) -> Answer:
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return await self._http.request("POST", PUBLIC + path, body=body, headers=headers)
+
+    async def _delete(self, path: str) -> Answer:
+        return await self._http.request("DELETE", PUBLIC + path)
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _given(**fields: object) -> dict[str, object] | None:
+    """Only what was given; None, which sends no body, if that is nothing."""
+    return {name: value for name, value in fields.items() if value is not None} or None
+
+
+async def _lines(entities: Sequence[Json]) -> AsyncIterator[bytes]:
+    for entity in entities:
+        yield orjson.dumps(entity, option=orjson.OPT_APPEND_NEWLINE)
