@@ -1,0 +1,12 @@
+"""Everything that an operator can tune, read once into one frozen `Settings`.
+
+Nobody else reads the configuration file, the environment or credentials. What is wrong is told all at
+once, with the place it was written in and the nearest thing that would have been right.
+"""
+
+from backfilld.config.faults import ConfigError, ConfigFault
+from backfilld.config.loading import check, load_settings
+from backfilld.config.model import Settings
+from backfilld.config.workflows import WorkflowSettings
+
+__all__ = ["ConfigError", "ConfigFault", "Settings", "WorkflowSettings", "check", "load_settings"]

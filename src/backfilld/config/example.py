@@ -1,0 +1,113 @@
+"""`config.example.toml`, printed from the model, so that no setting can be missing from it or differ.
+
+    python -m backfilld.config.example > config.example.toml
+
+A line that starts with `#` and a key is a setting at its default (or an example, where there is no default);
+a line that starts with `# ` is a word about it.
+"""
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from backfilld.config.model import Settings
+from backfilld.config.tree import model_at
+
+WIDTH = 110
+HEAD = """\
+The configuration of backfilld: every setting, with its default. Remove the # in front of a key to set it.
+
+`backfilld config check FILE` tells everything that is wrong with a file, and the nearest right name.
+Any setting can also come from the environment (BACKFILLD_SERVER__PORT=8000) or, under systemd, from a credential
+named like it (LoadCredential=database.dsn:/etc/backfilld/dsn); the environment wins over credentials, these over the
+file. SIGHUP reads the file again; a faulty one changes nothing."""
+
+
+def render() -> str:
+    """The whole file."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    first, second = HEAD.split("\n\n")
+    yield from [*_words(first), "#", *_words(second)]
+    for name, field in Settings.model_fields.items():
+        yield ""
+        model = model_at(Settings, (name,))
+        if model is not None:
+            yield f"[{name}]"
+            yield from _words(model.__doc__ or "")
+            yield from _keys(model)
+        else:
+            yield from _words(field.description or "")
+            yield from _sample(name, field)
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        yield ""
+        yield from _words(field.description or "")
+        yield f"#{prefix}{key} = {_toml(_value(field))}"
+
+
+def _sample(name: str, field: FieldInfo) -> Iterator[str]:
+    """A table whose names the operator chooses."""
+    if name == "workflows":
+        yield "#[[workflows]]"
+        model = model_at(Settings, (name, 0))
+    else:
+        sample = (field.examples or ["x"])[0]
+        yield f"#[{name}.{sample}]"
+        model = model_at(Settings, (name, sample))
+    assert model is not None  # noqa: S101  # every such section holds tables
+    for key, inner in model.model_fields.items():
+        table = model_at(model, (key,))
+        if table is None:
+            yield from _words(inner.description or "")
+            yield f"#{key} = {_toml(_value(inner))}"
+    for key in model.model_fields:
+        if (table := model_at(model, (key,))) is not None:
+            yield from _table(f"{name}.{key}", table)
+
+
+def _table(name: str, model: type[BaseModel]) -> Iterator[str]:
+    yield f"#[{name}]"
+    for key, field in model.model_fields.items():
+        yield from _words(field.description or "")
+        inline = ", ".join(_inline(model_at(model, (key,)))) if not field.examples else ""
+        yield f"# {key} = {{ {inline} }}" if inline else f"#{key} = {_toml(_value(field))}"
+
+
+def _inline(model: type[BaseModel] | None) -> Iterator[str]:
+    for key, field in model.model_fields.items() if model else ():
+        yield f"{key} = {_toml(_value(field))}"
+
+
+def _value(field: FieldInfo) -> Any:
+    """An example where one is given, else the default."""
+    return field.examples[0] if field.examples else field.get_default(call_default_factory=True)
+
+
+def _words(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(" ".join(text.split()), WIDTH - 2)]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
+    if isinstance(value, str | Path):
+        return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,105 @@
+"""What is wrong with a configuration, said so that it can be mended at once: where, which key, what instead."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from backfilld.config.tree import Path, model_at, tables_with
+from backfilld.domain.errors import did_you_mean
+
+SHOWN = 60
+SECRET_WORDS = ("secret", "dsn", "password", "token", "headers", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFault:
+    """`where` is a file, a variable or a credential; `key` is dotted, and empty if the fault is not of one key."""
+
+    where: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.key, self.message) if part)
+
+
+class ConfigError(Exception):
+    """Everything that is wrong, one line each."""
+
+    def __init__(self, faults: Iterable[ConfigFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def from_validation(
+    error: ValidationError, root: type[BaseModel], origins: Mapping[Path, str], default_origin: str
+) -> list[ConfigFault]:
+    """pydantic's findings in our words, each with the place that its value came from."""
+    faults = []
+    for detail in error.errors(include_url=False):
+        path = tuple(part for part in detail["loc"] if part not in ("[key]", *_TAGS))
+        where = next((origins[path[:n]] for n in range(len(path), -1, -1) if path[:n] in origins), default_origin)
+        faults.append(ConfigFault(where, dotted(path), _message(detail, path, root)))
+    return list(dict.fromkeys(faults))
+
+
+def dotted(path: Path) -> str:
+    """`("workflows", 0, "name")` as `workflows[0].name`."""
+    words = ""
+    for part in path:
+        words += f"[{part}]" if isinstance(part, int) else f"{'.' if words else ''}{part}"
+    return words
+
+
+# What pydantic puts into a location for the members of a union; no part of any key.
+_TAGS = ("str", "SecretReference")
+
+
+def _message(detail: ErrorDetails, path: Path, root: type[BaseModel]) -> str:
+    special: dict[str, Callable[[], str]] = {
+        "extra_forbidden": lambda: _unknown_key(path, root),
+        "missing": lambda: "is required",
+        "value_error": lambda: str(detail["ctx"]["error"]),
+        "literal_error": lambda: _not_among(detail),
+    }
+    message = special.get(detail["type"], lambda: _plain(detail["msg"]))()
+    shown = detail["type"] not in ("extra_forbidden", "missing", "literal_error", "value_error")
+    return message + (_got(detail["input"], path) if shown else "")
+
+
+def _plain(message: str) -> str:
+    for theirs in ("Input should", "String should", "Value should"):
+        message = message.replace(theirs, "must")
+    return message
+
+
+def _unknown_key(path: Path, root: type[BaseModel]) -> str:
+    name = str(path[-1])
+    model = model_at(root, path[:-1])
+    near = did_you_mean(name, model.model_fields if model else ())
+    if not near and (tables := tables_with(root, name)):
+        near = f"; it belongs into [{tables[0]}]"
+    return f"unknown key{near}"
+
+
+def _not_among(detail: ErrorDetails) -> str:
+    expected = detail["ctx"]["expected"]
+    known = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
+    given = detail["input"]
+    near = did_you_mean(given, known) if isinstance(given, str) else ""
+    return f"must be one of {', '.join(known)} (got {_short(given)}){near}"
+
+
+def _got(value: Any, path: Path) -> str:
+    """Never for a value that may be a secret, nor for a whole table."""
+    if isinstance(value, dict | list) or any(word in str(part).lower() for part in path for word in SECRET_WORDS):
+        return ""
+    return f" (got {_short(value)})"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

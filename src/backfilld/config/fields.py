@@ -1,0 +1,71 @@
+"""The kinds of value that settings are made of, each checked where it is read."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+
+from backfilld.domain.errors import Fault
+from backfilld.domain.timezones import parse_zone
+
+
+class Section(BaseModel):
+    """Strict, so that `port = "80"` is a fault and not a guess; closed, so that a misspelt key is one too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _path(value: Any, info: ValidationInfo) -> Any:
+    """`~` is the home directory; a relative path starts at the folder of the configuration file."""
+    if not isinstance(value, str | Path) or not value:
+        return value
+    base = (info.context or {}).get("base")
+    path = Path(value).expanduser()
+    return path if base is None else base / path
+
+
+def _zone(value: str) -> str:
+    zone = parse_zone(value, "")
+    if isinstance(zone, Fault):
+        raise ValueError(zone.message)
+    return value
+
+
+def split_url(value: str, schemes: tuple[str, ...]) -> SplitResult:
+    """ValueError in words that do not repeat the URL, which may carry a password."""
+    wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as problem:
+        raise ValueError(f"is not a URL: {problem}") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"must be a URL that starts with {wanted}")
+    return parts
+
+
+def _http_url(value: str) -> str:
+    parts = split_url(value, ("http", "https"))
+    if not parts.hostname:
+        raise ValueError("names no host")
+    if parts.username or parts.password:
+        raise ValueError("carries a password: put it into [secrets] and refer to it in a header")
+    if any(character.isspace() or not character.isprintable() for character in value):
+        raise ValueError("contains blanks or control characters")
+    return value
+
+
+def _dsn(value: SecretStr) -> SecretStr:
+    split_url(value.get_secret_value(), ("postgresql", "postgres"))
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=7 * 86_400, allow_inf_nan=False)]  # 0: not at all
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+FilePath = Annotated[Path, Field(strict=False), BeforeValidator(_path)]
+Zone = Annotated[str, AfterValidator(_zone)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Dsn = Annotated[SecretStr, AfterValidator(_dsn)]

@@ -1,0 +1,225 @@
+"""Every setting: its unit, its default, and why one would change it.
+
+`config.example.toml` is printed from this page (`python -m backfilld.config.example`), so a description
+here is what an operator reads there.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from backfilld.config.engine import EngineSettings, ExecutorsSettings
+from backfilld.config.fields import Count, Dsn, FilePath, HttpUrl, Name, Section
+from backfilld.config.workflows import WorkflowSettings
+from backfilld.domain.entities import EntityType, FieldType
+
+
+def _host(value: str) -> str:
+    if not value or any(character.isspace() or character in "/@" for character in value):
+        raise ValueError("must be an address such as '127.0.0.1', or a host name")
+    return value
+
+
+class ServerSettings(Section):
+    """Where the HTTP API and the dashboard listen."""
+
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        default="127.0.0.1",
+        description="Address to listen on. '0.0.0.0' lets others in: put TLS in front then.",
+    )
+    port: int = Field(default=8642, ge=0, le=65535, description="TCP port; 0 takes any free one.")
+    public_url: HttpUrl | None = Field(
+        default=None,
+        examples=["https://backfilld.example.com"],
+        description="How people reach the server, for links in answers; set it behind a proxy.",
+    )
+    rate_limit_per_minute: Count = Field(
+        default=1200, description="Requests per caller in any 60 seconds; beyond it the answer is 429."
+    )
+    max_body_bytes: int = Field(
+        default=8_388_608,
+        ge=1024,
+        le=1 << 30,
+        description="Bytes of a request body, also after unzipping. Streams of entities are exempt.",
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class StateSettings(Section):
+    """What the daemon keeps on disk: the embedded database."""
+
+    directory: FilePath = Field(
+        default=Path("~/.local/state/backfilld"),
+        validate_default=True,
+        description="A folder of this daemon's own. Default: $STATE_DIRECTORY (set by systemd), else"
+        " $XDG_STATE_HOME/backfilld, else ~/.local/state/backfilld.",
+    )
+
+    @property
+    def postgres(self) -> Path:
+        """The folder of the embedded PostgreSQL."""
+        return self.directory / "postgres"
+
+
+class DatabaseSettings(Section):
+    """The memory of the daemon. Back it up."""
+
+    mode: Literal["embedded", "external"] | None = Field(
+        default=None,
+        examples=["external"],
+        description="'embedded' runs a PostgreSQL below [state]; 'external' refuses to start without a DSN."
+        " Default: external if there is a DSN, else embedded.",
+    )
+    dsn: Dsn | None = Field(
+        default=None,
+        examples=["postgresql://backfilld:password@db.example.com:5432/backfilld"],
+        description="postgresql://user:password@host:port/database (PostgreSQL 14 or newer). Better kept out of this"
+        " file: dsn_file, a credential named 'dsn', or BACKFILLD_DATABASE__DSN.",
+    )
+    dsn_file: FilePath | None = Field(
+        default=None, examples=["/etc/backfilld/dsn"], description="A file that holds the DSN and nothing else."
+    )
+    pool_size: int = Field(
+        default=10,
+        ge=2,
+        le=200,
+        description="Connections at most. More helps only if many people read at once; the engine needs three.",
+    )
+    migrate_on_start: bool = Field(
+        default=True,
+        description="Bring the schema up to date at start. false: run `backfilld migrate` before a new version.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DatabaseSettings":
+        given = self.dsn is not None or self.dsn_file is not None
+        if self.dsn is not None and self.dsn_file is not None:
+            raise ValueError("dsn and dsn_file exclude each other")
+        if self.mode == "external" and not given:
+            raise ValueError(
+                "mode is 'external', but there is no DSN: set dsn_file, a credential named 'dsn',"
+                " or BACKFILLD_DATABASE__DSN"
+            )
+        if self.mode == "embedded" and given:
+            raise ValueError("mode is 'embedded', but there is a DSN: remove one of them")
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        """True if the daemon runs its own PostgreSQL."""
+        return self.dsn is None and self.dsn_file is None
+
+    def read_dsn(self) -> str:
+        """The DSN of the external database, from wherever it is kept; OSError if its file cannot be read."""
+        if self.dsn_file is not None:
+            return self.dsn_file.read_text(encoding="utf-8").strip()
+        if self.dsn is None:
+            raise ValueError("the database is embedded")
+        return self.dsn.get_secret_value()
+
+
+class AuthSettings(Section):
+    """Who may ask."""
+
+    key_environment: str = Field(
+        default="live",
+        pattern=r"^[a-z0-9]{1,16}$",
+        description="The <env> of new API keys, neo_sk_<env>_<secret>: tells keys of a test system by their look.",
+    )
+
+
+class MetricsSettings(Section):
+    """GET /metrics, for Prometheus."""
+
+    public: bool = Field(
+        default=False,
+        description="true: no key is asked for. Never needed on a loopback address, where that is so anyway.",
+    )
+
+
+class LoggingSettings(Section):
+    """What is told on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="'debug' tells of every entity, which costs more than processing it."
+    )
+    format: Literal["auto", "json", "pretty"] = Field(
+        default="auto", description="'auto' is pretty on a terminal and JSON elsewhere."
+    )
+
+
+class SecretSettings(Section):
+    """One secret; exactly one of the two."""
+
+    file: FilePath | None = Field(
+        default=None, examples=["crm_token"], description="A file that holds the secret and nothing else."
+    )
+    value: SecretStr | None = Field(
+        default=None,
+        examples=["not-a-real-secret"],
+        description="The secret itself. Then nobody else may read this file.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "SecretSettings":
+        if (self.file is None) == (self.value is None):
+            raise ValueError("must have either file or value")
+        return self
+
+    def read(self) -> str:
+        """The secret as it is now; OSError if its file cannot be read."""
+        if self.file is not None:
+            return self.file.read_text(encoding="utf-8").removesuffix("\n")
+        return self.value.get_secret_value() if self.value is not None else ""
+
+
+class EntityTypeSettings(Section):
+    """What is known about the entities of one type."""
+
+    fields: dict[Name, FieldType] = Field(
+        default_factory=dict,
+        examples=[{"priority": "integer", "closed_at": "date"}],
+        description="Types of attributes: string, number, integer, boolean or date. A filter compares as this says.",
+    )
+    time_field: Name | None = Field(
+        default=None,
+        examples=["closed_at"],
+        description="The attribute that newest_first and oldest_first sort by; default: updated_at.",
+    )
+    source: Literal["builtin"] = Field(default="builtin", description="Where they are listed: our own entity table.")
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    server: ServerSettings = ServerSettings()
+    state: StateSettings = StateSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    auth: AuthSettings = AuthSettings()
+    engine: EngineSettings = EngineSettings()
+    executors: ExecutorsSettings = ExecutorsSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    logging: LoggingSettings = LoggingSettings()
+    secrets: dict[Name, SecretSettings] = Field(
+        default_factory=dict,
+        examples=["crm_token"],
+        description="Secrets by name, for executors to refer to. Every file in $CREDENTIALS_DIRECTORY is one, too.",
+    )
+    entity_types: dict[EntityType, EntityTypeSettings] = Field(
+        default_factory=dict, examples=["ticket"], description="What is known about the entities of a type."
+    )
+    workflows: Annotated[tuple[WorkflowSettings, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Workflows, read-only over HTTP. Known by (project, name), whose id stays the same for ever.",
+    )
