@@ -1,0 +1,97 @@
+"""What happens between a request that found its route and the handler: who asks, may he, what did he send.
+
+The order is the contract's: who (401), how often (429), may he (403), does the path name anything (404), can the body
+be read (400, 413, 415), is everything in it right (422, all faults at once).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from backfilld.api import reading
+from backfilld.api.answers import DIGDAG_PREFIX
+from backfilld.api.auth.roles import Doorkeeper, require
+from backfilld.api.routing import ANYBODY, Asked, Reply
+from backfilld.api.table import Match
+from backfilld.api.validating import validate_body, validate_query
+from backfilld.domain.callers import Caller
+from backfilld.domain.errors import Fault, Invalid, RateLimited
+
+ANSWER_HEADERS = web.RequestKey("answer_headers", dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """`bytes` after unzipping, too; `timeout_seconds` for the whole body."""
+
+    bytes: int = 8 * 1024 * 1024
+    timeout_seconds: float = reading.BODY_TIMEOUT_SECONDS
+
+
+class Endpoint:
+    """Takes a matched request to its handler and back."""
+
+    def __init__(self, door: Doorkeeper, limits: BodyLimits) -> None:
+        self._door = door
+        self._limits = limits
+
+    async def handle(self, match: Match, request: web.Request, request_id: UUID) -> Reply | web.StreamResponse:
+        """What the route's handler returns. Raises `BackfilldError`s, its own and the handler's."""
+        caller = await self._admit(match, request)
+        path = match.path()
+        body, query = await self._read(match, request)
+        return await match.route.handler(Asked(caller, request_id, body, query, path, request))
+
+    async def _admit(self, match: Match, request: web.Request) -> Caller:
+        role = match.route.role
+        if role is None:
+            return ANYBODY
+        schemes = ("bearer", "td1") if request.path.startswith(DIGDAG_PREFIX) else ("bearer",)
+        header = request.headers.get("Authorization")
+        admission = await self._door.identify(header, schemes, request.remote or "")
+        request[ANSWER_HEADERS].update(admission.quota.headers())
+        if admission.quota.exceeded:
+            message = f"more than {admission.quota.limit} requests in a minute"
+            raise RateLimited(message, retry_after_seconds=admission.quota.reset_seconds)
+        require(admission.caller, role)
+        return admission.caller
+
+    async def _read(self, match: Match, request: web.Request) -> tuple[BaseModel | None, BaseModel | None]:
+        route = match.route
+        query, faults = validate_query(route.query, request)
+        body = None
+        if route.raw_body is not None:
+            reading.require_type(request, *route.raw_body)
+        elif route.body is not None:
+            body, found = await self._read_body(route.body, request, optional=route.body_optional)
+            faults = [*found, *faults]
+        elif request.can_read_body:
+            await self._refuse_body(request)
+        if faults:
+            raise Invalid(faults)
+        return body, query
+
+    async def _read_body(
+        self, model: type[BaseModel], request: web.Request, *, optional: bool
+    ) -> tuple[BaseModel | None, list[Fault]]:
+        raw = await reading.read_body(request, self._limits.bytes, timeout_seconds=self._limits.timeout_seconds)
+        if not raw and optional:
+            return None, []
+        reading.require_type(request, "application/json")
+        document, text, faults = await reading.read_json(raw)
+        reading.require_object(document)
+        body, found = validate_body(model, document, text)
+        return body, [*faults, *found]
+
+    async def _refuse_body(self, request: web.Request) -> None:
+        # `{}` says nothing, and some clients cannot help sending it; anything else would be ignored, which we never do.
+        raw = await reading.read_body(request, self._limits.bytes, timeout_seconds=self._limits.timeout_seconds)
+        if raw.strip() in (b"", b"{}"):
+            return
+        document: Any = (await reading.read_json(raw))[0]
+        names = document if isinstance(document, dict) else ()
+        faults = [Fault(f"/{name}", "unknown_field", "this route takes no body") for name in names]
+        raise Invalid(faults or [Fault("", "unexpected_body", "this route takes no body")])

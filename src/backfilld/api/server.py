@@ -1,0 +1,164 @@
+"""The HTTP server: a list of routes on a socket.
+
+Handed everything it needs; reads no settings. Requests that aiohttp cannot even parse never reach a handler, so the
+protocol is taught to answer them in our shape as well.
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from backfilld.api import answers
+from backfilld.api.auth.limits import Limiter
+from backfilld.api.auth.roles import Authenticator, Doorkeeper
+from backfilld.api.endpoint import BodyLimits, Endpoint
+from backfilld.api.middleware import SECURITY_HEADERS, Dispatcher, Observer, add_headers, request_id_of
+from backfilld.api.routing import Route
+from backfilld.api.table import Table
+from backfilld.clock import Clock
+from backfilld.domain.errors import BackfilldError, TooLarge, Unreadable
+
+log = structlog.get_logger(__name__)
+
+KEEPALIVE_SECONDS = 75.0  # longer than what proxies keep, so that they close first
+_SILENT = logging.getLogger("backfilld.access")  # disabled: the dispatcher writes its own line
+_SILENT.disabled = True
+EXPECTATION = "100-continue"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Where to listen, and the limits. Port 0: any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    rate_limit_per_minute: int = 1_200
+    failed_logins_per_minute: int = 20
+    body: BodyLimits = field(default_factory=BodyLimits)
+    stop_timeout_seconds: float = 10.0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to `host` can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class ApiServer:
+    """Serves `routes` between `start` and `stop`."""
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        *,
+        authenticators: Sequence[Authenticator],
+        clock: Clock,
+        options: ServerOptions = ServerOptions(),  # frozen
+        observe: Observer = lambda *_: None,
+    ) -> None:
+        self._options = options
+        door = Doorkeeper(
+            authenticators,
+            Limiter(clock, options.rate_limit_per_minute),
+            Limiter(clock, options.failed_logins_per_minute),
+        )
+        self._dispatcher = Dispatcher(Table(routes), Endpoint(door, options.body), clock, observe)
+        self._runner: web.AppRunner | None = None
+        self.port = options.port
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached; valid once started."""
+        host = self._options.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen. OSError if the address is taken."""
+        app = web.Application(client_max_size=0)  # bodies are read by `reading` alone
+        app.on_response_prepare.append(add_headers)
+        app.router.add_route("*", "/{path:.*}", self._dispatcher.dispatch, expect_handler=_expect)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=self._options.stop_timeout_seconds,
+        )
+        await self._runner.setup()
+        site = _Site(self._runner, self._options.host, self._options.port)
+        await site.start()
+        self.port = site.port
+
+    async def stop(self) -> None:
+        """Accept nothing more, cut streams, let the rest finish within the timeout, and close."""
+        if self._runner is not None:
+            self._dispatcher.end_streams()
+            await self._runner.cleanup()
+            self._runner = None
+
+
+class _Site(web.TCPSite):
+    """A TCP site whose connections speak our protocol."""
+
+    async def start(self) -> None:
+        await web.BaseSite.start(self)
+        manager = self._runner.server
+        assert manager is not None  # noqa: S101  # set up by `ApiServer.start`
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Protocol(
+                manager, loop=loop, access_log=_SILENT, auto_decompress=False,
+                keepalive_timeout=KEEPALIVE_SECONDS, max_field_size=16_384, lingering_time=2.0,
+            ),
+            self._host,
+            self._port,
+            backlog=self._backlog,
+        )  # fmt: skip
+        self._bound_port = self._server.sockets[0].getsockname()[1]
+
+
+class _Protocol(web.RequestHandler):
+    """Answers what is not HTTP, or broken HTTP, in the shape of our other errors."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        request_id = request_id_of(request)
+        log.debug("unreadable request", request_id=str(request_id), status=status, error=repr(exc))
+        if request.writer is not None and request.writer.output_size > 0:
+            raise ConnectionError("the answer had already begun")
+        response = answers.failure(_unreadable(status, exc), request, request_id)
+        response.headers.update(SECURITY_HEADERS | {"X-Request-Id": str(request_id)})
+        response.force_close()
+        return response
+
+
+def _unreadable(status: int, exc: BaseException | None) -> BackfilldError:
+    if isinstance(exc, HttpProcessingError) and status == 413:
+        return TooLarge("the request is too large")
+    if status < 500:
+        return Unreadable("this is not a request that HTTP/1.1 allows")
+    return answers.Internal("something went wrong here")
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    expected = request.headers.get("Expect", "").strip().lower()
+    if expected == EXPECTATION:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+        return None
+    error = BackfilldError(f"only Expect: {EXPECTATION} is known here", code="expectation_failed")
+    error.status = 417
+    return answers.failure(error, request, request_id_of(request))

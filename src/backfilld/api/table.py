@@ -1,0 +1,103 @@
+"""Which route a request is for.
+
+Paths are compared as they came, segment by segment, and decoded afterwards, so that an entity id may hold a slash
+(`%2F`), a brace or a percent sign. A fixed segment wins over a placeholder.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from backfilld.api.fields import LARGEST_ID
+from backfilld.api.routing import Route
+from backfilld.domain.errors import NotFound
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A route, and the placeholders of its path as they came."""
+
+    route: Route
+    raw: Mapping[str, str]
+
+    def path(self) -> dict[str, Any]:
+        """The placeholders decoded and converted; NotFound if one cannot be: a malformed id names nothing."""
+        kinds = self.route.path_types
+        return {name: _converted(raw, kinds.get(name, str)) for name, raw in self.raw.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class OtherMethods:
+    """The path exists, but not with this method."""
+
+    allowed: tuple[str, ...]
+
+
+class Table:
+    """All routes of a server. ValueError for two routes of the same method and path."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_length: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+        for route in routes:
+            self._add(route)
+        for entries in self._by_length.values():
+            entries.sort(key=lambda entry: [segment.startswith("{") for segment in entry[0]])
+
+    def _add(self, route: Route) -> None:
+        segments = _segments(route.path)
+        entries = self._by_length.setdefault(len(segments), [])
+        methods = next((methods for known, methods in entries if _same(known, segments)), None)
+        if methods is None:
+            methods = {}
+            entries.append((segments, methods))
+        if route.method in methods:
+            raise ValueError(f"two routes answer {route.method} {route.path}")
+        methods[route.method] = route
+        if route.method == "GET" and not route.streams:
+            methods["HEAD"] = route
+
+    def find(self, method: str, raw_path: str) -> Match | OtherMethods | None:
+        """The route for a request; the methods that its path has, if not this one; None if there is no such path."""
+        segments = _segments(raw_path)
+        allowed: set[str] = set()
+        for pattern, methods in self._by_length.get(len(segments), ()):
+            if not all(part[:1] == "{" or part == given for part, given in zip(pattern, segments, strict=True)):
+                continue
+            route = methods.get(method)
+            if route is not None:
+                names = zip(_segments(route.path), segments, strict=True)
+                return Match(route, {part[1:-1]: given for part, given in names if part[:1] == "{"})
+            allowed.update(methods)
+        return OtherMethods(tuple(sorted(allowed))) if allowed else None
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/"))
+
+
+def _same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return all(a == b or (a[:1] == "{" and b[:1] == "{") for a, b in zip(one, other, strict=True))
+
+
+def _converted(raw: str, kind: type) -> Any:
+    try:
+        text = unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise _nothing() from None
+    if kind is UUID and _UUID.fullmatch(text):
+        return UUID(text)
+    if kind is int and _NUMBER.fullmatch(text) and int(text) <= LARGEST_ID:
+        return int(text)
+    if kind is str and text and "\0" not in text:
+        return text
+    raise _nothing()
+
+
+def _nothing() -> NotFound:
+    return NotFound("there is no such thing: the id in the path is malformed")

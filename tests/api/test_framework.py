@@ -1,0 +1,80 @@
+"""What every route may rely on."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from tests.api.conftest import Serve
+
+from backfilld.api.fields import Answer, Body, Id, Page
+from backfilld.api.routing import Asked, Pagination, Reply, Route
+
+
+class Thing(Answer):
+    name: str
+    size: int
+
+
+class MakeThing(Body):
+    name: str
+    size: Id
+
+
+async def make(asked: Asked[MakeThing, None]) -> Reply:
+    thing = Thing(name=asked.body.name, size=asked.body.size)
+    return Reply({"thing": thing}, headers={"Location": "/public-api/things/1"}, warnings=["careful"])
+
+
+async def show(asked: Asked[None, Page]) -> Reply:
+    return Reply({"id": asked.path["id"], "page_size": asked.query.page_size}, pagination=Pagination("next"))
+
+
+ROUTES = [
+    Route("POST", "/public-api/things", make, "operator", "Make a thing", Thing, body=MakeThing, status=201),
+    Route("GET", "/public-api/things/{id}", show, "viewer", "Show it", Thing, query=Page, path_types={"id": UUID}),
+]
+
+
+async def test_a_success_comes_in_its_envelope(serve: Serve) -> None:
+    client = await serve(ROUTES)
+    answer = await client.post("/public-api/things", json={"name": "a", "size": 1.0})
+    body: dict[str, Any] = await answer.json()
+
+    assert 201 == answer.status
+    assert "/public-api/things/1" == answer.headers["Location"]
+    assert {"thing": {"name": "a", "size": 1}} == body["data"]
+    assert ["careful"] == body["meta"]["warnings"]
+    assert body["meta"]["pagination"] is None
+    assert answer.headers["X-Request-Id"] == body["meta"]["request_id"]
+    assert {"total"} == set(body["meta"]["timings_ms"])
+
+
+async def test_all_faults_come_at_once(serve: Serve) -> None:
+    client = await serve(ROUTES)
+    answer = await client.post("/public-api/things?x=1", json={"nam": "a", "size": "big"})
+    found = {(fault["path"], fault["code"]) for fault in (await answer.json())["error"]["details"]}
+
+    assert 422 == answer.status
+    assert {
+        ("/name", "missing"),
+        ("/nam", "unknown_field"),
+        ("/size", "invalid_type"),
+        ("/query/x", "unknown_parameter"),
+    } == found
+
+
+async def test_query_path_and_pagination_arrive(serve: Serve) -> None:
+    client = await serve(ROUTES)
+    thing = uuid4()
+    answer = await client.get(f"/public-api/things/{thing}?page_size=3")
+    body = await answer.json()
+
+    assert {"id": str(thing), "page_size": 3} == body["data"]
+    assert {"has_more": True, "next_cursor": "next"} == body["meta"]["pagination"]
+
+
+async def test_a_malformed_id_names_nothing(serve: Serve) -> None:
+    client = await serve(ROUTES)
+    answer = await client.get("/public-api/things/12")
+
+    assert 404 == answer.status
+    assert "not_found" == (await answer.json())["error"]["code"]
