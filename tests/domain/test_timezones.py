@@ -1,0 +1,144 @@
+"""Zone names as callers write them, and clock changes as the zone files have them."""
+
+import os
+import zoneinfo
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.domain.wall_clock_oracle import SINCE, UNTIL, distinct_zones, zone_file
+from tests.domain.window_strategies import zones
+
+from backfilld.domain.errors import Fault
+from backfilld.domain.timezones import find_zone, nearest_zones, parse_zone, pieces, tzdata_version, use_pinned_tzdata
+
+use_pinned_tzdata()
+
+
+def test_zones_come_from_the_package_alone():
+    assert () == zoneinfo.TZPATH
+
+
+def test_a_changed_environment_does_not_move_the_zones(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONTZPATH", os.fspath(tmp_path))
+
+    assert find_zone("Europe/Berlin") is not None
+    assert () == zoneinfo.TZPATH
+
+
+def test_the_version_of_the_rules_can_be_told():
+    assert tzdata_version()[:2] == "20"
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "America/Argentina/San_Luis", "Asia/Kolkata", "Etc/GMT+5"])
+def test_a_known_name_is_its_zone(name):
+    zone = parse_zone(name, "/timezone")
+
+    assert isinstance(zone, zoneinfo.ZoneInfo)
+    assert name == zone.key
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("europe/berlin", "Europe/Berlin"),
+        ("EUROPE/BERLIN", "Europe/Berlin"),
+        ("utc", "UTC"),
+        ("Europe/Berln", "Europe/Berlin"),
+        ("Berlin", "Europe/Berlin"),
+        ("new york", "America/New_York"),
+        ("America/New York", "America/New_York"),
+        ("US/New_York", "America/New_York"),
+        ("Tokio", "Asia/Tokyo"),
+        (" Asia/Tokyo ", "Asia/Tokyo"),
+    ],
+)
+def test_a_near_miss_names_the_nearest_zone(name, meant):
+    fault = parse_zone(name, "/timezone")
+
+    assert isinstance(fault, Fault)
+    assert ("/timezone", "unknown_timezone") == (fault.path, fault.code)
+    assert meant == fault.allowed[0]
+    assert f"did you mean '{meant}'" in fault.message
+
+
+@pytest.mark.parametrize("name", ["+02:00", "-05:00", "UTC+2", "GMT-5", "Z+1", "+0900", "−03:00", "utc +02:00"])
+def test_an_offset_is_not_a_zone(name):
+    fault = parse_zone(name, "/timezone")
+
+    assert isinstance(fault, Fault)
+    assert "unknown_timezone" == fault.code
+    assert "is an offset" in fault.message
+
+
+NONSENSE = ["", " ", "/etc/passwd", "../../etc/passwd", "Europe/../Europe/Berlin", "Europe", "a\0b", "\ud800"]
+NONSENSE += ["posixrules", "Europe/Berlin\n", "x" * 10_000_000]
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_paths_and_nonsense_never_reach_the_file_system(name, monkeypatch):
+    def refuse(_):
+        raise AssertionError("ZoneInfo was asked")
+
+    monkeypatch.setattr("backfilld.domain.timezones.ZoneInfo", refuse)
+    fault = parse_zone(name, "/timezone")
+
+    assert "unknown_timezone" == fault.code
+    assert len(fault.message) < 300
+    fault.message.encode()
+
+
+@pytest.mark.parametrize("value", [None, 1, True, ["UTC"], {"name": "UTC"}])
+def test_a_zone_is_a_string(value):
+    fault = parse_zone(value, "/timezone")
+
+    assert isinstance(fault, Fault)
+    assert ("/timezone", "invalid_type") == (fault.path, fault.code)
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=50, deadline=None)
+def test_any_text_gets_an_answer(name):
+    fault = parse_zone(name, "/timezone")
+
+    assert isinstance(fault, Fault)
+    assert all(find_zone(known) is not None for known in nearest_zones(name))
+
+
+def test_no_two_changes_are_so_close_that_sampling_could_miss_them():
+    closest = min(
+        later - earlier for name in distinct_zones() for earlier, later in pairwise(zone_file(name).changes())
+    )
+
+    assert closest > 10 * 2**15
+
+
+def assert_pieces_are_those_of_the_file(name: str, since: int, until: int) -> None:
+    found = list(pieces(find_zone(name), since, until))
+    changes = zone_file(name).changes(since, until)
+
+    assert [since, *changes] == [piece.start for piece in found]
+    assert [*changes, until] == [piece.end for piece in found]
+    assert [zone_file(name).offset(piece.start) for piece in found] == [piece.offset for piece in found]
+
+
+ODD = ["Africa/Casablanca", "Africa/El_Aaiun", "Antarctica/Troll", "Antarctica/Casey", "Asia/Gaza", "Pacific/Apia"]
+ODD += ["Australia/Lord_Howe", "America/Argentina/San_Luis", "America/Caracas", "Asia/Pyongyang", "Africa/Juba", "UTC"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_zones_are_cut_where_their_file_says(name):
+    assert_pieces_are_those_of_the_file(name, SINCE, UNTIL)
+
+
+@given(name=zones(), since=st.integers(SINCE, UNTIL - 1), length=st.integers(1, 800 * 86_400))
+@settings(max_examples=40, deadline=None)
+def test_any_stretch_is_cut_where_the_file_says(name, since, length):
+    assert_pieces_are_those_of_the_file(name, since, min(since + length, UNTIL))
+
+
+@pytest.mark.slow
+def test_every_zone_is_cut_where_its_file_says():
+    for name in distinct_zones():
+        assert_pieces_are_those_of_the_file(name, SINCE, UNTIL)
