@@ -18,7 +18,7 @@ from backfilld.api.routing import ANYBODY, Asked, Reply
 from backfilld.api.table import Match
 from backfilld.api.validating import validate_body, validate_query
 from backfilld.domain.callers import Caller
-from backfilld.domain.errors import Fault, Invalid, RateLimited
+from backfilld.domain.errors import Fault, Forbidden, Invalid, RateLimited
 
 ANSWER_HEADERS = web.RequestKey("answer_headers", dict[str, str])
 
@@ -57,6 +57,8 @@ class Endpoint:
             message = f"more than {admission.quota.limit} requests in a minute"
             raise RateLimited(message, retry_after_seconds=admission.quota.reset_seconds)
         require(admission.caller, role)
+        if match.route.persons_only and admission.caller.kind == "key":
+            raise Forbidden(f"only a person may do this: {match.route.summary}", code="keys_cannot_make_keys")
         return admission.caller
 
     async def _read(self, match: Match, request: web.Request) -> tuple[BaseModel | None, BaseModel | None]:

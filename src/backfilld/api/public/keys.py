@@ -1,0 +1,125 @@
+"""API keys over HTTP: listed and revoked by administrators, made only by people."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.fields import Answer, Body, Instant, Page
+from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.clock import Clock
+from backfilld.domain.callers import Role
+from backfilld.domain.errors import Fault, Invalid
+from backfilld.domain.keys import ApiKey
+from backfilld.operations import keys as operations
+from backfilld.store.pool import Pool
+
+PATH = "/public-api/api-keys"
+
+
+class KeyAnswer(Answer):
+    """A key, without what opens anything."""
+
+    id: UUID
+    name: str
+    role: Role
+    prefix: str = Field(description="the beginning of the key, to tell keys apart")
+    created_by: str
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+    last_used_at: Instant | None = Field(description="to the minute")
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        return cls(**{name: getattr(key, name) for name in KeyAnswer.model_fields})
+
+
+class NewKeyAnswer(KeyAnswer):
+    """A key that was just made."""
+
+    key: str = Field(description="the key itself, shown this once")
+
+
+class KeyData(Answer):
+    api_key: NewKeyAnswer
+
+
+class KeysData(Answer):
+    api_keys: list[KeyAnswer]
+
+
+class MakeKey(Body):
+    """What a new key shall be."""
+
+    name: Annotated[str, Field(min_length=1, max_length=operations.LONGEST_NAME)]
+    role: Role
+    expires_at: Instant | None = None
+
+
+class KeyRoutes:
+    """The handlers."""
+
+    def __init__(self, pool: Pool, clock: Clock, environment: str) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._environment = environment
+
+    async def list(self, asked: Asked[None, Page]) -> Reply:
+        size = asked.query.page_size
+        keys = await operations.list_keys(self._pool, after=_after(asked.query.cursor), limit=size + 1)
+        shown = keys[:size]
+        cursor = None
+        if len(keys) > size:
+            cursor = encode_cursor(shown[-1].created_at.isoformat(), str(shown[-1].id))
+        return Reply(KeysData(api_keys=[KeyAnswer.of(key) for key in shown]), pagination=Pagination(cursor))
+
+    async def make(self, asked: Asked[MakeKey, None]) -> Reply:
+        new = await operations.create_key(
+            self._pool,
+            self._clock,
+            name=asked.body.name,
+            role=asked.body.role,
+            by=asked.caller.identity,
+            expires_at=asked.body.expires_at,
+            environment=self._environment,
+            request_id=asked.request_id,
+        )
+        shown = NewKeyAnswer(key=new.key, **KeyAnswer.of(new.kept).model_dump())
+        return Reply(KeyData(api_key=shown), headers={"Location": f"{PATH}/{new.id}"})
+
+    async def revoke(self, asked: Asked[None, None]) -> Reply:
+        await operations.revoke_key(
+            self._pool, self._clock, asked.path["id"], by=asked.caller.identity, request_id=asked.request_id
+        )
+        return Reply()
+
+
+def _after(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    at, id_ = decode_cursor(cursor, (str, str))
+    try:
+        return datetime.fromisoformat(at), UUID(id_)
+    except ValueError:
+        raise Invalid([Fault("/query/cursor", "invalid_cursor", "this cursor was not made by this list")]) from None
+
+
+def routes(pool: Pool, clock: Clock, environment: str = operations.DEFAULT_ENVIRONMENT) -> list[Route]:
+    """`environment` stands in the keys that people make here."""
+    does = KeyRoutes(pool, clock, environment)
+    ids = {"id": UUID}
+    return [
+        Route("GET", PATH, does.list, "admin", "List API keys", KeysData, query=Page, paged=True, tag="API keys"),
+        Route(
+            "POST", PATH, does.make, "admin", "Make an API key", KeyData, body=MakeKey, status=201,
+            persons_only=True, tag="API keys",
+            description="Only for people: a key cannot make keys. Keys are also made by the command line.",
+        ),
+        Route(
+            "DELETE", PATH + "/{id}", does.revoke, "admin", "Revoke an API key", None, status=204, path_types=ids,
+            tag="API keys", description="In force everywhere within a second. Revoking again changes nothing.",
+        ),
+    ]  # fmt: skip
