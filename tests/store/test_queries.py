@@ -52,7 +52,7 @@ def test_a_malformed_file_fails_when_it_is_loaded(text, message):
 
 
 def used_queries() -> dict[Path, set[str]]:
-    """For every loaded file: the names that are read off it, in the module that loads it or in those that import that."""
+    """For every loaded file the names that are read off it, where it is loaded or where that variable is imported."""
     modules = {module_name(file): ast.parse(file.read_text(encoding="utf-8")) for file in SOURCES.rglob("*.py")}
     loaded = {(module, variable): file for module, tree in modules.items() for variable, file in loads(tree)}
     used: dict[Path, set[str]] = defaultdict(set)

@@ -1,0 +1,61 @@
+"""Turns events into log lines, so that the engine tells what happened and not how it is to be logged."""
+
+import logging
+import re
+from dataclasses import fields
+from uuid import UUID
+
+import structlog
+
+from backfilld.events import (
+    BreakerMoved,
+    DatabaseLost,
+    Event,
+    ItemInterrupted,
+    LeaseLost,
+    LeaseTaken,
+    OutcomesRecorded,
+    RecorderFailed,
+    TryEnded,
+)
+
+# A written line costs more than processing an item: nothing per item or commit at the usual level.
+QUIET = (TryEnded, OutcomesRecorded)
+ALARMING = (RecorderFailed, LeaseLost, ItemInterrupted, DatabaseLost)
+
+
+class EventLog:
+    """A listener for the bus: each event is one line, named in words, with its fields as keys."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("backfilld.events")
+        self._threshold = logging.getLogger("backfilld.events")
+
+    def __call__(self, event: Event) -> None:
+        level = level_of(event)
+        if not self._threshold.isEnabledFor(level):
+            return
+        told = ((field.name, getattr(event, field.name)) for field in fields(event))
+        self._log.log(level, words_of(type(event)), **{key: _plain(value) for key, value in told if value is not None})
+
+
+def level_of(event: Event) -> int:
+    """How much an operator wants to know of it."""
+    if isinstance(event, QUIET):
+        return logging.DEBUG
+    if isinstance(event, ALARMING):
+        return logging.WARNING
+    if isinstance(event, BreakerMoved) and event.state in ("open", "refusing"):
+        return logging.WARNING
+    if isinstance(event, LeaseTaken) and not event.clean:
+        return logging.WARNING
+    return logging.INFO
+
+
+def words_of(kind: type[Event]) -> str:
+    """`PlanFrozen` as "plan frozen"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).lower()
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, UUID) else value
