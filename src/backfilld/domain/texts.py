@@ -1,0 +1,65 @@
+"""Text and JSON from strangers, made fit for the ledger.
+
+What a target answers may hold NUL, half a surrogate pair, terminal escapes or a megabyte. PostgreSQL refuses the
+first two and a terminal obeys the third, so whatever lands in the ledger passes through here, and nobody further on
+has to be careful.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+MESSAGE_BYTES = 1024
+RESULT_BYTES = 4096
+
+_ELLIPSIS = "…"
+# C0 without tab and newline, DEL, C1, lone surrogates, and the controls that turn the direction of a line around.
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_MOST_BYTES_OF_A_CHARACTER = 4
+
+
+def clean_text(text: str, most_bytes: int) -> str:
+    """`text` without controls and surrogates, in at most `most_bytes` of UTF-8; a cut shows as an ellipsis."""
+    if len(text) > most_bytes * 2:  # no need to clean a megabyte for the sake of its first kilobyte
+        text = text[: most_bytes * 2]
+    if not text.isprintable():
+        text = _UNFIT.sub("", text)
+    return cut_text(text, most_bytes)
+
+
+def cut_text(text: str, most_bytes: int) -> str:
+    """`text` in at most `most_bytes` of UTF-8 (≥ 3), never with half a character. It must be free of surrogates."""
+    if len(text) * _MOST_BYTES_OF_A_CHARACTER <= most_bytes:
+        return text
+    encoded = text.encode()
+    if len(encoded) <= most_bytes:
+        return text
+    return encoded[: most_bytes - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
+
+
+def bounded_json(value: Any, most_bytes: int) -> str | None:
+    """`value` as JSON text that PostgreSQL stores; None if it is longer than `most_bytes`, or no JSON at all."""
+    try:
+        encoded = orjson.dumps(value)
+        if len(encoded) > most_bytes:
+            return None
+        if b"\\u0000" in encoded:
+            encoded = orjson.dumps(_cleaned(value))
+    except (TypeError, RecursionError):
+        try:
+            encoded = orjson.dumps(_cleaned(value))
+        except (TypeError, RecursionError):
+            return None
+    return encoded.decode() if len(encoded) <= most_bytes else None
+
+
+def _cleaned(value: Any) -> Any:
+    """A copy of plain JSON data whose texts are free of NUL and lone surrogates."""
+    if isinstance(value, str):
+        return _UNFIT.sub("", value)
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(inner) for inner in value]
+    return value
