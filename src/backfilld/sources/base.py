@@ -15,19 +15,27 @@ class SourceUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EntityQuery:
-    """Which entities are wanted: of a type, matching a resolved filter tree (`domain.filters.tree`; None: all)."""
+    """Which entities are wanted: of a type, matching a resolved filter tree (`domain.filters.tree`; None: all).
+
+    Without `with_attributes` a page that is `exact` may come with empty attributes, which is cheaper.
+    """
 
     entity_type: str
     tree: Any = None
     order: Order = "source"
+    with_attributes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entities in order, and the cursor that the next page starts behind. An empty page is the last one."""
+    """Entities in order, and the cursor that the next page starts behind. An empty page is the last one.
+
+    If `exact`, all of them match: there is nothing left to test.
+    """
 
     entities: Sequence[Entity]
     cursor: str | None = field(default=None)
+    exact: bool = False
 
 
 class EntitySource(Protocol):

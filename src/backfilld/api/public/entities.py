@@ -1,0 +1,108 @@
+"""The routes of the built-in entity store: fill it, look into it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+
+from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.fields import Page
+from backfilld.api.public.entity_bodies import LONGEST_LINE, rows_of_lines, rows_of_list
+from backfilld.api.public.entity_schemas import (
+    BODIES,
+    EntityTypeAnswer,
+    ManyEntities,
+    ManyEntityTypes,
+    OneEntity,
+    UploadAnswer,
+    UploadQuery,
+    shown,
+)
+from backfilld.api.reading import content_type
+from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.clock import Clock
+from backfilld.operations.entities import Entities, Upload
+from backfilld.store.entity_uploads import EntityRow
+
+_UPLOAD = f"""One transaction: everything is stored, or nothing. Removes nothing (but see `replace`). The last of equal
+ids wins; an `updated_at` older than the stored one changes nothing; none counts as news.
+
+NDJSON (`application/x-ndjson`) may be of any length, is read as it comes, and is exempt from
+`server.max_body_bytes`; a line has at most {LONGEST_LINE} bytes, blank lines are skipped. Faults have the paths
+`/LINE/field`, the first line being 1; a line that is not JSON is such a fault, not a 400. In a JSON list they have the
+paths `/INDEX/field`, the first entity being 0. Whole numbers must fit 64 bits; others are kept as doubles."""
+
+
+def routes(entities: Entities, clock: Clock, *, max_body_bytes: int) -> list[Route]:
+    """All of them. `max_body_bytes` bounds uploads that are JSON lists."""
+    handlers = _Handlers(entities, clock, max_body_bytes)
+    one = "/public-api/entities/{entity_type}/{id}"
+    many = "/public-api/entities/{entity_type}"
+    return [
+        Route("PUT", many, handlers.upload, "operator", "Store entities", UploadAnswer,
+              query=UploadQuery, raw_body=BODIES, description=_UPLOAD, tag="entities", errors=(404, 408, 409)),
+        Route("GET", many, handlers.list, "viewer", "List the entities of a type, by id", ManyEntities,
+              query=Page, paged=True, tag="entities", errors=(404, 409)),
+        Route("GET", one, handlers.get, "viewer", "Show an entity", OneEntity, tag="entities", errors=(409,)),
+        Route("DELETE", one, handlers.delete, "operator", "Remove an entity", None,
+              status=204, tag="entities", errors=(409,)),
+        Route("GET", "/public-api/entity-types", handlers.list_types, "viewer",
+              "List the entity types with their sources and known fields", ManyEntityTypes, tag="entities"),
+    ]  # fmt: skip
+
+
+class _Handlers:
+    def __init__(self, entities: Entities, clock: Clock, max_body_bytes: int) -> None:
+        self._entities = entities
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+
+    async def upload(self, asked: Asked[None, UploadQuery]) -> Reply:
+        counts = await self._entities.upload(
+            asked.path["entity_type"],
+            self._rows(asked),
+            Upload(asked.query.replace, asked.query.field_types),
+            caller=asked.caller,
+            request_id=asked.request_id,
+        )
+        data = asdict(counts)
+        if not asked.query.replace:
+            del data["removed"]
+        return Reply(data)
+
+    async def list(self, asked: Asked[None, Page]) -> Reply:
+        entity_type, size = asked.path["entity_type"], asked.query.page_size
+        after = "" if asked.query.cursor is None else decode_cursor(asked.query.cursor, (str,))[0]
+        found = await self._entities.list(entity_type, after=after, limit=size + 1)
+        page = found[:size]
+        following = encode_cursor(page[-1].id) if len(found) > size else None
+        return Reply({"entities": [shown(entity_type, one) for one in page]}, pagination=Pagination(following))
+
+    async def get(self, asked: Asked[None, None]) -> Reply:
+        entity_type = asked.path["entity_type"]
+        entity = await self._entities.get(entity_type, asked.path["id"])
+        return Reply({"entity": shown(entity_type, entity)})
+
+    async def delete(self, asked: Asked[None, None]) -> Reply:
+        entity_type, id = asked.path["entity_type"], asked.path["id"]
+        await self._entities.delete(entity_type, id, caller=asked.caller, request_id=asked.request_id)
+        return Reply()
+
+    async def list_types(self, asked: Asked[None, None]) -> Reply:
+        types = [
+            EntityTypeAnswer(
+                name=type.name,
+                source=type.source,
+                healthy=True,  # the built-in source has just answered
+                count=type.entities,
+                loaded_at=type.loaded_at,
+                fields=dict(type.fields),
+                fields_configured=dict(type.fields_configured),
+                fields_imported=dict(type.fields_imported),
+            )
+            for type in await self._entities.list_types()
+        ]
+        return Reply(ManyEntityTypes(entity_types=types))
+
+    def _rows(self, asked: Asked[None, UploadQuery]) -> AsyncIterator[Sequence[EntityRow]]:
+        if content_type(asked.http) == "application/json":
+            return rows_of_list(asked.http, self._max_body_bytes, self._clock)
+        return rows_of_lines(asked.http, self._clock)

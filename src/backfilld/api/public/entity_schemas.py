@@ -1,0 +1,149 @@
+"""Bodies, queries and answers of the entity routes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+
+from backfilld.api import jsontext
+from backfilld.api.fields import Answer, FaultsFound, Query
+from backfilld.api.public.entity_records import DEEPEST
+from backfilld.domain.entities import Entity, FieldType
+from backfilld.domain.entity_ids import LONGEST_ID
+from backfilld.domain.errors import Fault, Unreadable, did_you_mean, pointer
+from backfilld.domain.filters import parse_path, spell
+from backfilld.domain.imports import FIELD_TYPES
+
+MOST_FIELDS = 500
+
+
+def _field_types(value: Any) -> Any:
+    """Known fields from their JSON text, keyed as filters spell them."""
+    if not isinstance(value, str):
+        return value
+    try:
+        document = jsontext.parse(value.encode())
+    except Unreadable as problem:
+        raise FaultsFound([Fault("", "invalid_json", problem.message.replace("the body", "the value", 1))]) from None
+    if not isinstance(document, dict):
+        raise FaultsFound([Fault("", "invalid_type", f"must be an object, not {jsontext.kind(document)}")])
+    faults = [fault for name, type in document.items() for fault in _bad_field(name, type)]
+    if len(document) > MOST_FIELDS:
+        faults.append(
+            Fault("", "too_long", f"must have at most {MOST_FIELDS} fields; send the others with another upload")
+        )
+    if faults:
+        raise FaultsFound(faults)
+    return {spell(parse_path(name)): type for name, type in document.items()}
+
+
+def _bad_field(name: str, type: Any) -> list[Fault]:
+    faults = []
+    if type is not None and type not in FIELD_TYPES:
+        near = did_you_mean(type, FIELD_TYPES) if isinstance(type, str) else ""
+        message = f"the type of {name[:100]!r} must be one of {', '.join(FIELD_TYPES)}, or null to forget it{near}"
+        faults.append(Fault(pointer(name[:100]), "invalid_value", message, FIELD_TYPES))
+    try:
+        parse_path(name)
+    except ValueError as problem:
+        faults.append(Fault(pointer(name[:100]), "invalid_path", str(problem)))
+    if len(name) > LONGEST_ID or not jsontext.text_is_clean(name):
+        message = f"a field has at most {LONGEST_ID} characters, without NUL or lone surrogates"
+        faults.append(Fault("", "invalid_path", message))
+    return faults
+
+
+FieldTypes = Annotated[
+    dict[str, FieldType | None],
+    BeforeValidator(_field_types),
+    WithJsonSchema({"type": "string", "contentMediaType": "application/json", "examples": ['{"priority": "integer"}']}),
+]
+
+
+class UploadQuery(Query):
+    """How an upload is meant."""
+
+    replace: bool = Field(
+        False,
+        description="Afterwards the type holds what was uploaded and nothing else: the others are removed (in the same"
+        " transaction; `removed` counts them), and an older `updated_at` does not hold anything back.",
+    )
+    field_types: FieldTypes = Field(
+        default_factory=dict,
+        description="JSON object of fields (spelled as in filters) and their types: string, number, integer, boolean,"
+        " date; null forgets one. Added to what is known of the type; filters compare accordingly.",
+    )
+
+
+class UploadAnswer(BaseModel):
+    """What an upload did, in different ids. `unchanged`: equal, or older than what is stored."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+    removed: int | None = Field(None, description="With `replace`.")
+
+
+class EntityAnswer(Answer):
+    """An entity. `as_of` is when it last changed here."""
+
+    id: str
+    type: str
+    attributes: dict[str, Any]
+    updated_at: datetime | None
+    as_of: datetime | None
+
+
+class OneEntity(Answer):
+    entity: EntityAnswer
+
+
+class ManyEntities(Answer):
+    entities: list[EntityAnswer]
+
+
+class EntityTypeAnswer(Answer):
+    """An entity type. `count` is null where only the source knows it."""
+
+    name: str
+    source: str
+    healthy: bool
+    count: int | None
+    loaded_at: datetime | None = Field(description="When something was last uploaded.")
+    fields: dict[str, FieldType] = Field(
+        description="The known types of fields: those below, the configuration's first."
+    )
+    fields_configured: dict[str, FieldType]
+    fields_imported: dict[str, FieldType]
+
+
+class ManyEntityTypes(Answer):
+    entity_types: list[EntityTypeAnswer]
+
+
+def shown(entity_type: str, entity: Entity) -> Mapping[str, Any]:
+    """An entity as `EntityAnswer` describes it."""
+    return {
+        "id": entity.id,
+        "type": entity_type,
+        "attributes": entity.attributes,
+        "updated_at": entity.updated_at,
+        "as_of": entity.as_of,
+    }
+
+
+RECORD: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["id", "attributes"],
+    "additionalProperties": False,
+    "properties": {
+        "id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "description": "No control characters."},
+        "attributes": {"type": "object", "description": f"Any JSON, at most {DEEPEST} levels deep."},
+        "updated_at": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "application/json": {"type": "array", "items": RECORD},
+    "application/x-ndjson": {"type": "string", "description": "One entity a line, each as in the JSON list."},
+}

@@ -1,0 +1,118 @@
+"""What people may ask of the entities that we keep for them.
+
+Only types whose source is the built-in store can be filled and emptied here; of the others the source is told.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from backfilld.clock import Clock
+from backfilld.domain.callers import Caller
+from backfilld.domain.entities import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
+from backfilld.domain.entity_ids import ENUMERABLE_TYPES
+from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
+from backfilld.sources.registry import BUILTIN, SourceRegistry
+from backfilld.store.entities import EntityStore, StoredType
+from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms, UpsertCounts
+
+
+@dataclass(frozen=True, slots=True)
+class KnownType:
+    """An entity type: where it comes from and what is known. `fields` are those in force: the configuration wins."""
+
+    name: str
+    source: str
+    entities: int | None
+    loaded_at: datetime | None
+    fields: Mapping[str, FieldType]
+    fields_configured: Mapping[str, FieldType]
+    fields_imported: Mapping[str, FieldType]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What an upload is to do besides storing entities; see `UploadTerms`."""
+
+    replace: bool = False
+    fields: Mapping[str, FieldType | None] = field(default_factory=dict)
+
+
+class Entities:
+    """The verbs. Every method raises NotFound for an entity type that does not exist."""
+
+    def __init__(self, store: EntityStore, uploads: EntityUploads, sources: SourceRegistry, clock: Clock) -> None:
+        self._store = store
+        self._uploads = uploads
+        self._sources = sources
+        self._clock = clock
+
+    async def upload(
+        self,
+        entity_type: str,
+        batches: AsyncIterator[Sequence[EntityRow]],
+        upload: Upload,
+        *,
+        caller: Caller,
+        request_id: UUID | None = None,
+    ) -> UpsertCounts:
+        """Store what `batches` bring, all of it or (if they raise) nothing."""
+        self._require_kept_here(entity_type)
+        terms = UploadTerms(
+            entity_type, self._clock.now(), upload.replace, upload.fields, actor=caller.identity, request_id=request_id
+        )
+        return await self._uploads.store(batches, terms)
+
+    async def get(self, entity_type: str, id: str) -> Entity:
+        """The entity; NotFound if there is none."""
+        self._require_kept_here(entity_type)
+        entity = await self._store.find(entity_type, id)
+        if entity is None:
+            raise NotFound(f"there is no {entity_type} with this id")
+        return entity
+
+    async def list(self, entity_type: str, *, after: str, limit: int) -> Sequence[Entity]:
+        """Up to `limit` entities by id, behind the id `after` ("": from the first)."""
+        self._require_kept_here(entity_type)
+        return await self._store.page_by_id(entity_type, after=after, limit=limit)
+
+    async def delete(self, entity_type: str, id: str, *, caller: Caller, request_id: UUID | None = None) -> None:
+        """Remove it; NotFound if there is none."""
+        self._require_kept_here(entity_type)
+        at = self._clock.now()
+        if not await self._store.delete(entity_type, id, at=at, actor=caller.identity, request_id=request_id):
+            raise NotFound(f"there is no {entity_type} with this id")
+
+    async def list_types(self) -> Sequence[KnownType]:
+        """All types that can hold entities, loaded or not."""
+        stored = await self._store.list_types()
+        return [self._known(stored.get(name) or StoredType(name)) for name in ENUMERABLE_TYPES]
+
+    def _known(self, stored: StoredType) -> KnownType:
+        source = self._sources.name_of(stored.name)
+        kept_here = source == BUILTIN
+        configured = self._sources.configured_fields(stored.name)
+        imported = stored.fields if kept_here else {}
+        return KnownType(
+            stored.name,
+            source,
+            stored.entities if kept_here else None,
+            stored.loaded_at if kept_here else None,
+            {**imported, **configured},
+            configured,
+            imported,
+        )
+
+    def _require_kept_here(self, entity_type: str) -> None:
+        if entity_type == NOT_ENUMERABLE:
+            message = (
+                f"entities of type '{NOT_ENUMERABLE}' cannot be kept or listed; a backfill names them by entity_ids"
+            )
+            raise Invalid([Fault("/entity_type", "entity_type_not_enumerable", message, ENUMERABLE_TYPES)])
+        if entity_type not in ENTITY_TYPES:
+            raise NotFound(f"there is no entity type {entity_type[:100]!r}{did_you_mean(entity_type, ENTITY_TYPES)}")
+        source = self._sources.name_of(entity_type)
+        if source != BUILTIN:
+            message = f"entities of type '{entity_type}' come from the source '{source}' and are not kept here"
+            raise Conflict(message, code="entity_type_not_kept_here")

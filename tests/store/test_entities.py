@@ -1,0 +1,192 @@
+"""The built-in entity store: what an upload changes, and what it leaves alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.support.clock import NOON
+
+from backfilld.domain.entities import Entity
+from backfilld.domain.errors import Invalid
+from backfilld.store.entities import SQL, EntityStore
+from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms, UpsertCounts
+
+EARLIER, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+Row = tuple[str, str, datetime | None]
+
+
+async def batches(*batches: Sequence[EntityRow]) -> AsyncIterator[Sequence[EntityRow]]:
+    for batch in batches:
+        yield batch
+
+
+async def put(pool: Any, *rows: Row, at: datetime = NOON, **terms: Any) -> UpsertCounts:
+    return await EntityUploads(pool).store(batches(rows) if rows else batches(), UploadTerms("ticket", at, **terms))
+
+
+@pytest.fixture
+def store(pool: Any) -> EntityStore:
+    return EntityStore(pool)
+
+
+async def test_an_upload_tells_new_changed_and_equal_entities_apart(pool: Any, store: EntityStore) -> None:
+    await put(pool, ("1", '{"n": 1}', EARLIER), ("2", '{"n": 2}', EARLIER))
+    counts = await put(pool, ("1", '{"n":1}', EARLIER), ("2", '{"n": 3}', EARLIER), ("3", "{}", None))
+
+    assert UpsertCounts(inserted=1, updated=1, unchanged=1) == counts
+    assert Entity("2", {"n": 3}, EARLIER, NOON) == await store.find("ticket", "2")
+
+
+async def test_an_equal_entity_is_not_written_again(pool: Any) -> None:
+    await put(pool, ("1", '{"n": 1}', EARLIER))
+    before = await pool.fetchrow("SELECT ctid, xmin, xmax, loaded_at FROM entities")
+    await put(pool, ("1", '{"n": 1}', EARLIER), at=NOON + timedelta(hours=1))
+
+    assert before == await pool.fetchrow("SELECT ctid, xmin, xmax, loaded_at FROM entities")
+
+
+async def test_the_last_of_equal_ids_wins_in_and_across_batches(pool: Any, store: EntityStore) -> None:
+    lines = batches(
+        [("1", '{"n": 1}', LATER), ("1", '{"n": 2}', LATER)], [("2", "{}", None)], [("1", '{"n": 3}', None)]
+    )
+    counts = await EntityUploads(pool).store(lines, UploadTerms("ticket", NOON))
+
+    assert UpsertCounts(inserted=2) == counts
+    assert Entity("1", {"n": 3}, None, NOON) == await store.find("ticket", "1")
+
+
+async def test_an_older_record_changes_nothing(pool: Any, store: EntityStore) -> None:
+    await put(pool, ("1", '{"n": 1}', LATER))
+    counts = await put(pool, ("1", '{"n": 2}', EARLIER))
+
+    assert UpsertCounts(unchanged=1) == counts
+    assert {"n": 1} == (await store.read("ticket", ["1"]))["1"].attributes
+
+
+@pytest.mark.parametrize(("stored", "sent"), [(None, EARLIER), (EARLIER, None), (EARLIER, EARLIER), (EARLIER, LATER)])
+async def test_every_other_record_counts_as_news(
+    pool: Any, store: EntityStore, stored: datetime | None, sent: datetime | None
+) -> None:
+    await put(pool, ("1", '{"n": 1}', stored))
+    counts = await put(pool, ("1", '{"n": 2}', sent))
+
+    assert UpsertCounts(updated=1) == counts
+    assert Entity("1", {"n": 2}, sent, NOON) == await store.find("ticket", "1")
+
+
+async def test_an_upload_removes_nothing_unless_it_replaces(pool: Any, store: EntityStore) -> None:
+    await put(pool, ("1", "{}", None), ("2", '{"n": 2}', LATER))
+    await put(pool, ("3", "{}", None))
+    counts = await put(pool, ("2", '{"n": 1}', EARLIER), ("4", "{}", None), replace=True)
+
+    assert UpsertCounts(inserted=1, updated=1, removed=2) == counts
+    assert ["2", "4"] == [entity.id for entity in await store.page_by_id("ticket", after="", limit=9)]
+    assert 2 == await store.count("ticket")
+    assert "entities.replace" == await pool.fetchval("SELECT action FROM audit_log")
+
+
+async def test_replacing_by_nothing_is_refused(pool: Any, store: EntityStore) -> None:
+    await put(pool, ("1", "{}", None))
+    with pytest.raises(Invalid) as refusal:
+        await put(pool, replace=True)
+
+    assert "nothing_to_replace_with" == refusal.value.code
+    assert 1 == await store.count("ticket")
+
+
+async def test_an_upload_that_breaks_off_stores_nothing(pool: Any, store: EntityStore) -> None:
+    async def broken() -> AsyncIterator[Sequence[EntityRow]]:
+        yield [("1", "{}", None)]
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await EntityUploads(pool).store(broken(), UploadTerms("ticket", NOON, fields={"n": "integer"}))
+
+    assert await store.find("ticket", "1") is None
+    assert {} == await store.list_types()
+    assert 0 == await pool.fetchval("SELECT count(*) FROM pg_class WHERE relname = 'entity_upload'")
+
+
+async def test_known_fields_are_added_and_forgotten(pool: Any, store: EntityStore) -> None:
+    await put(pool, ("1", "{}", None), fields={"n": "integer", "due": "date"})
+    await put(pool, fields={"n": "number", "due": None, "open": "boolean"}, at=NOON + timedelta(hours=1))
+    found = await store.get_type("ticket")
+
+    assert {"n": "number", "open": "boolean"} == found.fields
+    assert (1, NOON + timedelta(hours=1)) == (found.entities, found.loaded_at)
+
+
+async def test_the_count_stays_true_through_uploads_and_deletes(pool: Any, store: EntityStore) -> None:
+    await put(pool, ("1", "{}", None), ("2", "{}", None))
+    first = await store.delete("ticket", "1", at=NOON, actor="key:1")
+    again = await store.delete("ticket", "1", at=NOON, actor="key:1")
+
+    assert (True, False) == (first, again)
+    assert 1 == await store.count("ticket")
+    assert "entity:ticket/1" == await pool.fetchval("SELECT subject FROM audit_log")
+
+
+async def test_uploads_of_the_same_ids_at_once_all_get_through(pool: Any, store: EntityStore) -> None:
+    ids = [str(number) for number in range(300)]
+    uploads = EntityUploads(pool, at_once=5)
+    orders = [ids, ids[::-1], ids[150:] + ids[:150], ids[::2], ids[::-1]]
+
+    async def one(number: int, order: list[str]) -> UpsertCounts:
+        rows = [(id, f'{{"by": {number}}}', None) for id in order]
+        return await uploads.store(batches(rows[:100], rows[100:]), UploadTerms("ticket", NOON))
+
+    counts = await asyncio.gather(*(one(number, order) for number, order in enumerate(orders)))
+
+    assert 300 == sum(count.inserted for count in counts)
+    assert 300 == await store.count("ticket") == await pool.fetchval("SELECT count(*) FROM entities")
+
+
+async def test_an_upload_that_waits_for_its_client_holds_up_nobody(pool: Any, store: EntityStore) -> None:
+    more, waits = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[Sequence[EntityRow]]:
+        yield [("1", '{"by": "slow"}', None)]
+        waits.set()
+        await more.wait()
+
+    task = asyncio.create_task(EntityUploads(pool).store(slow(), UploadTerms("ticket", NOON)))
+    await waits.wait()
+    quick = await put(pool, ("1", '{"by": "quick"}', None))
+    more.set()
+
+    assert UpsertCounts(inserted=1) == quick
+    assert UpsertCounts(updated=1) == await task
+    assert {"by": "slow"} == (await store.read("ticket", ["1", "2"]))["1"].attributes
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "index"),
+    [
+        ("page_by_id", ("ticket", "5", 10, True), "entities_pkey"),
+        ("page_oldest_first", ("ticket", "5", EARLIER, 10, True), "entities_by_time"),
+        ("page_newest_first", ("ticket", "5", LATER, 10, True), "entities_by_time"),
+        ("page_without_time", ("ticket", "5", 10, True), "entities_"),
+        ("read_entities", ("ticket", ["1", "2"]), "entities_pkey"),
+    ],
+)
+async def test_a_page_is_found_by_an_index_and_never_sorted(
+    pool: Any, statement: str, arguments: tuple[Any, ...], index: str
+) -> None:
+    times = [None, EARLIER, LATER]
+    await put(pool, *[(str(n), "{}", times[n % 3] and times[n % 3] + timedelta(seconds=n)) for n in range(9_000)])
+    async with pool.acquire() as connection:
+        await connection.execute("ANALYZE entities")
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + getattr(SQL, statement), *arguments))
+
+    assert index in plan
+    assert "Sort" not in plan
+
+
+async def test_the_longest_id_fits_into_the_indexes(pool: Any, store: EntityStore) -> None:
+    longest = "\U0010fffd" * 512
+    await put(pool, (longest, "{}", LATER))
+
+    assert [longest] == [entity.id for entity in await store.page_by_id("ticket", after="\U0010fffc", limit=2)]
