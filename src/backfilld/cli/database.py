@@ -4,7 +4,8 @@ They work beside a running daemon, and before there is one. Each says on stderr 
 key made in the wrong one is a key that nobody accepts.
 """
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,29 +21,33 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def database_of(settings: "Settings") -> AsyncIterator[str]:
+async def database_of(settings: "Settings", *, quiet: bool = False) -> AsyncIterator[str]:
     """The DSN of the database that a daemon with these settings uses; an embedded one is running meanwhile."""
     if not settings.database.is_embedded:
         dsn = settings.database.read_dsn()
-        click.echo(f"database: {_shown(dsn)}", err=True)
+        _name(_shown(dsn), quiet)
+        await _reach(dsn)
         yield dsn
         return
     from backfilld.embedded import database_for_command
 
-    click.echo(f"database: embedded, in {settings.state.postgres}", err=True)
+    _leave_stdout_alone()
+    _name(f"embedded, in {settings.state.postgres}", quiet)
     async with database_for_command(settings.state.postgres) as dsn:
         yield dsn
 
 
 @asynccontextmanager
-async def migrated_pool(config: Path | None) -> "AsyncIterator[tuple[Settings, Pool]]":
+async def migrated_pool(
+    config: Path | None, environ: Mapping[str, str] | None = None, *, quiet: bool = False
+) -> "AsyncIterator[tuple[Settings, Pool]]":
     """Connections to the database, its schema up to date. Failure if it is not, and the settings forbid to migrate."""
     from backfilld.config import load_settings
     from backfilld.store.migrate import migrate, pending
     from backfilld.store.pool import open_pool
 
-    settings = load_settings(config)
-    async with database_of(settings) as dsn:
+    settings = load_settings(config, environ)
+    async with database_of(settings, quiet=quiet) as dsn:
         if settings.database.migrate_on_start:
             await migrate(dsn)
         elif waiting := await pending(dsn):
@@ -53,6 +58,36 @@ async def migrated_pool(config: Path | None) -> "AsyncIterator[tuple[Settings, P
             yield settings, pool
         finally:
             await pool.close()
+
+
+async def _reach(dsn: str) -> None:
+    """Find out now, and not in the middle, whether the database answers."""
+    from backfilld.store.pool import PASSING, connect
+
+    try:
+        connection = await connect(dsn)
+    except PASSING as problem:
+        why = str(problem) or type(problem).__name__
+        message = f"the database does not answer: {why}"
+        raise Failure(message, exit_code=exit_codes.UNAVAILABLE, code="unavailable") from problem
+    await connection.close()
+
+
+def _leave_stdout_alone() -> None:
+    """stdout belongs to the result of the command; and what an embedded server warns of is the daemon's to tell."""
+    import logging
+
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _name(database: str, quiet: bool) -> None:
+    if not quiet:
+        click.echo(f"database: {database}", err=True)
 
 
 def _shown(dsn: str) -> str:
