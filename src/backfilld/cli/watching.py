@@ -29,11 +29,16 @@ class View(Protocol):
     def show(self, backfill: dict[str, Any], errors: Errors) -> None: ...
 
 
-async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, clock: Clock | None = None) -> str:
-    """Show the backfill until it ends; the status it ended in. Going away (Ctrl-C) does not touch it."""
+async def watch_until_end(
+    client: "Client", id: str, *, as_json: bool = False, quiet: bool = False, clock: Clock | None = None
+) -> str:
+    """Show the backfill until it ends (`quiet`: only wait); the status it ended in.
+
+    Going away (Ctrl-C) does not touch it.
+    """
     clock = clock or SystemClock()
-    if as_json:
-        return (await _follow(client, id, JsonLines()))["status"]  # type: ignore[no-any-return] # a document
+    if as_json or quiet:
+        return str((await _follow(client, id, JsonLines() if as_json else Nothing()))["status"])
     if not sys.stdout.isatty():
         last = await _follow(client, id, PlainLines(clock))
     else:
@@ -60,6 +65,13 @@ async def _follow(client: "Client", id: str, view: View) -> dict[str, Any]:
     if last is None:
         raise Failure("the stream of events ended without one")
     return last
+
+
+class Nothing:
+    """For those who only want to know when it is over."""
+
+    def show(self, backfill: dict[str, Any], errors: Errors) -> None:
+        pass
 
 
 class JsonLines:

@@ -1,0 +1,277 @@
+"""`backfilld backfills …` asks for what was meant, and says what came of it."""
+
+import orjson
+import pytest
+from tests.support.stub_daemon import Scripted, a_backfill, event
+
+ID = a_backfill()["id"]
+CREATE = (
+    "backfills", "create", "--entity-type", "ticket", "--filter", '{"status": "closed"}', "--workflow", "7",
+    "--window", "mon-tue 22:00-06:00", "--max-in-flight", "5",
+)  # fmt: skip
+CREATED = Scripted(201, {"backfill": a_backfill(status="planning"), "cost_estimate": {"total_entities": 10}})
+
+
+async def test_options_become_the_body_of_a_request(backfilld, daemon, tmp_path):
+    daemon.script("POST", "/public-api/backfills", CREATED)
+    ids = tmp_path / "ids"
+    ids.write_text("17\n\n 18 \n")
+    ended = await backfilld(
+        *CREATE, "--window", "sat 00:00-24:00", "--timezone", "Asia/Tokyo", "--name", "old tickets", "--order",
+        "newest_first", "--reprocess", "completed", "--sample-size", "20", "--max-attempts", "4", "--start",
+        "when_approved", "--exclude-date", "2027-12-24", "--params", '{"mode": "fast"}', "--total-estimated", "12",
+        "--entity-ids-file", str(ids), "--idempotency-key", "k1",
+    )  # fmt: skip
+    night = [{"run_start_time": "22:00", "run_end_time": "06:00"}]
+
+    assert 0 == ended.code, ended.err
+    assert "k1" == daemon.received[0].headers["Idempotency-Key"]
+    assert {
+        "entity_type": "ticket",
+        "filter_spec": {"status": "closed"},
+        "target_workflow_id": 7,
+        "daily_execution_windows": {
+            "monday": night,
+            "tuesday": night,
+            "saturday": [{"run_start_time": "00:00", "run_end_time": "24:00"}],
+        },
+        "max_in_flight": 5,
+        "timezone": "Asia/Tokyo",
+        "name": "old tickets",
+        "order": "newest_first",
+        "reprocess_behavior": "completed",
+        "sample_size": 20,
+        "max_attempts": 4,
+        "start": "when_approved",
+        "excluded_dates": ["2027-12-24"],
+        "params": {"mode": "fast"},
+        "total_estimated": 12,
+        "entity_ids": ["17", "18"],
+    } == daemon.received[0].json
+
+
+async def test_what_is_not_given_is_left_to_the_daemon(backfilld, daemon):
+    daemon.script("POST", "/public-api/backfills", CREATED)
+    await backfilld(*CREATE)
+
+    assert {"entity_type", "filter_spec", "target_workflow_id", "daily_execution_windows", "max_in_flight"} == set(
+        daemon.received[0].json
+    )
+
+
+async def test_a_filter_may_come_from_a_file(backfilld, daemon, tmp_path):
+    daemon.script("POST", "/public-api/backfills", CREATED)
+    file = tmp_path / "filter.json"
+    file.write_text('{"priority": [1, 2]}')
+    arguments = ["@" + str(file) if argument == '{"status": "closed"}' else argument for argument in CREATE]
+    await backfilld(*arguments)
+
+    assert {"priority": [1, 2]} == daemon.received[0].json["filter_spec"]
+
+
+async def test_everything_is_never_meant_by_leaving_the_filter_out(backfilld, daemon):
+    arguments = [argument for argument in CREATE if argument not in ("--filter", '{"status": "closed"}')]
+    ended = await backfilld(*arguments)
+
+    assert 2 == ended.code
+    assert "--filter '{}'" in ended.err
+    assert [] == daemon.received
+
+
+@pytest.mark.parametrize(
+    ("replaced", "by", "said"),
+    [
+        ('{"status": "closed"}', "{status: closed}", "is not JSON"),
+        ('{"status": "closed"}', "@nowhere.json", "No such file"),
+        ("mon-tue 22:00-06:00", "mon-tue 9:00-17:00", "HH:MM"),
+        ("mon-tue 22:00-06:00", "frday 22:00-06:00", "did you mean 'friday'?"),
+        ("5", "five", "not a valid integer"),
+    ],
+)
+async def test_a_bad_option_is_told_before_anything_is_sent(backfilld, daemon, replaced, by, said):
+    ended = await backfilld(*(by if argument == replaced else argument for argument in CREATE))
+
+    assert 2 == ended.code
+    assert said in ended.err
+    assert [] == daemon.received
+
+
+async def test_a_workflow_may_be_named(backfilld, daemon):
+    known = [{"id": 4, "project": "default", "name": "enrich"}, {"id": 9, "project": "default", "name": "classify"}]
+    daemon.script("GET", "/public-api/workflows", Scripted(data={"workflows": known}))
+    daemon.script("POST", "/public-api/backfills", CREATED)
+    await backfilld(*("classify" if argument == "7" else argument for argument in CREATE))
+
+    assert 9 == daemon.sent("POST", "/public-api/backfills")[0].json["target_workflow_id"]
+
+
+async def test_an_unknown_workflow_is_answered_with_the_nearest(backfilld, daemon):
+    known = [{"id": 9, "project": "default", "name": "classify"}]
+    daemon.script("GET", "/public-api/workflows", Scripted(data={"workflows": known}))
+    ended = await backfilld(*("clasify" if argument == "7" else argument for argument in CREATE))
+
+    assert 3 == ended.code
+    assert "did you mean 'classify'?" in ended.err
+
+
+async def test_warnings_stay_out_of_the_json(backfilld, daemon):
+    daemon.script("POST", "/public-api/backfills", Scripted(201, CREATED.data, warnings=("UTC is assumed",)))
+    ended = await backfilld(*CREATE, "--json")
+
+    assert ID == ended.json["backfill"]["id"]
+    assert "Warning: UTC is assumed" in ended.err
+
+
+DETAILS = [
+    {"path": "/max_in_flight", "code": "out_of_range", "message": "must be 1 to 10"},
+    {"path": "/entity_type", "code": "unknown", "message": "is unknown", "allowed": ["ticket"]},
+]
+
+
+async def test_every_fault_is_shown(backfilld, daemon):
+    refusal = Scripted(422, error={"code": "invalid", "message": "2 faults", "details": DETAILS})
+    daemon.script("POST", "/public-api/backfills", refusal)
+    ended = await backfilld(*CREATE)
+
+    assert 2 == ended.code
+    assert "" == ended.out
+    assert "/max_in_flight: must be 1 to 10" in ended.err
+    assert "/entity_type: is unknown (allowed: ticket)" in ended.err
+
+
+async def test_errors_are_json_too_if_json_was_asked_for(backfilld, daemon):
+    refusal = Scripted(422, error={"code": "invalid", "message": "2 faults", "details": DETAILS})
+    daemon.script("POST", "/public-api/backfills", refusal)
+    ended = await backfilld(*CREATE, "--json")
+
+    assert "" == ended.out
+    assert ["/max_in_flight", "/entity_type"] == [
+        fault["path"] for fault in orjson.loads(ended.err)["error"]["details"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, 8), (403, 8), (404, 3), (409, 4), (412, 4), (422, 2), (500, 1)]
+)  # fmt: skip
+async def test_the_exit_code_tells_why_it_was_refused(backfilld, daemon, status, code):
+    daemon.script("POST", f"/public-api/backfills/{ID}/pause", Scripted(status, error={"code": "x", "message": "no"}))
+    ended = await backfilld("backfills", "pause", ID)
+
+    assert code == ended.code
+    assert "Error: no" in ended.err
+
+
+async def test_a_daemon_that_is_not_there_has_an_exit_code_of_its_own(backfilld, unused_tcp_port):
+    ended = await backfilld("backfills", "list", "--url", f"http://127.0.0.1:{unused_tcp_port}")
+
+    assert 7 == ended.code
+    assert "nobody answers" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
+async def test_steering_hands_the_reason_on(backfilld, daemon, verb):
+    answer = {"backfill_id": ID, "signal": verb, "message": "done", "backfill": a_backfill()}
+    daemon.script("POST", f"/public-api/backfills/{ID}/{verb}", Scripted(202, answer))
+    ended = await backfilld("backfills", verb, ID, "--reason", "month end")
+
+    assert 0 == ended.code
+    assert {"reason": "month end"} == daemon.received[0].json
+    assert f"{ID}: done\n" == ended.out
+
+
+async def test_cancelling_what_is_in_flight_has_to_be_asked_for(backfilld, daemon):
+    answer = {"backfill_id": ID, "signal": "cancel", "message": "done", "backfill": a_backfill()}
+    daemon.script("POST", f"/public-api/backfills/{ID}/cancel", Scripted(202, answer))
+    await backfilld("backfills", "cancel", ID)
+    await backfilld("backfills", "cancel", ID, "--in-flight", "cancel")
+
+    assert b"" == daemon.received[0].body
+    assert {"in_flight": "cancel"} == daemon.received[1].json
+
+
+async def test_the_list_is_cut_at_the_limit(backfilld, daemon):
+    page = Scripted(data={"backfills": [a_backfill(id=str(number)) for number in range(3)]}, next_cursor="more")
+    daemon.script("GET", "/public-api/backfills", page)
+    ended = await backfilld("backfills", "list", "--limit", "2", "--status", "running", "--status", "paused", "--json")
+
+    assert ["0", "1"] == [backfill["id"] for backfill in ended.json["backfills"]]
+    assert ["running", "paused"] == daemon.received[0].query["status"]
+
+
+async def test_show_says_why_nothing_starts(backfilld, daemon):
+    why = {
+        "code": "outside_window",
+        "message": "opens tonight",
+        "since": "2027-03-01T12:00:00Z",
+        "until": "2027-03-01T22:00:00Z",
+    }
+    backfill = a_backfill(status="waiting", status_reason=why, processed_count=4, succeeded_count=4)
+    daemon.script("GET", f"/public-api/backfills/{ID}", Scripted(data={"backfill": backfill}))
+    ended = await backfilld("backfills", "show", ID)
+
+    assert 0 == ended.code
+    assert "opens tonight (outside_window" in ended.out
+    assert "4/10 (40%)" in ended.out
+
+
+async def test_a_filter_that_looks_wrong_is_told_and_fails(backfilld, daemon):
+    verified = {"matching_entities": 0, "success": False, "level": "ERROR", "message": "priority is text", "sample": []}
+    daemon.script("POST", "/public-api/backfills/verify", Scripted(data=verified))
+    ended = await backfilld("backfills", "verify", "--entity-type", "ticket", "--filter", '{"priority": 1}')
+
+    assert 1 == ended.code
+    assert "ERROR: priority is text" in ended.out
+
+
+async def test_a_rerun_of_one_kind_of_failure(backfilld, daemon):
+    daemon.script("POST", f"/public-api/backfills/{ID}/rerun-failed", CREATED)
+    ended = await backfilld("backfills", "rerun-failed", ID, "--error-class", "http_404")
+
+    assert 0 == ended.code
+    assert {"error_class": "http_404"} == daemon.received[0].json
+
+
+WATCHED = f"/public-api/backfills/{ID}/events"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("completed", 0), ("completed_with_failures", 5), ("cancelled", 6), ("failed", 6)]
+)
+async def test_watching_ends_with_the_backfill_and_says_how(backfilld, daemon, status, code):
+    done = a_backfill(status=status, processed_count=10, succeeded_count=10, completed_at="2027-03-01T12:01:01Z")
+    daemon.script("GET", WATCHED, Scripted(raw=event("progress", 1, a_backfill()) + event("end", 2, done)))
+    ended = await backfilld("backfills", "watch", ID)
+
+    assert code == ended.code
+    assert f"{status.replace('_', ' ')} in 1 min: 10 succeeded" in ended.out
+
+
+async def test_watching_without_a_terminal_names_each_kind_of_failure_once(backfilld, daemon):
+    some = a_backfill(processed_count=5, failed_count=2, succeeded_count=3)
+    more = some | {"processed_count": 6, "failed_count": 3}
+    done = more | {"status": "completed_with_failures"}
+    stream = event("progress", 1, some) + event("progress", 2, more) + event("end", 3, done)
+    daemon.script("GET", WATCHED, Scripted(raw=stream))
+    error = {"error_class": "http_404", "message": "no such ticket", "count": 2, "entity_ids": ["17"]}
+    daemon.script("GET", f"/public-api/backfills/{ID}/errors", Scripted(data={"errors": [error]}))
+    ended = await backfilld("backfills", "watch", ID)
+
+    assert 1 == ended.out.count("2 × http_404: no such ticket, as 17")
+    assert "\x1b" not in ended.out
+
+
+async def test_watching_as_json_is_a_line_an_event(backfilld, daemon):
+    done = a_backfill(status="completed")
+    daemon.script("GET", WATCHED, Scripted(raw=event("progress", 1, a_backfill()) + event("end", 2, done)))
+    ended = await backfilld("backfills", "watch", ID, "--json")
+
+    assert ["running", "completed"] == [orjson.loads(line)["backfill"]["status"] for line in ended.out.splitlines()]
+
+
+async def test_create_can_go_on_watching(backfilld, daemon):
+    daemon.script("POST", "/public-api/backfills", CREATED)
+    daemon.script("GET", WATCHED, Scripted(raw=event("end", 1, a_backfill(status="cancelled"))))
+    ended = await backfilld(*CREATE, "--watch")
+
+    assert 6 == ended.code
