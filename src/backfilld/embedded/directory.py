@@ -32,6 +32,7 @@ class Directory:
         self.address = self.root / "address"
         self._lock = self.root / "lock"
         self._held: int | None = None
+        self._account: Account | None = None
 
     def prepare(self) -> Account:
         """Make the folder, closed to all but its account, which is returned. Nothing in it is touched."""
@@ -49,8 +50,8 @@ class Directory:
             )
         return account
 
-    def lock(self) -> None:
-        """Take the folder, or raise DirectoryInUse. Ends with `unlock`, or with this process, however it ends."""
+    def lock(self, account: Account) -> None:
+        """Take the folder for `account`, until `unlock` or the end of this process; or raise DirectoryInUse."""
         held = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,7 +62,8 @@ class Directory:
                 f"{self.root} is in use by another backfilld{f' (process {holder})' if holder else ''}:"
                 " stop that one first, or give this one a [state] directory of its own"
             ) from None
-        self._held = held
+        self._held, self._account = held, account
+        self._give(self._lock)
         self.withdraw()  # what a killed owner said
         os.ftruncate(held, 0)
         os.pwrite(held, str(os.getpid()).encode(), 0)
@@ -83,6 +85,11 @@ class Directory:
             os.chown(folder, account.uid, account.gid)
         return folder
 
+    def clear_socket_folder(self, folder: Path) -> None:
+        """Remove what a killed server left there. Only for the holder of the lock, when no server runs."""
+        for name in (SOCKET_NAME, f"{SOCKET_NAME}.lock"):
+            (folder / name).unlink(missing_ok=True)
+
     def drop_socket_folder(self, folder: Path) -> None:
         """Remove a temporary one; `run/` stays."""
         if folder.parent != self.root:
@@ -92,6 +99,7 @@ class Directory:
         """Tell commands beside us where the server is. Whole or not at all."""
         fresh = self.address.with_suffix(".new")
         fresh.write_text(dsn + "\n")
+        self._give(fresh)
         fresh.replace(self.address)
 
     def withdraw(self) -> None:
@@ -104,3 +112,8 @@ class Directory:
         with suppress(FileNotFoundError):
             return self.address.read_text().strip() or None
         return None
+
+    def _give(self, file: Path) -> None:
+        """What root makes in an ordinary user's folder must not lock that user out."""
+        if self._account is not None and self._account.lowered:
+            os.chown(file, self._account.uid, self._account.gid)

@@ -31,13 +31,17 @@ STOP_PATIENCE_SECONDS = 60.0
 RETRY_PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 5.0
+CALM_SECONDS = 60.0  # a server that ran this long is started again at once
 LAST_WORDS = 20
 
 log = structlog.get_logger(__name__)
 
 
 class EmbeddedPostgres:
-    """One server on one folder. `start` and `stop` may alternate; `supervise` keeps it up in between."""
+    """One server on one folder. `start` and `stop` may alternate; `supervise` keeps it up in between.
+
+    `durable=False` trades the safety of the data for speed. `settings` win over ours (`{"max_connections": "20"}`).
+    """
 
     def __init__(
         self,
@@ -56,6 +60,8 @@ class EmbeddedPostgres:
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._account: Account | None = None
         self._sockets: Path | None = None
+        self._wanted = False
+        self._revival: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -75,7 +81,8 @@ class EmbeddedPostgres:
         DirectoryInUse if another process has the folder; EmbeddedError for whatever else stands in the way.
         """
         self._account = self._directory.prepare()
-        self._directory.lock()
+        self._directory.lock(self._account)
+        self._wanted = True
         try:
             self._sockets = self._directory.socket_folder(self._account)
             await self._run()
@@ -87,6 +94,10 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """Stop the server, cutting its connections, and let go of the folder. Harmless if nothing runs."""
+        self._wanted = False
+        if self._revival is not None:
+            self._revival.cancel()
+            await asyncio.wait([self._revival])
         self._directory.withdraw()
         if self._process is not None:
             await self._end(self._process)
@@ -96,22 +107,33 @@ class EmbeddedPostgres:
         self._directory.unlock()
 
     async def supervise(self) -> None:
-        """Start the server again whenever it ends, with growing pauses; runs until cancelled.
+        """Start the server again whenever it ends, with growing pauses; returns after `stop`.
 
         Clients see refused connections meanwhile, and should try again.
         """
         pause = 0.0
-        while True:
+        while self._wanted:
             began = self._clock.monotonic()
             code = await self.ended()
+            if not self._wanted:
+                return
+            pause = 0.0 if self._clock.monotonic() - began > CALM_SECONDS else pause
             log.error("the embedded PostgreSQL ended; starting it again", code=code, pause_seconds=pause)
-            pause = 0.0 if self._clock.monotonic() - began > 60 else pause
-            await self._clock.sleep(pause)
-            pause = min(max(2 * pause, 0.1), LONGEST_PAUSE_SECONDS)
+            self._revival = asyncio.create_task(self._revive(pause), name="embedded-postgres-revival")
             try:
-                await self._run()
-            except EmbeddedError as problem:
-                log.error("the embedded PostgreSQL does not start", problem=str(problem))
+                await asyncio.wait([self._revival])  # `stop` may cancel it, which is no cancellation of ours
+            finally:
+                self._revival.cancel()
+            if not self._revival.cancelled():
+                self._revival.result()  # a bug must not pass for a server that does not start
+            pause = min(max(2 * pause, 0.1), LONGEST_PAUSE_SECONDS)
+
+    async def _revive(self, pause: float) -> None:
+        await self._clock.sleep(pause)
+        try:
+            await self._run()
+        except (EmbeddedError, OSError) as problem:
+            log.error("the embedded PostgreSQL does not start", problem=str(problem))
 
     async def ended(self) -> int:
         """Return when the server has ended, with its exit code (negative: the signal that ended it)."""
@@ -126,6 +148,7 @@ class EmbeddedPostgres:
         deadline = self._clock.monotonic() + RETRY_PATIENCE_SECONDS
         while True:
             await wait_until_gone(self._directory.data, self._clock)
+            self._directory.clear_socket_folder(self._folder)
             try:
                 return await self._launch(binaries)
             except ServerDidNotStart as problem:
@@ -203,7 +226,7 @@ class EmbeddedPostgres:
             words = line.decode(errors="replace").rstrip()
             self._last_words.append(words)
             level, _, rest = words.partition(":")
-            say = log.error if level in ("FATAL", "PANIC") else log.info
+            say = {"PANIC": log.error, "FATAL": log.warning}.get(level, log.info)  # FATAL: for one connection, mostly
             say(rest.strip() or words, origin="postgres")
 
     async def _heard_out(self) -> None:
