@@ -143,7 +143,9 @@ def test_the_demo_never_meets_somebodys_real_database():
 def test_a_second_demo_says_that_the_first_still_runs(tmp_path):
     folder = Folder(tmp_path / "demo")
     folder.prepare()
-    daemon = subprocess.Popen([sys.executable, "-c", "input()", str(folder.config)], stdin=subprocess.PIPE)
+    program = [sys.executable, "-c", "print(flush=True); input()", str(folder.config)]
+    daemon = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    daemon.stdout.readline()
     folder.daemon_pid.write_text(f"{daemon.pid}\n")
     try:
         with pytest.raises(Failure, match=f"kill {daemon.pid}"):
