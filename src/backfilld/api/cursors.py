@@ -12,18 +12,18 @@ from typing import Any
 
 from backfilld.domain.errors import Fault, Invalid
 
-_LONGEST = 2048
+LONGEST_CURSOR = 4096  # an entity id of 512 characters may take 2,048 bytes
 
 
 def encode_cursor(*key: str | int) -> str:
     """The cursor of a page whose last row has that key."""
-    return base64.urlsafe_b64encode(json.dumps(list(key), separators=(",", ":")).encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(json.dumps(list(key), ensure_ascii=False, separators=(",", ":")).encode()).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, kinds: Sequence[type]) -> list[Any]:
     """The key in a cursor, whose parts are of `kinds` (`int`, `str`); `Invalid` at `/query/cursor` if it is not one."""
     try:
-        if len(cursor) > _LONGEST:
+        if len(cursor) > LONGEST_CURSOR:
             raise ValueError
         key = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
