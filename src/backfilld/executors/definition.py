@@ -1,0 +1,130 @@
+"""What a workflow is, as people write it: the same keys over HTTP, in the configuration file and in the database.
+
+The models hold the shape; what depends on this installation (which secrets and hosts there are) or speaks about
+several fields is checked by `definition_rules`, so that each fault gets a code of its own.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from backfilld.domain.errors import Fault
+from backfilld.domain.timezones import parse_zone
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+LONGEST_TIMEOUT_SECONDS = 86_400.0
+DEFAULT_MAX_ATTEMPTS = 3
+DEFAULT_POLL_SECONDS = 5.0
+MOST_HEADERS = 50
+
+
+class Part(BaseModel):
+    """Strict and closed: a misspelt key is a fault, and "3" is not a number."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _zone(value: str) -> str:
+    zone = parse_zone(value, "")
+    if isinstance(zone, Fault):
+        raise ValueError(zone.message)
+    return value
+
+
+Attempts = Annotated[int, Field(ge=1, le=20), BeforeValidator(_whole)]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_SECONDS)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Url = Annotated[str, Field(min_length=1, max_length=2048)]
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
+class SecretReference(Part):
+    """`{"secret": "name"}`: the value stands in [secrets] of the configuration file or among the credentials."""
+
+    secret: Name = Field(description="Name of a secret.")
+
+
+class Poll(Part):
+    """How to ask a target whether it is done."""
+
+    url: Url | None = Field(
+        default=None,
+        description="Asked with GET; may hold {entity_id} and {idempotency_key}. Left out: the `poll_url` (or Location)"
+        " of the target's first answer.",
+    )
+    interval_seconds: Annotated[float, Field(ge=0.05, le=3600)] = Field(
+        default=DEFAULT_POLL_SECONDS, description="Seconds between two questions, give or take a fifth."
+    )
+
+
+class HttpExecutor(Part):
+    """POST each item to a URL."""
+
+    type: Literal["http"]
+    url: Url = Field(description="Where each item is sent by POST.")
+    headers: dict[Name, Annotated[str, Field(max_length=4096)] | SecretReference] = Field(
+        default_factory=dict,
+        max_length=MOST_HEADERS,
+        description='Sent along. Whatever is secret is a reference: {"secret": "name"}.',
+    )
+    secret: SecretReference | None = Field(
+        default=None, description="Signs each request (Standard Webhooks), so that the target knows it is from here."
+    )
+    completion: Literal["response", "poll"] = Field(
+        default="response", description="`response`: a 2xx ends the item. `poll`: ask until the target says it is done."
+    )
+    poll: Poll | None = Field(default=None, description="Only for completion `poll`.")
+
+    @model_validator(mode="after")
+    def _poll_only_when_polling(self) -> Self:
+        if self.poll is not None and self.completion != "poll":
+            raise ValueError("`poll` needs `completion` to be 'poll'")
+        return self
+
+    def secret_references(self) -> dict[tuple[str, ...], str]:
+        """Every secret that is named: where (below the executor) → its name."""
+        found = {
+            ("headers", header): value.secret
+            for header, value in self.headers.items()
+            if isinstance(value, SecretReference)
+        }
+        return found | ({("secret",): self.secret.secret} if self.secret is not None else {})
+
+
+class CommandExecutor(Part):
+    """Run a program for each item."""
+
+    type: Literal["command"]
+    argv: Annotated[list[str], Field(min_length=1)] = Field(description="The program and its arguments; no shell.")
+    env: dict[Name, str | SecretReference] = Field(default_factory=dict, description="Its environment, nothing else.")
+    cwd: str | None = Field(default=None, description="The directory it runs in.")
+
+
+Executor = Annotated[HttpExecutor | CommandExecutor, Field(discriminator="type")]
+EXECUTOR_TYPES = ("http", "command")
+
+
+class WorkflowDefinition(Part):
+    """One revision of a workflow, known by (project, name)."""
+
+    name: Name = Field(description="Unique within its project.")
+    project: Name = Field(default="default", description="Groups workflows.")
+    executor: Executor = Field(description="What is done to an item.")
+    timezone: Zone = Field(default="UTC", description="IANA name; of the workflow's schedule.")
+    schedule: dict[str, JsonValue] | None = Field(default=None, description="Reserved; not supported yet.")
+    credits_per_entity: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="What one entity costs, for estimates and `max_credits`."
+    )
+    max_attempts: Attempts = Field(
+        default=DEFAULT_MAX_ATTEMPTS, description="Tries per entity, the first one included."
+    )
+    timeout_seconds: Seconds = Field(default=DEFAULT_TIMEOUT_SECONDS, description="Seconds that one try may take.")
+    enabled: bool = Field(default=True, description="false: nothing of it starts, and no new backfill may name it.")
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data, without what was left at its default."""
+        return self.model_dump(mode="json", exclude_unset=True)

@@ -1,0 +1,156 @@
+"""What is wrong with a workflow definition that has the right shape.
+
+A definition may come from anybody with the admin role, and its URL is called from inside our network with our
+secrets. So every name, host and header is looked at before it is stored; and again before it is used, since the
+configuration may have become stricter meanwhile.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
+from backfilld.executors.addresses import host_is_listed, host_is_never_a_target
+from backfilld.executors.definition import EXECUTOR_TYPES, HttpExecutor, WorkflowDefinition
+
+# A header of these names is a secret by itself, so its value has to be a reference to one.
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+# These are made for each request; one that is set by hand would break signing, framing or the idempotency key.
+RESERVED_HEADERS = frozenset(
+    {"idempotency-key", "content-length", "content-type", "host", "transfer-encoding", "connection", "te", "trailer"}
+    | {"upgrade", "expect", "keep-alive", "accept-encoding", "content-encoding", "traceparent", "tracestate"}
+)
+RESERVED_PREFIX = "webhook-"
+PLACEHOLDERS = ("idempotency_key", "entity_id")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRules:
+    """What this installation allows. `executor_types` None: any (the configuration file is not restricted)."""
+
+    executor_types: Collection[str] | None = None
+    allowed_hosts: Collection[str] = ()
+    secrets: Collection[str] | None = None  # None: not known here, so not checked
+
+
+def definition_faults(definition: WorkflowDefinition, rules: DefinitionRules) -> list[Fault]:
+    """Everything that is wrong with it; paths are pointers into the definition."""
+    return list(_faults(definition, rules))
+
+
+def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[Fault]:
+    for field in ("name", "project"):
+        if not getattr(definition, field).isprintable():
+            yield Fault(pointer(field), "invalid_text", "contains control characters")
+    if definition.schedule is not None:
+        yield Fault("/schedule", "not_supported_yet", "schedules are not supported yet; leave it out")
+    executor = definition.executor
+    if rules.executor_types is not None and executor.type not in rules.executor_types:
+        message = f"executors of type '{executor.type}' may only be defined in the configuration file"
+        allowed = tuple(name for name in EXECUTOR_TYPES if name in rules.executor_types)
+        yield Fault("/executor/type", "executor_not_allowed", message, allowed)
+    if isinstance(executor, HttpExecutor):
+        for fault in http_faults(executor, rules):
+            yield fault.under("/executor")
+    elif rules.executor_types is None or executor.type in rules.executor_types:
+        yield Fault("/executor/type", "not_supported_yet", "executors of type 'command' are not supported yet")
+
+
+def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Fault]:
+    """What is wrong with an http executor; paths are pointers into it."""
+    yield from _url_faults(executor.url, "/url", rules)
+    if executor.poll is not None and executor.poll.url is not None:
+        yield from _placeholder_faults(executor.poll.url, "/poll/url")
+        yield from _url_faults(_PLACEHOLDER.sub("x", executor.poll.url), "/poll/url", rules)
+    seen: set[str] = set()
+    for name, value in executor.headers.items():
+        yield from _header_faults(name, value, seen)
+    if rules.secrets is not None:
+        yield from _secret_faults(executor, rules.secrets)
+
+
+def _url_faults(url: str, path: str, rules: DefinitionRules) -> Iterator[Fault]:
+    """No message repeats a URL: it may carry a password."""
+    problem = _problem_with(url)
+    if problem is not None:
+        yield Fault(path, "invalid_url", problem)
+        return
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+    if host_is_never_a_target(host):
+        yield Fault(
+            path,
+            "address_not_allowed",
+            f"'{host}' is link-local, unspecified, multicast or a cloud's metadata service, which is never a target",
+        )
+    elif rules.allowed_hosts and not host_is_listed(host, port, rules.allowed_hosts):
+        message = f"'{host}' is not among executors.allowed_hosts{did_you_mean(host, rules.allowed_hosts)}"
+        yield Fault(path, "host_not_allowed", message, tuple(rules.allowed_hosts)[:20])
+
+
+def _problem_with(url: str) -> str | None:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "must be ASCII without blanks and control characters; write others percent-encoded"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as problem:
+        return f"is not a URL: {problem}"
+    return _problem_with_parts(parts, port, url)
+
+
+def _problem_with_parts(parts: SplitResult, port: int | None, url: str) -> str | None:
+    if parts.scheme not in _DEFAULT_PORTS:
+        return "must begin with http:// or https://"
+    if not parts.hostname:
+        return "names no host"
+    if "@" in parts.netloc:
+        return 'must not carry a user or password; use a header with {"secret": "name"}'
+    if "#" in url:
+        return "must not have a fragment"
+    if port == 0 or any(character in parts.hostname for character in '%\\<>"{}|^`'):
+        return "names no valid host and port"
+    return None
+
+
+def _placeholder_faults(url: str, path: str) -> Iterator[Fault]:
+    for name in _PLACEHOLDER.findall(url):
+        if name not in PLACEHOLDERS:
+            message = f"{{{name}}} is not a placeholder{did_you_mean(name, PLACEHOLDERS)}"
+            yield Fault(path, "unknown_placeholder", message, tuple(f"{{{known}}}" for known in PLACEHOLDERS))
+    if _PLACEHOLDER.search(url.partition("://")[2].partition("/")[0].partition("?")[0]):
+        yield Fault(path, "invalid_url", "a placeholder may stand in the path and the query, not in the host")
+
+
+def _header_faults(name: str, value: object, seen: set[str]) -> Iterator[Fault]:
+    path, lower = pointer("headers", name), name.lower()
+    if not _HEADER_NAME.fullmatch(name):
+        yield Fault(path, "invalid_header", "the name has characters that a header name may not have")
+    elif lower in RESERVED_HEADERS or lower.startswith(RESERVED_PREFIX):
+        yield Fault(path, "reserved_header", f"'{name}' is set for each request by backfilld itself")
+    elif lower in seen:
+        yield Fault(path, "invalid_header", f"'{name}' is given twice")
+    elif lower in SECRET_HEADERS and isinstance(value, str):
+        message = f'the value of \'{name}\' is a secret: put it into [secrets] and write {{"secret": "name"}}'
+        yield Fault(path, "literal_secret", message)
+    elif isinstance(value, str) and not _HEADER_VALUE.fullmatch(value):
+        yield Fault(path, "invalid_header", "the value may hold printable ASCII only, and no line break")
+    seen.add(lower)
+
+
+def _secret_faults(executor: HttpExecutor, known: Collection[str]) -> Iterator[Fault]:
+    for where, name in executor.secret_references().items():
+        if name not in known:
+            message = f"there is no secret '{name}'{did_you_mean(name, known)}"
+            yield Fault(pointer(*where, "secret"), "unknown_secret", message, nearest(name, known))
+
+
+def header_value_is_fit(value: str) -> bool:
+    """Whether a text may be sent as the value of a header."""
+    return _HEADER_VALUE.fullmatch(value) is not None

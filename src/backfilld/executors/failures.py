@@ -1,0 +1,78 @@
+"""What it means when a request gets no proper answer.
+
+Before the request was on its way nothing can have happened at the target: it was *unreachable*, which is waited out.
+After that anything may have happened, so the try counts and is repeated under the same key.
+"""
+
+import ssl
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientOSError,
+    ClientPayloadError,
+    ServerDisconnectedError,
+)
+
+from backfilld.domain.texts import MESSAGE_BYTES, clean_text
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.executors.addresses import AddressNotAllowed
+
+
+class TargetFailure(Exception):
+    """A request that ended without an answer; `verdict` says what became of the try."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.error or verdict.error_class or "")
+        self.verdict = verdict
+
+
+def failed(kind: VerdictKind, error_class: str, error: str, http_status: int | None = None) -> TargetFailure:
+    """A failure in the words of the ledger."""
+    return TargetFailure(
+        Verdict(kind, error_class=error_class, error=clean_text(error, MESSAGE_BYTES), http_status=http_status)
+    )
+
+
+def connecting_failed(problem: Exception, origin: str, connect_seconds: float) -> TargetFailure:
+    """No connection came about, so nothing was sent."""
+    cause = problem.os_error if isinstance(problem, ClientConnectorError) else problem
+    if isinstance(cause, AddressNotAllowed):
+        return failed(VerdictKind.REFUSED, "address_not_allowed", f"{origin}: {cause}")
+    if isinstance(problem, ClientConnectorDNSError):
+        return _unreachable("dns_failed", origin, f"the name cannot be resolved: {_words(cause)}")
+    if isinstance(problem, ClientConnectorCertificateError):
+        return _unreachable("tls_failed", origin, f"the certificate is not trusted: {problem.certificate_error}")
+    if isinstance(problem, ClientConnectorSSLError | ssl.SSLError):
+        return _unreachable("tls_failed", origin, f"no TLS connection: {_words(cause)}")
+    if isinstance(problem, TimeoutError):
+        return _unreachable("connect_failed", origin, f"no connection within {connect_seconds:g} s")
+    return _unreachable("connect_failed", origin, f"no connection: {_words(cause)}")
+
+
+def _unreachable(error_class: str, origin: str, text: str) -> TargetFailure:
+    return failed(VerdictKind.UNREACHABLE, error_class, f"{origin}: {text}")
+
+
+def answering_failed(problem: Exception, origin: str, *, reused: bool) -> TargetFailure:
+    """The request was sent, or partly, and no whole answer came back. `reused`: not the connection's first request."""
+    if isinstance(problem, ServerDisconnectedError | ClientOSError | ConnectionError):
+        if reused:
+            # Servers close idle connections, most of all when they restart; now and then just when the next request
+            # is on its way. So this is no try of the item's, but a target that is about to come back.
+            return _unreachable("connection_closed", origin, "a kept connection was closed as the request was sent")
+        text = f"the connection broke before an answer came: {_words(problem)}"
+        return failed(VerdictKind.TRY_AGAIN, "reset", f"{origin}: {text}")
+    if isinstance(problem, ClientPayloadError):
+        return failed(VerdictKind.TRY_AGAIN, "reset", f"{origin}: the connection broke in the middle of the answer")
+    if isinstance(problem, TimeoutError):
+        return failed(VerdictKind.TRY_AGAIN, "timeout", f"{origin}: the answer began and then stalled")
+    return failed(VerdictKind.TRY_AGAIN, "bad_answer", f"{origin}: the answer is not HTTP: {_words(problem)}")
+
+
+def _words(problem: BaseException) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        return str(problem.strerror)
+    return str(problem) or type(problem).__name__

@@ -1,0 +1,114 @@
+"""What a target receives: one item as JSON, in a request signed by the rules of Standard Webhooks."""
+
+import json
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from yarl import URL
+
+from backfilld import __version__
+from backfilld.executors.base import Work
+from backfilld.executors.definition import HttpExecutor, SecretReference
+from backfilld.executors.definition_rules import header_value_is_fit
+from backfilld.executors.secrets import SecretStore
+from backfilld.executors.signing import UnusableSecret, signatures, signing_key
+
+HIDDEN = "[secret]"  # never longer than what it hides: a shorter "secret" stands in too many innocent words
+
+
+def item_body(work: Work) -> bytes:
+    """The item as JSON (API §3.4)."""
+    item = {
+        "workflow": {"id": work.workflow_id, "name": work.workflow_name},
+        "backfill": {"id": work.backfill_id, "name": work.backfill_name},
+        "entity": {
+            "id": work.entity_id,
+            "type": work.entity_type,
+            "attributes": work.attributes,
+            "as_of": work.as_of,
+        },
+        "params": work.params,
+        "rehearsal": work.rehearsal,
+        "attempt": work.attempt,
+        "idempotency_key": work.idempotency_key,
+    }
+    try:
+        return orjson.dumps(item, default=_plain)
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair: the slow way can do both
+        return json.dumps(item, default=_plainer).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))  # a number, to the last digit
+    return str(value)
+
+
+def _plainer(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+class RequestWriter:
+    """Requests of one executor as bytes; what is the same in all of them is put together once.
+
+    SecretMissing or UnusableSecret if the secrets that the executor names cannot be used.
+    """
+
+    def __init__(self, executor: HttpExecutor, secrets: SecretStore) -> None:
+        headers, self._confidential = _headers(executor, secrets)
+        self._keys: tuple[bytes, ...] = ()
+        if executor.secret is not None:
+            values = secrets.get(executor.secret.secret).reveal()
+            self._keys = tuple(signing_key(value) for value in values)
+            self._confidential += values
+        self._shared = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+    def post(self, url: URL, work: Work, timestamp: int) -> bytes:
+        """The request that starts an item."""
+        body = item_body(work)
+        head = self._head("POST", url, work.idempotency_key, timestamp, body)
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def get(self, url: URL, work: Work, timestamp: int) -> bytes:
+        """The request that asks whether the item is done; signed over an empty body."""
+        return (self._head("GET", url, work.idempotency_key, timestamp, b"") + "\r\n").encode()
+
+    def _head(self, method: str, url: URL, key: str, timestamp: int, body: bytes) -> str:
+        if not key.isprintable() or not key.isascii():
+            raise ValueError("the idempotency key cannot be the value of a header")
+        trace = os.urandom(24).hex()
+        signature = f"webhook-signature: {signatures(self._keys, key, timestamp, body)}\r\n" if self._keys else ""
+        return (
+            f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n{self._shared}"
+            f"webhook-id: {key}\r\nwebhook-timestamp: {timestamp}\r\n{signature}Idempotency-Key: {key}\r\n"
+            f"traceparent: 00-{trace[:32]}-{trace[32:]}-01\r\n"
+        )
+
+    def without_secrets(self, text: str) -> str:
+        """`text` without the values of our secrets: a target may echo in an error what we sent."""
+        for value in self._confidential:
+            if len(value) >= len(HIDDEN) and value in text:
+                text = text.replace(value, HIDDEN)
+        return text
+
+
+def _headers(executor: HttpExecutor, secrets: SecretStore) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The headers of every request, and those of their values that are secret."""
+    headers = {"User-Agent": f"backfilld/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    own = {name.lower(): name for name in headers}
+    confidential: tuple[str, ...] = ()
+    for name, value in executor.headers.items():
+        if isinstance(value, SecretReference):
+            text = secrets.get(value.secret).present
+            if not header_value_is_fit(text):
+                raise UnusableSecret(f"the secret '{value.secret}' has characters that a header may not have")
+            confidential += (text,)
+        else:
+            text = value
+        headers[own.get(name.lower(), name)] = text
+    return headers, confidential

@@ -1,0 +1,110 @@
+"""Which executor does a workflow revision's work.
+
+One executor per revision, kept as long as the daemon runs, so that its connections are kept too. A revision that
+cannot be worked with (its executor is not supported here, its host no longer allowed) gets an executor that refuses:
+its backfills hold and say why, instead of failing their items.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from backfilld.clock import Clock
+from backfilld.domain.texts import MESSAGE_BYTES, clean_text
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.executors.base import Executor, Permit, Work
+from backfilld.executors.definition import HttpExecutor as HttpDefinition
+from backfilld.executors.definition import WorkflowDefinition
+from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.executors.http import HttpExecutor
+from backfilld.executors.secrets import SecretStore
+from backfilld.executors.wire import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorOptions:
+    """What the configuration says about executors. `tls` None: the system's certificate authorities."""
+
+    limits: Limits = field(default_factory=Limits)
+    allowed_hosts: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+
+
+class RefusingExecutor:
+    """Stands in for an executor that there cannot be."""
+
+    def __init__(self, target: str, verdict: Verdict) -> None:
+        self._target = target
+        self._verdict = verdict
+
+    @property
+    def target(self) -> str:
+        return self._target
+
+    async def execute(self, work: Work, permit: Permit) -> Verdict:
+        """Refused, without a start."""
+        return self._verdict
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class ExecutorRegistry:
+    """The executors that are in use."""
+
+    def __init__(self, options: ExecutorOptions, clock: Clock, secrets: SecretStore) -> None:
+        self._options = options
+        self._clock = clock
+        self.secrets = secrets
+        self._executors: dict[int, Executor] = {}
+        self._replaced: list[Executor] = []
+
+    def for_revision(self, revision_id: int, definition: Mapping[str, Any]) -> Executor:
+        """The executor of a revision; `definition` is the stored one, whole (`{"name", "executor", …}`)."""
+        executor = self._executors.get(revision_id)
+        if executor is None:
+            executor = self._executors[revision_id] = self._make(revision_id, definition)
+        return executor
+
+    def reload(self, secrets: Mapping[str, str], options: ExecutorOptions | None = None) -> None:
+        """Take new secrets, and new options if given, from the next try on. What is under way ends as it began."""
+        self.secrets.replace(secrets)
+        if options is not None:
+            self._options = options
+            self._replaced += self._executors.values()
+            self._executors = {}
+
+    async def close_all(self) -> None:
+        """Let go of all connections; for when nothing executes any more."""
+        executors = [*self._replaced, *self._executors.values()]
+        self._replaced, self._executors = [], {}
+        await asyncio.gather(*(executor.close() for executor in executors))
+
+    def _make(self, revision_id: int, stored: Mapping[str, Any]) -> Executor:
+        target = f"revision:{revision_id}"
+        try:
+            definition = WorkflowDefinition.model_validate(stored)
+        except ValidationError as problem:
+            first = problem.errors(include_url=False, include_input=False)[0]
+            where = "/".join(str(part) for part in first["loc"])
+            return _refusing(target, "definition_invalid", f"the workflow's definition: {where}: {first['msg']}")
+        # A missing secret is told with each try, since it may come with the next reload.
+        faults = definition_faults(definition, DefinitionRules(allowed_hosts=self._options.allowed_hosts))
+        if faults:
+            return _refusing(
+                target, faults[0].code, f"the workflow's definition: {faults[0].path}: {faults[0].message}"
+            )
+        assert isinstance(definition.executor, HttpDefinition)  # noqa: S101 - any other type is a fault
+        options = self._options
+        return HttpExecutor(
+            definition.executor, secrets=self.secrets, clock=self._clock, limits=options.limits, tls=options.tls
+        )
+
+
+def _refusing(target: str, error_class: str, error: str) -> RefusingExecutor:
+    verdict = Verdict(VerdictKind.REFUSED, error_class=error_class, error=clean_text(error, MESSAGE_BYTES))
+    return RefusingExecutor(target, verdict)
