@@ -2,7 +2,7 @@
 PYTHON ?= python3
 B := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all check format lock
+.PHONY: help setup demo dev test test-slow test-all check format config migration lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -24,6 +24,9 @@ setup: .venv/.setup ## make .venv and put backfilld into it
 demo: .venv/.setup ## run a real backfill on the embedded database (KEEP=1 leaves the daemon running)
 	@$(B)/backfilld demo $(if $(KEEP),--keep)
 
+dev: .venv/.setup ## run the daemon from this folder, on the embedded database
+	@$(B)/backfilld serve
+
 test: .venv/.setup-test ## every test that needs nothing but Python
 	@$(B)/python -m pytest
 
@@ -42,6 +45,15 @@ check: .venv/.setup-test ## format, lint, types, import arrows, unused dependenc
 format: .venv/.setup-test ## put the code into the house's shape
 	@$(B)/ruff format src tests
 	@$(B)/ruff check --fix src tests
+
+config: .venv/.setup ## write config.example.toml anew, from the settings themselves
+	@$(B)/python -m backfilld.config.example > config.example.toml
+
+migration: ## make the next empty migration: make migration NAME=what_it_does
+	@test -n "$(NAME)" || { echo "usage: make migration NAME=what_it_does"; exit 2; }
+	@cd src/backfilld/store/migrations && last=$$(ls [0-9]*.sql | tail -1 | cut -c1-4) && \
+		file=$$(printf '%04d_%s.sql' $$(expr $$last + 1) "$(NAME)") && \
+		printf -- '-- What changes, and why.\n' > $$file && echo "src/backfilld/store/migrations/$$file"
 
 lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --generate-hashes --no-emit-index-url --no-header -o requirements.lock

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from backfilld.config.tree import Path, model_at, tables_with
 from backfilld.domain.errors import did_you_mean
@@ -58,7 +57,7 @@ def dotted(path: Path) -> str:
 _TAGS = ("str", "SecretReference")
 
 
-def _message(detail: ErrorDetails, path: Path, root: type[BaseModel]) -> str:
+def _message(detail: Mapping[str, Any], path: Path, root: type[BaseModel]) -> str:
     special: dict[str, Callable[[], str]] = {
         "extra_forbidden": lambda: _unknown_key(path, root),
         "missing": lambda: "is required",
@@ -85,7 +84,7 @@ def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     return f"unknown key{near}"
 
 
-def _not_among(detail: ErrorDetails) -> str:
+def _not_among(detail: Mapping[str, Any]) -> str:
     expected = detail["ctx"]["expected"]
     known = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
     given = detail["input"]
