@@ -56,11 +56,3 @@ async def test_of_two_transactions_one_has_the_key(store: IdempotencyStore, pool
 
     assert [True, False] == taken
     assert again
-
-
-async def test_only_what_is_a_day_old_is_forgotten(store: IdempotencyStore, pool: Pool) -> None:
-    await remember(store, pool)
-
-    assert 0 == await store.forget(now=NOON + DAY - timedelta(seconds=1))
-    assert 1 == await store.forget(now=NOON + DAY)
-    assert 0 == await pool.fetchval("SELECT count(*) FROM idempotency_keys")

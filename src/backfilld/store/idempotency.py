@@ -12,7 +12,6 @@ from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 
 REMEMBERED_FOR = timedelta(hours=24)
-_FORGOTTEN_AT_ONCE = 1_000
 
 _sql = load("idempotency")
 
@@ -57,8 +56,3 @@ class IdempotencyStore:
         """Keep `answer` (a JSON value) for those who ask again. Whoever calls holds the lock and has found nothing."""
         text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         await on.execute(_sql.remember_answer, key.caller, key.route, key.text, body_hash, status, text, now)
-
-    async def forget(self, *, now: datetime) -> int:
-        """Delete some of the answers that no longer count; how many. 0: none is left."""
-        rows = await self._pool.fetch(_sql.forget_answers, now - REMEMBERED_FOR, _FORGOTTEN_AT_ONCE)
-        return len(rows)

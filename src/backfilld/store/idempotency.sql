@@ -17,10 +17,3 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (caller, route, key) DO UPDATE
    SET body_hash = excluded.body_hash, status = excluded.status, answer = excluded.answer,
        created_at = excluded.created_at;
-
--- name: forget_answers
--- $1 older than   $2 how many at most
-DELETE FROM idempotency_keys
- WHERE (caller, route, key) IN (
-       SELECT caller, route, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2)
-RETURNING key;

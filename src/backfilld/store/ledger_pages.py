@@ -115,6 +115,10 @@ class LedgerPages:
         rows = await self._pool.fetch(_sql.list_failed_ids, backfill_no, error_class, among)
         return [row["entity_id"] for row in rows]
 
+    async def list_error_classes(self, backfill_no: int, *, limit: int = 20) -> list[str]:
+        """The classes of final failures, by name."""
+        return [row["error_class"] for row in await self._pool.fetch(_sql.list_error_classes, backfill_no, limit)]
+
     async def list_planned_among(self, backfill_no: int, ids: Sequence[str]) -> frozenset[str]:
         """Which of `ids` the plan holds."""
         return frozenset(row["entity_id"] for row in await self._pool.fetch(_sql.list_planned_ids, backfill_no, ids))

@@ -117,3 +117,7 @@ SELECT status::text AS status, count(*) AS entities
   FROM last_runs
  WHERE workflow_id = $1 AND entity_type = $2 AND entity_id = ANY($3::text[])
  GROUP BY status;
+
+-- name: list_error_classes
+-- $1 backfill   $2 how many
+SELECT DISTINCT error_class FROM outcomes WHERE backfill_no = $1 AND status = 'failed' ORDER BY error_class LIMIT $2;

@@ -1,0 +1,128 @@
+"""What people may ask for about backfills, in one place for both dialects, the dashboard and the tests.
+
+The verbs live in modules of their own; here they are joined.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from backfilld.clock import Clock
+from backfilld.domain.errors import Conflict
+from backfilld.domain.states import ENDED
+from backfilld.events import Bus
+from backfilld.operations.asking import Asker
+from backfilld.operations.checking import Checked, Checker, Limits
+from backfilld.operations.control import Control
+from backfilld.operations.counting import Counter
+from backfilld.operations.creating import Creator
+from backfilld.operations.idempotent import Idempotency
+from backfilld.operations.ledger import LedgerReading
+from backfilld.operations.previewing import Previewer
+from backfilld.operations.rerunning import Rerunner
+from backfilld.operations.steering import Steering
+from backfilld.operations.surveying import Surveyor
+from backfilld.operations.viewing import BackfillView, Viewer
+from backfilld.sources.registry import SourceRegistry
+from backfilld.store import audit
+from backfilld.store.backfills import BackfillFilter, BackfillStore
+from backfilld.store.idempotency import IdempotencyStore
+from backfilld.store.ledger_pages import LedgerPages
+from backfilld.store.pool import Pool
+from backfilld.store.targets import TargetStore
+
+
+class NotEnded(Conflict):
+    """Something that is still going on cannot be deleted."""
+
+    code = "backfill_not_ended"
+
+
+class BackfillOperations:
+    """All of it. One per process, because it knows which requests are under way."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        sources: SourceRegistry,
+        control: Control,
+        clock: Clock,
+        limits: Limits,
+        bus: Bus | None = None,
+    ) -> None:
+        bus = bus or Bus()
+        timeout = limits.count_timeout_seconds
+        targets, ledger = TargetStore(pool), LedgerPages(pool)
+        self.limits = limits
+        self.clock = clock
+        self._pool = pool
+        self._store = BackfillStore(pool)
+        self._targets = targets
+        self._viewer = Viewer(control, clock)
+        self._checker = Checker(targets, sources, clock, limits)
+        self.idempotency = Idempotency(IdempotencyStore(pool), clock)
+        creator = Creator(
+            pool, self._store, self.idempotency, Counter(sources, timeout), self._viewer, control, clock, limits, bus
+        )
+        previewer = Previewer(Surveyor(sources, ledger, timeout), targets, clock)
+        steering = Steering(pool, self._store, self._viewer, control, clock, bus)
+        self.create = creator.create
+        self.rerun_failed = Rerunner(self._store, ledger, targets, creator, clock, limits).rerun_failed
+        self.preview = previewer.preview
+        self.verify = previewer.verify
+        self.pause = steering.pause
+        self.resume = steering.resume
+        self.cancel = steering.cancel
+        self.ledger = LedgerReading(self._store, ledger, control)
+
+    async def check(self, body: Mapping[str, Any]) -> Checked:
+        """What is wrong with a body for `create` or `preview` beyond its types, and what it comes to."""
+        return await self._checker.backfill(body)
+
+    async def check_filter(self, body: Mapping[str, Any]) -> Checked:
+        """The same for `verify`."""
+        return await self._checker.filter(body)
+
+    async def get(self, id: UUID) -> BackfillView:
+        """How a backfill stands. NotFound."""
+        return self._viewer.view(*await self._store.get_with_progress(id))
+
+    async def find(self, id: UUID) -> BackfillView | None:
+        """As `get`; None if there is none, or it was deleted."""
+        found = await self._store.find_with_progress(id)
+        return self._viewer.view(*found) if found else None
+
+    async def list_page(
+        self, wanted: BackfillFilter, *, before_no: int | None = None, limit: int
+    ) -> list[BackfillView]:
+        """The newest `limit` that `wanted` lets through, with a number below `before_no`."""
+        found = await self._store.list_page(wanted, before_no=before_no, limit=limit)
+        return [self._viewer.view(backfill, progress) for backfill, progress in found]
+
+    async def workflow_of(self, id: int) -> int:
+        """The workflow that a number names, be it the workflow's own or a revision's; else the number itself."""
+        target = await self._targets.find(id)
+        return target.workflow_id if target else id
+
+    async def delete(self, asker: Asker, id: UUID) -> None:
+        """Hide an ended backfill; its rows go in the background. NotFound; NotEnded."""
+        backfill = await self._store.get(id)
+        now = self.clock.now()
+        async with self._pool.acquire() as connection, connection.transaction():
+            hidden = await self._store.mark_deleted(backfill.no, at=now, on=connection)
+            if hidden:
+                await audit.record(
+                    connection,
+                    at=now,
+                    actor=asker.identity,
+                    action="backfill.delete",
+                    subject=f"backfill/{id}",
+                    backfill_no=backfill.no,
+                    old={"status": backfill.status},
+                    request_id=asker.request_id,
+                )
+        if not hidden and backfill.status not in ENDED:
+            raise NotEnded(
+                f"backfill {id} is {backfill.status}; only what has ended can be deleted, so cancel it first"
+            )

@@ -1,0 +1,34 @@
+"""What the operations need of the engine: to be heard, to be sure, and to see what is going on right now.
+
+The engine implements this; nothing here knows how.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from backfilld.domain.backfills import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a runner in this process knows that the database does not yet."""
+
+    in_flight: frozenset[int] = frozenset()  # positions
+    in_flight_retries: int = 0
+    hold: Reason | None = None  # why nothing, or not more, is starting although the status would allow it
+
+
+class Control(Protocol):
+    """The engine, seen from outside."""
+
+    def nudge(self) -> None:
+        """Something has changed: look now."""
+
+    async def confirm(self, backfill_no: int, version: int) -> None:
+        """Return once nothing starts any more under a version older than `version`, wherever its owner is.
+
+        Raises Unavailable `not_confirmed` if the owner does not say so within 10 s.
+        """
+
+    def live(self, backfill_no: int) -> Live | None:
+        """What the runner in this process knows; None if another process, or nobody, runs the backfill."""

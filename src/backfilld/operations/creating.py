@@ -1,0 +1,166 @@
+"""Making a backfill: one transaction, so that there is either all of it or nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill, Progress
+from backfilld.domain.entities import NOT_ENUMERABLE
+from backfilld.domain.filters import to_json
+from backfilld.domain.requests import BackfillSettings
+from backfilld.events import BackfillCreated, Bus
+from backfilld.operations.asking import Asker
+from backfilld.operations.checking import Checked, Limits, opening_warnings
+from backfilld.operations.control import Control
+from backfilld.operations.counting import CostEstimate, Counter, estimate_warnings
+from backfilld.operations.idempotent import Idempotency, Keyed
+from backfilld.operations.viewing import BackfillView, Viewer
+from backfilld.store import audit
+from backfilld.store.backfill_rows import NewBackfill
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.pool import Pool
+from backfilld.store.targets import Target
+
+KIND = "entities"
+CREATED = 201
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A backfill that was just made, and what is worth saying about it."""
+
+    view: BackfillView
+    cost: CostEstimate
+    warnings: tuple[str, ...] = ()
+
+
+Render = Callable[[Created], Mapping[str, Any]]  # the answer, as JSON values, that is kept under an idempotency key
+
+
+class Creator:
+    """Makes backfills."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        store: BackfillStore,
+        idempotency: Idempotency,
+        counter: Counter,
+        viewer: Viewer,
+        control: Control,
+        clock: Clock,
+        limits: Limits,
+        bus: Bus,
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._idempotency = idempotency
+        self._counter = counter
+        self._viewer = viewer
+        self._control = control
+        self._clock = clock
+        self._limits = limits
+        self._bus = bus
+
+    async def create(
+        self, asker: Asker, settings: BackfillSettings, checked: Checked, *, keyed: Keyed | None, render: Render
+    ) -> Created:
+        """Make the backfill that was asked for. Invalid; Conflict if the workflow has an active one, or of the key.
+
+        `render` gives what is answered, and answered again to whoever repeats the request under its key.
+        """
+        checked.require()
+        target, calendar = checked.target, checked.calendar(settings.excluded_dates)
+        if target is None or calendar is None or checked.tree is None:
+            raise ValueError("a body that was not checked as a whole")
+        total, warnings = await self._counter.count(settings.entity_type, checked.tree, settings.entity_ids)
+        now = self._clock.now()
+        warnings = [
+            *checked.warnings,
+            *opening_warnings(calendar, now),
+            *warnings,
+            *estimate_warnings(total, settings.total_estimated),
+        ]
+        cost = CostEstimate(target.credits_per_entity, total)
+        new = self._new(asker, settings, checked, target)
+        return await self.store(asker, new, cost, tuple(warnings), keyed=keyed, render=render)
+
+    async def store(
+        self,
+        asker: Asker,
+        new: NewBackfill,
+        cost: CostEstimate,
+        warnings: tuple[str, ...],
+        *,
+        keyed: Keyed | None,
+        render: Render,
+    ) -> Created:
+        """Commit a backfill, its audit row and its idempotency key, and wake the engine."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._idempotency.claim(keyed, on=connection)
+            backfill = await self._store.insert(new, on=connection)
+            await audit.record(
+                connection,
+                at=new.created_at,
+                actor=asker.identity,
+                action="backfill.rerun" if new.parent_no else "backfill.create",
+                subject=f"backfill/{new.id}",
+                backfill_no=backfill.no,
+                reason=new.reason_given,
+                new=_told(new),
+                request_id=asker.request_id,
+            )
+            created = Created(self._viewer.view(backfill, Progress()), cost, warnings)
+            await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
+        self._tell(backfill)
+        return created
+
+    def _tell(self, backfill: Backfill) -> None:
+        self._bus.tell(BackfillCreated(backfill.id, backfill.workflow_name, backfill.entity_type, backfill.created_by))
+        self._control.nudge()
+
+    def _new(self, asker: Asker, asked: BackfillSettings, checked: Checked, target: Target) -> NewBackfill:
+        has_attributes = asked.entity_type != NOT_ENUMERABLE
+        return NewBackfill(
+            id=uuid4(),
+            kind=KIND,
+            workflow_id=target.workflow_id,
+            revision_id=target.revision_id,
+            entity_type=asked.entity_type,
+            filter_spec=asked.filter_spec,
+            filter_resolved=to_json(checked.tree) if has_attributes and checked.tree is not None else None,
+            windows=asked.windows,
+            timezone=asked.timezone,
+            max_in_flight=asked.max_in_flight,
+            max_attempts=asked.max_attempts or target.max_attempts,
+            created_by=asker.identity,
+            created_at=self._clock.now(),
+            exclusive=not self._limits.allow_concurrent_per_workflow,
+            entity_ids=asked.entity_ids,
+            excluded_dates=asked.excluded_dates,
+            item_order=asked.order,
+            reprocess_behavior=asked.reprocess_behavior,
+            start_mode=asked.start,
+            sample_size=asked.sample_size,
+            params=asked.params,
+            total_estimated=asked.total_estimated,
+            name=asked.name,
+            reason_given=asked.reason,
+            credits_per_entity=target.credits_per_entity,
+        )
+
+
+def _told(new: NewBackfill) -> dict[str, Any]:
+    """What the audit trail keeps of the settings: enough to see what was asked for, bounded in size."""
+    return {
+        "workflow_id": new.workflow_id,
+        "entity_type": new.entity_type,
+        "filter_spec": new.filter_spec,
+        "windows": new.windows,
+        "timezone": new.timezone,
+        "max_in_flight": new.max_in_flight,
+        "entity_ids": None if new.entity_ids is None else len(new.entity_ids),
+        "parent_id": new.parent_id,
+    }

@@ -1,0 +1,53 @@
+"""Reading a backfill's ledger: what is planned, under way, and done with."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from backfilld.domain.backfills import Backfill
+from backfilld.domain.errors import NotFound
+from backfilld.operations.control import Control
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.ledger_pages import LedgerEntry, LedgerPages
+
+
+class LedgerReading:
+    """Pages and single entries, with what the owner in this process is working on right now."""
+
+    def __init__(self, store: BackfillStore, pages: LedgerPages, control: Control) -> None:
+        self._store = store
+        self._pages = pages
+        self._control = control
+
+    async def list_page(
+        self,
+        id: UUID,
+        *,
+        statuses: Collection[str] = (),
+        error_class: str | None = None,
+        entity_id: str | None = None,
+        behind: int = -1,
+        limit: int,
+    ) -> Sequence[LedgerEntry]:
+        """At most `limit` entries behind position `behind`, in plan order. NotFound for the backfill."""
+        backfill = await self._store.get(id)
+        moving = self._in_flight(backfill)
+        if entity_id is None:
+            return await self._pages.list_page(
+                backfill.no, statuses=statuses, error_class=error_class, behind=behind, limit=limit, in_flight=moving
+            )
+        entry = await self._pages.find(backfill.no, entity_id, in_flight=moving)
+        if entry is None or entry.position <= behind or (statuses and entry.status not in statuses):
+            return []
+        return [entry] if error_class in (None, entry.error_class) else []
+
+    async def get(self, id: UUID, entity_id: str) -> LedgerEntry:
+        """One entry with its tries. NotFound for the backfill, and for an entity that is not in its plan."""
+        backfill = await self._store.get(id)
+        entry = await self._pages.find(backfill.no, entity_id, in_flight=self._in_flight(backfill))
+        if entry is None:
+            raise NotFound(f"{entity_id!r} is not in the plan of backfill {id}")
+        return await self._pages.with_tries(backfill.no, entry)
+
+    def _in_flight(self, backfill: Backfill) -> Collection[int]:
+        live = self._control.live(backfill.no)
+        return live.in_flight if live is not None else ()

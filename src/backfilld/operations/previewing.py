@@ -1,0 +1,155 @@
+"""What a backfill would do, and what a filter matches: answered before anything exists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from backfilld.clock import Clock
+from backfilld.domain.entities import Entity
+from backfilld.domain.openings import HORIZON, Calendar, Opening
+from backfilld.domain.progress import finish_at
+from backfilld.domain.requests import BackfillSettings
+from backfilld.operations.checking import Checked, opening_warnings
+from backfilld.operations.counting import CostEstimate, estimate_warnings
+from backfilld.operations.surveying import ALREADY_RUN, ALREADY_SUCCEEDED, Ground, Survey, Surveyor
+from backfilld.store.targets import Target, TargetStore
+
+OPENINGS_SHOWN = 10
+WEEK = timedelta(days=7)
+NOTES_HORIZON = timedelta(days=60)  # clock changes further away are nobody's concern yet
+
+Level = Literal["OK", "WARNING", "ERROR"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Numbers are None where they could not be had in time. `calendar` turns instants into local times."""
+
+    survey: Survey
+    cost: CostEstimate
+    calendar: Calendar
+    effective_windows: Mapping[str, Any]
+    openings: tuple[tuple[datetime, datetime | None], ...]  # closes: None if not within HORIZON
+    notes: tuple[str, ...]
+    estimated_start_at: datetime | None
+    estimated_completion_at: datetime | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a filter matches; `matching` is None if counting took too long. `success` is False if nobody could look."""
+
+    matching: int | None
+    level: Level
+    message: str
+    sample: tuple[Entity, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def success(self) -> bool:
+        return self.level != "ERROR"
+
+
+class Previewer:
+    """Looks, and changes nothing."""
+
+    def __init__(self, surveyor: Surveyor, targets: TargetStore, clock: Clock) -> None:
+        self._surveyor = surveyor
+        self._targets = targets
+        self._clock = clock
+
+    async def preview(self, settings: BackfillSettings, checked: Checked) -> Preview:
+        """What creating this backfill now would do. Invalid as there."""
+        checked.require()
+        target, calendar = checked.target, checked.calendar(settings.excluded_dates)
+        if target is None or calendar is None or checked.tree is None:
+            raise ValueError("a body that was not checked as a whole")
+        behavior = settings.reprocess_behavior
+        survey = await self._surveyor.survey(
+            Ground(
+                settings.entity_type, checked.tree, settings.entity_ids, settings.order, target.workflow_id, behavior
+            )
+        )
+        now = self._clock.now()
+        starts_at = None if settings.start == "when_approved" else _start_at(calendar, now)
+        return Preview(
+            survey=survey,
+            cost=CostEstimate(target.credits_per_entity, survey.to_run if survey.to_run is not None else survey.total),
+            calendar=calendar,
+            effective_windows=calendar.windows.effective(),
+            openings=tuple(_next_openings(calendar, now)),
+            notes=tuple(calendar.notes(now, now + NOTES_HORIZON)),
+            estimated_start_at=starts_at,
+            estimated_completion_at=await self._finish_at(settings, target, calendar, survey, starts_at),
+            warnings=(
+                *checked.warnings,
+                *opening_warnings(calendar, now),
+                *survey.warnings,
+                *estimate_warnings(survey.total, settings.total_estimated),
+                *_skip_warnings(survey, behavior),
+            ),
+        )
+
+    async def _finish_at(
+        self,
+        settings: BackfillSettings,
+        target: Target,
+        calendar: Calendar,
+        survey: Survey,
+        starts_at: datetime | None,
+    ) -> datetime | None:
+        if starts_at is None or survey.to_run is None:
+            return None
+        if survey.to_run == 0:
+            return starts_at
+        pace = await self._targets.find_pace(target.workflow_id)
+        return None if pace is None else finish_at(calendar, starts_at, survey.to_run, pace * settings.max_in_flight)
+
+    async def verify(self, entity_type: str, checked: Checked) -> Verified:
+        """How many entities a filter matches, and what looks wrong about that. Invalid for a filter with faults."""
+        checked.require()
+        if checked.tree is None:
+            raise ValueError("a body that was not checked")
+        survey = await self._surveyor.survey(Ground(entity_type, checked.tree))
+        level, message = await self._judge(entity_type, checked, survey)
+        return Verified(survey.total, level, message, tuple(survey.sample), (*checked.warnings, *survey.warnings))
+
+    async def _judge(self, entity_type: str, checked: Checked, survey: Survey) -> tuple[Level, str]:
+        if survey.warnings:
+            return "ERROR", survey.warnings[0]
+        if survey.total is None:
+            return "WARNING", "counting took too long; the filter is valid, how much it matches is not known"
+        if survey.total > 0:
+            level: Level = "WARNING" if checked.warnings else "OK"
+            return level, "; ".join([f"{survey.total:,} entities of type {entity_type} match", *checked.warnings])
+        reasons = await self._surveyor.why_none(entity_type, checked.tree) if checked.tree is not None else []
+        return "WARNING", "; ".join([f"no entity of type {entity_type} matches", *reasons])
+
+
+def _start_at(calendar: Calendar, now: datetime) -> datetime | None:
+    opening = calendar.next_opening(now)
+    return None if opening is None else max(opening.opens_at, now)
+
+
+def _next_openings(calendar: Calendar, now: datetime) -> list[tuple[datetime, datetime | None]]:
+    """The next few, the present one included; a week usually has enough of them, and a year is long to walk."""
+    found: list[Opening] = []
+    for days in (WEEK, 4 * WEEK, HORIZON):
+        found = calendar.intervals(now, now + days)
+        if len(found) > OPENINGS_SHOWN:  # the last one may be cut off by the end of the search
+            break
+    end = now + HORIZON
+    return [(one.opens_at, one.closes_at if one.closes_at < end else None) for one in found[:OPENINGS_SHOWN]]
+
+
+def _skip_warnings(survey: Survey, behavior: str) -> list[str]:
+    skipped = survey.skipped or {}
+    said = {ALREADY_SUCCEEDED: "have succeeded", ALREADY_RUN: "were run"}
+    return [
+        f"{skipped[reason]:,} of {survey.total:,} entities {what} under this workflow before and are left out"
+        f" (reprocess_behavior is '{behavior}')"
+        for reason, what in said.items()
+        if skipped.get(reason)
+    ]

@@ -1,0 +1,140 @@
+"""Once more for those that failed: a child backfill over the failed entities of a frozen plan.
+
+The filter is not asked again, because it may match others by now: the child is made of the ids that failed.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill
+from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
+from backfilld.domain.states import ENDED
+from backfilld.operations.asking import Asker
+from backfilld.operations.checking import Limits
+from backfilld.operations.counting import CostEstimate
+from backfilld.operations.creating import KIND, Created, Creator, Render
+from backfilld.operations.idempotent import Keyed
+from backfilld.store.backfill_rows import NewBackfill
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.ledger_pages import LedgerPages
+from backfilld.store.targets import Target, TargetStore
+
+
+class NotRerunnable(Conflict):
+    """There is nothing to run again, or not yet."""
+
+    code = "backfill_not_rerunnable"
+
+
+class Rerunner:
+    """Makes children of ended backfills."""
+
+    def __init__(
+        self,
+        store: BackfillStore,
+        ledger: LedgerPages,
+        targets: TargetStore,
+        creator: Creator,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._targets = targets
+        self._creator = creator
+        self._clock = clock
+        self._limits = limits
+
+    async def rerun_failed(
+        self,
+        asker: Asker,
+        id: UUID,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        error_class: str | None = None,
+        why: str | None = None,
+        keyed: Keyed | None,
+        render: Render,
+    ) -> Created:
+        """A child over the entities that failed; only those of `entity_ids` and `error_class`, if given.
+
+        NotFound; NotRerunnable unless it has ended with failures; Conflict for an active backfill of the workflow or
+        a disabled one; Invalid for ids that did not fail there.
+        """
+        parent, progress = await self._store.get_with_progress(id)
+        if parent.status not in ENDED:
+            raise NotRerunnable(f"backfill {id} is {parent.status}; it can be rerun when it has ended")
+        if parent.kind != KIND or progress.failed == 0:
+            raise NotRerunnable(f"backfill {id} has no failed entities, so there is nothing to rerun")
+        chosen = await self._choose(parent, entity_ids, error_class)
+        target = await self._target(parent)
+        cost = CostEstimate(target.credits_per_entity, len(chosen))
+        new = self._child(asker, parent, target, chosen, why)
+        return await self._creator.store(asker, new, cost, (), keyed=keyed, render=render)
+
+    async def _choose(self, parent: Backfill, ids: Sequence[str] | None, error_class: str | None) -> tuple[str, ...]:
+        among = None if ids is None else list(dict.fromkeys(ids))
+        failed = await self._ledger.list_failed_ids(parent.no, among=among)
+        if ids is not None and len(failed) < len(among or ()):
+            raise Invalid(await self._strangers(parent, ids, frozenset(failed)))
+        if error_class is not None:
+            failed = await self._ledger.list_failed_ids(parent.no, among=among, error_class=error_class)
+        if not failed:
+            raise Invalid([await self._no_such_class(parent, error_class)])
+        return tuple(failed)
+
+    async def _strangers(self, parent: Backfill, ids: Sequence[str], failed: frozenset[str]) -> list[Fault]:
+        others = [(number, id) for number, id in enumerate(ids) if id not in failed][:FAULTS_SHOWN]
+        planned = await self._ledger.list_planned_among(parent.no, [id for _, id in others])
+        return [
+            Fault(f"/entity_ids/{number}", "not_failed", f"{id!r} did not fail in this backfill")
+            if id in planned
+            else Fault(f"/entity_ids/{number}", "unknown_entity", f"{id!r} is not in the plan of this backfill")
+            for number, id in others
+        ]
+
+    async def _no_such_class(self, parent: Backfill, error_class: str | None) -> Fault:
+        if error_class is None:
+            return Fault("/entity_ids", "too_short", "names no entity; leave it out for all that failed")
+        known = tuple(await self._ledger.list_error_classes(parent.no))
+        return Fault("/error_class", "unknown_error_class", f"nothing chosen failed with {error_class!r}", known)
+
+    async def _target(self, parent: Backfill) -> Target:
+        target = await self._targets.find(parent.workflow_id)
+        if target is None or not target.enabled:
+            state = "disabled" if target else "deleted"
+            raise Conflict(
+                f"workflow {parent.workflow_id} ({parent.workflow_name}) is {state}", code="workflow_disabled"
+            )
+        return target
+
+    def _child(
+        self, asker: Asker, parent: Backfill, target: Target, ids: tuple[str, ...], why: str | None
+    ) -> NewBackfill:
+        return NewBackfill(
+            id=uuid4(),
+            kind=KIND,
+            parent_no=parent.no,
+            parent_id=parent.id,
+            workflow_id=target.workflow_id,
+            revision_id=target.revision_id,
+            entity_type=parent.entity_type,
+            filter_spec=parent.filter_spec,  # to be shown
+            filter_resolved=None,  # not to be evaluated
+            entity_ids=ids,
+            windows=parent.windows,
+            timezone=parent.timezone,
+            excluded_dates=parent.excluded_dates,
+            max_in_flight=parent.max_in_flight,
+            max_attempts=parent.max_attempts,
+            item_order=parent.item_order,
+            reprocess_behavior="completed",
+            params=parent.params,
+            name=parent.name,
+            reason_given=why,
+            credits_per_entity=target.credits_per_entity,
+            created_by=asker.identity,
+            created_at=self._clock.now(),
+            exclusive=not self._limits.allow_concurrent_per_workflow,
+        )

@@ -1,0 +1,205 @@
+"""Pause, resume, cancel: what people do to a backfill on its way.
+
+The status is committed first, by compare-and-set, together with who did it and why. Then whoever runs the backfill
+has to say that he has seen it, and only then is the caller answered: after the answer nothing starts any more.
+Asking again for what is already so changes nothing, but waits for the same certainty.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill, Reason
+from backfilld.domain.errors import Conflict
+from backfilld.domain.openings import HORIZON
+from backfilld.domain.states import ReasonCode, Status, may_become
+from backfilld.events import Bus, StatusChanged
+from backfilld.operations.asking import Asker
+from backfilld.operations.control import Control
+from backfilld.operations.viewing import BackfillView, Viewer, calendar_of
+from backfilld.store import audit
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.pool import Pool
+
+S = Status
+InFlight = Literal["drain", "cancel"]
+LOOK_AGAIN_AT_NEVER = timedelta(days=1)  # a year that is out of sight today comes nearer
+MOST_RACES = 20  # each lost one means that somebody else moved the backfill in between
+
+
+class IllegalTransition(Conflict):
+    """A status was asked to change in a way that `domain.states` does not allow."""
+
+    code = "illegal_transition"
+
+    def __init__(self, backfill: Backfill, signal: str) -> None:
+        message = f"backfill {backfill.id} is {backfill.status}; {signal} is not possible any more"
+        super().__init__(message, details={"status": backfill.status.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What became of a wish: `message` is for people, the view is of afterwards."""
+
+    name: str
+    message: str
+    view: BackfillView
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Where a backfill shall go, and why it will stand still there."""
+
+    status: Status
+    reason: Reason | None = None
+    wake_at: datetime | None = None
+    cancel_in_flight: bool | None = None
+    expected: frozenset[Status] | None = None  # None: whatever may become `status`
+
+
+Decide = Callable[[Backfill], _Move | str]  # the message, if there is nothing to do
+
+
+class Steering:
+    """Moves backfills because people say so."""
+
+    def __init__(
+        self, pool: Pool, store: BackfillStore, viewer: Viewer, control: Control, clock: Clock, bus: Bus
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._viewer = viewer
+        self._control = control
+        self._clock = clock
+        self._bus = bus
+
+    async def pause(self, asker: Asker, id: UUID, *, why: str | None = None) -> Signal:
+        """Nothing starts once this has returned; what is in flight finishes. IllegalTransition, Unavailable."""
+
+        def decide(backfill: Backfill) -> _Move | str:
+            if backfill.status is S.PAUSED:
+                return "it is paused already"
+            message = f"paused by {asker.name}" + (f": {why}" if why else "")
+            return _Move(S.PAUSED, Reason(ReasonCode.PAUSED_BY_USER, message, self._clock.now()))
+
+        backfill, note = await self._steer(asker, id, "pause", why, decide)
+        await self._control.confirm(backfill.no, backfill.version)
+        message = note or "paused: nothing starts until it is resumed, what is in flight finishes"
+        return await self._signal(id, "pause", message)
+
+    async def resume(self, asker: Asker, id: UUID, *, why: str | None = None) -> Signal:
+        """Go on: planning, running or waiting for the window, whichever is true now. IllegalTransition."""
+
+        def decide(backfill: Backfill) -> _Move | str:
+            if backfill.status in (S.PLANNING, S.RUNNING, S.WAITING):
+                return f"it is {backfill.status} already"
+            return self._onwards(backfill)
+
+        backfill, note = await self._steer(asker, id, "resume", why, decide)
+        return await self._signal(id, "resume", note or f"resumed: it is {backfill.status} now")
+
+    async def cancel(self, asker: Asker, id: UUID, *, why: str | None = None, in_flight: InFlight = "drain") -> Signal:
+        """Nothing starts once this has returned; what is in flight is drained, or cancelled too. As `pause`."""
+
+        def decide(backfill: Backfill) -> _Move | str:
+            if backfill.status is S.CANCELLED:
+                return "it is cancelled already"
+            if backfill.status is S.CANCELLING:
+                if in_flight == "drain" or backfill.cancel_in_flight:
+                    return "it is being cancelled already"
+                return _Move(S.CANCELLING, backfill.reason, None, True, frozenset({S.CANCELLING}))
+            message = f"cancelled by {asker.name}; waiting for what is in flight" + (f": {why}" if why else "")
+            reason = Reason(ReasonCode.DRAINING, message, self._clock.now())
+            return _Move(S.CANCELLING, reason, self._clock.now(), in_flight == "cancel")
+
+        backfill, note = await self._steer(asker, id, "cancel", why, decide)
+        await self._control.confirm(backfill.no, backfill.version)
+        ending = "is cancelled too" if backfill.cancel_in_flight else "finishes"
+        message = note or f"cancelling: nothing starts any more, what is in flight {ending}"
+        return await self._signal(id, "cancel", message)
+
+    async def _steer(
+        self, asker: Asker, id: UUID, signal: str, why: str | None, decide: Decide
+    ) -> tuple[Backfill, str | None]:
+        """The backfill as it was moved; or as it is, with a note that there was nothing to do."""
+        for _ in range(MOST_RACES):
+            backfill = await self._store.get(id)
+            move = decide(backfill)
+            if isinstance(move, str):
+                return backfill, move
+            if backfill.status not in (move.expected or may_become(move.status)):
+                raise IllegalTransition(backfill, signal)
+            if (moved := await self._move(asker, backfill, signal, why, move)) is not None:
+                self._tell(moved)
+                return moved, None
+        raise Conflict(f"backfill {id} changes all the time; ask again", code="too_many_changes")
+
+    async def _move(
+        self, asker: Asker, backfill: Backfill, signal: str, why: str | None, move: _Move
+    ) -> Backfill | None:
+        now = self._clock.now()
+        async with self._pool.acquire() as connection, connection.transaction():
+            moved = await self._store.move(
+                backfill.no,
+                move.status,
+                reason=move.reason,
+                at=now,
+                expected={backfill.status},  # what was decided, was decided for this one
+                wake_at=move.wake_at,
+                cancel_in_flight=move.cancel_in_flight,
+                on=connection,
+            )
+            if moved is not None:
+                await audit.record(
+                    connection,
+                    at=now,
+                    actor=asker.identity,
+                    action=f"backfill.{signal}",
+                    subject=f"backfill/{backfill.id}",
+                    backfill_no=backfill.no,
+                    reason=why,
+                    old=_told(backfill),
+                    new=_told(moved),
+                    request_id=asker.request_id,
+                )
+        return moved
+
+    def _onwards(self, backfill: Backfill) -> _Move:
+        now = self._clock.now()
+        if backfill.planned_at is None:
+            return _Move(S.PLANNING, wake_at=now)
+        calendar = calendar_of(backfill)
+        if calendar is None or calendar.is_open(now):
+            return _Move(S.RUNNING, wake_at=now)
+        opens = calendar.state(now).next_open_at
+        if opens is None:
+            message = f"its windows do not open within the next {HORIZON.days} days"
+            return _Move(S.WAITING, Reason(ReasonCode.NEVER_OPENS, message, now), now + LOOK_AGAIN_AT_NEVER)
+        message = f"outside its windows until {calendar.local(opens)}"
+        return _Move(S.WAITING, Reason(ReasonCode.OUTSIDE_WINDOW, message, now, opens), opens)
+
+    def _tell(self, moved: Backfill) -> None:
+        reason = moved.reason
+        self._bus.tell(
+            StatusChanged(
+                moved.id,
+                moved.workflow_name,
+                moved.status,
+                reason.code if reason else None,
+                reason.message if reason else None,
+                reason.until if reason else None,
+            )
+        )
+        self._control.nudge()
+
+    async def _signal(self, id: UUID, name: str, message: str) -> Signal:
+        return Signal(name, message, self._viewer.view(*await self._store.get_with_progress(id)))
+
+
+def _told(backfill: Backfill) -> dict[str, object]:
+    reason = backfill.reason.code if backfill.reason else None
+    told: dict[str, object] = {"status": backfill.status, "status_reason": reason}
+    return told | {"in_flight": "cancel"} if backfill.cancel_in_flight else told

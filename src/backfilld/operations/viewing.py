@@ -1,0 +1,94 @@
+"""A backfill as people see it: settings, counters and what can be reckoned from them, of one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill, Progress, Reason
+from backfilld.domain.openings import Calendar, WindowState
+from backfilld.domain.progress import Counts, counts, finish_at
+from backfilld.domain.states import ENDED, STARTABLE
+from backfilld.domain.timezones import find_zone
+from backfilld.domain.windows import parse_windows
+from backfilld.operations.control import Control, Live
+
+ALWAYS_OPEN = WindowState(True, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillView:
+    """Everything that an answer tells of a backfill. `counts` always add up; `planned` says whether they are final.
+
+    `effective_windows` is None where there are none, which means always open. `throughput_per_minute` is the pace of
+    late (of the end, if it has ended); None if nothing has run yet.
+    """
+
+    backfill: Backfill
+    counts: Counts
+    planned: bool
+    reason: Reason | None
+    window: WindowState
+    effective_windows: Mapping[str, Any] | None
+    throughput_per_minute: float | None
+    estimated_completion_at: datetime | None
+    progress: Progress
+
+    @property
+    def has_ended(self) -> bool:
+        return self.backfill.status in ENDED
+
+
+def calendar_of(backfill: Backfill) -> Calendar | None:
+    """When the backfill may run; None: always."""
+    if backfill.windows is None:
+        return None
+    windows, faults, _ = parse_windows(backfill.windows, "")
+    zone = find_zone(backfill.timezone)
+    if windows is None or zone is None:  # stored by another version, or the zone was renamed since
+        raise ValueError(f"the windows of backfill {backfill.id} cannot be read: {faults or backfill.timezone}")
+    return Calendar(windows, zone, backfill.excluded_dates)
+
+
+class Viewer:
+    """Makes views. What the runner in this process knows wins over what it last wrote down."""
+
+    def __init__(self, control: Control, clock: Clock) -> None:
+        self._control = control
+        self._clock = clock
+
+    def view(self, backfill: Backfill, progress: Progress) -> BackfillView:
+        """How the backfill stands now."""
+        now = self._clock.now()
+        live = None if backfill.status in ENDED else self._control.live(backfill.no)
+        calendar = calendar_of(backfill)
+        found = _counts(progress, live, has_ended=backfill.status in ENDED)
+        pace = progress.throughput
+        return BackfillView(
+            backfill=backfill,
+            counts=found,
+            planned=backfill.planned_at is not None,
+            reason=_reason(backfill, live),
+            window=ALWAYS_OPEN if calendar is None else calendar.state(now),
+            effective_windows=None if calendar is None else calendar.windows.effective(),
+            throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,
+            estimated_completion_at=(
+                finish_at(calendar, now, found.remaining, pace) if backfill.status in STARTABLE else None
+            ),
+            progress=progress,
+        )
+
+
+def _counts(progress: Progress, live: Live | None, *, has_ended: bool) -> Counts:
+    if has_ended:
+        return counts(progress, in_flight=0, in_flight_retries=0)
+    if live is None:
+        return counts(progress)
+    return counts(progress, in_flight=len(live.in_flight), in_flight_retries=live.in_flight_retries)
+
+
+def _reason(backfill: Backfill, live: Live | None) -> Reason | None:
+    if backfill.status in ENDED:
+        return None
+    return live.hold if live is not None and live.hold is not None else backfill.reason
