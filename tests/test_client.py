@@ -152,6 +152,17 @@ async def test_entities_are_sent_as_lines(daemon, client):
     assert "application/x-ndjson" == daemon.received[0].headers["Content-Type"]
 
 
+async def test_an_upload_can_replace_everything_and_tell_types(daemon, client):
+    daemon.script("PUT", "/public-api/entities/ticket", Scripted(data={"inserted": 0}))
+
+    async def nothing():
+        yield b""
+
+    await client.upload_entities("ticket", nothing(), replace=True, field_types={"priority": "integer"})
+
+    assert {"replace": ["true"], "field_types": ['{"priority":"integer"}']} == daemon.received[0].query
+
+
 async def test_an_action_without_a_reason_sends_no_body(daemon, client):
     daemon.script("POST", f"/public-api/backfills/{ID}/pause", Scripted(202, {"backfill_id": ID}))
     await client.pause_backfill(ID)

@@ -169,6 +169,14 @@ async def test_a_daemon_that_is_not_there_has_an_exit_code_of_its_own(backfilld,
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize(("option", "value"), [("--url", "localhost:8642"), ("--api-key", "neo\nsk")])
+async def test_an_address_or_key_that_cannot_be_one_is_told_at_once(backfilld, option, value):
+    ended = await backfilld("backfills", "list", option, value)
+
+    assert 2 == ended.code
+    assert option in ended.err
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
 async def test_steering_hands_the_reason_on(backfilld, daemon, verb):
     answer = {"backfill_id": ID, "signal": verb, "message": "done", "backfill": a_backfill()}

@@ -91,11 +91,11 @@ def show(server: Server, as_json: bool, id: str) -> None:
 @server_options
 def watch(server: Server, as_json: bool, id: str) -> None:
     """Follow a backfill until it ends; the exit code says how it ended."""
-    from backfilld.cli.watching import watch_until_end
+    from backfilld.cli import watching
 
     async def follow() -> str:
         async with server.client() as client:
-            return await watch_until_end(client, id, as_json=as_json)
+            return await watching.watch(client, id, as_json=as_json)
 
     raise click.exceptions.Exit(exit_codes.of_end(run(follow())))
 

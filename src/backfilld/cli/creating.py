@@ -173,9 +173,9 @@ async def report_created(client: "Client", answer: "Answer", *, as_json: bool, w
         print_created(answer.data)
     if not watch:
         return exit_codes.OK
-    from backfilld.cli.watching import watch_until_end
+    from backfilld.cli import watching
 
-    return exit_codes.of_end(await watch_until_end(client, answer["backfill"]["id"], as_json=as_json))
+    return exit_codes.of_end(await watching.watch(client, answer["backfill"]["id"], as_json=as_json))
 
 
 async def _workflow_id(client: "Client", wanted: str) -> int:

@@ -52,9 +52,10 @@ async def wait_until_ready(client: "Client", clock: Clock) -> None:
 async def load_tickets(client: "Client", say: Say) -> None:
     """Put the shipped tickets into the built-in entity store; a second time changes nothing."""
     loaded = (await client.upload_entities("ticket", _pieces(demo_tickets.shipped()))).data
+    new, changed, unchanged = (loaded[name] for name in ("inserted", "updated", "unchanged"))
     say(
-        f"imported {number(sum(loaded.values()))} tickets: {number(loaded['inserted'])} new,"
-        f" {number(loaded['updated'])} changed, {number(loaded['unchanged'])} as before"
+        f"imported {number(new + changed + unchanged)} tickets: {number(new)} new,"
+        f" {number(changed)} changed, {number(unchanged)} as before"
     )
 
 

@@ -36,7 +36,12 @@ def server_options(command: Command) -> Command:
     """`--url` and `--api-key`; the command is handed `server: Server`."""
 
     def join(context: click.Context, parameter: click.Parameter, value: str | None) -> Server:
-        return Server(context.params.pop("url"), value or None)
+        url, api_key = context.params.pop("url"), (value or "").strip()
+        if not url.startswith(("http://", "https://")):
+            raise click.BadParameter(f"{url!r} is not an address; write it as http://HOST:PORT", param_hint="--url")
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise click.BadParameter("holds characters that no key has", param_hint="--api-key")
+        return Server(url, api_key or None)
 
     url = click.option(
         "--url",

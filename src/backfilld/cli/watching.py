@@ -4,6 +4,7 @@ Three ways to say the same: a live picture for a terminal, a line now and then w
 (a log should neither be silent nor grow by the second), and one line of JSON an event for programs.
 """
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,14 +30,18 @@ class View(Protocol):
     def show(self, backfill: dict[str, Any], errors: Errors) -> None: ...
 
 
-async def watch_until_end(
-    client: "Client", id: str, *, as_json: bool = False, quiet: bool = False, clock: Clock | None = None
-) -> str:
-    """Show the backfill until it ends (`quiet`: only wait); the status it ended in.
+async def watch(client: "Client", id: str, *, as_json: bool) -> str:
+    """Show a backfill that goes on without us, until it ends; the status it ended in."""
+    try:
+        return await watch_until_end(client, id, as_json=as_json)
+    except asyncio.CancelledError:
+        click.echo(f"The backfill goes on. To see it again: backfilld backfills watch {id}", err=True)
+        raise
 
-    Going away (Ctrl-C) does not touch it.
-    """
-    clock = clock or SystemClock()
+
+async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, quiet: bool = False) -> str:
+    """Show the backfill until it ends (`quiet`: only wait); the status it ended in."""
+    clock = SystemClock()
     if as_json or quiet:
         return str((await _follow(client, id, JsonLines() if as_json else Nothing()))["status"])
     if not sys.stdout.isatty():

@@ -1,6 +1,6 @@
 """The API's routes as methods. Bodies and answers are the documents of the API, passed on as they are."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -130,10 +130,23 @@ class Client:
         """Store a handful; see `upload_entities` for many. `data`: inserted, updated, unchanged."""
         return await self.upload_entities(entity_type, _lines(entities))
 
-    async def upload_entities(self, entity_type: str, lines: AsyncIterable[bytes]) -> Answer:
-        """Store what `lines` (NDJSON, in pieces of any size) holds, all of it or nothing; sent as it is produced."""
+    async def upload_entities(
+        self,
+        entity_type: str,
+        lines: AsyncIterable[bytes],
+        *,
+        replace: bool = False,
+        field_types: Mapping[str, str | None] | None = None,
+    ) -> Answer:
+        """Store what `lines` (NDJSON, in pieces of any size) holds, all of it or nothing; sent as it is produced.
+
+        `replace`: whatever else the type held is removed. `field_types` are added to what is known of the type.
+        """
         path = f"{PUBLIC}/entities/{_part(entity_type)}"
-        return await self._http.upload("PUT", path, lines, "application/x-ndjson")
+        query: dict[str, object] = {"replace": True} if replace else {}
+        if field_types:
+            query["field_types"] = orjson.dumps(dict(field_types)).decode()
+        return await self._http.upload("PUT", path, lines, "application/x-ndjson", query=query)
 
     async def list_entities(self, entity_type: str, **query: object) -> Answer:
         return await self._get(f"/entities/{_part(entity_type)}", **query)

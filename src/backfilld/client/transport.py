@@ -89,9 +89,11 @@ class Transport:
                     raise
             await self._clock.sleep(pause)
 
-    async def upload(self, method: str, path: str, lines: AsyncIterable[bytes], content_type: str) -> Answer:
+    async def upload(
+        self, method: str, path: str, lines: AsyncIterable[bytes], content_type: str, *, query: Query | None = None
+    ) -> Answer:
         """Send a body as it is produced. Never repeated: the lines can be had only once."""
-        return await self._once(method, path, None, lines, {"Content-Type": content_type}, total_seconds=None)
+        return await self._once(method, path, query, lines, {"Content-Type": content_type}, total_seconds=None)
 
     def stream(
         self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None
