@@ -104,14 +104,18 @@ class Backfill:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One planned entity on its way: where it stands in the plan, what is known of it, which try this is."""
+    """One planned entity on its way: where it stands in the plan, what is known of it, which try this is.
+
+    `read_at` is the boot time, in seconds, at which the attributes were read; `gone`: the source has it no more.
+    """
 
     backfill_no: int
     position: int
     entity_id: str
     attributes: Mapping[str, Any]
     as_of: datetime | None
-    read_at: datetime
+    read_at: float
+    gone: bool = False
     tries: int = 0
     counted: int = 0
     interruptions: int = 0

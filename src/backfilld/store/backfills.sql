@@ -9,7 +9,7 @@ WITH made AS (
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
             $11, $12, $13, $14, $15, $16, $17, $18,
             $19, $20, $21, $22, $23, $24, $25, $26,
-            $27, $27, 'planning', $27)
+            $27, $27, 'planning', NULL)
     RETURNING no, version
 ), counters AS (
     INSERT INTO backfill_progress (backfill_no)

@@ -119,8 +119,8 @@ CREATE TABLE backfill_progress (
     retrying          integer NOT NULL DEFAULT 0 CHECK (retrying >= 0),
     credits_used      numeric NOT NULL DEFAULT 0,
     low_water_mark    integer NOT NULL DEFAULT 0 CHECK (low_water_mark >= 0),
-    remembered_mark   integer NOT NULL DEFAULT 0, -- up to here last_runs knows the outcomes
-    remembered        boolean NOT NULL DEFAULT false, -- ended, and last_runs knows them all
+    remembered_mark   integer NOT NULL DEFAULT 0, -- up to here last_runs knows the outcomes of an ended backfill
+    remembered        boolean NOT NULL DEFAULT false, -- it knows them all
     alone_position    integer, -- the item that was started by itself after an unclean end
     alone_holder      text,
     throughput        double precision NOT NULL DEFAULT 0, -- items a second, lately
@@ -138,6 +138,17 @@ CREATE TABLE plan_items (
     PRIMARY KEY (backfill_no, position)
 );
 CREATE UNIQUE INDEX plan_items_by_entity ON plan_items (backfill_no, entity_id);
+
+-- A plan in another order than its source's is gathered here and put in order when it freezes: an entity
+-- that moves in that order while the plan is being made is neither missed nor planned twice.
+CREATE TABLE plan_drafts (
+    backfill_no bigint NOT NULL,
+    entity_id   text   NOT NULL COLLATE "C",
+    sort_at     timestamptz,
+    skip_reason text,
+    attributes  json,
+    PRIMARY KEY (backfill_no, entity_id)
+);
 
 CREATE TABLE sample_items (
     backfill_no bigint  NOT NULL,
@@ -175,7 +186,8 @@ CREATE TABLE retries (
     position        integer     NOT NULL,
     tries           smallint    NOT NULL CHECK (tries >= 0),  -- made so far
     counted         smallint    NOT NULL CHECK (counted >= 0 AND counted <= tries), -- of them against max_attempts
-    interruptions   smallint    NOT NULL DEFAULT 0,
+    interruptions   smallint    NOT NULL DEFAULT 0, -- times it stood alone in flight when its process died
+    interrupted_holder text,    -- who was charged last; if that process turns out to live, it takes the charge back
     next_attempt_at timestamptz NOT NULL,
     first_started_at timestamptz,
     last_failed_at  timestamptz NOT NULL,
@@ -200,10 +212,11 @@ CREATE TABLE tries (
 
 CREATE TABLE leases (
     backfill_no          bigint      PRIMARY KEY REFERENCES backfills ON DELETE CASCADE,
-    holder               text        NOT NULL,
+    holder               text        NOT NULL, -- <instance>/<process>: an instance has one process at a time
     fence                bigint      NOT NULL,
     expires_at           timestamptz NOT NULL,
-    released             boolean     NOT NULL DEFAULT false, -- given back in order: nothing was in flight
+    released             boolean     NOT NULL DEFAULT false, -- given back: nobody holds it
+    in_order             boolean     NOT NULL DEFAULT false, -- and nothing was left that may have been started
     acknowledged_version bigint      NOT NULL DEFAULT 0,
     in_flight            integer     NOT NULL DEFAULT 0
 ) WITH (fillfactor = 40);

@@ -1,0 +1,111 @@
+"""Whether an item is tried again, and when.
+
+What a target does to one item is told apart from what happens to the target: a try that never reached
+it, or that it asked us to postpone, does not count against `max_attempts` unless other items succeed
+meanwhile. A target that refuses *us* costs an item nothing at all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backfilld.domain.backfills import Item, Outcome, Try
+from backfilld.domain.verdicts import Verdict, VerdictKind
+
+LONGEST_WAIT = timedelta(hours=24)
+MOST_INTERRUPTIONS = 3
+MOST_TRIES = 30_000  # what a smallint holds, with room; at a minute each that is three weeks of an unreachable target
+INTERRUPTED = "interrupted"
+SKIPPED_BY_TARGET = "skipped_by_target"
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential with full jitter: before try n+1 a random time up to `base * 2^n`, at most `cap`."""
+
+    base: timedelta = timedelta(seconds=2)
+    cap: timedelta = timedelta(minutes=10)
+    floor: timedelta = timedelta(milliseconds=200)
+
+    def wait(self, tries: int, retry_after_seconds: float | None, draw: Callable[[], float]) -> timedelta:
+        """How long to wait after `tries` tries. What the target asks for wins, and is never undercut."""
+        if retry_after_seconds is not None:
+            asked = min(timedelta(seconds=max(0.0, retry_after_seconds)), LONGEST_WAIT)
+            return asked + self.floor * draw()
+        longest = min(self.cap, self.base * float(2 ** min(tries - 1, 30)))
+        return self.floor + longest * draw()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The target refuses us: the item goes back as it came."""
+
+    why: str
+
+
+def judge(
+    verdict: Verdict,
+    item: Item,
+    *,
+    started_at: datetime,
+    finished_at: datetime,
+    max_attempts: int,
+    others_succeed: bool,
+    backoff: Backoff,
+    draw: Callable[[], float],
+) -> Outcome | Try | Held:
+    """What one try means for its item. `others_succeed`: some other item did since this one's last failure."""
+    kind = verdict.kind
+    if kind is VerdictKind.REFUSED:
+        return Held(verdict.error or "the target refuses us")
+    if kind in (VerdictKind.SUCCEEDED, VerdictKind.SKIPPED, VerdictKind.FAILED):
+        return _ended(verdict, item, started_at, finished_at)
+    counts = kind is VerdictKind.TRY_AGAIN or others_succeed
+    counted = item.counted + (1 if counts else 0)
+    if counted >= max_attempts or item.attempt >= MOST_TRIES:
+        return _ended(verdict, item, started_at, finished_at)
+    return Try(
+        attempt=item.attempt,
+        counted=counted,
+        started_at=started_at,
+        finished_at=finished_at,
+        next_attempt_at=finished_at + backoff.wait(item.attempt, verdict.retry_after_seconds, draw),
+        error_class=verdict.error_class or kind.value,
+        error=verdict.error,
+        http_status=verdict.http_status,
+    )
+
+
+def _ended(verdict: Verdict, item: Item, started_at: datetime, finished_at: datetime) -> Outcome:
+    if verdict.kind is VerdictKind.SUCCEEDED:
+        status = "succeeded"
+    elif verdict.kind is VerdictKind.SKIPPED:
+        status = "skipped"
+    else:
+        status = "failed"
+    failed = status == "failed"
+    return Outcome(
+        status=status,
+        started_at=started_at,
+        finished_at=finished_at,
+        attempts=item.attempt,
+        message=verdict.message,
+        result=verdict.result,
+        credits=verdict.credits,
+        error_class=(verdict.error_class or verdict.kind.value) if failed else None,
+        error=verdict.error if failed else None,
+        http_status=verdict.http_status,
+        skip_reason=SKIPPED_BY_TARGET if status == "skipped" else None,
+    )
+
+
+def interrupted(item: Item, at: datetime) -> Outcome:
+    """The outcome of an item in whose presence the process died once too often."""
+    return Outcome(
+        status="failed",
+        started_at=item.first_started_at or at,
+        finished_at=at,
+        attempts=item.tries,
+        error_class=INTERRUPTED,
+        error=f"the process died {item.interruptions} times while this item stood alone in flight",
+    )

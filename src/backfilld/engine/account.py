@@ -1,0 +1,97 @@
+"""What the memory knows of one backfill that the database does not know yet.
+
+Positions that were read and have no outcome (they hold the low-water mark down), items that ended and
+are not recorded (they are bounded), retries that are taken (their rows are still there), and how fast
+it goes. Everything here may be lost at any instant; recovery needs none of it.
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
+from datetime import datetime
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Outcome, Try
+from backfilld.engine.leases import Lease
+from backfilld.store.ledger import EndedItem, Standing, TriedItem
+
+RATE_HALF_LIFE_SECONDS = 20.0
+
+
+class Account:
+    """Kept by a runner, written by its reader and by the recorder."""
+
+    def __init__(self, lease: Lease, clock: Clock, *, mark: int, max_unrecorded: int, throughput: float) -> None:
+        self.lease = lease
+        self._clock = clock
+        self._max_unrecorded = max_unrecorded
+        self._outstanding: OrderedDict[int, None] = OrderedDict()
+        self.next_position = mark  # the first that the reader has not read yet
+        self.taken: set[int] = set()  # positions of retries that are queued, in flight or unrecorded
+        self.unrecorded = 0
+        self.recorded = asyncio.Event()  # set after every commit that concerned us
+        self.first_started_at: datetime | None = None
+        self.next_retry_at: datetime | None = None
+        self.retries_known = False  # whether next_retry_at says all there is to know
+        self._rate = throughput
+        self._rate_at = clock.monotonic()
+        self._since_rate = 0
+
+    @property
+    def backfill_no(self) -> int:
+        return self.lease.backfill_no
+
+    @property
+    def has_room(self) -> bool:
+        """True while another item may start without more than the bound being unrecorded."""
+        return self.unrecorded < self._max_unrecorded
+
+    def read(self, position: int) -> None:
+        """A position was read from the plan; it holds the mark down until it goes into a commit."""
+        self._outstanding[position] = None
+
+    def ended(self) -> None:
+        """An item ended, and waits to be recorded."""
+        self.unrecorded += 1
+        self._since_rate += 1
+
+    def batched(self, position: int) -> None:
+        """The position goes into the commit that is being put together now."""
+        self._outstanding.pop(position, None)
+
+    def written(self, entries: int) -> None:
+        """A commit carried so many of ours (or they were dropped with the lease)."""
+        self.unrecorded -= entries
+        self.recorded.set()
+
+    def note_retry(self, due_at: datetime) -> None:
+        """A retry row was written that falls due then."""
+        if self.next_retry_at is None or due_at < self.next_retry_at:
+            self.next_retry_at = due_at
+
+    def low_water_mark(self) -> int:
+        """Once the commit that is put together now has happened, every smaller position has an outcome or a retry row."""
+        return next(iter(self._outstanding), self.next_position)
+
+    def throughput(self) -> float:
+        """Items a second, lately: an average whose weight halves every 20 s."""
+        now = self._clock.monotonic()
+        seconds = now - self._rate_at
+        if seconds >= 1.0:
+            weight = math.exp2(-seconds / RATE_HALF_LIFE_SECONDS) if self._rate else 0.0
+            self._rate = self._rate * weight + (self._since_rate / seconds) * (1 - weight)
+            self._rate_at, self._since_rate = now, 0
+        return self._rate
+
+    def standing(self) -> Standing:
+        """What the next commit says of this backfill as a whole."""
+        return Standing(
+            self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput(), self.first_started_at
+        )
+
+
+def entry_of(account: Account, position: int, result: Outcome | Try, *, had_retry: bool) -> EndedItem | TriedItem:
+    """The line of the ledger that a result becomes."""
+    if isinstance(result, Outcome):
+        return EndedItem(account.backfill_no, position, result, had_retry)
+    return TriedItem(account.backfill_no, position, result)

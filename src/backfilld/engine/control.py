@@ -1,0 +1,79 @@
+"""How operations reach the engine: nudge it, wait for its word, look at what is live.
+
+A pause or cancel is answered only when nothing can start any more. If the backfill runs here, that is
+known as soon as its gate has the new status and whatever had passed it is out. If another daemon runs it,
+that daemon hears of the change by NOTIFY (or by its next renewal) and writes down the version that it
+obeys; and if its lease runs out first, it may start nothing anyway.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Reason
+from backfilld.domain.errors import Unavailable
+from backfilld.engine.scheduler import Scheduler
+from backfilld.store.leases import LeaseStore
+
+CONFIRM_SECONDS = 10.0
+ASKS_EVERY_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What only the owner knows: positions in flight, how many of them are retries, and why nothing starts now."""
+
+    in_flight: frozenset[int]
+    in_flight_retries: int
+    hold: Reason | None
+
+
+class Control:
+    """The engine as operations see it."""
+
+    def __init__(self, scheduler: Scheduler, leases: LeaseStore, clock: Clock) -> None:
+        self._scheduler = scheduler
+        self._leases = leases
+        self._clock = clock
+
+    def nudge(self) -> None:
+        """Something changed: look now."""
+        self._scheduler.nudge()
+
+    async def confirm(self, backfill_no: int, version: int) -> None:
+        """Return once nothing starts any more that `version` forbids; Unavailable `not_confirmed` after 10 s."""
+        self.nudge()
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await self._confirmed(backfill_no, version)
+        except TimeoutError:
+            raise Unavailable(
+                "it is written down, but the daemon that runs this backfill has not confirmed it yet; ask again",
+                code="not_confirmed",
+                retry_after_seconds=1,
+            ) from None
+
+    async def _confirmed(self, backfill_no: int, version: int) -> None:
+        while True:
+            runner = self._scheduler.runner(backfill_no)
+            if runner is not None:
+                await runner.learn()
+                if runner.backfill.version >= version:
+                    return
+            owner = await self._leases.find_owner(backfill_no)
+            if owner is None or owner.acknowledged_version >= version:
+                return
+            await self._clock.sleep(ASKS_EVERY_SECONDS)
+
+    def live(self, backfill_no: int) -> Live | None:
+        """What the runner here knows; None if it does not run here."""
+        runner = self._scheduler.runner(backfill_no)
+        if runner is None:
+            return None
+        gate = runner.gate
+        items = list(gate.in_flight.values())
+        return Live(
+            frozenset(item.position for item in items),
+            sum(item.is_retry for item in items),
+            runner.hold(),
+        )

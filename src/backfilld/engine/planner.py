@@ -1,0 +1,133 @@
+"""Turns a filter into a frozen plan, page by page.
+
+The source lists, the filter's predicate decides (a source may list too much), earlier outcomes decide
+what is left out, and each page is written together with the source's cursor: a crash resumes where it
+was. Nothing starts before the plan is frozen, so totals, order and samples are exact ever after.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill
+from backfilld.domain.entities import NOT_ENUMERABLE, Entity
+from backfilld.domain.filters.predicate import compile_predicate
+from backfilld.domain.filters.resolve import from_json
+from backfilld.sources.base import EntityQuery, EntitySource
+from backfilld.store.plans import PlannedEntity, PlanStore
+
+PAGE = 5000
+IDS_AT_ONCE = 1000
+NOT_FOUND = "not_found"
+NOT_MATCHING = "not_matching"
+ALREADY_SUCCEEDED = "already_succeeded"
+ALREADY_RUN = "already_run"
+
+Predicate = Callable[[Any], bool]
+Written = tuple[Sequence[PlannedEntity], str | None]  # a page as planned, and the source's cursor behind it
+
+
+class Planner:
+    """Plans one backfill. `may_go_on` is asked before every page; False ends the planning for now."""
+
+    def __init__(
+        self,
+        backfill: Backfill,
+        plan: PlanStore,
+        source: EntitySource | None,
+        clock: Clock,
+        may_go_on: Callable[[], bool],
+    ) -> None:
+        self._backfill = backfill
+        self._plan = plan
+        self._source = source
+        self._clock = clock
+        self._may_go_on = may_go_on
+        self._entity_type = backfill.entity_type or NOT_ENUMERABLE
+        resolved = backfill.filter_resolved
+        self._tree = None if resolved is None else from_json(resolved)
+
+    @property
+    def gathers_drafts(self) -> bool:
+        """True if the order is made when the plan freezes, and not as the source lists."""
+        return self._backfill.item_order != "source"
+
+    async def gather(self) -> bool:
+        """Write every page that is not written yet; False if it was told to stop before the end."""
+        pages = self._listed() if self._backfill.entity_ids is None else self._named(self._backfill.entity_ids)
+        async with aclosing(pages):
+            async for entities, cursor in pages:
+                if not self._may_go_on():
+                    return False
+                await self._plan.add_page(entities, cursor=cursor, at=self._clock.now(), drafts=self.gathers_drafts)
+        return self._may_go_on()
+
+    async def _listed(self) -> AsyncGenerator[Written, None]:
+        """Whatever the source lists and the filter lets through."""
+        source = self._source
+        if source is None:
+            raise ValueError(f"entities of type {self._entity_type} cannot be listed")
+        matches = self._predicate()
+        query = EntityQuery(self._entity_type, self._tree)
+        async for page in source.pages(query, cursor=self._backfill.source_cursor, page_size=PAGE):
+            if not page.entities:
+                return
+            matching = [entity for entity in page.entities if matches(entity.attributes)]
+            yield await self._with_history(matching), page.cursor
+
+    async def _named(self, ids: Sequence[str]) -> AsyncGenerator[Written, None]:
+        """The given ids, each once; those that are not there or do not match are planned and skipped."""
+        matches = self._predicate()
+        distinct = list(dict.fromkeys(ids))
+        for start in range(0, len(distinct), IDS_AT_ONCE):
+            wanted = await self._plan.unplanned(distinct[start : start + IDS_AT_ONCE])
+            if wanted:
+                yield await self._judged(wanted, matches), None
+
+    async def _judged(self, ids: Sequence[str], matches: Predicate) -> list[PlannedEntity]:
+        found = await self._read(ids)
+        history = {entity.entity_id: entity for entity in await self._with_history(list(found.values()))}
+        planned = []
+        for entity_id in ids:
+            if entity_id not in found:
+                planned.append(PlannedEntity(entity_id, NOT_FOUND))
+            elif not matches(found[entity_id].attributes):
+                planned.append(PlannedEntity(entity_id, NOT_MATCHING, history[entity_id].sort_at))
+            else:
+                planned.append(history[entity_id])
+        return planned
+
+    async def _read(self, ids: Sequence[str]) -> dict[str, Entity]:
+        """The entities behind given ids; of a type that has no source every id stands for itself."""
+        if self._source is None:
+            return {entity_id: Entity(entity_id, {}) for entity_id in ids}
+        return await self._source.read(self._entity_type, ids)
+
+    async def _with_history(self, entities: Sequence[Entity]) -> list[PlannedEntity]:
+        """Plan lines, with the reason where an earlier outcome leaves the entity out."""
+        behavior = self._backfill.reprocess_behavior
+        last: dict[str, str] = {}
+        if behavior != "completed" and entities:
+            ids = [entity.id for entity in entities]
+            last = await self._plan.last_outcomes(self._backfill.workflow_id, self._entity_type, ids)
+        return [self._line(entity, _left_out(behavior, last.get(entity.id))) for entity in entities]
+
+    def _line(self, entity: Entity, skip_reason: str | None) -> PlannedEntity:
+        frozen = None
+        if self._source is not None and not self._source.can_be_read_again:
+            frozen = json.dumps(entity.attributes, ensure_ascii=False)  # whole numbers of any size survive
+        return PlannedEntity(entity.id, skip_reason, entity.updated_at, frozen)
+
+    def _predicate(self) -> Predicate:
+        return (lambda _: True) if self._tree is None else compile_predicate(self._tree)
+
+
+def _left_out(behavior: str, last: str | None) -> str | None:
+    """Why an entity with that last outcome is not run again; None if it is."""
+    if last is None or behavior == "completed":
+        return None
+    if behavior == "none":
+        return ALREADY_RUN
+    return ALREADY_SUCCEEDED if last == "succeeded" else None

@@ -1,0 +1,125 @@
+"""The step in which a backfill has no frozen plan yet."""
+
+from backfilld.domain.backfills import Reason
+from backfilld.domain.entities import NOT_ENUMERABLE
+from backfilld.domain.states import ReasonCode, Status
+from backfilld.engine.gate import Gate
+from backfilld.engine.leases import Lease
+from backfilld.engine.planner import Planner
+from backfilld.engine.standing import LeaseGone, Standing
+from backfilld.engine.tools import Tools
+from backfilld.events import PlanFrozen
+from backfilld.sources.base import SourceUnreachable
+from backfilld.store.plans import PlanStore, Totals
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Outrun(Exception):
+    """The plan cannot be frozen now."""
+
+
+class Planning:
+    """Makes the plan, or goes on with it, and freezes it."""
+
+    def __init__(self, gate: Gate, standing: Standing, lease: Lease, tools: Tools) -> None:
+        self._gate = gate
+        self._standing = standing
+        self._lease = lease
+        self._tools = tools
+        self._backfill = gate.backfill
+        self._plan = PlanStore(tools.pool, self._backfill.no, lease.fence)
+
+    async def run(self) -> bool:
+        """Plan until the plan is frozen or somebody stops it; True if there is a next step to look at."""
+        tools = self._tools
+        source = tools.sources.find(self._backfill.entity_type or NOT_ENUMERABLE)
+        if source is not None and not source.plans_outside_windows and await self._waits_for_window():
+            return False
+        await self._standing.patiently(lambda: tools.remembered.bring_up_to_date(self._backfill.workflow_id))
+        began = tools.clock.monotonic()
+        pause = FIRST_PAUSE_SECONDS
+        while self._may_go_on():
+            try:
+                if await self._standing.patiently(self._gather) and await self._freeze(began):
+                    return True
+                pause = FIRST_PAUSE_SECONDS
+            except SourceUnreachable as problem:
+                await self._standing.stand_still(
+                    ReasonCode.SOURCE_UNREACHABLE, f"the source does not answer: {problem}"
+                )
+                await tools.clock.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return not self._gate.draining and self._gate.backfill.status is not Status.PAUSED
+
+    async def _waits_for_window(self) -> bool:
+        refusal = self._gate.window_refusal(self._tools.clock.now())
+        if refusal is None or refusal.code is None:
+            return False
+        return await self._standing.stand_still(refusal.code, refusal.message, refusal.until, wake_at=refusal.until)
+
+    def _may_go_on(self) -> bool:
+        if self._lease.lost:
+            raise LeaseGone
+        return self._gate.backfill.status is Status.PLANNING and not self._gate.draining
+
+    async def _gather(self) -> bool:
+        """Write the pages that are missing; from where the last owner, or the last failure, left off."""
+        row = await self._tools.backfills.get_by_no(self._backfill.no)
+        source = self._tools.sources.find(row.entity_type or NOT_ENUMERABLE)
+        planner = Planner(row, self._plan, source, self._tools.clock, self._may_go_on)
+        return await planner.gather()
+
+    async def _freeze(self, began: float) -> bool:
+        """One transaction: order, sample, totals, status. False if somebody changed the status meanwhile."""
+        try:
+            totals = await self._standing.patiently(self._freeze_once)
+        except Outrun:
+            await self._standing.learn()
+            return False
+        seconds = self._tools.clock.monotonic() - began
+        backfill = self._gate.backfill
+        self._tools.bus.tell(PlanFrozen(backfill.id, backfill.workflow_name, totals.planned, totals.skipped, seconds))
+        return True
+
+    async def _freeze_once(self) -> Totals:
+        tools, backfill = self._tools, self._gate.backfill
+        now = tools.clock.now()
+        async with tools.pool.acquire() as connection, connection.transaction():
+            totals = await self._plan.freeze(
+                connection,
+                at=now,
+                drafts=backfill.item_order != "source",
+                newest_first=backfill.item_order == "newest_first",
+                sample_size=backfill.sample_size,
+            )
+            wanted, reason = self._after(totals)
+            row = await tools.backfills.move(
+                backfill.no,
+                wanted,
+                reason=reason,
+                at=now,
+                expected=(Status.PLANNING,),
+                fence=self._lease.fence,
+                wake_at=None if reason is None else reason.until,
+                planned_at=now,
+                on=connection,
+            )
+            if row is None:
+                raise Outrun
+        self._standing.moved(row)
+        return totals
+
+    def _after(self, totals: Totals) -> tuple[Status, Reason | None]:
+        """What a frozen plan leads to."""
+        now = self._tools.clock.now()
+        if not totals.to_run:
+            return Status.COMPLETED, None
+        if self._gate.backfill.start_mode == "when_approved":
+            message = f"the plan is frozen: {totals.to_run} to run; look at it, then resume"
+            return Status.PAUSED, Reason(ReasonCode.AWAITING_APPROVAL, message, now)
+        refusal = self._gate.window_refusal(now)
+        if refusal is not None and refusal.code is not None:
+            return Status.WAITING, Reason(refusal.code, refusal.message, now, refusal.until)
+        return Status.RUNNING, None

@@ -1,0 +1,151 @@
+"""One try of one item, from its slot to the recorder."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from backfilld.domain.backfills import Item, Outcome, Reason, Try, idempotency_key
+from backfilld.domain.retries import Held, judge
+from backfilld.domain.states import ReasonCode, Status
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.engine.account import Account
+from backfilld.engine.gate import Gate, Ticket
+from backfilld.engine.reader import Reader
+from backfilld.engine.targets import TargetHealth
+from backfilld.engine.tools import Tools
+from backfilld.events import TryEnded
+from backfilld.executors.base import Executor, NotPermitted, Work
+from backfilld.sources.base import SourceUnreachable
+
+log = logging.getLogger(__name__)
+
+ENTITY_GONE = "entity_gone"
+SOURCE_PAUSE_SECONDS = 5.0
+
+
+class Processor:
+    """Carries single items of one backfill; the worker decides which and when."""
+
+    def __init__(
+        self, gate: Gate, account: Account, reader: Reader, executor: Executor, health: TargetHealth, tools: Tools
+    ) -> None:
+        self._gate = gate
+        self._account = account
+        self._reader = reader
+        self._executor = executor
+        self._health = health
+        self._tools = tools
+        self.source_hold: Reason | None = None
+
+    async def process(self, item: Item) -> None:
+        """Try `item` once. Afterwards the recorder has its outcome or the wait for its next try, or it was given back."""
+        try:
+            item = await self._reader.refreshed(item)
+        except SourceUnreachable as problem:
+            self.hold_for_source(problem)
+            self._reader.give_back(item)
+            return
+        if item.gone:
+            self.skip(item, ENTITY_GONE)
+            return
+        async with self._tools.capacity.place():
+            await self._try(item)
+
+    async def _try(self, item: Item) -> None:
+        clock = self._tools.clock
+        ticket = self._gate.permit(item)
+        began, began_at = clock.monotonic(), clock.now()
+        verdict: Verdict | None = None
+        try:
+            verdict = await self._executor.execute(self._work(item), ticket)
+        except NotPermitted:
+            self._reader.give_back(item)
+        except asyncio.CancelledError:
+            if self._gate.backfill.status is Status.CANCELLING and ticket.started:
+                self.record(item, _cancelled(item, ticket.started_at, clock.now()))
+            raise
+        except Exception as problem:
+            log.exception("the executor of %s failed on its own account", self._gate.backfill.workflow_name)
+            verdict = Verdict(VerdictKind.TRY_AGAIN, error_class="executor_error", error=repr(problem)[:500])
+        finally:
+            ticket.end()
+            if verdict is None and ticket.is_probe:
+                self._health.abandon_probe()
+        if verdict is not None:
+            self._settle(item, verdict, ticket, began_at, clock.monotonic() - began)
+
+    def _settle(self, item: Item, verdict: Verdict, ticket: Ticket, began_at: datetime, seconds: float) -> None:
+        started_at = ticket.started_at or began_at
+        result = judge(
+            verdict,
+            item,
+            started_at=started_at,
+            finished_at=self._tools.clock.now(),
+            max_attempts=self._gate.backfill.max_attempts,
+            others_succeed=self._others_succeed(item, started_at),
+            backoff=self._tools.limits.backoff,
+            draw=self._tools.draw,
+        )
+        self._health.note(verdict, self._name(item), probe=ticket.is_probe)
+        if isinstance(result, Held):
+            self._reader.give_back(item)
+        else:
+            self.record(item, result)
+        backfill = self._gate.backfill
+        self._tools.bus.tell(
+            TryEnded(
+                backfill.id, backfill.workflow_name, self._executor.target, verdict.kind, verdict.error_class, seconds
+            )
+        )
+
+    def _others_succeed(self, item: Item, started_at: datetime) -> bool:
+        health = self._health
+        if health.last_success_at is None or health.last_success_item == self._name(item):
+            return False
+        return health.last_success_at > (item.last_failed_at or started_at)
+
+    def _name(self, item: Item) -> str:
+        return f"{item.backfill_no}/{item.position}"
+
+    def skip(self, item: Item, why: str) -> None:
+        """End `item` without a start."""
+        now = self._tools.clock.now()
+        self.record(item, Outcome("skipped", item.first_started_at, now, item.tries, skip_reason=why))
+
+    def record(self, item: Item, result: Outcome | Try) -> None:
+        """Hand over to the recorder what became of `item`."""
+        if self._account.first_started_at is None and result.started_at is not None:
+            self._account.first_started_at = result.started_at
+        self._tools.recorder.submit(self._account, item.position, result, had_retry=item.is_retry)
+
+    def hold_for_source(self, problem: SourceUnreachable) -> None:
+        """The source does not answer: nothing starts until it is asked again."""
+        clock = self._tools.clock
+        until = clock.now() + timedelta(seconds=SOURCE_PAUSE_SECONDS)
+        since = self.source_hold.since if self.source_hold else clock.now()
+        message = f"the source does not answer: {problem}"
+        self.source_hold = Reason(ReasonCode.SOURCE_UNREACHABLE, message, since, until)
+
+    def _work(self, item: Item) -> Work:
+        backfill = self._gate.backfill
+        entity_type = backfill.entity_type or "none"
+        definition = backfill.definition
+        return Work(
+            workflow_id=backfill.workflow_id,
+            workflow_name=backfill.workflow_name,
+            backfill_id=backfill.id,
+            backfill_name=backfill.name,
+            entity_id=item.entity_id,
+            entity_type=entity_type,
+            attributes=item.attributes,
+            as_of=None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z"),
+            params=backfill.params,
+            rehearsal=False,
+            attempt=item.attempt,
+            idempotency_key=idempotency_key(backfill.id, entity_type, item.entity_id),
+            timeout_seconds=float(definition.get("timeout_seconds") or self._tools.limits.timeout_seconds),
+        )
+
+
+def _cancelled(item: Item, started_at: datetime | None, now: datetime) -> Outcome:
+    return Outcome("cancelled", started_at, now, item.attempt)

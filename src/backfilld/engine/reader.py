@@ -1,0 +1,186 @@
+"""Reads the plan ahead, so that a free slot never waits for the database.
+
+The lease makes the runner the only reader, so nothing is claimed: pages by keyset, anti-joined with what
+has ended, and the attributes read again with the page. How far ahead follows the pace: no more than is
+started within half of `freshness`, so that a target sees a record as it is and not as it was planned.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill, Item
+from backfilld.domain.entities import NOT_ENUMERABLE, Entity
+from backfilld.engine.account import Account
+from backfilld.sources.base import EntitySource
+from backfilld.store.ledger import Ledger, PlanRow
+
+MOST_AHEAD = 1000
+
+
+class Reader:
+    """The items of one backfill in the order in which they shall start: returned ones, due retries, the plan."""
+
+    def __init__(
+        self,
+        backfill: Backfill,
+        ledger: Ledger,
+        source: EntitySource | None,
+        account: Account,
+        clock: Clock,
+        *,
+        freshness_seconds: float,
+    ) -> None:
+        self._no = backfill.no
+        self._entity_type = backfill.entity_type or NOT_ENUMERABLE
+        self._ledger = ledger
+        self._source = source
+        self._account = account
+        self._clock = clock
+        self._freshness = freshness_seconds
+        self._sample = backfill.sample_open
+        self._sample_position = 0
+        self._returned: deque[Item] = deque()
+        self._ahead: deque[Item] = deque()
+        self._loading: asyncio.Task[list[Item]] | None = None
+        self._exhausted = False
+
+    @property
+    def reads_sample(self) -> bool:
+        """True if only the sample is read."""
+        return self._sample
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True if nothing of the plan is left to be started for the first time."""
+        return self._exhausted and not self._ahead and self._loading is None
+
+    async def next_planned(self, slots: int) -> Item | None:
+        """The next item of the plan (or the sample); None when there is none left to start for the first time."""
+        if self._returned:
+            return self._returned.popleft()
+        if not self._ahead and (self._loading is not None or not self._exhausted):
+            self._ahead.extend(await self._loaded(slots))
+        if len(self._ahead) <= self._wanted(slots) // 2 and not self._exhausted and self._loading is None:
+            self._loading = asyncio.ensure_future(self._load(self._wanted(slots)))
+        return self._ahead.popleft() if self._ahead else None
+
+    async def next_retries(self, now: datetime, most: int) -> list[Item]:
+        """Due retries, at most `most`; each is taken until it is recorded or given back."""
+        account = self._account
+        if account.retries_known and (account.next_retry_at is None or account.next_retry_at > now):
+            return []
+        rows = await self._ledger.read_retries(self._no, due_at=now, taken=account.taken, most=most)
+        account.taken.update(row.position for row in rows)
+        try:
+            items = await self._items(rows, is_retry=True)
+        except BaseException:
+            account.taken.difference_update(row.position for row in rows)
+            raise
+        account.next_retry_at = None  # before looking, so that one that is recorded meanwhile is not lost
+        found = await self._ledger.next_retry(self._no, taken=account.taken)
+        account.next_retry_at = _earlier(account.next_retry_at, found)
+        account.retries_known = True
+        return items
+
+    def give_back(self, item: Item) -> None:
+        """The gate sent it back untouched: it comes again before everything else."""
+        self._returned.append(item)
+
+    async def refreshed(self, item: Item) -> Item:
+        """The item with attributes that are fresh enough to be sent."""
+        source = self._source
+        if source is None or not source.can_be_read_again:
+            return item
+        if self._clock.boottime() - item.read_at <= self._freshness:
+            return item
+        read_at = self._clock.boottime()
+        found = (await source.read(self._entity_type, [item.entity_id])).get(item.entity_id)
+        if found is None:
+            return replace(item, gone=True)
+        return replace(item, attributes=found.attributes, as_of=found.as_of, read_at=read_at)
+
+    async def stop(self) -> None:
+        """Let go of what is being read."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+            if not self._loading.cancelled():
+                self._loading.exception()  # seen, and of no interest any more
+            self._loading = None
+
+    def _wanted(self, slots: int) -> int:
+        pace = self._account.throughput() * self._freshness / 2
+        return min(MOST_AHEAD, max(2 * slots, int(pace)))
+
+    async def _loaded(self, slots: int) -> list[Item]:
+        if self._loading is None:
+            return await self._load(self._wanted(slots))
+        try:
+            return await asyncio.shield(self._loading)
+        finally:
+            if self._loading.done():
+                self._loading = None
+
+    async def _load(self, most: int) -> list[Item]:
+        since = self._sample_position if self._sample else self._account.next_position
+        rows = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
+        items = await self._items(rows, is_retry=False)
+        if len(rows) < most:
+            self._exhausted = True
+        if rows and self._sample:
+            self._sample_position = rows[-1].position + 1
+        elif rows:
+            for row in rows:
+                self._account.read(row.position)
+            self._account.next_position = rows[-1].position + 1
+        return items
+
+    async def _items(self, rows: Sequence[PlanRow], *, is_retry: bool) -> list[Item]:
+        if not rows:
+            return []
+        read_at = self._clock.boottime()
+        entities = await self._read_entities(rows)
+        return [self._item(row, entities, read_at, is_retry) for row in rows]
+
+    async def _read_entities(self, rows: Sequence[PlanRow]) -> dict[str, Entity] | None:
+        """The present entities; None where the plan itself holds what is known of them."""
+        source = self._source
+        if source is None or not source.can_be_read_again:
+            return None
+        return await source.read(self._entity_type, [row.entity_id for row in rows])
+
+    def _item(self, row: PlanRow, entities: dict[str, Entity] | None, read_at: float, is_retry: bool) -> Item:
+        attributes: Any = {}
+        as_of, gone = None, False
+        if entities is None:
+            attributes = orjson.loads(row.attributes) if row.attributes else {}
+        elif (entity := entities.get(row.entity_id)) is None:
+            gone = True
+        else:
+            attributes, as_of = entity.attributes, entity.as_of
+        return Item(
+            backfill_no=self._no,
+            position=row.position,
+            entity_id=row.entity_id,
+            attributes=attributes,
+            as_of=as_of,
+            read_at=read_at,
+            gone=gone,
+            tries=row.tries,
+            counted=row.counted,
+            interruptions=row.interruptions,
+            first_started_at=row.first_started_at,
+            last_failed_at=row.last_failed_at,
+            is_retry=is_retry,
+        )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((at for at in (one, other) if at is not None), default=None)

@@ -1,0 +1,221 @@
+"""Carries one backfill for as long as its lease stands and there is something to do.
+
+Plan, work, end: each step looks at the status as it is then, so that a pause, a cancel or a resume that
+arrives at any moment only changes what the next step is.
+"""
+
+import asyncio
+import contextlib
+
+from backfilld.domain.backfills import Backfill, Reason
+from backfilld.domain.entities import NOT_ENUMERABLE
+from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
+from backfilld.engine.account import Account
+from backfilld.engine.gate import CannotGoOn, Gate
+from backfilld.engine.leases import Lease
+from backfilld.engine.planning import Planning
+from backfilld.engine.processing import Processor
+from backfilld.engine.reader import Reader
+from backfilld.engine.recovery import Recovery
+from backfilld.engine.standing import LeaseGone, Standing
+from backfilld.engine.tools import Tools
+from backfilld.engine.worker import Left, Worker
+from backfilld.events import LeaseLost, LeaseTaken
+from backfilld.executors.base import Executor
+from backfilld.store import outages
+from backfilld.store.plans import FenceLost
+
+
+class Runner:
+    """One backfill, one lease. `run` returns when the lease is given back or lost."""
+
+    def __init__(self, backfill: Backfill, lease: Lease, tools: Tools) -> None:
+        self._lease = lease
+        self._tools = tools
+        self._executor = _executor_of(backfill, tools)
+        self._health = tools.targets.health(self._executor.target)
+        self.gate = Gate(backfill, lease, self._health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
+        self._standing = Standing(backfill, lease, self.gate, tools)
+        self._recovery = Recovery(
+            backfill,
+            lease,
+            tools.ledger,
+            tools.clock,
+            tools.bus,
+            most=tools.limits.max_unrecorded + backfill.max_in_flight,
+        )
+        self._worker: Worker | None = None
+        self._hold: Reason | None = None
+        self._news = asyncio.Event()
+        lease.in_flight = lambda: len(self.gate.in_flight)
+        lease.on_lost = self._lost
+        lease.on_version = self._heard
+
+    @property
+    def backfill(self) -> Backfill:
+        return self.gate.backfill
+
+    async def run(self) -> None:
+        """Carry the backfill until there is nothing to do now, then give the lease back."""
+        self._tools.bus.tell(LeaseTaken(self.backfill.id, self._lease.fence, self._lease.grant.clean))
+        listener = asyncio.create_task(self._listen(), name=f"{self.backfill.id}/listen")
+        try:
+            await self._standing.patiently(self._recovery.charge)
+            while await self._step():
+                pass
+            await self._give_back()
+        except (LeaseGone, FenceLost):
+            await self._taken_away()
+        except CannotGoOn as problem:
+            await self._standing.move(Status.FAILED, error={"code": "cannot_go_on", "message": str(problem)})
+            await self._give_back()
+        finally:
+            self._tools.keeper.forget(self._lease)
+            self.gate.close()
+            listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listener
+
+    async def learn(self) -> None:
+        """Put the row as it is now in force; once this returns, nothing starts that it forbids."""
+        await self._standing.learn()
+        self._obey_cancel()
+
+    def hold(self) -> Reason | None:
+        """Why nothing starts at this moment, also where it is too short-lived to be written down."""
+        now = self._tools.clock.now()
+        refusal = self.gate.refusal(now) if self.backfill.status in STARTABLE else None
+        if refusal is None or refusal.code is None:
+            full = self._tools.capacity.is_full and self._tools.capacity.waiting
+            code, message, until = ReasonCode.WAITING_FOR_CAPACITY, "the daemon's own limit is reached", None
+            if not full or self.backfill.status is not Status.RUNNING:
+                self._hold = None
+                return None
+        else:
+            code, message, until = refusal.code, refusal.message, refusal.until
+        since = self._hold.since if self._hold is not None and self._hold.code is code else now
+        self._hold = Reason(code, message, since, until)
+        return self._hold
+
+    def drain(self) -> None:
+        """Start nothing any more; what is in flight may finish."""
+        self.gate.drain()
+
+    def cancel_in_flight(self) -> None:
+        """The grace is over."""
+        if self._worker is not None:
+            self._worker.cancel_in_flight()
+
+    def hear(self) -> None:
+        """Something about this backfill (or its workflow) was changed: read it again."""
+        self._news.set()
+
+    async def _step(self) -> bool:
+        """Do what the status asks for; False when there is nothing to do now."""
+        match self.backfill.status:
+            case Status.PLANNING if not self.gate.draining:
+                return await Planning(self.gate, self._standing, self._lease, self._tools).run()
+            case Status.CANCELLING:
+                return await self._cancel_rest()
+            case status if status in STARTABLE and not self.gate.draining:
+                return await self._work()
+        return False
+
+    async def _work(self) -> bool:
+        self._worker = await self._made_worker()
+        try:
+            left = await self._worker.run()
+        finally:
+            self._worker = None
+        if left is Left.NOT_NOW:
+            # a resume may have come while the last item was ending
+            return self.backfill.status is Status.CANCELLING
+        if left is Left.SAMPLE_DONE and await self._has_unfinished():
+            await self._pause_after_sample()
+            return True
+        return await self._end()
+
+    async def _made_worker(self) -> Worker:
+        tools, backfill = self._tools, self.backfill
+        progress = await self._standing.patiently(lambda: tools.backfills.get_progress(backfill.no))
+        account = Account(
+            self._lease,
+            tools.clock,
+            mark=0 if backfill.sample_open else progress.low_water_mark,
+            max_unrecorded=tools.limits.max_unrecorded,
+            throughput=progress.throughput,
+        )
+        source = tools.sources.find(backfill.entity_type or NOT_ENUMERABLE)
+        reader = Reader(
+            backfill, tools.ledger, source, account, tools.clock, freshness_seconds=tools.limits.freshness_seconds
+        )
+        processor = Processor(self.gate, account, reader, self._executor, self._health, tools)
+        return Worker(self.gate, self._standing, account, reader, processor, self._recovery, self._lease, tools)
+
+    async def _has_unfinished(self) -> bool:
+        return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.no))
+
+    async def _pause_after_sample(self) -> None:
+        reason = Reason(ReasonCode.SAMPLE_DONE, "the sample is done; look at it, then resume", self._tools.clock.now())
+        await self._standing.move(Status.PAUSED, reason, expected=STARTABLE, sample_open=False)
+
+    async def _end(self) -> bool:
+        """Every item has an outcome, says the reader; the counters must say so too."""
+        if await self._has_unfinished():
+            raise CannotGoOn("nothing of the plan is left to be read, yet items have no outcome; please report this")
+        progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(self.backfill.no))
+        await self._standing.move(end_status(failed=progress.failed), expected=STARTABLE)
+        return True
+
+    async def _cancel_rest(self) -> bool:
+        """Nothing is in flight any more: whatever has no outcome ends cancelled."""
+        tools, no = self._tools, self.backfill.no
+        now = tools.clock.now()
+        if not await self._standing.patiently(lambda: tools.ledger.cancel_rest(no, self._lease.fence, now)):
+            raise LeaseGone
+        await self._standing.move(Status.CANCELLED, self.backfill.reason)
+        return True
+
+    def _obey_cancel(self) -> None:
+        if self.backfill.status is Status.CANCELLING and self.backfill.cancel_in_flight:
+            self.cancel_in_flight()
+
+    async def _listen(self) -> None:
+        """Put changes in force that were made elsewhere, and acknowledge them to whoever waits."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self.learn()
+            await self._standing.patiently(
+                lambda: self._tools.keeper.store.acknowledge(self.backfill.no, self._lease.fence, self.backfill.version)
+            )
+
+    def _heard(self, version: int) -> None:
+        if version > self.backfill.version:
+            self.hear()
+        self.gate.changed.set()  # the lease is safe again, if it was not
+
+    def _lost(self) -> None:
+        self._tools.bus.tell(LeaseLost(self.backfill.id, self._lease.fence))
+        self.gate.changed.set()
+        self.cancel_in_flight()
+
+    async def _give_back(self) -> None:
+        await self._standing.patiently(self._recovery.end)
+        in_order = self._recovery.is_complete or self.backfill.status not in STARTABLE | {Status.PAUSED}
+        await self._standing.patiently(lambda: self._tools.keeper.give_back(self._lease, in_order=in_order))
+
+    async def _taken_away(self) -> None:
+        """Somebody else owns it now. One last word: whoever stood alone with us did not kill us."""
+        try:
+            await self._recovery.take_back()
+        except Exception as problem:
+            if not outages.passes(problem):
+                raise
+
+
+def _executor_of(backfill: Backfill, tools: Tools) -> Executor:
+    try:
+        return tools.executors.for_backfill(backfill)
+    except ValueError as problem:
+        raise CannotGoOn(f"its workflow cannot be run: {problem}") from problem

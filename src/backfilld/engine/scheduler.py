@@ -1,0 +1,153 @@
+"""Which backfills run here, and when to look again.
+
+One tick takes the leases of whatever is due and makes a runner for each; it answers when the next thing
+falls due by itself. The loop around it waits for that, for a nudge, or for a minute at most.
+"""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from backfilld.domain.states import Status
+from backfilld.engine.gate import CannotGoOn
+from backfilld.engine.leases import Lease
+from backfilld.engine.runner import Runner
+from backfilld.engine.tools import Tools
+from backfilld.events import DatabaseBack, DatabaseLost
+from backfilld.store import outages
+
+log = logging.getLogger(__name__)
+
+WATCHES_OTHERS = timedelta(seconds=1)  # how often to see whether another daemon's lease has run out
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Scheduler:
+    """Owns every runner of this process."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._nudged = asyncio.Event()
+        self._runners: dict[int, Runner] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._bug: BaseException | None = None
+        self._draining = False
+        self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
+        self.last_tick_at: float | None = None
+
+    def nudge(self) -> None:
+        """Something changed: look now."""
+        self._nudged.set()
+
+    def runner(self, backfill_no: int) -> Runner | None:
+        """The runner of a backfill, if it runs here."""
+        return self._runners.get(backfill_no)
+
+    def hear(self, backfill_no: int | None) -> None:
+        """A backfill was changed, here or elsewhere (None: any may have been)."""
+        for no, runner in list(self._runners.items()):
+            if backfill_no is None or no == backfill_no:
+                runner.hear()
+        self.nudge()
+
+    async def serve(self) -> None:
+        """Run until cancelled. A bug in a runner ends it loudly; a database that is away is waited for."""
+        pause, lost_at = 0.1, None
+        try:
+            while True:
+                self._nudged.clear()  # before looking, so that a nudge meanwhile is not lost
+                try:
+                    wake_at = await self.tick()
+                except Exception as problem:
+                    if not outages.passes(problem):
+                        raise
+                    if lost_at is None:
+                        lost_at = self._tools.clock.monotonic()
+                        self._tools.bus.tell(DatabaseLost(repr(problem)))
+                    await self._tools.clock.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                    continue
+                if lost_at is not None:
+                    self._tools.bus.tell(DatabaseBack(self._tools.clock.monotonic() - lost_at))
+                    pause, lost_at = 0.1, None
+                await self._tools.clock.wait(self._nudged, until=wake_at)
+        finally:
+            await self._end_all()
+
+    async def tick(self) -> datetime | None:
+        """Take what is due; when something falls due next (None: only when nudged)."""
+        if self._bug is not None:
+            raise self._bug
+        now = self._tools.clock.now()
+        store = self._tools.keeper.store
+        if not self._draining:
+            for no in await store.list_candidates(now, all_of_them=not self._knows_all):
+                if no not in self._tasks:
+                    await self._take(no)
+            self._knows_all = True
+        wake_at, others = await store.next_look(now)
+        self.last_tick_at = self._tools.clock.monotonic()
+        if others:
+            return min(wake_at or now + WATCHES_OTHERS, now + WATCHES_OTHERS)
+        return wake_at
+
+    async def _take(self, no: int) -> None:
+        lease = await self._tools.keeper.take(no)
+        if lease is None:
+            return
+        try:
+            backfill = await self._tools.backfills.find_by_no(no)
+            if backfill is None:
+                await self._tools.keeper.give_back(lease, in_order=True)
+                return
+            runner = Runner(backfill, lease, self._tools)
+        except CannotGoOn as problem:
+            await self._fail(no, lease, str(problem))
+            return
+        except BaseException:
+            self._tools.keeper.forget(lease)
+            raise
+        self._runners[no] = runner
+        self._tasks[no] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
+        task.add_done_callback(lambda done: self._ended(no, done))
+
+    async def _fail(self, no: int, lease: Lease, why: str) -> None:
+        """A backfill that cannot even be looked at ends failed; it must not take the daemon along."""
+        tools = self._tools
+        error = {"code": "cannot_go_on", "message": why}
+        await tools.backfills.move(no, Status.FAILED, reason=None, at=tools.clock.now(), fence=lease.fence, error=error)
+        await tools.keeper.give_back(lease, in_order=True)
+
+    def _ended(self, no: int, task: asyncio.Task[None]) -> None:
+        self._runners.pop(no, None)
+        self._tasks.pop(no, None)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            log.critical("a runner ended on a bug", exc_info=bug)
+            self._bug = bug
+        self.nudge()
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Start nothing any more; let what is in flight finish within the grace, then cancel it."""
+        self._draining = True
+        for runner in list(self._runners.values()):
+            runner.drain()
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        waiting = asyncio.ensure_future(asyncio.wait(tasks))
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await asyncio.shield(waiting)
+        except TimeoutError:
+            for runner in list(self._runners.values()):
+                runner.cancel_in_flight()
+            await asyncio.wait(tasks, timeout=5)
+        finally:
+            waiting.cancel()
+
+    async def _end_all(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)

@@ -1,0 +1,179 @@
+"""How the targets are: reachable, overwhelmed, or refusing us.
+
+One target serves many backfills, so its health is kept per target and not per backfill. A target that is
+down is probed by one item at a time, ever more rarely; the first real answer opens the gate for all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backfilld.clock import Clock
+from backfilld.domain.states import ReasonCode
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.events import BreakerMoved, Bus
+
+OPENS_AFTER = 5  # unreachable tries in a row …
+OPENS_OVER = 2  # … of at least so many items, so that one poisoned item does not stop the rest
+FIRST_PROBE_SECONDS = 1.0
+RAREST_PROBE_SECONDS = 30.0
+FIRST_REFUSAL_SECONDS = 5.0
+RAREST_REFUSAL_SECONDS = 60.0
+THROTTLE_SECONDS = 1.0  # a 429 that does not say how long; doubles while they go on
+LONGEST_THROTTLE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why the gate of a target is closed, and until when where that is known."""
+
+    code: ReasonCode
+    message: str
+    until: datetime | None = None
+
+
+class TargetHealth:
+    """One target. Decisions go by boot time: a stepped wall clock neither closes nor opens anything."""
+
+    def __init__(self, target: str, clock: Clock, bus: Bus) -> None:
+        self.target = target
+        self._clock = clock
+        self._bus = bus
+        self._listeners: list[Callable[[], None]] = []
+        self._failures = 0
+        self._failing_items: set[str] = set()
+        self._cause: ReasonCode | None = None  # the breaker is open because of this
+        self._why = ""
+        self._probe_at = 0.0
+        self._probe_wait = 0.0
+        self._probing = False
+        self._paused_until = 0.0
+        self._throttle_wait = 0.0
+        self.last_success_at: datetime | None = None
+        self.last_success_item: str | None = None
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called whenever the answer of `obstacle` may have changed; returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def obstacle(self) -> Obstacle | None:
+        """Why nothing may start now; None if something may (if only one probe)."""
+        now = self._clock.boottime()
+        if self._cause is not None and (self._probing or now < self._probe_at):
+            return Obstacle(self._cause, self._why, None if self._probing else self._wall(self._probe_at - now))
+        if now < self._paused_until:
+            message = f"{self.target} asked us to slow down"
+            return Obstacle(ReasonCode.RATE_LIMITED, message, self._wall(self._paused_until - now))
+        return None
+
+    @property
+    def is_half_open(self) -> bool:
+        """True if one probe may start, and nothing beside it."""
+        return self._cause is not None
+
+    def start(self) -> bool:
+        """Something starts; True if it is the probe on which everything waits."""
+        if self._cause is not None and not self._probing:
+            self._probing = True
+            self._bus.tell(BreakerMoved(self.target, "half_open", self._why))
+            return True
+        return False
+
+    def abandon_probe(self) -> None:
+        """The probe ended without telling anything; the next one may start."""
+        self._probing = False
+        self._changed()
+
+    def note(self, verdict: Verdict, item: str, *, probe: bool) -> None:
+        """Learn from a try of `item`. `probe`: what `start` said of it."""
+        if probe:
+            self._probing = False
+        if verdict.kind is VerdictKind.UNREACHABLE:
+            self._note_unreachable(verdict, item, probe)
+        elif verdict.kind is VerdictKind.REFUSED:
+            self._note_refusal(verdict, probe)
+        else:
+            self._note_answer(verdict, item)
+        if verdict.retry_after_seconds is not None or verdict.kind is VerdictKind.THROTTLED:
+            self._note_pause(verdict)
+        if probe:
+            self._changed()
+
+    def _note_unreachable(self, verdict: Verdict, item: str, probe: bool) -> None:
+        self._failures += 1
+        self._failing_items.add(item)
+        long_enough = self._failures >= OPENS_AFTER and len(self._failing_items) >= OPENS_OVER
+        # a target that does not even accept a connection fails its probe before the gate was passed
+        probe = probe or (self._cause is not None and not self._probing and self._clock.boottime() >= self._probe_at)
+        if probe or (self._cause is None and long_enough):
+            why = f"{self.target} cannot be reached: {verdict.error or verdict.error_class}"
+            self._open(ReasonCode.TARGET_UNREACHABLE, why, FIRST_PROBE_SECONDS, RAREST_PROBE_SECONDS)
+
+    def _note_refusal(self, verdict: Verdict, probe: bool) -> None:
+        if probe or self._cause is not ReasonCode.TARGET_REFUSES:
+            why = f"{self.target} refuses us: {verdict.error or verdict.error_class}"
+            self._open(ReasonCode.TARGET_REFUSES, why, FIRST_REFUSAL_SECONDS, RAREST_REFUSAL_SECONDS)
+
+    def _open(self, cause: ReasonCode, why: str, first: float, rarest: float) -> None:
+        self._probe_wait = min(self._probe_wait * 2, rarest) if self._cause is cause else first
+        self._probe_at = self._clock.boottime() + self._probe_wait
+        self._cause, self._why, self._probing = cause, why, False
+        self._bus.tell(BreakerMoved(self.target, "refusing" if cause is ReasonCode.TARGET_REFUSES else "open", why))
+        self._changed()
+
+    def _note_answer(self, verdict: Verdict, item: str) -> None:
+        self._failures = 0
+        self._failing_items.clear()
+        if verdict.kind is VerdictKind.SUCCEEDED:
+            self.last_success_at = self._clock.now()
+            self.last_success_item = item
+        if verdict.kind is not VerdictKind.THROTTLED:
+            self._throttle_wait = 0.0
+        if self._cause is not None:
+            self.reset()
+
+    def _note_pause(self, verdict: Verdict) -> None:
+        seconds = verdict.retry_after_seconds
+        if seconds is None:
+            self._throttle_wait = min(max(THROTTLE_SECONDS, self._throttle_wait * 2), LONGEST_THROTTLE_SECONDS)
+            seconds = self._throttle_wait
+        until = self._clock.boottime() + seconds
+        if until > self._paused_until:
+            self._paused_until = until
+            self._changed()
+
+    def reset(self) -> None:
+        """Somebody mended something (or the target answers again): start as if nothing had happened."""
+        was_open = self._cause is not None
+        self._cause, self._why, self._probing, self._probe_wait = None, "", False, 0.0
+        if was_open:
+            self._bus.tell(BreakerMoved(self.target, "closed", None))
+        self._changed()
+
+    def _wall(self, seconds: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=seconds)
+
+    def _changed(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+
+class Targets:
+    """The health of every target that this process knows."""
+
+    def __init__(self, clock: Clock, bus: Bus) -> None:
+        self._clock = clock
+        self._bus = bus
+        self._known: dict[str, TargetHealth] = {}
+
+    def health(self, target: str) -> TargetHealth:
+        """Always the same object for the same target."""
+        if target not in self._known:
+            self._known[target] = TargetHealth(target, self._clock, self._bus)
+        return self._known[target]
+
+    def reset(self) -> None:
+        """After a reload: whatever refused us may have got its new credentials."""
+        for health in self._known.values():
+            health.reset()

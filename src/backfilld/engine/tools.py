@@ -1,0 +1,66 @@
+"""What a runner works with, made once by `app` and handed to every runner."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill
+from backfilld.domain.retries import Backoff
+from backfilld.engine.capacity import Capacity
+from backfilld.engine.leases import LeaseKeeper
+from backfilld.engine.recorder import Recorder
+from backfilld.engine.targets import Targets
+from backfilld.events import Bus
+from backfilld.executors.base import Executor
+from backfilld.sources.base import EntitySource
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.ledger import Ledger
+from backfilld.store.pool import Pool
+from backfilld.store.remembered import RememberedStore
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers of `[engine]` that a runner obeys."""
+
+    max_unrecorded: int = 100
+    freshness_seconds: float = 5.0
+    ramp_seconds: float = 2.0
+    timeout_seconds: float = 60.0
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class Executors(Protocol):
+    """Where a revision's executor comes from."""
+
+    def for_backfill(self, backfill: Backfill) -> Executor:
+        """The executor of the backfill's workflow revision; ValueError if its definition cannot be used."""
+
+
+class Sources(Protocol):
+    """Where the source of an entity type comes from."""
+
+    def find(self, entity_type: str) -> EntitySource | None:
+        """None for a type that cannot be listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Shared by all runners of a process."""
+
+    clock: Clock
+    bus: Bus
+    pool: Pool
+    backfills: BackfillStore
+    ledger: Ledger
+    remembered: RememberedStore
+    keeper: LeaseKeeper
+    recorder: Recorder
+    targets: Targets
+    capacity: Capacity
+    executors: Executors
+    sources: Sources
+    limits: Limits
+    draw: Callable[[], float] = random.random

@@ -1,0 +1,281 @@
+"""Starts the items of one backfill, one free slot at a time, until nothing is left to start.
+
+First the slot, then the item, then the gate. A closed gate makes it wait, never leave while something is
+in flight; a slot is refilled the moment it frees.
+"""
+
+import asyncio
+from collections import deque
+from datetime import datetime, timedelta
+from enum import Enum
+
+from backfilld.domain.backfills import Item
+from backfilld.domain.retries import MOST_INTERRUPTIONS, interrupted
+from backfilld.domain.states import STARTABLE, ReasonCode, Status
+from backfilld.engine.account import Account
+from backfilld.engine.gate import Gate, Refusal
+from backfilld.engine.leases import Lease
+from backfilld.engine.processing import Processor
+from backfilld.engine.reader import Reader
+from backfilld.engine.recovery import Recovery
+from backfilld.engine.slots import Slots
+from backfilld.engine.standing import LeaseGone, Standing
+from backfilld.engine.tools import Tools
+from backfilld.sources.base import SourceUnreachable
+
+STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
+LOOKS_AGAIN = timedelta(milliseconds=500)  # for what nobody announces: a lease that may be renewed, a ramp
+RETRIES_AT_ONCE = 100
+
+
+class Left(Enum):
+    """Why the worker came to an end."""
+
+    NOTHING_LEFT = "every item has an outcome"
+    SAMPLE_DONE = "the sample is done"
+    NOT_NOW = "nothing may start for a while, or somebody stopped it"
+
+
+class Worker:
+    """`run` returns when nothing is in flight and nothing is unrecorded."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        standing: Standing,
+        account: Account,
+        reader: Reader,
+        processor: Processor,
+        recovery: Recovery,
+        lease: Lease,
+        tools: Tools,
+    ) -> None:
+        self._gate = gate
+        self._standing = standing
+        self._account = account
+        self._reader = reader
+        self._processor = processor
+        self._recovery = recovery
+        self._lease = lease
+        self._tools = tools
+        self._slots = Slots(gate.backfill.max_in_flight)
+        self._due: deque[Item] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._left: Left = Left.NOT_NOW
+        self._bug: BaseException | None = None
+
+    async def run(self) -> Left:
+        """Start what may start, until nothing is left or nothing may for a while."""
+        try:
+            while (item := await self._next_with_slot()) is not None:
+                if self._recovery.next_is_alone:
+                    await self._alone(item)
+                else:
+                    self._spawn(item)
+        except BaseException:
+            self.cancel_in_flight()
+            raise
+        finally:
+            await self._wind_up()
+        return self._left
+
+    def cancel_in_flight(self) -> None:
+        """Stop what is running: somebody asked for it, the grace is over, or the lease is lost."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _next_with_slot(self) -> Item | None:
+        await self._slots.acquire()
+        item: Item | None = None
+        try:
+            item = await self._next_startable()
+        finally:
+            if item is None or self._recovery.next_is_alone:
+                self._slots.release()
+        return item
+
+    def _spawn(self, item: Item) -> None:
+        task = asyncio.create_task(self._processor.process(item), name=f"{item.backfill_no}/{item.entity_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._slots.release()
+        self._gate.changed.set()
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            self._bug = bug
+
+    async def _alone(self, item: Item) -> None:
+        """After an unclean end: the start is committed before it happens, and the outcome before the next one."""
+        await self._standing.patiently(lambda: self._recovery.begin(item))
+        task = asyncio.create_task(self._processor.process(item), name=f"{item.backfill_no}/{item.entity_id} alone")
+        self._tasks.add(task)
+        await asyncio.wait([task])
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()
+        await self._flush()
+        await self._standing.patiently(self._recovery.end)
+
+    async def _next_startable(self) -> Item | None:
+        """The next item that may start now. None: leave; `_left` says why."""
+        while True:
+            self._raise_bug()
+            self._gate.changed.clear()
+            if self._gate.backfill.max_in_flight != self._slots.limit:
+                self._slots.resize(self._gate.backfill.max_in_flight)
+            now = self._tools.clock.now()
+            refusal = self._refusal(now)
+            if refusal is not None:
+                if await self._refused(refusal):
+                    return None
+            elif await self._has_room():
+                item = await self._next_item(now)
+                if item is not None:
+                    if await self._say_running():
+                        return item
+                    self._reader.give_back(item)
+                elif await self._nothing_to_start():
+                    return None
+
+    def _refusal(self, now: datetime) -> Refusal | None:
+        if self._lease.lost:
+            raise LeaseGone
+        refusal = self._gate.refusal(now)
+        if refusal is None and (hold := self._processor.source_hold) is not None and hold.until is not None:
+            if now < hold.until:
+                return Refusal(hold.code, hold.message, hold.until)
+            self._processor.source_hold = None
+        return refusal
+
+    async def _refused(self, refusal: Refusal) -> bool:
+        """Nothing may start: say so and wait. True if the worker should leave."""
+        code = refusal.code
+        startable = self._gate.backfill.status in STARTABLE
+        leaves = not startable or code is ReasonCode.DRAINING
+        if startable and code is not None and code is not ReasonCode.DRAINING:
+            wake_at = refusal.until if code is ReasonCode.OUTSIDE_WINDOW else None
+            if code is ReasonCode.NEVER_OPENS:
+                wake_at = self._tools.clock.now().replace(microsecond=0) + timedelta(days=1)
+            if not await self._standing.stand_still(code, refusal.message, refusal.until, wake_at=wake_at):
+                return False
+            leaves = wake_at is not None and wake_at - self._tools.clock.now() > STAYS_FOR
+        if leaves and self._is_idle:
+            self._left = Left.NOT_NOW
+            return True
+        if leaves:
+            self._tools.recorder.hurry()
+        until = refusal.until if code is not None else self._tools.clock.now() + LOOKS_AGAIN
+        await self._wait(until)
+        return False
+
+    async def _has_room(self) -> bool:
+        """False after a wait: too much is unrecorded, or the ramp does not allow more yet."""
+        if not self._account.has_room:
+            self._tools.recorder.hurry()
+            self._account.recorded.clear()
+            if not self._account.has_room:
+                await self._account.recorded.wait()
+            return False
+        if len(self._tasks) >= self._gate.ramp_limit():
+            await self._wait(self._tools.clock.now() + LOOKS_AGAIN / 5)
+            return False
+        return True
+
+    async def _next_item(self, now: datetime) -> Item | None:
+        """Due retries before the plan; after an unclean end first what may have been started."""
+        try:
+            while (item := await self._next_read(now)) is not None:
+                if item.gone:
+                    self._processor.skip(item, "entity_gone")
+                elif item.interruptions >= MOST_INTERRUPTIONS:
+                    self._processor.record(item, interrupted(item, now))
+                else:
+                    return item
+        except SourceUnreachable as problem:
+            self._processor.hold_for_source(problem)
+        return None
+
+    async def _next_read(self, now: datetime) -> Item | None:
+        slots = self._slots.limit
+        patiently = self._standing.patiently
+        if self._recovery.wants_planned and (item := await patiently(lambda: self._reader.next_planned(slots))):
+            self._recovery.took_planned()
+            return item
+        self._recovery.no_more_planned()
+        if not self._due:
+            self._due.extend(await patiently(lambda: self._reader.next_retries(now, RETRIES_AT_ONCE)))
+        if self._due:
+            self._recovery.took_retry()
+            return self._due.popleft()
+        self._recovery.no_more_retries()
+        return await patiently(lambda: self._reader.next_planned(slots))
+
+    async def _say_running(self) -> bool:
+        """An item is about to start. `waiting` stays while nothing but retries is left."""
+        reason = self._gate.backfill.reason
+        waited_for = reason.code if reason is not None and self._gate.backfill.status is Status.WAITING else None
+        if waited_for is ReasonCode.WAITING_FOR_RETRY and self._reader.is_exhausted:
+            return True
+        opened = waited_for is ReasonCode.OUTSIDE_WINDOW
+        went_on = await self._standing.go_on()
+        if went_on and opened:
+            self._gate.open_slowly()
+        return went_on
+
+    async def _nothing_to_start(self) -> bool:
+        """Neither plan nor retries have anything now. True if the worker should leave."""
+        if self._processor.source_hold is not None:
+            return False
+        if not self._is_idle:
+            self._tools.recorder.hurry()
+            await self._wait(self._account.next_retry_at)
+            return False
+        due_at = self._account.next_retry_at
+        if due_at is None:
+            self._left = Left.SAMPLE_DONE if self._reader.reads_sample else Left.NOTHING_LEFT
+            return True
+        now = self._tools.clock.now()
+        if due_at <= now:
+            return False
+        message = "nothing is left but retries"
+        if not await self._standing.stand_still(ReasonCode.WAITING_FOR_RETRY, message, due_at, wake_at=due_at):
+            return False
+        if due_at - now > STAYS_FOR:
+            self._left = Left.NOT_NOW
+            return True
+        await self._wait(due_at)
+        return False
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._tasks and not self._account.unrecorded
+
+    async def _wait(self, until: datetime | None) -> None:
+        if self._account.unrecorded:  # a commit changes what there is to do, and does not set `changed`
+            self._account.recorded.clear()
+            waiting = asyncio.ensure_future(self._account.recorded.wait())
+            waiting.add_done_callback(lambda _: self._gate.changed.set())
+            try:
+                await self._tools.clock.wait(self._gate.changed, until=until)
+            finally:
+                waiting.cancel()
+        else:
+            await self._tools.clock.wait(self._gate.changed, until=until)
+
+    async def _flush(self) -> None:
+        await self._tools.recorder.flush(self._account)
+        if self._lease.lost:
+            raise LeaseGone
+
+    async def _wind_up(self) -> None:
+        """Whatever made us leave: nothing stays in flight, and what ended gets recorded."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._reader.stop()
+        await self._tools.recorder.flush(self._account)
+
+    def _raise_bug(self) -> None:
+        if self._bug is not None:
+            raise self._bug

@@ -1,0 +1,87 @@
+-- name: acquire_lease
+-- Taking and fencing are one statement: of two daemons that ask at once, one gets a row and a number that only grows.
+-- The backfill's row is locked first, so that a pause or cancel is either seen here or sees this lease.
+-- A lease may be taken when it is over, given back, or held by an earlier process of the same instance: an
+-- instance has one process at a time (it locks its state directory), so the earlier one is dead.
+-- The database's clock decides here, and only here: two machines never agree on the time well enough.
+-- $1 backfill   $2 instance   $3 process   $4 length   $5 statuses in which it may be run
+WITH wanted AS (
+    SELECT no, version
+      FROM backfills
+     WHERE no = $1 AND status = ANY ($5::text[]) AND deleted_at IS NULL
+       FOR SHARE
+), before AS (
+    SELECT in_order FROM leases WHERE backfill_no = $1
+), taken AS (
+    INSERT INTO leases AS l (backfill_no, holder, fence, expires_at)
+    SELECT no, $2 || '/' || $3, 1, clock_timestamp() + $4 FROM wanted
+    ON CONFLICT (backfill_no) DO UPDATE
+       SET holder = excluded.holder, fence = l.fence + 1, expires_at = excluded.expires_at,
+           released = false, in_order = false, in_flight = 0
+     WHERE l.released
+        OR l.expires_at <= clock_timestamp()
+        OR (split_part(l.holder, '/', 1) = $2 AND l.holder <> excluded.holder)
+    RETURNING fence, holder
+), fenced AS (
+    -- the recorder locks this row; writing the new fence here shuts the last owner out
+    UPDATE backfill_progress AS p
+       SET fence = taken.fence
+      FROM taken
+     WHERE p.backfill_no = $1
+    RETURNING p.backfill_no
+)
+SELECT taken.fence, taken.holder, COALESCE((SELECT in_order FROM before), true) AS clean
+  FROM taken, fenced;
+
+-- name: renew_leases
+-- While its fence stands the holder may renew, even after expiry: expiry only lets others in.
+-- $1 backfills   $2 fences   $3 length   $4 in flight
+UPDATE leases AS l
+   SET expires_at = clock_timestamp() + $3, in_flight = held.in_flight
+  FROM unnest($1::bigint[], $2::bigint[], $4::integer[]) AS held (backfill_no, fence, in_flight)
+ WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence AND NOT l.released
+RETURNING l.backfill_no, (SELECT version FROM backfills WHERE no = l.backfill_no) AS version;
+
+-- name: release_lease
+-- $1 backfill   $2 fence   $3 in order
+UPDATE leases
+   SET released = true, in_order = $3, expires_at = clock_timestamp(), in_flight = 0
+ WHERE backfill_no = $1 AND fence = $2;
+
+-- name: acknowledge
+-- $1 backfill   $2 fence   $3 version
+UPDATE leases
+   SET acknowledged_version = GREATEST(acknowledged_version, $3)
+ WHERE backfill_no = $1 AND fence = $2;
+
+-- name: find_owner
+-- Who may still start items of a backfill; no row: nobody.
+-- $1 backfill
+SELECT holder, fence, acknowledged_version
+  FROM leases
+ WHERE backfill_no = $1 AND NOT released AND expires_at > clock_timestamp();
+
+-- name: list_candidates
+-- What a daemon could run now: runnable, due, and not held by a living owner.
+-- $1 statuses   $2 now   $3 instance   $4 look at everything, due or not
+SELECT b.no
+  FROM backfills AS b
+  LEFT JOIN leases AS l ON l.backfill_no = b.no
+ WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
+   AND b.status = ANY ($1::text[])
+   AND b.deleted_at IS NULL
+   AND (b.wake_at IS NULL OR b.wake_at <= $2 OR $4)
+   AND (l.backfill_no IS NULL OR l.released OR l.expires_at <= clock_timestamp()
+        OR split_part(l.holder, '/', 1) = $3)
+ ORDER BY b.no;
+
+-- name: next_look
+-- When something falls due by itself, and whether others hold something that may need taking over.
+-- $1 statuses   $2 now   $3 instance
+SELECT min(b.wake_at) FILTER (WHERE b.wake_at > $2) AS wake_at,
+       count(*) FILTER (WHERE NOT l.released AND split_part(l.holder, '/', 1) <> $3) AS held_by_others
+  FROM backfills AS b
+  LEFT JOIN leases AS l ON l.backfill_no = b.no
+ WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
+   AND b.status = ANY ($1::text[])
+   AND b.deleted_at IS NULL;

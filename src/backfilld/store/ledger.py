@@ -1,0 +1,203 @@
+"""Plan items on their way, and what became of them: the side of the ledger that the engine writes.
+
+Every write names the fence of the lease it was made under; a runner that has lost its lease writes
+nothing. What people read of the ledger is in `ledger_pages`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from backfilld.domain.backfills import Outcome, Try
+from backfilld.store.pool import Connection, Pool
+from backfilld.store.queries import load
+
+queries = load("ledger")
+
+CANCELLED_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A planned item as stored; `attributes` is JSON text, and only there if the source cannot be read again."""
+
+    position: int
+    entity_id: str
+    attributes: str | None
+    tries: int = 0
+    counted: int = 0
+    interruptions: int = 0
+    first_started_at: datetime | None = None
+    last_failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a batch says of one backfill as a whole. `mark`: every smaller position has an outcome or a retry row."""
+
+    backfill_no: int
+    fence: int
+    mark: int
+    throughput: float
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedItem:
+    backfill_no: int
+    position: int
+    outcome: Outcome
+    had_retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TriedItem:
+    backfill_no: int
+    position: int
+    tried: Try
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """The item that was started by itself, and has no outcome."""
+
+    position: int
+    holder: str
+    entity_id: str
+    interruptions: int
+    tries: int
+    counted: int
+
+
+async def record(
+    connection: Connection,
+    standings: Sequence[Standing],
+    ended: Sequence[EndedItem],
+    tried: Sequence[TriedItem],
+    now: datetime,
+) -> set[int]:
+    """Commit a batch; the backfills whose fence still stood. Nothing was written for the others."""
+    if not tried:
+        return await _record_outcomes(connection, standings, ended, now)
+    async with connection.transaction():
+        await _record_tries(connection, standings, tried)
+        return await _record_outcomes(connection, standings, ended, now)
+
+
+async def _record_outcomes(
+    connection: Connection, standings: Sequence[Standing], ended: Sequence[EndedItem], now: datetime
+) -> set[int]:
+    outcomes = [item.outcome for item in ended]
+    rows = await connection.fetch(
+        queries.record_outcomes,
+        [s.backfill_no for s in standings],
+        [s.fence for s in standings],
+        [s.mark for s in standings],
+        [s.throughput for s in standings],
+        [s.started_at for s in standings],
+        now,
+        [item.backfill_no for item in ended],
+        [item.position for item in ended],
+        [o.status for o in outcomes],
+        [o.started_at for o in outcomes],
+        [o.finished_at for o in outcomes],
+        [o.attempts for o in outcomes],
+        [o.http_status for o in outcomes],
+        [o.message for o in outcomes],
+        [o.result for o in outcomes],
+        [o.credits for o in outcomes],
+        [o.error_class for o in outcomes],
+        [o.error for o in outcomes],
+        [o.skip_reason for o in outcomes],
+        [item.had_retry for item in ended],
+    )
+    return {row["backfill_no"] for row in rows}
+
+
+async def _record_tries(connection: Connection, standings: Sequence[Standing], tried: Sequence[TriedItem]) -> None:
+    tries = [item.tried for item in tried]
+    await connection.fetch(
+        queries.record_tries,
+        [s.backfill_no for s in standings],
+        [s.fence for s in standings],
+        [item.backfill_no for item in tried],
+        [item.position for item in tried],
+        [t.attempt for t in tries],
+        [t.counted for t in tries],
+        [t.started_at for t in tries],
+        [t.finished_at for t in tries],
+        [t.next_attempt_at for t in tries],
+        [t.error_class for t in tries],
+        [t.error for t in tries],
+        [t.http_status for t in tries],
+    )
+
+
+class Ledger:
+    """The engine's view of one database's plans, retries and outcomes."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def read_plan(self, backfill_no: int, *, since: int, most: int, sample: bool = False) -> list[PlanRow]:
+        """At most `most` items from position `since` on without outcome or retry; of the sample only, if wished."""
+        query = queries.read_sample if sample else queries.read_plan
+        return [PlanRow(**dict(row)) for row in await self._pool.fetch(query, backfill_no, since, most)]
+
+    async def read_retries(
+        self, backfill_no: int, *, due_at: datetime, taken: Collection[int], most: int
+    ) -> list[PlanRow]:
+        """At most `most` items whose next try is due, without those in `taken`."""
+        rows = await self._pool.fetch(queries.read_retries, backfill_no, due_at, list(taken), most)
+        return [PlanRow(**dict(row)) for row in rows]
+
+    async def next_retry(self, backfill_no: int, *, taken: Collection[int]) -> datetime | None:
+        """When the next retry falls due, without those in `taken`; None if there is none."""
+        due: datetime | None = await self._pool.fetchval(queries.next_retry, backfill_no, list(taken))
+        return due
+
+    async def has_unfinished(self, backfill_no: int) -> bool:
+        """True while an item of the plan has no outcome."""
+        return bool(await self._pool.fetchval(queries.has_unfinished, backfill_no))
+
+    async def note_start(self, backfill_no: int, fence: int, at: datetime) -> None:
+        """Write down when the first item started, unless that is known."""
+        await self._pool.execute(queries.note_start, backfill_no, fence, at)
+
+    async def start_alone(self, backfill_no: int, fence: int, position: int | None, holder: str) -> bool:
+        """Name the item that is about to start by itself (None: no more). False: the lease is lost."""
+        value = await self._pool.fetchval(
+            queries.start_alone, backfill_no, fence, position, None if position is None else holder
+        )
+        return value is not None
+
+    async def find_alone(self, backfill_no: int) -> Alone | None:
+        """The item that a process started by itself and never recorded."""
+        row = await self._pool.fetchrow(queries.find_alone, backfill_no)
+        return Alone(**dict(row)) if row else None
+
+    async def charge_interruption(self, backfill_no: int, fence: int, alone: Alone, at: datetime) -> None:
+        """Write down that the process died with `alone` in flight, and let it be tried again now."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            is_new = await connection.fetchval(
+                queries.charge_interruption, backfill_no, fence, alone.position, alone.tries + 1, at, alone.holder
+            )
+            if is_new:
+                await connection.execute(queries.grow_retrying, backfill_no)
+
+    async def take_back_charge(self, backfill_no: int, holder: str) -> None:
+        """`holder` lives: it lost its lease, but did not die of the item that it was charged for."""
+        await self._pool.execute(queries.take_back_charge, backfill_no, holder)
+
+    async def cancel_rest(self, backfill_no: int, fence: int, at: datetime) -> bool:
+        """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost."""
+        since = 0
+        while True:
+            planned = await self._pool.fetchval(
+                queries.cancel_rest, backfill_no, fence, since, CANCELLED_AT_ONCE, at, timeout=120
+            )
+            if planned is None:
+                return False
+            since += CANCELLED_AT_ONCE
+            if since >= planned:
+                return True

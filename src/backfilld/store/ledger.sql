@@ -1,0 +1,237 @@
+-- name: record_outcomes
+-- Final outcomes of any number of backfills, their counters and low-water marks, in one statement.
+-- A batch that is repeated after a COMMIT of unknown result writes no row, and so counts nothing.
+-- $1 backfills   $2 fences   $3 marks   $4 items a second   $5 first starts   $6 now          (one of each per backfill)
+-- $7 backfill   $8 position   $9 status   $10 started   $11 finished   $12 attempts   $13 http status   $14 message
+-- $15 result   $16 credits   $17 error class   $18 error   $19 skip reason   $20 had a retry row  (one of each per outcome)
+WITH given AS (
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::timestamptz[])
+        AS g (backfill_no, fence, mark, throughput, started_at)
+), owned AS MATERIALIZED (
+    -- locked in order, so that two recorders cannot block each other; a new owner's fence shuts us out
+    SELECT p.backfill_no
+      FROM backfill_progress AS p
+      JOIN given AS g ON g.backfill_no = p.backfill_no AND g.fence = p.fence
+     ORDER BY p.backfill_no
+       FOR NO KEY UPDATE OF p
+), ended AS (
+    SELECT r.*
+      FROM unnest($7::bigint[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::smallint[],
+                  $13::smallint[], $14::text[], $15::text[], $16::numeric[], $17::text[], $18::text[], $19::text[],
+                  $20::boolean[])
+        AS r (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
+              result, credits, error_class, error, skip_reason, had_retry)
+      JOIN owned USING (backfill_no)
+), written AS (
+    INSERT INTO outcomes AS o (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
+                               result, credits, error_class, error, skip_reason)
+    SELECT backfill_no, position, status::outcome_status, started_at, finished_at, attempts, http_status, message,
+           result::json, credits, error_class, error, skip_reason
+      FROM ended
+    ON CONFLICT (backfill_no, position) DO NOTHING
+    RETURNING o.backfill_no, o.status, o.credits
+), over AS (
+    DELETE FROM retries AS r
+     USING ended AS e
+     WHERE e.had_retry AND r.backfill_no = e.backfill_no AND r.position = e.position
+    RETURNING r.backfill_no
+), counted AS (
+    SELECT backfill_no,
+           count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+           count(*) FILTER (WHERE status = 'failed')    AS failed,
+           count(*) FILTER (WHERE status = 'skipped')   AS skipped,
+           count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+           COALESCE(sum(credits), 0)                    AS credits
+      FROM written
+     GROUP BY backfill_no
+), no_longer_waiting AS (
+    SELECT backfill_no, count(*) AS retries FROM over GROUP BY backfill_no
+)
+UPDATE backfill_progress AS p
+   SET succeeded        = p.succeeded + COALESCE(c.succeeded, 0),
+       failed           = p.failed    + COALESCE(c.failed, 0),
+       skipped          = p.skipped   + COALESCE(c.skipped, 0),
+       cancelled        = p.cancelled + COALESCE(c.cancelled, 0),
+       credits_used     = p.credits_used + COALESCE(c.credits, 0),
+       retrying         = p.retrying - COALESCE(n.retries, 0),
+       low_water_mark   = GREATEST(p.low_water_mark, g.mark),
+       throughput       = g.throughput,
+       started_at       = COALESCE(p.started_at, g.started_at),
+       last_recorded_at = $6
+  FROM given AS g
+  JOIN owned USING (backfill_no)
+  LEFT JOIN counted AS c USING (backfill_no)
+  LEFT JOIN no_longer_waiting AS n USING (backfill_no)
+ WHERE p.backfill_no = g.backfill_no
+RETURNING p.backfill_no;
+
+-- name: record_tries
+-- Tries that were not final: each is kept, and its item waits in `retries` for the next.
+-- $1 backfills   $2 fences (one of each per backfill)
+-- $3 backfill   $4 position   $5 attempt   $6 counted   $7 started   $8 finished   $9 next attempt
+-- $10 error class   $11 error   $12 http status (one of each per try)
+WITH owned AS MATERIALIZED (
+    SELECT p.backfill_no
+      FROM backfill_progress AS p
+      JOIN unnest($1::bigint[], $2::bigint[]) AS g (backfill_no, fence)
+        ON g.backfill_no = p.backfill_no AND g.fence = p.fence
+     ORDER BY p.backfill_no
+       FOR NO KEY UPDATE OF p
+), tried AS (
+    SELECT r.*
+      FROM unnest($3::bigint[], $4::integer[], $5::smallint[], $6::smallint[], $7::timestamptz[], $8::timestamptz[],
+                  $9::timestamptz[], $10::text[], $11::text[], $12::smallint[])
+        AS r (backfill_no, position, attempt, counted, started_at, finished_at, next_attempt_at,
+              error_class, error, http_status)
+      JOIN owned USING (backfill_no)
+), kept AS (
+    INSERT INTO tries (backfill_no, position, attempt, started_at, finished_at, error_class, error, http_status)
+    SELECT backfill_no, position, attempt, started_at, finished_at, error_class, error, http_status FROM tried
+    ON CONFLICT (backfill_no, position, attempt) DO NOTHING
+), waiting AS (
+    INSERT INTO retries AS w (backfill_no, position, tries, counted, next_attempt_at, first_started_at,
+                              last_failed_at, error_class, error)
+    SELECT backfill_no, position, attempt, counted, next_attempt_at, started_at, finished_at, error_class, error
+      FROM tried
+    ON CONFLICT (backfill_no, position) DO UPDATE
+       SET tries = excluded.tries, counted = excluded.counted, next_attempt_at = excluded.next_attempt_at,
+           last_failed_at = excluded.last_failed_at, error_class = excluded.error_class, error = excluded.error
+    RETURNING w.backfill_no, (w.xmax = 0) AS is_new
+), grown AS (
+    SELECT backfill_no, count(*) FILTER (WHERE is_new) AS retries FROM waiting GROUP BY backfill_no
+)
+UPDATE backfill_progress AS p
+   SET retrying = p.retrying + grown.retries
+  FROM grown
+ WHERE p.backfill_no = grown.backfill_no
+RETURNING p.backfill_no;
+
+-- name: read_plan
+-- The next planned items that have neither an outcome nor a retry ahead of them.
+-- $1 backfill   $2 from position   $3 how many
+SELECT i.position, i.entity_id, i.attributes
+  FROM plan_items AS i
+ WHERE i.backfill_no = $1 AND i.position >= $2
+   AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = i.position)
+   AND NOT EXISTS (SELECT FROM retries AS r WHERE r.backfill_no = $1 AND r.position = i.position)
+ ORDER BY i.position
+ LIMIT $3;
+
+-- name: read_sample
+-- $1 backfill   $2 from position   $3 how many
+SELECT i.position, i.entity_id, i.attributes
+  FROM sample_items AS s
+  JOIN plan_items AS i ON i.backfill_no = $1 AND i.position = s.position
+ WHERE s.backfill_no = $1 AND s.position >= $2
+   AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = s.position)
+   AND NOT EXISTS (SELECT FROM retries AS r WHERE r.backfill_no = $1 AND r.position = s.position)
+ ORDER BY s.position
+ LIMIT $3;
+
+-- name: read_retries
+-- Items whose next try is due, longest waiting first.
+-- $1 backfill   $2 now   $3 positions that are taken already   $4 how many
+SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at
+  FROM retries AS r
+  JOIN plan_items AS i USING (backfill_no, position)
+ WHERE r.backfill_no = $1 AND r.next_attempt_at <= $2 AND r.position <> ALL ($3::integer[])
+ ORDER BY r.next_attempt_at, r.position
+ LIMIT $4;
+
+-- name: next_retry
+-- When the next retry falls due of those that are not taken already.
+-- $1 backfill   $2 positions that are taken
+SELECT next_attempt_at
+  FROM retries
+ WHERE backfill_no = $1 AND position <> ALL ($2::integer[])
+ ORDER BY next_attempt_at
+ LIMIT 1;
+
+-- name: has_unfinished
+-- Whether anything in the plan has no outcome yet. Asked once, before a backfill ends.
+-- $1 backfill
+SELECT planned - succeeded - failed - skipped - cancelled > 0 FROM backfill_progress WHERE backfill_no = $1;
+
+-- name: note_start
+-- $1 backfill   $2 fence   $3 when
+UPDATE backfill_progress SET started_at = $3 WHERE backfill_no = $1 AND fence = $2 AND started_at IS NULL;
+
+-- name: start_alone
+-- Committed before the item starts, so that a process that dies of it leaves its name.
+-- $1 backfill   $2 fence   $3 position (null: nobody stands alone any more)   $4 holder
+UPDATE backfill_progress
+   SET alone_position = $3, alone_holder = $4
+ WHERE backfill_no = $1 AND fence = $2
+RETURNING backfill_no;
+
+-- name: find_alone
+-- $1 backfill
+SELECT p.alone_position AS position, p.alone_holder AS holder, i.entity_id,
+       COALESCE(r.interruptions, 0) AS interruptions, COALESCE(r.tries, 0) AS tries, COALESCE(r.counted, 0) AS counted
+  FROM backfill_progress AS p
+  JOIN plan_items AS i ON i.backfill_no = p.backfill_no AND i.position = p.alone_position
+  LEFT JOIN retries AS r ON r.backfill_no = p.backfill_no AND r.position = p.alone_position
+ WHERE p.backfill_no = $1
+   AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = p.alone_position);
+
+-- name: charge_interruption
+-- The item that stood alone when its process died: the try is written down, and it waits to be tried again now.
+-- $1 backfill   $2 fence   $3 position   $4 attempt   $5 now   $6 holder that died
+WITH owned AS (
+    UPDATE backfill_progress SET alone_position = NULL, alone_holder = NULL
+     WHERE backfill_no = $1 AND fence = $2
+    RETURNING backfill_no
+), kept AS (
+    INSERT INTO tries (backfill_no, position, attempt, finished_at, error_class, error)
+    SELECT $1, $3, $4, $5, 'interrupted', 'the process died while this item stood alone in flight' FROM owned
+    ON CONFLICT (backfill_no, position, attempt) DO NOTHING
+)
+INSERT INTO retries AS r (backfill_no, position, tries, counted, interruptions, interrupted_holder, next_attempt_at,
+                          last_failed_at, error_class, error)
+SELECT $1, $3, $4, 0, 1, $6, $5, $5, 'interrupted', 'the process died while this item stood alone in flight' FROM owned
+ON CONFLICT (backfill_no, position) DO UPDATE
+   SET tries = excluded.tries, interruptions = r.interruptions + 1, interrupted_holder = excluded.interrupted_holder,
+       next_attempt_at = excluded.next_attempt_at, last_failed_at = excluded.last_failed_at,
+       error_class = excluded.error_class, error = excluded.error
+RETURNING (xmax = 0) AS is_new;
+
+-- name: grow_retrying
+-- $1 backfill
+UPDATE backfill_progress SET retrying = retrying + 1 WHERE backfill_no = $1;
+
+-- name: take_back_charge
+-- The process that was charged lives after all: it was only cut off.
+-- $1 backfill   $2 holder
+UPDATE retries
+   SET interruptions = interruptions - 1, interrupted_holder = NULL
+ WHERE backfill_no = $1 AND interrupted_holder = $2 AND interruptions > 0;
+
+-- name: cancel_rest
+-- Everything without an outcome ends cancelled, a bounded number at a time; the items in flight have ended by now.
+-- $1 backfill   $2 fence   $3 from position   $4 how many positions   $5 now
+WITH owned AS (
+    SELECT backfill_no FROM backfill_progress WHERE backfill_no = $1 AND fence = $2 FOR NO KEY UPDATE
+), rest AS (
+    SELECT i.position, COALESCE(r.tries, 0) AS attempts, r.first_started_at
+      FROM owned
+      JOIN plan_items AS i ON i.backfill_no = owned.backfill_no
+      LEFT JOIN retries AS r ON r.backfill_no = i.backfill_no AND r.position = i.position
+     WHERE i.position >= $3 AND i.position < $3 + $4
+), written AS (
+    INSERT INTO outcomes AS o (backfill_no, position, status, started_at, finished_at, attempts)
+    SELECT $1, position, 'cancelled', first_started_at, $5, attempts FROM rest
+    ON CONFLICT (backfill_no, position) DO NOTHING
+    RETURNING o.backfill_no
+), over AS (
+    DELETE FROM retries AS r
+     USING owned
+     WHERE r.backfill_no = owned.backfill_no AND r.position >= $3 AND r.position < $3 + $4
+    RETURNING r.backfill_no
+)
+UPDATE backfill_progress AS p
+   SET cancelled = p.cancelled + (SELECT count(*) FROM written),
+       retrying = p.retrying - (SELECT count(*) FROM over),
+       low_water_mark = GREATEST(p.low_water_mark, LEAST($3 + $4, p.planned))
+  FROM owned
+ WHERE p.backfill_no = owned.backfill_no
+RETURNING p.planned;

@@ -1,0 +1,84 @@
+-- name: lock_plan
+-- The planner's fence, checked and held for the length of a page; the position that comes next.
+-- $1 backfill   $2 fence
+SELECT planned FROM backfill_progress WHERE backfill_no = $1 AND fence = $2 FOR NO KEY UPDATE;
+
+-- name: list_planned
+-- Which of these are in the plan already.
+-- $1 backfill   $2 entity ids
+SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND entity_id = ANY ($2::text[])
+UNION
+SELECT entity_id FROM plan_drafts WHERE backfill_no = $1 AND entity_id = ANY ($2::text[]);
+
+-- name: grow_plan
+-- $1 backfill   $2 items   $3 of them skipped in the plan
+UPDATE backfill_progress
+   SET planned = planned + $2, skipped = skipped + $3, skipped_in_plan = skipped_in_plan + $3
+ WHERE backfill_no = $1;
+
+-- name: move_cursor
+-- $1 backfill   $2 cursor
+UPDATE backfills SET source_cursor = $2 WHERE no = $1;
+
+-- name: last_outcomes
+-- How these entities ended last under a workflow, in any backfill.
+-- $1 workflow   $2 entity type   $3 entity ids
+SELECT entity_id, status::text AS status
+  FROM last_runs
+ WHERE workflow_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[]);
+
+-- name: order_drafts
+-- A gathered plan gets its order: by time, those without one last, equal times by id.
+-- $1 backfill   $2 newest first
+INSERT INTO plan_items (backfill_no, position, entity_id, attributes)
+SELECT backfill_no,
+       row_number() OVER (
+           ORDER BY CASE WHEN $2 THEN sort_at END DESC NULLS LAST, CASE WHEN NOT $2 THEN sort_at END ASC NULLS LAST,
+                    entity_id
+       ) - 1,
+       entity_id, attributes
+  FROM plan_drafts
+ WHERE backfill_no = $1;
+
+-- name: skip_drafts
+-- $1 backfill   $2 now
+INSERT INTO outcomes (backfill_no, position, status, finished_at, attempts, skip_reason)
+SELECT i.backfill_no, i.position, 'skipped', $2, 0, d.skip_reason
+  FROM plan_drafts AS d
+  JOIN plan_items AS i USING (backfill_no, entity_id)
+ WHERE d.backfill_no = $1 AND d.skip_reason IS NOT NULL;
+
+-- name: count_drafts
+-- $1 backfill
+UPDATE backfill_progress AS p
+   SET planned = d.planned, skipped = d.skipped, skipped_in_plan = d.skipped
+  FROM (SELECT count(*) AS planned, count(skip_reason) AS skipped FROM plan_drafts WHERE backfill_no = $1) AS d
+ WHERE p.backfill_no = $1;
+
+-- name: forget_drafts
+-- $1 backfill
+DELETE FROM plan_drafts WHERE backfill_no = $1;
+
+-- name: draw_sample
+-- Spread evenly over what is left to run: the k-th of n is taken where k * size / n passes a whole number.
+-- $1 backfill   $2 size
+INSERT INTO sample_items (backfill_no, position)
+SELECT $1, position
+  FROM (SELECT i.position, row_number() OVER (ORDER BY i.position) AS k, count(*) OVER () AS n
+          FROM plan_items AS i
+         WHERE i.backfill_no = $1
+           AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = i.position)
+       ) AS left_to_run
+ WHERE k * $2 / n > (k - 1) * $2 / n;
+
+-- name: plan_totals
+-- $1 backfill
+SELECT planned, skipped_in_plan FROM backfill_progress WHERE backfill_no = $1;
+
+-- name: close_sample
+-- $1 backfill
+UPDATE backfills SET sample_open = false WHERE no = $1;
+
+-- name: freeze_plan
+-- $1 backfill   $2 now   $3 whether a sample was drawn
+UPDATE backfills SET planned_at = $2, source_cursor = NULL, sample_open = $3 WHERE no = $1;

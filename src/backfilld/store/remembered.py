@@ -1,0 +1,50 @@
+"""What outlives a backfill: the last outcome of each entity under its workflow. And what does not: deleted ones.
+
+Filled in batches behind the recorder, so that a success writes nothing but its one row; brought up to
+date before a planner reads it.
+"""
+
+from datetime import datetime
+
+from backfilld.store.pool import Pool
+from backfilld.store.queries import load
+
+queries = load("remembered")
+
+AT_ONCE = 10_000
+
+
+class RememberedStore:
+    """`last_runs`, and the rows that may go."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def bring_up_to_date(self, workflow_id: int | None = None) -> int:
+        """Remember the outcomes of a workflow's backfills (None: of all that have ended); how many were looked at."""
+        only_ended = workflow_id is None
+        rows = await self._pool.fetch(queries.list_unremembered, workflow_id, only_ended)
+        for row in rows:
+            await self._remember(row["no"], row["remembered_mark"], row["planned"], ended=row["ended"])
+        return len(rows)
+
+    async def _remember(self, no: int, mark: int, planned: int, *, ended: bool) -> None:
+        for since in range(mark, planned, AT_ONCE):
+            until = min(since + AT_ONCE, planned)
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(queries.remember, no, since, until)
+                if ended:
+                    await connection.execute(queries.move_remembered_mark, no, until, until == planned)
+
+    async def delete_hidden(self) -> int:
+        """Remove the rows of deleted backfills, a bounded number a transaction; how many backfills went."""
+        numbers = [row["no"] for row in await self._pool.fetch(queries.list_deleted)]
+        for no in numbers:
+            planned = await self._pool.fetchval(queries.planned_of, no) or 0
+            for since in range(0, planned, AT_ONCE):
+                await self._pool.execute(queries.delete_positions, no, since, since + AT_ONCE)
+            await self._pool.execute(queries.delete_backfill, no)
+        return len(numbers)
+
+    async def forget_idempotency_keys(self, *, older_than: datetime) -> None:
+        await self._pool.execute(queries.forget_idempotency_keys, older_than)

@@ -1,0 +1,57 @@
+-- name: remember
+-- What became of entities under their workflow, for the planners of later backfills. Only what really ran counts;
+-- an outcome that is older than what is known changes nothing.
+-- $1 backfill   $2 from position   $3 to position (exclusive)
+INSERT INTO last_runs (workflow_id, entity_type, entity_id, status, finished_at)
+SELECT b.workflow_id, b.entity_type, i.entity_id, o.status, o.finished_at
+  FROM backfills AS b
+  JOIN outcomes AS o ON o.backfill_no = b.no AND o.position >= $2 AND o.position < $3
+  JOIN plan_items AS i ON i.backfill_no = o.backfill_no AND i.position = o.position
+ WHERE b.no = $1 AND b.kind = 'entities' AND o.started_at IS NOT NULL AND o.status <> 'cancelled'
+ON CONFLICT (workflow_id, entity_type, entity_id) DO UPDATE
+   SET status = excluded.status, finished_at = excluded.finished_at
+ WHERE last_runs.finished_at <= excluded.finished_at;
+
+-- name: move_remembered_mark
+-- $1 backfill   $2 mark   $3 whether that was all of an ended backfill
+UPDATE backfill_progress SET remembered_mark = GREATEST(remembered_mark, $2), remembered = $3 WHERE backfill_no = $1;
+
+-- name: list_unremembered
+-- $1 workflow (null: any)   $2 only what has ended
+SELECT b.no, p.remembered_mark, p.planned,
+       b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed') AS ended
+  FROM backfills AS b
+  JOIN backfill_progress AS p ON p.backfill_no = b.no
+ WHERE b.kind = 'entities' AND NOT p.remembered AND p.planned > 0
+   AND ($1::bigint IS NULL OR b.workflow_id = $1)
+   AND (NOT $2 OR b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed'))
+ ORDER BY b.no;
+
+-- name: list_deleted
+-- Hidden backfills whose outcomes are remembered: their rows may go.
+SELECT b.no
+  FROM backfills AS b
+  JOIN backfill_progress AS p ON p.backfill_no = b.no
+ WHERE b.deleted_at IS NOT NULL AND (p.remembered OR p.planned = 0)
+ ORDER BY b.no;
+
+-- name: delete_positions
+-- $1 backfill   $2 from position   $3 to position (exclusive)
+WITH gone_outcomes AS (DELETE FROM outcomes     WHERE backfill_no = $1 AND position >= $2 AND position < $3),
+     gone_retries  AS (DELETE FROM retries      WHERE backfill_no = $1 AND position >= $2 AND position < $3),
+     gone_tries    AS (DELETE FROM tries        WHERE backfill_no = $1 AND position >= $2 AND position < $3),
+     gone_samples  AS (DELETE FROM sample_items WHERE backfill_no = $1 AND position >= $2 AND position < $3)
+DELETE FROM plan_items WHERE backfill_no = $1 AND position >= $2 AND position < $3;
+
+-- name: delete_backfill
+-- $1 backfill
+WITH drafts AS (DELETE FROM plan_drafts WHERE backfill_no = $1)
+DELETE FROM backfills WHERE no = $1 AND deleted_at IS NOT NULL;
+
+-- name: planned_of
+-- $1 backfill
+SELECT planned FROM backfill_progress WHERE backfill_no = $1;
+
+-- name: forget_idempotency_keys
+-- $1 older than
+DELETE FROM idempotency_keys WHERE created_at < $1;

@@ -1,0 +1,245 @@
+"""A whole engine on a real database, with an executor that follows a script.
+
+Time really passes here (loops, leases and commits are real), but the wall clock can be stepped: windows
+open and close when a test says so.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from backfilld.clock import SystemClock
+from backfilld.domain.backfills import Backfill, Progress
+from backfilld.domain.entities import Entity
+from backfilld.domain.retries import Backoff
+from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.engine.capacity import Capacity
+from backfilld.engine.control import Control
+from backfilld.engine.janitor import Janitor
+from backfilld.engine.leases import LeaseKeeper
+from backfilld.engine.recorder import Recorder
+from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.targets import Targets
+from backfilld.engine.tools import Limits, Tools
+from backfilld.events import Bus, Event
+from backfilld.executors.base import Permit, Work
+from backfilld.sources.base import EntityQuery, Page, SourceUnreachable
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.channel import Channel
+from backfilld.store.leases import LeaseStore
+from backfilld.store.ledger import Ledger
+from backfilld.store.pool import Pool, open_pool
+from backfilld.store.remembered import RememberedStore
+
+QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80), floor=timedelta(milliseconds=1))
+
+
+class SteppedClock(SystemClock):
+    """The real clock, `offset` away from the real wall time."""
+
+    def __init__(self, now: datetime | None = None) -> None:
+        self.offset = timedelta() if now is None else now - datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+    def set(self, now: datetime) -> None:
+        self.offset = now - datetime.now(UTC)
+
+
+@dataclass
+class Start:
+    entity_id: str
+    attempt: int
+    key: str
+    at: datetime
+    in_flight: int
+    attributes: Mapping[str, Any]
+
+
+@dataclass
+class ScriptedExecutor:
+    """Does what `script` says of each item; keeps what was started, and how many were in flight at most."""
+
+    script: Callable[[Work], Awaitable[Verdict] | Verdict] = lambda _: SUCCEEDED
+    target: str = "http://target"
+    clock: SystemClock = field(default_factory=SystemClock)
+    connects: float = 0.0  # seconds before the gate is asked
+    sends: float = 0.0  # seconds from the gate until the request is out
+    starts: list[Start] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+
+    async def execute(self, work: Work, permit: Permit) -> Verdict:
+        if self.connects:
+            await asyncio.sleep(self.connects)
+        permit.start()
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            if self.sends:
+                await asyncio.sleep(self.sends)
+            self.starts.append(
+                Start(
+                    work.entity_id, work.attempt, work.idempotency_key, self.clock.now(), self.running, work.attributes
+                )
+            )
+            permit.sent()
+            verdict = self.script(work)
+            return verdict if isinstance(verdict, Verdict) else await verdict
+        finally:
+            self.running -= 1
+
+    async def close(self) -> None:
+        pass
+
+    def for_backfill(self, backfill: Backfill) -> "ScriptedExecutor":
+        return self
+
+
+class ListSource:
+    """Entities in a dict; can be taken away, and can lose some."""
+
+    can_be_read_again = True
+    plans_outside_windows = True
+
+    def __init__(self, entities: Sequence[Entity] = ()) -> None:
+        self.entities = {entity.id: entity for entity in entities}
+        self.is_down = False
+        self.pages_read = 0
+
+    def find(self, entity_type: str) -> "ListSource | None":
+        return None if entity_type == "none" else self
+
+    async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
+        return len(self.entities)
+
+    async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
+        ids = sorted(id for id in self.entities if cursor is None or id > cursor)
+        for start in range(0, len(ids), page_size):
+            if self.is_down:
+                raise SourceUnreachable("gone fishing")
+            self.pages_read += 1
+            some = ids[start : start + page_size]
+            yield Page([self.entities[id] for id in some], some[-1])
+
+    async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
+        if self.is_down:
+            raise SourceUnreachable("gone fishing")
+        return {id: self.entities[id] for id in ids if id in self.entities}
+
+
+def entities(count: int) -> list[Entity]:
+    return [Entity(f"e{n:06}", {"n": n}) for n in range(count)]
+
+
+class Engine:
+    """Scheduler, recorder and leases of one process, as `app` joins them."""
+
+    def __init__(self, dsn: str, pool: Pool, own: Pool, executor: ScriptedExecutor, source: ListSource, **kw: Any):
+        self.clock: SystemClock = kw.get("clock") or SystemClock()
+        self.instance = kw.get("instance") or uuid4().hex
+        self.events: list[Event] = []
+        bus = Bus()
+        bus.listen(self.events.append)
+        leases = LeaseStore(own, instance=self.instance, process=uuid4().hex[:8])
+        self.keeper = LeaseKeeper(leases, self.clock)
+        self.recorder = Recorder(own, self.clock, bus, linger_seconds=kw.get("linger_seconds", 0.0))
+        self.executor, self.source, self.pool = executor, source, pool
+        executor.clock = self.clock
+        self.tools = Tools(
+            clock=self.clock,
+            bus=bus,
+            pool=pool,
+            backfills=BackfillStore(pool),
+            ledger=Ledger(pool),
+            remembered=RememberedStore(pool),
+            keeper=self.keeper,
+            recorder=self.recorder,
+            targets=Targets(self.clock, bus),
+            capacity=Capacity(kw.get("capacity", 100)),
+            executors=executor,
+            sources=source,
+            limits=kw.get("limits") or Limits(ramp_seconds=0, backoff=QUICK),
+        )
+        self.scheduler = Scheduler(self.tools)
+        self.control = Control(self.scheduler, leases, self.clock)
+        self.janitor = Janitor(self.tools.remembered, self.clock)
+        self.channel = Channel(dsn, self.clock, self.scheduler.hear)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Engine"]:
+        loops = (self.recorder.serve, self.keeper.serve, self.scheduler.serve, self.channel.serve)
+        tasks = [asyncio.create_task(loop()) for loop in loops]
+        try:
+            yield self
+        finally:
+            await self.scheduler.drain(0.2)
+            for task in reversed(tasks):
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            bugs = [r for r in results if isinstance(r, Exception)]
+            if bugs:
+                raise bugs[0]
+
+    async def until(self, backfill: Backfill, *statuses: str, seconds: float = 20.0, **counters: int) -> Backfill:
+        """Wait until the backfill has one of the statuses and at least the counters; what it was then."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            row = await self.tools.backfills.get(backfill.id)
+            progress = await self.progress(backfill)
+            if (not statuses or row.status in statuses) and all(
+                getattr(progress, name) >= value for name, value in counters.items()
+            ):
+                return row
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"still {row.status} ({row.reason}), {progress}")
+            await asyncio.sleep(0.01)
+
+    async def progress(self, backfill: Backfill) -> Progress:
+        return await self.tools.backfills.get_progress(backfill.no)
+
+    async def outcomes(self, backfill: Backfill) -> dict[str, int]:
+        rows = await self.pool.fetch(
+            "SELECT status::text AS status, count(*) AS n FROM outcomes WHERE backfill_no = $1 GROUP BY status",
+            backfill.no,
+        )
+        return {row["status"]: row["n"] for row in rows}
+
+    async def pause(self, backfill: Backfill) -> Backfill:
+        return await self._steer(backfill, "paused")
+
+    async def cancel(self, backfill: Backfill, *, in_flight: bool = False) -> Backfill:
+        return await self._steer(backfill, "cancelling", cancel_in_flight=in_flight)
+
+    async def resume(self, backfill: Backfill) -> Backfill:
+        return await self._steer(backfill, "running")
+
+    async def _steer(self, backfill: Backfill, wanted: str, **changes: Any) -> Backfill:
+        from backfilld.domain.backfills import Reason
+        from backfilld.domain.states import ReasonCode, Status
+
+        now = self.clock.now()
+        reason = Reason(ReasonCode.PAUSED_BY_USER, "paused", now) if wanted == "paused" else None
+        row = await self.tools.backfills.move(backfill.no, Status(wanted), reason=reason, at=now, **changes)
+        assert row is not None, f"could not become {wanted}"
+        await self.control.confirm(row.no, row.version)
+        return row
+
+
+@asynccontextmanager
+async def engine_on(
+    dsn: str, pool: Pool, executor: ScriptedExecutor | None = None, source: ListSource | None = None, **kw: Any
+) -> AsyncIterator[Engine]:
+    """A running engine; several may share a database."""
+    own = await open_pool(dsn, size=3)
+    engine = Engine(dsn, pool, own, executor or ScriptedExecutor(), source or ListSource(entities(50)), **kw)
+    try:
+        async with engine.running():
+            yield engine
+    finally:
+        await own.close()
