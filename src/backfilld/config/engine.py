@@ -78,14 +78,16 @@ class ExecutorsSettings(Section):
     )
     allowed_hosts: Annotated[tuple[Name, ...], Field(strict=False)] = Field(
         default=(),
-        description="Hosts that targets may be on ('api.example.com', '*.example.com'). Empty: any."
-        " Link-local addresses are never allowed.",
+        description="Hosts that targets may be on: 'api.example.com', '*.example.com', 'api.example.com:8443'."
+        " Empty: any. Link-local addresses are never allowed.",
     )
     connect_timeout_seconds: Seconds = Field(
         default=10.0, description="Seconds to reach a target, TLS included; longer counts as unreachable."
     )
     response_timeout_seconds: Seconds = Field(
-        default=60.0, description="Seconds without a byte of the answer; a workflow's timeout_seconds bounds the whole."
+        default=60.0,
+        description="Seconds that an answer may pause once it has begun;"
+        " a workflow's timeout_seconds bounds the whole.",
     )
     max_response_bytes: int = Field(
         default=65_536, ge=1024, le=1 << 26, description="Bytes of an answer that are read; the rest is left unread."

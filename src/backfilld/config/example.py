@@ -28,6 +28,19 @@ named like it (LoadCredential=database.dsn:/etc/backfilld/dsn); the environment 
 file. SIGHUP reads the file again; a faulty one changes nothing."""
 
 
+# For the keys of a workflow, which has no default that would say anything.
+SAMPLES: dict[str, Any] = {
+    "name": "classify",
+    "type": "http",
+    "url": "https://api.example.com/classify",
+    "headers": {"Authorization": {"secret": "crm_token"}},
+    "secret": "crm_token",
+    "completion": "poll",
+    "poll": {"url": "https://api.example.com/status/{idempotency_key}", "interval_seconds": 5},
+}
+LEFT_OUT = ("schedule",)  # reserved
+
+
 def render() -> str:
     """The whole file."""
     return "\n".join(_lines()) + "\n"
@@ -48,11 +61,11 @@ def _lines() -> Iterator[str]:
             yield from _sample(name, field)
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _keys(model: type[BaseModel]) -> Iterator[str]:
     for key, field in model.model_fields.items():
         yield ""
         yield from _words(field.description or "")
-        yield f"#{prefix}{key} = {_toml(_value(field))}"
+        yield f"#{key} = {_toml(_value(field))}"
 
 
 def _sample(name: str, field: FieldInfo) -> Iterator[str]:
@@ -65,27 +78,19 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         yield f"#[{name}.{sample}]"
         model = model_at(Settings, (name, sample))
     assert model is not None  # noqa: S101  # every such section holds tables
+    tables = {key: table for key in model.model_fields if (table := model_at(model, (key,))) is not None}
     for key, inner in model.model_fields.items():
-        table = model_at(model, (key,))
-        if table is None:
-            yield from _words(inner.description or "")
-            yield f"#{key} = {_toml(_value(inner))}"
-    for key in model.model_fields:
-        if (table := model_at(model, (key,))) is not None:
-            yield from _table(f"{name}.{key}", table)
+        if key not in tables and key not in LEFT_OUT:
+            yield from _key(key, inner)
+    for key, table in tables.items():
+        yield f"#[{name}.{key}]"
+        for inner_key, inner in table.model_fields.items():
+            yield from _key(inner_key, inner)
 
 
-def _table(name: str, model: type[BaseModel]) -> Iterator[str]:
-    yield f"#[{name}]"
-    for key, field in model.model_fields.items():
-        yield from _words(field.description or "")
-        inline = ", ".join(_inline(model_at(model, (key,)))) if not field.examples else ""
-        yield f"# {key} = {{ {inline} }}" if inline else f"#{key} = {_toml(_value(field))}"
-
-
-def _inline(model: type[BaseModel] | None) -> Iterator[str]:
-    for key, field in model.model_fields.items() if model else ():
-        yield f"{key} = {_toml(_value(field))}"
+def _key(key: str, field: FieldInfo) -> Iterator[str]:
+    yield from _words(field.description or "")
+    yield f"#{key} = {_toml(SAMPLES[key] if key in SAMPLES else _value(field))}"
 
 
 def _value(field: FieldInfo) -> Any:

@@ -34,12 +34,16 @@ class ConfigError(Exception):
 
 
 def from_validation(
-    error: ValidationError, root: type[BaseModel], origins: Mapping[Path, str], default_origin: str
+    error: ValidationError,
+    root: type[BaseModel],
+    tree: Mapping[str, Any],
+    origins: Mapping[Path, str],
+    default_origin: str,
 ) -> list[ConfigFault]:
     """pydantic's findings in our words, each with the place that its value came from."""
     faults = []
     for detail in error.errors(include_url=False):
-        path = tuple(part for part in detail["loc"] if part not in ("[key]", *_TAGS))
+        path = _path_in(tree, detail)
         where = next((origins[path[:n]] for n in range(len(path), -1, -1) if path[:n] in origins), default_origin)
         faults.append(ConfigFault(where, dotted(path), _message(detail, path, root)))
     return list(dict.fromkeys(faults))
@@ -53,20 +57,32 @@ def dotted(path: Path) -> str:
     return words
 
 
-# What pydantic puts into a location for the members of a union; no part of any key.
-_TAGS = ("str", "SecretReference")
+def _path_in(tree: Any, detail: Mapping[str, Any]) -> Path:
+    """The location without what pydantic adds to it: which member of a union, and that a key is meant."""
+    path: list[str | int] = []
+    here = tree
+    for part in detail["loc"]:
+        if (isinstance(here, dict) and part in here) or (
+            isinstance(here, list) and isinstance(part, int) and part < len(here)
+        ):
+            here = here[part]
+        elif detail["type"] != "missing" or part != detail["loc"][-1]:
+            continue
+        path.append(part)
+    return (*path, "type") if detail["type"].startswith("union_tag") else tuple(path)
 
 
 def _message(detail: Mapping[str, Any], path: Path, root: type[BaseModel]) -> str:
     special: dict[str, Callable[[], str]] = {
         "extra_forbidden": lambda: _unknown_key(path, root),
         "missing": lambda: "is required",
+        "union_tag_not_found": lambda: "is required",
+        "union_tag_invalid": lambda: _not_among(detail["ctx"]["tag"], detail["ctx"]["expected_tags"]),
         "value_error": lambda: str(detail["ctx"]["error"]),
-        "literal_error": lambda: _not_among(detail),
+        "literal_error": lambda: _not_among(detail["input"], detail["ctx"]["expected"]),
     }
     message = special.get(detail["type"], lambda: _plain(detail["msg"]))()
-    shown = detail["type"] not in ("extra_forbidden", "missing", "literal_error", "value_error")
-    return message + (_got(detail["input"], path) if shown else "")
+    return message if detail["type"] in special else message + _got(detail["input"], path)
 
 
 def _plain(message: str) -> str:
@@ -84,10 +100,8 @@ def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     return f"unknown key{near}"
 
 
-def _not_among(detail: Mapping[str, Any]) -> str:
-    expected = detail["ctx"]["expected"]
+def _not_among(given: Any, expected: str) -> str:
     known = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
-    given = detail["input"]
     near = did_you_mean(given, known) if isinstance(given, str) else ""
     return f"must be one of {', '.join(known)} (got {_short(given)}){near}"
 

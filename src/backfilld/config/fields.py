@@ -6,9 +6,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
-from backfilld.domain.errors import Fault
-from backfilld.domain.timezones import parse_zone
-
 
 class Section(BaseModel):
     """Strict, so that `port = "80"` is a fault and not a guess; closed, so that a misspelt key is one too."""
@@ -23,13 +20,6 @@ def _path(value: Any, info: ValidationInfo) -> Any:
     base = (info.context or {}).get("base")
     path = Path(value).expanduser()
     return path if base is None else base / path
-
-
-def _zone(value: str) -> str:
-    zone = parse_zone(value, "")
-    if isinstance(zone, Fault):
-        raise ValueError(zone.message)
-    return value
 
 
 def split_url(value: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -66,6 +56,5 @@ SecondsOrNone = Annotated[float, Field(ge=0, le=7 * 86_400, allow_inf_nan=False)
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 FilePath = Annotated[Path, Field(strict=False), BeforeValidator(_path)]
-Zone = Annotated[str, AfterValidator(_zone)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Dsn = Annotated[SecretStr, AfterValidator(_dsn)]

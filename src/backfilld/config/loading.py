@@ -11,7 +11,7 @@ from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_valid
 from backfilld.config.layers import Layers
 from backfilld.config.model import Settings
 from backfilld.config.tree import Path as KeyPath
-from backfilld.domain.errors import did_you_mean
+from backfilld.config.workflows import faults_in_workflows
 
 DEFAULTS = "defaults"
 
@@ -29,7 +29,8 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     layers.read_credentials(environ)
     layers.read_environment(environ)
     settings, faults = _validate(layers, file)
-    faults += [*layers.faults, *_across(layers)]
+    where = layers.origins.get(("workflows",), DEFAULTS)
+    faults += [*layers.faults, *faults_in_workflows(layers.tree, where)]
     if settings is not None:
         faults += _unreadable(settings, layers)
     if faults or settings is None:
@@ -51,40 +52,7 @@ def _validate(layers: Layers, file: Path | None) -> tuple[Settings | None, list[
     try:
         return Settings.model_validate(layers.tree, context={"base": base}), []
     except ValidationError as error:
-        return None, from_validation(error, Settings, layers.origins, str(file) if file else DEFAULTS)
-
-
-def _across(layers: Layers) -> Iterator[ConfigFault]:
-    """What no single section can know; read from the raw tree, so that other faults do not hide these."""
-    workflows, secrets = layers.tree.get("workflows"), layers.tree.get("secrets")
-    if not isinstance(workflows, list):
-        return
-    where = layers.origins.get(("workflows",), DEFAULTS)
-    known = list(secrets) if isinstance(secrets, dict) else []
-    seen: set[tuple[Any, Any]] = set()
-    for number, workflow in enumerate(workflows):
-        if not isinstance(workflow, dict):
-            continue
-        identity = (str(workflow.get("project", "default")), str(workflow.get("name")))
-        if identity in seen:
-            message = f"project '{identity[0]}' has a workflow '{identity[1]}' already"
-            yield ConfigFault(where, f"workflows[{number}].name", message)
-        seen.add(identity)
-        for path, name in _references(workflow.get("executor"), ("workflows", number, "executor")):
-            if name not in known:
-                message = f"there is no secret '{name}' in [secrets] or among the credentials"
-                yield ConfigFault(where, dotted(path), message + did_you_mean(name, known))
-
-
-def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """Every `secret = "name"` in an executor, however deep."""
-    if not isinstance(value, dict):
-        return
-    for key, inner in value.items():
-        if key == "secret" and isinstance(inner, str):
-            yield (*path, key), inner
-        else:
-            yield from _references(inner, (*path, key))
+        return None, from_validation(error, Settings, layers.tree, layers.origins, str(file) if file else DEFAULTS)
 
 
 def _unreadable(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:

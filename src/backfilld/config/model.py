@@ -163,7 +163,9 @@ class SecretSettings(Section):
     """One secret; exactly one of the two."""
 
     file: FilePath | None = Field(
-        default=None, examples=["crm_token"], description="A file that holds the secret and nothing else."
+        default=None,
+        examples=["crm_token"],
+        description="A file that holds the secret; a second line is the old one, while it is being rotated.",
     )
     value: SecretStr | None = Field(
         default=None,
@@ -223,3 +225,7 @@ class Settings(Section):
         default=(),
         description="Workflows, read-only over HTTP. Known by (project, name), whose id stays the same for ever.",
     )
+
+    def read_secrets(self) -> dict[str, str]:
+        """Every secret by name, as it is now; OSError if a file of one cannot be read."""
+        return {name: secret.read() for name, secret in self.secrets.items()}
