@@ -19,7 +19,7 @@ from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.definition import HttpExecutor as Definition
 from backfilld.executors.definition import Poll
 from backfilld.executors.failures import TargetFailure
-from backfilld.executors.payload import RequestWriter
+from backfilld.executors.payload import RequestWriter, url_of
 from backfilld.executors.polling import Poller, Progress
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.executors.signing import UnusableSecret
@@ -52,7 +52,7 @@ class HttpExecutor:
         self._clock = clock
         self._limits = limits
         self._tls = tls
-        self._url = URL(definition.url, encoded=True)
+        self._url = url_of(definition.url)
         self._wire: Wire | None = None
         self._writer: RequestWriter | None = None
         self._writer_version = -1

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from yarl import URL
@@ -17,6 +18,13 @@ from backfilld.executors.secrets import SecretStore
 from backfilld.executors.signing import UnusableSecret, signatures, signing_key
 
 HIDDEN = "[secret]"  # never longer than what it hides: a shorter "secret" stands in too many innocent words
+
+
+def url_of(text: str) -> URL:
+    """A checked URL, to be sent as it is written; only its origin is put into the form that compares."""
+    netloc = urlsplit(text).netloc
+    url = URL(text.replace(netloc, netloc.lower(), 1), encoded=True)
+    return url.with_port(None) if url.is_default_port() else url
 
 
 def item_body(work: Work) -> bytes:

@@ -19,6 +19,7 @@ from backfilld.executors.answers import document_of, failure_of, retry_after_sec
 from backfilld.executors.base import Work
 from backfilld.executors.definition import Poll
 from backfilld.executors.failures import TargetFailure, failed
+from backfilld.executors.payload import url_of
 from backfilld.executors.wire import Answer
 
 # A target may need a moment until it knows what it has accepted. After that its "unknown" means that it forgot.
@@ -111,7 +112,7 @@ class Poller:
 def filled_in(template: str, work: Work) -> URL:
     """The configured poll URL for one item."""
     filled = template.replace("{idempotency_key}", quote(work.idempotency_key, safe=""))
-    return URL(filled.replace("{entity_id}", quote(work.entity_id, safe="")), encoded=True)
+    return url_of(filled.replace("{entity_id}", quote(work.entity_id, safe="")))
 
 
 def _is_success(answer: Answer) -> bool:
