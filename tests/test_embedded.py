@@ -429,6 +429,27 @@ async def test_a_pid_file_that_points_at_somebody_else_does_not_stop_us(folder):
         assert 1 == await fetchval(server.dsn, "SELECT 1")
 
 
+def zombie() -> subprocess.Popen:
+    """A process that has ended and was not reaped."""
+    dead = subprocess.Popen(["/bin/true"])
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    return dead
+
+
+@pytest.mark.parametrize("problem", [FileNotFoundError, PermissionError])
+async def test_a_zombie_holds_nothing_even_where_it_cannot_be_looked_into(folder, monkeypatch, problem):
+    def samefile(*_):
+        raise problem
+
+    dead = zombie()
+    (folder / "pg" / "postmaster.pid").write_text(f"{dead.pid}\n")
+    monkeypatch.setattr(os.path, "samefile", samefile)
+    await leftover.wait_until_gone(folder / "pg", SystemClock())
+    dead.communicate()
+
+    assert not (folder / "pg" / "postmaster.pid").exists()
+
+
 async def test_a_server_that_was_left_behind_is_asked_to_stop(folder, monkeypatch):
     """As on systems where the kernel tells nobody of a parent's death."""
     monkeypatch.setattr(leftover, "NUDGE_AFTER_SECONDS", 0.0)

@@ -37,6 +37,8 @@ def test_no_tracked_file_contains(what):
     found = []
     for file in tracked():
         name = str(file.relative_to(ROOT))
+        if what == "a file: URL" and name.startswith("tests/"):
+            continue  # there they are what an attacker sends
         for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             if UNWANTED[what].search(line.replace(ALLOWED.get(name, "\0"), "")):
                 found.append(f"{name}:{number}: {line.strip()[:100]}")

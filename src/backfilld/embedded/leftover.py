@@ -59,7 +59,14 @@ def _works_on(pid: int, data: Path) -> bool:
     except FileNotFoundError:
         return False  # gone, or a zombie: it holds nothing any more
     except PermissionError:
-        return True  # another user's process, as a lowered server is in a container: wait on
+        return not _is_zombie(process)  # another user's process, as a lowered server is in a container: wait on
+
+
+def _is_zombie(process: Path) -> bool:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def _is_alive(pid: int) -> bool:
