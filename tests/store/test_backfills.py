@@ -53,7 +53,7 @@ async def test_the_other_one_is_named_when_a_workflow_has_an_active_backfill(sto
         with pytest.raises(AlreadyActive) as refused:
             await store.insert(new_backfill(first), on=connection)
 
-        assert {"id": str(first.id), "status": "planning"} == refused.value.extra
+        assert {"id": str(first.id), "status": "planning"} == refused.value.extra["backfill"]
         assert 1 == await connection.fetchval("SELECT count(*) FROM backfills")  # the transaction is still usable
 
 

@@ -3,19 +3,25 @@
 The engine implements this; nothing here knows how.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from backfilld.domain.backfills import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Protocol):
     """What a runner in this process knows that the database does not yet."""
 
-    in_flight: frozenset[int] = frozenset()  # positions
-    in_flight_retries: int = 0
-    hold: Reason | None = None  # why nothing, or not more, is starting although the status would allow it
+    @property
+    def in_flight(self) -> frozenset[int]:
+        """The positions that are being worked on."""
+
+    @property
+    def in_flight_retries(self) -> int:
+        """How many of them were tried before."""
+
+    @property
+    def hold(self) -> Reason | None:
+        """Why nothing, or not more, is starting although the status would allow it."""
 
 
 class Control(Protocol):

@@ -182,11 +182,11 @@ class BackfillStore:
 
 
 class AlreadyActive(Conflict):
-    """The workflow has an active backfill; `details` of the answer name it."""
+    """The workflow has an active backfill; `details` name it."""
 
     code = "backfill_already_active"
 
     def __init__(self, other: UUID | None, status: str | None) -> None:
         known = f" ({other}, {status})" if other else ""
         message = f"this workflow has an active backfill already{known}; wait for its end, or cancel it"
-        super().__init__(message, details={"id": str(other), "status": status} if other else None)
+        super().__init__(message, details={"backfill": {"id": str(other), "status": status}} if other else None)

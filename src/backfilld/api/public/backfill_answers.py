@@ -1,0 +1,304 @@
+"""Backfills, previews and checked filters as they are answered."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from backfilld.api.fields import Answer, Instant
+from backfilld.domain.entities import Entity
+from backfilld.domain.openings import Calendar
+from backfilld.domain.requests import Order, Reprocess, Start
+from backfilld.domain.states import ReasonCode, Status
+from backfilld.operations.counting import CostEstimate
+from backfilld.operations.previewing import Preview, Verified
+from backfilld.operations.viewing import BackfillView
+
+IDS_SHOWN = 1_000
+
+
+def number(value: Decimal | None) -> int | float | None:
+    """A decimal as a JSON number, whole where it is whole."""
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+class StatusReasonAnswer(Answer):
+    """Why nothing is starting, or not more."""
+
+    code: ReasonCode
+    message: str
+    since: Instant
+    until: Instant | None
+
+
+class WindowAnswer(Answer):
+    """`next_open_at` is the next opening, not the present one; null if none comes within 400 days."""
+
+    open: bool
+    next_open_at: Instant | None
+    closes_at: Instant | None
+
+
+class BackfillAnswer(Answer):
+    """A backfill. processed = succeeded + failed + skipped, and
+    total = processed + cancelled + in_flight + retrying + pending, always."""
+
+    id: UUID
+    kind: Literal["entities", "schedule"]
+    parent_backfill_run_id: UUID | None
+    status: Status
+    status_reason: StatusReasonAnswer | None
+    entity_type: str | None
+    filter_spec: Any
+    filter_resolved: Any = Field(description="Normalised, with relative dates resolved; null for a rerun.")
+    daily_execution_windows: Any
+    effective_windows: Any = Field(description="Sorted and merged; null: always open.")
+    timezone: str
+    excluded_dates: list[date]
+    max_in_flight: int
+    max_attempts: int
+    target_workflow_id: int
+    target_workflow_name: str
+    workflow_version: int
+    total_estimated: int | None
+    total_entities: int | None = Field(description="null until planned.")
+    to_run_count: int | None = Field(description="Without those that planning skipped; null until planned.")
+    processed_count: int
+    succeeded_count: int
+    failed_count: int
+    skipped_count: int
+    cancelled_count: int
+    in_flight_count: int
+    retrying_count: int
+    pending_count: int
+    window: WindowAnswer
+    throughput_per_minute: float | None
+    estimated_completion_at: Instant | None
+    credits_used: float
+    name: str | None
+    reason: str | None
+    start: Start
+    entity_ids: list[str] | None = Field(description=f"The first {IDS_SHOWN:,}; null: whatever matches.")
+    entity_ids_count: int | None
+    order: Order
+    reprocess_behavior: Reprocess
+    rehearsal: bool
+    sample_size: int | None
+    starts_per_minute: float | None
+    failure_policy: dict[str, Any] | None
+    max_credits: float | None
+    params: dict[str, Any]
+    created_by: str
+    created_at: Instant
+    updated_at: Instant
+    started_at: Instant | None = Field(description="When its first entity was started.")
+    completed_at: Instant | None
+    error: Any
+    version: int = Field(description="Grows with settings and status, not with counters.")
+
+    @classmethod
+    def of(cls, view: BackfillView) -> Self:
+        return cls.model_construct(**_settings(view), **_standing(view))
+
+
+def _settings(view: BackfillView) -> dict[str, Any]:
+    backfill = view.backfill
+    ids = backfill.entity_ids
+    return {
+        "id": backfill.id,
+        "kind": backfill.kind,
+        "parent_backfill_run_id": backfill.parent_id,
+        "entity_type": backfill.entity_type,
+        "filter_spec": backfill.filter_spec,
+        "filter_resolved": backfill.filter_resolved,
+        "daily_execution_windows": backfill.windows,
+        "effective_windows": view.effective_windows,
+        "timezone": backfill.timezone,
+        "excluded_dates": sorted(backfill.excluded_dates),
+        "max_in_flight": backfill.max_in_flight,
+        "max_attempts": backfill.max_attempts,
+        "target_workflow_id": backfill.workflow_id,
+        "target_workflow_name": backfill.workflow_name,
+        "workflow_version": backfill.workflow_version,
+        "total_estimated": backfill.total_estimated,
+        "name": backfill.name,
+        "reason": backfill.reason_given,
+        "start": backfill.start_mode,
+        "entity_ids": None if ids is None else list(ids[:IDS_SHOWN]),
+        "entity_ids_count": None if ids is None else len(ids),
+        "order": backfill.item_order,
+        "reprocess_behavior": backfill.reprocess_behavior,
+        "rehearsal": False,
+        "sample_size": backfill.sample_size,
+        "starts_per_minute": None,
+        "failure_policy": None,
+        "max_credits": None,
+        "params": dict(backfill.params),
+        "created_by": backfill.created_by,
+        "created_at": backfill.created_at,
+    }
+
+
+def _standing(view: BackfillView) -> dict[str, Any]:
+    backfill, counts, reason, window = view.backfill, view.counts, view.reason, view.window
+    return {
+        "status": backfill.status,
+        "status_reason": reason
+        and StatusReasonAnswer(code=reason.code, message=reason.message, since=reason.since, until=reason.until),
+        "total_entities": counts.total if view.planned else None,
+        "to_run_count": counts.to_run if view.planned else None,
+        "processed_count": counts.processed,
+        "succeeded_count": counts.succeeded,
+        "failed_count": counts.failed,
+        "skipped_count": counts.skipped,
+        "cancelled_count": counts.cancelled,
+        "in_flight_count": counts.in_flight,
+        "retrying_count": counts.retrying,
+        "pending_count": counts.pending,
+        "window": WindowAnswer(open=window.open, next_open_at=window.next_open_at, closes_at=window.closes_at),
+        "throughput_per_minute": view.throughput_per_minute,
+        "estimated_completion_at": view.estimated_completion_at,
+        "credits_used": number(view.progress.credits_used),
+        "started_at": view.progress.started_at,
+        "updated_at": backfill.updated_at,
+        "completed_at": backfill.completed_at,
+        "error": backfill.error,
+        "version": backfill.version,
+    }
+
+
+class CostAnswer(Answer):
+    """null where a factor is not known."""
+
+    credits_per_entity: float | None
+    total_credits_estimated: float | None
+    total_entities: int | None
+
+    @classmethod
+    def of(cls, cost: CostEstimate) -> Self:
+        return cls.model_construct(
+            credits_per_entity=number(cost.credits_per_entity),
+            total_credits_estimated=number(cost.total_credits),
+            total_entities=cost.total_entities,
+        )
+
+
+class BackfillData(Answer):
+    backfill: BackfillAnswer
+
+
+class BackfillsData(Answer):
+    backfills: list[BackfillAnswer]
+
+
+class CreatedData(Answer):
+    backfill: BackfillAnswer
+    cost_estimate: CostAnswer
+
+
+class SignalData(Answer):
+    """What became of a wish."""
+
+    backfill_id: UUID
+    signal: Literal["pause", "resume", "cancel"]
+    message: str
+    backfill: BackfillAnswer
+
+
+class SampleAnswer(Answer):
+    """An entity that would be covered."""
+
+    id: str
+    type: str
+    attributes: dict[str, Any]
+    updated_at: Instant | None
+    as_of: Instant | None
+
+
+def sample_of(entity_type: str, entities: list[Entity] | tuple[Entity, ...]) -> list[SampleAnswer]:
+    """Entities as samples show them."""
+    return [
+        SampleAnswer.model_construct(
+            id=one.id, type=entity_type, attributes=one.attributes, updated_at=one.updated_at, as_of=one.as_of
+        )
+        for one in entities
+    ]
+
+
+class OpeningAnswer(Answer):
+    """`closes_at` is null if it does not close within 400 days."""
+
+    opens_at: Instant
+    closes_at: Instant | None
+    opens_at_local: str
+    closes_at_local: str | None
+
+    @classmethod
+    def of(cls, opens_at: datetime, closes_at: datetime | None, calendar: Calendar) -> Self:
+        return cls(
+            opens_at=opens_at,
+            closes_at=closes_at,
+            opens_at_local=calendar.local(opens_at),
+            closes_at_local=None if closes_at is None else calendar.local(closes_at),
+        )
+
+
+class PreviewData(Answer):
+    """What a backfill would do. Numbers are null where they could not be had in time."""
+
+    total_entities: int | None
+    to_run_count: int | None
+    skipped: dict[str, int] | None = Field(description="How many planning would skip, by reason.")
+    sample: list[SampleAnswer]
+    cost_estimate: CostAnswer
+    effective_windows: Any
+    openings: list[OpeningAnswer] = Field(description="The next 10, the present one included.")
+    notes: list[str] = Field(description="What changes of clocks do to the windows in the next 60 days.")
+    estimated_start_at: Instant | None = Field(description="null if it waits for approval, or never opens.")
+    estimated_completion_at: Instant | None = Field(description="At the workflow's latest pace; null if unknown.")
+
+    @classmethod
+    def of(cls, preview: Preview, entity_type: str) -> Self:
+        survey = preview.survey
+        return cls.model_construct(
+            total_entities=survey.total,
+            to_run_count=survey.to_run,
+            skipped=survey.skipped,
+            sample=sample_of(entity_type, survey.sample),
+            cost_estimate=CostAnswer.of(preview.cost),
+            effective_windows=preview.effective_windows,
+            openings=[OpeningAnswer.of(*opening, preview.calendar) for opening in preview.openings],
+            notes=list(preview.notes),
+            estimated_start_at=preview.estimated_start_at,
+            estimated_completion_at=preview.estimated_completion_at,
+        )
+
+
+class VerifiedData(Answer):
+    """What a filter matches; `matching_entities` is null if counting took too long."""
+
+    matching_entities: int | None
+    success: bool
+    message: str
+    level: Literal["OK", "WARNING", "ERROR"]
+    sample: list[SampleAnswer]
+
+    @classmethod
+    def of(cls, verified: Verified, entity_type: str) -> Self:
+        return cls.model_construct(
+            matching_entities=verified.matching,
+            success=verified.success,
+            message=verified.message,
+            level=verified.level,
+            sample=sample_of(entity_type, verified.sample),
+        )
+
+
+def plain(answer: Answer) -> Mapping[str, Any]:
+    """An answer as JSON values, as it can be stored."""
+    return answer.model_dump(mode="json")

@@ -1,0 +1,179 @@
+"""What can be sent about backfills: bodies and queries, with their types and bounds.
+
+Values that need more than a type (windows, zone, filter, workflow) are checked by `operations.checking`, which sees
+the same body.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
+
+from backfilld.api import jsontext
+from backfilld.api.fields import LARGEST_ID, WHOLE, Body, Count, FaultsFound, Id, Instant, LocalDate, Page
+from backfilld.domain.entities import EntityType
+from backfilld.domain.errors import Fault
+from backfilld.domain.requests import (
+    MOST_ATTEMPTS,
+    MOST_ENTITY_IDS,
+    MOST_EXCLUDED_DATES,
+    MOST_NAME,
+    MOST_PARAMS_BYTES,
+    MOST_REASON,
+    MOST_SAMPLE,
+    BackfillSettings,
+    Order,
+    Reprocess,
+    Start,
+)
+from backfilld.domain.states import Status
+from backfilld.domain.windows import WEEKDAYS
+
+LedgerStatus = Literal["pending", "in_flight", "retrying", "succeeded", "failed", "skipped", "cancelled"]
+
+_TIME = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$|^24:00(:00)?$"}
+_WINDOW = {
+    "type": "object",
+    "required": ["run_start_time", "run_end_time"],
+    "additionalProperties": False,
+    "properties": {"run_start_time": _TIME, "run_end_time": _TIME},
+}
+WINDOWS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {day: {"type": ["array", "null"], "items": _WINDOW, "maxItems": 24} for day in WEEKDAYS},
+    "description": "A missing, null or empty day is closed. An end before its start means the next calendar day.",
+    "examples": [{"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}],
+}
+FILTER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A rule group, or the shorthand of fields and values. `{}` matches everything.",
+    "examples": [{"status": "open", "priority": [1, 2]}],
+}
+
+Name = Annotated[str, Field(max_length=MOST_NAME)]
+Reason = Annotated[str, Field(max_length=MOST_REASON)]
+# The upper ends of the unchecked ones are looked at where they are taken apart.
+FilterSpec = Annotated[Any, WithJsonSchema(FILTER_SCHEMA)]
+Windows = Annotated[Any, WithJsonSchema(WINDOWS_SCHEMA)]
+
+
+def _bounded_params(value: dict[str, Any]) -> dict[str, Any]:
+    size = len(jsontext.dump(value))
+    if size > MOST_PARAMS_BYTES:
+        message = f"is {size:,} bytes as JSON; at most {MOST_PARAMS_BYTES:,}"
+        raise FaultsFound([Fault("", "too_large", message)])
+    return value
+
+
+def _not_yet(value: Any) -> None:
+    if value is not None and value is not False:
+        raise FaultsFound([Fault("", "not_supported_yet", "is not supported by this version; leave it out")])
+
+
+NotYet = Annotated[None, BeforeValidator(_not_yet), Field(description="Not supported by this version: only null.")]
+
+
+class CreateBackfill(Body):
+    """A workflow over every entity that matches a filter, within windows."""
+
+    entity_type: EntityType
+    filter_spec: FilterSpec
+    daily_execution_windows: Windows
+    max_in_flight: Annotated[int, Field(ge=1, description="Entities worked on at any instant."), WHOLE]
+    target_workflow_id: Id = Field(description="A workflow, or one of its revisions.")
+    timezone: str = Field("UTC", max_length=64, description="IANA name, of the windows and of dates in the filter.")
+    total_estimated: Count | None = Field(None, description="The caller's own guess; kept as sent.")
+    name: Name | None = None
+    reason: Reason | None = None
+    start: Start = Field("now", description="`when_approved`: paused once the plan is frozen, until resumed.")
+    entity_ids: Annotated[list[str], Field(max_length=MOST_ENTITY_IDS)] | None = Field(None, description="Only these.")
+    order: Order = "source"
+    reprocess_behavior: Reprocess = "failed"
+    sample_size: Annotated[int, Field(ge=1, le=MOST_SAMPLE), WHOLE] | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS), WHOLE] | None = None
+    excluded_dates: Annotated[list[LocalDate], Field(max_length=MOST_EXCLUDED_DATES)] = Field(default_factory=list)
+    params: Annotated[dict[str, Any], AfterValidator(_bounded_params)] = Field(default_factory=dict)
+    rehearsal: NotYet = None
+    starts_per_minute: NotYet = None
+    failure_policy: NotYet = None
+    max_credits: NotYet = None
+
+    def settings(self) -> BackfillSettings:
+        """The same for the operations; ids once each."""
+        return BackfillSettings(
+            entity_type=self.entity_type,
+            filter_spec=self.filter_spec,
+            windows=self.daily_execution_windows,
+            timezone=self.timezone,
+            max_in_flight=self.max_in_flight,
+            total_estimated=self.total_estimated,
+            name=self.name,
+            reason=self.reason,
+            start=self.start,
+            entity_ids=None if self.entity_ids is None else tuple(dict.fromkeys(self.entity_ids)),
+            order=self.order,
+            reprocess_behavior=self.reprocess_behavior,
+            sample_size=self.sample_size,
+            max_attempts=self.max_attempts,
+            excluded_dates=frozenset(self.excluded_dates),
+            params=self.params,
+        )
+
+
+def create_body(max_in_flight_limit: int) -> type[CreateBackfill]:
+    """`CreateBackfill` with the bound that the configuration sets."""
+    bounded = Annotated[
+        int, Field(ge=1, le=max_in_flight_limit, description="Entities worked on at any instant."), WHOLE
+    ]
+    model: type[CreateBackfill] = create_model(
+        "CreateBackfill", __base__=CreateBackfill, __doc__=CreateBackfill.__doc__, max_in_flight=(bounded, ...)
+    )
+    return model
+
+
+class VerifyFilter(Body):
+    """A filter whose meaning is asked for."""
+
+    entity_type: EntityType
+    filter_spec: FilterSpec
+    timezone: str = Field("UTC", max_length=64)
+
+
+class SteerBackfill(Body):
+    """Why. May be left out altogether."""
+
+    reason: Reason | None = None
+
+
+class CancelBackfill(SteerBackfill):
+    """Why, and what becomes of the entities in flight."""
+
+    in_flight: Literal["drain", "cancel"] = Field("drain", description="`drain` lets them finish.")
+
+
+class RerunFailed(Body):
+    """Which of the failed entities; all, if nothing is said."""
+
+    entity_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_ENTITY_IDS)] | None = None
+    error_class: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    reason: Reason | None = None
+
+
+class ListBackfills(Page):
+    """Which backfills; everything given has to hold."""
+
+    status: list[Status] = Field(default_factory=list, description="Any of these.")
+    kind: Literal["entities", "schedule"] | None = None
+    entity_type: EntityType | None = None
+    target_workflow_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
+    created_by: Annotated[str, Field(max_length=500)] | None = None
+    created_after: Instant | None = Field(None, description="At or after.")
+    created_before: Instant | None = Field(None, description="Before.")
+
+
+class ListLedger(Page):
+    """Which entries of a ledger; everything given has to hold."""
+
+    status: list[LedgerStatus] = Field(default_factory=list, description="Any of these.")
+    error_class: Annotated[str, Field(max_length=200)] | None = None
+    entity_id: Annotated[str, Field(max_length=512)] | None = None

@@ -1,0 +1,213 @@
+"""Backfills over HTTP: asked for, looked at, steered."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.public.backfill_answers import (
+    BackfillAnswer,
+    BackfillData,
+    BackfillsData,
+    CostAnswer,
+    CreatedData,
+    PreviewData,
+    SignalData,
+    VerifiedData,
+    plain,
+)
+from backfilld.api.public.backfill_bodies import (
+    CancelBackfill,
+    CreateBackfill,
+    ListBackfills,
+    RerunFailed,
+    SteerBackfill,
+    VerifyFilter,
+    create_body,
+)
+from backfilld.api.public.idempotency import DESCRIBED, keyed_of, once, to_keep
+from backfilld.api.public.whole_bodies import WholeBody, read_as, whole
+from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.domain.errors import Invalid
+from backfilld.domain.requests import BackfillSettings
+from backfilld.operations.asking import Asker
+from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.checking import Checked
+from backfilld.operations.creating import Created
+from backfilld.operations.idempotent import Keyed
+from backfilld.operations.steering import Signal
+from backfilld.store.backfills import BackfillFilter
+
+PATH = "/public-api/backfills"
+ONE = PATH + "/{id}"
+TAG = "Backfills"
+
+
+def asker_of(asked: Asked[Any, Any]) -> Asker:
+    return Asker(asked.caller, asked.request_id)
+
+
+class BackfillRoutes:
+    """The handlers."""
+
+    def __init__(self, operations: BackfillOperations) -> None:
+        self._operations = operations
+        self._create_body = create_body(operations.limits.max_in_flight)
+
+    async def create(self, asked: Asked[WholeBody, None]) -> Reply:
+        document = asked.body.root
+        keyed = keyed_of(asked.http, asked.caller, "create", document)
+
+        async def do() -> Reply:
+            settings, checked = await self._read(document)
+            created = await self._operations.create(asker_of(asked), settings, checked, keyed=keyed, render=_kept)
+            return _created(created)
+
+        return await once(self._operations.idempotency, keyed, do)
+
+    async def _read(self, document: Mapping[str, Any]) -> tuple[BackfillSettings, Checked]:
+        body, faults = read_as(self._create_body, document)
+        checked = await self._operations.check(document)
+        checked.require(faults)
+        if body is None:
+            raise Invalid(faults)
+        return body.settings(), checked
+
+    async def preview(self, asked: Asked[WholeBody, None]) -> Reply:
+        settings, checked = await self._read(asked.body.root)
+        preview = await self._operations.preview(settings, checked)
+        return Reply(PreviewData.of(preview, settings.entity_type), warnings=preview.warnings)
+
+    async def verify(self, asked: Asked[WholeBody, None]) -> Reply:
+        document = asked.body.root
+        body, faults = read_as(VerifyFilter, document)
+        checked = await self._operations.check_filter(document)
+        checked.require(faults)
+        if body is None:
+            raise Invalid(faults)
+        verified = await self._operations.verify(body.entity_type, checked)
+        return Reply(VerifiedData.of(verified, body.entity_type), warnings=verified.warnings)
+
+    async def list(self, asked: Asked[None, ListBackfills]) -> Reply:
+        query = asked.query
+        target = query.target_workflow_id
+        wanted = BackfillFilter(
+            statuses=tuple(query.status),
+            kind=query.kind,
+            entity_type=query.entity_type,
+            workflow_id=None if target is None else await self._operations.workflow_of(target),
+            created_by=query.created_by,
+            created_after=query.created_after,
+            created_before=query.created_before,
+        )
+        before = None if query.cursor is None else decode_cursor(query.cursor, (int,))[0]
+        found = await self._operations.list_page(wanted, before_no=before, limit=query.page_size + 1)
+        page = found[: query.page_size]
+        following = encode_cursor(page[-1].backfill.no) if len(found) > len(page) else None
+        data = BackfillsData.model_construct(backfills=[BackfillAnswer.of(view) for view in page])
+        return Reply(data, pagination=Pagination(following))
+
+    async def get(self, asked: Asked[None, None]) -> Reply:
+        view = await self._operations.get(asked.path["id"])
+        data = BackfillData.model_construct(backfill=BackfillAnswer.of(view))
+        return Reply(data, headers={"ETag": f'"{view.backfill.version}"'})
+
+    async def delete(self, asked: Asked[None, None]) -> Reply:
+        await self._operations.delete(asker_of(asked), asked.path["id"])
+        return Reply()
+
+    async def pause(self, asked: Asked[SteerBackfill | None, None]) -> Reply:
+        why = asked.body.reason if asked.body else None
+        return _signal(await self._operations.pause(asker_of(asked), asked.path["id"], why=why))
+
+    async def resume(self, asked: Asked[SteerBackfill | None, None]) -> Reply:
+        why = asked.body.reason if asked.body else None
+        return _signal(await self._operations.resume(asker_of(asked), asked.path["id"], why=why))
+
+    async def cancel(self, asked: Asked[CancelBackfill | None, None]) -> Reply:
+        body = asked.body or CancelBackfill(in_flight="drain")
+        id = asked.path["id"]
+        return _signal(await self._operations.cancel(asker_of(asked), id, why=body.reason, in_flight=body.in_flight))
+
+    async def rerun_failed(self, asked: Asked[WholeBody | None, None]) -> Reply:
+        id, document = asked.path["id"], asked.body.root if asked.body else {}
+        keyed = keyed_of(asked.http, asked.caller, "rerun-failed", {"backfill": str(id), "body": document})
+
+        async def do() -> Reply:
+            return await self._rerun_failed(asked, id, document, keyed)
+
+        return await once(self._operations.idempotency, keyed, do)
+
+    async def _rerun_failed(
+        self, asked: Asked[Any, None], id: UUID, document: Mapping[str, Any], keyed: Keyed | None
+    ) -> Reply:
+        body, faults = read_as(RerunFailed, document)
+        if body is None:
+            raise Invalid(faults)
+        created = await self._operations.rerun_failed(
+            asker_of(asked), id, entity_ids=body.entity_ids, error_class=body.error_class, why=body.reason,
+            keyed=keyed, render=_kept,
+        )  # fmt: skip
+        return _created(created)
+
+
+def _data(created: Created) -> CreatedData:
+    return CreatedData.model_construct(
+        backfill=BackfillAnswer.of(created.view), cost_estimate=CostAnswer.of(created.cost)
+    )
+
+
+def _location(created: Created) -> str:
+    return f"{PATH}/{created.view.backfill.id}"
+
+
+def _kept(created: Created) -> Mapping[str, Any]:
+    return to_keep(plain(_data(created)), _location(created), created.warnings)
+
+
+def _created(created: Created) -> Reply:
+    return Reply(_data(created), headers={"Location": _location(created)}, warnings=created.warnings)
+
+
+def _signal(signal: Signal) -> Reply:
+    return Reply(
+        SignalData.model_construct(
+            backfill_id=signal.view.backfill.id,
+            signal=signal.name,
+            message=signal.message,
+            backfill=BackfillAnswer.of(signal.view),
+        )
+    )
+
+
+_PAUSE = "After the answer nothing starts. 503 `not_confirmed`: it is stored, but its owner has not said so in 10 s."
+
+
+def routes(operations: BackfillOperations) -> list[Route]:
+    """Everything but the ledger and the stream of progress, which have modules of their own."""
+    does = BackfillRoutes(operations)
+    ids = {"id": UUID}
+    creation: type[CreateBackfill] = create_body(operations.limits.max_in_flight)
+    wanted = whole(creation)
+    return [
+        Route("POST", PATH, does.create, "operator", "Create a backfill", CreatedData, body=wanted, status=201,
+              errors=(409,), headers=DESCRIBED, tag=TAG),
+        Route("POST", PATH + "/preview", does.preview, "viewer", "Tell what a backfill would do", PreviewData,
+              body=wanted, tag=TAG, description="Creates nothing, and takes a bounded time."),
+        Route("POST", PATH + "/verify", does.verify, "viewer", "Tell what a filter matches", VerifiedData,
+              body=whole(VerifyFilter), tag=TAG, description="Creates nothing, and takes a bounded time."),
+        Route("GET", PATH, does.list, "viewer", "List backfills, newest first", BackfillsData, query=ListBackfills,
+              paged=True, tag=TAG),
+        Route("GET", ONE, does.get, "viewer", "Show a backfill", BackfillData, path_types=ids, tag=TAG),
+        Route("DELETE", ONE, does.delete, "operator", "Delete an ended backfill", None, status=204, path_types=ids,
+              errors=(409,), tag=TAG),
+        Route("POST", ONE + "/pause", does.pause, "operator", "Pause a backfill", SignalData, body=SteerBackfill,
+              body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG, description=_PAUSE),
+        Route("POST", ONE + "/resume", does.resume, "operator", "Resume a backfill", SignalData, body=SteerBackfill,
+              body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG),
+        Route("POST", ONE + "/cancel", does.cancel, "operator", "Cancel a backfill", SignalData, body=CancelBackfill,
+              body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG, description=_PAUSE),
+        Route("POST", ONE + "/rerun-failed", does.rerun_failed, "operator", "Run the failed entities again",
+              CreatedData, body=whole(RerunFailed), body_optional=True, status=201, path_types=ids, errors=(409,),
+              headers=DESCRIBED, tag=TAG),
+    ]  # fmt: skip

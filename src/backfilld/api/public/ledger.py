@@ -1,0 +1,117 @@
+"""The ledger of a backfill over HTTP: every planned entity, and what became of it."""
+
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.fields import Answer, Instant
+from backfilld.api.public.backfill_answers import number
+from backfilld.api.public.backfill_bodies import LedgerStatus, ListLedger
+from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.operations.ledger import LedgerReading
+from backfilld.store.ledger_pages import LedgerEntry, TryEntry
+
+PATH = "/public-api/backfills/{id}/entities"
+TAG = "Ledger"
+
+
+class EntryAnswer(Answer):
+    """A planned entity and what is known of it."""
+
+    entity_id: str
+    position: int = Field(description="Its place in the plan, from 0.")
+    status: LedgerStatus
+    attempts: int = Field(description="Tries that have ended.")
+    started_at: Instant | None
+    finished_at: Instant | None
+    duration_ms: int | None
+    message: str | None = Field(description="As the target said it.")
+    result: Any = Field(description="As the target gave it.")
+    error_class: str | None
+    error: str | None
+    http_status: int | None
+    skip_reason: str | None
+    credits: float | None
+    next_attempt_at: Instant | None = Field(description="When it is tried again, while it is retrying.")
+
+    @classmethod
+    def of(cls, entry: LedgerEntry) -> Self:
+        return cls.model_construct(**_fields(entry))
+
+
+def _fields(entry: LedgerEntry) -> dict[str, Any]:
+    values = {name: getattr(entry, name) for name in EntryAnswer.model_fields}
+    return values | {"credits": number(entry.credits)}
+
+
+class TryAnswer(Answer):
+    """One execution; `error_class` is null for one that went well."""
+
+    attempt: int
+    started_at: Instant | None
+    finished_at: Instant | None
+    error_class: str | None
+    error: str | None
+    http_status: int | None
+
+    @classmethod
+    def of(cls, one: TryEntry) -> Self:
+        return cls(**{name: getattr(one, name) for name in TryAnswer.model_fields})
+
+
+class WholeEntryAnswer(EntryAnswer):
+    """A planned entity with every try that has ended."""
+
+    tries: list[TryAnswer]
+
+    @classmethod
+    def of(cls, entry: LedgerEntry) -> Self:
+        return cls.model_construct(**_fields(entry), tries=[TryAnswer.of(one) for one in entry.tries])
+
+
+class EntriesData(Answer):
+    entities: list[EntryAnswer]
+
+
+class EntryData(Answer):
+    entity: WholeEntryAnswer
+
+
+class LedgerRoutes:
+    """The handlers."""
+
+    def __init__(self, ledger: LedgerReading) -> None:
+        self._ledger = ledger
+
+    async def list(self, asked: Asked[None, ListLedger]) -> Reply:
+        query = asked.query
+        behind = -1 if query.cursor is None else decode_cursor(query.cursor, (int,))[0]
+        found = await self._ledger.list_page(
+            asked.path["id"],
+            statuses=query.status,
+            error_class=query.error_class,
+            entity_id=query.entity_id,
+            behind=max(-1, min(behind, 2**31 - 1)),
+            limit=query.page_size + 1,
+        )
+        page = found[: query.page_size]
+        following = encode_cursor(page[-1].position) if len(found) > len(page) else None
+        data = EntriesData.model_construct(entities=[EntryAnswer.of(entry) for entry in page])
+        return Reply(data, pagination=Pagination(following))
+
+    async def get(self, asked: Asked[None, None]) -> Reply:
+        entry = await self._ledger.get(asked.path["id"], asked.path["entity_id"])
+        return Reply(EntryData.model_construct(entity=WholeEntryAnswer.of(entry)))
+
+
+def routes(ledger: LedgerReading) -> list[Route]:
+    does = LedgerRoutes(ledger)
+    ids = {"id": UUID}
+    return [
+        Route("GET", PATH, does.list, "viewer", "List the ledger of a backfill, in plan order", EntriesData,
+              query=ListLedger, paged=True, path_types=ids, tag=TAG),
+        Route("GET", PATH + "/{entity_id}", does.get, "viewer", "Show an entity of a backfill with its tries",
+              EntryData, path_types=ids, tag=TAG),
+    ]  # fmt: skip

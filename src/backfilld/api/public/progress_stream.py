@@ -1,0 +1,129 @@
+"""Progress as it happens: server-sent events, for dashboards and for whoever waits for the end.
+
+A stream looks once a second and speaks only when something has changed. It holds no connection to the database
+between two looks, and ends by itself after an hour, so that forgotten listeners and revoked keys do not stay for ever;
+clients come back with `Last-Event-ID` and miss nothing.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiohttp import web
+
+from backfilld.api.answers import encode
+from backfilld.api.public.backfill_answers import BackfillAnswer, BackfillData
+from backfilld.api.routing import Asked, Route
+from backfilld.clock import Clock
+from backfilld.domain.errors import Unavailable
+from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.viewing import BackfillView
+from backfilld.store.outages import passes
+
+LOOKS_EVERY_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15.0  # proxies cut what is silent for 30 to 60 s
+LONGEST_SECONDS = 3600.0
+SLOWEST_WRITE_SECONDS = 30.0  # a listener that does not listen
+MOST_STREAMS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What there is to tell, and a name for it that is the same as long as nothing has changed."""
+
+    id: str
+    data: bytes
+    is_last: bool
+
+    def event(self, kind: str) -> bytes:
+        return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), self.id.encode(), self.data)
+
+
+def _look(view: BackfillView) -> _Look:
+    answer = BackfillAnswer.of(view)
+    # An estimate moves with the clock alone; that is no news.
+    unmoved = answer.model_copy(update={"estimated_completion_at": None})
+    name = hashlib.sha256(encode(unmoved)).hexdigest()[:16]
+    id = f"{view.backfill.version}-{name}"
+    return _Look(id, encode(BackfillData.model_construct(backfill=answer)), view.has_ended)
+
+
+class ProgressStream:
+    """The handler, and how many listen."""
+
+    def __init__(self, operations: BackfillOperations, clock: Clock, most_streams: int) -> None:
+        self._operations = operations
+        self._clock = clock
+        self._most_streams = most_streams
+        self._streams = 0
+
+    async def events(self, asked: Asked[None, None]) -> web.StreamResponse:
+        view = await self._operations.get(asked.path["id"])
+        if self._streams >= self._most_streams:
+            raise Unavailable("too many are listening already; ask for the backfill again and again instead")
+        self._streams += 1
+        try:
+            return await self._stream(asked.http, view)
+        finally:
+            self._streams -= 1
+
+    async def _stream(self, request: web.Request, view: BackfillView) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        await response.prepare(request)
+        try:
+            await _write(response, b"retry: %d\n\n" % (LOOKS_EVERY_SECONDS * 1000))
+            await self._tell(response, view, request.headers.get("Last-Event-ID"))
+            await response.write_eof()
+        except (ConnectionError, TimeoutError):
+            pass  # the listener has gone
+        return response
+
+    async def _tell(self, response: web.StreamResponse, view: BackfillView, told: str | None) -> None:
+        began = spoke = self._clock.monotonic()
+        id = view.backfill.id
+        while True:
+            look = _look(view)
+            if look.is_last:
+                await _write(response, look.event("end"))
+                return
+            if look.id != told:
+                await _write(response, look.event("progress"))
+                told, spoke = look.id, self._clock.monotonic()
+            elif self._clock.monotonic() - spoke >= HEARTBEAT_SECONDS:
+                await _write(response, b": still here\n\n")
+                spoke = self._clock.monotonic()
+            await self._clock.sleep(LOOKS_EVERY_SECONDS)
+            if self._clock.monotonic() - began >= LONGEST_SECONDS:
+                return
+            found = await self._next(id, view)
+            if found is None:
+                return
+            view = found
+
+    async def _next(self, id: UUID, view: BackfillView) -> BackfillView | None:
+        """The present view; the old one while the database is away; None if the backfill was deleted."""
+        try:
+            return await self._operations.find(id)
+        except Exception as problem:
+            if not passes(problem):
+                raise
+            return view
+
+
+async def _write(response: web.StreamResponse, event: bytes) -> None:
+    async with asyncio.timeout(SLOWEST_WRITE_SECONDS):
+        await response.write(event)
+
+
+def routes(operations: BackfillOperations, clock: Clock, most_streams: int = MOST_STREAMS) -> list[Route]:
+    does = ProgressStream(operations, clock, most_streams)
+    return [
+        Route("GET", "/public-api/backfills/{id}/events", does.events, "viewer", "Follow the progress of a backfill",
+              None, path_types={"id": UUID}, streams=True, content_type="text/event-stream", tag="Backfills",
+              headers={"Last-Event-ID": "The id of the last event that was received."},
+              description='`event: progress` with `data: {"backfill": …}`, at most once a second and only when'
+              " something has changed; the last one is `event: end`."),
+    ]  # fmt: skip

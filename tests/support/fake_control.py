@@ -1,0 +1,36 @@
+"""An engine that runs nothing: it remembers what it was told, and says what a test wants it to say."""
+
+from dataclasses import dataclass, field
+
+from backfilld.domain.backfills import Reason
+from backfilld.domain.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class FakeLive:
+    """`operations.control.Live`."""
+
+    in_flight: frozenset[int] = frozenset()
+    in_flight_retries: int = 0
+    hold: Reason | None = None
+
+
+@dataclass
+class FakeControl:
+    """`operations.control.Control`."""
+
+    nudges: int = 0
+    confirmed: list[tuple[int, int]] = field(default_factory=list)
+    lives: dict[int, FakeLive] = field(default_factory=dict)
+    is_deaf: bool = False  # nobody confirms anything
+
+    def nudge(self) -> None:
+        self.nudges += 1
+
+    async def confirm(self, backfill_no: int, version: int) -> None:
+        if self.is_deaf:
+            raise Unavailable("nobody has confirmed it yet", code="not_confirmed", retry_after_seconds=1)
+        self.confirmed.append((backfill_no, version))
+
+    def live(self, backfill_no: int) -> FakeLive | None:
+        return self.lives.get(backfill_no)
