@@ -79,7 +79,7 @@ class _Suspect:
         field, wanted = f"field `{self.rule.spelled}`", " or ".join(_NOUNS[kind] for kind in sorted(self.wanted))
         if total and not self.present and self._needs_presence():
             others = {spell((name,)) for name in names}
-            yield f"{field} is in none of the {_records(total)}{did_you_mean(self.rule.spelled, others)}"
+            yield f"{field} is in none of the records ({total:,}){did_you_mean(self.rule.spelled, others)}"
         for kind, count in self.mismatched.most_common():
             what = "text that is no date" if kind == "text" and "date" in self.wanted else _STATES[kind]
             example = _shown(self.examples[kind])
