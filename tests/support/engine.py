@@ -97,7 +97,7 @@ class ScriptedExecutor:
     async def close(self) -> None:
         pass
 
-    def for_backfill(self, backfill: Backfill) -> "ScriptedExecutor":
+    def for_revision(self, revision_id: int, definition: Mapping[str, Any]) -> "ScriptedExecutor":
         return self
 
 

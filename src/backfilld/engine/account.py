@@ -70,7 +70,7 @@ class Account:
             self.next_retry_at = due_at
 
     def low_water_mark(self) -> int:
-        """Once the commit that is put together now has happened, every smaller position has an outcome or a retry row."""
+        """Every smaller position has an outcome or a retry row once the present commit has happened."""
         return next(iter(self._outstanding), self.next_position)
 
     def throughput(self) -> float:

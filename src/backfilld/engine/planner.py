@@ -8,11 +8,14 @@ was. Nothing starts before the plan is frozen, so totals, order and samples are 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills import Backfill
 from backfilld.domain.entities import NOT_ENUMERABLE, Entity
+from backfilld.domain.filters.dates import parse_timestamp
+from backfilld.domain.filters.paths import getter, parse_path
 from backfilld.domain.filters.predicate import compile_predicate
 from backfilld.domain.filters.resolve import from_json
 from backfilld.sources.base import EntityQuery, EntitySource
@@ -39,6 +42,7 @@ class Planner:
         source: EntitySource | None,
         clock: Clock,
         may_go_on: Callable[[], bool],
+        time_field: str | None = None,
     ) -> None:
         self._backfill = backfill
         self._plan = plan
@@ -46,6 +50,7 @@ class Planner:
         self._clock = clock
         self._may_go_on = may_go_on
         self._entity_type = backfill.entity_type or NOT_ENUMERABLE
+        self._time_of = None if time_field is None else getter(parse_path(time_field))
         resolved = backfill.filter_resolved
         self._tree = None if resolved is None else from_json(resolved)
 
@@ -118,7 +123,14 @@ class Planner:
         frozen = None
         if self._source is not None and not self._source.can_be_read_again:
             frozen = json.dumps(entity.attributes, ensure_ascii=False)  # whole numbers of any size survive
-        return PlannedEntity(entity.id, skip_reason, entity.updated_at, frozen)
+        return PlannedEntity(entity.id, skip_reason, self._sort_at(entity), frozen)
+
+    def _sort_at(self, entity: Entity) -> datetime | None:
+        """The time that the order goes by: a configured attribute, else what the source says."""
+        if self._time_of is None:
+            return entity.updated_at
+        value = self._time_of(entity.attributes)
+        return parse_timestamp(value) if isinstance(value, str) else None
 
     def _predicate(self) -> Predicate:
         return (lambda _: True) if self._tree is None else compile_predicate(self._tree)

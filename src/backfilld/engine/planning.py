@@ -68,7 +68,8 @@ class Planning:
         """Write the pages that are missing; from where the last owner, or the last failure, left off."""
         row = await self._tools.backfills.get_by_no(self._backfill.no)
         source = self._tools.sources.find(row.entity_type or NOT_ENUMERABLE)
-        planner = Planner(row, self._plan, source, self._tools.clock, self._may_go_on)
+        time_field = self._tools.time_fields.get(row.entity_type or NOT_ENUMERABLE)
+        planner = Planner(row, self._plan, source, self._tools.clock, self._may_go_on, time_field)
         return await planner.gather()
 
     async def _freeze(self, began: float) -> bool:

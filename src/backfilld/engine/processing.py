@@ -38,7 +38,7 @@ class Processor:
         self.source_hold: Reason | None = None
 
     async def process(self, item: Item) -> None:
-        """Try `item` once. Afterwards the recorder has its outcome or the wait for its next try, or it was given back."""
+        """Try `item` once. Afterwards the recorder has what became of it, or it was given back."""
         try:
             item = await self._reader.refreshed(item)
         except SourceUnreachable as problem:

@@ -21,7 +21,6 @@ from backfilld.engine.standing import LeaseGone, Standing
 from backfilld.engine.tools import Tools
 from backfilld.engine.worker import Left, Worker
 from backfilld.events import LeaseLost, LeaseTaken
-from backfilld.executors.base import Executor
 from backfilld.store import outages
 from backfilld.store.plans import FenceLost
 
@@ -32,7 +31,7 @@ class Runner:
     def __init__(self, backfill: Backfill, lease: Lease, tools: Tools) -> None:
         self._lease = lease
         self._tools = tools
-        self._executor = _executor_of(backfill, tools)
+        self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
         self._health = tools.targets.health(self._executor.target)
         self.gate = Gate(backfill, lease, self._health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
         self._standing = Standing(backfill, lease, self.gate, tools)
@@ -212,10 +211,3 @@ class Runner:
         except Exception as problem:
             if not outages.passes(problem):
                 raise
-
-
-def _executor_of(backfill: Backfill, tools: Tools) -> Executor:
-    try:
-        return tools.executors.for_backfill(backfill)
-    except ValueError as problem:
-        raise CannotGoOn(f"its workflow cannot be run: {problem}") from problem

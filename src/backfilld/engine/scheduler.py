@@ -34,6 +34,7 @@ class Scheduler:
         self._draining = False
         self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
         self.last_tick_at: float | None = None
+        self.waits_for_database = False
 
     def nudge(self) -> None:
         """Something changed: look now."""
@@ -61,12 +62,14 @@ class Scheduler:
                 except Exception as problem:
                     if not outages.passes(problem):
                         raise
+                    self.waits_for_database = True
                     if lost_at is None:
                         lost_at = self._tools.clock.monotonic()
                         self._tools.bus.tell(DatabaseLost(repr(problem)))
                     await self._tools.clock.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                     continue
+                self.waits_for_database = False
                 if lost_at is not None:
                     self._tools.bus.tell(DatabaseBack(self._tools.clock.monotonic() - lost_at))
                     pause, lost_at = 0.1, None

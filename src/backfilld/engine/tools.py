@@ -1,12 +1,11 @@
 """What a runner works with, made once by `app` and handed to every runner."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills import Backfill
 from backfilld.domain.retries import Backoff
 from backfilld.engine.capacity import Capacity
 from backfilld.engine.leases import LeaseKeeper
@@ -35,8 +34,8 @@ class Limits:
 class Executors(Protocol):
     """Where a revision's executor comes from."""
 
-    def for_backfill(self, backfill: Backfill) -> Executor:
-        """The executor of the backfill's workflow revision; ValueError if its definition cannot be used."""
+    def for_revision(self, revision_id: int, definition: Mapping[str, Any]) -> Executor:
+        """The executor of a workflow revision; one that refuses if its definition cannot be used."""
 
 
 class Sources(Protocol):
@@ -63,4 +62,5 @@ class Tools:
     executors: Executors
     sources: Sources
     limits: Limits
+    time_fields: Mapping[str, str] = field(default_factory=dict)  # entity type → attribute that orders it
     draw: Callable[[], float] = random.random

@@ -75,10 +75,6 @@ SELECT $1, position
 -- $1 backfill
 SELECT planned, skipped_in_plan FROM backfill_progress WHERE backfill_no = $1;
 
--- name: close_sample
--- $1 backfill
-UPDATE backfills SET sample_open = false WHERE no = $1;
-
 -- name: freeze_plan
 -- $1 backfill   $2 now   $3 whether a sample was drawn
 UPDATE backfills SET planned_at = $2, source_cursor = NULL, sample_open = $3 WHERE no = $1;

@@ -1,0 +1,158 @@
+"""The daemon's life: up, ready, reloaded, drained, down."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
+
+from backfilld.app.api_parts import ApiParts, api_parts
+from backfilld.app.database import Database, database_of, pools_of
+from backfilld.app.engine_parts import EngineParts, engine_parts
+from backfilld.app.instance import Instance
+from backfilld.app.readiness import Readiness
+from backfilld.app.reloading import Reloader
+from backfilld.clock import Clock, SystemClock
+from backfilld.config import Settings
+from backfilld.domain.timezones import use_pinned_tzdata
+from backfilld.events import Bus
+from backfilld.logs import EventLog
+from backfilld.store.migrate import migrate, pending
+from backfilld.store.pool import wait_for_database
+from backfilld.systemd import Notifier
+
+log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """One process. `run` returns after `stop` was called, when everything is put away."""
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings], clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._load = load
+        self._clock = clock or SystemClock()
+        self._stop = asyncio.Event()
+        self._stop_now = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._notifier = Notifier(self._clock)
+        self.url = ""
+
+    def stop(self) -> None:
+        """Start nothing any more, let work in flight finish within the grace; called again: without the grace."""
+        if self._stop.is_set():
+            self._stop_now.set()
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Read the configuration again."""
+        self._reload.set()
+
+    async def run(self) -> None:
+        """Live. Ends with an exception if a part breaks in a way that waiting does not mend."""
+        use_pinned_tzdata()
+        bus = Bus()
+        bus.listen(EventLog())
+        async with AsyncExitStack() as stack:
+            instance = stack.enter_context(Instance(self._settings.state.directory))
+            database = await stack.enter_async_context(database_of(self._settings, self._clock))
+            pools = await stack.enter_async_context(pools_of(database, self._settings.database.pool_size))
+            engine = engine_parts(self._settings, database, pools, instance, self._clock, bus)
+            stack.push_async_callback(engine.executors.close_all)
+            readiness = Readiness(database, pools.requests, engine.scheduler, self._clock)
+            api = api_parts(self._settings, pools, engine, readiness, self._clock, bus)
+            await api.server.start()
+            stack.push_async_callback(api.close)
+            self.url = api.server.url
+            instance.publish_address(self.url)
+            log.info("listening", url=self.url, database=database.name)
+            await self._live(database, engine, api, readiness)
+
+    async def _live(self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness) -> None:
+        reloader = Reloader(self._settings, self._load, engine, api, self._notifier)
+        async with _background(*self._loops(database, engine, api, readiness, reloader)) as broken:
+            await _first(self._stop.wait(), broken)
+            readiness.stopping = True
+            self._notifier.stopping("letting work in flight finish")
+            if not broken.done():
+                log.info("stopping", in_flight_gets_seconds=self._settings.engine.shutdown_grace_seconds)
+                await self._drain(engine, broken)
+            if broken.done():
+                broken.result()
+
+    async def _drain(self, engine: EngineParts, broken: "asyncio.Future[None]") -> None:
+        drain = engine.scheduler.drain
+        await _first(drain(self._settings.engine.shutdown_grace_seconds), self._stop_now.wait(), broken)
+        if not broken.done():
+            await drain(0)  # returns at once if everything has ended
+
+    def _loops(
+        self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness, reloader: Reloader
+    ) -> list[Coroutine[Any, Any, None]]:
+        loops = [
+            self._start_engine(database, engine, api, readiness),
+            self._reload_when_told(reloader),
+            self._notifier.feed_watchdog(readiness.is_alive),
+        ]
+        if database.server is not None:
+            loops.append(database.server.supervise())
+        return loops
+
+    async def _start_engine(self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness) -> None:
+        """Wait for the database, bring it up to date, then run everything that runs by itself."""
+        await wait_for_database(database.dsn, self._clock, readiness.report)
+        await self._migrated(database, readiness)
+        await api.workflows.sync_config(workflow.definition() for workflow in self._settings.workflows)
+        readiness.migrated = True
+        self._notifier.ready(f"serving {self.url} on {database.name}")
+        log.info("ready", url=self.url)
+        async with asyncio.TaskGroup() as group:
+            for loop in engine.loops:
+                group.create_task(loop(), name=loop.__qualname__)
+
+    async def _migrated(self, database: Database, readiness: Readiness) -> None:
+        if self._settings.database.migrate_on_start:
+            for migration in await migrate(database.dsn, clock=self._clock):
+                log.info("migrated", migration=str(migration))
+            return
+        while waiting := await pending(database.dsn):
+            readiness.report(f"the database lacks {', '.join(map(str, waiting))}: run `backfilld migrate`")
+            await self._clock.sleep(5)
+
+    async def _reload_when_told(self, reloader: Reloader) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            await reloader.reload()
+
+
+async def _first(*wanted: Awaitable[Any]) -> None:
+    """Return when the first of `wanted` is done; coroutines that are not are cancelled."""
+    futures = [asyncio.ensure_future(one) for one in wanted]
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    for future in futures:
+        if isinstance(future, asyncio.Task) and not future.done():
+            future.cancel()
+            await asyncio.wait([future])
+
+
+@asynccontextmanager
+async def _background(*loops: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Future[None]"]:
+    """Run `loops` for the length of the block; what is given is done as soon as one of them breaks."""
+    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def ended(task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (problem := task.exception()) is not None and not broken.done():
+            broken.set_exception(problem)
+
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield broken
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        if broken.done():
+            broken.exception()

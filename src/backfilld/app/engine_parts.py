@@ -1,0 +1,125 @@
+"""The engine, joined."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from backfilld.app.database import Database, Pools
+from backfilld.app.instance import Instance
+from backfilld.clock import Clock
+from backfilld.config import Settings
+from backfilld.engine.capacity import Capacity
+from backfilld.engine.control import Control
+from backfilld.engine.janitor import Janitor
+from backfilld.engine.leases import LeaseKeeper
+from backfilld.engine.recorder import Recorder
+from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.targets import Targets
+from backfilld.engine.tools import Limits, Tools
+from backfilld.events import Bus
+from backfilld.executors.definition_rules import DefinitionRules
+from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
+from backfilld.executors.secrets import SecretStore
+from backfilld.executors.wire import Limits as WireLimits
+from backfilld.sources.builtin import BuiltinSource
+from backfilld.sources.registry import BUILTIN, Fields, SourceRegistry
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.channel import Channel
+from backfilld.store.entities import EntityStore
+from backfilld.store.leases import LeaseStore
+from backfilld.store.ledger import Ledger
+from backfilld.store.pool import Pool
+from backfilld.store.remembered import RememberedStore
+
+
+@dataclass(frozen=True, slots=True)
+class EngineParts:
+    """What runs by itself, and what others need of it."""
+
+    tools: Tools
+    scheduler: Scheduler
+    control: Control
+    recorder: Recorder
+    executors: ExecutorRegistry
+    targets: Targets
+    loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
+
+
+def engine_parts(
+    settings: Settings, database: Database, pools: Pools, instance: Instance, clock: Clock, bus: Bus
+) -> EngineParts:
+    """Everything of the engine; `loops` are to be run once the database is there and migrated."""
+    leases = LeaseStore(pools.leases, instance=instance.name, process=instance.process)
+    keeper = LeaseKeeper(leases, clock)
+    linger = settings.engine.record_linger_milliseconds / 1000
+    recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
+    executors = ExecutorRegistry(executor_options(settings), clock, SecretStore(settings.read_secrets()))
+    targets = Targets(clock, bus)
+    remembered = RememberedStore(pools.engine)
+    tools = Tools(
+        clock=clock,
+        bus=bus,
+        pool=pools.engine,
+        backfills=BackfillStore(pools.engine),
+        ledger=Ledger(pools.engine),
+        remembered=remembered,
+        keeper=keeper,
+        recorder=recorder,
+        targets=targets,
+        capacity=Capacity(settings.engine.max_in_flight_total - settings.engine.live_reserve),
+        executors=executors,
+        sources=sources_of(settings, pools.engine),
+        limits=Limits(
+            max_unrecorded=settings.engine.max_unrecorded,
+            freshness_seconds=settings.engine.freshness_seconds,
+            ramp_seconds=settings.engine.ramp_seconds,
+        ),
+        time_fields={name: known.time_field for name, known in settings.entity_types.items() if known.time_field},
+    )
+    scheduler = Scheduler(tools)
+    channel = Channel(database.dsn, clock, scheduler.hear)
+    janitor = Janitor(remembered, clock)
+    return EngineParts(
+        tools,
+        scheduler,
+        Control(scheduler, leases, clock),
+        recorder,
+        executors,
+        targets,
+        (recorder.serve, keeper.serve, channel.serve, janitor.serve, scheduler.serve),
+    )
+
+
+def executor_options(settings: Settings) -> ExecutorOptions:
+    """What `[executors]` says."""
+    chosen = settings.executors
+    limits = WireLimits(
+        connect_seconds=chosen.connect_timeout_seconds,
+        silence_seconds=chosen.response_timeout_seconds,
+        most_bytes=chosen.max_response_bytes,
+    )
+    return ExecutorOptions(limits=limits, allowed_hosts=chosen.allowed_hosts)
+
+
+def sources_of(settings: Settings, pool: Pool) -> SourceRegistry:
+    """The sources that `[entity_types]` names."""
+    store = EntityStore(pool)
+
+    async def learned(entity_type: str) -> Fields:
+        return (await store.get_type(entity_type)).fields
+
+    return SourceRegistry(
+        {BUILTIN: BuiltinSource(store)},
+        source_of={name: known.source for name, known in settings.entity_types.items()},
+        configured={name: known.fields for name, known in settings.entity_types.items()},
+        learned=learned,
+    )
+
+
+def definition_rules(settings: Settings) -> DefinitionRules:
+    """What `[executors]` allows in definitions that come over HTTP."""
+    return DefinitionRules(
+        executor_types=settings.executors.definable_by_api,
+        allowed_hosts=settings.executors.allowed_hosts,
+        secrets=frozenset(settings.secrets),
+    )

@@ -1,0 +1,68 @@
+"""Whether the daemon can do its work, and if not, why."""
+
+import asyncio
+
+import structlog
+
+from backfilld.app.database import Database
+from backfilld.clock import Clock
+from backfilld.engine.scheduler import Scheduler
+from backfilld.store.pool import Pool
+
+log = structlog.get_logger(__name__)
+
+ASK_SECONDS = 2.0
+TICK_SECONDS = 130.0  # two of the scheduler's longest waits
+
+
+class Readiness:
+    """What start and stop know, and what can be asked."""
+
+    def __init__(self, database: Database, pool: Pool, scheduler: Scheduler, clock: Clock) -> None:
+        self.database_name = database.name
+        self._pool = pool
+        self._scheduler = scheduler
+        self._clock = clock
+        self._started_at = clock.monotonic()
+        self._report = "waiting for the database"
+        self.migrated = False
+        self.stopping = False
+
+    def report(self, obstacle: str) -> None:
+        """What start-up is waiting for."""
+        if obstacle.split("(", 1)[0] != self._report.split("(", 1)[0]:
+            log.warning("not ready", why=obstacle, database=self.database_name)
+        self._report = obstacle
+
+    async def checks(self) -> dict[str, str | None]:
+        """Each part with what is wrong with it; None: nothing."""
+        return {
+            "database": await self._database(),
+            "migrations": None if self.migrated else self._report,
+            "scheduler": self._scheduler_state(),
+        }
+
+    def is_alive(self) -> bool:
+        """True unless the scheduler has stopped looking; a database that is away is no reason to be restarted."""
+        last = self._scheduler.last_tick_at
+        return not self.migrated or last is None or self._clock.monotonic() - last < TICK_SECONDS or self._is_waiting()
+
+    def _is_waiting(self) -> bool:
+        return self._scheduler.waits_for_database
+
+    async def _database(self) -> str | None:
+        try:
+            async with asyncio.timeout(ASK_SECONDS), self._pool.acquire() as connection:
+                await connection.fetchval("SELECT 1")
+        except Exception as problem:
+            return f"{self.database_name} does not answer: {type(problem).__name__}"
+        return None
+
+    def _scheduler_state(self) -> str | None:
+        if self.stopping:
+            return "the daemon is stopping"
+        if self._scheduler.last_tick_at is None:
+            return "not started yet"
+        if not self.is_alive():
+            return "has not looked for a long time"
+        return None

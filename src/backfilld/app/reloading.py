@@ -1,0 +1,62 @@
+"""SIGHUP: the configuration is read again; a file with faults changes nothing and says why."""
+
+from collections.abc import Callable
+
+import structlog
+
+from backfilld.app.api_parts import ApiParts
+from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options
+from backfilld.config import ConfigError, Settings
+from backfilld.logs import configure_logging
+from backfilld.store import outages
+from backfilld.systemd import Notifier
+
+log = structlog.get_logger(__name__)
+
+NEEDS_RESTART = ("server", "state", "database", "auth", "engine", "metrics", "entity_types")
+
+
+class Reloader:
+    """Puts in force what can be changed while running: workflows, secrets, executors, logging."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        engine: EngineParts,
+        api: ApiParts,
+        notifier: Notifier,
+    ) -> None:
+        self._settings = settings
+        self._load = load
+        self._engine = engine
+        self._api = api
+        self._notifier = notifier
+
+    async def reload(self) -> None:
+        """Read and apply; never raises for what is wrong in the file."""
+        self._notifier.reloading()
+        try:
+            await self._apply(self._load())
+        except ConfigError as error:
+            log.error("configuration not reloaded", faults=[str(fault) for fault in error.faults])
+        except OSError as problem:
+            log.error("configuration not reloaded", faults=[str(problem)])
+        except Exception as problem:
+            if not outages.passes(problem):
+                raise
+            log.error("configuration not reloaded: the database is away; send SIGHUP again", problem=repr(problem))
+        finally:
+            self._notifier.ready()
+
+    async def _apply(self, settings: Settings) -> None:
+        secrets = settings.read_secrets()
+        self._api.workflows.rules = definition_rules(settings)
+        await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
+        self._engine.executors.reload(secrets, executor_options(settings))
+        self._engine.targets.reset()
+        configure_logging(settings.logging.level, settings.logging.format)
+        late = [name for name in NEEDS_RESTART if getattr(settings, name) != getattr(self._settings, name)]
+        self._settings = settings
+        self._engine.scheduler.hear(None)
+        log.info("configuration reloaded", takes_effect_at_restart=late or None)

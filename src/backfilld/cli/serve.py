@@ -1,0 +1,38 @@
+"""`backfilld serve`: run the daemon in the foreground."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="BACKFILLD_CONFIG",
+    help="The configuration file (TOML); without one, defaults and environment.",
+)
+def command(config: Path | None) -> None:
+    """Run the daemon in the foreground. SIGTERM or Ctrl-C lets work in flight finish; SIGHUP reads the file again."""
+    import uvloop
+
+    from backfilld.config import load_settings
+    from backfilld.logs import configure_logging
+
+    settings = load_settings(config)
+    configure_logging(settings.logging.level, settings.logging.format)
+
+    async def serve() -> None:
+        from backfilld.app import Daemon
+
+        daemon = Daemon(settings, lambda: load_settings(config))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop)
+        loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+        await daemon.run()
+
+    uvloop.run(serve())
