@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backfilld.domain.errors import Fault
+from backfilld.domain.timezones import parse_zone
 
 LARGEST_ID = 2**63 - 1
 PAGE_SIZE = 50
@@ -55,7 +56,7 @@ class Page(Query):
     """The query of every list."""
 
     page_size: int = Field(PAGE_SIZE, ge=1, le=LARGEST_PAGE, description="how many to answer with")
-    cursor: str | None = Field(None, max_length=2048, description="`next_cursor` of the page before; opaque")
+    cursor: str | None = Field(None, max_length=4096, description="`next_cursor` of the page before; opaque")
 
 
 def _whole(value: Any) -> Any:
@@ -123,4 +124,14 @@ Instant = Annotated[
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+
+
+def _zone(value: str) -> str:
+    zone = parse_zone(value, "")
+    if isinstance(zone, Fault):
+        raise FaultsFound([zone])
+    return value
+
+
+ZoneName = Annotated[str, AfterValidator(_zone)]
 LocalDate = Annotated[date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]

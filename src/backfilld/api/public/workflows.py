@@ -1,0 +1,182 @@
+"""Workflows over HTTP."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, JsonValue, create_model, field_validator
+
+from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
+from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.domain.errors import Fault, Invalid
+from backfilld.executors.definition import Attempts, Executor, Name, Seconds, WorkflowDefinition
+from backfilld.operations.workflows import By, WorkflowOperations, executor_faults
+from backfilld.store.workflows import Workflow
+
+PATH = "/public-api/workflows"
+TAG = "Workflows"
+
+
+class WorkflowAnswer(Answer):
+    """A workflow as it is now. Secrets are references, never values."""
+
+    id: int
+    project: str
+    name: str
+    managed_by: Literal["config", "api"] = Field(description="those of the configuration file are read-only here")
+    enabled: bool
+    revision_id: int = Field(description="of its present definition")
+    version: int = Field(description="how many definitions it has had")
+    executor: Executor
+    timezone: str
+    schedule: dict[str, JsonValue] | None
+    credits_per_entity: float
+    max_attempts: int
+    timeout_seconds: float
+    created_at: Instant
+    updated_at: Instant
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> Self:
+        definition = WorkflowDefinition.model_validate(dict(workflow.definition))
+        own = {name: getattr(workflow, name) for name in _OF_WORKFLOW}
+        return cls(**own, **{name: getattr(definition, name) for name in _OF_DEFINITION})
+
+
+_OF_WORKFLOW = ("id", "project", "name", "managed_by", "enabled", "revision_id", "version", "created_at", "updated_at")
+_OF_DEFINITION = ("executor", "timezone", "schedule", "credits_per_entity", "max_attempts", "timeout_seconds")
+
+
+class WorkflowData(Answer):
+    workflow: WorkflowAnswer
+
+
+class WorkflowsData(Answer):
+    workflows: list[WorkflowAnswer]
+
+
+class ListWorkflows(Page):
+    project: str | None = Field(None, description="only those of this project")
+    name: str | None = Field(None, description="only those of this name")
+
+
+class PatchBase(Body):
+    """What may be changed. null restores the default; `executor` is replaced as a whole."""
+
+    name: Name | None = Field(None, description="must be the present one")
+    project: Name | None = Field(None, description="must be the present one")
+    timezone: ZoneName | None = None
+    schedule: dict[str, JsonValue] | None = None
+    credits_per_entity: Annotated[float, Field(ge=0)] | None = None
+    max_attempts: Attempts | None = None
+    timeout_seconds: Seconds | None = None
+    enabled: bool | None = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _no_schedules(cls, value: Any) -> Any:
+        return _refuse_schedule(value)
+
+
+class CreateBase(WorkflowDefinition):
+    """A new workflow."""
+
+    timezone: ZoneName = "UTC"
+
+    @field_validator("schedule")
+    @classmethod
+    def _no_schedules(cls, value: Any) -> Any:
+        return _refuse_schedule(value)
+
+    @field_validator("name", "project")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise FaultsFound([Fault("", "invalid_text", "contains control characters")])
+        return value
+
+
+def _refuse_schedule(value: Any) -> Any:
+    if value is not None:
+        message = "schedules are not supported yet; leave it out"
+        raise FaultsFound([Fault("", "not_supported_yet", message)])
+    return value
+
+
+def bodies(operations: WorkflowOperations) -> tuple[type[CreateBase], type[PatchBase]]:
+    """The bodies of POST and PATCH, whose `executor` is checked by the rules in force, beside all other fields."""
+
+    def check(executor: Executor) -> Executor:
+        faults = executor_faults(executor, operations.rules)
+        if faults:
+            raise FaultsFound(faults)
+        return executor
+
+    checked: Any = Annotated[Executor, AfterValidator(check)]
+    create = create_model("CreateWorkflow", __base__=CreateBase, __doc__=CreateBase.__doc__, executor=(checked, ...))
+    patch = create_model(
+        "PatchWorkflow", __base__=PatchBase, __doc__=PatchBase.__doc__, executor=(checked, Field(default_factory=dict))
+    )
+    return create, patch
+
+
+class WorkflowRoutes:
+    """The handlers."""
+
+    def __init__(self, operations: WorkflowOperations) -> None:
+        self._operations = operations
+
+    async def list(self, asked: Asked[None, ListWorkflows]) -> Reply:
+        query = asked.query
+        after = decode_cursor(query.cursor, (int,))[0] if query.cursor is not None else None
+        found = await self._operations.list(
+            after=after, project=query.project, name=query.name, limit=query.page_size + 1
+        )
+        shown = found[: query.page_size]
+        cursor = encode_cursor(shown[-1].id) if len(found) > len(shown) else None
+        data = WorkflowsData(workflows=[WorkflowAnswer.of(workflow) for workflow in shown])
+        return Reply(data, pagination=Pagination(cursor))
+
+    async def create(self, asked: Asked[CreateBase, None]) -> Reply:
+        workflow = await self._operations.create(asked.body, _by(asked))
+        return Reply(_data(workflow), headers={"Location": f"{PATH}/{workflow.id}"})
+
+    async def show(self, asked: Asked[None, None]) -> Reply:
+        return Reply(_data(await self._operations.get(asked.path["id"])))
+
+    async def patch(self, asked: Asked[PatchBase, None]) -> Reply:
+        if not asked.body.model_fields_set:
+            raise Invalid([Fault("", "empty", "names nothing to change")])
+        changes = asked.body.model_dump(mode="json", exclude_unset=True)
+        return Reply(_data(await self._operations.patch(asked.path["id"], changes, _by(asked))))
+
+    async def delete(self, asked: Asked[None, None]) -> Reply:
+        await self._operations.delete(asked.path["id"], _by(asked))
+        return Reply()
+
+
+def _data(workflow: Workflow) -> WorkflowData:
+    return WorkflowData(workflow=WorkflowAnswer.of(workflow))
+
+
+def _by(asked: Asked[Any, Any]) -> By:
+    return By(asked.caller.identity, asked.request_id)
+
+
+def routes(operations: WorkflowOperations) -> list[Route]:
+    """Viewers read, administrators write."""
+    does = WorkflowRoutes(operations)
+    create, patch = bodies(operations)
+    one, ids = PATH + "/{id}", {"id": int}
+    either = "The id of a workflow, or of one of its revisions."
+    all_routes = [
+        Route("GET", PATH, does.list, "viewer", "List workflows", WorkflowsData, query=ListWorkflows, paged=True),
+        Route("POST", PATH, does.create, "admin", "Make a workflow", WorkflowData, body=create, status=201,
+              errors=(409,), description="A deleted workflow of the same project and name comes back under its id."),
+        Route("GET", one, does.show, "viewer", "Show a workflow", WorkflowData, path_types=ids, description=either),
+        Route("PATCH", one, does.patch, "admin", "Change a workflow", WorkflowData, body=patch, path_types=ids,
+              errors=(409,), description="Backfills that exist keep the definition they were made with."),
+        Route("DELETE", one, does.delete, "admin", "Delete a workflow", None, path_types=ids, status=204,
+              errors=(409,), description="Refused while a backfill of it is active. Its backfills stay."),
+    ]  # fmt: skip
+    return [replace(route, tag=TAG) for route in all_routes]

@@ -1,0 +1,228 @@
+"""Making, changing and deleting workflows: over HTTP, and from the configuration file at start and reload.
+
+What stands in the file rules: it is read-only over HTTP, and takes over a workflow of the same name. One that
+vanished from the file is disabled, never deleted, since backfills refer to it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from backfilld.clock import Clock
+from backfilld.domain.callers import SYSTEM
+from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
+from backfilld.executors.definition import Executor, WorkflowDefinition
+from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.store import audit
+from backfilld.store.pool import Connection, Pool
+from backfilld.store.workflows import Workflow, WorkflowStore
+
+_IDENTITY = ("name", "project")
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who does it, for the audit trail."""
+
+    actor: str
+    request_id: UUID | None = None
+
+
+class WorkflowOperations:
+    """`rules` is what this installation allows over HTTP; replaced when the configuration is read again."""
+
+    def __init__(self, pool: Pool, clock: Clock, rules: DefinitionRules) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._store = WorkflowStore(pool)
+        self.rules = rules
+
+    async def get(self, id_: int) -> Workflow:
+        """The workflow of that id, or of the revision of that id. NotFound."""
+        return _existing(await self._store.find(id_), id_)
+
+    async def list(
+        self, *, after: int | None = None, project: str | None = None, name: str | None = None, limit: int = 200
+    ) -> list[Workflow]:
+        """By id, beyond `after`."""
+        return await self._store.list(after=after, project=project, name=name, limit=limit)
+
+    async def create(self, definition: WorkflowDefinition, by: By) -> Workflow:
+        """Make it. A deleted workflow of that name comes back under its old id. Conflict `workflow_exists`."""
+        self._check(definition)
+        at, plain = self._clock.now(), plain_of(definition)
+        async with self._pool.acquire() as conn, conn.transaction():
+            id_, found = await self._store.lock_name(
+                conn, definition.project, definition.name, managed_by="api", enabled=definition.enabled, at=at
+            )
+            if found is not None and found.deleted_at is None:
+                message = f"project {definition.project!r} has a workflow {definition.name!r} already"
+                raise Conflict(message, code="workflow_exists", details={"workflow_id": id_})
+            await self._store.add_revision(conn, id_, plain, at)
+            await self._store.set(conn, id_, managed_by="api", enabled=definition.enabled, at=at)
+            await self._audit(conn, "workflow.create", id_, by, at, new=_shown(plain, enabled=definition.enabled))
+            return await self._present(conn, id_)
+
+    async def patch(self, id_: int, changes: Mapping[str, Any], by: By) -> Workflow:
+        """Change fields of the definition (JSON data; None restores a default). Conflict `managed_by_config`.
+
+        A changed definition is a new revision; backfills keep the one they were made with.
+        """
+        at = self._clock.now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            old = _writable(await self._store.lock(conn, id_), id_)
+            wanted = _changed(old, changes)
+            self._check(wanted)
+            plain = plain_of(wanted)
+            before, after = _shown(old.definition, enabled=old.enabled), _shown(plain, enabled=wanted.enabled)
+            difference = {key for key in before | after if before.get(key) != after.get(key)}
+            if not difference:
+                return old
+            if plain != old.definition:
+                await self._store.add_revision(conn, old.id, plain, at)
+            await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=wanted.enabled, at=at)
+            await self._audit(
+                conn, "workflow.edit", old.id, by, at,
+                old={key: before.get(key) for key in sorted(difference)},
+                new={key: after.get(key) for key in sorted(difference)},
+            )  # fmt: skip
+            return await self._present(conn, old.id)
+
+    async def delete(self, id_: int, by: By) -> None:
+        """Hide it; its backfills stay. Conflict `managed_by_config`, `workflow_in_use`."""
+        at = self._clock.now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            old = _writable(await self._store.lock(conn, id_), id_)
+            active = await self._store.find_active_backfill(conn, old.id)
+            if active is not None:
+                backfill_id, status = active
+                details = {"backfill_id": str(backfill_id), "status": status}
+                message = f"backfill {backfill_id} of this workflow is {status}; wait for its end, or cancel it"
+                raise Conflict(message, code="workflow_in_use", details=details)
+            await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=False, at=at, deleted_at=at)
+            shown = _shown(old.definition, enabled=old.enabled)
+            await self._audit(conn, "workflow.delete", old.id, by, at, old=shown)
+
+    async def sync_config(self, definitions: Iterable[Mapping[str, Any]]) -> None:
+        """Make the workflows of the configuration file (`WorkflowSettings.definition()` of each) the present ones.
+
+        Invalid (paths `/workflows/N/…`) before anything is changed. All or nothing; doing it again changes nothing.
+        """
+        wanted = [WorkflowDefinition.model_validate(dict(definition)) for definition in definitions]
+        self._check_config(wanted)
+        at, by = self._clock.now(), By(SYSTEM.identity)
+        # Always in the same order, so that two daemons that start at once do not lock each other out.
+        wanted.sort(key=lambda definition: (definition.project, definition.name))
+        async with self._pool.acquire() as conn, conn.transaction():
+            gone = await self._store.list_managed_by_config(conn)
+            for definition in wanted:
+                gone.pop((definition.project, definition.name), None)
+                await self._sync(conn, definition, by, at)
+            for (project, name), id_ in sorted(gone.items()):
+                await self._store.set(conn, id_, managed_by="config", enabled=False, at=at)
+                reason = f"{project}/{name} is no longer in the configuration file"
+                await self._audit(conn, "workflow.disable", id_, by, at, reason=reason)
+
+    async def _sync(self, conn: Connection, definition: WorkflowDefinition, by: By, at: datetime) -> None:
+        plain, enabled = plain_of(definition), definition.enabled
+        id_, old = await self._store.lock_name(
+            conn, definition.project, definition.name, managed_by="config", enabled=enabled, at=at
+        )
+        is_changed = old is None or old.definition != plain
+        if old is not None and not is_changed and _is_as_in_file(old, enabled=enabled):
+            return
+        if is_changed:
+            await self._store.add_revision(conn, id_, plain, at)
+        await self._store.set(conn, id_, managed_by="config", enabled=enabled, at=at)
+        before = None if old is None else _shown(old.definition, enabled=old.enabled)
+        action = "workflow.create" if old is None else "workflow.edit"
+        await self._audit(conn, action, id_, by, at, old=before, new=_shown(plain, enabled=enabled))
+
+    def _check(self, definition: WorkflowDefinition) -> None:
+        faults = definition_faults(definition, self.rules)
+        if faults:
+            raise Invalid(faults)
+
+    def _check_config(self, definitions: Sequence[WorkflowDefinition]) -> None:
+        rules = DefinitionRules(None, self.rules.allowed_hosts, self.rules.secrets)
+        faults: list[Fault] = []
+        seen: set[tuple[str, str]] = set()
+        for number, definition in enumerate(definitions):
+            place = f"/workflows/{number}"
+            faults += [fault.under(place) for fault in definition_faults(definition, rules)]
+            if (definition.project, definition.name) in seen:
+                message = f"project {definition.project!r} has two workflows named {definition.name!r}"
+                faults.append(Fault(f"{place}/name", "workflow_exists", message))
+            seen.add((definition.project, definition.name))
+        if faults:
+            raise Invalid(faults)
+
+    async def _present(self, conn: Connection, id_: int) -> Workflow:
+        return _existing(await self._store.find(id_, on=conn), id_)
+
+    async def _audit(
+        self,
+        conn: Connection,
+        action: str,
+        id_: int,
+        by: By,
+        at: datetime,
+        *,
+        old: Any = None,
+        new: Any = None,
+        reason: str | None = None,
+    ) -> None:
+        await audit.record(
+            conn, at=at, actor=by.actor, action=action, subject=f"workflow/{id_}", reason=reason, old=old, new=new,
+            request_id=by.request_id,
+        )  # fmt: skip
+
+
+def plain_of(definition: WorkflowDefinition) -> dict[str, Any]:
+    """What is stored of a definition. `enabled` is a switch of the workflow, and no reason for a new revision."""
+    return {key: value for key, value in definition.plain().items() if key != "enabled"} | {
+        "name": definition.name,
+        "project": definition.project,
+    }
+
+
+def executor_faults(executor: Executor, rules: DefinitionRules) -> list[Fault]:
+    """What this installation has against an executor; paths are pointers into it."""
+    stub = WorkflowDefinition.model_construct(name="x", project="x", executor=executor, schedule=None)
+    return [
+        Fault(fault.path.removeprefix("/executor"), fault.code, fault.message, fault.allowed)
+        for fault in definition_faults(stub, rules)
+    ]
+
+
+def _shown(plain: Mapping[str, Any], *, enabled: bool) -> dict[str, Any]:
+    return {**plain, "enabled": enabled}
+
+
+def _is_as_in_file(workflow: Workflow, *, enabled: bool) -> bool:
+    return workflow.managed_by == "config" and workflow.enabled == enabled and workflow.deleted_at is None
+
+
+def _existing(workflow: Workflow | None, id_: int) -> Workflow:
+    if workflow is None or workflow.deleted_at is not None:
+        raise NotFound(f"there is no workflow {id_}")
+    return workflow
+
+
+def _writable(workflow: Workflow | None, id_: int) -> Workflow:
+    found = _existing(workflow, id_)
+    if found.managed_by == "config":
+        message = f"workflow {found.name!r} stands in the configuration file; change it there"
+        raise Conflict(message, code="managed_by_config")
+    return found
+
+
+def _changed(old: Workflow, changes: Mapping[str, Any]) -> WorkflowDefinition:
+    fixed = [key for key in _IDENTITY if key in changes and changes[key] != getattr(old, key)]
+    if fixed:
+        message = "cannot be changed: a workflow is known by its project and name; make another one"
+        raise Invalid(Fault(f"/{key}", "immutable", message) for key in fixed)
+    merged = {**old.definition, "enabled": old.enabled, **changes}
+    return WorkflowDefinition.model_validate({key: value for key, value in merged.items() if value is not None})
