@@ -261,12 +261,25 @@ async def test_watching_without_a_terminal_names_each_kind_of_failure_once(backf
     done = more | {"status": "completed_with_failures"}
     stream = event("progress", 1, some) + event("progress", 2, more) + event("end", 3, done)
     daemon.script("GET", WATCHED, Scripted(raw=stream))
-    error = {"error_class": "http_404", "message": "no such ticket", "count": 2, "entity_ids": ["17"]}
-    daemon.script("GET", f"/public-api/backfills/{ID}/errors", Scripted(data={"errors": [error]}))
+    failed = [{"entity_id": id, "error_class": "http_404", "error": f"no ticket {id}"} for id in ("17", "18")]
+    daemon.script("GET", f"/public-api/backfills/{ID}/entities", Scripted(data={"entities": failed}))
     ended = await backfilld("backfills", "watch", ID)
 
-    assert 1 == ended.out.count("2 × http_404: no such ticket, as 17")
+    assert 1 == ended.out.count("2 × http_404: no ticket 17, as 17")
     assert "\x1b" not in ended.out
+
+
+async def test_failures_are_gathered_by_what_was_said_of_them(backfilld, daemon):
+    said = [("1", "http_404", "no ticket 1"), ("2", "http_500", "out of memory"), ("3", "http_404", "no ticket 3")]
+    failed = [{"entity_id": id, "error_class": kind, "error": error} for id, kind, error in said]
+    daemon.script("GET", f"/public-api/backfills/{ID}/entities", Scripted(data={"entities": failed}))
+    ended = await backfilld("backfills", "errors", ID, "--json")
+
+    assert [
+        {"error_class": "http_404", "message": "no ticket 1", "count": 2, "entity_ids": ["1", "3"]},
+        {"error_class": "http_500", "message": "out of memory", "count": 1, "entity_ids": ["2"]},
+    ] == ended.json["errors"]
+    assert ["failed"] == daemon.received[0].query["status"]
 
 
 async def test_watching_as_json_is_a_line_an_event(backfilld, daemon):

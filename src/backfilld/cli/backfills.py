@@ -187,11 +187,11 @@ def rerun_failed(server: Server, as_json: bool, id: str, watch_it: bool, **optio
 @server_options
 def errors(server: Server, as_json: bool, id: str) -> None:
     """List what failed, by class and message, with a few entities of each."""
+    from backfilld.cli.failing import failures_of
 
     async def ask() -> list[dict[str, Any]]:
         async with server.client() as client:
-            path = f"/backfills/{id}/errors"
-            return [error async for error in client.every("errors", path)]
+            return await failures_of(client, id)
 
     found = run(ask())
     if as_json:
@@ -199,22 +199,3 @@ def errors(server: Server, as_json: bool, id: str) -> None:
         return
     rows = [(error["count"], error["error_class"], error["message"], " ".join(error["entity_ids"])) for error in found]
     print_table(("COUNT", "CLASS", "MESSAGE", "FOR EXAMPLE"), rows, empty="No failures.")
-
-
-@group.command("explain")
-@click.argument("id")
-@json_option
-@server_options
-def explain(server: Server, as_json: bool, id: str) -> None:
-    """Say why nothing, or not more, is starting, what would change that, and when."""
-
-    async def ask() -> dict[str, Any]:
-        async with server.client() as client:
-            return (await client.explain_backfill(id)).data
-
-    data = run(ask())
-    if as_json:
-        print_json(data)
-        return
-    for sentence in data["sentences"]:
-        click.echo(sentence)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from backfilld.cli import demo_tickets
 from backfilld.cli.demo_folder import WORKFLOW
+from backfilld.cli.failing import failures_of
 from backfilld.cli.failures import Failure
 from backfilld.cli.looking import workflow_id
 from backfilld.cli.output import number
@@ -106,7 +107,7 @@ async def create(client: "Client", clock: Clock, say: Say) -> dict[str, Any]:
 async def summary(client: "Client", id: str) -> dict[str, Any]:
     """What became of it: the backfill, its errors by class, what was skipped, and how many needed several tries."""
     backfill = (await client.get_backfill(id))["backfill"]
-    errors = [error async for error in client.every("errors", f"/backfills/{id}/errors")]
+    errors = await failures_of(client, id)
     retried = {"succeeded": 0, "failed": 0, "skipped": 0}
     tries = 0
     skips: dict[str, int] = {}

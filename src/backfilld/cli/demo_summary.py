@@ -58,15 +58,19 @@ def _print_way_on(told: dict[str, Any], id: str) -> None:
     else:
         click.echo("The daemon ends with this demo. To leave it running: make demo KEEP=1 (or backfilld demo --keep)")
         click.echo("This time it was at:")
-    print_fields({"  API": url, "  its pages": f"{url}/docs", "  API key": key})
+    print_fields({"  API": url, "  its docs": f"{url}/docs", "  API key": key})
     click.echo("and these are ways to ask it:")
-    for line in (
-        f"export BACKFILLD_URL={url} BACKFILLD_API_KEY={key}",
-        f"backfilld backfills show {id}",
-        f"backfilld backfills rerun-failed {id} --watch",
-        f'curl -s -H "Authorization: Bearer $BACKFILLD_API_KEY" $BACKFILLD_URL/public-api/backfills/{id}',
-        f'curl -s -H "Authorization: Bearer $BACKFILLD_API_KEY" $BACKFILLD_URL/public-api/backfills/{id}/errors',
-        'curl -s -H "Authorization: Bearer $BACKFILLD_API_KEY"'
-        f" '{url}/public-api/backfills/{id}/entities?status=failed'",
-    ):
+    for line in _ways_to_ask(told, id):
         click.echo(f"  {line}")
+
+
+def _ways_to_ask(told: dict[str, Any], id: str) -> list[str]:
+    curl = 'curl -s -H "Authorization: Bearer $BACKFILLD_API_KEY" $BACKFILLD_URL/public-api/backfills'
+    lines = [
+        f"export BACKFILLD_URL={told['url']} BACKFILLD_API_KEY={told['api_key']}",
+        f"{curl}/{id}",
+        f"{curl}/{id}/entities?status=failed",
+    ]
+    if told["errors"]:
+        lines.append(f"{curl}/{id}/entities/{told['errors'][0]['entity_ids'][0]}")
+    return [*lines, f"backfilld backfills show {id}", f"backfilld backfills rerun-failed {id} --watch"]

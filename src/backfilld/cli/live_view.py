@@ -12,9 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from backfilld.cli.failing import Errors
 from backfilld.cli.output import duration, instant, number
 from backfilld.cli.showing import done, reason, share
-from backfilld.cli.watching import ERRORS_SHOWN, Errors, failure, pace
+from backfilld.cli.watching import ERRORS_SHOWN, failure, pace
 from backfilld.clock import Clock
 
 COLOURS = {

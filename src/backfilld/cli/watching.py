@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from backfilld.cli.failing import Errors, failures_of
 from backfilld.cli.failures import Failure
 from backfilld.cli.output import duration, instant, number, print_json
 from backfilld.cli.showing import counts, reason, share
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 ERRORS_SHOWN = 6
-
-Errors = list[dict[str, Any]]
 
 
 class View(Protocol):
@@ -64,7 +63,7 @@ async def _follow(client: "Client", id: str, view: View) -> dict[str, Any]:
     async for event in client.follow(id):
         last = event.backfill
         if last["failed_count"] > failures_known:
-            errors = list((await client.list_errors(id))["errors"])
+            errors = await failures_of(client, id)
             failures_known = last["failed_count"]
         view.show(last, errors)
     if last is None:

@@ -4,12 +4,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import orjson
 
 from backfilld.client.answers import Answer, Json
 from backfilld.client.events import ProgressEvent, follow
-from backfilld.client.transport import Patience, Transport, refuse_errors, unreachable
+from backfilld.client.transport import Patience, Transport
 from backfilld.clock import Clock, SystemClock
 
 PUBLIC = "/public-api"
@@ -59,10 +58,6 @@ class Client:
     async def get_backfill(self, id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}")
 
-    async def edit_backfill(self, id: str, changes: Json, *, if_match: str | int | None = None) -> Answer:
-        headers = {} if if_match is None else {"If-Match": str(if_match)}
-        return await self._http.request("PATCH", f"{PUBLIC}/backfills/{_part(id)}", body=changes, headers=headers)
-
     async def delete_backfill(self, id: str) -> Answer:
         return await self._delete(f"/backfills/{_part(id)}")
 
@@ -80,12 +75,6 @@ class Client:
     async def rerun_failed(self, id: str, body: Json | None = None, *, idempotency_key: str | None = None) -> Answer:
         return await self._post(f"/backfills/{_part(id)}/rerun-failed", body, idempotency_key)
 
-    async def rerun(self, id: str, body: Json, *, idempotency_key: str | None = None) -> Answer:
-        return await self._post(f"/backfills/{_part(id)}/rerun", body, idempotency_key)
-
-    async def explain_backfill(self, id: str) -> Answer:
-        return await self._get(f"/backfills/{_part(id)}/explain")
-
     # Ledger
 
     async def list_ledger(self, id: str, **query: object) -> Answer:
@@ -94,27 +83,6 @@ class Client:
 
     async def get_ledger_item(self, id: str, entity_id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}/entities/{_part(entity_id)}")
-
-    async def list_errors(self, id: str, **query: object) -> Answer:
-        """`data`: errors, each a class of failures with its count."""
-        return await self._get(f"/backfills/{_part(id)}/errors", **query)
-
-    async def list_timeline(self, id: str, **query: object) -> Answer:
-        return await self._get(f"/backfills/{_part(id)}/timeline", **query)
-
-    async def list_audit_log(self, **query: object) -> Answer:
-        return await self._get("/audit-log", **query)
-
-    async def report(self, id: str, *, format: str = "jsonl", status: Sequence[str] = ()) -> AsyncIterator[bytes]:
-        """The whole ledger as a file, in pieces as they come."""
-        path = f"{PUBLIC}/backfills/{_part(id)}/report"
-        try:
-            async with self._http.stream(path, query={"format": format, "status": list(status)}) as response:
-                await refuse_errors(response)
-                async for chunk in response.content.iter_any():
-                    yield chunk
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            raise unreachable(self.url, problem) from problem
 
     def follow(self, id: str, *, last_event_id: str | None = None) -> AsyncIterator[ProgressEvent]:
         """Progress until the backfill has ended, over lost connections and restarts of the daemon."""
@@ -182,12 +150,6 @@ class Client:
 
     async def revoke_api_key(self, id: str) -> Answer:
         return await self._delete(f"/api-keys/{_part(id)}")
-
-    async def stop_all(self, reason: str) -> Answer:
-        return await self._post("/stop-all", {"reason": reason})
-
-    async def start_all(self, reason: str) -> Answer:
-        return await self._post("/start-all", {"reason": reason})
 
     async def health(self) -> Answer:
         return await self._http.request("GET", "/healthz")
