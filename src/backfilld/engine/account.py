@@ -50,10 +50,10 @@ class Account:
         """A position was read from the plan; it holds the mark down until it goes into a commit."""
         self._outstanding[position] = None
 
-    def ended(self) -> None:
-        """An item ended, and waits to be recorded."""
+    def ended(self, *, finally_: bool) -> None:
+        """A try ended, and waits to be recorded; `finally_`: with an outcome."""
         self.unrecorded += 1
-        self._since_rate += 1
+        self._since_rate += finally_
 
     def batched(self, position: int) -> None:
         """The position goes into the commit that is being put together now."""

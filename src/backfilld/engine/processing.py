@@ -87,6 +87,8 @@ class Processor:
             draw=self._tools.draw,
         )
         self._health.note(verdict, self._name(item), probe=ticket.is_probe)
+        if ticket.started_at is not None and self._account.first_started_at is None:
+            self._account.first_started_at = ticket.started_at
         if isinstance(result, Held):
             self._reader.give_back(item)
         else:
@@ -114,8 +116,6 @@ class Processor:
 
     def record(self, item: Item, result: Outcome | Try) -> None:
         """Hand over to the recorder what became of `item`."""
-        if self._account.first_started_at is None and result.started_at is not None:
-            self._account.first_started_at = result.started_at
         self._tools.recorder.submit(self._account, item.position, result, had_retry=item.is_retry)
 
     def hold_for_source(self, problem: SourceUnreachable) -> None:

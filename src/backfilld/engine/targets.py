@@ -48,6 +48,8 @@ class TargetHealth:
         self._probe_wait = 0.0
         self._probing = False
         self._paused_until = 0.0
+        self._probe_wall: datetime | None = None  # the same moments as people read them
+        self._paused_wall: datetime | None = None
         self._throttle_wait = 0.0
         self.last_success_at: datetime | None = None
         self.last_success_item: str | None = None
@@ -61,10 +63,10 @@ class TargetHealth:
         """Why nothing may start now; None if something may (if only one probe)."""
         now = self._clock.boottime()
         if self._cause is not None and (self._probing or now < self._probe_at):
-            return Obstacle(self._cause, self._why, None if self._probing else self._wall(self._probe_at - now))
+            return Obstacle(self._cause, self._why, None if self._probing else self._probe_wall)
         if now < self._paused_until:
             message = f"{self.target} asked us to slow down"
-            return Obstacle(ReasonCode.RATE_LIMITED, message, self._wall(self._paused_until - now))
+            return Obstacle(ReasonCode.RATE_LIMITED, message, self._paused_wall)
         return None
 
     @property
@@ -118,6 +120,7 @@ class TargetHealth:
     def _open(self, cause: ReasonCode, why: str, first: float, rarest: float) -> None:
         self._probe_wait = min(self._probe_wait * 2, rarest) if self._cause is cause else first
         self._probe_at = self._clock.boottime() + self._probe_wait
+        self._probe_wall = self._wall(self._probe_wait)
         self._cause, self._why, self._probing = cause, why, False
         self._bus.tell(BreakerMoved(self.target, "refusing" if cause is ReasonCode.TARGET_REFUSES else "open", why))
         self._changed()
@@ -140,7 +143,7 @@ class TargetHealth:
             seconds = self._throttle_wait
         until = self._clock.boottime() + seconds
         if until > self._paused_until:
-            self._paused_until = until
+            self._paused_until, self._paused_wall = until, self._wall(seconds)
             self._changed()
 
     def reset(self) -> None:
