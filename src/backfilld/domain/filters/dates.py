@@ -82,7 +82,7 @@ def local_midnight(day: date, zone: ZoneInfo) -> datetime:
 
 def first_day_from(at: datetime, zone: ZoneInfo) -> str:
     """The first day whose local midnight is not before `at` (in UTC), as YYYY-MM-DD; NO_DAY if none is left."""
-    day = max(date.min.toordinal(), at.date().toordinal() - 2)
+    day = at.date().toordinal()  # no zone is a whole day behind UTC: the day before began earlier than this
     while day <= date.max.toordinal():
         if _since_epoch(date.fromordinal(day), zone) >= at - EPOCH:
             return date.fromordinal(day).isoformat()
