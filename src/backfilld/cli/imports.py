@@ -29,22 +29,18 @@ class Reading:
 
     `types`, `id_column` and `updated_at_column` name fields as filters spell them (`company.name`); the columns stay
     among the attributes. `zone` is that of times without an offset. A JSON line of exactly
-    `{id, attributes, updated_at?}` is the entity that it says, unless an `id_column` is given.
+    `{id, attributes, updated_at?}` is the entity that it says, unless the `id_column` is another one.
     """
 
-    id_column: str | None = None  # None: `id`
+    id_column: str = "id"
     types: Mapping[str, FieldType] = field(default_factory=dict)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     updated_at_column: str | None = None
     format: str | None = None  # csv, tsv, jsonl; None: by the file's name
     delimiter: str | None = None  # of a CSV; None: found out from its first line
 
-    @property
-    def id_field(self) -> str:
-        return self.id_column or "id"
-
     def records(self, path: Path) -> Iterator[Record]:
-        return read_records(path, format=self.format, delimiter=self.delimiter, native=self.id_column is None)
+        return read_records(path, format=self.format, delimiter=self.delimiter, native=self.id_column == "id")
 
 
 def guess_types(path: Path, reading: Reading) -> dict[str, FieldType]:
@@ -96,7 +92,7 @@ def read_file(path: Path, reading: Reading) -> Iterator[bytes]:
 
 
 def _require_there(guessed: Mapping[str, FieldType | None], reading: Reading, native: bool) -> None:
-    wanted = [*reading.types, *filter(None, [reading.updated_at_column])] + ([] if native else [reading.id_field])
+    wanted = [*reading.types, *filter(None, [reading.updated_at_column])] + ([] if native else [reading.id_column])
     faults = [
         Fault(
             pointer(1, name), "no_such_column",
@@ -159,7 +155,7 @@ class _Shaper:
         for path, cell in record.cells:
             name = self._name(path)
             try:
-                if record.entity is None and name == reading.id_field:
+                if record.entity is None and name == reading.id_column:
                     entity["id"] = _id(cell)
                 if name == reading.updated_at_column:
                     entity["updated_at"] = instant_of(cell, reading.zone)
@@ -168,7 +164,7 @@ class _Shaper:
             except BadCell as problem:
                 faults.append(Fault(place + pointer(name), "bad_cell", str(problem)))
         if entity["id"] is None and not faults:
-            faults.append(Fault(place + pointer(reading.id_field), "missing", "the id is empty"))
+            faults.append(Fault(place + pointer(reading.id_column), "missing", "the id is empty"))
         return entity
 
     def _name(self, path: FieldPath) -> str:
