@@ -56,5 +56,5 @@ migration: ## make the next empty migration: make migration NAME=what_it_does
 		printf -- '-- What changes, and why.\n' > $$file && echo "src/backfilld/store/migrations/$$file"
 
 lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
-	@$(B)/uv pip compile -q pyproject.toml --extra embedded --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	@$(B)/uv pip compile -q pyproject.toml --extra embedded --group test --group check --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
+	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --group test --group check --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
