@@ -17,7 +17,11 @@ LONGEST_CURSOR = 4096  # an entity id of 512 characters may take 2,048 bytes
 
 def encode_cursor(*key: str | int) -> str:
     """The cursor of a page whose last row has that key."""
-    return base64.urlsafe_b64encode(json.dumps(list(key), ensure_ascii=False, separators=(",", ":")).encode()).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(json.dumps(list(key), ensure_ascii=False, separators=(",", ":")).encode())
+        .rstrip(b"=")
+        .decode()
+    )
 
 
 def decode_cursor(cursor: str, kinds: Sequence[type]) -> list[Any]:
