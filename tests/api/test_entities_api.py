@@ -29,7 +29,7 @@ LIMIT = 64 * 1024
 
 
 @pytest.fixture
-async def client(pool: Any, clock: FakeClock, serve: Serve) -> Client:
+def entities(pool: Any, clock: FakeClock) -> Entities:
     store = EntityStore(pool)
 
     async def learned(entity_type: str) -> Any:
@@ -41,7 +41,11 @@ async def client(pool: Any, clock: FakeClock, serve: Serve) -> Client:
         configured={"ticket": {"n": "number"}},
         learned=learned,
     )
-    entities = Entities(store, EntityUploads(pool), sources, clock)
+    return Entities(store, EntityUploads(pool), sources, clock)
+
+
+@pytest.fixture
+async def client(entities: Entities, clock: FakeClock, serve: Serve) -> Client:
     return await serve(routes(entities, clock, max_body_bytes=LIMIT))
 
 
@@ -391,3 +395,17 @@ async def test_an_upload_is_read_while_it_is_sent(client: Client) -> None:
     status, answer = await put(client, body())
 
     assert (200, 4_000) == (status, answer["data"]["inserted"])
+
+
+async def test_a_client_that_stalls_is_given_up(entities: Entities, clock: FakeClock, serve: Serve) -> None:
+    client = await serve(routes(entities, clock, max_body_bytes=LIMIT, stall_seconds=0.05))
+    never = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield lines(ticket("1"))
+        await never.wait()
+
+    status, answer = await put(client, body())
+
+    assert (408, "body_too_slow") == (status, answer["error"]["code"])
+    assert [] == await stored(client)

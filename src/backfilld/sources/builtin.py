@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from backfilld.domain.entities import Entity
-from backfilld.domain.filters import Tree, compile_predicate
+from backfilld.domain.filters import MatchAll, Tree, compile_predicate
 from backfilld.sources.base import EntityQuery, Order, Page, SourceUnreachable
 from backfilld.store.entities import EntityStore
 from backfilld.store.filters import SqlFilter, to_sql
@@ -136,7 +136,9 @@ class _Lister:
 
 
 def _condition(tree: Tree | None, first_parameter: int) -> SqlFilter | None:
-    return None if tree is None else to_sql(tree, column="e.attributes", first_parameter=first_parameter)
+    if tree is None or isinstance(tree, MatchAll):
+        return None
+    return to_sql(tree, column="e.attributes", first_parameter=first_parameter)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from backfilld.api.cursors import decode_cursor, encode_cursor
 from backfilld.api.fields import Page
-from backfilld.api.public.entity_bodies import LONGEST_LINE, rows_of_lines, rows_of_list
+from backfilld.api.public.entity_bodies import LONGEST_LINE, STALL_SECONDS, rows_of_lines, rows_of_list
 from backfilld.api.public.entity_schemas import (
     BODIES,
     EntityTypeAnswer,
@@ -31,9 +31,11 @@ NDJSON (`application/x-ndjson`) may be of any length, is read as it comes, and i
 paths `/INDEX/field`, the first entity being 0. Whole numbers must fit 64 bits; others are kept as doubles."""
 
 
-def routes(entities: Entities, clock: Clock, *, max_body_bytes: int) -> list[Route]:
-    """All of them. `max_body_bytes` bounds uploads that are JSON lists."""
-    handlers = _Handlers(entities, clock, max_body_bytes)
+def routes(
+    entities: Entities, clock: Clock, *, max_body_bytes: int, stall_seconds: float = STALL_SECONDS
+) -> list[Route]:
+    """All of them. `max_body_bytes` bounds uploads that are JSON lists; one that stalls is given up."""
+    handlers = _Handlers(entities, clock, max_body_bytes, stall_seconds)
     one = "/public-api/entities/{entity_type}/{id}"
     many = "/public-api/entities/{entity_type}"
     return [
@@ -50,10 +52,11 @@ def routes(entities: Entities, clock: Clock, *, max_body_bytes: int) -> list[Rou
 
 
 class _Handlers:
-    def __init__(self, entities: Entities, clock: Clock, max_body_bytes: int) -> None:
+    def __init__(self, entities: Entities, clock: Clock, max_body_bytes: int, stall_seconds: float) -> None:
         self._entities = entities
         self._clock = clock
         self._max_body_bytes = max_body_bytes
+        self._stall_seconds = stall_seconds
 
     async def upload(self, asked: Asked[None, UploadQuery]) -> Reply:
         counts = await self._entities.upload(
@@ -105,4 +108,4 @@ class _Handlers:
     def _rows(self, asked: Asked[None, UploadQuery]) -> AsyncIterator[Sequence[EntityRow]]:
         if content_type(asked.http) == "application/json":
             return rows_of_list(asked.http, self._max_body_bytes, self._clock)
-        return rows_of_lines(asked.http, self._clock)
+        return rows_of_lines(asked.http, self._clock, stall_seconds=self._stall_seconds)

@@ -43,7 +43,7 @@ async def rows_of_list(request: web.Request, limit: int, clock: Clock) -> AsyncI
 
 
 async def rows_of_lines(
-    request: web.Request, clock: Clock, *, stall_seconds: float = STALL_SECONDS
+    request: web.Request, clock: Clock, *, stall_seconds: float
 ) -> AsyncIterator[Sequence[EntityRow]]:
     """Batches from NDJSON; faults have the paths `/LINE/field`, the first line being 1. Blank lines are skipped."""
     found = _Found()
