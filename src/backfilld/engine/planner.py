@@ -75,11 +75,14 @@ class Planner:
         if source is None:
             raise ValueError(f"entities of type {self._entity_type} cannot be listed")
         matches = self._predicate()
-        query = EntityQuery(self._entity_type, self._tree)
+        plain_ids = source.can_be_read_again and self._time_of is None
+        query = EntityQuery(self._entity_type, self._tree, with_attributes=not plain_ids)
         async for page in source.pages(query, cursor=self._backfill.source_cursor, page_size=PAGE):
             if not page.entities:
                 return
-            matching = [entity for entity in page.entities if matches(entity.attributes)]
+            matching = page.entities
+            if not page.exact:
+                matching = [entity for entity in matching if matches(entity.attributes)]
             yield await self._with_history(matching), page.cursor
 
     async def _named(self, ids: Sequence[str]) -> AsyncGenerator[Written, None]:
