@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.endpoint import BodyLimits
-from backfilld.api.public import backfills, entities, keys, workflows
+from backfilld.api.public import backfills, entities, keys, ledger, progress_stream, workflows
 from backfilld.api.routing import Route
 from backfilld.api.server import ApiServer, ServerOptions
 from backfilld.app.database import Pools
@@ -76,6 +76,8 @@ def _public_routes(
     entity_operations = Entities(store, EntityUploads(pools.requests), sources, clock)
     return [
         *backfills.routes(operations),
+        *ledger.routes(operations.ledger),
+        *progress_stream.routes(operations, clock),
         *workflows.routes(workflow_operations),
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
