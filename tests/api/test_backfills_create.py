@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client, Serve
 from tests.support.backfill_api import body, make_operations, store_entities
 from tests.support.backfills import ALWAYS, Workflow, make_workflow
@@ -15,21 +16,6 @@ from backfilld.api.public.backfills import routes
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"
-
-
-@pytest.fixture
-def control() -> FakeControl:
-    return FakeControl()
-
-
-@pytest.fixture
-async def workflow(pool: Pool) -> Workflow:
-    return await make_workflow(pool, "classify", credits_per_entity=1.5)
-
-
-@pytest.fixture
-async def client(pool: Pool, clock: FakeClock, control: FakeControl, serve: Serve) -> Client:
-    return await serve(routes(make_operations(pool, clock, control)))
 
 
 async def count(pool: Pool, table: str) -> int:

@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from tests.support.backfills import make_backfill, make_workflow, new_backfill
+from tests.support.backfills import make_backfill, make_workflow, new_backfill, put_into
 from tests.support.clock import NOON, FakeClock
 from tests.support.waiting import eventually
 
-from backfilld.domain.backfills import Backfill, Reason
+from backfilld.domain.backfills import Reason
 from backfilld.domain.errors import NotFound
 from backfilld.domain.states import ENDED, MOVES, ReasonCode, Status, may_become
 from backfilld.store.backfills import AlreadyActive, BackfillFilter, BackfillStore
@@ -23,14 +23,6 @@ LATER = NOON + timedelta(minutes=5)
 @pytest.fixture
 def store(pool: Pool) -> BackfillStore:
     return BackfillStore(pool)
-
-
-async def put_into(pool: Pool, backfill: Backfill, status: Status) -> None:
-    """Whatever the moves say: a test needs it there."""
-    await pool.execute(
-        "UPDATE backfills SET status = $2, planned_at = $3, completed_at = $4 WHERE no = $1",
-        backfill.no, status, NOON, NOON if status in ENDED else None,
-    )  # fmt: skip
 
 
 async def test_a_backfill_comes_back_as_it_was_stored(store: BackfillStore, pool: Pool) -> None:
@@ -88,7 +80,7 @@ async def test_every_legal_move_is_made_and_every_other_refused(store: BackfillS
     for current in Status:
         for wanted in Status:
             await put_into(pool, backfill, current)
-            moved = await store.move(backfill.no, wanted, reason=None, at=LATER)
+            moved = await store.move(backfill.no, wanted, reason=None, at=LATER, planned_at=NOON)
 
             assert ((current, wanted) in MOVES) == (moved is not None), (current, wanted)
 

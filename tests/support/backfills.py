@@ -8,6 +8,7 @@ from uuid import uuid4
 from tests.support.clock import NOON
 
 from backfilld.domain.backfills import Backfill
+from backfilld.domain.states import ENDED, Status
 from backfilld.store.backfill_rows import NewBackfill, json_text
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool
@@ -75,3 +76,14 @@ async def make_backfill(pool: Pool, workflow: Workflow | Backfill | None = None,
     workflow = workflow or await make_workflow(pool)
     async with pool.acquire() as connection, connection.transaction():
         return await BackfillStore(pool).insert(new_backfill(workflow, **settings), on=connection)
+
+
+async def put_into(pool: Pool, backfill: Backfill, status: Status) -> None:
+    """Whatever the moves say: a test needs it there. Planned, unless it is planning."""
+    await pool.execute(
+        "UPDATE backfills SET status = $2, planned_at = $3, completed_at = $4 WHERE no = $1",
+        backfill.no,
+        status,
+        None if status is Status.PLANNING else NOON,
+        NOON if status in ENDED else None,
+    )

@@ -1,0 +1,35 @@
+"""What the tests of the backfill routes share: an engine that runs nothing, a workflow, and a client of all routes."""
+
+import pytest
+from tests.api.conftest import Client, Serve
+from tests.support.backfill_api import make_operations
+from tests.support.backfills import Workflow, make_workflow
+from tests.support.clock import FakeClock
+from tests.support.fake_control import FakeControl
+
+from backfilld.api.public import backfills, ledger, progress_stream
+from backfilld.operations.backfills import BackfillOperations
+from backfilld.store.pool import Pool
+
+PATH = "/public-api/backfills"
+
+
+@pytest.fixture
+def control() -> FakeControl:
+    return FakeControl()
+
+
+@pytest.fixture
+async def workflow(pool: Pool) -> Workflow:
+    return await make_workflow(pool, "classify", credits_per_entity=1.5)
+
+
+@pytest.fixture
+def operations(pool: Pool, clock: FakeClock, control: FakeControl) -> BackfillOperations:
+    return make_operations(pool, clock, control)
+
+
+@pytest.fixture
+async def client(operations: BackfillOperations, clock: FakeClock, serve: Serve) -> Client:
+    routes = backfills.routes(operations) + ledger.routes(operations.ledger)
+    return await serve(routes + progress_stream.routes(operations, clock))

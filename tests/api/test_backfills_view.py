@@ -1,0 +1,155 @@
+"""Backfills as they are shown: one, many, and no more."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
+from tests.api.conftest import Client
+from tests.support.backfills import Workflow, make_backfill, make_workflow, put_into
+from tests.support.clock import NOON
+from tests.support.fake_control import FakeControl, FakeLive
+from tests.support.ledgers import make_ledger
+
+from backfilld.domain.backfills import Reason
+from backfilld.domain.states import ReasonCode, Status
+from backfilld.store.pool import Pool
+
+PATH = "/public-api/backfills"
+NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
+FIELDS = {
+    "id", "parent_backfill_run_id", "entity_type", "filter_spec", "daily_execution_windows", "timezone",
+    "max_in_flight", "target_workflow_id", "target_workflow_name", "total_estimated", "created_at", "created_by",
+    "started_at", "completed_at", "error", "processed_count", "succeeded_count", "failed_count", "kind", "status",
+    "status_reason", "total_entities", "to_run_count", "skipped_count", "cancelled_count", "in_flight_count",
+    "retrying_count", "pending_count", "window", "throughput_per_minute", "estimated_completion_at", "credits_used",
+    "filter_resolved", "effective_windows", "updated_at", "version", "name", "reason", "start", "entity_ids", "order",
+    "reprocess_behavior", "rehearsal", "sample_size", "max_attempts", "starts_per_minute", "failure_policy",
+    "max_credits", "excluded_dates", "params", "workflow_version", "entity_ids_count",
+}  # fmt: skip
+ENTRIES = {"a": "succeeded", "b": "failed", "c": "skipped", "d": "retrying", "e": "cancelled", "f": "pending"}
+
+
+async def show(client: Client, id: object) -> Any:
+    answer = await client.get(f"{PATH}/{id}")
+    assert 200 == answer.status
+    return (await answer.json())["data"]["backfill"]
+
+
+def parts(backfill: dict[str, Any]) -> list[int]:
+    names = ("succeeded", "failed", "skipped", "cancelled", "in_flight", "retrying", "pending")
+    return [backfill[f"{name}_count"] for name in names]
+
+
+async def test_every_field_is_there(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+
+    assert FIELDS == set(await show(client, backfill.id))
+
+
+async def test_totals_are_unknown_until_the_plan_is_frozen(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    planning = await show(client, backfill.id)
+    await make_ledger(pool, backfill, ENTRIES)
+    planned = await show(client, backfill.id)
+
+    assert (None, None) == (planning["total_entities"], planning["to_run_count"])
+    assert (6, 6) == (planned["total_entities"], planned["to_run_count"])
+    assert [1, 1, 1, 1, 0, 1, 1] == parts(planned)
+    assert (3, "2027-03-01T12:00:00Z") == (planned["processed_count"], planned["started_at"])
+
+
+async def test_what_the_owner_knows_wins_and_still_adds_up(client: Client, pool: Pool, control: FakeControl) -> None:
+    backfill = await make_backfill(pool)
+    await make_ledger(pool, backfill, ENTRIES)
+    await put_into(pool, backfill, Status.RUNNING)
+    hold = Reason(ReasonCode.TARGET_UNREACHABLE, "nobody answers", NOON, NOON + timedelta(minutes=1))
+    control.lives[backfill.no] = FakeLive(frozenset({3, 5, 9, 11}), 1, hold)
+    shown = await show(client, backfill.id)
+
+    assert [1, 1, 1, 1, 2, 0, 0] == parts(shown)
+    assert {"code": "target_unreachable", "message": "nobody answers", "since": "2027-03-01T12:00:00Z",
+            "until": "2027-03-01T12:01:00Z"} == shown["status_reason"]  # fmt: skip
+
+
+async def test_the_end_is_estimated_through_closed_hours(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool, windows=NIGHTS)
+    await make_ledger(pool, backfill, {f"e{number}": "pending" for number in range(4)})
+    await put_into(pool, backfill, Status.WAITING)
+    unknown = await show(client, backfill.id)
+    await pool.execute("UPDATE backfill_progress SET throughput = 0.001")
+    known = await show(client, backfill.id)
+    await put_into(pool, backfill, Status.PAUSED)
+    paused = await show(client, backfill.id)
+
+    assert (None, None) == (unknown["throughput_per_minute"], unknown["estimated_completion_at"])
+    assert (0.06, "2027-03-01T23:06:40Z") == (known["throughput_per_minute"], known["estimated_completion_at"])
+    assert None is paused["estimated_completion_at"]
+    assert {"open": False, "next_open_at": "2027-03-01T22:00:00Z", "closes_at": None} == known["window"]
+
+
+async def test_the_tag_of_an_entity_is_its_version(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    await client.post(f"{PATH}/{backfill.id}/pause")
+    answer = await client.get(f"{PATH}/{backfill.id}")
+
+    assert '"2"' == answer.headers["ETag"]
+    assert 2 == (await answer.json())["data"]["backfill"]["version"]
+
+
+async def test_only_the_first_of_many_ids_are_shown(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool, entity_ids=tuple(f"e{number}" for number in range(1500)))
+    shown = await show(client, backfill.id)
+
+    assert (1000, 1500) == (len(shown["entity_ids"]), shown["entity_ids_count"])
+
+
+async def test_pages_of_the_list_join_to_the_whole(client: Client, pool: Pool) -> None:
+    made = [str((await make_backfill(pool, exclusive=False)).id) for _ in range(5)]
+    seen: list[str] = []
+    query = {"page_size": "2"}
+    while True:
+        page = await (await client.get(PATH, params=query)).json()
+        seen += [backfill["id"] for backfill in page["data"]["backfills"]]
+        if not page["meta"]["pagination"]["has_more"]:
+            break
+        query["cursor"] = page["meta"]["pagination"]["next_cursor"]
+
+    assert list(reversed(made)) == seen
+
+
+@pytest.mark.parametrize("query", [
+    "status=paused&status=cancelled", "entity_type=note", "created_by=key:1", "target_workflow_id=1",
+    "target_workflow_id=2", "created_after=2027-03-01T13:00:00%2B01:00&created_before=2027-03-01T12:00:01Z",
+    "kind=entities&status=paused",
+])  # fmt: skip
+async def test_filters_of_the_list_narrow_it(client: Client, pool: Pool, query: str) -> None:
+    workflow = await make_workflow(pool)  # 1, and its revision 2
+    wanted = await make_backfill(pool, workflow, entity_type="note", created_by="key:1")
+    await put_into(pool, wanted, Status.PAUSED)
+    await make_backfill(pool, created_at=NOON + timedelta(hours=1))
+    document = await (await client.get(f"{PATH}?{query}")).json()
+
+    assert [str(wanted.id)] == [backfill["id"] for backfill in document["data"]["backfills"]]
+
+
+async def test_an_unknown_workflow_has_no_backfills(client: Client, workflow: Workflow, pool: Pool) -> None:
+    await make_backfill(pool, workflow)
+    document = await (await client.get(f"{PATH}?target_workflow_id=77")).json()
+
+    assert [] == document["data"]["backfills"]
+
+
+async def test_only_what_has_ended_can_be_deleted(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    refused = await client.delete(f"{PATH}/{backfill.id}")
+    await put_into(pool, backfill, Status.CANCELLED)
+    deleted = await client.delete(f"{PATH}/{backfill.id}")
+    again = await client.delete(f"{PATH}/{backfill.id}")
+
+    assert (409, 204, 404) == (refused.status, deleted.status, again.status)
+    assert "backfill_not_ended" == (await refused.json())["error"]["code"]
+    assert b"" == await deleted.read()
+    assert 404 == (await client.get(f"{PATH}/{backfill.id}")).status
+    assert [] == (await (await client.get(PATH)).json())["data"]["backfills"]
+    assert ["backfill.delete"] == [row["action"] for row in await pool.fetch("SELECT action FROM audit_log")]
