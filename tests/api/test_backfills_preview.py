@@ -1,0 +1,187 @@
+"""Previews and checked filters: the truth about what would happen, in a bounded time, and nothing stored."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
+from tests.api.conftest import Client, Serve
+from tests.support.backfill_api import body, make_operations, store_entities
+from tests.support.backfills import Workflow, make_backfill, put_into
+from tests.support.clock import NOON, FakeClock
+from tests.support.fake_control import FakeControl
+
+from backfilld.api.public import backfills
+from backfilld.domain.states import Status
+from backfilld.sources.base import SourceUnreachable
+from backfilld.store.pool import Pool
+
+PATH = "/public-api/backfills"
+NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
+
+
+async def ask(client: Client, path: str, document: dict[str, Any]) -> tuple[Any, list[str]]:
+    answer = await client.post(PATH + path, json=document)
+    got = await answer.json()
+    assert 200 == answer.status, got
+    return got["data"], got["meta"]["warnings"]
+
+
+async def run_before(pool: Pool, workflow: Workflow, **outcomes: str) -> None:
+    for entity_id, status in outcomes.items():
+        await pool.execute(
+            "INSERT INTO last_runs VALUES ($1, 'ticket', $2, $3, $4)", workflow.workflow_id, entity_id, status, NOON
+        )
+
+
+@pytest.mark.parametrize(("behavior", "skipped", "to_run"), [
+    ("completed", {}, 4), ("failed", {"already_succeeded": 2}, 2), ("none", {"already_run": 3}, 1),
+])  # fmt: skip
+async def test_a_preview_counts_what_planning_would_skip(
+    client: Client, pool: Pool, workflow: Workflow, behavior: str, skipped: dict[str, int], to_run: int
+) -> None:
+    await store_entities(pool, *({"n": number} for number in range(5)))
+    await run_before(pool, workflow, e0="succeeded", e1="succeeded", e2="failed", e4="succeeded")
+    rules = {"combinator": "and", "rules": [{"field": "n", "operator": "<", "value": 4}]}
+    data, warnings = await ask(
+        client, "/preview", body(workflow.workflow_id, filter_spec=rules, reprocess_behavior=behavior)
+    )
+
+    assert (4, to_run, skipped) == (data["total_entities"], data["to_run_count"], data["skipped"])
+    assert {"credits_per_entity": 1.5, "total_credits_estimated": 1.5 * to_run, "total_entities": to_run} == (
+        data["cost_estimate"]
+    )
+    assert ["e0", "e1", "e2", "e3"] == [entity["id"] for entity in data["sample"]]
+    assert len(skipped) == len(warnings)
+    assert 0 == await pool.fetchval("SELECT count(*) FROM backfills")
+
+
+async def test_named_entities_are_all_planned(client: Client, pool: Pool, workflow: Workflow) -> None:
+    await store_entities(pool, {"a": 1}, {"a": 2})
+    sent = body(workflow.workflow_id, filter_spec={"a": 1}, entity_ids=["e0", "e1", "nobody", "e0"])
+    data, _ = await ask(client, "/preview", sent)
+
+    assert (3, 1, {"not_found": 1, "not_matching": 1}) == (
+        data["total_entities"], data["to_run_count"], data["skipped"],
+    )  # fmt: skip
+
+
+async def test_a_preview_shows_the_next_openings_in_both_times(client: Client, workflow: Workflow) -> None:
+    sent = body(workflow.workflow_id, daily_execution_windows=NIGHTS, timezone="America/New_York")
+    data, _ = await ask(client, "/preview", sent)
+
+    assert 10 == len(data["openings"])
+    assert {
+        "opens_at": "2027-03-02T03:00:00Z", "closes_at": "2027-03-02T11:00:00Z",
+        "opens_at_local": "2027-03-01T22:00:00-05:00", "closes_at_local": "2027-03-02T06:00:00-05:00",
+    } == data["openings"][0]  # fmt: skip
+    assert "22:00:00" == data["effective_windows"]["monday"][0]["run_start_time"]
+    assert "2027-03-02T03:00:00Z" == data["estimated_start_at"]
+
+
+async def test_clock_changes_are_noted(client: Client, workflow: Workflow) -> None:
+    windows = {"saturday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
+    sent = body(workflow.workflow_id, daily_execution_windows=windows, timezone="America/New_York")
+    data, _ = await ask(client, "/preview", sent)
+
+    assert 1 == len(data["notes"])
+
+
+async def test_what_is_always_open_has_one_opening_without_an_end(client: Client, workflow: Workflow) -> None:
+    data, _ = await ask(client, "/preview", body(workflow.workflow_id))
+
+    assert [{"opens_at": "2027-03-01T12:00:00Z", "closes_at": None,
+             "opens_at_local": "2027-03-01T12:00:00+00:00", "closes_at_local": None}] == data["openings"]  # fmt: skip
+    assert ("2027-03-01T12:00:00Z", "2027-03-01T12:00:00Z") == (
+        data["estimated_start_at"], data["estimated_completion_at"],
+    )  # fmt: skip
+
+
+async def test_the_end_is_estimated_at_the_pace_of_the_last_time(
+    client: Client, pool: Pool, workflow: Workflow
+) -> None:
+    await store_entities(pool, *({} for _ in range(10)))
+    earlier = await make_backfill(pool, workflow, max_in_flight=2)
+    await put_into(pool, earlier, Status.COMPLETED)
+    unknown, _ = await ask(client, "/preview", body(workflow.workflow_id))
+    await pool.execute("UPDATE backfill_progress SET throughput = 1")
+    known, _ = await ask(client, "/preview", body(workflow.workflow_id, max_in_flight=4))
+    approved, _ = await ask(client, "/preview", body(workflow.workflow_id, start="when_approved"))
+
+    assert None is unknown["estimated_completion_at"]
+    assert "2027-03-01T12:00:05Z" == known["estimated_completion_at"]
+    assert (None, None) == (approved["estimated_start_at"], approved["estimated_completion_at"])
+
+
+class Stuck:
+    """A source that knows its size and never finishes a page."""
+
+    async def count(self, query: object, *, within_seconds: float) -> int:
+        return 7
+
+    async def pages(self, query: object, *, cursor: str | None, page_size: int) -> Any:
+        await asyncio.Event().wait()
+        yield None
+
+
+class Away:
+    """A source that does not answer."""
+
+    async def count(self, query: object, *, within_seconds: float) -> int:
+        raise SourceUnreachable("no route to host")
+
+    async def pages(self, query: object, *, cursor: str | None, page_size: int) -> Any:
+        raise SourceUnreachable("no route to host")
+        yield None
+
+
+async def test_what_cannot_be_had_in_time_is_null(
+    pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve
+) -> None:
+    operations = make_operations(pool, clock, FakeControl(), source=Stuck(), count_timeout_seconds=0.05)
+    data, _ = await ask(await serve(backfills.routes(operations)), "/preview", body(workflow.workflow_id))
+
+    assert (7, None, None, []) == (
+        data["total_entities"], data["to_run_count"], data["skipped"], data["sample"],
+    )  # fmt: skip
+
+
+async def test_a_source_that_is_away_is_said_so(pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve) -> None:
+    client = await serve(backfills.routes(make_operations(pool, clock, FakeControl(), source=Away())))
+    previewed, warnings = await ask(client, "/preview", body(workflow.workflow_id))
+    verified, _ = await ask(client, "/verify", {"entity_type": "ticket", "filter_spec": {"a": 1}})
+    created = await client.post(PATH, json=body(workflow.workflow_id))
+
+    assert None is previewed["total_entities"]
+    assert any("no route to host" in warning for warning in warnings)
+    assert (None, False, "ERROR") == (verified["matching_entities"], verified["success"], verified["level"])
+    assert 201 == created.status
+
+
+async def test_a_filter_that_matches_is_ok_and_shown_on_examples(client: Client, pool: Pool) -> None:
+    await store_entities(pool, *({"n": number} for number in range(30)))
+    rules = {"combinator": "and", "rules": [{"field": "n", "operator": ">=", "value": 10}]}
+    data, _ = await ask(client, "/verify", {"entity_type": "ticket", "filter_spec": rules})
+
+    assert (20, True, "OK") == (data["matching_entities"], data["success"], data["level"])
+    assert "20 entities of type ticket match" == data["message"]
+    assert 10 == len(data["sample"])
+    assert {"id": "e10", "type": "ticket", "attributes": {"n": 10}, "updated_at": None,
+            "as_of": "2027-03-01T12:00:00Z"} == data["sample"][0]  # fmt: skip
+
+
+async def test_a_suspicious_zero_is_explained(client: Client, pool: Pool) -> None:
+    await store_entities(pool, {"priority": "1"}, {"priority": "2"})
+    rules = {"combinator": "and", "rules": [{"field": "priority", "operator": "<", "value": 3}]}
+    data, _ = await ask(client, "/verify", {"entity_type": "ticket", "filter_spec": rules})
+
+    assert (0, True, "WARNING") == (data["matching_entities"], data["success"], data["level"])
+    assert 'field `priority` is text in 2 records (example "1"); the rule compares a number' in data["message"]
+
+
+async def test_everything_is_a_warning(client: Client, pool: Pool) -> None:
+    await store_entities(pool, {}, {})
+    data, warnings = await ask(client, "/verify", {"entity_type": "ticket", "filter_spec": {}})
+
+    assert (2, "WARNING") == (data["matching_entities"], data["level"])
+    assert 1 == len(warnings)

@@ -1,0 +1,127 @@
+"""Once more for those that failed."""
+
+from typing import Any
+
+import pytest
+from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
+from tests.api.conftest import Client
+from tests.support.backfills import Workflow, make_backfill, put_into
+from tests.support.ledgers import make_ledger
+
+from backfilld.domain.backfills import Backfill
+from backfilld.domain.states import Status
+from backfilld.store.pool import Pool
+
+PATH = "/public-api/backfills"
+ENTRIES = {"c": "failed:timeout", "a": "failed:http_404", "b": "succeeded", "d": "failed:timeout"}
+
+
+@pytest.fixture
+async def parent(pool: Pool, workflow: Workflow) -> Backfill:
+    rules = {"combinator": "and", "not": False, "rules": [{"field": "x", "operator": "=", "value": 1}]}
+    backfill = await make_backfill(
+        pool, workflow, filter_spec={"x": 1}, filter_resolved=rules, timezone="Asia/Tokyo", max_in_flight=3,
+        params={"p": 1}, name="night", sample_size=5, start_mode="when_approved",
+    )  # fmt: skip
+    await make_ledger(pool, backfill, ENTRIES)
+    await put_into(pool, backfill, Status.COMPLETED_WITH_FAILURES)
+    return backfill
+
+
+async def rerun(client: Client, parent: Backfill, status: int = 201, **settings: Any) -> Any:
+    answer = await client.post(f"{PATH}/{parent.id}/rerun-failed", **settings)
+    document = await answer.json()
+    assert status == answer.status, document
+    return document["data"] if status == 201 else document["error"]
+
+
+async def test_a_child_covers_the_failed_entities_in_plan_order(client: Client, pool: Pool, parent: Backfill) -> None:
+    data = await rerun(client, parent, json={"reason": "target is fixed"})
+    child = data["backfill"]
+
+    assert ["c", "a", "d"] == child["entity_ids"]
+    assert (str(parent.id), "planning", "completed", None, {"x": 1}) == (
+        child["parent_backfill_run_id"], child["status"], child["reprocess_behavior"], child["filter_resolved"],
+        child["filter_spec"],
+    )  # fmt: skip
+    assert ("Asia/Tokyo", 3, {"p": 1}, "night", "target is fixed", None, "now") == (
+        child["timezone"], child["max_in_flight"], child["params"], child["name"], child["reason"],
+        child["sample_size"], child["start"],
+    )  # fmt: skip
+    assert {"credits_per_entity": 1.5, "total_credits_estimated": 4.5, "total_entities": 3} == data["cost_estimate"]
+    assert "backfill.rerun" == await pool.fetchval("SELECT action FROM audit_log")
+
+
+@pytest.mark.parametrize(("sent", "expected"), [
+    ({}, ["c", "a", "d"]), ({"error_class": "timeout"}, ["c", "d"]), ({"entity_ids": ["d", "a", "d"]}, ["a", "d"]),
+    ({"entity_ids": ["d", "a"], "error_class": "timeout"}, ["d"]),
+])  # fmt: skip
+async def test_a_rerun_can_be_narrowed(
+    client: Client, parent: Backfill, sent: dict[str, Any], expected: list[str]
+) -> None:
+    assert expected == (await rerun(client, parent, json=sent))["backfill"]["entity_ids"]
+
+
+@pytest.mark.parametrize(("sent", "path", "code"), [
+    ({"entity_ids": ["a", "z"]}, "/entity_ids/1", "unknown_entity"),
+    ({"entity_ids": ["b"]}, "/entity_ids/0", "not_failed"),
+    ({"error_class": "http_500"}, "/error_class", "unknown_error_class"),
+    ({"entity_ids": ["a"], "error_class": "timeout"}, "/error_class", "unknown_error_class"),
+])  # fmt: skip
+async def test_what_did_not_fail_cannot_be_rerun(
+    client: Client, pool: Pool, parent: Backfill, sent: dict[str, Any], path: str, code: str
+) -> None:
+    error = await rerun(client, parent, 422, json=sent)
+
+    assert [(path, code)] == [(detail["path"], detail["code"]) for detail in error["details"]]
+    assert 1 == await pool.fetchval("SELECT count(*) FROM backfills")
+
+
+async def test_only_what_ended_with_failures_can_be_rerun(client: Client, pool: Pool, parent: Backfill) -> None:
+    await put_into(pool, parent, Status.RUNNING)
+    running = await rerun(client, parent, 409)
+    await put_into(pool, parent, Status.COMPLETED)
+    await pool.execute("UPDATE backfill_progress SET failed = 0")
+    flawless = await rerun(client, parent, 409)
+
+    assert ["backfill_not_rerunnable"] * 2 == [running["code"], flawless["code"]]
+
+
+async def test_a_cancelled_backfill_can_be_rerun(client: Client, pool: Pool, parent: Backfill) -> None:
+    await put_into(pool, parent, Status.CANCELLED)
+
+    assert 3 == (await rerun(client, parent))["backfill"]["entity_ids_count"]
+
+
+async def test_a_second_rerun_has_to_wait_for_the_first(client: Client, pool: Pool, parent: Backfill) -> None:
+    first = await rerun(client, parent)
+    error = await rerun(client, parent, 409)
+
+    assert ("backfill_already_active", first["backfill"]["id"]) == (error["code"], error["backfill"]["id"])
+
+
+async def test_a_disabled_workflow_is_not_rerun(client: Client, pool: Pool, parent: Backfill) -> None:
+    await pool.execute("UPDATE workflows SET enabled = false")
+
+    assert "workflow_disabled" == (await rerun(client, parent, 409))["code"]
+
+
+async def test_a_repeated_rerun_gets_the_first_answer_again(client: Client, pool: Pool, parent: Backfill) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = await rerun(client, parent, headers=headers)
+    again = await rerun(client, parent, json={}, headers=headers)
+    other = await rerun(client, parent, 409, json={"error_class": "timeout"}, headers=headers)
+
+    assert first == again
+    assert "idempotency_key_reused" == other["code"]
+    assert 2 == await pool.fetchval("SELECT count(*) FROM backfills")
+
+
+async def test_a_key_is_not_good_for_another_backfill(client: Client, pool: Pool, parent: Backfill) -> None:
+    other = await make_backfill(pool)
+    await make_ledger(pool, other, {"a": "failed"})
+    await put_into(pool, other, Status.FAILED)
+    await rerun(client, parent, headers={"Idempotency-Key": "k"})
+    error = await rerun(client, other, 409, headers={"Idempotency-Key": "k"})
+
+    assert "idempotency_key_reused" == error["code"]
