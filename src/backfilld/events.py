@@ -49,7 +49,10 @@ class PlanFrozen(Event):
 
 @dataclass(frozen=True, slots=True)
 class TryEnded(Event):
-    """One execution is over. `kind` is a VerdictKind, `seconds` how long its slot was held."""
+    """One execution is over. `kind` is a VerdictKind, `seconds` how long its slot was held.
+
+    `outcome` is how the item ended, None if it is to be tried again or held.
+    """
 
     backfill_id: UUID
     workflow: str
@@ -57,6 +60,7 @@ class TryEnded(Event):
     kind: str
     error_class: str | None
     seconds: float
+    outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

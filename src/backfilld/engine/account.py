@@ -30,7 +30,6 @@ class Account:
         self.taken: set[int] = set()  # positions of retries that are queued, in flight or unrecorded
         self.unrecorded = 0
         self.recorded = asyncio.Event()  # set after every commit that concerned us
-        self.first_started_at: datetime | None = None
         self.next_retry_at: datetime | None = None
         self.retries_known = False  # whether next_retry_at says all there is to know
         self._rate = throughput
@@ -85,9 +84,7 @@ class Account:
 
     def standing(self) -> Standing:
         """What the next commit says of this backfill as a whole."""
-        return Standing(
-            self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput(), self.first_started_at
-        )
+        return Standing(self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput())
 
 
 def entry_of(account: Account, position: int, result: Outcome | Try, *, had_retry: bool) -> EndedItem | TriedItem:

@@ -73,6 +73,7 @@ class Gate:
         self._settled.set()
         self.changed = asyncio.Event()
         self.in_flight: dict[int, Item] = {}
+        self.first_start = asyncio.Event()
         self.draining = False
         self.stopped_because: str | None = None
         self.backfill = backfill
@@ -168,6 +169,7 @@ class Gate:
         self.in_flight[item.position] = item
         self._crossing += 1
         self._settled.clear()
+        self.first_start.set()
         return self._health.start()
 
     def _sent(self) -> None:

@@ -87,16 +87,21 @@ class Processor:
             draw=self._tools.draw,
         )
         self._health.note(verdict, self._name(item), probe=ticket.is_probe)
-        if ticket.started_at is not None and self._account.first_started_at is None:
-            self._account.first_started_at = ticket.started_at
         if isinstance(result, Held):
             self._reader.give_back(item)
         else:
             self.record(item, result)
         backfill = self._gate.backfill
+        outcome = result.status if isinstance(result, Outcome) else None
         self._tools.bus.tell(
             TryEnded(
-                backfill.id, backfill.workflow_name, self._executor.target, verdict.kind, verdict.error_class, seconds
+                backfill.id,
+                backfill.workflow_name,
+                self._executor.target,
+                verdict.kind,
+                verdict.error_class,
+                seconds,
+                outcome,
             )
         )
 

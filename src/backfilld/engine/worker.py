@@ -5,6 +5,7 @@ in flight; a slot is refilled the moment it frees.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from datetime import datetime, timedelta
 from enum import Enum
@@ -66,6 +67,7 @@ class Worker:
 
     async def run(self) -> Left:
         """Start what may start, until nothing is left or nothing may for a while."""
+        noting = asyncio.create_task(self._note_first_start())
         try:
             while (item := await self._next_with_slot()) is not None:
                 if self._recovery.next_is_alone:
@@ -76,8 +78,16 @@ class Worker:
             self.cancel_in_flight()
             raise
         finally:
+            noting.cancel()
             await self._wind_up()
         return self._left
+
+    async def _note_first_start(self) -> None:
+        """Write down when the backfill really began; nobody waits for that."""
+        await self._gate.first_start.wait()
+        at, no, fence = self._tools.clock.now(), self._gate.backfill.no, self._lease.fence
+        with contextlib.suppress(LeaseGone):
+            await self._standing.patiently(lambda: self._tools.ledger.note_start(no, fence, at))
 
     def cancel_in_flight(self) -> None:
         """Stop what is running: somebody asked for it, the grace is over, or the lease is lost."""

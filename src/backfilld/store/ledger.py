@@ -39,7 +39,6 @@ class Standing:
     fence: int
     mark: int
     throughput: float
-    started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,6 @@ async def _record_outcomes(
         [s.fence for s in standings],
         [s.mark for s in standings],
         [s.throughput for s in standings],
-        [s.started_at for s in standings],
         now,
         [item.backfill_no for item in ended],
         [item.position for item in ended],

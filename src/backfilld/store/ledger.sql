@@ -1,12 +1,12 @@
 -- name: record_outcomes
 -- Final outcomes of any number of backfills, their counters and low-water marks, in one statement.
 -- A batch that is repeated after a COMMIT of unknown result writes no row, and so counts nothing.
--- $1 backfills   $2 fences   $3 marks   $4 items a second   $5 first starts   $6 now          (one of each per backfill)
--- $7 backfill   $8 position   $9 status   $10 started   $11 finished   $12 attempts   $13 http status   $14 message
--- $15 result   $16 credits   $17 error class   $18 error   $19 skip reason   $20 had a retry row  (one of each per outcome)
+-- $1 backfills   $2 fences   $3 marks   $4 items a second (one of each per backfill)   $5 now
+-- $6 backfill   $7 position   $8 status   $9 started   $10 finished   $11 attempts   $12 http status   $13 message
+-- $14 result   $15 credits   $16 error class   $17 error   $18 skip reason   $19 had a retry row  (one of each per outcome)
 WITH given AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::timestamptz[])
-        AS g (backfill_no, fence, mark, throughput, started_at)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[])
+        AS g (backfill_no, fence, mark, throughput)
 ), owned AS MATERIALIZED (
     -- locked in order, so that two recorders cannot block each other; a new owner's fence shuts us out
     SELECT p.backfill_no
@@ -16,9 +16,9 @@ WITH given AS (
        FOR NO KEY UPDATE OF p
 ), ended AS (
     SELECT r.*
-      FROM unnest($7::bigint[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::smallint[],
-                  $13::smallint[], $14::text[], $15::text[], $16::numeric[], $17::text[], $18::text[], $19::text[],
-                  $20::boolean[])
+      FROM unnest($6::bigint[], $7::integer[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::smallint[],
+                  $12::smallint[], $13::text[], $14::text[], $15::numeric[], $16::text[], $17::text[], $18::text[],
+                  $19::boolean[])
         AS r (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
               result, credits, error_class, error, skip_reason, had_retry)
       JOIN owned USING (backfill_no)
@@ -56,8 +56,7 @@ UPDATE backfill_progress AS p
        retrying         = p.retrying - COALESCE(n.retries, 0),
        low_water_mark   = GREATEST(p.low_water_mark, g.mark),
        throughput       = g.throughput,
-       started_at       = COALESCE(p.started_at, g.started_at),
-       last_recorded_at = $6
+       last_recorded_at = $5
   FROM given AS g
   JOIN owned USING (backfill_no)
   LEFT JOIN counted AS c USING (backfill_no)
