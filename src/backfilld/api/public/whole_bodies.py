@@ -8,7 +8,7 @@ describes the model all the same.
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, GetJsonSchemaHandler, RootModel
+from pydantic import BaseModel, GetJsonSchemaHandler, RootModel, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -31,12 +31,9 @@ class WholeBody(RootModel[dict[str, Any]]):
 
 def whole(model: type[BaseModel]) -> type[WholeBody]:
     """The body of a route that reads it as `model` by itself."""
-
-    class Whole(WholeBody):
-        described = model
-
-    Whole.__name__ = Whole.__qualname__ = f"Whole{model.__name__}"
-    return Whole
+    made: type[WholeBody] = create_model(model.__name__, __base__=WholeBody, __doc__=model.__doc__)
+    made.described = model
+    return made
 
 
 def read_as(model: type[M], document: Mapping[str, Any]) -> tuple[M | None, list[Fault]]:
