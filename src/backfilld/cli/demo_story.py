@@ -84,7 +84,7 @@ async def create(client: "Client", clock: Clock, say: Say) -> dict[str, Any]:
     await clear_the_way(client, clock, workflow, say)
     found = await client.verify_filter("ticket", FILTER)
     say(
-        f"{number(found['matching_entities'])} of them match: closed or resolved, priority 3 or higher, since 2023,"
+        f"{number(found['matching_entities'])} of them match: closed or resolved, priority 1 to 3, since 2023,"
         " of gold and silver customers, not classified yet"
     )
     always = {day: [{"run_start_time": "00:00", "run_end_time": "24:00"}] for day in DAYS}

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from backfilld.cli.output import duration, instant, number, print_fields, print_table
+from backfilld.cli.program import program
 
 
 def print_summary(told: dict[str, Any]) -> None:
@@ -65,12 +66,12 @@ def _print_way_on(told: dict[str, Any], id: str) -> None:
 
 
 def _ways_to_ask(told: dict[str, Any], id: str) -> list[str]:
-    curl = 'curl -s -H "Authorization: Bearer $BACKFILLD_API_KEY" $BACKFILLD_URL/public-api/backfills'
+    curl = 'curl -s -H "Authorization: Bearer $BACKFILLD_API_KEY" "$BACKFILLD_URL/public-api/backfills'
     lines = [
         f"export BACKFILLD_URL={told['url']} BACKFILLD_API_KEY={told['api_key']}",
-        f"{curl}/{id}",
-        f"{curl}/{id}/entities?status=failed",
+        f'{curl}/{id}"',
+        f'{curl}/{id}/entities?status=failed"',
     ]
     if told["errors"]:
-        lines.append(f"{curl}/{id}/entities/{told['errors'][0]['entity_ids'][0]}")
-    return [*lines, f"backfilld backfills show {id}", f"backfilld backfills rerun-failed {id} --watch"]
+        lines.append(f'{curl}/{id}/entities/{told["errors"][0]["entity_ids"][0]}"')
+    return [*lines, f"{program()} backfills show {id}", f"{program()} backfills rerun-failed {id} --watch"]

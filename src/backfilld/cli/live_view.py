@@ -70,16 +70,19 @@ class LiveView:
     def _bar(self, backfill: dict[str, Any]) -> RenderableType:
         row = Table.grid(padding=(0, 2))
         total = backfill["total_entities"]
-        bar = ProgressBar(total=total or 1, completed=done(backfill) if total else 0, width=40, pulse=total is None)
+        bar = ProgressBar(
+            total=total or 1, completed=done(backfill) if total else 0, width=40, pulse=total is None,
+            complete_style="green", finished_style="green",
+        )  # fmt: skip
         row.add_row(bar, Text(share(backfill)), Text(pace(backfill, self._clock), style="cyan"))
         return row
 
     def _why(self, backfill: dict[str, Any]) -> str | None:
-        why = reason(backfill)
-        until = instant((backfill.get("status_reason") or {}).get("until"))
-        if why and until and (left := (until - self._clock.now()).total_seconds()) > 0:
-            return f"{why}: {duration(left)} to go"
-        return why
+        why = backfill.get("status_reason") or {}
+        until = instant(why.get("until"))
+        if until and (left := (until - self._clock.now()).total_seconds()) > 0:
+            return f"{why['message']}: {duration(left)} to go"
+        return reason(backfill)
 
 
 def _title(backfill: dict[str, Any]) -> Text:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-LONGEST_CELL = 60
+LONGEST_CELL = 100
 
 
 def print_json(document: Any) -> None:

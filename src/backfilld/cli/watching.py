@@ -13,6 +13,7 @@ import click
 from backfilld.cli.failing import Errors, failures_of
 from backfilld.cli.failures import Failure
 from backfilld.cli.output import duration, instant, number, print_json
+from backfilld.cli.program import program
 from backfilld.cli.showing import counts, reason, share
 from backfilld.clock import Clock, SystemClock
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 ERRORS_SHOWN = 6
+FAILURES_PER_SECOND = 100  # that are read of the ledger, to leave the daemon to its work
 
 
 class View(Protocol):
@@ -34,7 +36,7 @@ async def watch(client: "Client", id: str, *, as_json: bool) -> str:
     try:
         return await watch_until_end(client, id, as_json=as_json)
     except asyncio.CancelledError:
-        click.echo(f"The backfill goes on. To see it again: backfilld backfills watch {id}", err=True)
+        click.echo(f"The backfill goes on. To see it again: {program()} backfills watch {id}", err=True)
         raise
 
 
@@ -42,40 +44,50 @@ async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, q
     """Show the backfill until it ends (`quiet`: only wait); the status it ended in."""
     clock = SystemClock()
     if as_json or quiet:
-        return str((await _follow(client, id, JsonLines() if as_json else Nothing()))["status"])
+        return str((await _follow(client, id, JsonLines() if as_json else None, clock))["status"])
     if not sys.stdout.isatty():
-        last = await _follow(client, id, PlainLines(clock))
+        last = await _follow(client, id, PlainLines(clock), clock)
     else:
         from backfilld.cli.live_view import LiveView
 
         view = LiveView(clock)
         with view:
-            last = await _follow(client, id, view)
+            last = await _follow(client, id, view, clock)
     click.echo(ending(last))
     return str(last["status"])
 
 
-async def _follow(client: "Client", id: str, view: View) -> dict[str, Any]:
-    """The last look at it. The classes of failures are asked for only when there are more of them than before."""
-    errors: Errors = []
-    failures_known = 0
+async def _follow(client: "Client", id: str, view: View | None, clock: Clock) -> dict[str, Any]:
+    """The last look at it."""
+    failures = Failures(client, id, clock)
     last: dict[str, Any] | None = None
     async for event in client.follow(id):
         last = event.backfill
-        if last["failed_count"] > failures_known:
-            errors = await failures_of(client, id)
-            failures_known = last["failed_count"]
-        view.show(last, errors)
+        if view is not None:
+            view.show(last, [] if isinstance(view, JsonLines) else await failures.after(event.kind, last))
     if last is None:
         raise Failure("the stream of events ended without one")
     return last
 
 
-class Nothing:
-    """For those who only want to know when it is over."""
+class Failures:
+    """The classes of failures, looked at again when there are more: at once while they are few, else now and then."""
 
-    def show(self, backfill: dict[str, Any], errors: Errors) -> None:
-        pass
+    def __init__(self, client: "Client", id: str, clock: Clock) -> None:
+        self._client = client
+        self._id = id
+        self._clock = clock
+        self._known = 0
+        self._look_at = 0.0
+        self._found: Errors = []
+
+    async def after(self, kind: str, backfill: dict[str, Any]) -> Errors:
+        failed = backfill["failed_count"]
+        if failed > self._known and (kind == "end" or self._clock.monotonic() >= self._look_at):
+            self._found = await failures_of(self._client, self._id)
+            self._known = failed
+            self._look_at = self._clock.monotonic() + failed / FAILURES_PER_SECOND
+        return self._found
 
 
 class JsonLines:
@@ -127,8 +139,9 @@ def pace(backfill: dict[str, Any], clock: Clock) -> str:
     parts = []
     if rate := backfill.get("throughput_per_minute"):
         parts.append(f"{rate:,.0f}/min")
-    if finished_at := instant(backfill.get("estimated_completion_at")):
-        parts.append(f"{duration((finished_at - clock.now()).total_seconds())} left")
+    finished_at = instant(backfill.get("estimated_completion_at"))
+    if finished_at and (left := (finished_at - clock.now()).total_seconds()) > 0:
+        parts.append(f"{duration(left)} left")
     return ", ".join(parts)
 
 
@@ -145,7 +158,7 @@ def ending(backfill: dict[str, Any]) -> str:
     took = f" in {duration((completed - started).total_seconds())}" if started and completed else ""
     text = f"{backfill['status'].replace('_', ' ')}{took}: {counts(backfill)}"
     if backfill["status"] == "completed_with_failures":
-        text += f"\nsee: backfilld backfills errors {id}\nagain: backfilld backfills rerun-failed {id}"
+        text += f"\nsee: {program()} backfills errors {id}\nagain: {program()} backfills rerun-failed {id}"
     if backfill.get("error"):
         text += f"\nerror: {backfill['error']}"
     return text
