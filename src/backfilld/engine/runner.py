@@ -7,6 +7,8 @@ arrives at any moment only changes what the next step is.
 import asyncio
 import contextlib
 
+from structlog.contextvars import bind_contextvars
+
 from backfilld.domain.backfills import Backfill, Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
@@ -56,6 +58,7 @@ class Runner:
 
     async def run(self) -> None:
         """Carry the backfill until there is nothing to do now, then give the lease back."""
+        bind_contextvars(backfill_id=str(self.backfill.id))  # on every line that is logged on its behalf
         self._tools.bus.tell(LeaseTaken(self.backfill.id, self._lease.fence, self._lease.grant.clean))
         listener = asyncio.create_task(self._listen(), name=f"{self.backfill.id}/listen")
         try:
