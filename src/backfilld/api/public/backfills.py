@@ -11,9 +11,7 @@ from backfilld.api.public.backfill_answers import (
     BackfillsData,
     CostAnswer,
     CreatedData,
-    PreviewData,
     SignalData,
-    VerifiedData,
     plain,
 )
 from backfilld.api.public.backfill_bodies import (
@@ -26,6 +24,7 @@ from backfilld.api.public.backfill_bodies import (
     create_body,
 )
 from backfilld.api.public.idempotency import DESCRIBED, keyed_of, once, to_keep
+from backfilld.api.public.preview_answers import PreviewData, VerifiedData
 from backfilld.api.public.whole_bodies import WholeBody, read_as, whole
 from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.domain.errors import Invalid

@@ -1,0 +1,101 @@
+"""Previews and checked filters as they are answered."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from backfilld.api.fields import Answer, Instant
+from backfilld.api.public.backfill_answers import CostAnswer
+from backfilld.domain.entities import Entity
+from backfilld.domain.openings import Calendar
+from backfilld.operations.previewing import Preview, Verified
+
+
+class SampleAnswer(Answer):
+    """An entity that would be covered."""
+
+    id: str
+    type: str
+    attributes: dict[str, Any]
+    updated_at: Instant | None
+    as_of: Instant | None
+
+
+def sample_of(entity_type: str, entities: list[Entity] | tuple[Entity, ...]) -> list[SampleAnswer]:
+    """Entities as samples show them."""
+    return [
+        SampleAnswer.model_construct(
+            id=one.id, type=entity_type, attributes=one.attributes, updated_at=one.updated_at, as_of=one.as_of
+        )
+        for one in entities
+    ]
+
+
+class OpeningAnswer(Answer):
+    """`closes_at` is null if it does not close within 400 days."""
+
+    opens_at: Instant
+    closes_at: Instant | None
+    opens_at_local: str
+    closes_at_local: str | None
+
+    @classmethod
+    def of(cls, opens_at: datetime, closes_at: datetime | None, calendar: Calendar) -> Self:
+        return cls(
+            opens_at=opens_at,
+            closes_at=closes_at,
+            opens_at_local=calendar.local(opens_at),
+            closes_at_local=None if closes_at is None else calendar.local(closes_at),
+        )
+
+
+class PreviewData(Answer):
+    """What a backfill would do. Numbers are null where they could not be had in time."""
+
+    total_entities: int | None
+    to_run_count: int | None
+    skipped: dict[str, int] | None = Field(description="How many planning would skip, by reason.")
+    sample: list[SampleAnswer]
+    cost_estimate: CostAnswer
+    effective_windows: Any
+    openings: list[OpeningAnswer] = Field(description="The next 10, the present one included.")
+    notes: list[str] = Field(description="What changes of clocks do to the windows in the next 60 days.")
+    estimated_start_at: Instant | None = Field(description="null if it waits for approval, or never opens.")
+    estimated_completion_at: Instant | None = Field(description="At the workflow's latest pace; null if unknown.")
+
+    @classmethod
+    def of(cls, preview: Preview, entity_type: str) -> Self:
+        survey = preview.survey
+        return cls.model_construct(
+            total_entities=survey.total,
+            to_run_count=survey.to_run,
+            skipped=survey.skipped,
+            sample=sample_of(entity_type, survey.sample),
+            cost_estimate=CostAnswer.of(preview.cost),
+            effective_windows=preview.effective_windows,
+            openings=[OpeningAnswer.of(*opening, preview.calendar) for opening in preview.openings],
+            notes=list(preview.notes),
+            estimated_start_at=preview.estimated_start_at,
+            estimated_completion_at=preview.estimated_completion_at,
+        )
+
+
+class VerifiedData(Answer):
+    """What a filter matches; `matching_entities` is null if counting took too long."""
+
+    matching_entities: int | None
+    success: bool
+    message: str
+    level: Literal["OK", "WARNING", "ERROR"]
+    sample: list[SampleAnswer]
+
+    @classmethod
+    def of(cls, verified: Verified, entity_type: str) -> Self:
+        return cls.model_construct(
+            matching_entities=verified.matching,
+            success=verified.success,
+            message=verified.message,
+            level=verified.level,
+            sample=sample_of(entity_type, verified.sample),
+        )
