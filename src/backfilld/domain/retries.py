@@ -30,8 +30,8 @@ class Backoff:
     def wait(self, tries: int, retry_after_seconds: float | None, draw: Callable[[], float]) -> timedelta:
         """How long to wait after `tries` tries. What the target asks for wins, and is never undercut."""
         if retry_after_seconds is not None:
-            asked = min(timedelta(seconds=max(0.0, retry_after_seconds)), LONGEST_WAIT)
-            return asked + self.floor * draw()
+            asked = min(max(0.0, retry_after_seconds), LONGEST_WAIT.total_seconds())
+            return timedelta(seconds=asked) + self.floor * draw()
         longest = min(self.cap, self.base * float(2 ** min(tries - 1, 30)))
         return self.floor + longest * draw()
 
