@@ -1,0 +1,202 @@
+"""The commands against a real daemon on a real database, with a target that behaves as the demo's does."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+from tests.support.waiting import eventually
+
+from backfilld.cli.demo_folder import clean_environment
+
+CONFIG = """\
+[server]
+port = 0
+[state]
+directory = "{folder}/state"
+[database]
+dsn = "{dsn}"
+[engine]
+shutdown_grace_seconds = 1.0
+[secrets.demo]
+value = "whsec_c2VjcmV0IG9mIHRoZSBkZW1v"
+[[workflows]]
+name = "classify"
+[workflows.executor]
+type = "http"
+url = "{target}/classify"
+secret = "demo"
+"""
+CSV = "id,subject,priority\n" + "".join(f"{100_000 + number * 7},VPN drops,{1 + number % 3}\n" for number in range(60))
+
+
+@dataclass(frozen=True)
+class Running:
+    """A daemon, and who may ask it."""
+
+    url: str
+    config: str
+    tickets: str
+
+
+async def start(folder: Path, name: str, *arguments: str) -> asyncio.subprocess.Process:
+    with (folder / f"{name}.log").open("wb") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *arguments, stdout=log, stderr=log, env=clean_environment(os.environ)
+        )
+
+
+async def written(file: Path, process: asyncio.subprocess.Process, log: Path) -> str:
+    def look() -> str:
+        assert process.returncode is None, log.read_text()
+        return file.read_text().strip() if file.exists() else ""
+
+    return await eventually(look, seconds=30)
+
+
+async def has_workflows(dsn: str) -> bool:
+    """Whether the daemon has read the workflows of its configuration."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        exists = await connection.fetchval("SELECT to_regclass('workflows') IS NOT NULL")
+        return exists and await connection.fetchval("SELECT count(*) > 0 FROM workflows")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def running(databases, tmp_path_factory) -> AsyncIterator[Running]:
+    folder = tmp_path_factory.mktemp("daemon")
+    (folder / "secret").write_text("whsec_c2VjcmV0IG9mIHRoZSBkZW1v")
+    (folder / "tickets.csv").write_text(CSV)
+    async with databases.database("template1") as dsn:
+        address = folder / "target-address"
+        target = await start(
+            folder, "target", "backfilld.cli.demo_target", "--address-file", str(address),
+            "--secret-file", str(folder / "secret"),
+        )  # fmt: skip
+        url = await written(address, target, folder / "target.log")
+        config = folder / "backfilld.toml"
+        config.write_text(CONFIG.format(folder=folder, dsn=dsn, target=url))
+        daemon = await start(folder, "daemon", "backfilld", "serve", "--config", str(config))
+        try:
+            url = await written(folder / "state" / "address", daemon, folder / "daemon.log")
+            await eventually(lambda: has_workflows(dsn), seconds=30)
+            yield Running(url, str(config), str(folder / "tickets.csv"))
+        finally:
+            for process in (daemon, target):
+                process.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(20):
+                    assert 0 == await process.wait(), (folder / "daemon.log").read_text()
+
+
+@pytest.fixture
+async def ask(backfilld, running, monkeypatch):
+    """Runs commands as an operator, who has tickets."""
+    monkeypatch.setenv("BACKFILLD_URL", running.url)
+    made = await backfilld("keys", "create", "--config", running.config, "--name", "t", "--role", "admin", "--json")
+    assert 0 == made.code, made.err
+    monkeypatch.setenv("BACKFILLD_API_KEY", made.json["key"])
+    loaded = await backfilld("entities", "import", running.tickets, "--entity-type", "ticket", "--json")
+    assert 0 == loaded.code, loaded.err
+    return backfilld
+
+
+def plan(*more: str) -> tuple[str, ...]:
+    return (
+        "--entity-type", "ticket", "--workflow", "classify", "--window", "daily 00:00-24:00", "--timezone", "UTC",
+        "--max-in-flight", "10", "--reprocess", "completed", "--filter", '{"priority": [1, 2]}', *more,
+    )  # fmt: skip
+
+
+async def test_a_backfill_from_the_first_key_to_the_rerun(ask):
+    seen = await ask("workflows", "list")
+    created = await ask("backfills", "create", *plan("--name", "all of it", "--max-attempts", "1", "--watch"))
+    listed = await ask("backfills", "list", "--json")
+    backfill = listed.json["backfills"][0]
+    shown = await ask("backfills", "show", backfill["id"])
+    errors = await ask("backfills", "errors", backfill["id"], "--json")
+    again = await ask("backfills", "rerun-failed", backfill["id"], "--watch", "--json")
+
+    assert "classify" in seen.out
+    assert 5 == created.code, created.out + created.err
+    assert "completed with failures" in created.out
+    assert (40, "all of it") == (backfill["processed_count"], backfill["name"])
+    assert "40/40 (100%)" in shown.out
+    assert backfill["failed_count"] == sum(error["count"] for error in errors.json["errors"])
+    assert again.code in (0, 5)
+
+
+async def test_a_plan_that_waits_for_approval_is_steered(ask):
+    created = await ask("backfills", "create", *plan("--start", "when_approved", "--json"))
+    id = created.json["backfill"]["id"]
+    second = await ask("backfills", "create", *plan())
+    paused = await ask("backfills", "pause", id, "--reason", "lunch")
+    cancelled = await ask("backfills", "cancel", id, "--json")
+    watched = await ask("backfills", "watch", id)
+    resumed = await ask("backfills", "resume", id)
+
+    assert 4 == second.code
+    assert id in second.err
+    assert 0 == paused.code, paused.err
+    assert 0 == cancelled.code, cancelled.err
+    assert 6 == watched.code, watched.out + watched.err
+    assert 4 == resumed.code
+
+
+async def test_a_preview_and_a_check_create_nothing(ask):
+    before = await ask("backfills", "list", "--json")
+    preview = await ask("backfills", "preview", *plan())
+    verified = await ask("backfills", "verify", "--entity-type", "ticket", "--filter", '{"subject": "?"}')
+    after = await ask("backfills", "list", "--json")
+
+    assert 0 == preview.code, preview.err
+    assert "40" in preview.out
+    assert "openings" in preview.out
+    assert 0 == verified.code, verified.err
+    assert "no entity of type ticket matches" in verified.out
+    assert len(before.json["backfills"]) == len(after.json["backfills"])
+
+
+async def test_the_daemons_faults_reach_the_terminal(ask):
+    ended = await ask("backfills", "create", *plan("--timezone", "Europe/Berln", "--max-in-flight", "99"))
+
+    assert 2 == ended.code
+    assert "/max_in_flight" in ended.err
+    assert "Europe/Berlin" in ended.err
+
+
+async def test_the_same_idempotency_key_is_the_same_backfill(ask):
+    first = await ask("backfills", "create", *plan("--idempotency-key", "k1", "--json"))
+    second = await ask("backfills", "create", *plan("--idempotency-key", "k1", "--json"))
+    await ask("backfills", "watch", first.json["backfill"]["id"])
+
+    assert 0 == second.code, second.err
+    assert first.json["backfill"]["id"] == second.json["backfill"]["id"]
+
+
+async def test_a_key_that_may_only_look_may_not_create(ask, running):
+    made = await ask("keys", "create", "--config", running.config, "--name", "v", "--role", "viewer", "--json")
+    ended = await ask("backfills", "create", *plan(), "--api-key", made.json["key"])
+
+    assert 8 == ended.code
+
+
+async def test_a_revoked_key_opens_nothing(ask, running):
+    made = await ask("keys", "create", "--config", running.config, "--name", "r", "--role", "viewer", "--json")
+    await ask("keys", "revoke", made.json["id"], "--config", running.config)
+    ended = await ask("workflows", "list", "--api-key", made.json["key"])
+
+    assert 8 == ended.code
+
+
+@pytest.mark.parametrize("key", ["neo_sk_live_" + "x" * 43, ""])
+async def test_an_unknown_caller_may_not_load_anything(ask, running, key):
+    ended = await ask("entities", "import", running.tickets, "--entity-type", "ticket", "--api-key", key)
+
+    assert 8 == ended.code, ended.err
