@@ -42,6 +42,8 @@ class Endpoint:
         """What the route's handler returns. Raises `BackfilldError`s, its own and the handler's."""
         caller = await self._admit(match, request)
         path = match.path()
+        if not match.route.supported:
+            raise Invalid([Fault("", "not_supported_yet", "this version cannot do that yet")])
         body, query = await self._read(match, request)
         return await match.route.handler(Asked(caller, request_id, body, query, path, request))
 

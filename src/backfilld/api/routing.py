@@ -77,9 +77,11 @@ class Route:
     placeholder to `UUID` or `int` (positive, 64 bits), the others are `str`; malformed ones are answered 404.
     `role` None opens the route to everybody, without a rate limit.
     `persons_only`: an API key is refused with 403 `keys_cannot_make_keys`, whatever its role.
+    `supported` False: whoever may call it is told 422 `not_supported_yet`; the handler is never called.
     `answer` is the model of `data`; None for a 204, or where `streams`, whose handler returns a `web.StreamResponse`.
     `raw_body` names the content types that the handler reads from `asked.http` itself, with `api.reading`; each with
     the JSON Schema that the document shows. `headers` are request headers to be documented: name → description.
+    `same_shape` lists statuses besides `status` that carry `answer`, too.
     `errors` lists statuses beyond those that every route has (400, 401, 403, 404, 413, 415, 422, 429, 500, 503
     are added where they can occur).
     """
@@ -95,6 +97,7 @@ class Route:
     path_types: Mapping[str, type] = field(default_factory=dict)
     status: int = 200
     errors: tuple[int, ...] = ()
+    same_shape: tuple[int, ...] = ()
     body_optional: bool = False
     streams: bool = False
     paged: bool = False
@@ -103,6 +106,7 @@ class Route:
     description: str = ""
     tag: str = ""
     persons_only: bool = False
+    supported: bool = True
     content_type: str = "application/json"  # of the answer
     hidden: bool = False  # not in the document (pages for people)
 

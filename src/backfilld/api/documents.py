@@ -1,0 +1,41 @@
+"""`/openapi.json`, the page made from it, and the way there from `/`."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from aiohttp import web
+
+from backfilld.api.answers import encode
+from backfilld.api.docs_page import CONTENT_SECURITY_POLICY, page
+from backfilld.api.openapi import document
+from backfilld.api.routing import Asked, Route
+
+
+def with_documents(routes: Sequence[Route]) -> list[Route]:
+    """`routes`, and those that describe them all."""
+    whole: list[Route] = list(routes)
+
+    @cache  # made once, when somebody first asks
+    def made() -> bytes:
+        return encode(document(whole))
+
+    @cache
+    def drawn() -> str:
+        return page(document(whole))
+
+    async def openapi(_: Asked[None, None]) -> web.Response:
+        return web.Response(body=made(), content_type="application/json")
+
+    async def docs(_: Asked[None, None]) -> web.Response:
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        return web.Response(text=drawn(), content_type="text/html", headers=headers)
+
+    async def home(_: Asked[None, None]) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/docs"})
+
+    whole += [
+        Route("GET", "/openapi.json", openapi, None, "This document", None, tag="Documents"),
+        Route("GET", "/docs", docs, None, "This document, for people", None, tag="Documents", content_type="text/html"),
+        Route("GET", "/", home, None, "The way to the documents", None, hidden=True),
+    ]
+    return whole

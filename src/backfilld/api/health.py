@@ -1,0 +1,135 @@
+"""Whether the daemon lives, whether it can work, and what can be counted about it; and what digdag clients ask first.
+
+None of these asks for a key, except the metrics of a server that others can reach.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import structlog
+from aiohttp import web
+from pydantic import ConfigDict, Field
+
+from backfilld import __version__
+from backfilld.api.fields import Answer, Query
+from backfilld.api.routing import Asked, Reply, Route
+from backfilld.domain.callers import Role
+from backfilld.domain.timezones import tzdata_version
+from backfilld.metrics import CONTENT_TYPE, Metrics
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+COUNTING_SECONDS = 2.0
+TAG = "Health"
+
+ActiveBackfills = Callable[[], Awaitable[list[tuple[str, str | None, int]]]]
+
+
+class Readiness(Protocol):
+    """What can be asked about the daemon's parts."""
+
+    @property
+    def database_name(self) -> str:
+        """Which database this is, for people; no password in it."""
+
+    async def checks(self) -> Mapping[str, str | None]:
+        """Each part with what is wrong with it; None: nothing. Answers within seconds."""
+
+
+class Alive(Answer):
+    status: Literal["ok"] = "ok"
+    version: str
+    tzdata: str = Field(description="version of the time zone rules")
+
+
+class Check(Answer):
+    ok: bool
+    message: str | None = Field(description="what is wrong, null if nothing is")
+
+
+class Ready(Answer):
+    status: Literal["ready", "not_ready"]
+    database: str = Field(description="the database in use")
+    checks: dict[str, Check]
+
+
+class Version(Answer):
+    version: str
+
+
+class VersionCheck(Answer):
+    serverVersion: str
+    upgradeRecommended: bool
+    apiCompatible: bool
+
+
+class CheckVersion(Query):
+    model_config = ConfigDict(extra="ignore")
+
+    client: str | None = Field(None, description="the version of the client")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsAccess:
+    """`public`: nobody is asked for a key (also where only this machine can reach the server)."""
+
+    metrics: Metrics
+    active_backfills: ActiveBackfills
+    public: bool
+
+
+def routes(readiness: Readiness, metrics: MetricsAccess | None = None) -> list[Route]:
+    """`/healthz`, `/readyz`, `/api/version…`, and `/metrics` if there are any."""
+
+    async def healthz(_: Asked[None, None]) -> Reply:
+        return Reply(Alive(version=__version__, tzdata=tzdata_version()))
+
+    async def readyz(_: Asked[None, None]) -> Reply:
+        found = await readiness.checks()
+        checks = {name: Check(ok=wrong is None, message=wrong) for name, wrong in found.items()}
+        if all(check.ok for check in checks.values()):
+            return Reply(Ready(status="ready", database=readiness.database_name, checks=checks))
+        not_ready = Ready(status="not_ready", database=readiness.database_name, checks=checks)
+        return Reply(not_ready, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    found = [
+        Route("GET", "/healthz", healthz, None, "Whether the process lives", Alive, tag=TAG),
+        Route("GET", "/readyz", readyz, None, "Whether it can do its work", Ready, tag=TAG, same_shape=(503,)),
+        *version_routes(),
+    ]
+    return found + ([metrics_route(metrics)] if metrics is not None else [])
+
+
+def version_routes() -> list[Route]:
+    """What digdag's command line asks before every other command."""
+
+    async def version(_: Asked[None, None]) -> Reply:
+        return Reply(Version(version=__version__))
+
+    async def check(_: Asked[None, CheckVersion]) -> Reply:
+        return Reply(VersionCheck(serverVersion=__version__, upgradeRecommended=False, apiCompatible=True))
+
+    return [
+        Route("GET", "/api/version", version, None, "The version of this server", Version, tag="digdag"),
+        Route("GET", "/api/version/check", check, None, "Whether a client may go on", VersionCheck, query=CheckVersion,
+              tag="digdag"),
+    ]  # fmt: skip
+
+
+def metrics_route(access: MetricsAccess) -> Route:
+    """`/metrics`. Counting backfills takes the database; when it is away, everything else is told all the same."""
+
+    async def scrape(_: Asked[None, None]) -> web.Response:
+        try:
+            async with asyncio.timeout(COUNTING_SECONDS):
+                access.metrics.set_backfills(await access.active_backfills())
+        except Exception as problem:
+            log.debug("backfills not counted", error=repr(problem))
+            access.metrics.set_backfills([])
+        return web.Response(body=access.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    role: Role | None = None if access.public else "viewer"
+    return Route("GET", "/metrics", scrape, role, "Numbers for Prometheus", None, tag=TAG, content_type="text/plain")

@@ -1,0 +1,265 @@
+"""The OpenAPI document, made from the routes and models that serve and validate: it cannot be wrong about them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from backfilld import __version__
+from backfilld.api.answers import DIGDAG_PREFIX
+from backfilld.api.envelope import DigdagProblem, Meta, ProblemAnswer
+from backfilld.api.fields import LARGEST_ID
+from backfilld.api.routing import Route
+
+Json = dict[str, Any]
+PUBLIC_PREFIX = "/public-api/"
+
+ERRORS: Mapping[int, str] = {
+    400: "The request cannot be read: not JSON, not UTF-8, duplicate keys, nested too deep, broken gzip.",
+    401: "The caller is unknown.",
+    403: "The caller's role is too small.",
+    404: "There is no such thing.",
+    408: "The body did not arrive in time.",
+    409: "The thing is in a state that does not allow this now.",
+    412: "`If-Match` names another version than the current one.",
+    413: "The body is too large.",
+    415: "A content type, charset or encoding that is not read here.",
+    422: "Understood, but wrong; names every fault. `not_supported_yet`: a later version will do it.",
+    429: "Too many requests.",
+    500: "Something went wrong here; the log says more beside the request id.",
+    503: "The database, or something else that is needed, does not answer now.",
+}
+_RETRY = (429, 503)
+_DESCRIPTION = """Runs a workflow over the past without hurting the present: over every entity that matches a filter,
+inside daily windows, at most so many at a time, with an exact account of every entity afterwards.
+
+Every answer carries `X-Request-Id`. Instants are RFC 3339 in UTC. Bodies may be gzipped. Unknown fields and unknown
+query parameters are refused, and all faults of a request are named at once."""
+
+_REQUEST_ID = {
+    "name": "X-Request-Id", "in": "header", "required": False, "schema": {"type": "string"},
+    "description": "A UUID of the caller's own, to be found in answer, log and audit trail.",
+}  # fmt: skip
+_RATE_HEADERS = {
+    "X-RateLimit-Limit": "Requests in any 60 seconds.",
+    "X-RateLimit-Remaining": "How many are left.",
+    "X-RateLimit-Reset": "Seconds until one more request fits.",
+}
+
+
+def document(routes: Iterable[Route]) -> Json:
+    """OpenAPI 3.1 of all routes that are not hidden."""
+    shown = [route for route in routes if not route.hidden]
+    schemas = _Schemas(shown)
+    paths: dict[str, Json] = {}
+    for route in shown:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "backfilld", "version": __version__, "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, shown))],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components(),
+            "responses": {
+                **_problems("Problem", schemas, ProblemAnswer),
+                **_problems("Digdag", schemas, DigdagProblem),
+            },
+            "headers": _headers(),
+            "securitySchemes": _security_schemes(),
+        },
+    }
+
+
+class _Schemas:
+    """The schemas of all models, by model and direction."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
+            (model, "serialization"): None for model in (Meta, ProblemAnswer, DigdagProblem)
+        }
+        self._queries: set[type[BaseModel]] = set()
+        for route in routes:
+            for model in (route.body, route.query):
+                if model is not None:
+                    wanted[model, "validation"] = None
+            if route.query is not None:
+                self._queries.add(route.query)
+            if route.answer is not None:
+                wanted[route.answer, "serialization"] = None
+        refs, found = models_json_schema(list(wanted), ref_template="#/components/schemas/{model}")
+        self._refs = refs
+        self._definitions: Json = found.get("$defs", {})
+
+    def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> Json:
+        """A reference to the model's schema."""
+        return dict(self._refs[model, mode])
+
+    def properties(self, model: type[BaseModel]) -> tuple[Json, list[str]]:
+        """The fields of a query model, and the names of those that are required."""
+        schema = self._definitions[_name(self.of(model, "validation"))]
+        return schema.get("properties", {}), schema.get("required", [])
+
+    def components(self) -> Json:
+        """Everything that may be referred to; query models are shown as parameters instead."""
+        hidden = {_name(self.of(model, "validation")) for model in self._queries}
+        return {name: schema for name, schema in sorted(self._definitions.items()) if name not in hidden}
+
+
+def _name(ref: Json) -> str:
+    return str(ref["$ref"]).rpartition("/")[2]
+
+
+def _operation(route: Route, schemas: _Schemas) -> Json:
+    operation: Json = {
+        "operationId": operation_id(route),
+        "summary": route.summary,
+        "tags": [_tag(route)],
+        "parameters": _parameters(route, schemas),
+        "responses": _responses(route, schemas),
+        "security": _security(route),
+    }
+    if route.role is not None:
+        operation["x-required-role"] = route.role
+    description = route.description if route.supported else "Not supported by this version: 422 `not_supported_yet`."
+    if description:
+        operation["description"] = description
+    if body := _body(route, schemas):
+        operation["requestBody"] = body
+    return operation
+
+
+def _tag(route: Route) -> str:
+    return route.tag[:1].upper() + route.tag[1:] or "Other"
+
+
+def operation_id(route: Route) -> str:
+    """A name for the operation that stays the same: `get_backfills_id`."""
+    path = route.path.removeprefix(PUBLIC_PREFIX).strip("/") or "home"
+    return f"{route.method.lower()}_" + re.sub(r"[^A-Za-z0-9]+", "_", path).strip("_").lower()
+
+
+def _parameters(route: Route, schemas: _Schemas) -> list[Json]:
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS[route.path_types.get(name, str)]}
+        for name in route.placeholders
+    ]
+    if route.query is not None:
+        properties, required = schemas.properties(route.query)
+        for name, schema in properties.items():
+            shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
+            parameter = {"name": name, "in": "query", "required": name in required, "schema": shown}
+            found.append(parameter | ({"description": schema["description"]} if "description" in schema else {}))
+    for name, description in route.headers.items():
+        schema = {"type": "string"}
+        found.append({"name": name, "in": "header", "required": False, "schema": schema, "description": description})
+    return [*found, _REQUEST_ID]
+
+
+_PATH_SCHEMAS: Mapping[type, Json] = {
+    str: {"type": "string", "minLength": 1},
+    int: {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+    UUID: {"type": "string", "format": "uuid"},
+}
+
+
+def _body(route: Route, schemas: _Schemas) -> Json | None:
+    if route.raw_body is not None:
+        content: Json = {kind: {"schema": dict(schema)} for kind, schema in route.raw_body.items()}
+    elif route.body is not None:
+        content = {"application/json": {"schema": schemas.of(route.body, "validation")}}
+    else:
+        return None
+    return {"required": not route.body_optional, "content": content}
+
+
+def _responses(route: Route, schemas: _Schemas) -> Json:
+    answers: Json = {}
+    if route.supported:
+        answers[str(route.status)] = _success(route, schemas)
+    family = "Digdag" if route.path.startswith(DIGDAG_PREFIX) else "Problem"
+    for status in sorted(_statuses(route)):
+        if str(status) not in answers:
+            answers[str(status)] = {"$ref": f"#/components/responses/{family}{status}"}
+    for status in route.same_shape:
+        answers[str(status)] = answers[str(route.status)]
+    return answers
+
+
+def _statuses(route: Route) -> set[int]:
+    statuses = {422, 500, *route.errors}
+    if route.role is not None:
+        statuses |= {401, 403, 429, 503}
+    if route.placeholders:
+        statuses.add(404)
+    if route.method != "GET":
+        statuses |= {400, 408, 413, 415}
+    return statuses
+
+
+def _success(route: Route, schemas: _Schemas) -> Json:
+    headers = _ref_headers("X-Request-Id", *(_RATE_HEADERS if route.role is not None else ()))
+    if route.status == 201:
+        headers |= _ref_headers("Location")
+    answer: Json = {"description": "Done.", "headers": headers}
+    if route.status == 204:
+        return answer
+    if route.answer is None:
+        answer["content"] = {route.content_type: {"schema": {"type": "string"}}}
+        return answer
+    schema = schemas.of(route.answer, "serialization")
+    if route.path.startswith(PUBLIC_PREFIX):
+        meta = schemas.of(Meta, "serialization")
+        schema = {"type": "object", "required": ["data", "meta"], "properties": {"data": schema, "meta": meta}}
+    answer["content"] = {route.content_type: {"schema": schema}}
+    return answer
+
+
+def _problems(family: str, schemas: _Schemas, model: type[BaseModel]) -> Json:
+    schema = schemas.of(model, "serialization")
+    found: Json = {}
+    for status, description in ERRORS.items():
+        names = ["X-Request-Id", *(["Retry-After"] if status in _RETRY else [])]
+        names += ["WWW-Authenticate"] if status == 401 else []
+        found[f"{family}{status}"] = {
+            "description": description,
+            "headers": _ref_headers(*names),
+            "content": {"application/json": {"schema": schema}},
+        }
+    return found
+
+
+def _headers() -> Json:
+    number, text = {"type": "integer"}, {"type": "string"}
+    return {
+        "X-Request-Id": {"description": "Of this request.", "schema": {"type": "string", "format": "uuid"}},
+        "Location": {"description": "Where the new thing is.", "schema": text},
+        "Retry-After": {"description": "Seconds to wait.", "schema": number},
+        "WWW-Authenticate": {"description": "What to sign in with.", "schema": text},
+        **{name: {"description": description, "schema": number} for name, description in _RATE_HEADERS.items()},
+    }
+
+
+def _ref_headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _security(route: Route) -> list[Json]:
+    if route.role is None:
+        return []
+    return [{"bearer": []}, *([{"td1": []}] if route.path.startswith(DIGDAG_PREFIX) else [])]
+
+
+def _security_schemes() -> Json:
+    return {
+        "bearer": {
+            "type": "http", "scheme": "bearer", "description": "An API key of a service account: `neo_sk_…`.",
+        },
+        "td1": {
+            "type": "apiKey", "in": "header", "name": "Authorization", "description": "`TD1 <api key>`, under /api.",
+        },
+    }  # fmt: skip

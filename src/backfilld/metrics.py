@@ -1,0 +1,145 @@
+"""What Prometheus may know.
+
+Listens to the bus like any other listener, and is told of requests by the server. Numbers that are only true at the
+moment (in flight, age of the last tick) are asked for when somebody scrapes. No label ever carries the id of a
+backfill: their number grows without bound.
+"""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from backfilld.events import (
+    BackfillCreated,
+    BreakerMoved,
+    DatabaseBack,
+    DatabaseLost,
+    Event,
+    ItemInterrupted,
+    LeaseLost,
+    LeaseTaken,
+    OutcomesRecorded,
+    PlanFrozen,
+    RecorderFailed,
+    TryEnded,
+)  # fmt: skip
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+BREAKER_STATES = ("closed", "half_open", "open", "refusing")
+_COMMIT_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_TRY_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # has no annotations; such series only tell when we started
+
+
+class Metrics:
+    """A registry of its own, so that several daemons in one process (tests) do not add up."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._count_work()
+        self._count_commits()
+        self._count_requests()
+
+    def _count_work(self) -> None:
+        own = self.registry
+        self.outcomes = Counter(
+            "backfilld_outcomes", "Items that ended after a try, by workflow and how.", ["workflow", "status"],
+            registry=own,
+        )  # fmt: skip
+        self.tries = Counter(
+            "backfilld_tries", "Executions, by workflow, how they ended and why.", ["workflow", "kind", "error_class"],
+            registry=own,
+        )  # fmt: skip
+        self.try_seconds = Histogram(
+            "backfilld_try_seconds", "How long a slot was held.", ["workflow"], buckets=_TRY_BUCKETS, registry=own
+        )
+        self.breaker = Gauge(
+            "backfilld_target_breaker", "1 for the state a target is in.", ["target", "state"], registry=own
+        )
+        self.created = Counter("backfilld_backfills_created", "Backfills created.", ["workflow"], registry=own)
+        self.plans = Counter("backfilld_plans_frozen", "Plans made.", ["workflow"], registry=own)
+        self.planned = Counter("backfilld_planned_items", "Items planned.", ["workflow"], registry=own)
+        self.interrupted = Counter(
+            "backfilld_items_interrupted", "Items alone in flight when their process died.", registry=own
+        )
+        self.leases = Counter("backfilld_leases", "Leases taken and lost.", ["what"], registry=own)
+        self.backfills = Gauge(
+            "backfilld_backfills", "Active backfills, by status and reason.", ["status", "reason"], registry=own
+        )
+
+    def _count_commits(self) -> None:
+        own = self.registry
+        self.recorded = Counter("backfilld_recorded", "Rows written by the recorder.", ["what"], registry=own)
+        self.commit_seconds = Histogram(
+            "backfilld_commit_seconds", "How long a commit of the recorder took.", buckets=_COMMIT_BUCKETS, registry=own
+        )
+        self.commits_failed = Counter("backfilld_commits_failed", "Commits that had to be repeated.", registry=own)
+        self.database_up = Gauge("backfilld_database_up", "1 while the database answers.", registry=own)
+        self.database_up.set(1)
+
+    def _count_requests(self) -> None:
+        self.requests = Counter(
+            "backfilld_http_requests", "Answers, by route and status.", ["method", "route", "status"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.request_seconds = Histogram(
+            "backfilld_http_request_seconds", "How long answers took.", ["method", "route"],
+            buckets=_REQUEST_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+
+    def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """A gauge whose value is asked for at every scrape; `name` without the `backfilld_`."""
+        Gauge(f"backfilld_{name}", description, registry=self.registry).set_function(value)
+
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """An answer was given; `route` is its pattern, never a path."""
+        self.requests.labels(method, route, status).inc()
+        self.request_seconds.labels(method, route).observe(seconds)
+
+    def set_backfills(self, rows: Iterable[tuple[str, str | None, int]]) -> None:
+        """How many active backfills there are, by (status, reason code)."""
+        self.backfills.clear()
+        for status, reason, number in rows:
+            self.backfills.labels(status, reason or "").set(number)
+
+    def __call__(self, event: Event) -> None:
+        """Listen to the bus."""
+        match event:
+            case TryEnded():
+                self._try_ended(event)
+            case OutcomesRecorded():
+                self._recorded(event)
+            case RecorderFailed():
+                self.commits_failed.inc()
+            case BreakerMoved():
+                for state in BREAKER_STATES:
+                    self.breaker.labels(event.target, state).set(state == event.state)
+            case BackfillCreated():
+                self.created.labels(event.workflow).inc()
+            case PlanFrozen():
+                self.plans.labels(event.workflow).inc()
+                self.planned.labels(event.workflow).inc(event.total)
+            case ItemInterrupted():
+                self.interrupted.inc()
+            case LeaseTaken() | LeaseLost():
+                self.leases.labels("taken" if isinstance(event, LeaseTaken) else "lost").inc()
+            case DatabaseLost() | DatabaseBack():
+                self.database_up.set(isinstance(event, DatabaseBack))
+
+    def _try_ended(self, event: TryEnded) -> None:
+        self.tries.labels(event.workflow, event.kind, event.error_class or "").inc()
+        self.try_seconds.labels(event.workflow).observe(event.seconds)
+        if event.outcome is not None:
+            self.outcomes.labels(event.workflow, event.outcome).inc()
+
+    def _recorded(self, event: OutcomesRecorded) -> None:
+        self.recorded.labels("outcome").inc(event.outcomes)
+        self.recorded.labels("retry").inc(event.retries)
+        self.commit_seconds.observe(event.seconds)
+
+    def render(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)

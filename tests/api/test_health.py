@@ -1,0 +1,102 @@
+"""What is open to everybody: health, versions, metrics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.api.conftest import Serve
+
+from backfilld import __version__
+from backfilld.api.health import MetricsAccess, routes
+from backfilld.metrics import Metrics
+
+
+class Parts:
+    """The daemon's parts, in the state that a test gives them."""
+
+    database_name = "backfilld on /run/backfilld"
+
+    def __init__(self, **wrong: str | None) -> None:
+        self.wrong = wrong
+
+    async def checks(self) -> Mapping[str, str | None]:
+        return self.wrong
+
+
+async def counted() -> list[tuple[str, str | None, int]]:
+    return [("running", None, 2), ("waiting", "outside_window", 1)]
+
+
+def series(text: str) -> dict[tuple[str, frozenset[str]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_a_living_process_says_so(serve: Serve) -> None:
+    client = await serve(routes(Parts()), role=None)
+    answer = await client.get("/healthz")
+    body = await answer.json()
+
+    assert (200, "ok", __version__) == (answer.status, body["status"], body["version"])
+    assert body["tzdata"]
+
+
+async def test_readiness_names_the_database_and_what_is_wrong(serve: Serve) -> None:
+    parts = Parts(database=None, scheduler=None)
+    client = await serve(routes(parts), role=None)
+    ready = await client.get("/readyz")
+    parts.wrong["scheduler"] = "not started yet"
+    unready = await client.get("/readyz")
+    body = await unready.json()
+
+    assert (200, "ready") == (ready.status, (await ready.json())["status"])
+    assert (503, "not_ready") == (unready.status, body["status"])
+    assert "backfilld on /run/backfilld" == body["database"]
+    assert {"ok": False, "message": "not started yet"} == body["checks"]["scheduler"]
+    assert "5" == unready.headers["Retry-After"]
+
+
+async def test_digdag_clients_may_go_on(serve: Serve) -> None:
+    client = await serve(routes(Parts()), role=None)
+    version = await (await client.get("/api/version")).json()
+    check = await (await client.get("/api/version/check?client=0.10.4&whatever=1")).json()
+
+    assert {"version": __version__} == version
+    assert {"serverVersion": __version__, "upgradeRecommended": False, "apiCompatible": True} == check
+
+
+@pytest.mark.parametrize(("public", "role", "status"), [(True, None, 200), (False, None, 401), (False, "viewer", 200)])
+async def test_metrics_ask_for_a_viewer_unless_public(serve: Serve, public: bool, role: Any, status: int) -> None:
+    client = await serve(routes(Parts(), MetricsAccess(Metrics(), counted, public)), role=role)
+
+    assert status == (await client.get("/metrics")).status
+
+
+async def test_metrics_tell_of_requests_and_backfills(serve: Serve) -> None:
+    metrics = Metrics()
+    client = await serve(
+        routes(Parts(), MetricsAccess(metrics, counted, public=True)), role=None, observe=metrics.observe_request
+    )
+    await client.get("/healthz")
+    await client.get("/nowhere/at/all")
+    answer = await client.get("/metrics")
+    found = series(await answer.text())
+
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert 1 == found["backfilld_http_requests_total", frozenset({"GET", "/healthz", "200"})]
+    assert 1 == found["backfilld_http_requests_total", frozenset({"GET", "unknown", "404"})]
+    assert 2 == found["backfilld_backfills", frozenset({"running", ""})]
+    assert 1 == found["backfilld_backfills", frozenset({"waiting", "outside_window"})]
+
+
+async def test_metrics_are_told_although_the_database_is_away(serve: Serve) -> None:
+    async def away() -> list[tuple[str, str | None, int]]:
+        raise ConnectionError
+
+    client = await serve(routes(Parts(), MetricsAccess(Metrics(), away, public=True)), role=None)
+
+    assert 200 == (await client.get("/metrics")).status
