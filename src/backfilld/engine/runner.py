@@ -175,7 +175,7 @@ class Runner:
         now = tools.clock.now()
         if not await self._standing.patiently(lambda: tools.ledger.cancel_rest(no, self._lease.fence, now)):
             raise LeaseGone
-        await self._standing.move(Status.CANCELLED, self.backfill.reason)
+        await self._standing.move(Status.CANCELLED)
         return True
 
     def _obey_cancel(self) -> None:
