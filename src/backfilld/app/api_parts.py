@@ -2,24 +2,27 @@
 
 from dataclasses import dataclass
 
-from backfilld.api.auth.keys import KeyAuthenticator
+from backfilld.api import health
+from backfilld.api.documents import with_documents
 from backfilld.api.endpoint import BodyLimits
-from backfilld.api.public import backfills, entities, keys, ledger, progress_stream, workflows
+from backfilld.api.public import backfills, entities, keys, later, ledger, progress_stream, windows, workflows
 from backfilld.api.routing import Route
 from backfilld.api.server import ApiServer, ServerOptions
 from backfilld.app.database import Pools
 from backfilld.app.engine_parts import EngineParts, definition_rules, sources_of
 from backfilld.app.readiness import Readiness
+from backfilld.app.sign_in import Closable, authenticators_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.events import Bus
+from backfilld.metrics import Metrics
 from backfilld.operations.backfills import BackfillOperations
 from backfilld.operations.checking import Limits
 from backfilld.operations.entities import Entities
 from backfilld.operations.workflows import WorkflowOperations
+from backfilld.store.counts import count_active_backfills
 from backfilld.store.entities import EntityStore
 from backfilld.store.entity_uploads import EntityUploads
-from backfilld.store.keys import KeyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,13 @@ class ApiParts:
 
     server: ApiServer
     workflows: WorkflowOperations
-    authenticator: KeyAuthenticator
+    authenticators: tuple[Closable, ...]
 
     async def close(self) -> None:
         """Accept nothing more, and let go."""
         await self.server.stop()
-        await self.authenticator.close()
+        for authenticator in self.authenticators:
+            await authenticator.close()
 
 
 def api_parts(
@@ -41,16 +45,42 @@ def api_parts(
 ) -> ApiParts:
     """Everything that people and programs can ask; not listening yet."""
     workflow_operations = WorkflowOperations(pools.requests, clock, definition_rules(settings))
-    authenticator = KeyAuthenticator(KeyStore(pools.requests), clock)
-    routes = _public_routes(settings, pools, engine, workflow_operations, clock, bus)
+    authenticators = authenticators_of(settings, pools.requests, clock)
+    metrics = _metrics(engine, clock, bus)
+    access = health.MetricsAccess(
+        metrics,
+        lambda: count_active_backfills(pools.requests),
+        public=settings.metrics.public or settings.server.is_loopback,
+    )
+    routes = [
+        *_public_routes(settings, pools, engine, workflow_operations, clock, bus),
+        *health.routes(readiness, access),
+    ]
+    routes = with_documents([*routes, *later.routes(tuple((route.method, route.path) for route in routes))])
     options = ServerOptions(
         host=settings.server.host,
         port=settings.server.port,
         rate_limit_per_minute=settings.server.rate_limit_per_minute,
         body=BodyLimits(settings.server.max_body_bytes),
     )
-    server = ApiServer(routes, authenticators=[authenticator], clock=clock, options=options)
-    return ApiParts(server, workflow_operations, authenticator)
+    server = ApiServer(
+        routes, authenticators=authenticators, clock=clock, options=options, observe=metrics.observe_request
+    )
+    return ApiParts(server, workflow_operations, authenticators)
+
+
+def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
+    metrics = Metrics()
+    bus.listen(metrics)
+    metrics.watch("in_flight", "Items in flight.", lambda: engine.tools.capacity.in_use)
+    metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
+
+    def tick_age() -> float:
+        last = engine.scheduler.last_tick_at
+        return float("nan") if last is None else clock.monotonic() - last
+
+    metrics.watch("last_tick_age_seconds", "Seconds since the scheduler last looked.", tick_age)
+    return metrics
 
 
 def _public_routes(
@@ -79,6 +109,7 @@ def _public_routes(
         *ledger.routes(operations.ledger),
         *progress_stream.routes(operations, clock),
         *workflows.routes(workflow_operations),
+        *windows.routes(clock),
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
     ]

@@ -16,6 +16,7 @@ class Capacity:
         self.total = total
         self._places = asyncio.Semaphore(total)
         self.waiting = 0
+        self.in_use = 0
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -25,9 +26,11 @@ class Capacity:
             await self._places.acquire()
         finally:
             self.waiting -= 1
+        self.in_use += 1
         try:
             yield
         finally:
+            self.in_use -= 1
             self._places.release()
 
     @property
