@@ -173,16 +173,53 @@ def test_the_poll_url_obeys_the_same_rules():
     )
 
 
-@pytest.mark.parametrize(
-    ("types", "codes"),
-    [(None, ["not_supported_yet"]), (["http"], ["executor_not_allowed"]), (["http", "command"], ["not_supported_yet"])],
-)
-def test_commands_are_known_but_not_there_yet(types, codes):
-    body = {"name": "x", "executor": {"type": "command", "argv": ["true"], "env": {"A": {"secret": "b"}}, "cwd": "/"}}
-    found = definition_faults(WorkflowDefinition.model_validate(body), DefinitionRules(executor_types=types))
+def command(**keys):
+    body = {"name": "x", "executor": {"type": "command", "argv": ["true"], **keys}}
+    return WorkflowDefinition.model_validate(body)
 
-    assert codes == [fault.code for fault in found]
-    assert {"/executor/type"} == {fault.path for fault in found}
+
+def command_faults(rules=ANYTHING, **keys):
+    return [(fault.path, fault.code) for fault in definition_faults(command(**keys), rules)]
+
+
+def test_a_whole_command_is_accepted_and_survives_being_stored():
+    whole = command(argv=["/opt/classify", "--fast"], env={"A": "b", "TOKEN": {"secret": "token"}}, cwd="/opt")
+
+    assert [] == definition_faults(whole, DefinitionRules(secrets=["token"]))
+    assert whole == WorkflowDefinition.model_validate(whole.plain())
+    assert {("env", "TOKEN"): "token"} == whole.executor.secret_references()
+
+
+@pytest.mark.parametrize(
+    ("types", "faults"),
+    [(None, []), (["http"], [("/executor/type", "executor_not_allowed")]), (["http", "command"], [])],
+)
+def test_commands_may_be_defined_where_that_is_allowed(types, faults):
+    assert faults == command_faults(DefinitionRules(executor_types=types))
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ({"argv": [""]}, ("/executor/argv/0", "empty")),
+        ({"argv": ["a", "b\0"]}, ("/executor/argv/1", "invalid_text")),
+        ({"env": {"A": "b\0"}}, ("/executor/env/A", "invalid_text")),
+        ({"env": {"A=B": "c"}}, ("/executor/env/A=B", "invalid_variable")),
+        ({"env": {"1A": "c"}}, ("/executor/env/1A", "invalid_variable")),
+        ({"env": {"BACKFILLD_ATTEMPT": "1"}}, ("/executor/env/BACKFILLD_ATTEMPT", "reserved_variable")),
+        ({"env": {"A": {"secret": "tokne"}}}, ("/executor/env/A/secret", "unknown_secret")),
+        ({"cwd": "here"}, ("/executor/cwd", "invalid_path")),
+        ({"cwd": "/a\0"}, ("/executor/cwd", "invalid_text")),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_a_fault(keys, fault):
+    assert [fault] == command_faults(DefinitionRules(secrets=["token"]), **keys)
+
+
+@pytest.mark.parametrize("keys", [{"argv": []}, {"argv": "true"}, {"argv": [1]}, {"env": {"A": 1}}, {"shell": True}])
+def test_a_command_of_another_shape_is_refused(keys):
+    with pytest.raises(ValidationError):
+        command(**keys)
 
 
 def test_a_type_that_may_not_be_defined_here_is_a_fault():

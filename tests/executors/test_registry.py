@@ -36,6 +36,14 @@ def test_the_target_is_the_origin(url, origin):
     assert origin == registry().for_revision(1, workflow(url)).target
 
 
+async def test_a_command_is_run_by_the_program_it_names():
+    stored = {"name": "x", "executor": {"type": "command", "argv": ["true"]}}
+    executor = registry().for_revision(12, stored)
+    verdict = await executor.execute(work(), FreePermit())
+
+    assert ("command:true@12", "succeeded") == (executor.target, verdict.kind)
+
+
 async def test_a_missing_secret_holds_before_anything_is_sent():
     async with target(answering()) as there:
         permit = FreePermit()
@@ -74,7 +82,7 @@ async def test_an_unusable_secret_holds_without_being_repeated(name, text):
     ("stored", "error_class"),
     [
         ({"name": "x"}, "definition_invalid"),
-        ({"name": "x", "executor": {"type": "command", "argv": ["true"]}}, "not_supported_yet"),
+        ({"name": "x", "executor": {"type": "command", "argv": ["true"], "cwd": "here"}}, "invalid_path"),
         (workflow("http://169.254.169.254/"), "address_not_allowed"),
         (workflow("http://user:pass@example.com/"), "invalid_url"),
     ],

@@ -17,6 +17,7 @@ from backfilld.engine.scheduler import Scheduler
 from backfilld.engine.targets import Targets
 from backfilld.engine.tools import Limits, Tools
 from backfilld.events import Bus
+from backfilld.executors.command import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
 from backfilld.executors.secrets import SecretStore
@@ -98,7 +99,8 @@ def executor_options(settings: Settings) -> ExecutorOptions:
         silence_seconds=chosen.response_timeout_seconds,
         most_bytes=chosen.max_response_bytes,
     )
-    return ExecutorOptions(limits=limits, allowed_hosts=chosen.allowed_hosts)
+    commands = CommandLimits(most_bytes=chosen.max_response_bytes)
+    return ExecutorOptions(limits=limits, commands=commands, allowed_hosts=chosen.allowed_hosts)
 
 
 def sources_of(settings: Settings, pool: Pool) -> SourceRegistry:

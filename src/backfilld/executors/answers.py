@@ -81,7 +81,7 @@ def _error_text(answer: Answer) -> str:
     if 300 <= answer.status < 400 and (location := answer.headers.get("Location")):
         return f"{phrase}: the target redirects to {location}; put that URL into the workflow"
     body = decoded_body(answer)
-    document = _document(body)
+    document = json_of(body)
     said = _said(document) if isinstance(document, dict) else None
     if said is None and body is not None:
         said = body[: SHOWN_OF_AN_ERROR_BYTES * 4].decode(errors="replace")
@@ -103,19 +103,23 @@ def _said(document: Mapping[str, Any]) -> str | None:
 def success_of(answer: Answer, hide: Callable[[str], str] = str) -> Verdict:
     """What a 2xx means: what its body says, else a plain success."""
     if not answer.complete:
-        return _noted_success("the answer is too long to be read", answer.status)
-    document = document_of(answer)
+        return noted_success("the answer is too long to be read", answer.status)
+    return meaning_of(document_of(answer), answer.status, hide)
+
+
+def meaning_of(document: object, http_status: int | None, hide: Callable[[str], str] = str) -> Verdict:
+    """What a target that was content says in its document, if it says anything: else a plain success."""
     if not isinstance(document, dict):
         return SUCCEEDED
     status = document.get("status")
     if not isinstance(status, str):
         return SUCCEEDED
     if status not in _WORDS:
-        return _noted_success(hide(f"the target's status is '{status[:100]}'"), answer.status)
-    return said_verdict(document, answer.status, hide)
+        return noted_success(hide(f"the target's status is '{status[:100]}'"), http_status)
+    return said_verdict(document, http_status, hide)
 
 
-def _noted_success(oddity: str, http_status: int) -> Verdict:
+def noted_success(oddity: str, http_status: int | None) -> Verdict:
     """So that nobody has to wonder later why it was counted as a success."""
     note = clean_text(f"{oddity}; counted as a success", MESSAGE_BYTES)
     return Verdict(VerdictKind.SUCCEEDED, message=note, http_status=http_status)
@@ -127,7 +131,7 @@ def said_status(document: object) -> str | None:
     return status if isinstance(status, str) and status in _WORDS else None
 
 
-def said_verdict(document: Mapping[str, Any], http_status: int, hide: Callable[[str], str] = str) -> Verdict:
+def said_verdict(document: Mapping[str, Any], http_status: int | None, hide: Callable[[str], str] = str) -> Verdict:
     """The verdict that a document with a final status spells out; fields that are of no use are left out and noted."""
     kind = _WORDS[document["status"]]
     notes: list[str] = []
@@ -190,10 +194,11 @@ def _with_notes(message: str, notes: list[str]) -> str | None:
 
 def document_of(answer: Answer) -> object:
     """The JSON in the body; None if it is none, or was too long to be read."""
-    return _document(decoded_body(answer)) if answer.complete else None
+    return json_of(decoded_body(answer)) if answer.complete else None
 
 
-def _document(body: bytes | None) -> object:
+def json_of(body: bytes | None) -> object:
+    """The JSON object or list that a body is; None if it is anything else."""
     if not body or body.lstrip()[:1] not in (b"{", b"["):
         return None
     try:

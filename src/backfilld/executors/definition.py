@@ -16,6 +16,8 @@ LONGEST_TIMEOUT_SECONDS = 86_400.0
 DEFAULT_MAX_ATTEMPTS = 3
 DEFAULT_POLL_SECONDS = 5.0
 MOST_HEADERS = 50
+MOST_ARGUMENTS = 1000
+MOST_VARIABLES = 200
 
 
 class Part(BaseModel):
@@ -39,6 +41,7 @@ Attempts = Annotated[int, Field(ge=1, le=20), BeforeValidator(_whole)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_SECONDS)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Url = Annotated[str, Field(min_length=1, max_length=2048)]
+Argument = Annotated[str, Field(max_length=65_536)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 
@@ -99,9 +102,21 @@ class CommandExecutor(Part):
     """Run a program for each item."""
 
     type: Literal["command"]
-    argv: Annotated[list[str], Field(min_length=1)] = Field(description="The program and its arguments; no shell.")
-    env: dict[Name, str | SecretReference] = Field(default_factory=dict, description="Its environment, nothing else.")
-    cwd: str | None = Field(default=None, description="The directory it runs in.")
+    argv: Annotated[list[Argument], Field(min_length=1, max_length=MOST_ARGUMENTS)] = Field(
+        description="The program and its arguments; no shell. The item comes on standard input, as JSON."
+    )
+    env: dict[Name, Argument | SecretReference] = Field(
+        default_factory=dict,
+        max_length=MOST_VARIABLES,
+        description='Its environment besides PATH, LANG, HOME and BACKFILLD_…. What is secret: {"secret": "name"}.',
+    )
+    cwd: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
+        default=None, description="The directory it runs in; left out: the daemon's."
+    )
+
+    def secret_references(self) -> dict[tuple[str, ...], str]:
+        """Every secret that is named: where (below the executor) → its name."""
+        return {("env", name): value.secret for name, value in self.env.items() if isinstance(value, SecretReference)}
 
 
 Executor = Annotated[HttpExecutor | CommandExecutor, Field(discriminator="type")]

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
 from backfilld.executors.addresses import host_is_listed, host_is_never_a_target
-from backfilld.executors.definition import EXECUTOR_TYPES, HttpExecutor, WorkflowDefinition
+from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, HttpExecutor, WorkflowDefinition
 
 # A header of these names is a secret by itself, so its value has to be a reference to one.
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
@@ -22,10 +22,25 @@ RESERVED_HEADERS = frozenset(
     | {"upgrade", "expect", "keep-alive", "accept-encoding", "content-encoding", "traceparent", "tracestate"}
 )
 RESERVED_PREFIX = "webhook-"
+RESERVED_VARIABLES = frozenset(
+    f"BACKFILLD_{name}"
+    for name in (
+        "IDEMPOTENCY_KEY",
+        "ATTEMPT",
+        "REHEARSAL",
+        "WORKFLOW_ID",
+        "WORKFLOW_NAME",
+        "BACKFILL_ID",
+        "ENTITY_TYPE",
+        "ENTITY_ID",
+    )
+)
 PLACEHOLDERS = ("idempotency_key", "entity_id")
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UNPASSABLE = re.compile("[\x00\ud800-\udfff]")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -58,8 +73,9 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
     if isinstance(executor, HttpExecutor):
         for fault in http_faults(executor, rules):
             yield fault.under("/executor")
-    elif rules.executor_types is None or executor.type in rules.executor_types:
-        yield Fault("/executor/type", "not_supported_yet", "executors of type 'command' are not supported yet")
+    else:
+        for fault in command_faults(executor, rules):
+            yield fault.under("/executor")
 
 
 def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Fault]:
@@ -71,6 +87,27 @@ def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Faul
     seen: set[str] = set()
     for name, value in executor.headers.items():
         yield from _header_faults(name, value, seen)
+    if rules.secrets is not None:
+        yield from _secret_faults(executor, rules.secrets)
+
+
+def command_faults(executor: CommandExecutor, rules: DefinitionRules) -> Iterator[Fault]:
+    """What is wrong with a command executor; paths are pointers into it."""
+    if not executor.argv[0]:
+        yield Fault("/argv/0", "empty", "names no program")
+    texts: dict[tuple[str | int, ...], str] = {("argv", n): text for n, text in enumerate(executor.argv)}
+    texts |= {("env", name): text for name, text in executor.env.items() if isinstance(text, str)}
+    texts |= {("cwd",): executor.cwd} if executor.cwd is not None else {}
+    for where, text in texts.items():
+        if _UNPASSABLE.search(text):
+            yield Fault(pointer(*where), "invalid_text", "contains a NUL or half a surrogate pair")
+    if executor.cwd is not None and not executor.cwd.startswith("/"):
+        yield Fault("/cwd", "invalid_path", "must be absolute")
+    for name in executor.env:
+        if not _VARIABLE.fullmatch(name):
+            yield Fault(pointer("env", name), "invalid_variable", "must be letters, digits and _, no digit first")
+        elif name in RESERVED_VARIABLES:
+            yield Fault(pointer("env", name), "reserved_variable", f"'{name}' is set for each item by backfilld itself")
     if rules.secrets is not None:
         yield from _secret_faults(executor, rules.secrets)
 
@@ -144,7 +181,7 @@ def _header_faults(name: str, value: object, seen: set[str]) -> Iterator[Fault]:
     seen.add(lower)
 
 
-def _secret_faults(executor: HttpExecutor, known: Collection[str]) -> Iterator[Fault]:
+def _secret_faults(executor: Executor, known: Collection[str]) -> Iterator[Fault]:
     for where, name in executor.secret_references().items():
         if name not in known:
             message = f"there is no secret '{name}'{did_you_mean(name, known)}"

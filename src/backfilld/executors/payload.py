@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +61,19 @@ def _plainer(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
+class Hiding:
+    """Takes secrets out of texts: a target may echo in an error what we sent."""
+
+    def __init__(self, confidential: Iterable[str]) -> None:
+        self._values = [value for value in confidential if len(value) >= len(HIDDEN)]
+
+    def __call__(self, text: str) -> str:
+        for value in self._values:
+            if value in text:
+                text = text.replace(value, HIDDEN)
+        return text
+
+
 class RequestWriter:
     """Requests of one executor as bytes; what is the same in all of them is put together once.
 
@@ -68,12 +81,13 @@ class RequestWriter:
     """
 
     def __init__(self, executor: HttpExecutor, secrets: SecretStore) -> None:
-        headers, self._confidential = _headers(executor, secrets)
+        headers, confidential = _headers(executor, secrets)
         self._keys: tuple[bytes, ...] = ()
         if executor.secret is not None:
             values = secrets.get(executor.secret.secret).reveal()
             self._keys = tuple(signing_key(value) for value in values)
-            self._confidential += values
+            confidential += values
+        self.without_secrets = Hiding(confidential)
         self._shared = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
     def post(self, url: URL, work: Work, timestamp: int) -> bytes:
@@ -96,13 +110,6 @@ class RequestWriter:
             f"webhook-id: {key}\r\nwebhook-timestamp: {timestamp}\r\n{signature}Idempotency-Key: {key}\r\n"
             f"traceparent: 00-{trace[:32]}-{trace[32:]}-01\r\n"
         )
-
-    def without_secrets(self, text: str) -> str:
-        """`text` without the values of our secrets: a target may echo in an error what we sent."""
-        for value in self._confidential:
-            if len(value) >= len(HIDDEN) and value in text:
-                text = text.replace(value, HIDDEN)
-        return text
 
 
 def _headers(executor: HttpExecutor, secrets: SecretStore) -> tuple[dict[str, str], tuple[str, ...]]:

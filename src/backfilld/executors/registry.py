@@ -1,7 +1,7 @@
 """Which executor does a workflow revision's work.
 
 One executor per revision, kept as long as the daemon runs, so that its connections are kept too. A revision that
-cannot be worked with (its executor is not supported here, its host no longer allowed) gets an executor that refuses:
+cannot be worked with (its definition is not understood here, its host no longer allowed) gets an executor that refuses:
 its backfills hold and say why, instead of failing their items.
 """
 
@@ -17,6 +17,7 @@ from backfilld.clock import Clock
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import Executor, Permit, Work
+from backfilld.executors.command import CommandExecutor, CommandLimits
 from backfilld.executors.definition import HttpExecutor as HttpDefinition
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
@@ -30,6 +31,7 @@ class ExecutorOptions:
     """What the configuration says about executors. `tls` None: the system's certificate authorities."""
 
     limits: Limits = field(default_factory=Limits)
+    commands: CommandLimits = field(default_factory=CommandLimits)
     allowed_hosts: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
 
@@ -98,11 +100,11 @@ class ExecutorRegistry:
             return _refusing(
                 target, faults[0].code, f"the workflow's definition: {faults[0].path}: {faults[0].message}"
             )
-        assert isinstance(definition.executor, HttpDefinition)  # noqa: S101 - any other type is a fault
-        options = self._options
-        return HttpExecutor(
-            definition.executor, secrets=self.secrets, clock=self._clock, limits=options.limits, tls=options.tls
-        )
+        options, wanted = self._options, definition.executor
+        if isinstance(wanted, HttpDefinition):
+            return HttpExecutor(wanted, secrets=self.secrets, clock=self._clock, limits=options.limits, tls=options.tls)
+        name = f"command:{wanted.argv[0]}@{revision_id}"
+        return CommandExecutor(wanted, target=name, secrets=self.secrets, limits=options.commands)
 
 
 def _refusing(target: str, error_class: str, error: str) -> RefusingExecutor:

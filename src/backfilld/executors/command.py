@@ -1,0 +1,102 @@
+"""Items as programs: run one, and say what became of it.
+
+As with requests, whatever takes time comes before the gate, the gate comes right before the start, and what happens
+after that is a verdict. A program that must not go on (its time is over, its item was cancelled) is ended together
+with all that it started before anybody hears that it is over.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backfilld.domain.texts import MESSAGE_BYTES, clean_text
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.executors.base import NotPermitted, Permit, Work
+from backfilld.executors.command_environment import as_input, inherited, item_variables, variables_of
+from backfilld.executors.command_process import Running, spawn
+from backfilld.executors.command_verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
+from backfilld.executors.definition import CommandExecutor as Definition
+from backfilld.executors.payload import item_body
+from backfilld.executors.secrets import SecretMissing, SecretStore
+from backfilld.executors.signing import UnusableSecret
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLimits:
+    """`grace_seconds` is what a program gets between being asked to stop and being killed."""
+
+    grace_seconds: float = 5.0
+    most_bytes: int = 65_536  # of its standard output that are kept
+
+
+class CommandExecutor:
+    """One command executor of one workflow revision, called `target`. Shared by all that run it."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        target: str,
+        secrets: SecretStore,
+        limits: CommandLimits,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._definition = definition
+        self._target = target
+        self._secrets = secrets
+        self._limits = limits
+        self._inherited = inherited(environ)
+
+    @property
+    def target(self) -> str:
+        """The program of this revision: another one of the same name may want other secrets."""
+        return self._target
+
+    async def close(self) -> None:
+        """Nothing is kept between two items."""
+
+    async def execute(self, work: Work, permit: Permit) -> Verdict:
+        """Run it once. Raises only `NotPermitted` (nothing ran) and `CancelledError` (nothing runs any more)."""
+        try:
+            return await self._run(work, permit)
+        except NotPermitted:
+            raise
+        except (SecretMissing, UnusableSecret) as problem:
+            word = "secret_missing" if isinstance(problem, SecretMissing) else "secret_unusable"
+            return Verdict(VerdictKind.REFUSED, error_class=word, error=str(problem))
+        except Exception as problem:
+            text = f"{type(problem).__name__}: {problem}"
+            return Verdict(VerdictKind.TRY_AGAIN, error_class="internal", error=clean_text(text, MESSAGE_BYTES))
+
+    async def _run(self, work: Work, permit: Permit) -> Verdict:
+        argv, cwd = self._definition.argv, self._definition.cwd
+        variables, hide = variables_of(self._definition, self._secrets)
+        environment = {**self._inherited, **variables, **item_variables(work)}
+        with as_input(item_body(work)) as stdin:
+            permit.start()
+            try:
+                process = spawn(argv, environment, cwd, stdin)
+            except OSError as problem:
+                return start_verdict(problem, argv[0], cwd)
+        running = Running(process, stdout_bytes=self._limits.most_bytes, stderr_bytes=KEPT_OF_ERRORS_BYTES)
+        try:
+            permit.sent()
+            status = await self._ended(running, work.timeout_seconds)
+        finally:
+            running.kill_all()
+        if status is None:
+            return timeout_verdict(work.timeout_seconds, running.stderr.kept(), hide)
+        out = running.stdout
+        return exit_verdict(status, out.kept(), running.stderr.kept(), complete=out.complete, hide=hide)
+
+    async def _ended(self, running: Running, seconds: float) -> int | None:
+        """Its exit status; None if it took too long. It is over in any case."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await running.ended()
+        except TimeoutError:
+            await running.end(self._limits.grace_seconds)
+            return None
+        except asyncio.CancelledError:
+            await running.end(self._limits.grace_seconds)
+            raise

@@ -1,0 +1,87 @@
+"""What the end of a program means for the item.
+
+The exit status decides, as a status code does for HTTP; only a success is read for more.
+"""
+
+import errno
+import os
+import re
+import signal
+from collections.abc import Callable
+
+from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.executors.answers import json_of, meaning_of, noted_success
+
+# Long enough that a secret which begins before it cannot end in what is shown.
+KEPT_OF_ERRORS_BYTES = 16_384
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+# The machine, not the workflow, is the reason; it passes.
+_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY, errno.EINTR, errno.EIO})
+_NOT_FOUND = frozenset({errno.ENOENT, errno.ENOTDIR})
+
+Hide = Callable[[str], str]
+
+
+def exit_verdict(status: int, stdout: bytes, stderr: bytes, *, complete: bool, hide: Hide) -> Verdict:
+    """`status` is minus a signal's number if one killed it; `complete`: `stdout` is all that was written there."""
+    if status == 0:
+        return _success(stdout, complete=complete, hide=hide)
+    said = stderr if stderr.strip() else stdout
+    if status < 0:
+        what = f"killed by {_signal_name(-status)}"
+        return Verdict(VerdictKind.TRY_AGAIN, error_class="killed_by_signal", error=_told(what, said, hide))
+    kind = VerdictKind.TRY_AGAIN if status == os.EX_TEMPFAIL else VerdictKind.FAILED
+    return Verdict(kind, error_class=f"exit_{status}", error=_told(f"exit status {status}", said, hide))
+
+
+def timeout_verdict(seconds: float, stderr: bytes, hide: Hide) -> Verdict:
+    """It did not end in time, and was ended."""
+    told = _told(f"not done within {seconds:g} s", stderr, hide)
+    return Verdict(VerdictKind.TRY_AGAIN, error_class="timeout", error=told)
+
+
+def start_verdict(problem: OSError, program: str, cwd: str | None) -> Verdict:
+    """It could not be started: the machine cannot now, or the workflow names something that there is not."""
+    words = os.strerror(problem.errno) if problem.errno else str(problem)
+    if problem.errno in _PASSING:
+        return _not_started(VerdictKind.UNREACHABLE, "spawn_failed", f"'{program}' cannot be started now: {words}")
+    if cwd is not None and problem.filename == cwd:
+        return _not_started(VerdictKind.REFUSED, "cwd_not_usable", f"the directory '{cwd}' cannot be used: {words}")
+    if problem.errno in _NOT_FOUND:
+        return _not_started(VerdictKind.REFUSED, "command_not_found", f"there is no program '{program}': {words}")
+    return _not_started(VerdictKind.REFUSED, "command_not_executable", f"'{program}' cannot be started: {words}")
+
+
+def _not_started(kind: VerdictKind, error_class: str, error: str) -> Verdict:
+    return Verdict(kind, error_class=error_class, error=clean_text(error, MESSAGE_BYTES))
+
+
+def _success(stdout: bytes, *, complete: bool, hide: Hide) -> Verdict:
+    if not complete:
+        return noted_success("its output is too long to be read", None)
+    return meaning_of(json_of(stdout), None, hide)
+
+
+def _told(what: str, said: bytes, hide: Hide) -> str:
+    """The end of what it said, which is where programs say why."""
+    text = hide(_COLOURS.sub("", said[-KEPT_OF_ERRORS_BYTES:].decode(errors="replace")))
+    text = clean_text(text, KEPT_OF_ERRORS_BYTES * 4).strip()
+    if not text:
+        return what
+    return f"{what}: {_end_of(text, MESSAGE_BYTES - len(what) - 2)}"
+
+
+def _end_of(text: str, most_bytes: int) -> str:
+    encoded = text.encode()
+    if len(encoded) <= most_bytes:
+        return text
+    return cut_text("…" + encoded[-(most_bytes - 3) :].decode(errors="ignore"), most_bytes)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
