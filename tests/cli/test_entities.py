@@ -19,7 +19,7 @@ def tickets(tmp_path):
 async def test_a_csv_becomes_typed_entities(backfilld, daemon, tickets):
     daemon.script(*PUT, UPLOADED)
     ended = await backfilld("entities", "import", tickets, "--entity-type", "ticket", "--id-column", "number")
-    first, second = [orjson.loads(line) for line in daemon.received[0].body.splitlines()]
+    first, second = [orjson.loads(line) for line in daemon.received[1].body.splitlines()]
 
     assert 0 == ended.code, ended.err
     assert ("7", "8") == (first["id"], second["id"])
@@ -34,7 +34,7 @@ async def test_types_are_shown_and_sent_along(backfilld, daemon, tickets):
     ended = await backfilld(
         "entities", "import", tickets, "--entity-type", "ticket", "--id-column", "number", "--type", "number=string"
     )
-    sent = orjson.loads(daemon.received[0].query["field_types"][0])
+    sent = orjson.loads(daemon.received[1].query["field_types"][0])
 
     assert {"number": "string", "priority": "integer", "opened": "date"}.items() <= sent.items()
     assert ["number", "string", "as", "given"] in [line.split() for line in ended.out.splitlines()]
@@ -49,7 +49,7 @@ async def test_json_is_the_answer_alone(backfilld, daemon, tickets):
     )
 
     assert {"inserted": 2, "updated": 0, "unchanged": 0} == ended.json
-    assert ["true"] == daemon.received[0].query["replace"]
+    assert ["true"] == daemon.received[1].query["replace"]
 
 
 async def test_a_fault_is_told_by_line_and_column(backfilld, daemon, tickets):
@@ -61,6 +61,16 @@ async def test_a_fault_is_told_by_line_and_column(backfilld, daemon, tickets):
     assert 2 == ended.code
     assert "/2/subject" in ended.err
     assert "is not a whole number" in ended.err
+
+
+async def test_a_daemon_that_refuses_is_heard_before_a_long_file_is_sent(backfilld, daemon, tickets):
+    daemon.script(*PUT, Scripted(403, error={"code": "forbidden", "message": "a viewer may not"}))
+    ended = await backfilld(
+        "entities", "import", tickets, "--entity-type", "ticket", "--id-column", "number", "--replace"
+    )
+
+    assert 8 == ended.code
+    assert [(b"", {})] == [(request.body, request.query) for request in daemon.received]
 
 
 async def test_a_dry_run_checks_without_a_daemon(backfilld, daemon, tickets):
@@ -77,7 +87,7 @@ async def test_json_lines_are_taken_as_they_are(backfilld, daemon, tmp_path):
     file = tmp_path / "tickets.jsonl"
     file.write_text('{"id": "7", "company": {"tier": "gold"}, "tags": ["vip"]}\n')
     ended = await backfilld("entities", "import", str(file), "--entity-type", "ticket")
-    sent = orjson.loads(daemon.received[0].body)
+    sent = orjson.loads(daemon.received[1].body)
 
     assert 0 == ended.code, ended.err
     assert {"company": {"tier": "gold"}, "tags": ["vip"]}.items() <= sent["attributes"].items()

@@ -75,6 +75,8 @@ def import_(
 
 async def _upload(server: Server, entity_type: str, pieces: "_Pieces", replace: bool, reading: "Reading") -> "Answer":
     async with server.client() as client:
+        # Who is refused while he is still sending is hung up on, and never hears why. So nothing is sent first.
+        await client.put_entities(entity_type, [])
         try:
             return await client.upload_entities(entity_type, pieces.sent(), replace=replace, field_types=reading.types)
         except Exception:

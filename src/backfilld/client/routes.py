@@ -109,6 +109,7 @@ class Client:
         """Store what `lines` (NDJSON, in pieces of any size) holds, all of it or nothing; sent as it is produced.
 
         `replace`: whatever else the type held is removed. `field_types` are added to what is known of the type.
+        A daemon that refuses hangs up on a long upload: ServerUnreachable then. To hear why, send nothing first.
         """
         path = f"{PUBLIC}/entities/{_part(entity_type)}"
         query: dict[str, object] = {"replace": True} if replace else {}

@@ -153,6 +153,8 @@ def unreachable(url: str, problem: BaseException) -> ServerUnreachable:
         return ServerUnreachable(f"{url!r} is not an address; write it as http://HOST:PORT")
     if isinstance(problem, TimeoutError):
         return ServerUnreachable(f"{url} did not answer in time")
+    if "write request body" in str(problem):  # what aiohttp says; the answer, if there was one, is lost
+        return ServerUnreachable(f"{url} hung up while it was being sent to")
     return ServerUnreachable(f"nobody answers at {url} ({problem or type(problem).__name__})")
 
 
