@@ -96,7 +96,7 @@ class TargetHealth:
         elif verdict.kind is VerdictKind.REFUSED:
             self._note_refusal(verdict, probe)
         else:
-            self._note_answer(verdict, item)
+            self._note_answer(verdict, item, probe)
         if verdict.retry_after_seconds is not None or verdict.kind is VerdictKind.THROTTLED:
             self._note_pause(verdict)
         if probe:
@@ -125,7 +125,7 @@ class TargetHealth:
         self._bus.tell(BreakerMoved(self.target, "refusing" if cause is ReasonCode.TARGET_REFUSES else "open", why))
         self._changed()
 
-    def _note_answer(self, verdict: Verdict, item: str) -> None:
+    def _note_answer(self, verdict: Verdict, item: str, probe: bool) -> None:
         self._failures = 0
         self._failing_items.clear()
         if verdict.kind is VerdictKind.SUCCEEDED:
@@ -133,7 +133,8 @@ class TargetHealth:
             self.last_success_item = item
         if verdict.kind is not VerdictKind.THROTTLED:
             self._throttle_wait = 0.0
-        if self._cause is not None:
+        # an answer to what was started before the refusal does not say that we are welcome again
+        if self._cause is not None and (probe or self._cause is not ReasonCode.TARGET_REFUSES):
             self.reset()
 
     def _note_pause(self, verdict: Verdict) -> None:
