@@ -6,6 +6,7 @@ A line that starts with `#` and a key is a setting at its default (or an example
 a line that starts with `# ` is a word about it.
 """
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -55,17 +56,25 @@ def _lines() -> Iterator[str]:
         if model is not None:
             yield f"[{name}]"
             yield from _words(model.__doc__ or "")
-            yield from _keys(model)
+            yield from _keys(name, model)
         else:
             yield from _words(field.description or "")
             yield from _sample(name, field)
 
 
-def _keys(model: type[BaseModel]) -> Iterator[str]:
+def _keys(name: str, model: type[BaseModel]) -> Iterator[str]:
+    """What a section holds; tables in it, which are not there unless somebody writes them, come last."""
+    tables = {key: table for key in model.model_fields if (table := model_at(model, (key,))) is not None}
     for key, field in model.model_fields.items():
+        if key not in tables:
+            yield ""
+            yield from _words(field.description or "")
+            yield f"#{key} = {_toml(_value(field))}"
+    for key, table in tables.items():
         yield ""
-        yield from _words(field.description or "")
-        yield f"#{key} = {_toml(_value(field))}"
+        yield f"#[{name}.{key}]"
+        yield from _words(table.__doc__ or "")
+        yield from _keys(f"{name}.{key}", table)
 
 
 def _sample(name: str, field: FieldInfo) -> Iterator[str]:
@@ -106,12 +115,18 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }" if value else "{}"
+        pairs = ", ".join(f"{_bare(key)} = {_toml(inner)}" for key, inner in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(inner) for inner in value) + "]"
     if isinstance(value, str | Path):
         return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _bare(key: str) -> str:
+    """A key as it may stand in front of `=`; a dot in it must not read as a table of its own."""
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else _toml(key)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from backfilld.config.engine import EngineSettings, ExecutorsSettings
+from backfilld.config.entra import EntraSettings
 from backfilld.config.fields import Count, Dsn, FilePath, HttpUrl, Name, Section
 from backfilld.config.workflows import WorkflowSettings
 from backfilld.domain.entities import EntityType, FieldType
@@ -137,6 +138,7 @@ class AuthSettings(Section):
         pattern=r"^[a-z0-9]{1,16}$",
         description="The <env> of new API keys, neo_sk_<env>_<secret>: tells keys of a test system by their look.",
     )
+    entra: EntraSettings | None = Field(default=None, description=EntraSettings.__doc__)
 
 
 class MetricsSettings(Section):

@@ -11,7 +11,8 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")  # each may do what th
 class Caller:
     """`identity` is stable and goes into audit rows and idempotency scopes: `key:<uuid>`, `entra:<tid>/<oid>`, `cli`.
 
-    `name` is for people. `kind` tells a key from a person, because a key may not make keys.
+    `name` is for people. `kind` tells a key from a person, because a key may not make keys; nor may a service that
+    comes with a token of its own, which therefore counts as a key.
     """
 
     identity: str

@@ -13,7 +13,7 @@ from backfilld.api.auth.limits import Limiter, Quota
 from backfilld.domain.callers import Caller, Role
 from backfilld.domain.errors import Forbidden, RateLimited, Unauthenticated
 
-_LONGEST_HEADER = 8_192
+_LONGEST_HEADER = 16_384  # access tokens grow with the groups that somebody is in
 
 
 class Authenticator(Protocol):

@@ -1,0 +1,41 @@
+"""Who is known here: API keys always, access tokens of Microsoft Entra ID where [auth.entra] is configured.
+
+Only then are PyJWT and cryptography loaded, which are large and need not be installed.
+"""
+
+from typing import Protocol
+
+from backfilld.api.auth.keys import KeyAuthenticator
+from backfilld.api.auth.roles import Authenticator
+from backfilld.clock import Clock
+from backfilld.config import Settings
+from backfilld.store.keys import KeyStore
+from backfilld.store.pool import Pool
+
+
+class Closable(Authenticator, Protocol):
+    """An authenticator that lets go of what it does in the background."""
+
+    async def close(self) -> None:
+        """Call it when nobody asks any more."""
+
+
+def authenticators_of(settings: Settings, pool: Pool, clock: Clock) -> tuple[Closable, ...]:
+    """Everything that knows credentials, in the order in which they are shown to it."""
+    keys = KeyAuthenticator(KeyStore(pool), clock)
+    chosen = settings.auth.entra
+    if chosen is None:
+        return (keys,)
+    from backfilld.api.auth.entra import EntraAuthenticator  # its packages are there: the settings made sure of it
+    from backfilld.api.auth.entra_claims import Acceptance
+
+    acceptance = Acceptance(
+        audiences=chosen.accepted_audiences,
+        tenants=frozenset(chosen.tenants),
+        roles=chosen.roles,
+        scopes=chosen.scopes,
+        leeway_seconds=chosen.leeway_seconds,
+        authority=chosen.authority,
+        v1_issuer=chosen.v1_issuer,
+    )
+    return keys, EntraAuthenticator(acceptance, clock)
