@@ -21,6 +21,7 @@ FIRST_REFUSAL_SECONDS = 5.0
 RAREST_REFUSAL_SECONDS = 60.0
 THROTTLE_SECONDS = 1.0  # a 429 that does not say how long; doubles while they go on
 LONGEST_THROTTLE_SECONDS = 30.0
+SAME_MOMENT = timedelta(seconds=1)  # a wall clock that moved by less is no reason to tell another time
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,29 @@ class Obstacle:
     code: ReasonCode
     message: str
     until: datetime | None = None
+
+
+class _Moment:
+    """An instant of boot time, and how people read it: the same words until the wall clock is stepped."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.at = 0.0
+        self._told: datetime | None = None
+
+    def move(self, at: float) -> None:
+        self.at, self._told = at, None
+
+    @property
+    def is_to_come(self) -> bool:
+        return self._clock.boottime() < self.at
+
+    @property
+    def told(self) -> datetime:
+        wall = self._clock.now() + timedelta(seconds=self.at - self._clock.boottime())
+        if self._told is None or abs(wall - self._told) > SAME_MOMENT:
+            self._told = wall
+        return self._told
 
 
 class TargetHealth:
@@ -44,12 +68,10 @@ class TargetHealth:
         self._failing_items: set[str] = set()
         self._cause: ReasonCode | None = None  # the breaker is open because of this
         self._why = ""
-        self._probe_at = 0.0
+        self._probe_at = _Moment(clock)
         self._probe_wait = 0.0
         self._probing = False
-        self._paused_until = 0.0
-        self._probe_wall: datetime | None = None  # the same moments as people read them
-        self._paused_wall: datetime | None = None
+        self._paused_until = _Moment(clock)
         self._throttle_wait = 0.0
         self.last_success_at: datetime | None = None
         self.last_success_item: str | None = None
@@ -61,12 +83,11 @@ class TargetHealth:
 
     def obstacle(self) -> Obstacle | None:
         """Why nothing may start now; None if something may (if only one probe)."""
-        now = self._clock.boottime()
-        if self._cause is not None and (self._probing or now < self._probe_at):
-            return Obstacle(self._cause, self._why, None if self._probing else self._probe_wall)
-        if now < self._paused_until:
+        if self._cause is not None and (self._probing or self._probe_at.is_to_come):
+            return Obstacle(self._cause, self._why, None if self._probing else self._probe_at.told)
+        if self._paused_until.is_to_come:
             message = f"{self.target} asked us to slow down"
-            return Obstacle(ReasonCode.RATE_LIMITED, message, self._paused_wall)
+            return Obstacle(ReasonCode.RATE_LIMITED, message, self._paused_until.told)
         return None
 
     @property
@@ -89,6 +110,7 @@ class TargetHealth:
 
     def note(self, verdict: Verdict, item: str, *, probe: bool) -> None:
         """Learn from a try of `item`. `probe`: what `start` said of it."""
+        probe = probe and self._probing  # else another answer came first, and this is a try like any other
         if probe:
             self._probing = False
         if verdict.kind is VerdictKind.UNREACHABLE:
@@ -107,7 +129,7 @@ class TargetHealth:
         self._failing_items.add(item)
         long_enough = self._failures >= OPENS_AFTER and len(self._failing_items) >= OPENS_OVER
         # a target that does not even accept a connection fails its probe before the gate was passed
-        probe = probe or (self._cause is not None and not self._probing and self._clock.boottime() >= self._probe_at)
+        probe = probe or (self._cause is not None and not self._probing and not self._probe_at.is_to_come)
         if probe or (self._cause is None and long_enough):
             why = f"{self.target} cannot be reached: {verdict.error or verdict.error_class}"
             self._open(ReasonCode.TARGET_UNREACHABLE, why, FIRST_PROBE_SECONDS, RAREST_PROBE_SECONDS)
@@ -119,8 +141,7 @@ class TargetHealth:
 
     def _open(self, cause: ReasonCode, why: str, first: float, rarest: float) -> None:
         self._probe_wait = min(self._probe_wait * 2, rarest) if self._cause is cause else first
-        self._probe_at = self._clock.boottime() + self._probe_wait
-        self._probe_wall = self._wall(self._probe_wait)
+        self._probe_at.move(self._clock.boottime() + self._probe_wait)
         self._cause, self._why, self._probing = cause, why, False
         self._bus.tell(BreakerMoved(self.target, "refusing" if cause is ReasonCode.TARGET_REFUSES else "open", why))
         self._changed()
@@ -143,8 +164,8 @@ class TargetHealth:
             self._throttle_wait = min(max(THROTTLE_SECONDS, self._throttle_wait * 2), LONGEST_THROTTLE_SECONDS)
             seconds = self._throttle_wait
         until = self._clock.boottime() + seconds
-        if until > self._paused_until:
-            self._paused_until, self._paused_wall = until, self._wall(seconds)
+        if until > self._paused_until.at:
+            self._paused_until.move(until)
             self._changed()
 
     def reset(self) -> None:
@@ -154,9 +175,6 @@ class TargetHealth:
         if was_open:
             self._bus.tell(BreakerMoved(self.target, "closed", None))
         self._changed()
-
-    def _wall(self, seconds: float) -> datetime:
-        return self._clock.now() + timedelta(seconds=seconds)
 
     def _changed(self) -> None:
         for listener in list(self._listeners):

@@ -1,0 +1,75 @@
+"""Single parts of the engine, made without the rest, for tests that look at one of them alone."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from tests.support.backfills import ALWAYS
+from tests.support.clock import NOON, FakeClock
+
+from backfilld.domain.backfills import Backfill, Item
+from backfilld.domain.states import Status
+from backfilld.engine.account import Account
+from backfilld.engine.gate import Gate
+from backfilld.engine.leases import Lease
+from backfilld.engine.targets import TargetHealth
+from backfilld.events import Bus, Event
+from backfilld.store.leases import Grant
+
+TARGET = "http://target"
+MONDAY_NOON_TO_ONE = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
+
+
+def a_backfill(**settings: Any) -> Backfill:
+    """A running backfill that no database knows: always open, five at a time."""
+    plain = Backfill(
+        no=7, id=uuid4(), kind="entities", parent_no=None, parent_id=None, workflow_id=1, workflow_name="w",
+        revision_id=2, workflow_version=1, definition={}, workflow_enabled=True, entity_type="ticket", filter_spec={},
+        filter_resolved={"match_all": True}, entity_ids=None, windows=ALWAYS, timezone="UTC",
+        excluded_dates=frozenset(), max_in_flight=5, max_attempts=3, item_order="source", reprocess_behavior="failed",
+        start_mode="now", sample_size=None, sample_open=False, params={}, total_estimated=None, name=None,
+        reason_given=None, credits_per_entity=None, created_by="key:test", created_at=NOON, updated_at=NOON,
+        completed_at=None, error=None, version=1, status=Status.RUNNING, reason=None, planned_at=NOON,
+        source_cursor=None, wake_at=None, cancel_in_flight=False,
+    )  # fmt: skip
+    return replace(plain, **settings)
+
+
+def an_item(position: int = 0, **fields: Any) -> Item:
+    plain = Item(
+        backfill_no=7, position=position, entity_id=f"e{position}", attributes={}, as_of=None, read_at=0.0
+    )  # fmt: skip
+    return replace(plain, **fields)
+
+
+def a_lease(clock: FakeClock, backfill_no: int = 7, *, clean: bool = True, fence: int = 1) -> Lease:
+    return Lease(Grant(backfill_no, fence, "me/1", clean), clock.boottime())
+
+
+def an_account(clock: FakeClock, *, mark: int = 0, most: int = 100, lease: Lease | None = None) -> Account:
+    return Account(lease or a_lease(clock), clock, mark=mark, max_unrecorded=most, throughput=0.0)
+
+
+class Target:
+    """The health of a target, what was told about it, and a gate in front of it."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.told: list[Event] = []
+        bus = Bus()
+        bus.listen(self.told.append)
+        self.health = TargetHealth(TARGET, clock, bus)
+
+    def gate(self, lease: Lease | None = None, *, ramp_seconds: float = 0.0, **settings: Any) -> Gate:
+        lease = lease or a_lease(self.clock)
+        return Gate(a_backfill(**settings), lease, self.health, self.clock, ramp_seconds=ramp_seconds)
+
+
+def renewed(lease: Lease, clock: FakeClock) -> None:
+    lease.renewed_at = clock.boottime()
+
+
+def step(clock: FakeClock, by: timedelta) -> None:
+    """The wall clock alone is moved, as by an administrator."""
+    clock.set(clock.now() + by)
