@@ -27,7 +27,7 @@ class Account:
         self._max_unrecorded = max_unrecorded
         self._outstanding: OrderedDict[int, None] = OrderedDict()
         self.next_position = mark  # the first that the reader has not read yet
-        self.taken: set[int] = set()  # positions of retries that are queued, in flight or unrecorded
+        self.taken: set[int] = set()  # positions whose retry row must not be read: queued, in flight, unrecorded
         self.unrecorded = 0
         self.recorded = asyncio.Event()  # set after every commit that concerned us
         self.next_retry_at: datetime | None = None
@@ -49,9 +49,10 @@ class Account:
         """A position was read from the plan; it holds the mark down until it goes into a commit."""
         self._outstanding[position] = None
 
-    def ended(self, *, finally_: bool) -> None:
+    def ended(self, position: int, *, finally_: bool) -> None:
         """A try ended, and waits to be recorded; `finally_`: with an outcome."""
         self.unrecorded += 1
+        self.taken.add(position)  # its retry row may be there before we hear of the commit, if we ever do
         self._since_rate += finally_
 
     def batched(self, position: int) -> None:

@@ -77,14 +77,16 @@ class Reader:
         if account.retries_known and (account.next_retry_at is None or account.next_retry_at > now):
             return []
         rows = await self._ledger.read_retries(self._no, due_at=now, taken=account.taken, most=most)
+        rows = [row for row in rows if row.position not in account.taken]  # some may have ended while we asked
         account.taken.update(row.position for row in rows)
+        account.retries_known = False  # until all of this has come to its end
+        account.next_retry_at = None  # before looking, so that one that is recorded meanwhile is not lost
         try:
             items = await self._items(rows, is_retry=True)
+            found = await self._ledger.next_retry(self._no, taken=account.taken)
         except BaseException:
             account.taken.difference_update(row.position for row in rows)
             raise
-        account.next_retry_at = None  # before looking, so that one that is recorded meanwhile is not lost
-        found = await self._ledger.next_retry(self._no, taken=account.taken)
         account.next_retry_at = _earlier(account.next_retry_at, found)
         account.retries_known = True
         return items

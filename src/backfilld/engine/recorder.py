@@ -63,7 +63,7 @@ class Recorder:
 
     def submit(self, account: Account, position: int, result: Outcome | Try, *, had_retry: bool) -> None:
         """Take over what became of an item; never waits. The account says when there is room for more."""
-        account.ended(finally_=isinstance(result, Outcome))
+        account.ended(position, finally_=isinstance(result, Outcome))
         self._gathered.append((account, entry_of(account, position, result, had_retry=had_retry)))
         self._called.set()
         if not account.has_room:

@@ -1,0 +1,95 @@
+"""What the memory knows of a backfill: the low-water mark above all, which recovery trusts."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.engine.parts import an_account
+from tests.support.clock import NOON, FakeClock
+
+
+@given(
+    mark=st.integers(0, 5),
+    moves=st.lists(st.one_of(st.tuples(st.just("read"), st.integers(1, 4)), st.integers(0, 30)), max_size=60),
+)
+def test_no_position_below_the_mark_is_ever_unfinished(mark: int, moves: list):
+    account = an_account(FakeClock(), mark=mark)
+    outstanding: set[int] = set()
+    marks = []
+    for move in moves:
+        if isinstance(move, tuple):  # a page, which may skip positions that have an outcome already
+            for position in range(account.next_position, account.next_position + 2 * move[1], 2):
+                account.read(position)
+                outstanding.add(position)
+            account.next_position = max(outstanding) + 1
+        elif outstanding:
+            ended = sorted(outstanding)[move % len(outstanding)]
+            account.batched(ended)
+            outstanding.remove(ended)
+        marks.append(account.low_water_mark())
+
+        assert marks[-1] == min(outstanding, default=account.next_position)
+    assert sorted(marks) == marks
+
+
+def test_the_mark_begins_where_the_last_owner_left_it():
+    assert 17 == an_account(FakeClock(), mark=17).low_water_mark()
+
+
+def test_a_retry_that_ends_moves_no_mark():
+    account = an_account(FakeClock(), mark=0)
+    account.read(3)
+    account.next_position = 4
+    account.batched(1)
+
+    assert 3 == account.low_water_mark()
+
+
+def test_there_is_room_until_the_bound_and_again_after_a_commit():
+    account = an_account(FakeClock(), most=3)
+    seen = []
+    for _ in range(3):
+        seen.append(account.has_room)
+        account.ended(0, finally_=True)
+    seen.append(account.has_room)
+    account.written(1)
+    seen.append(account.has_room)
+
+    assert [True, True, True, False, True] == seen
+
+
+def test_the_earliest_retry_is_remembered():
+    account = an_account(FakeClock())
+    for minutes in (5, 2, 9):
+        account.note_retry(NOON.replace(minute=minutes))
+
+    assert NOON.replace(minute=2) == account.next_retry_at
+
+
+async def test_the_pace_counts_outcomes_and_forgets_slowly():
+    clock = FakeClock()
+    account = an_account(clock)
+    for _ in range(200):
+        await clock.advance(1)
+        for _ in range(10):
+            account.ended(0, finally_=True)
+        account.ended(0, finally_=False)
+        account.throughput()
+    steady = account.throughput()
+    await clock.advance(20)
+    halved = account.throughput()
+
+    assert 9.9 < steady < 10.1
+    assert 4.9 < halved < 5.1
+
+
+def test_two_looks_at_once_are_no_division_by_zero():
+    account = an_account(FakeClock())
+    account.ended(0, finally_=True)
+
+    assert 0.0 == account.throughput() == account.throughput()
+
+
+def test_what_has_ended_is_taken_until_it_is_recorded():
+    account = an_account(FakeClock())
+    account.ended(8, finally_=False)
+
+    assert {8} == account.taken
