@@ -4,14 +4,12 @@
 is the one place where an exception becomes a status.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 from aiohttp import web
 from pydantic import BaseModel
@@ -26,30 +24,10 @@ from backfilld.domain.errors import (
     Unauthenticated,
     Unavailable,
 )  # fmt: skip
+from backfilld.store import outages
 
 DIGDAG_PREFIX = "/api/"
 CHALLENGE = 'Bearer realm="backfilld"'
-
-# What a lost, full, stopping or starting database looks like from here: the caller should come back.
-DATABASE_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DiskFullError,
-    asyncpg.OutOfMemoryError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    ConnectionError,
-    TimeoutError,
-    asyncio.TimeoutError,
-)
 
 
 class Internal(BackfilldError):
@@ -118,7 +96,7 @@ def as_error(problem: Exception, request: web.BaseRequest) -> BackfilldError:
         return problem
     if isinstance(problem, web.HTTPException):
         return _http_error(problem, request)
-    if isinstance(problem, DATABASE_AWAY):
+    if outages.passes(problem):
         return Unavailable("the database does not answer; try again in a moment", retry_after_seconds=2)
     return Internal("something went wrong here; the log says more beside this request id")
 

@@ -1,5 +1,6 @@
 """`/openapi.json`, the page made from it, and the way there from `/`."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache
 
@@ -24,11 +25,11 @@ def with_documents(routes: Sequence[Route]) -> list[Route]:
         return page(document(whole))
 
     async def openapi(_: Asked[None, None]) -> web.Response:
-        return web.Response(body=made(), content_type="application/json")
+        return web.Response(body=await asyncio.to_thread(made), content_type="application/json")
 
     async def docs(_: Asked[None, None]) -> web.Response:
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        return web.Response(text=drawn(), content_type="text/html", headers=headers)
+        return web.Response(text=await asyncio.to_thread(drawn), content_type="text/html", headers=headers)
 
     async def home(_: Asked[None, None]) -> web.Response:
         return web.Response(status=302, headers={"Location": "/docs"})

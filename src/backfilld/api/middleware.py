@@ -5,6 +5,7 @@ cause, which goes into the log beside the request id.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -12,20 +13,23 @@ import structlog
 from aiohttp import web
 
 from backfilld.api import answers
-from backfilld.api.answers import DATABASE_AWAY, Internal, Meta, MethodNotAllowed
+from backfilld.api.answers import Internal, Meta, MethodNotAllowed
 from backfilld.api.endpoint import ANSWER_HEADERS, Endpoint
 from backfilld.api.routing import Reply, Route
 from backfilld.api.table import Match, OtherMethods, Table
 from backfilld.clock import Clock
 from backfilld.domain.errors import NotFound
+from backfilld.store import outages
 
 log = structlog.get_logger(__name__)
 
+SQUEEZED_FROM_BYTES = 2_048
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 UNKNOWN_ROUTE = "unknown"
 Observer = Callable[[str, str, int, float], None]  # route, method, status, seconds
 
+SERVER = "backfilld"  # no versions: they help attackers more than anybody else
 SECURITY_HEADERS = {
-    "Server": "backfilld",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -36,10 +40,8 @@ SECURITY_HEADERS = {
 
 def request_id_of(request: web.BaseRequest) -> UUID:
     """The caller's own id if he sent a UUID, else a new one."""
-    try:
-        return UUID(request.headers.get("X-Request-Id", "")[:64])
-    except ValueError:
-        return uuid4()
+    sent = request.headers.get("X-Request-Id", "")
+    return UUID(sent) if _UUID.fullmatch(sent) else uuid4()
 
 
 class Dispatcher:
@@ -68,7 +70,7 @@ class Dispatcher:
             status = response.status
         finally:
             self._tell(request, route, request_id, status, self._clock.monotonic() - began)
-        return response
+        return _squeezed(request, response)
 
     async def _answer(
         self, found: Match | OtherMethods | None, request: web.Request, request_id: UUID, began: float
@@ -106,7 +108,7 @@ class Dispatcher:
         error = answers.as_error(problem, request)
         if isinstance(error, Internal):
             log.error("request failed", request_id=str(request_id), path=request.path, exc_info=problem)
-        elif isinstance(problem, DATABASE_AWAY):
+        elif outages.passes(problem):
             log.warning("database away", request_id=str(request_id), error=f"{type(problem).__name__}: {problem}")
         return answers.failure(error, request, request_id)
 
@@ -119,8 +121,17 @@ class Dispatcher:
         )  # fmt: skip
 
 
+def _squeezed(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    body = response.body if isinstance(response, web.Response) else None
+    takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
+    if takes_gzip and isinstance(body, bytes) and len(body) >= SQUEEZED_FROM_BYTES:
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
 async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Signal `on_response_prepare`: headers that every answer carries, streams included."""
+    response.headers["Server"] = SERVER  # aiohttp has put its own there already
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     if isinstance(request, web.Request):

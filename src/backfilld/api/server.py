@@ -18,7 +18,7 @@ from backfilld.api import answers
 from backfilld.api.auth.limits import Limiter
 from backfilld.api.auth.roles import Authenticator, Doorkeeper
 from backfilld.api.endpoint import BodyLimits, Endpoint
-from backfilld.api.middleware import SECURITY_HEADERS, Dispatcher, Observer, add_headers, request_id_of
+from backfilld.api.middleware import SECURITY_HEADERS, SERVER, Dispatcher, Observer, add_headers, request_id_of
 from backfilld.api.routing import Route
 from backfilld.api.table import Table
 from backfilld.clock import Clock
@@ -140,7 +140,7 @@ class _Protocol(web.RequestHandler):
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer had already begun")
         response = answers.failure(_unreadable(status, exc), request, request_id)
-        response.headers.update(SECURITY_HEADERS | {"X-Request-Id": str(request_id)})
+        response.headers.update(SECURITY_HEADERS | {"Server": SERVER, "X-Request-Id": str(request_id)})
         response.force_close()
         return response
 

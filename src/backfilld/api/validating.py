@@ -68,6 +68,8 @@ def _query_values(model: type[BaseModel] | None, request: web.Request) -> tuple[
         field = model.model_fields.get(name) if model is not None else None
         if not all(jsontext.text_is_clean(text) for text in (name, *given)):
             faults.append(Fault(_printable(path), "invalid_text", "contains NUL or text that is not UTF-8"))
+        elif field is not None and int in _alternatives(field.annotation) and any(len(text) > 19 for text in given):
+            faults.append(Fault(path, "out_of_range", "is more than can be kept"))
         elif field is not None and _takes_list(field.annotation):
             values[name] = given
         elif len(given) > 1:
