@@ -1,18 +1,22 @@
 """The commands against a real daemon on a real database, with a target that behaves as the demo's does."""
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import pytest
 from tests.support.waiting import eventually
 
 from backfilld.cli.demo_folder import clean_environment
+from backfilld.client import ApiError, Client
 
 CONFIG = """\
 [server]
@@ -200,3 +204,64 @@ async def test_an_unknown_caller_may_not_load_anything(ask, running, key):
     ended = await ask("entities", "import", running.tickets, "--entity-type", "ticket", "--api-key", key)
 
     assert 8 == ended.code, ended.err
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+CALLS = (
+    lambda client: client.create_backfill({}),
+    lambda client: client.preview_backfill({}),
+    lambda client: client.verify_filter("ticket", {}),
+    lambda client: client.list_backfills(),
+    lambda client: client.get_backfill("A"),
+    lambda client: client.delete_backfill("A"),
+    lambda client: client.pause_backfill("A"),
+    lambda client: client.resume_backfill("A"),
+    lambda client: client.cancel_backfill("A"),
+    lambda client: client.rerun_failed("A"),
+    lambda client: client.list_ledger("A"),
+    lambda client: client.get_ledger_item("A", "B"),
+    lambda client: anext(client.follow("A")),
+    lambda client: client.list_entity_types(),
+    lambda client: client.upload_entities("A", nothing()),
+    lambda client: client.list_entities("A"),
+    lambda client: client.get_entity("A", "B"),
+    lambda client: client.delete_entity("A", "B"),
+    lambda client: client.list_workflows(),
+    lambda client: client.create_workflow({}),
+    lambda client: client.get_workflow(1),
+    lambda client: client.edit_workflow(1, {}),
+    lambda client: client.delete_workflow(1),
+    lambda client: client.preview_windows({}),
+    lambda client: client.list_api_keys(),
+    lambda client: client.revoke_api_key("A"),
+)
+FOR_PERSONS = {("POST", "/public-api/api-keys")}  # whom a client with a key is not
+
+
+async def test_the_client_speaks_every_route_of_the_daemon_and_no_other(running, daemon):
+    async with aiohttp.ClientSession() as session, session.get(f"{running.url}/openapi.json") as response:
+        document = await response.json()
+    routes = {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        if path.startswith("/public-api/")
+        for method, operation in methods.items()
+        if "Not yet" not in operation["tags"]
+    }
+    async with Client(daemon.url) as client:
+        for call in CALLS:
+            with contextlib.suppress(ApiError):  # the stub knows none of them
+                await call(client)
+    spoken = {
+        route
+        for request in daemon.received
+        for route in routes
+        if route[0] == request.method and re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", route[1]), request.path)
+    }
+
+    assert routes - FOR_PERSONS == spoken
+    assert len(CALLS) == len(daemon.received)
+    assert len(CALLS) == len(spoken)
