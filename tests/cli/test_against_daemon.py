@@ -204,6 +204,7 @@ async def test_an_unknown_caller_may_not_load_anything(ask, running, key):
     ended = await ask("entities", "import", running.tickets, "--entity-type", "ticket", "--api-key", key)
 
     assert 8 == ended.code, ended.err
+    assert "backfilld keys create" in ended.err
 
 
 async def nothing() -> AsyncIterator[bytes]:

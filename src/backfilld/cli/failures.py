@@ -14,6 +14,7 @@ import orjson
 
 from backfilld.cli import exit_codes
 
+KEY_HINT = "say who you are with --api-key or BACKFILLD_API_KEY; `backfilld keys create` makes a key"
 WANTS_JSON = "backfilld.wants_json"  # set in the context's meta by --json
 
 
@@ -93,7 +94,8 @@ def _describe_refusal(problem: Exception) -> tuple[int, dict[str, Any]] | None:
             {"path": detail.path, "code": detail.code, "message": detail.message, "allowed": list(detail.allowed)}
             for detail in problem.details
         ]
-        error = {"code": problem.code, "message": problem.message, "details": details}
+        hint = f"; {KEY_HINT}" if problem.status == 401 else ""
+        error = {"code": problem.code, "message": problem.message + hint, "details": details}
         return exit_codes.of_http_status(problem.status), error | {"request_id": problem.request_id}
     return None
 
