@@ -1,5 +1,6 @@
 """The document, its page, and whether they tell the truth."""
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
@@ -11,6 +12,7 @@ from tests.api.test_health import Parts, counted
 from tests.support.clock import FakeClock
 
 from backfilld.api import health
+from backfilld.api.docs_page import page
 from backfilld.api.documents import with_documents
 from backfilld.api.openapi import document
 from backfilld.api.public import backfills, entities, keys, later, windows, workflows
@@ -97,24 +99,32 @@ def test_every_other_route_tells_of_its_refusals(described: dict[str, Any]) -> N
 async def test_document_and_page_are_served_to_everybody(serve: Serve) -> None:
     client = await serve(all_routes(), role=None)
     served = await client.get("/openapi.json")
-    page = await client.get("/docs")
+    shown = await client.get("/docs")
     home = await client.get("/", allow_redirects=False)
-    text = await page.text()
+    text = await shown.text()
 
-    assert (200, 200, 302, "/docs") == (served.status, page.status, home.status, home.headers["Location"])
+    assert (200, 200, 302, "/docs") == (served.status, shown.status, home.status, home.headers["Location"])
     assert "/public-api/backfills" in (await served.json())["paths"]
     assert "/public-api/windows/preview" in text
 
 
 async def test_the_page_needs_nothing_from_outside(serve: Serve) -> None:
     client = await serve(all_routes(), role=None)
-    page = await client.get("/docs")
-    text = await page.text()
+    shown = await client.get("/docs")
+    text = await shown.text()
 
     assert "<script" not in text
     assert "src=" not in text
     assert "http://" not in text
-    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
+
+
+def test_every_link_on_the_page_leads_somewhere(described: dict[str, Any]) -> None:
+    text = page(described)
+    places = re.findall(r'id="([^"]+)"', text)
+
+    assert len(places) == len(set(places))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(places)
 
 
 GUARDED = [route for route in all_routes() if route.role]

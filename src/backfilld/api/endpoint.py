@@ -43,7 +43,8 @@ class Endpoint:
         caller = await self._admit(match, request)
         path = match.path()
         if not match.route.supported:
-            raise Invalid([Fault("", "not_supported_yet", "this version cannot do that yet")])
+            message = "this version cannot do that yet"
+            raise Invalid([Fault("", "not_supported_yet", message)], message)
         body, query = await self._read(match, request)
         return await match.route.handler(Asked(caller, request_id, body, query, path, request))
 

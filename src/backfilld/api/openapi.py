@@ -18,7 +18,7 @@ Json = dict[str, Any]
 PUBLIC_PREFIX = "/public-api/"
 
 ERRORS: Mapping[int, str] = {
-    400: "The request cannot be read: not JSON, not UTF-8, duplicate keys, nested too deep, broken gzip.",
+    400: "The request cannot be read: not HTTP, not JSON, not UTF-8, duplicate keys, nested too deep, broken gzip.",
     401: "The caller is unknown.",
     403: "The caller's role is too small.",
     404: "There is no such thing.",
@@ -191,13 +191,13 @@ def _responses(route: Route, schemas: _Schemas) -> Json:
 
 
 def _statuses(route: Route) -> set[int]:
-    statuses = {422, 500, *route.errors}
+    statuses = {400, 422, 500, *route.errors}
     if route.role is not None:
         statuses |= {401, 403, 429, 503}
     if route.placeholders:
         statuses.add(404)
     if route.method != "GET":
-        statuses |= {400, 408, 413, 415}
+        statuses |= {408, 413, 415}
     return statuses
 
 
