@@ -14,6 +14,7 @@ _PASSING = (
     TimeoutError,
     asyncio.IncompleteReadError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection whose server said goodbye while nobody asked it anything
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, crash, cannot connect now, cancelled by a timeout
     asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
