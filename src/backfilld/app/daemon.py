@@ -18,6 +18,7 @@ from backfilld.config import Settings
 from backfilld.domain.timezones import use_pinned_tzdata
 from backfilld.events import Bus
 from backfilld.logs import EventLog
+from backfilld.store import outages
 from backfilld.store.migrate import migrate, pending
 from backfilld.store.pool import wait_for_database
 from backfilld.systemd import Notifier
@@ -100,15 +101,27 @@ class Daemon:
 
     async def _start_engine(self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness) -> None:
         """Wait for the database, bring it up to date, then run everything that runs by itself."""
-        await wait_for_database(database.dsn, self._clock, readiness.report)
-        await self._migrated(database, readiness)
-        await api.workflows.sync_config(workflow.definition() for workflow in self._settings.workflows)
+        while not await self._prepared(database, api, readiness):
+            await self._clock.sleep(1)
         readiness.migrated = True
         self._notifier.ready(f"serving {self.url} on {database.name}")
         log.info("ready", url=self.url)
         async with asyncio.TaskGroup() as group:
             for loop in engine.loops:
                 group.create_task(loop(), name=loop.__qualname__)
+
+    async def _prepared(self, database: Database, api: ApiParts, readiness: Readiness) -> bool:
+        """True once schema and workflows are there; False if the database went away again in the middle."""
+        try:
+            await wait_for_database(database.dsn, self._clock, readiness.report)
+            await self._migrated(database, readiness)
+            await api.workflows.sync_config(workflow.definition() for workflow in self._settings.workflows)
+        except Exception as problem:
+            if not outages.passes(problem):
+                raise
+            readiness.report(f"the database went away again ({problem!r})")
+            return False
+        return True
 
     async def _migrated(self, database: Database, readiness: Readiness) -> None:
         if self._settings.database.migrate_on_start:
