@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
 
+from backfilld.domain.errors import Conflict
 
-class StateDirectoryInUse(Exception):
+
+class StateDirectoryInUse(Conflict):
     """Another daemon runs on this state directory."""
 
     def __init__(self, directory: Path, holder: str) -> None:
