@@ -6,6 +6,7 @@ import signal
 
 from tests.crash.accounts import assert_exact, assert_keys_never_change, rows_of
 from tests.support.logging_target import Reply
+from tests.support.waiting import eventually
 
 CHARGES = 3
 ENTITIES = [f"T{number:03}" for number in range(300)]
@@ -30,8 +31,7 @@ async def test_an_item_that_kills_the_daemon_fails_after_three_charges_and_its_n
     id = await daemon.create()
     reviving = asyncio.create_task(revive())
     try:
-        while target.generation < CHARGES + 1:
-            await asyncio.sleep(0.05)
+        await eventually(lambda: target.generation > CHARGES, seconds=60)
         await daemon.becomes_ready()
         ended = await daemon.ends(id)
     finally:

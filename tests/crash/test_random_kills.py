@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import time
-from datetime import timedelta
 
 import pytest
 from tests.crash.accounts import assert_exact, assert_keys_never_change, assert_never_above, repeats, rows_of

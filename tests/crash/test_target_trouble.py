@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 
 import pytest
 from tests.crash.accounts import assert_exact, assert_keys_never_change
@@ -90,7 +91,7 @@ async def test_a_target_that_asks_for_patience_gets_it(daemon, target, dsn, form
     await assert_all_succeeded(daemon, dsn, id)
     refused = [call for call in target.calls[began:] if call.status == 429]
     # full volleys at most: those in flight when the first 429 came, and as many after each pause
-    volleys = sum(later.arrived_at - earlier.arrived_at > 0.5 for earlier, later in zip(refused, refused[1:]))
+    volleys = sum(later.arrived_at - earlier.arrived_at > 0.5 for earlier, later in pairwise(refused))
 
     assert refused
     assert len(refused) <= 10 * (volleys + 1)

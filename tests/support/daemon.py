@@ -108,14 +108,13 @@ class DaemonProcess:
 
     async def serving(self) -> None:
         """Return once the API listens."""
-        await self._comes_up(lambda: (self.state / "address").exists())
+        await self._comes_up((self.state / "address").exists)
 
     async def becomes_ready(self, seconds: float = START_PATIENCE_SECONDS) -> None:
         """Return once `GET /readyz` says so."""
 
         async def is_ready() -> bool:
-            status, _ = await self.get("/readyz")
-            return status == 200 or (status == 404 and bool(self.events("ready")))
+            return 200 == (await self.get("/readyz"))[0]
 
         await self._comes_up(is_ready, seconds)
 
