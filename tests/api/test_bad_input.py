@@ -128,7 +128,7 @@ UNREADABLE = {
     "Infinity": b'{"ratio": -Infinity}',
     "beyond a double": b'{"ratio": 1e400}',
     "absurd digits": b'{"ratio": ' + b"9" * 5_000 + b"}",
-    "deep lists": b'{"free": ' + b"[" * 65 + b"]" * 65 + b"}",
+    "deep lists": b'{"free": ' + b"[" * 64 + b"]" * 64 + b"}",
     "very deep lists": b"[" * 30_000 + b"]" * 30_000,
     "very deep objects": b'{"a":' * 9_000,
 }

@@ -9,7 +9,6 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
 
 Json = dict[str, Any]
 _FOLDER = files("backfilld.api") / "templates"
@@ -60,7 +59,6 @@ class Section:
 def page(document: Json) -> str:
     """The whole page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["prose"] = prose
     template = environment.from_string((_FOLDER / "docs.html").read_text(encoding="utf-8"))
     return template.render(
         info=document["info"], style=STYLE, sections=_sections(document), schemas=list(_schemas(document))
@@ -117,13 +115,6 @@ def _schemas(document: Json) -> Iterator[tuple[str, str, list[FieldRow]]]:
     for name, schema in document["components"]["schemas"].items():
         rows = _rows(document, schema)
         yield name, schema.get("description", ""), rows or [FieldRow("value", _kind(schema), False, "")]
-
-
-def prose(text: str) -> Markup:
-    """Text with what stands between backticks set as code."""
-    pieces = text.split("`")
-    marked = (Markup("<code>{}</code>").format(piece) if odd % 2 else escape(piece) for odd, piece in enumerate(pieces))
-    return Markup("").join(marked)
 
 
 def resolve(document: Json, schema: Json) -> Json:

@@ -7,6 +7,7 @@ a fault with its place (422), collected here, so that the rest of a document can
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from backfilld.domain.errors import FAULTS_SHOWN, Fault, Unreadable, pointer
 DEEPEST = 64
 _MOST_DIGITS = 1_000
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # what JSON numbers can be in most places, ours included
+_SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
 _MARK = "\ufeff"  # some editors begin UTF-8 files with it; RFC 8259 lets a reader ignore it
 
 
@@ -40,16 +42,15 @@ def deeper_than(document: Any, limit: int) -> bool:
     """Whether lists and objects are nested more than `limit` levels deep."""
     level: list[Any] = [document]
     for _ in range(limit + 1):
-        level = [part for value in level for part in _parts(value) if isinstance(part, dict | list)]
+        level = [value for value in level if isinstance(value, dict | list)]
         if not level:
             return False
+        level = [part for value in level for part in _parts(value)]
     return True
 
 
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+def _parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def clean(document: Any) -> tuple[Any, list[Fault]]:
@@ -57,6 +58,11 @@ def clean(document: Any) -> tuple[Any, list[Fault]]:
     faults: list[Fault] = []
     cleaned = _clean(document, (), faults)
     return (cleaned if faults else document), faults
+
+
+def may_be_unclean(raw: bytes) -> bool:
+    """False if `clean` would surely find nothing in the document of `raw`: what it looks for can only be escaped."""
+    return _SUSPICIOUS.search(raw) is not None
 
 
 def _clean(value: Any, place: tuple[str | int, ...], faults: list[Fault]) -> Any:

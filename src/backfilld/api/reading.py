@@ -104,7 +104,7 @@ async def read_json(raw: bytes) -> tuple[Any, bytes, list[Fault]]:
 
 def _read_json(raw: bytes) -> tuple[Any, bytes, list[Fault]]:
     document = jsontext.parse(raw)
-    cleaned, faults = jsontext.clean(document)
+    cleaned, faults = jsontext.clean(document) if jsontext.may_be_unclean(raw) else (document, [])
     text = jsontext.dump(cleaned) if faults else raw.removeprefix(b"\xef\xbb\xbf")
     return cleaned, text, faults
 

@@ -1,0 +1,68 @@
+"""The strict reader of JSON agrees with the usual one on everything that is not a trap."""
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfilld.api import jsontext
+from backfilld.domain.errors import Unreadable
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+)
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=20)
+
+
+@given(DOCUMENTS)
+@settings(max_examples=150)
+def test_what_can_be_stored_is_read_as_it_was_written(document: Any) -> None:
+    raw = json.dumps(document).encode()
+    read = jsontext.parse(raw)
+
+    assert document == read
+    assert (read, []) == jsontext.clean(read)
+    assert document == json.loads(jsontext.dump(read))
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300)
+def test_no_bytes_bring_it_down(raw: bytes) -> None:
+    try:
+        document = jsontext.parse(raw)
+    except Unreadable:
+        return
+
+    cleaned, _ = jsontext.clean(document)
+    assert [] == jsontext.clean(json.loads(jsontext.dump(cleaned)))[1]
+
+
+@given(st.text(st.characters(), max_size=30))
+@settings(max_examples=200)
+def test_what_cannot_be_stored_is_named_and_mended(text: str) -> None:
+    cleaned, faults = jsontext.clean({"x": [text]})
+    storable = "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+    assert ([] if storable else ["/x/0"]) == [fault.path for fault in faults]
+    assert "\0" not in cleaned["x"][0]
+    assert cleaned["x"][0].encode("utf-8", "strict") is not None
+
+
+@given(st.recursive(st.integers() | st.text(st.characters()), lambda inner: st.dictionaries(st.text(), inner)))
+@settings(max_examples=200)
+def test_the_quick_look_misses_nothing(document: Any) -> None:
+    raw = json.dumps(document).encode()
+
+    assert jsontext.may_be_unclean(raw) or jsontext.clean(document)[1] == []
+
+
+def test_depth_is_counted_in_levels() -> None:
+    assert not jsontext.deeper_than([[[1]]], 3)
+    assert jsontext.deeper_than([[[[]]]], 3)
+    assert not jsontext.deeper_than("x", 0)
