@@ -144,7 +144,7 @@ def test_every_file_that_the_design_names_is_there():
 
 
 def test_every_guarantee_names_a_test_that_is_there():
-    claims = [row for row in re.findall(r"^\| (?!claim|---).*$", text_of(GUARANTEES), re.MULTILINE)]
+    claims = re.findall(r"^\| (?!claim|---).*$", text_of(GUARANTEES), re.MULTILINE)
     tests = [re.search(r"`(tests/\S+\.py)::(\w+)` \|$", claim) for claim in claims]
     missing = [
         claim
