@@ -54,8 +54,8 @@ def test_what_cannot_be_stored_is_named_and_mended(text: str) -> None:
     assert cleaned["x"][0].encode("utf-8", "strict") is not None
 
 
-@given(st.recursive(st.integers() | st.text(st.characters()), lambda inner: st.dictionaries(st.text(), inner)))
-@settings(max_examples=200)
+@given(st.dictionaries(st.text(max_size=9), st.integers() | st.text(st.characters(), max_size=9), max_size=3))
+@settings(max_examples=150)
 def test_the_quick_look_misses_nothing(document: Any) -> None:
     raw = json.dumps(document).encode()
 

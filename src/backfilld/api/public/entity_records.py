@@ -108,7 +108,7 @@ def _bad_attributes(record: dict[str, Any], place: str) -> Iterable[Fault]:
     elif not isinstance(record["attributes"], dict):
         kind = jsontext.kind(record["attributes"])
         yield Fault(place + "/attributes", "invalid_type", f"must be an object, not {kind}")
-    elif jsontext.deeper_than(record["attributes"], DEEPEST - 1):
+    elif jsontext.deeper_than(record["attributes"], DEEPEST):
         yield Fault(place + "/attributes", "too_deep", f"must be at most {DEEPEST} levels deep")
 
 
