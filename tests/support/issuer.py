@@ -93,14 +93,12 @@ class Issuer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Both documents, or what is there instead."""
         self.fetched[request.path] += 1
-        if self.outage in ("stranger", "elsewhere", "nothing") or self.outage is None:
+        if self.outage in ("stranger", "elsewhere", "nothing", "endless") or self.outage is None:
             return web.json_response(self._document(request))
         if self.outage == "silence":
             await asyncio.sleep(3600)
         if self.outage == "redirect":
             raise web.HTTPFound(f"{self.url}/elsewhere{request.path}")
-        if self.outage == "endless":
-            return web.Response(body=b'{"keys": "' + b"x" * 2_000_000 + b'"}')
         bodies = {"500": (500, b"{}"), "garbage": (200, b"<html>"), "list": (200, b"[]")}
         status, body = bodies[self.outage]
         return web.Response(status=status, body=body)
@@ -111,7 +109,7 @@ class Issuer:
             return {"keys": [] if self.outage == "nothing" else [*map(jwk, self.served), *self.more_keys]}
         issuer = f"{self.url}/{STRANGER if self.outage == 'stranger' else tenant}/v2.0"
         keys = "ftp://127.0.0.1/keys" if self.outage == "elsewhere" else f"{self.url}/{tenant}/discovery/v2.0/keys"
-        return {"issuer": issuer, "jwks_uri": keys}
+        return {"issuer": issuer, "jwks_uri": keys, "padding": "x" * (2_000_000 if self.outage == "endless" else 0)}
 
     @property
     def fetches(self) -> int:

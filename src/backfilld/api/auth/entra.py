@@ -119,7 +119,7 @@ def _parts(token: str) -> tuple[Mapping[str, Any], Claims]:
     """Header and claims as they stand there, believed by nobody yet."""
     try:
         read = _SIGNATURES.decode_complete(token, options={"verify_signature": False})
-    except (PyJWTError, RecursionError, UnicodeError):
+    except (PyJWTError, RecursionError, UnicodeError):  # older versions of PyJWT let the last two pass
         raise Refused("it is not a signed token") from None
     return read["header"], _object(read["payload"])
 
