@@ -13,6 +13,10 @@ class SourceUnreachable(Exception):
     """The source does not answer now. Whoever asked waits and asks again."""
 
 
+class SourceBroken(Exception):
+    """The source cannot list what it should: somebody has to mend its query, or its data. The message says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class EntityQuery:
     """Which entities are wanted: of a type, matching a resolved filter tree (`domain.filters.tree`; None: all).
@@ -39,7 +43,10 @@ class Page:
 
 
 class EntitySource(Protocol):
-    """Lists and reads the entities of a type. May list more than match: the planner tests each one again."""
+    """Lists and reads the entities of a type. May list more than match: the planner tests each one again.
+
+    Every method raises SourceUnreachable or SourceBroken.
+    """
 
     @property
     def can_be_read_again(self) -> bool:
@@ -50,10 +57,10 @@ class EntitySource(Protocol):
         """True if listing does not burden what the windows protect."""
 
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
-        """How many match, exactly; None if that cannot be told in time. Raises SourceUnreachable."""
+        """How many match, exactly; None if that cannot be told in time."""
 
     def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
-        """Pages behind `cursor` (None: from the start), stable under inserts. Raises SourceUnreachable."""
+        """Pages behind `cursor` (None: from the start), stable under inserts."""
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
-        """The present entities among `ids`; those that are gone are missing. Raises SourceUnreachable."""
+        """The present entities among `ids`; those that are gone are missing."""
