@@ -92,19 +92,29 @@ class EmbeddedPostgres:
         self._directory.publish(self.dsn)
         return self.dsn
 
-    async def stop(self) -> None:
-        """Stop the server, cutting its connections, and let go of the folder. Harmless if nothing runs."""
+    async def stop(self, *, guests_get_seconds: float = 0.0) -> None:
+        """Stop the server, cutting its connections, and let go of the folder. Harmless if nothing runs.
+
+        Commands of others that use the server may end first, for `guests_get_seconds` at most.
+        """
         self._wanted = False
         if self._revival is not None:
             self._revival.cancel()
             await asyncio.wait([self._revival])
         self._directory.withdraw()
+        if guests_get_seconds:
+            await self._until_guests_left(guests_get_seconds)
         if self._process is not None:
             await self._end(self._process)
         if self._sockets is not None:
             self._directory.drop_socket_folder(self._sockets)
             self._sockets = None
         self._directory.unlock()
+
+    async def _until_guests_left(self, seconds: float) -> None:
+        deadline = self._clock.monotonic() + seconds
+        while self._directory.has_guests() and self._clock.monotonic() < deadline:
+            await self._clock.sleep(POLL_SECONDS)
 
     async def supervise(self) -> None:
         """Start the server again whenever it ends, with growing pauses; returns after `stop`.
@@ -162,8 +172,8 @@ class EmbeddedPostgres:
             return
         shutil.rmtree(self._directory.unfinished, ignore_errors=True)
         self._directory.unfinished.mkdir(mode=0o700)
-        os.chown(self._directory.unfinished, self._owner.uid, self._owner.gid)
-        if self._owner.lowered:
+        if self._owner.lowered:  # and only then: a sandbox may refuse chown() even to oneself
+            os.chown(self._directory.unfinished, self._owner.uid, self._owner.gid)
             log.warning(
                 "the embedded PostgreSQL runs as another user, who may read every file of this machine:"
                 " fine for a demo, but for production run backfilld as an ordinary user, or set [database] dsn",
