@@ -17,7 +17,7 @@ from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretStore
 
 DAEMON = {
-    "PATH": os.environ["PATH"], "LANG": "de_DE.UTF-8", "HOME": "/home/nobody",
+    "PATH": os.environ["PATH"], "LANG": "de_DE.UTF-8", "HOME": "/nonexistent",
     "BACKFILLD_DATABASE__DSN": "postgresql://u:p@h/d", "NOTIFY_SOCKET": "/run/notify", "AWS_SECRET_ACCESS_KEY": "x",
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ async def test_the_environment_is_clean():
     found = json.loads(verdict.result)
     found.pop("LC_CTYPE", None)  # what Python makes of LANG=C by itself
 
-    assert {"PATH": DAEMON["PATH"], "HOME": "/home/nobody", "LANG": "C", "COLOUR": "red"} | item_variables(
+    assert {"PATH": DAEMON["PATH"], "HOME": "/nonexistent", "LANG": "C", "COLOUR": "red"} | item_variables(
         work()
     ) == found
 
