@@ -22,6 +22,7 @@ from backfilld.domain.windows import WeeklyWindows, parse_windows
 from backfilld.engine.leases import Lease
 from backfilld.engine.targets import Obstacle, TargetHealth
 from backfilld.executors.base import NotPermitted
+from backfilld.sources.base import SourceBroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,16 @@ class Refusal:
 
 
 class CannotGoOn(Exception):
-    """The backfill itself cannot go on; the message says why, and becomes its `error`."""
+    """The backfill itself cannot go on; the message says why, and becomes its `error`, under `code`."""
+
+    def __init__(self, message: str, *, code: str = "cannot_go_on") -> None:
+        super().__init__(message)
+        self.code = code
+
+    @staticmethod
+    def with_source(problem: SourceBroken) -> "CannotGoOn":
+        """Nobody can tell any more what the items are."""
+        return CannotGoOn(f"the source is broken: {problem}", code="source_broken")
 
 
 def zone_of(backfill: Backfill) -> ZoneInfo:

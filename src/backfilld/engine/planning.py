@@ -3,13 +3,13 @@
 from backfilld.domain.backfills import Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import ReasonCode, Status
-from backfilld.engine.gate import Gate
+from backfilld.engine.gate import CannotGoOn, Gate
 from backfilld.engine.leases import Lease
 from backfilld.engine.planner import Planner
 from backfilld.engine.standing import LeaseGone, Standing
 from backfilld.engine.tools import Tools
 from backfilld.events import PlanFrozen
-from backfilld.sources.base import SourceUnreachable
+from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.store.plans import PlanStore, Totals
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -45,6 +45,8 @@ class Planning:
                 if await self._standing.patiently(self._gather) and await self._freeze(began):
                     return True
                 pause = FIRST_PAUSE_SECONDS
+            except SourceBroken as problem:
+                raise CannotGoOn.with_source(problem) from problem
             except SourceUnreachable as problem:
                 await self._standing.stand_still(
                     ReasonCode.SOURCE_UNREACHABLE, f"the source does not answer: {problem}"

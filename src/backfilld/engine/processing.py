@@ -9,13 +9,13 @@ from backfilld.domain.retries import Held, judge
 from backfilld.domain.states import ReasonCode, Status
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.engine.account import Account
-from backfilld.engine.gate import Gate, Ticket
+from backfilld.engine.gate import CannotGoOn, Gate, Ticket
 from backfilld.engine.reader import Reader
 from backfilld.engine.targets import TargetHealth
 from backfilld.engine.tools import Tools
 from backfilld.events import TryEnded
 from backfilld.executors.base import Executor, NotPermitted, Work
-from backfilld.sources.base import SourceUnreachable
+from backfilld.sources.base import SourceBroken, SourceUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ class Processor:
         """Try `item` once. Afterwards the recorder has what became of it, or it was given back."""
         try:
             item = await self._reader.refreshed(item)
+        except SourceBroken as problem:
+            raise CannotGoOn.with_source(problem) from problem
         except SourceUnreachable as problem:
             self.hold_for_source(problem)
             self._reader.give_back(item)

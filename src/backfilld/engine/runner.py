@@ -69,7 +69,7 @@ class Runner:
         except (LeaseGone, FenceLost):
             await self._taken_away()
         except CannotGoOn as problem:
-            await self._standing.move(Status.FAILED, error={"code": "cannot_go_on", "message": str(problem)})
+            await self._standing.move(Status.FAILED, error={"code": problem.code, "message": str(problem)})
             await self._give_back()
         finally:
             self._tools.keeper.forget(self._lease)

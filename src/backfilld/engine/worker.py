@@ -14,7 +14,7 @@ from backfilld.domain.backfills import Item
 from backfilld.domain.retries import MOST_INTERRUPTIONS, interrupted
 from backfilld.domain.states import STARTABLE, ReasonCode, Status
 from backfilld.engine.account import Account
-from backfilld.engine.gate import Gate, Refusal
+from backfilld.engine.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.leases import Lease
 from backfilld.engine.processing import Processor
 from backfilld.engine.reader import Reader
@@ -22,7 +22,7 @@ from backfilld.engine.recovery import Recovery
 from backfilld.engine.slots import Slots
 from backfilld.engine.standing import LeaseGone, Standing
 from backfilld.engine.tools import Tools
-from backfilld.sources.base import SourceUnreachable
+from backfilld.sources.base import SourceBroken, SourceUnreachable
 
 STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
 LOOKS_AGAIN = timedelta(milliseconds=500)  # for what nobody announces: a lease that may be renewed, a ramp
@@ -74,6 +74,8 @@ class Worker:
                     await self._alone(item)
                 else:
                     self._spawn(item)
+        except CannotGoOn:
+            raise  # what is in flight may finish
         except BaseException:
             self.cancel_in_flight()
             raise
@@ -205,6 +207,8 @@ class Worker:
                     return item
         except SourceUnreachable as problem:
             self._processor.hold_for_source(problem)
+        except SourceBroken as problem:
+            raise CannotGoOn.with_source(problem) from problem
         return None
 
     async def _next_read(self, now: datetime) -> Item | None:
