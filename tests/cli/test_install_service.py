@@ -67,9 +67,9 @@ async def test_print_prints_and_changes_nothing(backfilld, tmp_path):
 
 
 async def test_it_warns_of_paths_that_the_service_does_not_see(backfilld):
-    ended = await backfilld("install-service", "--print", "--config", "/home/anna/b.toml")
+    ended = await backfilld("install-service", "--print", "--config", "/root/b.toml")
 
-    assert "the service does not see /home/anna/b.toml" in ended.err
+    assert "the service does not see /root/b.toml" in ended.err
 
 
 def test_a_link_into_a_closed_folder_is_seen_through(tmp_path):
