@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import time
+from dataclasses import replace
 
 import pytest
 from tests.crash.accounts import assert_exact, assert_keys_never_change, assert_never_above, repeats, rows_of
@@ -12,8 +13,6 @@ from tests.support.logging_target import Call, LoggingTarget, Reply
 from tests.support.waiting import eventually
 
 MAX_IN_FLIGHT = 10
-MAX_UNRECORDED = 100
-BOUND_PER_KILL = MAX_UNRECORDED + MAX_IN_FLIGHT
 STARTS_AGAIN_WITHIN = 5.0
 
 
@@ -56,15 +55,19 @@ async def killed_again_and_again(
 
 
 @pytest.mark.parametrize(
-    ("entities", "kills", "longest"),
+    ("entities", "kills", "longest", "max_unrecorded"),
     [
-        pytest.param(1_000, 4, 1.2, id="few"),
-        pytest.param(12_000, 24, 3.0, id="many", marks=pytest.mark.slow),
+        pytest.param(1_500, 4, 1.5, 20, id="few"),
+        pytest.param(12_000, 24, 3.0, 100, id="many", marks=pytest.mark.slow),
+        pytest.param(30_000, 24, 3.0, 10, id="many-at-full-speed", marks=pytest.mark.slow),
     ],
 )
-async def test_random_kills_lose_nothing_and_count_nothing_twice(daemon, target, dsn, entities, kills, longest):
+async def test_random_kills_lose_nothing_and_count_nothing_twice(
+    daemon, target, dsn, entities, kills, longest, max_unrecorded
+):
     draw = seeded()
     target.script = busy(draw)
+    daemon.configure(replace(daemon.plan, engine={"max_unrecorded": max_unrecorded}))
     await daemon.start()
     await daemon.upload([f"T{number:05}" for number in range(entities)])
     id = await daemon.create(max_in_flight=MAX_IN_FLIGHT)
@@ -82,5 +85,5 @@ async def test_random_kills_lose_nothing_and_count_nothing_twice(daemon, target,
     assert done == {row.entity_id for row in await rows_of(dsn, id)}
     assert_keys_never_change(target)
     assert_never_above(target, MAX_IN_FLIGHT)
-    assert repeats(target) <= kills * BOUND_PER_KILL
+    assert repeats(target) <= kills * (max_unrecorded + MAX_IN_FLIGHT)
     assert max(delays) <= STARTS_AGAIN_WITHIN
