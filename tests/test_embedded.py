@@ -19,7 +19,9 @@ from structlog.testing import capture_logs
 from tests.support.database import scratch_folder
 from tests.support.waiting import eventually
 
+from backfilld.app.database import database_of
 from backfilld.clock import SystemClock
+from backfilld.config import Settings
 from backfilld.embedded import (
     BinariesMissing,
     DirectoryInUse,
@@ -335,6 +337,44 @@ async def test_a_command_alone_runs_a_server_for_as_long_as_it_needs_it(folder):
     assert not is_running(pid)
     async with running(folder) as server:
         assert server.pid
+
+
+async def test_commands_at_once_without_a_daemon_do_not_cut_each_other_off(folder):
+    began, arrived = asyncio.Event(), asyncio.Event()
+
+    async def guest() -> None:
+        await began.wait()
+        async with database_for_command(folder) as dsn:
+            connection = await asyncpg.connect(dsn)
+            arrived.set()
+            await asyncio.sleep(0.3)  # longer than a server takes to stop
+            await connection.execute("INSERT INTO things VALUES (1)")
+            await connection.close()
+
+    waiting = asyncio.create_task(guest())
+    async with database_for_command(folder):
+        began.set()
+        await arrived.wait()
+    await waiting
+    async with running(folder) as server:
+        assert 1 == await fetchval(server.dsn, "SELECT count(*) FROM things")
+
+
+async def test_a_daemon_that_starts_beside_a_command_waits_for_its_end(folder):
+    settings = Settings.model_validate({"state": {"directory": str(folder.parent)}})
+
+    async def daemon() -> int:
+        async with database_of(settings, SystemClock()) as database:
+            return await fetchval(database.dsn, "SELECT count(*) FROM things")
+
+    async with database_for_command(folder) as dsn:
+        starting = asyncio.create_task(daemon())
+        await asyncio.wait([starting], timeout=0.2)
+        waited = not starting.done()
+        await execute(dsn, "INSERT INTO things VALUES (1)")
+
+    assert waited
+    assert 1 == await starting
 
 
 async def test_a_command_after_a_killed_daemon_is_not_misled_by_its_address(folder, owner):

@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.embedded import EmbeddedPostgres
+from backfilld.embedded import DirectoryInUse, EmbeddedPostgres
 from backfilld.store.pool import Pool, open_pool
 
 ENGINE_CONNECTIONS = 5
+COMMAND_PATIENCE_SECONDS = 60.0  # what `keys create` and its like may take, with all who came to use its server
+PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,23 @@ async def database_of(settings: Settings, clock: Clock) -> AsyncIterator[Databas
         yield Database(dsn, _name_of(dsn))
         return
     server = EmbeddedPostgres(settings.state.postgres, clock=clock)
-    dsn = await server.start()
+    dsn = await _started(server, clock)
     try:
         yield Database(dsn, f"embedded, in {settings.state.postgres}", server)
     finally:
         await server.stop()
+
+
+async def _started(server: EmbeddedPostgres, clock: Clock) -> str:
+    # The state directory is ours alone among daemons, so whoever has the server is a command, and will be gone soon.
+    deadline = clock.monotonic() + COMMAND_PATIENCE_SECONDS
+    while True:
+        try:
+            return await server.start()
+        except DirectoryInUse:
+            if clock.monotonic() > deadline:
+                raise
+            await clock.sleep(PAUSE_SECONDS)
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """The embedded database, for a command that is run beside the daemon, or without one.
 
 `backfilld keys create` must work in both cases. Whoever holds the folder's lock runs the server: if that
-is a daemon, its server is used; if nobody is there, the command runs one for as long as it needs it.
+is a daemon, its server is used; if nobody is there, the command runs one for as long as it needs it, and as long as
+other commands do that have come to use it meanwhile.
 """
 
 from collections.abc import AsyncIterator
@@ -15,8 +16,9 @@ from backfilld.embedded.directory import Directory
 from backfilld.embedded.errors import DirectoryInUse
 from backfilld.embedded.server import EmbeddedPostgres
 
-PATIENCE_SECONDS = 30.0  # a daemon that has just taken the lock still has to start its server
+PATIENCE_SECONDS = 90.0  # whoever has just taken the lock still has to start its server, or lets its guests finish
 PAUSE_SECONDS = 0.1
+GUESTS_GET_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -29,10 +31,10 @@ async def database_for_command(directory: Path, *, clock: Clock | None = None) -
         try:
             dsn = await server.start()
         except DirectoryInUse:
-            found = Directory(directory).published()
-            if found is not None and await _answers(found):
-                yield found
-                return
+            with Directory(directory).guest() as found:
+                if found is not None and await _answers(found):
+                    yield found
+                    return
             if clock.monotonic() > deadline:
                 raise
             await clock.sleep(PAUSE_SECONDS)
@@ -40,7 +42,7 @@ async def database_for_command(directory: Path, *, clock: Clock | None = None) -
             try:
                 yield dsn
             finally:
-                await server.stop()
+                await server.stop(guests_get_seconds=GUESTS_GET_SECONDS)
             return
 
 

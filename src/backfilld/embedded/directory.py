@@ -4,6 +4,7 @@ lock         held (flock) by the process whose child the server is; it vanishes 
 pg/          the data directory; made as pg.new/ and renamed, so that a crash leaves nothing half-made
 run/         the socket, unless the path is too long for one
 address      the DSN of the running server, for a command beside the daemon
+guests       held (flock, shared) by every command that uses a server of somebody else's
 """
 
 import fcntl
@@ -11,7 +12,8 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backfilld.embedded.errors import DirectoryInUse, EmbeddedError
@@ -31,6 +33,7 @@ class Directory:
         self.unfinished = self.root / "pg.new"
         self.address = self.root / "address"
         self._lock = self.root / "lock"
+        self._guests = self.root / "guests"
         self._held: int | None = None
         self._account: Account | None = None
 
@@ -63,7 +66,9 @@ class Directory:
                 " stop that one first, or give this one a [state] directory of its own"
             ) from None
         self._held, self._account = held, account
+        self._guests.touch(mode=0o600)
         self._give(self._lock)
+        self._give(self._guests)
         self.withdraw()  # what a killed owner said
         os.ftruncate(held, 0)
         os.pwrite(held, str(os.getpid()).encode(), 0)
@@ -112,6 +117,31 @@ class Directory:
         with suppress(FileNotFoundError):
             return self.address.read_text().strip() or None
         return None
+
+    @contextmanager
+    def guest(self) -> Iterator[str | None]:
+        """What `published` says; the owner can tell that somebody relies on it for the length of the block."""
+        try:
+            held = os.open(self._guests, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # the owner has only just taken the lock
+            yield None
+            return
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            yield self.published()  # read under the lock: an owner that is about to stop has withdrawn it before
+        finally:
+            os.close(held)
+
+    def has_guests(self) -> bool:
+        """Whether anybody is inside a `guest` block. After `withdraw` nobody comes to stay."""
+        held = os.open(self._guests, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(held)
+        return False
 
     def _give(self, file: Path) -> None:
         """What root makes in an ordinary user's folder must not lock that user out."""
