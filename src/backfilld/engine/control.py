@@ -7,12 +7,14 @@ obeys; and if its lease runs out first, it may start nothing anyway.
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills import Reason
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.standing import LeaseGone
 from backfilld.store.leases import LeaseStore
 
 CONFIRM_SECONDS = 10.0
@@ -57,9 +59,10 @@ class Control:
         while True:
             runner = self._scheduler.runner(backfill_no)
             if runner is not None:
-                await runner.learn()
-                if runner.backfill.version >= version:
-                    return
+                with contextlib.suppress(LeaseGone):  # then the owner is somebody else, who is asked next
+                    await runner.learn()
+                    if runner.backfill.version >= version:
+                        return
             owner = await self._leases.find_owner(backfill_no)
             if owner is None or owner.acknowledged_version >= version:
                 return

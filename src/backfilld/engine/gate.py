@@ -89,10 +89,12 @@ class Gate:
         self.backfill = backfill
         self._windows = WindowGate(calendar_of(backfill))
         self._stop_listening = health.listen(self.changed.set)
+        self._leave_switch = lease.stop_switch.join(self)
 
     def close(self) -> None:
         """Listen no more."""
         self._stop_listening()
+        self._leave_switch()
 
     def apply(self, backfill: Backfill) -> None:
         """Put newer settings and status in force, now."""
@@ -123,11 +125,13 @@ class Gate:
             return self._not_startable()
         if not self._lease.is_safe(self._clock.boottime()):
             return Refusal(None, "the lease is not ours for certain")
+        if self.backfill.version < self._lease.newest_version:
+            return Refusal(None, "it was changed, and the change is not in force here yet")
         if self.draining:
             return Refusal(ReasonCode.DRAINING, "the daemon is stopping; what is in flight may finish")
         if not self.backfill.workflow_enabled:
             return Refusal(ReasonCode.WORKFLOW_DISABLED, f"the workflow {self.backfill.workflow_name} is disabled")
-        return self.window_refusal(at) or self._target_refusal()
+        return self.window_refusal(at) or self.stop_refusal() or self._target_refusal()
 
     def _not_startable(self) -> Refusal:
         reason = self.backfill.reason
@@ -144,6 +148,11 @@ class Gate:
             return Refusal(ReasonCode.NEVER_OPENS, "no window opens within 400 days")
         local = self._windows.calendar.local(state.next_open_at)
         return Refusal(ReasonCode.OUTSIDE_WINDOW, f"outside its windows; the next opens at {local}", state.next_open_at)
+
+    def stop_refusal(self) -> Refusal | None:
+        """Why nothing may start anywhere, if an operator said so."""
+        reason = self._lease.stop_switch.reason
+        return Refusal(reason.code, reason.message) if reason else None
 
     def _target_refusal(self) -> Refusal | None:
         obstacle: Obstacle | None = self._health.obstacle()

@@ -4,6 +4,9 @@ One task renews every lease of this process each second, on a connection of its 
 full pool nor a slow statement makes us lose them. A lease that could not be renewed is not lost yet: the
 holder starts nothing after two seconds, and goes on when a renewal succeeds. It is lost when its fence
 has fallen, and then for good.
+
+Whoever is told that a lease has run out believes that nothing starts under it. So a renewal says what was
+changed meanwhile, and nothing starts before that is in force.
 """
 
 import asyncio
@@ -11,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
+from backfilld.engine.stop_switch import StopSwitch
 from backfilld.store import outages
-from backfilld.store.leases import Grant, LeaseStore
+from backfilld.store.leases import Grant, LeaseStore, Renewal
 
 RENEW_EVERY_SECONDS = 1.0
 SAFE_SECONDS = 2.0  # a second less than the lease itself, counted from before the renewal was sent
@@ -25,7 +29,9 @@ class Lease:
 
     grant: Grant
     renewed_at: float
+    stop_switch: StopSwitch = field(default_factory=StopSwitch)
     lost: bool = False
+    newest_version: int = 0  # of the backfill, as far as the renewals told
     in_flight: Callable[[], int] = field(default=lambda: 0)
     on_lost: Callable[[], None] = field(default=lambda: None)
     on_version: Callable[[int], None] = field(default=lambda _: None)
@@ -50,6 +56,12 @@ class LeaseKeeper:
         self.store = store
         self._clock = clock
         self._held: dict[int, Lease] = {}
+        self.stop_switch = StopSwitch()
+
+    @property
+    def held(self) -> list[tuple[int, int]]:
+        """Backfill and fence of every lease of this process."""
+        return [(lease.backfill_no, lease.fence) for lease in self._held.values()]
 
     async def take(self, backfill_no: int) -> Lease | None:
         """The lease, if it can be had now."""
@@ -57,7 +69,8 @@ class LeaseKeeper:
         grant = await self.store.acquire(backfill_no)
         if grant is None:
             return None
-        lease = self._held[backfill_no] = Lease(grant, sent_at)
+        self.stop_switch.put(grant.stop_order)
+        lease = self._held[backfill_no] = Lease(grant, sent_at, self.stop_switch)
         return lease
 
     async def give_back(self, lease: Lease, *, in_order: bool) -> None:
@@ -81,20 +94,42 @@ class LeaseKeeper:
         held = list(self._held.values())
         if not held:
             return
-        sent_at = self._clock.boottime()
         try:
             async with asyncio.timeout(RENEWAL_TIMEOUT_SECONDS):
-                versions = await self.store.renew([(x.backfill_no, x.fence, x.in_flight()) for x in held])
+                await self._renew(held)
         except Exception as problem:
             if not outages.passes(problem):
                 raise
-            return
-        for lease in held:
-            if lease.backfill_no in versions:
-                lease.renewed_at = max(lease.renewed_at, sent_at)
-                lease.on_version(versions[lease.backfill_no])
-            elif self._held.get(lease.backfill_no) is lease:
+
+    async def _renew(self, held: list[Lease]) -> None:
+        # The renewal of a lease that had run out may have begun before a change that was confirmed because it had run
+        # out. A second one begins after it, and so tells of every such change.
+        kept_at = {lease: lease.renewed_at for lease in held}
+        for _ in range(2):
+            sent_at = self._clock.boottime()
+            entries = [(lease.backfill_no, lease.fence, lease.in_flight()) for lease in held]
+            renewal = await self.store.renew(entries, obeys_stop=self.stop_switch.obeyed)
+            stood = {lease for lease in held if self._clock.boottime() - kept_at[lease] < SAFE_SECONDS}
+            for lease in held:
+                self._hear(lease, renewal, sent_at if lease in stood else None)
+                kept_at[lease] = sent_at
+            held = [lease for lease in held if lease not in stood and not lease.lost]
+            if not held:
+                return
+
+    def _hear(self, lease: Lease, renewal: Renewal, sent_at: float | None) -> None:
+        """Take note of what a renewal says; `sent_at` None: it is not to be relied on yet."""
+        version = renewal.versions.get(lease.backfill_no)
+        if version is None:
+            if self._held.get(lease.backfill_no) is lease:
                 self._lose(lease)
+            return
+        if renewal.stop_order is not None:
+            self.stop_switch.put(renewal.stop_order)
+        lease.newest_version = max(lease.newest_version, version)
+        if sent_at is not None:
+            lease.renewed_at = max(lease.renewed_at, sent_at)
+        lease.on_version(version)
 
     def _lose(self, lease: Lease) -> None:
         lease.lost = True

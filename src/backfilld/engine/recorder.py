@@ -15,6 +15,7 @@ from backfilld.domain.backfills import Outcome, Try
 from backfilld.engine.account import Account, entry_of
 from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
 from backfilld.store import outages
+from backfilld.store.deadlines import connection_within
 from backfilld.store.ledger import EndedItem, Standing, TriedItem, record
 from backfilld.store.pool import Pool
 
@@ -149,7 +150,7 @@ class Recorder:
         ended = [entry for _, entry in batch.entries if isinstance(entry, EndedItem)]
         tried = [entry for _, entry in batch.entries if isinstance(entry, TriedItem)]
         began = self._clock.monotonic()
-        async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.acquire() as connection:
+        async with connection_within(self._pool, COMMIT_TIMEOUT_SECONDS) as connection:
             await record(connection, batch.standings, ended, tried, self._clock.now())
         seconds = self._clock.monotonic() - began
         for account, entry in batch.entries:

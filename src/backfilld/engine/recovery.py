@@ -54,6 +54,11 @@ class Recovery:
         self._planned -= 1
         self.next_is_alone = True
 
+    def put_back(self) -> None:
+        """The item that was read last was not started after all, and will be read again first of all."""
+        if self.next_is_alone:
+            self._planned += 1
+
     def no_more_planned(self) -> None:
         """Those of the plan are through."""
         self._planned = 0

@@ -63,20 +63,23 @@ class Runner:
         listener = asyncio.create_task(self._listen(), name=f"{self.backfill.id}/listen")
         try:
             await self._standing.patiently(self._recovery.charge)
-            while await self._step():
-                pass
+            await self._carry()
             await self._give_back()
         except (LeaseGone, FenceLost):
             await self._taken_away()
-        except CannotGoOn as problem:
-            await self._standing.move(Status.FAILED, error={"code": problem.code, "message": str(problem)})
-            await self._give_back()
         finally:
             self._tools.keeper.forget(self._lease)
             self.gate.close()
             listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, LeaseGone):
                 await listener
+
+    async def _carry(self) -> None:
+        try:
+            while await self._step():
+                pass
+        except CannotGoOn as problem:
+            await self._standing.move(Status.FAILED, error={"code": problem.code, "message": str(problem)})
 
     async def learn(self) -> None:
         """Put the row as it is now in force; once this returns, nothing starts that it forbids."""

@@ -148,6 +148,7 @@ class Worker:
                     if await self._say_running():
                         return item
                     self._reader.give_back(item)
+                    self._recovery.put_back()
                 elif await self._nothing_to_start():
                     return None
 
