@@ -1,5 +1,7 @@
 """Settings come from a file, credentials and the environment, and every fault is told at once."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -239,3 +241,17 @@ def test_the_error_itself_names_every_fault():
 )
 def test_it_is_known_whether_only_this_machine_can_reach_the_server(host, loopback):
     assert loopback == Settings.model_validate({"server": {"host": host}}).server.is_loopback
+
+
+def test_a_user_without_a_home_is_only_asked_for_a_state_directory():
+    script = """
+import pwd
+def getpwuid(uid): raise KeyError(uid)  # as for a dynamic user of systemd
+pwd.getpwuid = getpwuid
+from backfilld.config import check, load_settings
+print(load_settings(None, {"STATE_DIRECTORY": "/var/lib/b"}).state.directory, check(None, {}))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], env={}, capture_output=True, text=True, check=True)
+
+    assert ended.stdout.startswith("/var/lib/b [")
+    assert "~/.local/state/backfilld starts with ~, and this user has no home directory" in ended.stdout

@@ -18,7 +18,10 @@ def _path(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str | Path) or not value:
         return value
     base = (info.context or {}).get("base")
-    path = Path(value).expanduser()
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{value} starts with ~, and this user has no home directory: write a whole path") from None
     return path if base is None else base / path
 
 

@@ -208,7 +208,7 @@ class Settings(Section):
     """The whole configuration."""
 
     server: ServerSettings = ServerSettings()
-    state: StateSettings = StateSettings()
+    state: StateSettings = Field(default_factory=StateSettings)  # only now: a user of systemd's has no home to expand
     database: DatabaseSettings = DatabaseSettings()
     auth: AuthSettings = AuthSettings()
     engine: EngineSettings = EngineSettings()
