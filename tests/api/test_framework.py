@@ -78,3 +78,15 @@ async def test_a_malformed_id_names_nothing(serve: Serve) -> None:
 
     assert 404 == answer.status
     assert "not_found" == (await answer.json())["error"]["code"]
+
+
+async def test_a_cursor_that_cannot_be_read_is_told_with_everything_else(serve: Serve) -> None:
+    client = await serve(ROUTES)
+    answer = await client.get(f"/public-api/things/{uuid4()}?cursor=x&page_size=0&other=1")
+    found = {(fault["path"], fault["code"]) for fault in (await answer.json())["error"]["details"]}
+
+    assert {
+        ("/query/cursor", "invalid_cursor"),
+        ("/query/page_size", "out_of_range"),
+        ("/query/other", "unknown_parameter"),
+    } == found

@@ -5,47 +5,54 @@ while rows are added. It holds nothing secret, and whatever comes back is checke
 """
 
 import base64
-import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
-
-from backfilld.domain.errors import Fault, Invalid
+from uuid import UUID
 
 LONGEST_CURSOR = 4096  # an entity id of 512 characters may take 2,048 bytes
 
 
-def encode_cursor(*key: str | int) -> str:
+# How the parts of a key that JSON does not know are read; the others are `int` and `str`.
+_READERS: Mapping[type, Callable[[str], datetime | UUID]] = MappingProxyType({datetime: datetime.fromisoformat, UUID: UUID})
+
+
+def encode_cursor(*key: str | int | datetime | UUID) -> str:
     """The cursor of a page whose last row has that key."""
-    return (
-        base64.urlsafe_b64encode(json.dumps(list(key), ensure_ascii=False, separators=(",", ":")).encode())
-        .rstrip(b"=")
-        .decode()
-    )
+    parts = [part.isoformat() if isinstance(part, datetime) else _plain(part) for part in key]
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def _plain(part: str | int | UUID) -> str | int:
+    return str(part) if isinstance(part, UUID) else part
 
 
 def decode_cursor(cursor: str, kinds: Sequence[type]) -> list[Any]:
-    """The key in a cursor, whose parts are of `kinds` (`int`, `str`); `Invalid` at `/query/cursor` if it is not one."""
+    """The key in a cursor, whose parts are of `kinds` (`int`, `str`, `datetime`, `UUID`); ValueError if it is not."""
     try:
         if len(cursor) > LONGEST_CURSOR:
             raise ValueError
         key = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error, RecursionError):
-        raise _bad() from None
-    if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
-        raise _bad()
-    for part in key:
-        if isinstance(part, int) and not -(2**63) <= part < 2**63:
-            raise _bad()
-        if isinstance(part, str) and not _clean(part):
-            raise _bad()
-    return key
+        if not isinstance(key, list):
+            raise ValueError
+        return [_part(part, kind) for part, kind in zip(key, kinds, strict=True)]
+    except (ValueError, RecursionError):
+        raise ValueError("this cursor was not made by this list; start again without one") from None
 
 
-def _clean(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def _bad() -> Invalid:
-    message = "this cursor was not made by this list; start again without one"
-    return Invalid([Fault("/query/cursor", "invalid_cursor", message)])
+def _part(part: Any, kind: type) -> Any:
+    if type(part) is not (str if kind in _READERS else kind):
+        raise ValueError
+    if isinstance(part, int) and not -(2**63) <= part < 2**63:
+        raise ValueError
+    if isinstance(part, str) and ("\0" in part or any("\ud800" <= char <= "\udfff" for char in part)):
+        raise ValueError
+    if kind not in _READERS:
+        return part
+    read = _READERS[kind](str(part))
+    if isinstance(read, datetime) and read.utcoffset() is None:
+        raise ValueError
+    return read

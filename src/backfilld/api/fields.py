@@ -9,10 +9,11 @@ faults are answered together with everybody else's.
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
+from backfilld.api.cursors import LONGEST_CURSOR, decode_cursor
 from backfilld.domain.errors import Fault
 from backfilld.domain.timezones import parse_zone
 
@@ -53,10 +54,27 @@ class Answer(BaseModel):
 
 
 class Page(Query):
-    """The query of every list."""
+    """The query of every list. `key_kinds` are the parts of the keys in its cursors, as `decode_cursor` takes them."""
+
+    key_kinds: ClassVar[tuple[type, ...]] = (int,)
 
     page_size: int = Field(PAGE_SIZE, ge=1, le=LARGEST_PAGE, description="how many to answer with")
-    cursor: str | None = Field(None, max_length=4096, description="`next_cursor` of the page before; opaque")
+    cursor: str | None = Field(None, max_length=LONGEST_CURSOR, description="`next_cursor` of the page before; opaque")
+
+    @field_validator("cursor")
+    @classmethod
+    def _readable(cls, cursor: str | None) -> str | None:
+        if cursor is not None:
+            try:
+                decode_cursor(cursor, cls.key_kinds)
+            except ValueError as problem:
+                raise FaultsFound([Fault("", "invalid_cursor", str(problem))]) from None
+        return cursor
+
+    @property
+    def behind(self) -> list[Any] | None:
+        """The key of the last row of the page before; None for the first page."""
+        return None if self.cursor is None else decode_cursor(self.cursor, self.key_kinds)
 
 
 def _whole(value: Any) -> Any:

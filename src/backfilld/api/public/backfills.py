@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.cursors import encode_cursor
 from backfilld.api.public.backfill_answers import (
     BackfillAnswer,
     BackfillData,
@@ -99,7 +99,7 @@ class BackfillRoutes:
             created_after=query.created_after,
             created_before=query.created_before,
         )
-        before = None if query.cursor is None else decode_cursor(query.cursor, (int,))[0]
+        (before,) = query.behind or (None,)
         found = await self._operations.list_page(wanted, before_no=before, limit=query.page_size + 1)
         page = found[: query.page_size]
         following = encode_cursor(page[-1].backfill.no) if len(found) > len(page) else None

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 
-from backfilld.api.cursors import decode_cursor, encode_cursor
-from backfilld.api.fields import Page
+from backfilld.api.cursors import encode_cursor
 from backfilld.api.public.entity_bodies import LONGEST_LINE, STALL_SECONDS, rows_of_lines, rows_of_list
 from backfilld.api.public.entity_schemas import (
     BODIES,
     EntityTypeAnswer,
+    ListEntities,
     ManyEntities,
     ManyEntityTypes,
     OneEntity,
@@ -42,7 +42,7 @@ def routes(
         Route("PUT", many, handlers.upload, "operator", "Store entities", UploadAnswer,
               query=UploadQuery, raw_body=BODIES, description=_UPLOAD, tag="entities", errors=(404, 408, 409)),
         Route("GET", many, handlers.list, "viewer", "List the entities of a type, by id", ManyEntities,
-              query=Page, paged=True, tag="entities", errors=(404, 409)),
+              query=ListEntities, paged=True, tag="entities", errors=(404, 409)),
         Route("GET", one, handlers.get, "viewer", "Show an entity", OneEntity, tag="entities", errors=(409,)),
         Route("DELETE", one, handlers.delete, "operator", "Remove an entity", None,
               status=204, tag="entities", errors=(409,)),
@@ -71,9 +71,9 @@ class _Handlers:
             del data["removed"]
         return Reply(data)
 
-    async def list(self, asked: Asked[None, Page]) -> Reply:
+    async def list(self, asked: Asked[None, ListEntities]) -> Reply:
         entity_type, size = asked.path["entity_type"], asked.query.page_size
-        after = "" if asked.query.cursor is None else decode_cursor(asked.query.cursor, (str,))[0]
+        (after,) = asked.query.behind or ("",)
         found = await self._entities.list(entity_type, after=after, limit=size + 1)
         page = found[:size]
         following = encode_cursor(page[-1].id) if len(found) > size else None

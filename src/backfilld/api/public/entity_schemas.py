@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from backfilld.api import jsontext
-from backfilld.api.fields import Answer, FaultsFound, Query
+from backfilld.api.fields import Answer, FaultsFound, Page, Query
 from backfilld.api.public.entity_records import DEEPEST
 from backfilld.domain.entities import Entity, FieldType
 from backfilld.domain.entity_ids import LONGEST_ID
@@ -59,6 +59,12 @@ FieldTypes = Annotated[
     BeforeValidator(_field_types),
     WithJsonSchema({"type": "string", "contentMediaType": "application/json", "examples": ['{"priority": "integer"}']}),
 ]
+
+
+class ListEntities(Page):
+    """Pages are by id."""
+
+    key_kinds: ClassVar[tuple[type, ...]] = (str,)
 
 
 class UploadQuery(Query):

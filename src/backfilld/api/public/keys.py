@@ -1,17 +1,16 @@
 """API keys over HTTP: listed and revoked by administrators, made only by people."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.cursors import encode_cursor
 from backfilld.api.fields import Answer, Body, Instant, Page
 from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.clock import Clock
 from backfilld.domain.callers import Role
-from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.keys import ApiKey
 from backfilld.operations import keys as operations
 from backfilld.store.pool import Pool
@@ -59,6 +58,12 @@ class MakeKey(Body):
     expires_at: Instant | None = None
 
 
+class ListKeys(Page):
+    """Newest first."""
+
+    key_kinds: ClassVar[tuple[type, ...]] = (datetime, UUID)
+
+
 class KeyRoutes:
     """The handlers."""
 
@@ -67,13 +72,15 @@ class KeyRoutes:
         self._clock = clock
         self._environment = environment
 
-    async def list(self, asked: Asked[None, Page]) -> Reply:
+    async def list(self, asked: Asked[None, ListKeys]) -> Reply:
         size = asked.query.page_size
-        keys = await operations.list_keys(self._pool, after=_after(asked.query.cursor), limit=size + 1)
+        behind = asked.query.behind
+        after = None if behind is None else (behind[0], behind[1])
+        keys = await operations.list_keys(self._pool, after=after, limit=size + 1)
         shown = keys[:size]
         cursor = None
         if len(keys) > size:
-            cursor = encode_cursor(shown[-1].created_at.isoformat(), str(shown[-1].id))
+            cursor = encode_cursor(shown[-1].created_at, shown[-1].id)
         return Reply(KeysData(api_keys=[KeyAnswer.of(key) for key in shown]), pagination=Pagination(cursor))
 
     async def make(self, asked: Asked[MakeKey, None]) -> Reply:
@@ -97,22 +104,12 @@ class KeyRoutes:
         return Reply()
 
 
-def _after(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    at, id_ = decode_cursor(cursor, (str, str))
-    try:
-        return datetime.fromisoformat(at), UUID(id_)
-    except ValueError:
-        raise Invalid([Fault("/query/cursor", "invalid_cursor", "this cursor was not made by this list")]) from None
-
-
 def routes(pool: Pool, clock: Clock, environment: str = operations.DEFAULT_ENVIRONMENT) -> list[Route]:
     """`environment` stands in the keys that people make here."""
     does = KeyRoutes(pool, clock, environment)
     ids = {"id": UUID}
     return [
-        Route("GET", PATH, does.list, "admin", "List API keys", KeysData, query=Page, paged=True, tag="API keys"),
+        Route("GET", PATH, does.list, "admin", "List API keys", KeysData, query=ListKeys, paged=True, tag="API keys"),
         Route(
             "POST", PATH, does.make, "admin", "Make an API key", KeyData, body=MakeKey, status=201,
             persons_only=True, tag="API keys",

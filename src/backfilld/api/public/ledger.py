@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.cursors import encode_cursor
 from backfilld.api.fields import Answer, Instant
 from backfilld.api.public.backfill_answers import number
 from backfilld.api.public.backfill_bodies import LedgerStatus, ListLedger
@@ -87,7 +87,7 @@ class LedgerRoutes:
 
     async def list(self, asked: Asked[None, ListLedger]) -> Reply:
         query = asked.query
-        behind = -1 if query.cursor is None else decode_cursor(query.cursor, (int,))[0]
+        (behind,) = query.behind or (-1,)
         found = await self._ledger.list_page(
             asked.path["id"],
             statuses=query.status,

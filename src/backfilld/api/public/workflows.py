@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, create_model, field_validator
 
-from backfilld.api.cursors import decode_cursor, encode_cursor
+from backfilld.api.cursors import encode_cursor
 from backfilld.api.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
 from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.domain.errors import Fault, Invalid
@@ -128,7 +128,7 @@ class WorkflowRoutes:
 
     async def list(self, asked: Asked[None, ListWorkflows]) -> Reply:
         query = asked.query
-        after = decode_cursor(query.cursor, (int,))[0] if query.cursor is not None else None
+        (after,) = query.behind or (None,)
         found = await self._operations.list(
             after=after, project=query.project, name=query.name, limit=query.page_size + 1
         )
