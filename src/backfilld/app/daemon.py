@@ -25,6 +25,8 @@ from backfilld.systemd import Notifier
 
 log = structlog.get_logger(__name__)
 
+LOOK_AGAIN_SECONDS = 0.01
+
 
 class Daemon:
     """One process. `run` returns after `stop` was called, when everything is put away."""
@@ -104,11 +106,13 @@ class Daemon:
         while not await self._prepared(database, api, readiness):
             await self._clock.sleep(1)
         readiness.migrated = True
-        self._notifier.ready(f"serving {self.url} on {database.name}")
-        log.info("ready", url=self.url)
         async with asyncio.TaskGroup() as group:
             for loop in engine.loops:
                 group.create_task(loop(), name=loop.__qualname__)
+            while engine.scheduler.last_tick_at is None:  # from then on /readyz says the same
+                await self._clock.sleep(LOOK_AGAIN_SECONDS)
+            self._notifier.ready(f"serving {self.url} on {database.name}")
+            log.info("ready", url=self.url)
 
     async def _prepared(self, database: Database, api: ApiParts, readiness: Readiness) -> bool:
         """True once schema and workflows are there; False if the database went away again in the middle."""
