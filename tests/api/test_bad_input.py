@@ -320,7 +320,7 @@ async def test_a_list_may_be_repeated_in_a_query(client: Client) -> None:
     assert {"status": ["red", "green"], "flag": True, "size": None, "at": "2026-12-31T23:00:00Z"} == found
 
 
-@pytest.mark.parametrize("name", ["a/b", "50%", "%2F", "ä", "a b", "{x}", "..", "a?b#c", "\U0001f600"])
+@pytest.mark.parametrize("name", ["a/b", "50%", "%2F", "ä", "a b", "{x}", "..", "a?b#c", "\U0001f600", "a\nb", "\r"])
 async def test_any_name_may_stand_in_a_path(client: Client, name: str) -> None:
     url = URL(f"{client.server.url}/public-api/named/{quote(name, safe='').replace('.', '%2E')}", encoded=True)
     async with client.session.get(url) as answer:

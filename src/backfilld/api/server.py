@@ -84,7 +84,8 @@ class ApiServer:
         """Listen. OSError if the address is taken."""
         app = web.Application(client_max_size=0)  # bodies are read by `reading` alone
         app.on_response_prepare.append(add_headers)
-        app.router.add_route("*", "/{path:.*}", self._dispatcher.dispatch, expect_handler=_expect)
+        # (?s): a path may hold a newline (%0A); without it aiohttp would answer by itself
+        app.router.add_route("*", "/{path:(?s:.*)}", self._dispatcher.dispatch, expect_handler=_expect)
         self._runner = web.AppRunner(
             app,
             access_log=None,
