@@ -2,7 +2,7 @@
 PYTHON ?= python3
 B := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-slow test-all check format config migration lock
+.PHONY: help setup demo dev test test-slow test-all check format config migration lock wheel
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -58,3 +58,8 @@ migration: ## make the next empty migration: make migration NAME=what_it_does
 lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --group test --group check --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
+
+wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and requirements.lock
+	@rm -rf dist
+	@$(B)/uv build -q --offline --no-build-isolation --python $(B)/python --out-dir dist .
+	@cp requirements.lock dist/ && ls dist
