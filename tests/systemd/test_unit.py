@@ -44,7 +44,7 @@ def test_what_is_in_flight_gets_its_grace_before_systemd_loses_patience(unit, em
 
 
 def test_reload_is_what_the_daemon_understands(unit):
-    assert ["/bin/kill -HUP $MAINPID"] == unit["ExecReload"]
+    assert ['/bin/sh -c "kill -HUP $MAINPID"'] == unit["ExecReload"]
 
 
 def environment(unit) -> dict[str, str]:
