@@ -240,7 +240,9 @@ def test_the_error_itself_names_every_fault():
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("192.0.2.1", False), ("db.example.com", False)],
 )
 def test_it_is_known_whether_only_this_machine_can_reach_the_server(host, loopback):
-    assert loopback == Settings.model_validate({"server": {"host": host}}).server.is_loopback
+    server = {"host": host, "trusted_proxies": ["10.0.3.7"]}
+
+    assert loopback == Settings.model_validate({"server": server}).server.is_loopback
 
 
 def test_a_user_without_a_home_is_only_asked_for_a_state_directory():

@@ -12,17 +12,17 @@ from backfilld.api.openapi import document
 from backfilld.api.routing import Asked, Route
 
 
-def with_documents(routes: Sequence[Route]) -> list[Route]:
-    """`routes`, and those that describe them all."""
+def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]:
+    """`routes`, and those that describe them all; `public_url` is where people reach them, if that is known."""
     whole: list[Route] = list(routes)
 
     @cache  # made once, when somebody first asks
     def made() -> bytes:
-        return encode(document(whole))
+        return encode(document(whole, public_url))
 
     @cache
     def drawn() -> str:
-        return page(document(whole))
+        return page(document(whole, public_url))
 
     async def openapi(_: Asked[None, None]) -> web.Response:
         return web.Response(body=await asyncio.to_thread(made), content_type="application/json")

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from backfilld.api import reading
 from backfilld.api.answers import DIGDAG_PREFIX
 from backfilld.api.auth.roles import Doorkeeper, require
+from backfilld.api.client_addresses import CLIENT_ADDRESS
 from backfilld.api.routing import ANYBODY, Asked, Reply
 from backfilld.api.table import Match
 from backfilld.api.validating import validate_body, validate_query
@@ -54,7 +55,7 @@ class Endpoint:
             return ANYBODY
         schemes = ("bearer", "td1") if request.path.startswith(DIGDAG_PREFIX) else ("bearer",)
         header = request.headers.get("Authorization")
-        admission = await self._door.identify(header, schemes, request.remote or "")
+        admission = await self._door.identify(header, schemes, request[CLIENT_ADDRESS])
         request[ANSWER_HEADERS].update(admission.quota.headers())
         if admission.quota.exceeded:
             message = f"more than {admission.quota.limit} requests in a minute"

@@ -13,9 +13,11 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from backfilld import __version__
+from backfilld.api.client_addresses import was_passed_on
 from backfilld.api.fields import Answer, Query
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.callers import Role
+from backfilld.domain.errors import Unauthenticated
 from backfilld.domain.timezones import tzdata_version
 from backfilld.metrics import CONTENT_TYPE, Metrics
 
@@ -74,11 +76,14 @@ class CheckVersion(Query):
 
 @dataclass(frozen=True, slots=True)
 class MetricsAccess:
-    """`public`: nobody is asked for a key (also where only this machine can reach the server)."""
+    """`public`: nobody is asked for a key. `only_direct`: except where a proxy brings the request, which is what is
+    meant on an address that only this machine can reach.
+    """
 
     metrics: Metrics
     active_backfills: ActiveBackfills
     public: bool
+    only_direct: bool = False
 
 
 def routes(readiness: Readiness, metrics: MetricsAccess | None = None) -> list[Route]:
@@ -122,7 +127,9 @@ def version_routes() -> list[Route]:
 def metrics_route(access: MetricsAccess) -> Route:
     """`/metrics`. Counting backfills takes the database; when it is away, everything else is told all the same."""
 
-    async def scrape(_: Asked[None, None]) -> web.Response:
+    async def scrape(asked: Asked[None, None]) -> web.Response:
+        if access.only_direct and was_passed_on(asked.http):
+            raise Unauthenticated("through a proxy this needs a key: name the proxy in server.trusted_proxies")
         try:
             async with asyncio.timeout(COUNTING_SECONDS):
                 access.metrics.set_backfills(await access.active_backfills())

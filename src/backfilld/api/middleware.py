@@ -7,6 +7,7 @@ cause, which goes into the log beside the request id.
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import structlog
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from backfilld.api import answers
 from backfilld.api.answers import Internal, Meta, MethodNotAllowed
+from backfilld.api.client_addresses import CLIENT_ADDRESS, ClientAddresses
 from backfilld.api.endpoint import ANSWER_HEADERS, Endpoint
 from backfilld.api.routing import Reply, Route
 from backfilld.api.table import Match, OtherMethods, Table
@@ -44,10 +46,27 @@ def request_id_of(request: web.BaseRequest) -> UUID:
     return UUID(sent) if _UUID.fullmatch(sent) else uuid4()
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How requests come here, and how their senders call this place."""
+
+    addresses: ClientAddresses = field(default_factory=ClientAddresses)
+    public_url: str = ""
+
+    def point(self, response: web.StreamResponse) -> None:
+        """A place that the answer names as a mere path is below the address that people use."""
+        place = response.headers.get("Location", "")
+        if self.public_url and place.startswith("/"):
+            response.headers["Location"] = self.public_url + place
+
+
 class Dispatcher:
     """Finds the route of a request, has it handled, and answers."""
 
-    def __init__(self, table: Table, endpoint: Endpoint, clock: Clock, observe: Observer) -> None:
+    def __init__(
+        self, table: Table, endpoint: Endpoint, clock: Clock, observe: Observer, ways: Ways | None = None
+    ) -> None:
+        self._ways = ways or Ways()
         self._table = table
         self._endpoint = endpoint
         self._clock = clock
@@ -59,6 +78,7 @@ class Dispatcher:
         began = self._clock.monotonic()
         request_id = request_id_of(request)
         request[ANSWER_HEADERS] = {"X-Request-Id": str(request_id)}
+        request[CLIENT_ADDRESS] = self._ways.addresses.of(request)
         found = self._table.find(request.method, request.rel_url.raw_path)
         route = found.route if isinstance(found, Match) else None
         status = 499  # the caller went away before he was answered
@@ -70,6 +90,7 @@ class Dispatcher:
             status = response.status
         finally:
             self._tell(request, route, request_id, status, self._clock.monotonic() - began)
+        self._ways.point(response)
         return _squeezed(request, response)
 
     async def _answer(
@@ -117,7 +138,7 @@ class Dispatcher:
         self._observe(label, request.method, status, seconds)
         log.debug(
             "request", method=request.method, path=request.path, route=label, status=status,
-            ms=round(seconds * 1000, 3), request_id=str(request_id),
+            ms=round(seconds * 1000, 3), client=request[CLIENT_ADDRESS], request_id=str(request_id),
         )  # fmt: skip
 
 

@@ -50,8 +50,8 @@ _RATE_HEADERS = {
 }
 
 
-def document(routes: Iterable[Route]) -> Json:
-    """OpenAPI 3.1 of all routes that are not hidden."""
+def document(routes: Iterable[Route], public_url: str = "") -> Json:
+    """OpenAPI 3.1 of all routes that are not hidden, below `public_url` (default: where the document came from)."""
     shown = [route for route in routes if not route.hidden]
     schemas = _Schemas(shown)
     paths: dict[str, Json] = {}
@@ -60,7 +60,7 @@ def document(routes: Iterable[Route]) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "backfilld", "version": __version__, "description": _DESCRIPTION},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": public_url or "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, shown))],
         "paths": paths,
         "components": {
@@ -209,7 +209,8 @@ def _success(route: Route, schemas: _Schemas) -> Json:
     if route.status == 204:
         return answer
     if route.answer is None:
-        answer["content"] = {route.content_type: {"schema": {"type": "string"}}}
+        kind = "object" if route.content_type == "application/json" else "string"
+        answer["content"] = {route.content_type: {"schema": {"type": kind}}}
         return answer
     schema = schemas.of(route.answer, "serialization")
     if route.path.startswith(PUBLIC_PREFIX):

@@ -5,7 +5,6 @@ protocol is taught to answer them in our shape as well.
 """
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +16,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from backfilld.api import answers
 from backfilld.api.auth.limits import Limiter
 from backfilld.api.auth.roles import Authenticator, Doorkeeper
+from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.endpoint import BodyLimits, Endpoint
-from backfilld.api.middleware import SECURITY_HEADERS, SERVER, Dispatcher, Observer, add_headers, request_id_of
+from backfilld.api.middleware import SECURITY_HEADERS, SERVER, Dispatcher, Observer, Ways, add_headers, request_id_of
 from backfilld.api.routing import Route
 from backfilld.api.table import Table
+from backfilld.api.tls import HANDSHAKE_SECONDS, Certificate
 from backfilld.clock import Clock
 from backfilld.domain.errors import BackfilldError, TooLarge, Unreadable
 
@@ -41,15 +42,10 @@ class ServerOptions:
     rate_limit_per_minute: int = 1_200
     failed_logins_per_minute: int = 20
     body: BodyLimits = field(default_factory=BodyLimits)
+    addresses: ClientAddresses = field(default_factory=ClientAddresses)
+    public_url: str = ""  # what people put in front of a path to get here; "" if it is not known
+    certificate: Certificate | None = None  # None: plain HTTP
     stop_timeout_seconds: float = 10.0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to `host` can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class ApiServer:
@@ -70,15 +66,17 @@ class ApiServer:
             Limiter(clock, options.rate_limit_per_minute),
             Limiter(clock, options.failed_logins_per_minute),
         )
-        self._dispatcher = Dispatcher(Table(routes), Endpoint(door, options.body), clock, observe)
+        endpoint = Endpoint(door, options.body)
+        ways = Ways(options.addresses, options.public_url)
+        self._dispatcher = Dispatcher(Table(routes), endpoint, clock, observe, ways)
         self._runner: web.AppRunner | None = None
         self.port = options.port
 
     @property
     def url(self) -> str:
         """Where it can be reached; valid once started."""
-        host = self._options.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        host, scheme = self._options.host, "https" if self._options.certificate else "http"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     async def start(self) -> None:
         """Listen. OSError if the address is taken."""
@@ -92,7 +90,9 @@ class ApiServer:
             shutdown_timeout=self._options.stop_timeout_seconds,
         )
         await self._runner.setup()
-        site = _Site(self._runner, self._options.host, self._options.port)
+        certificate = self._options.certificate
+        tls = certificate.context if certificate else None
+        site = _Site(self._runner, self._options.host, self._options.port, ssl_context=tls)
         await site.start()
         self.port = site.port
 
@@ -120,6 +120,8 @@ class _Site(web.TCPSite):
             self._host,
             self._port,
             backlog=self._backlog,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._ssl_context else None,
         )  # fmt: skip
         self._bound_port = self._server.sockets[0].getsockname()[1]
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from backfilld.api import health
+from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.documents import with_documents
 from backfilld.api.endpoint import BodyLimits
 from backfilld.api.public import backfills, entities, keys, later, ledger, progress_stream, windows, workflows
 from backfilld.api.routing import Route
 from backfilld.api.server import ApiServer, ServerOptions
+from backfilld.api.tls import Certificate
 from backfilld.app.database import Pools
 from backfilld.app.engine_parts import EngineParts, definition_rules, sources_of
 from backfilld.app.readiness import Readiness
@@ -30,6 +32,7 @@ class ApiParts:
     """The server, and the operations that start and reload need."""
 
     server: ApiServer
+    certificate: Certificate | None
     workflows: WorkflowOperations
     authenticators: tuple[Closable, ...]
 
@@ -47,26 +50,46 @@ def api_parts(
     workflow_operations = WorkflowOperations(pools.requests, clock, definition_rules(settings))
     authenticators = authenticators_of(settings, pools.requests, clock)
     metrics = _metrics(engine, clock, bus)
+    is_private = settings.server.is_loopback and not settings.server.trusted_proxies
     access = health.MetricsAccess(
         metrics,
         lambda: count_active_backfills(pools.requests),
-        public=settings.metrics.public or settings.server.is_loopback,
+        public=settings.metrics.public or is_private,
+        only_direct=is_private and not settings.metrics.public,
     )
     routes = [
         *_public_routes(settings, pools, engine, workflow_operations, clock, bus),
         *health.routes(readiness, access),
     ]
-    routes = with_documents([*routes, *later.routes(tuple((route.method, route.path) for route in routes))])
-    options = ServerOptions(
-        host=settings.server.host,
-        port=settings.server.port,
-        rate_limit_per_minute=settings.server.rate_limit_per_minute,
-        body=BodyLimits(settings.server.max_body_bytes),
-    )
+    routes = [*routes, *later.routes(tuple((route.method, route.path) for route in routes))]
+    routes = with_documents(routes, settings.server.public_url or "")
+    certificate = _certificate(settings)
     server = ApiServer(
-        routes, authenticators=authenticators, clock=clock, options=options, observe=metrics.observe_request
+        routes,
+        authenticators=authenticators,
+        clock=clock,
+        options=_server_options(settings, certificate),
+        observe=metrics.observe_request,
     )
-    return ApiParts(server, workflow_operations, authenticators)
+    return ApiParts(server, certificate, workflow_operations, authenticators)
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    context = settings.server.read_tls()
+    return Certificate(context) if context else None
+
+
+def _server_options(settings: Settings, certificate: Certificate | None) -> ServerOptions:
+    chosen = settings.server
+    return ServerOptions(
+        host=chosen.host,
+        port=chosen.port,
+        rate_limit_per_minute=chosen.rate_limit_per_minute,
+        body=BodyLimits(chosen.max_body_bytes),
+        addresses=ClientAddresses(chosen.proxies, chosen.forwarded_header),
+        public_url=chosen.public_url or "",
+        certificate=certificate,
+    )
 
 
 def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:

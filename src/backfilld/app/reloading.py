@@ -1,6 +1,7 @@
 """SIGHUP: the configuration is read again; a file with faults changes nothing and says why."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -55,8 +56,24 @@ class Reloader:
         await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
         self._engine.executors.reload(secrets, executor_options(settings))
         self._engine.targets.reset()
+        self._exchange_certificate(settings)
         configure_logging(settings.logging.level, settings.logging.format)
-        late = [name for name in NEEDS_RESTART if getattr(settings, name) != getattr(self._settings, name)]
+        before, after = _without_certificate(self._settings), _without_certificate(settings)
+        late = [name for name in NEEDS_RESTART if getattr(after, name) != getattr(before, name)]
         self._settings = settings
         self._engine.scheduler.hear(None)
         log.info("configuration reloaded", takes_effect_at_restart=late or None)
+
+    def _exchange_certificate(self, settings: Settings) -> None:
+        """Connections from now on get the certificate as its files are now, whichever these are."""
+        context = settings.server.read_tls()
+        if context is not None and self._api.certificate is not None:
+            self._api.certificate.exchange(context)
+
+
+def _without_certificate(settings: Settings) -> Settings:
+    """As far as a restart is needed: whether there is TLS, but not which files it comes from."""
+    server = settings.server
+    some_file = Path() if server.speaks_tls else None
+    kept = server.model_copy(update={"tls_certificate_file": some_file, "tls_key_file": None})
+    return settings.model_copy(update={"server": kept})

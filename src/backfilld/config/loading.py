@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_validation
 from backfilld.config.layers import Layers
 from backfilld.config.model import Settings
+from backfilld.config.tls import UnusableCertificate
 from backfilld.config.tree import Path as KeyPath
 from backfilld.config.workflows import faults_in_workflows
 
@@ -57,6 +58,8 @@ def _validate(layers: Layers, file: Path | None) -> tuple[Settings | None, list[
 
 def _unreadable(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:
     """Files are read anew when they are needed; that they can be read is found out now."""
+    if settings.server.speaks_tls:
+        yield from _try_to_read(settings.server.read_tls, ("server", "tls_certificate_file"), layers)
     if settings.database.dsn_file is not None:
         yield from _try_to_read(settings.database.read_dsn, ("database", "dsn_file"), layers)
     for name, secret in settings.secrets.items():
@@ -73,3 +76,6 @@ def _try_to_read(read: Any, path: KeyPath, layers: Layers) -> Iterator[ConfigFau
     except UnicodeDecodeError:
         where = layers.origins.get(path) or layers.origins.get(path[:-1], DEFAULTS)
         yield ConfigFault(where, dotted(path), "is not UTF-8")
+    except UnusableCertificate as problem:
+        where = layers.origins.get(path) or layers.origins.get(path[:-1], DEFAULTS)
+        yield ConfigFault(where, dotted(path), str(problem))

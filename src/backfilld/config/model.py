@@ -4,57 +4,17 @@
 here is what an operator reads there.
 """
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from backfilld.config.engine import EngineSettings, ExecutorsSettings
 from backfilld.config.entra import EntraSettings
-from backfilld.config.fields import Count, Dsn, FilePath, HttpUrl, Name, Section
+from backfilld.config.fields import Dsn, FilePath, Name, Section
+from backfilld.config.server import ServerSettings
 from backfilld.config.workflows import WorkflowSettings
 from backfilld.domain.entities import EntityType, FieldType
-
-
-def _host(value: str) -> str:
-    if not value or any(character.isspace() or character in "/@" for character in value):
-        raise ValueError("must be an address such as '127.0.0.1', or a host name")
-    return value
-
-
-class ServerSettings(Section):
-    """Where the HTTP API and the dashboard listen."""
-
-    host: Annotated[str, AfterValidator(_host)] = Field(
-        default="127.0.0.1",
-        description="Address to listen on. '0.0.0.0' lets others in: put TLS in front then.",
-    )
-    port: int = Field(default=8642, ge=0, le=65535, description="TCP port; 0 takes any free one.")
-    public_url: HttpUrl | None = Field(
-        default=None,
-        examples=["https://backfilld.example.com"],
-        description="How people reach the server, for links in answers; set it behind a proxy.",
-    )
-    rate_limit_per_minute: Count = Field(
-        default=1200, description="Requests per caller in any 60 seconds; beyond it the answer is 429."
-    )
-    max_body_bytes: int = Field(
-        default=8_388_608,
-        ge=1024,
-        le=1 << 30,
-        description="Bytes of a request body, also after unzipping. Streams of entities are exempt.",
-    )
-
-    @property
-    def is_loopback(self) -> bool:
-        """True if only this machine can reach the server."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
 
 
 class StateSettings(Section):
@@ -146,7 +106,8 @@ class MetricsSettings(Section):
 
     public: bool = Field(
         default=False,
-        description="true: no key is asked for. Never needed on a loopback address, where that is so anyway.",
+        description="true: no key is asked for. Never needed on a loopback address without trusted_proxies, where that"
+        " is so anyway.",
     )
 
 

@@ -2,16 +2,21 @@
 
 Credentials are shown to every `Authenticator` in turn; the first that knows them says who the caller is. Unknown,
 expired and revoked credentials look the same from outside. Only attempts in vain are counted against an address:
-behind a proxy all callers share one, and a single misconfigured client must not shut out the others.
+many callers may share one, and a single misconfigured client must not shut out the others.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from backfilld.api.auth.limits import Limiter, Quota
+from backfilld.api.client_addresses import neighbourhood
 from backfilld.domain.callers import Caller, Role
 from backfilld.domain.errors import Forbidden, RateLimited, Unauthenticated
+
+log = structlog.get_logger(__name__)
 
 _LONGEST_HEADER = 16_384  # access tokens grow with the groups that somebody is in
 
@@ -60,10 +65,12 @@ class Doorkeeper:
     def _refusal(self, address: str, token: str | None) -> Exception:
         if token is None:
             return Unauthenticated("send an API key: Authorization: Bearer neo_sk_…")
-        quota = self._failed_logins.take(address)
+        quota = self._failed_logins.take(neighbourhood(address))
         if quota.exceeded:
             message = "too many attempts with unknown credentials from this address"
             return RateLimited(message, retry_after_seconds=quota.reset_seconds)
+        if quota.remaining == 0:  # once, and not for every further try
+            log.warning("too many attempts with unknown credentials", client=address, in_a_minute=quota.limit)
         return Unauthenticated("these credentials are not known, or no longer")
 
 
