@@ -45,7 +45,7 @@ def adapted(steps: str) -> str:
 
 
 async def followed(steps: str, folder: Path) -> tuple[int, str]:
-    """Exit code, and everything that was printed. Nothing of it is left running."""
+    """Exit code, and what was printed; after a failure also what the daemon said. Nothing of it is left running."""
     environment = clean_environment(os.environ) | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     with (folder / "output").open("wb") as output:
         shell = await asyncio.create_subprocess_exec(
@@ -60,7 +60,8 @@ async def followed(steps: str, folder: Path) -> tuple[int, str]:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)  # also what the shell left in the background
             await shell.wait()
-    return code, (folder / "output").read_text(encoding="utf-8")
+    told = [folder / "output", *([folder / "serve.log"] if code else [])]
+    return code, "".join(file.read_text(encoding="utf-8") for file in told if file.exists())
 
 
 async def test_following_them_runs_a_backfill():
