@@ -16,6 +16,7 @@ from backfilld.engine.leases import Lease
 from backfilld.engine.targets import TargetHealth
 from backfilld.events import Bus, Event
 from backfilld.store.leases import Grant
+from backfilld.store.pool import Pool
 
 TARGET = "http://target"
 MONDAY_NOON_TO_ONE = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
@@ -73,3 +74,13 @@ def renewed(lease: Lease, clock: FakeClock) -> None:
 def step(clock: FakeClock, by: timedelta) -> None:
     """The wall clock alone is moved, as by an administrator."""
     clock.set(clock.now() + by)
+
+
+async def cut_connections(pool: Pool, *, waiting_for: str | None = None) -> int:
+    """Break the other connections to the database of `pool` (or those that wait for a Lock, …); how many there were."""
+    return await pool.fetchval(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND ($1::text IS NULL OR wait_event_type = $1)",
+        waiting_for,
+    )

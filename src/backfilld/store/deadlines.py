@@ -1,0 +1,27 @@
+"""A connection for something that must not take longer than it may.
+
+Cancelling a statement is not enough: asyncpg then asks the server to stop and waits until it has, which is
+for ever when the network swallows every packet. So the connection is broken off, and the next one is new.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from backfilld.store.pool import Connection, Pool
+
+RESET_TIMEOUT_SECONDS = 5.0
+
+
+@asynccontextmanager
+async def connection_within(pool: Pool, seconds: float) -> AsyncIterator[Connection]:
+    """A connection for the length of the block, which raises TimeoutError after `seconds`, waiting included."""
+    async with asyncio.timeout(seconds):
+        connection = await pool.acquire()
+        try:
+            yield connection
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection, timeout=RESET_TIMEOUT_SECONDS)

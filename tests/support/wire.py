@@ -1,0 +1,88 @@
+"""The way to a database, which can be cut: for one process alone, while the others go on."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+SOCKET = ".s.PGSQL.5432"
+
+
+class Wire:
+    """Carries connections to the server of a DSN. `cut` breaks them and refuses new ones until `mend`."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        parts = urlsplit(dsn)
+        query = parse_qs(parts.query)
+        self._to = Path(query["host"][0]) / f".s.PGSQL.{query.get('port', ['5432'])[0]}"
+        self._path = folder / SOCKET
+        self.dsn = urlunsplit(parts._replace(query=urlencode({"host": str(folder)})))
+        self._is_cut = self._is_stalled = False
+        self._moves = asyncio.Event()
+        self._moves.set()
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    def cut(self) -> None:
+        """Break whatever there is; nobody gets through."""
+        self._is_cut = True
+        for end in list(self._ends):
+            end.transport.abort()
+
+    def mend(self) -> None:
+        """Let everything through again."""
+        self._is_cut = False
+        self._moves.set()
+
+    def stall(self) -> None:
+        """Carry nothing, and break nothing: a network that swallows packets."""
+        self._moves.clear()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_unix_server(self._accept, self._path)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.mend()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.transport.abort()
+            return
+        there_reader, there_writer = await asyncio.open_unix_connection(self._to)
+        for one, other in ((reader, there_writer), (there_reader, writer)):
+            task = asyncio.create_task(self._carry(one, other))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._ends.add(writer)
+        with suppress(OSError):
+            while some := await reader.read(65_536):
+                await self._moves.wait()
+                writer.write(some)
+                await writer.drain()
+        self._ends.discard(writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@asynccontextmanager
+async def wire_to(dsn: str) -> AsyncIterator[Wire]:
+    """A wire to the server of `dsn` (on a Unix socket, as that of the tests is)."""
+    with tempfile.TemporaryDirectory(prefix="wire-") as folder:
+        wire = Wire(dsn, Path(folder))
+        await wire.start()
+        try:
+            yield wire
+        finally:
+            await wire.stop()
