@@ -9,7 +9,6 @@ Whoever is told that a lease has run out believes that nothing starts under it. 
 changed meanwhile, and nothing starts before that is in force.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -95,8 +94,7 @@ class LeaseKeeper:
         if not held:
             return
         try:
-            async with asyncio.timeout(RENEWAL_TIMEOUT_SECONDS):
-                await self._renew(held)
+            await self._renew(held)
         except Exception as problem:
             if not outages.passes(problem):
                 raise
@@ -108,7 +106,9 @@ class LeaseKeeper:
         for _ in range(2):
             sent_at = self._clock.boottime()
             entries = [(lease.backfill_no, lease.fence, lease.in_flight()) for lease in held]
-            renewal = await self.store.renew(entries, obeys_stop=self.stop_switch.obeyed)
+            renewal = await self.store.renew(
+                entries, obeys_stop=self.stop_switch.obeyed, within_seconds=RENEWAL_TIMEOUT_SECONDS
+            )
             stood = {lease for lease in held if self._clock.boottime() - kept_at[lease] < SAFE_SECONDS}
             for lease in held:
                 self._hear(lease, renewal, sent_at if lease in stood else None)

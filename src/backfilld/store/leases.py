@@ -1,12 +1,15 @@
 """Who may run what, with fencing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backfilld.domain.states import RUNNABLE
+from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
+from backfilld.store.deadlines import connection_within
 from backfilld.store.pool import Pool
 from backfilld.store.queries import load
+from backfilld.store.stopping import order_of
 
 queries = load("leases")
 
@@ -16,12 +19,24 @@ _RUNNABLE = [status.value for status in sorted(RUNNABLE)]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A lease as the database gave it. `clean`: the last owner gave it back in order, or there was none."""
+    """A lease as the database gave it. `clean`: the last owner gave it back in order, or there was none.
+
+    `stop_order` is to be obeyed before anything starts under the lease.
+    """
 
     backfill_no: int
     fence: int
     holder: str
     clean: bool
+    stop_order: StopOrder = NEVER_STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The version of each backfill whose lease still stands, and the stop order (None: nothing stands any more)."""
+
+    versions: Mapping[int, int]
+    stop_order: StopOrder | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +61,20 @@ class LeaseStore:
         row = await self._pool.fetchrow(
             queries.acquire_lease, backfill_no, self.instance, self._process, LENGTH, _RUNNABLE
         )
-        return Grant(backfill_no, row["fence"], row["holder"], row["clean"]) if row else None
+        if row is None:
+            return None
+        return Grant(backfill_no, row["fence"], row["holder"], row["clean"], order_of(row))
 
-    async def renew(self, held: Sequence[tuple[int, int, int]]) -> dict[int, int]:
-        """Renew (backfill, fence, in flight) each; the versions of those that still stand, by backfill."""
+    async def renew(self, held: Sequence[tuple[int, int, int]], *, obeys_stop: int, within_seconds: float) -> Renewal:
+        """Renew (backfill, fence, in flight) each, and say which version of the stop order is obeyed here.
+
+        TimeoutError if the database does not answer in time; it may have renewed them nevertheless.
+        """
         numbers, fences, in_flight = zip(*held, strict=True)
-        rows = await self._pool.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight)
-        return {row["backfill_no"]: row["version"] for row in rows}
+        async with connection_within(self._pool, within_seconds) as connection:
+            rows = await connection.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight, obeys_stop)
+        versions = {row["backfill_no"]: row["backfill_version"] for row in rows}
+        return Renewal(versions, order_of(rows[0]) if rows else None)
 
     async def release(self, backfill_no: int, fence: int, *, in_order: bool) -> None:
         """Give it back. `in_order`: nothing is left that may have been started and is not recorded."""

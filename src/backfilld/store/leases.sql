@@ -3,6 +3,8 @@
 -- The backfill's row is locked first, so that a pause or cancel is either seen here or sees this lease.
 -- A lease may be taken when it is over, given back, or held by an earlier process of the same instance: an
 -- instance has one process at a time (it locks its state directory), so the earlier one is dead.
+-- The stop order is locked too, for the same reason: it is seen here, or whoever gives it sees this lease. The taker
+-- is told of it, and so obeys it from the first moment.
 -- The database's clock decides here, and only here: two machines never agree on the time well enough.
 -- $1 backfill   $2 instance   $3 process   $4 length   $5 statuses in which it may be run
 WITH wanted AS (
@@ -10,18 +12,27 @@ WITH wanted AS (
       FROM backfills
      WHERE no = $1 AND status = ANY ($5::text[]) AND deleted_at IS NULL
        FOR SHARE
-), before AS (
-    SELECT in_order FROM leases WHERE backfill_no = $1
+), before AS MATERIALIZED (
+    -- locked, so that it is the row as it is now and not as it was before we waited for `wanted`
+    SELECT l.in_order
+      FROM wanted
+      JOIN leases AS l ON l.backfill_no = wanted.no
+       FOR UPDATE OF l
+), stop AS MATERIALIZED (
+    SELECT version, stopped, by, why, since FROM stop_order FOR SHARE
 ), taken AS (
-    INSERT INTO leases AS l (backfill_no, holder, fence, expires_at)
-    SELECT no, $2 || '/' || $3, 1, clock_timestamp() + $4 FROM wanted
+    -- whoever reads the row after this has a version that is at least this one: it is acknowledged by the taking
+    INSERT INTO leases AS l (backfill_no, holder, fence, expires_at, acknowledged_version, obeys_stop)
+    SELECT wanted.no, $2 || '/' || $3, 1, clock_timestamp() + $4, wanted.version, stop.version
+      FROM wanted CROSS JOIN stop LEFT JOIN before ON true
     ON CONFLICT (backfill_no) DO UPDATE
        SET holder = excluded.holder, fence = l.fence + 1, expires_at = excluded.expires_at,
+           acknowledged_version = excluded.acknowledged_version, obeys_stop = excluded.obeys_stop,
            released = false, in_order = false, in_flight = 0
      WHERE l.released
         OR l.expires_at <= clock_timestamp()
         OR (split_part(l.holder, '/', 1) = $2 AND l.holder <> excluded.holder)
-    RETURNING fence, holder
+    RETURNING fence, holder, xmax = 0 AS is_first
 ), fenced AS (
     -- the recorder locks this row; writing the new fence here shuts the last owner out
     UPDATE backfill_progress AS p
@@ -30,17 +41,17 @@ WITH wanted AS (
      WHERE p.backfill_no = $1
     RETURNING p.backfill_no
 )
-SELECT taken.fence, taken.holder, COALESCE((SELECT in_order FROM before), true) AS clean
-  FROM taken, fenced;
+SELECT taken.fence, taken.holder, taken.is_first OR COALESCE((SELECT in_order FROM before), false) AS clean, stop.*
+  FROM taken, fenced, stop;
 
 -- name: renew_leases
 -- While its fence stands the holder may renew, even after expiry: expiry only lets others in.
--- $1 backfills   $2 fences   $3 length   $4 in flight
+-- $1 backfills   $2 fences   $3 length   $4 in flight   $5 version of the stop order that the holder obeys
 UPDATE leases AS l
-   SET expires_at = clock_timestamp() + $3, in_flight = held.in_flight
-  FROM unnest($1::bigint[], $2::bigint[], $4::integer[]) AS held (backfill_no, fence, in_flight)
+   SET expires_at = clock_timestamp() + $3, in_flight = held.in_flight, obeys_stop = GREATEST(l.obeys_stop, $5)
+  FROM unnest($1::bigint[], $2::bigint[], $4::integer[]) AS held (backfill_no, fence, in_flight), stop_order AS stop
  WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence AND NOT l.released
-RETURNING l.backfill_no, (SELECT version FROM backfills WHERE no = l.backfill_no) AS version;
+RETURNING l.backfill_no, (SELECT b.version FROM backfills AS b WHERE b.no = l.backfill_no) AS backfill_version, stop.*;
 
 -- name: release_lease
 -- $1 backfill   $2 fence   $3 in order
