@@ -1,6 +1,7 @@
 """What is open to everybody: health, versions, metrics."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ class Parts:
     """The daemon's parts, in the state that a test gives them."""
 
     database_name = "backfilld on /run/backfilld"
+    stopped_since: datetime | None = None
 
     def __init__(self, **wrong: str | None) -> None:
         self.wrong = wrong

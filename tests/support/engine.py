@@ -23,6 +23,7 @@ from backfilld.engine.janitor import Janitor
 from backfilld.engine.leases import LeaseKeeper
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.stopping import Stopping
 from backfilld.engine.targets import Targets
 from backfilld.engine.tools import Limits, Tools
 from backfilld.events import Bus, Event
@@ -34,6 +35,7 @@ from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.pool import Pool, open_pool
 from backfilld.store.remembered import RememberedStore
+from backfilld.store.stopping import StopStore
 
 QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80), floor=timedelta(milliseconds=1))
 
@@ -169,11 +171,18 @@ class Engine:
         self.scheduler = Scheduler(self.tools)
         self.control = Control(self.scheduler, leases, self.clock)
         self.janitor = Janitor(self.tools.remembered, self.clock)
-        self.channel = Channel(dsn, self.clock, self.scheduler.hear)
+        self.stopping = Stopping(StopStore(pool), self.keeper, self.clock)
+        self.channel = Channel(dsn, self.clock, self._heard)
+
+    def _heard(self, backfill_no: int | None) -> None:
+        if backfill_no is None:
+            self.stopping.hear()
+        self.scheduler.hear(backfill_no)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Engine"]:
-        loops = (self.recorder.serve, self.keeper.serve, self.scheduler.serve, self.channel.serve)
+        parts = (self.recorder, self.keeper, self.scheduler, self.channel, self.stopping)
+        loops = [part.serve for part in parts]
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             yield self
@@ -218,6 +227,20 @@ class Engine:
 
     async def resume(self, backfill: Backfill) -> Backfill:
         return await self._steer(backfill, "running")
+
+    async def stop_all(self) -> None:
+        await self._order(stopped=True)
+
+    async def start_all(self) -> None:
+        await self._order(stopped=False)
+
+    async def _order(self, *, stopped: bool) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            order = await StopStore(self.pool).change(
+                stopped=stopped, by="the tests", why=None, at=self.clock.now(), on=connection
+            )
+        if stopped:
+            await self.stopping.confirm(order.version)
 
     async def _steer(self, backfill: Backfill, wanted: str, **changes: Any) -> Backfill:
         from backfilld.domain.backfills import Reason

@@ -23,6 +23,7 @@ class FakeControl:
     confirmed: list[tuple[int, int]] = field(default_factory=list)
     lives: dict[int, FakeLive] = field(default_factory=dict)
     is_deaf: bool = False  # nobody confirms anything
+    stopped: Reason | None = None
 
     def nudge(self) -> None:
         self.nudges += 1
@@ -31,6 +32,9 @@ class FakeControl:
         if self.is_deaf:
             raise Unavailable("nobody has confirmed it yet", code="not_confirmed", retry_after_seconds=1)
         self.confirmed.append((backfill_no, version))
+
+    def stop_reason(self) -> Reason | None:
+        return self.stopped
 
     def live(self, backfill_no: int) -> FakeLive | None:
         return self.lives.get(backfill_no)

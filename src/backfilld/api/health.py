@@ -6,6 +6,7 @@ None of these asks for a key, except the metrics of a server that others can rea
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 import structlog
@@ -14,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from backfilld import __version__
 from backfilld.api.client_addresses import was_passed_on
-from backfilld.api.fields import Answer, Query
+from backfilld.api.fields import Answer, Instant, Query
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.callers import Role
 from backfilld.domain.errors import Unauthenticated
@@ -40,6 +41,10 @@ class Readiness(Protocol):
     async def checks(self) -> Mapping[str, str | None]:
         """Each part with what is wrong with it; None: nothing. Answers within seconds."""
 
+    @property
+    def stopped_since(self) -> datetime | None:
+        """Since when stop-all keeps everything from starting; None if it does not."""
+
 
 class Alive(Answer):
     status: Literal["ok"] = "ok"
@@ -55,6 +60,7 @@ class Check(Answer):
 class Ready(Answer):
     status: Literal["ready", "not_ready"]
     database: str = Field(description="the database in use")
+    stopped_since: Instant | None = Field(description="since when stop-all is in force; null if it is not")
     checks: dict[str, Check]
 
 
@@ -95,10 +101,16 @@ def routes(readiness: Readiness, metrics: MetricsAccess | None = None) -> list[R
     async def readyz(_: Asked[None, None]) -> Reply:
         found = await readiness.checks()
         checks = {name: Check(ok=wrong is None, message=wrong) for name, wrong in found.items()}
-        if all(check.ok for check in checks.values()):
-            return Reply(Ready(status="ready", database=readiness.database_name, checks=checks))
-        not_ready = Ready(status="not_ready", database=readiness.database_name, checks=checks)
-        return Reply(not_ready, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        is_ready = all(check.ok for check in checks.values())
+        answer = Ready(
+            status="ready" if is_ready else "not_ready",
+            database=readiness.database_name,
+            stopped_since=readiness.stopped_since,
+            checks=checks,
+        )
+        if is_ready:
+            return Reply(answer)
+        return Reply(answer, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
     found = [
         Route("GET", "/healthz", healthz, None, "Whether the process lives", Alive, tag=TAG),

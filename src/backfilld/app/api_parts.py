@@ -6,7 +6,7 @@ from backfilld.api import health
 from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.documents import with_documents
 from backfilld.api.endpoint import BodyLimits
-from backfilld.api.public import backfills, entities, keys, later, ledger, progress_stream, windows, workflows
+from backfilld.api.public import backfills, entities, keys, later, ledger, progress_stream, stopping, windows, workflows
 from backfilld.api.routing import Route
 from backfilld.api.server import ApiServer, ServerOptions
 from backfilld.api.tls import Certificate
@@ -21,10 +21,12 @@ from backfilld.metrics import Metrics
 from backfilld.operations.backfills import BackfillOperations
 from backfilld.operations.checking import Limits
 from backfilld.operations.entities import Entities
+from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
 from backfilld.store.counts import count_active_backfills
 from backfilld.store.entities import EntityStore
 from backfilld.store.entity_uploads import EntityUploads
+from backfilld.store.stopping import StopStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class ApiParts:
     server: ApiServer
     certificate: Certificate | None
     workflows: WorkflowOperations
+    stopping: StopOperations
     authenticators: tuple[Closable, ...]
 
     async def close(self) -> None:
@@ -49,6 +52,7 @@ def api_parts(
     """Everything that people and programs can ask; not listening yet."""
     workflow_operations = WorkflowOperations(pools.requests, clock, definition_rules(settings))
     authenticators = authenticators_of(settings, pools.requests, clock)
+    stop_operations = StopOperations(pools.requests, StopStore(pools.requests), engine.stopping, clock)
     metrics = _metrics(engine, clock, bus)
     is_private = settings.server.is_loopback and not settings.server.trusted_proxies
     access = health.MetricsAccess(
@@ -59,6 +63,7 @@ def api_parts(
     )
     routes = [
         *_public_routes(settings, pools, engine, workflow_operations, clock, bus),
+        *stopping.routes(stop_operations),
         *health.routes(readiness, access),
     ]
     routes = [*routes, *later.routes(tuple((route.method, route.path) for route in routes))]
@@ -97,6 +102,11 @@ def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
     bus.listen(metrics)
     metrics.watch("in_flight", "Items in flight.", lambda: engine.tools.capacity.in_use)
     metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
+
+    def stopped() -> float:
+        return float(engine.scheduler.stop_reason is not None)
+
+    metrics.watch("stopped", "1 while stop-all is in force.", stopped)
 
     def tick_age() -> float:
         last = engine.scheduler.last_tick_at

@@ -31,7 +31,11 @@ LOOK_AGAIN_SECONDS = 0.01
 class Daemon:
     """One process. `run` returns after `stop` was called, when everything is put away."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, load: Callable[[], Settings], clock: Clock | None = None, *, paused: bool = False
+    ) -> None:
+        """`paused`: with the first thing done to the database, order that nothing starts."""
+        self._paused = paused
         self._settings = settings
         self._load = load
         self._clock = clock or SystemClock()
@@ -119,6 +123,9 @@ class Daemon:
         try:
             await wait_for_database(database.dsn, self._clock, readiness.report)
             await self._migrated(database, readiness)
+            if self._paused:
+                order = await api.stopping.stop_at_start()
+                log.warning("nothing starts until `backfilld start-all`", why=order.message, since=str(order.since))
             await api.workflows.sync_config(workflow.definition() for workflow in self._settings.workflows)
         except Exception as problem:
             if not outages.passes(problem):

@@ -14,6 +14,7 @@ from backfilld.engine.janitor import Janitor
 from backfilld.engine.leases import LeaseKeeper
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.stopping import Stopping
 from backfilld.engine.targets import Targets
 from backfilld.engine.tools import Limits, Tools
 from backfilld.events import Bus
@@ -31,6 +32,7 @@ from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.pool import Pool
 from backfilld.store.remembered import RememberedStore
+from backfilld.store.stopping import StopStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class EngineParts:
     tools: Tools
     scheduler: Scheduler
     control: Control
+    stopping: Stopping
     recorder: Recorder
     executors: ExecutorRegistry
     targets: Targets
@@ -78,16 +81,24 @@ def engine_parts(
         time_fields={name: known.time_field for name, known in settings.entity_types.items() if known.time_field},
     )
     scheduler = Scheduler(tools)
-    channel = Channel(database.dsn, clock, scheduler.hear)
+    stopping = Stopping(StopStore(pools.engine), keeper, clock)
+
+    def heard(backfill_no: int | None) -> None:
+        if backfill_no is None:
+            stopping.hear()
+        scheduler.hear(backfill_no)
+
+    channel = Channel(database.dsn, clock, heard)
     janitor = Janitor(remembered, clock)
     return EngineParts(
         tools,
         scheduler,
         Control(scheduler, leases, clock),
+        stopping,
         recorder,
         executors,
         targets,
-        (recorder.serve, keeper.serve, channel.serve, janitor.serve, scheduler.serve),
+        (recorder.serve, keeper.serve, stopping.serve, channel.serve, janitor.serve, scheduler.serve),
     )
 
 

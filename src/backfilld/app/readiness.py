@@ -1,6 +1,7 @@
 """Whether the daemon can do its work, and if not, why."""
 
 import asyncio
+from datetime import datetime
 
 import structlog
 
@@ -41,6 +42,12 @@ class Readiness:
             "migrations": None if self.migrated else self._report,
             "scheduler": self._scheduler_state(),
         }
+
+    @property
+    def stopped_since(self) -> datetime | None:
+        """Since when an operator keeps everything from starting; None if nobody does."""
+        reason = self._scheduler.stop_reason
+        return reason.since if reason else None
 
     def is_alive(self) -> bool:
         """True unless the scheduler has stopped looking; a database that is away is no reason to be restarted."""

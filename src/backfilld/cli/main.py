@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "serve": ("serve", "command", "Run the daemon."),
     "demo": ("demo", "command", "Watch a real backfill on an embedded database."),
     "backfills": ("backfills", "group", "Create, watch and steer backfills."),
+    "stop-all": ("stopping", "stop_all", "Start nothing any more, in any daemon on the database."),
+    "start-all": ("stopping", "start_all", "Take back `stop-all`, or the stop of `serve --paused`."),
     "workflows": ("workflows", "group", "See what can be run."),
     "entities": ("entities", "group", "Load records into the built-in entity store."),
     "keys": ("keys", "group", "Make, list and revoke API keys, directly on the database."),

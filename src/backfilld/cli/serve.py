@@ -15,7 +15,12 @@ import click
     envvar="BACKFILLD_CONFIG",
     help="The configuration file (TOML); without one, defaults and environment.",
 )
-def command(config: Path | None) -> None:
+@click.option(
+    "--paused",
+    is_flag=True,
+    help="Start nothing until `backfilld start-all`: for a database that was restored from a backup.",
+)
+def command(config: Path | None, paused: bool) -> None:
     """Run the daemon in the foreground. SIGTERM or Ctrl-C lets work in flight finish; SIGHUP reads the file again."""
     import uvloop
 
@@ -28,7 +33,7 @@ def command(config: Path | None) -> None:
     async def serve() -> None:
         from backfilld.app import Daemon
 
-        daemon = Daemon(settings, lambda: load_settings(config))
+        daemon = Daemon(settings, lambda: load_settings(config), paused=paused)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stop)

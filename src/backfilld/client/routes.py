@@ -152,6 +152,14 @@ class Client:
     async def revoke_api_key(self, id: str) -> Answer:
         return await self._delete(f"/api-keys/{_part(id)}")
 
+    async def stop_all(self, *, reason: str | None = None) -> Answer:
+        """Once this has returned, nothing starts in any daemon on the database. `data`: stopped, by, reason, since."""
+        return await self._post("/stop-all", _given(reason=reason))
+
+    async def start_all(self, *, reason: str | None = None) -> Answer:
+        """Take back a stop. `data` as of `stop_all`."""
+        return await self._post("/start-all", _given(reason=reason))
+
     async def health(self) -> Answer:
         return await self._http.request("GET", "/healthz")
 

@@ -68,6 +68,10 @@ class Control:
                 return
             await self._clock.sleep(ASKS_EVERY_SECONDS)
 
+    def stop_reason(self) -> Reason | None:
+        """Why nothing may start anywhere, by an operator's word; None if something may."""
+        return self._scheduler.stop_reason
+
     def live(self, backfill_no: int) -> Live | None:
         """What the runner here knows; None if it does not run here."""
         runner = self._scheduler.runner(backfill_no)

@@ -34,6 +34,7 @@ class Planning:
     async def run(self) -> bool:
         """Plan until the plan is frozen or somebody stops it; True if there is a next step to look at."""
         tools = self._tools
+        await self._wait_while_stopped()
         source = tools.sources.find(self._backfill.entity_type or NOT_ENUMERABLE)
         if source is not None and not source.plans_outside_windows and await self._waits_for_window():
             return False
@@ -61,7 +62,21 @@ class Planning:
             return False
         return await self._standing.stand_still(refusal.code, refusal.message, refusal.until, wake_at=refusal.until)
 
+    async def _wait_while_stopped(self) -> None:
+        """An order to stop holds the reading of sources, too: that may be what it was given for."""
+        if (stop := self._gate.stop_refusal()) is None or stop.code is None:
+            return
+        await self._standing.stand_still(stop.code, stop.message)
+        while self._is_planning() and self._gate.stop_refusal() is not None:
+            self._gate.changed.clear()
+            await self._tools.clock.wait(self._gate.changed)
+        if self._is_planning():
+            await self._standing.move(Status.PLANNING, expected=(Status.PLANNING,))
+
     def _may_go_on(self) -> bool:
+        return self._is_planning() and self._gate.stop_refusal() is None
+
+    def _is_planning(self) -> bool:
         if self._lease.lost:
             raise LeaseGone
         return self._gate.backfill.status is Status.PLANNING and not self._gate.draining

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
+from backfilld.domain.backfills import Reason
 from backfilld.domain.states import Status
 from backfilld.engine.gate import CannotGoOn
 from backfilld.engine.leases import Lease
@@ -43,6 +44,11 @@ class Scheduler:
     def runner(self, backfill_no: int) -> Runner | None:
         """The runner of a backfill, if it runs here."""
         return self._runners.get(backfill_no)
+
+    @property
+    def stop_reason(self) -> Reason | None:
+        """Why nothing may start anywhere, by an operator's word; None if something may."""
+        return self._tools.keeper.stop_switch.reason
 
     def hear(self, backfill_no: int | None) -> None:
         """A backfill was changed, here or elsewhere (None: any may have been)."""

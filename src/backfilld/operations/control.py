@@ -36,5 +36,18 @@ class Control(Protocol):
         Raises Unavailable `not_confirmed` if the owner does not say so within 10 s.
         """
 
+    def stop_reason(self) -> Reason | None:
+        """Why nothing may start anywhere, by an operator's word; None if something may."""
+
     def live(self, backfill_no: int) -> Live | None:
         """What the runner in this process knows; None if another process, or nobody, runs the backfill."""
+
+
+class StopControl(Protocol):
+    """What stop-all needs of the engine."""
+
+    async def confirm(self, version: int) -> None:
+        """Return once nothing starts, in any daemon, that this version of the stop order forbids.
+
+        Raises Unavailable `not_confirmed` if some daemon does not say so within 10 s.
+        """

@@ -9,11 +9,12 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills import Backfill, Progress, Reason
 from backfilld.domain.openings import Calendar, WindowState
 from backfilld.domain.progress import Counts, counts, finish_at
-from backfilld.domain.states import ENDED, STARTABLE
+from backfilld.domain.states import ENDED, STARTABLE, Status
 from backfilld.domain.timezones import find_zone
 from backfilld.domain.windows import parse_windows
 from backfilld.operations.control import Control, Live
 
+HELD_BY_STOP = STARTABLE | {Status.PLANNING}
 ALWAYS_OPEN = WindowState(True, None, None)
 
 
@@ -69,7 +70,7 @@ class Viewer:
             backfill=backfill,
             counts=found,
             planned=backfill.planned_at is not None,
-            reason=_reason(backfill, live),
+            reason=_reason(backfill, live, self._control.stop_reason()),
             window=ALWAYS_OPEN if calendar is None else calendar.state(now),
             effective_windows=None if calendar is None else calendar.windows.effective(),
             throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,
@@ -88,7 +89,9 @@ def _counts(progress: Progress, live: Live | None, *, has_ended: bool) -> Counts
     return counts(progress, in_flight=len(live.in_flight), in_flight_retries=live.in_flight_retries)
 
 
-def _reason(backfill: Backfill, live: Live | None) -> Reason | None:
+def _reason(backfill: Backfill, live: Live | None, stop: Reason | None) -> Reason | None:
     if backfill.status in ENDED:
         return None
+    if stop is not None and backfill.status in HELD_BY_STOP:
+        return stop  # also where nobody has written it down: whoever waits for a window holds no lease
     return live.hold if live is not None and live.hold is not None else backfill.reason

@@ -21,8 +21,6 @@ PUBLIC: tuple[_Listed, ...] = (
     ("GET", _BACKFILL + "/timeline", "viewer", "Who did what to a backfill"),
     ("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),
     ("GET", _BACKFILL + "/explain", "viewer", "Why nothing, or not more, is starting"),
-    ("POST", "/public-api/stop-all", "admin", "Start nothing any more, anywhere"),
-    ("POST", "/public-api/start-all", "admin", "Take back a stop"),
     ("POST", "/public-api/schedules/preview", "viewer", "Say when a schedule fires"),
     ("GET", "/public-api/audit-log", "viewer", "Who did what"),
 )

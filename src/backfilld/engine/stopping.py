@@ -1,0 +1,67 @@
+"""Carries the stop order from the database to the switch, and the word that it is obeyed back.
+
+Daemons hear of an order by NOTIFY, else by the next renewal of a lease; one that holds no lease cannot start
+anything, and learns of the order with the next lease that it takes. It looks now and then all the same,
+so that what it tells people is true.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from backfilld.clock import Clock
+from backfilld.domain.errors import Unavailable
+from backfilld.engine.leases import LeaseKeeper
+from backfilld.store import outages
+from backfilld.store.stopping import StopStore
+
+CONFIRM_SECONDS = 10.0
+ASKS_EVERY_SECONDS = 0.05
+LOOKS_EVERY = timedelta(seconds=5)
+
+
+class Stopping:
+    """One per process."""
+
+    def __init__(self, store: StopStore, keeper: LeaseKeeper, clock: Clock) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._clock = clock
+        self._news = asyncio.Event()
+
+    def hear(self) -> None:
+        """The order may have changed: look now."""
+        self._news.set()
+
+    async def serve(self) -> None:
+        """Look whenever there are news, until cancelled; patient with a database that is away."""
+        while True:
+            self._news.clear()
+            try:
+                await self.look()
+            except Exception as problem:
+                if not outages.passes(problem):
+                    raise
+            await self._clock.wait(self._news, until=self._clock.now() + LOOKS_EVERY)
+
+    async def look(self) -> None:
+        """Put the order as it is now in force here, and tell whoever waits for that."""
+        order = await self._store.get()
+        switch = self._keeper.stop_switch
+        known = switch.obeyed
+        await switch.obey(order)
+        if known < order.version and (held := self._keeper.held):
+            await self._store.obey(held, order.version)
+
+    async def confirm(self, version: int) -> None:
+        """Return once nothing starts anywhere that `version` forbids; Unavailable `not_confirmed` after 10 s."""
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await self.look()
+                while await self._store.count_not_obeying(version):
+                    await self._clock.sleep(ASKS_EVERY_SECONDS)
+        except TimeoutError:
+            raise Unavailable(
+                "it is written down, but not every daemon has confirmed it yet; ask again",
+                code="not_confirmed",
+                retry_after_seconds=1,
+            ) from None

@@ -1,0 +1,74 @@
+"""Stop everything, and start everything again: two verbs over one order that every daemon obeys.
+
+The order is stored before anybody is asked to confirm it. So it holds even if the answer is lost, a daemon
+cannot be reached, or the machine goes down in the middle; asking again only waits for the confirmation.
+"""
+
+from dataclasses import dataclass
+
+from backfilld.clock import Clock
+from backfilld.domain.callers import SYSTEM
+from backfilld.domain.stopping import StopOrder
+from backfilld.operations.asking import Asker
+from backfilld.operations.control import StopControl
+from backfilld.store import audit
+from backfilld.store.pool import Pool
+from backfilld.store.stopping import StopStore
+
+SUBJECT = "daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The order in force, and what came of asking for it, for people."""
+
+    order: StopOrder
+    message: str
+
+
+class StopOperations:
+    """What administrators may ask of all daemons at once."""
+
+    def __init__(self, pool: Pool, store: StopStore, control: StopControl, clock: Clock) -> None:
+        self._pool = pool
+        self._store = store
+        self._control = control
+        self._clock = clock
+
+    async def stop_all(self, asker: Asker, *, why: str | None = None) -> Ordered:
+        """Nothing starts anywhere once this has returned; what is in flight finishes. Unavailable."""
+        order, changed = await self._order(asker, stopped=True, why=why)
+        await self._control.confirm(order.version)
+        message = "nothing starts until start-all, what is in flight finishes"
+        return Ordered(order, message if changed else f"nothing new: {order.message}")
+
+    async def start_all(self, asker: Asker, *, why: str | None = None) -> Ordered:
+        """Take the order back: within seconds everything goes on that nothing else holds."""
+        order, changed = await self._order(asker, stopped=False, why=why)
+        return Ordered(order, "everything goes on, unless something else holds it" if changed else "nothing is stopped")
+
+    async def stop_at_start(self) -> StopOrder:
+        """The order of `serve --paused`, given before anything runs here that could start something."""
+        order, _ = await self._order(Asker(SYSTEM), stopped=True, why="started with --paused")
+        return order
+
+    async def _order(self, asker: Asker, *, stopped: bool, why: str | None) -> tuple[StopOrder, bool]:
+        """The order in force, and whether this changed it."""
+        now = self._clock.now()
+        async with self._pool.acquire() as connection, connection.transaction():
+            present = await self._store.lock(on=connection)
+            if present.stopped is stopped:
+                return present, False
+            order = await self._store.change(stopped=stopped, by=asker.name, why=why, at=now, on=connection)
+            await audit.record(
+                connection,
+                at=now,
+                actor=asker.identity,
+                action="daemon.stop_all" if stopped else "daemon.start_all",
+                subject=SUBJECT,
+                reason=why,
+                old={"stopped": present.stopped},
+                new={"stopped": stopped},
+                request_id=asker.request_id,
+            )
+        return order, True

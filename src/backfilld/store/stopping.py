@@ -1,0 +1,47 @@
+"""The order that nothing may start, and which leases are obeyed under it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import asyncpg
+
+from backfilld.domain.stopping import StopOrder
+from backfilld.store.pool import Connection, Pool
+from backfilld.store.queries import load
+
+_sql = load("stopping")
+
+
+class StopStore:
+    """The table `stop_order`, which has one row. `on` is a connection whose transaction shall do it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def get(self) -> StopOrder:
+        """The order as last committed."""
+        return order_of(await self._pool.fetchrow(_sql.get_stop_order))
+
+    async def lock(self, *, on: Connection) -> StopOrder:
+        """The order, which nobody else changes and no lease is taken under until the transaction ends."""
+        return order_of(await on.fetchrow(_sql.lock_stop_order))
+
+    async def change(self, *, stopped: bool, by: str, why: str | None, at: datetime, on: Connection) -> StopOrder:
+        """Give another order, and tell every daemon when the transaction commits."""
+        return order_of(await on.fetchrow(_sql.change_stop_order, stopped, by, why, at))
+
+    async def obey(self, held: Iterable[tuple[int, int]], version: int) -> None:
+        """Whoever holds these (backfill, fence) starts nothing any more that `version` forbids."""
+        numbers, fences = zip(*held, strict=True)
+        await self._pool.execute(_sql.obey_stop_order, numbers, fences, version)
+
+    async def count_not_obeying(self, version: int) -> int:
+        """How many leases stand whose holders may still start what `version` forbids."""
+        count: int = await self._pool.fetchval(_sql.count_not_obeying, version)
+        return count
+
+
+def order_of(row: asyncpg.Record | None) -> StopOrder:
+    """The order in a row that has its columns."""
+    assert row is not None  # noqa: S101 - the migration makes the row, and nothing removes it
+    return StopOrder(row["version"], row["stopped"], row["by"], row["why"], row["since"])

@@ -1,0 +1,28 @@
+-- name: get_stop_order
+SELECT version, stopped, by, why, since FROM stop_order;
+
+-- name: lock_stop_order
+-- Of two operators the second sees what the first has done. Takers of leases wait here, too.
+SELECT version, stopped, by, why, since FROM stop_order FOR UPDATE;
+
+-- name: change_stop_order
+-- The channel is that of the backfills; a word in place of a number says that any of them may be concerned.
+-- $1 stopped   $2 by   $3 why   $4 at
+WITH changed AS (
+    UPDATE stop_order
+       SET version = version + 1, stopped = $1, by = $2, why = $3, since = $4
+    RETURNING version, stopped, by, why, since
+)
+SELECT changed.*, pg_notify('backfilld', 'stop-order ' || version) FROM changed;
+
+-- name: obey_stop_order
+-- $1 backfills   $2 fences   $3 version
+UPDATE leases AS l
+   SET obeys_stop = GREATEST(l.obeys_stop, $3)
+  FROM unnest($1::bigint[], $2::bigint[]) AS held (backfill_no, fence)
+ WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence;
+
+-- name: count_not_obeying
+-- Leases whose holder may still start something that the order of this version forbids.
+-- $1 version
+SELECT count(*) FROM leases WHERE NOT released AND expires_at > clock_timestamp() AND obeys_stop < $1;
