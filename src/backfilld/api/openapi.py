@@ -209,8 +209,7 @@ def _success(route: Route, schemas: _Schemas) -> Json:
     if route.status == 204:
         return answer
     if route.answer is None:
-        kind = "object" if route.content_type == "application/json" else "string"
-        answer["content"] = {route.content_type: {"schema": {"type": kind}}}
+        answer["content"] = {route.content_type: _unmodelled(route.content_type)}
         return answer
     schema = schemas.of(route.answer, "serialization")
     if route.path.startswith(PUBLIC_PREFIX):
@@ -218,6 +217,12 @@ def _success(route: Route, schemas: _Schemas) -> Json:
         schema = {"type": "object", "required": ["data", "meta"], "properties": {"data": schema, "meta": meta}}
     answer["content"] = {route.content_type: {"schema": schema}}
     return answer
+
+
+def _unmodelled(content_type: str) -> Json:
+    if content_type == "text/event-stream":
+        return {}  # OpenAPI 3.1 has no words for a sequence of events, and readers differ over what a schema would mean
+    return {"schema": {"type": "object" if content_type == "application/json" else "string"}}
 
 
 def _problems(family: str, schemas: _Schemas, model: type[BaseModel]) -> Json:
