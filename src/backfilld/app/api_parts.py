@@ -6,7 +6,18 @@ from backfilld.api import health
 from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.documents import with_documents
 from backfilld.api.endpoint import BodyLimits
-from backfilld.api.public import backfills, entities, keys, later, ledger, progress_stream, stopping, windows, workflows
+from backfilld.api.public import (
+    audit,
+    backfills,
+    entities,
+    keys,
+    later,
+    ledger,
+    progress_stream,
+    stopping,
+    windows,
+    workflows,
+)
 from backfilld.api.routing import Route
 from backfilld.api.server import ApiServer, ServerOptions
 from backfilld.api.tls import Certificate
@@ -18,6 +29,7 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.events import Bus
 from backfilld.metrics import Metrics
+from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfills import BackfillOperations
 from backfilld.operations.checking import Limits
 from backfilld.operations.entities import Entities
@@ -76,7 +88,7 @@ def api_parts(
         options=_server_options(settings, certificate),
         observe=metrics.observe_request,
     )
-    return ApiParts(server, certificate, workflow_operations, authenticators)
+    return ApiParts(server, certificate, workflow_operations, stop_operations, authenticators)
 
 
 def _certificate(settings: Settings) -> Certificate | None:
@@ -145,4 +157,5 @@ def _public_routes(
         *windows.routes(clock),
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
+        *audit.routes(AuditReading(pools.requests)),
     ]

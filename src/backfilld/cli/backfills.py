@@ -100,6 +100,25 @@ def watch(server: Server, as_json: bool, id: str) -> None:
     raise click.exceptions.Exit(exit_codes.of_end(run(follow())))
 
 
+@group.command("timeline")
+@click.argument("id")
+@json_option
+@server_options
+def timeline(server: Server, as_json: bool, id: str) -> None:
+    """Tell what happened to a backfill, oldest first: what people did, and each change of status."""
+    from backfilld.cli.telling import print_events
+
+    async def ask() -> list[dict[str, Any]]:
+        async with server.client() as client:
+            return [event async for event in client.timeline(id)]
+
+    events = run(ask())
+    if as_json:
+        print_json({"events": events})
+    else:
+        print_events(events, with_subject=False)
+
+
 @group.command("pause")
 @click.argument("id")
 @click.option("--reason", help="Kept in the audit trail.")

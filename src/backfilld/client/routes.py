@@ -75,6 +75,14 @@ class Client:
     async def rerun_failed(self, id: str, body: Json | None = None, *, idempotency_key: str | None = None) -> Answer:
         return await self._post(f"/backfills/{_part(id)}/rerun-failed", body, idempotency_key)
 
+    async def list_timeline(self, id: str, **query: object) -> Answer:
+        """One page of what people and the daemon did to a backfill, oldest first. `data`: events."""
+        return await self._get(f"/backfills/{_part(id)}/timeline", **query)
+
+    def timeline(self, id: str) -> AsyncIterator[dict[str, Any]]:
+        """Every event of a backfill's timeline."""
+        return self.every("events", f"/backfills/{_part(id)}/timeline")
+
     # Ledger
 
     async def list_ledger(self, id: str, **query: object) -> Answer:
@@ -159,6 +167,10 @@ class Client:
     async def start_all(self, *, reason: str | None = None) -> Answer:
         """Take back a stop. `data` as of `stop_all`."""
         return await self._post("/start-all", _given(reason=reason))
+
+    async def list_audit_log(self, **query: object) -> Answer:
+        """One page of who did what, newest first. `data`: events."""
+        return await self._get("/audit-log", **query)
 
     async def health(self) -> Answer:
         return await self._http.request("GET", "/healthz")

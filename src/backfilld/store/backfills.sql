@@ -98,7 +98,7 @@ SELECT id, status
 -- $1 no   $2 wanted   $3 expected   $4 at   $5 fence (null: whoever asks)   $6..$9 reason   $10 wake at
 -- $11 planned at   $12 error   $13 sample open   $14 cancel in flight (these four: null keeps what is there)
 WITH target AS MATERIALIZED (
-    SELECT no, status, workflow_id, revision_id
+    SELECT no, status, reason_code, workflow_id, revision_id
       FROM backfills
      WHERE no = $1 AND deleted_at IS NULL
        FOR NO KEY UPDATE
@@ -130,6 +130,18 @@ WITH target AS MATERIALIZED (
        AND ($5::bigint IS NULL OR owner.backfill_no IS NOT NULL)
     RETURNING b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
               r.version AS workflow_version, r.definition
+), told AS (
+    -- What the engine does by itself. What people do is written down by whoever does it for them, with their names;
+    -- a new `until` or wording for the same reason tells nobody anything.
+    INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old, new)
+    SELECT $4, 'system', 'backfill.status', moved.no, 'backfill/' || moved.id,
+           coalesce(moved.reason_message, $12::json ->> 'message'),
+           json_build_object('status', target.status, 'status_reason', target.reason_code),
+           json_build_object('status', moved.status, 'status_reason', moved.reason_code)
+      FROM moved
+      JOIN target ON target.no = moved.no
+     WHERE $5::bigint IS NOT NULL
+       AND (target.status, target.reason_code) IS DISTINCT FROM (moved.status, moved.reason_code)
 )
 SELECT moved.*, pg_notify('backfilld', moved.no || ' ' || moved.version) FROM moved;
 

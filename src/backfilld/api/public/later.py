@@ -18,11 +18,9 @@ PUBLIC: tuple[_Listed, ...] = (
     ("PATCH", _BACKFILL, "operator", "Change settings of a backfill"),
     ("POST", _BACKFILL + "/rerun", "operator", "Run items again, whatever became of them"),
     ("GET", _BACKFILL + "/errors", "viewer", "Errors by class"),
-    ("GET", _BACKFILL + "/timeline", "viewer", "Who did what to a backfill"),
     ("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),
     ("GET", _BACKFILL + "/explain", "viewer", "Why nothing, or not more, is starting"),
     ("POST", "/public-api/schedules/preview", "viewer", "Say when a schedule fires"),
-    ("GET", "/public-api/audit-log", "viewer", "Who did what"),
 )
 DIGDAG: tuple[_Listed, ...] = (
     ("GET", "/api/projects", "viewer", "List projects"),

@@ -1,0 +1,100 @@
+"""The audit log and the timelines of backfills over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from backfilld.api.cursors import encode_cursor
+from backfilld.api.fields import LARGEST_ID, Answer, Instant, Page
+from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.operations.auditing import AuditReading
+from backfilld.store.audit_pages import AuditEvent, AuditFilter
+
+PATH = "/public-api/audit-log"
+TIMELINE = "/public-api/backfills/{id}/timeline"
+TAG = "Audit"
+
+Word = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class ListEvents(Page):
+    """Which events; everything given has to hold."""
+
+    key_kinds: ClassVar[tuple[type, ...]] = (datetime, int)
+
+    actor: Word | None = Field(None, description="`key:<id>`, `entra:<tenant>/<object id>`, `cli` or `system`.")
+    action: Word | None = Field(None, description="`backfill.pause`, or `backfill` for all of that kind.")
+    subject: Word | None = Field(None, description="As events name it: `backfill/<id>`, `workflow/<id>`.")
+    since: Instant | None = Field(None, description="At or after.")
+    until: Instant | None = Field(None, description="Before.")
+
+
+class EventAnswer(Answer):
+    """Something that was done."""
+
+    id: int
+    at: Instant
+    actor: str = Field(description="who did it; `system` is the daemon itself")
+    actor_name: str | None = Field(description="the name of the API key, if it was one")
+    action: str = Field(description="`backfill.pause`; `backfill.status`: the daemon changed status or reason")
+    subject: str = Field(description="what it was done to")
+    backfill_id: UUID | None = Field(description="null if it was done to none, or its rows are gone")
+    reason: str | None = Field(description="why")
+    old: Any = Field(description="what was before, of what changed")
+    new: Any = Field(description="what is since")
+    request_id: UUID | None
+
+    @classmethod
+    def of(cls, event: AuditEvent) -> Self:
+        return cls.model_construct(**{name: getattr(event, name) for name in EventAnswer.model_fields})
+
+
+class EventsData(Answer):
+    events: list[EventAnswer]
+
+
+class AuditRoutes:
+    """The handlers."""
+
+    def __init__(self, audit: AuditReading) -> None:
+        self._audit = audit
+
+    async def list(self, asked: Asked[None, ListEvents]) -> Reply:
+        query = asked.query
+        wanted = AuditFilter(query.actor, query.action, query.subject, query.since, query.until)
+        before = None if query.behind is None else (query.behind[0], query.behind[1])
+        found = await self._audit.list_page(asked.caller, wanted, before=before, limit=query.page_size + 1)
+        page = found[: query.page_size]
+        following = encode_cursor(page[-1].at, page[-1].id) if len(found) > len(page) else None
+        return Reply(_data(page), pagination=Pagination(following))
+
+    async def timeline(self, asked: Asked[None, Page]) -> Reply:
+        query = asked.query
+        (behind,) = query.behind or (0,)
+        behind = max(0, min(behind, LARGEST_ID))
+        found = await self._audit.timeline(asked.path["id"], behind=behind, limit=query.page_size + 1)
+        page = found[: query.page_size]
+        following = encode_cursor(page[-1].id) if len(found) > len(page) else None
+        return Reply(_data(page), pagination=Pagination(following))
+
+
+def _data(events: list[AuditEvent]) -> EventsData:
+    return EventsData.model_construct(events=[EventAnswer.of(event) for event in events])
+
+
+_EVERYBODY = """Who did what, when and why, with what changed. What was done to API keys is shown to admins alone. The
+daemon's own moves of backfills are in their timelines."""
+_ONE = "Everything that people and the daemon did to it: each change of status, and of the reason why nothing starts."
+
+
+def routes(audit: AuditReading) -> list[Route]:
+    does = AuditRoutes(audit)
+    ids = {"id": UUID}
+    return [
+        Route("GET", PATH, does.list, "viewer", "List who did what, newest first", EventsData, query=ListEvents,
+              paged=True, tag=TAG, description=_EVERYBODY),
+        Route("GET", TIMELINE, does.timeline, "viewer", "Tell what happened to a backfill, oldest first", EventsData,
+              query=Page, paged=True, path_types=ids, tag=TAG, description=_ONE),
+    ]  # fmt: skip

@@ -1,0 +1,30 @@
+"""Looking back: who did what, and how a backfill came to be where it is."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from backfilld.domain.callers import Caller
+from backfilld.store.audit_pages import AuditEvent, AuditFilter, AuditPages
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.pool import Pool
+
+
+class AuditReading:
+    """What stands in the audit log, for whoever may see it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pages = AuditPages(pool)
+        self._backfills = BackfillStore(pool)
+
+    async def list_page(
+        self, caller: Caller, wanted: AuditFilter, *, before: tuple[datetime, int] | None = None, limit: int
+    ) -> list[AuditEvent]:
+        """The newest `limit` before (at, id). What was done to API keys is shown to those who may list them."""
+        wanted = replace(wanted, with_keys=caller.may("admin"))
+        return await self._pages.list_page(wanted, before=before, limit=limit)
+
+    async def timeline(self, id: UUID, *, behind: int = 0, limit: int) -> list[AuditEvent]:
+        """The first `limit` events of a backfill behind an event's id, oldest first. NotFound."""
+        backfill = await self._backfills.get(id)
+        return await self._pages.list_timeline(backfill.no, behind=behind, limit=limit)
