@@ -8,6 +8,14 @@ import pytest
 
 from backfilld.config import ConfigError, Settings, check, load_settings
 
+SQL = 'dsn = { secret = "crm" }\nquery = "SELECT * FROM tickets"'
+SQL_TICKET = """
+[secrets.crm]
+value = "postgresql://u:tiger@h/x"
+[entity_types.ticket]
+source = "sql"
+[entity_types.ticket.sql]
+"""
 HTTP = 'executor = { type = "http", url = "https://api.example.com/x" }'
 
 
@@ -167,6 +175,12 @@ def test_a_wrong_value_from_a_variable_names_the_variable():
         ('[database]\ndsn_file = "missing"', "missing cannot be read: No such file or directory"),
         ('[secrets.x]\nfile = "missing"', "secrets.x.file"),
         ("[secrets.x]", "must have either file or value"),
+        ('[entity_types.ticket]\nsource = "sql"', "there is no [entity_types.….sql] that says which query"),
+        (SQL_TICKET.replace('source = "sql"', "") + SQL, "source is not 'sql'"),
+        (f'{SQL_TICKET}{SQL}\ntimezone = "Europe/Berln"', "did you mean 'Europe/Berlin'?"),
+        (SQL_TICKET + SQL.replace("crm", "crn"), "sql.dsn.secret: there is no secret 'crn'; did you mean 'crm'?"),
+        (SQL_TICKET + SQL.replace("tickets", "tickets; "), "without a semicolon"),
+        (SQL_TICKET + 'dsn = "postgresql://u:tiger@h/x"\nquery = "SELECT 1 AS id"', "entity_types.ticket.sql.dsn"),
         ('[auth]\nkey_environment = "Live!"', "auth.key_environment"),
         ("[engine]\nmax_in_flight_total = 5", "live_reserve must be smaller"),
         (f'[[workflows]]\nname = "a"\n{HTTP}\n[[workflows]]\nname = "a"\n{HTTP}', "has a workflow 'a' already"),
@@ -201,6 +215,15 @@ def test_nonsense_is_refused(written, text, fault):
     assert 1 == len(faults), faults
     assert fault in faults[0]
     assert "tiger" not in faults[0]
+
+
+def test_a_type_may_be_listed_by_a_query(written):
+    settings = load_settings(written(f'{SQL_TICKET}{SQL}\nkey = "number"'), {})
+    known = settings.entity_types["ticket"]
+
+    assert ("sql", "crm", "SELECT * FROM tickets", "number") == (
+        known.source, known.sql.dsn.secret, known.sql.query, known.sql.key
+    )  # fmt: skip
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path):

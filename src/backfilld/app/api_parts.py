@@ -22,9 +22,10 @@ from backfilld.api.routing import Route
 from backfilld.api.server import ApiServer, ServerOptions
 from backfilld.api.tls import Certificate
 from backfilld.app.database import Pools
-from backfilld.app.engine_parts import EngineParts, definition_rules, sources_of
+from backfilld.app.engine_parts import EngineParts, definition_rules
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
+from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.events import Bus
@@ -35,6 +36,7 @@ from backfilld.operations.checking import Limits
 from backfilld.operations.entities import Entities
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
+from backfilld.sources.registry import SourceRegistry
 from backfilld.store.counts import count_active_backfills
 from backfilld.store.entities import EntityStore
 from backfilld.store.entity_uploads import EntityUploads
@@ -50,12 +52,14 @@ class ApiParts:
     workflows: WorkflowOperations
     stopping: StopOperations
     authenticators: tuple[Closable, ...]
+    sources: SourceRegistry
 
     async def close(self) -> None:
         """Accept nothing more, and let go."""
         await self.server.stop()
         for authenticator in self.authenticators:
             await authenticator.close()
+        await self.sources.close()
 
 
 def api_parts(
@@ -64,6 +68,7 @@ def api_parts(
     """Everything that people and programs can ask; not listening yet."""
     workflow_operations = WorkflowOperations(pools.requests, clock, definition_rules(settings))
     authenticators = authenticators_of(settings, pools.requests, clock)
+    sources = sources_of(settings, pools.requests, engine.executors.secrets, clock)
     stop_operations = StopOperations(pools.requests, StopStore(pools.requests), engine.stopping, clock)
     metrics = _metrics(engine, clock, bus)
     is_private = settings.server.is_loopback and not settings.server.trusted_proxies
@@ -74,7 +79,7 @@ def api_parts(
         only_direct=is_private and not settings.metrics.public,
     )
     routes = [
-        *_public_routes(settings, pools, engine, workflow_operations, clock, bus),
+        *_public_routes(settings, pools, engine, sources, workflow_operations, clock, bus),
         *stopping.routes(stop_operations),
         *health.routes(readiness, access),
     ]
@@ -88,7 +93,7 @@ def api_parts(
         options=_server_options(settings, certificate),
         observe=metrics.observe_request,
     )
-    return ApiParts(server, certificate, workflow_operations, stop_operations, authenticators)
+    return ApiParts(server, certificate, workflow_operations, stop_operations, authenticators, sources)
 
 
 def _certificate(settings: Settings) -> Certificate | None:
@@ -132,11 +137,11 @@ def _public_routes(
     settings: Settings,
     pools: Pools,
     engine: EngineParts,
+    sources: SourceRegistry,
     workflow_operations: WorkflowOperations,
     clock: Clock,
     bus: Bus,
 ) -> list[Route]:
-    sources = sources_of(settings, pools.requests)
     chosen = settings.engine
     limits = Limits(
         max_in_flight=chosen.max_in_flight_limit,

@@ -6,6 +6,7 @@ from typing import Any
 
 from backfilld.app.database import Database, Pools
 from backfilld.app.instance import Instance
+from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.capacity import Capacity
@@ -23,14 +24,11 @@ from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.wire import Limits as WireLimits
-from backfilld.sources.builtin import BuiltinSource
-from backfilld.sources.registry import BUILTIN, Fields, SourceRegistry
+from backfilld.sources.registry import SourceRegistry
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.channel import Channel
-from backfilld.store.entities import EntityStore
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
-from backfilld.store.pool import Pool
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.stopping import StopStore
 
@@ -45,6 +43,7 @@ class EngineParts:
     stopping: Stopping
     recorder: Recorder
     executors: ExecutorRegistry
+    sources: SourceRegistry
     targets: Targets
     loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
 
@@ -57,7 +56,9 @@ def engine_parts(
     keeper = LeaseKeeper(leases, clock)
     linger = settings.engine.record_linger_milliseconds / 1000
     recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
-    executors = ExecutorRegistry(executor_options(settings), clock, SecretStore(settings.read_secrets()))
+    secrets = SecretStore(settings.read_secrets())
+    executors = ExecutorRegistry(executor_options(settings), clock, secrets)
+    sources = sources_of(settings, pools.engine, secrets, clock)
     targets = Targets(clock, bus)
     remembered = RememberedStore(pools.engine)
     tools = Tools(
@@ -72,7 +73,7 @@ def engine_parts(
         targets=targets,
         capacity=Capacity(settings.engine.max_in_flight_total - settings.engine.live_reserve),
         executors=executors,
-        sources=sources_of(settings, pools.engine),
+        sources=sources,
         limits=Limits(
             max_unrecorded=settings.engine.max_unrecorded,
             freshness_seconds=settings.engine.freshness_seconds,
@@ -97,6 +98,7 @@ def engine_parts(
         stopping,
         recorder,
         executors,
+        sources,
         targets,
         (recorder.serve, keeper.serve, stopping.serve, channel.serve, janitor.serve, scheduler.serve),
     )
@@ -112,21 +114,6 @@ def executor_options(settings: Settings) -> ExecutorOptions:
     )
     commands = CommandLimits(most_bytes=chosen.max_response_bytes)
     return ExecutorOptions(limits=limits, commands=commands, allowed_hosts=chosen.allowed_hosts)
-
-
-def sources_of(settings: Settings, pool: Pool) -> SourceRegistry:
-    """The sources that `[entity_types]` names."""
-    store = EntityStore(pool)
-
-    async def learned(entity_type: str) -> Fields:
-        return (await store.get_type(entity_type)).fields
-
-    return SourceRegistry(
-        {BUILTIN: BuiltinSource(store)},
-        source_of={name: known.source for name, known in settings.entity_types.items()},
-        configured={name: known.fields for name, known in settings.entity_types.items()},
-        learned=learned,
-    )
 
 
 def definition_rules(settings: Settings) -> DefinitionRules:

@@ -9,7 +9,7 @@ a line that starts with `# ` is a word about it.
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from backfilld.config.model import Settings
 from backfilld.config.tree import model_at
+from backfilld.executors.definition import CommandExecutor
 
 WIDTH = 110
 HEAD = """\
@@ -29,15 +30,23 @@ named like it (LoadCredential=database.dsn:/etc/backfilld/dsn); the environment 
 file. SIGHUP reads the file again; a faulty one changes nothing."""
 
 
-# For the keys of a workflow, which has no default that would say anything.
+# For keys that have no default that would say anything.
 SAMPLES: dict[str, Any] = {
     "name": "classify",
     "type": "http",
     "url": "https://api.example.com/classify",
     "headers": {"Authorization": {"secret": "crm_token"}},
     "secret": "crm_token",
+    "dsn": {"secret": "crm_dsn"},
+    "query": "SELECT id, status, priority, closed_at, changed_at FROM tickets WHERE NOT deleted",
     "completion": "poll",
     "poll": {"url": "https://api.example.com/status/{idempotency_key}", "interval_seconds": 5},
+}
+COMMAND_SAMPLES: dict[str, Any] = {
+    "type": "command",
+    "argv": ["/opt/archive/run", "--quiet"],
+    "env": {"TOKEN": {"secret": "crm_token"}},
+    "cwd": "/opt/archive",
 }
 LEFT_OUT = ("schedule",)  # reserved
 
@@ -80,6 +89,7 @@ def _keys(name: str, model: type[BaseModel]) -> Iterator[str]:
 def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     """A table whose names the operator chooses."""
     if name == "workflows":
+        sample = ""
         yield "#[[workflows]]"
         model = model_at(Settings, (name, 0))
     else:
@@ -92,14 +102,30 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         if key not in tables and key not in LEFT_OUT:
             yield from _key(key, inner)
     for key, table in tables.items():
-        yield f"#[{name}.{key}]"
+        yield f"#[{name}.{key}]" if name == "workflows" else f"#[{name}.{sample}.{key}]"
+        yield from _words(table.__doc__ or "")
         for inner_key, inner in table.model_fields.items():
             yield from _key(inner_key, inner)
+    if name == "workflows":
+        yield from _command()
+    if name == "secrets":
+        yield f"#[secrets.{SAMPLES['dsn']['secret']}]"
+        yield '#value = "postgresql://reader:password@crm.example.com:5432/crm"'
 
 
-def _key(key: str, field: FieldInfo) -> Iterator[str]:
+def _command() -> Iterator[str]:
+    """The other kind of executor."""
+    yield "#[[workflows]]"
+    yield '#name = "archive"'
+    yield "#[workflows.executor]"
+    yield from _words(CommandExecutor.__doc__ or "")
+    for key, field in CommandExecutor.model_fields.items():
+        yield from _key(key, field, COMMAND_SAMPLES)
+
+
+def _key(key: str, field: FieldInfo, samples: Mapping[str, Any] = SAMPLES) -> Iterator[str]:
     yield from _words(field.description or "")
-    yield f"#{key} = {_toml(SAMPLES[key] if key in SAMPLES else _value(field))}"
+    yield f"#{key} = {_toml(samples[key] if key in samples else _value(field))}"
 
 
 def _value(field: FieldInfo) -> Any:

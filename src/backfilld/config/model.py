@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from backfilld.config.engine import EngineSettings, ExecutorsSettings
+from backfilld.config.entity_types import EntityTypeSettings
 from backfilld.config.entra import EntraSettings
 from backfilld.config.fields import Dsn, FilePath, Name, Section
 from backfilld.config.server import ServerSettings
 from backfilld.config.workflows import WorkflowSettings
-from backfilld.domain.entities import EntityType, FieldType
+from backfilld.domain.entities import EntityType
 
 
 class StateSettings(Section):
@@ -147,22 +148,6 @@ class SecretSettings(Section):
         if self.file is not None:
             return self.file.read_text(encoding="utf-8").removesuffix("\n")
         return self.value.get_secret_value() if self.value is not None else ""
-
-
-class EntityTypeSettings(Section):
-    """What is known about the entities of one type."""
-
-    fields: dict[Name, FieldType] = Field(
-        default_factory=dict,
-        examples=[{"priority": "integer", "closed_at": "date"}],
-        description="Types of attributes: string, number, integer, boolean or date. A filter compares as this says.",
-    )
-    time_field: Name | None = Field(
-        default=None,
-        examples=["closed_at"],
-        description="The attribute that newest_first and oldest_first sort by; default: updated_at.",
-    )
-    source: Literal["builtin"] = Field(default="builtin", description="Where they are listed: our own entity table.")
 
 
 class Settings(Section):

@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 from backfilld.clock import Clock
 from backfilld.domain.entities import ENTITY_TYPES, NOT_ENUMERABLE
 from backfilld.domain.entity_ids import is_fit, why_unfit
-from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid
+from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unavailable
 from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
 from backfilld.domain.openings import HORIZON, Calendar
 from backfilld.domain.timezones import parse_zone
 from backfilld.domain.windows import WeeklyWindows, parse_windows
-from backfilld.sources.registry import SourceRegistry
+from backfilld.sources.base import SourceBroken, SourceUnreachable
+from backfilld.sources.registry import Fields, SourceRegistry
 from backfilld.store.targets import Target, TargetStore
 
 MOST_WORKFLOWS_NAMED = 20
@@ -128,10 +129,26 @@ class Checker:
             return
         if body.get("entity_ids") is None:  # with ids an empty filter leaves nothing open to surprise
             checked.warnings += read.warnings
-        known = await self._sources.known_fields(entity_type) if entity_type in ENTITY_TYPES else {}
+        known = await self._known_fields(entity_type, checked)
+        if known is None:
+            return
         resolved = resolve(read.tree, now=self._clock.now(), zone=checked.zone, known_fields=known)
         checked.faults += resolved.faults
         checked.tree = None if resolved.faults else resolved.tree
+
+    async def _known_fields(self, entity_type: Any, checked: Checked) -> Fields | None:
+        """None, and a fault, if the type's source is broken. Unavailable while that cannot be known."""
+        if entity_type not in ENTITY_TYPES:
+            return {}
+        try:
+            return await self._sources.known_fields(entity_type)
+        except SourceBroken as problem:
+            message = f"entities of type '{entity_type}' cannot be listed: {problem}"
+            checked.faults.append(Fault("/entity_type", "source_broken", message))
+            return None
+        except SourceUnreachable as problem:
+            message = f"the source of type '{entity_type}' does not answer: {problem}"
+            raise Unavailable(message, code="source_unreachable") from problem
 
     async def _target(self, body: Mapping[str, Any], checked: Checked) -> None:
         asked = body.get("target_workflow_id")

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from backfilld.domain.filters import Tree
 from backfilld.domain.progress import differs_much
-from backfilld.sources.base import EntityQuery, SourceUnreachable
+from backfilld.sources.base import EntityQuery, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 
 PATIENCE = 1.25  # a source is told how long it may take; this is when it is no longer waited for
@@ -55,6 +55,8 @@ class Counter:
                 total = await source.count(query, within_seconds=self._timeout_seconds)
         except TimeoutError:
             total = None
+        except SourceBroken as problem:
+            return None, [f"the source of type {entity_type} is broken: {problem}"]
         except SourceUnreachable as problem:
             return None, [f"the source of type {entity_type} does not answer, so nothing could be counted: {problem}"]
         if total is None:

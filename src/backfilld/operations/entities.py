@@ -3,6 +3,7 @@
 Only types whose source is the built-in store can be filled and emptied here; of the others the source is told.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,14 +14,17 @@ from backfilld.domain.callers import Caller
 from backfilld.domain.entities import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
 from backfilld.domain.entity_ids import ENUMERABLE_TYPES
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
-from backfilld.sources.registry import BUILTIN, SourceRegistry
+from backfilld.sources.registry import BUILTIN, Look, SourceRegistry
 from backfilld.store.entities import EntityStore, StoredType
 from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms, UpsertCounts
 
 
 @dataclass(frozen=True, slots=True)
 class KnownType:
-    """An entity type: where it comes from and what is known. `fields` are those in force: the configuration wins."""
+    """An entity type: where it comes from and what is known. `fields` are those in force: the configuration wins.
+
+    `problem` says why its source can list nothing at this moment; None: it can.
+    """
 
     name: str
     source: str
@@ -29,6 +33,7 @@ class KnownType:
     fields: Mapping[str, FieldType]
     fields_configured: Mapping[str, FieldType]
     fields_imported: Mapping[str, FieldType]
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +92,11 @@ class Entities:
     async def list_types(self) -> Sequence[KnownType]:
         """All types that can hold entities, loaded or not."""
         stored = await self._store.list_types()
-        return [self._known(stored.get(name) or StoredType(name)) for name in ENUMERABLE_TYPES]
+        looks = await asyncio.gather(*(self._sources.look(name) for name in ENUMERABLE_TYPES))
+        types = zip(ENUMERABLE_TYPES, looks, strict=True)
+        return [self._known(stored.get(name) or StoredType(name), look) for name, look in types]
 
-    def _known(self, stored: StoredType) -> KnownType:
+    def _known(self, stored: StoredType, look: Look) -> KnownType:
         source = self._sources.name_of(stored.name)
         kept_here = source == BUILTIN
         configured = self._sources.configured_fields(stored.name)
@@ -99,9 +106,10 @@ class Entities:
             source,
             stored.entities if kept_here else None,
             stored.loaded_at if kept_here else None,
-            {**imported, **configured},
+            {**imported, **look.fields, **configured},
             configured,
             imported,
+            look.problem,
         )
 
     def _require_kept_here(self, entity_type: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from backfilld.domain.entities import Entity
 from backfilld.domain.filters import MatchAll, Tree, compile_predicate, explain_zero
 from backfilld.domain.requests import Order, Reprocess
-from backfilld.sources.base import EntityQuery, EntitySource, SourceUnreachable
+from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.ledger_pages import LedgerPages
 
@@ -73,6 +73,8 @@ class Surveyor:
                 await self._walk(ground, source, survey)
         except TimeoutError:
             survey.total = await counting
+        except SourceBroken as problem:
+            survey.warnings.append(f"the source of type {ground.entity_type} is broken: {problem}")
         except SourceUnreachable as problem:
             survey.warnings.append(f"the source of type {ground.entity_type} does not answer: {problem}")
         finally:
@@ -90,7 +92,7 @@ class Surveyor:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await source.count(query, within_seconds=self._timeout_seconds)
-        except (TimeoutError, SourceUnreachable):
+        except (TimeoutError, SourceUnreachable, SourceBroken):
             return None
 
     async def _walk(self, ground: Ground, source: EntitySource | None, survey: Survey) -> None:
@@ -157,6 +159,6 @@ class Surveyor:
                     records += [entity.attributes for entity in page.entities]
                     if not page.entities or len(records) >= EXPLAINED_AT_MOST:
                         break
-        except (TimeoutError, SourceUnreachable):
+        except (TimeoutError, SourceUnreachable, SourceBroken):
             pass  # what was seen until then may explain it as well
         return await asyncio.to_thread(explain_zero, tree, records)

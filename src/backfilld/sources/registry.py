@@ -1,25 +1,51 @@
 """Where the entities of each type are listed, and what is known of their fields.
 
 The configuration says which source a type has, and may say the types of fields; for the built-in source imports tell
-of fields, too. Whoever plans, counts or reads a filter asks here and need not know which it is.
+of fields, too, and a foreign one knows its own. Whoever plans, counts or reads a filter asks here and need not know
+which it is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from backfilld.domain.entities import NOT_ENUMERABLE, FieldType
-from backfilld.sources.base import EntitySource
+from backfilld.sources.base import EntitySource, SourceBroken, SourceUnreachable
 
 Fields = Mapping[str, FieldType]
 LearnedFields = Callable[[str], Awaitable[Fields]]  # entity type → fields that imports told of
 
 BUILTIN = "builtin"
+LOOK_SECONDS = 5.0
+
+
+class ForeignSource(EntitySource, Protocol):
+    """The source of one entity type, whose entities are somewhere else."""
+
+    async def known_fields(self) -> Fields:
+        """The types of its fields, as far as it knows them without being asked for a record."""
+
+    async def look(self) -> Fields:
+        """As `known_fields`, from what is there at this moment."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A source as it is at this moment. `problem` says why nothing can be listed; None: all is well."""
+
+    fields: Fields = field(default_factory=dict)
+    problem: str | None = None
 
 
 class SourceRegistry:
-    """The sources by name, and the source of each entity type (those not named: the built-in one).
+    """The sources by name, and the name of each entity type's source (those not named: the built-in one).
 
-    `configured` are the known fields from the configuration; they win over learned ones. Keys are fields as filters
-    spell them.
+    `foreign` are the sources of single types, by the type. `configured` are the known fields from the configuration;
+    they win over learned ones. Keys are fields as filters spell them.
     """
 
     def __init__(
@@ -29,11 +55,13 @@ class SourceRegistry:
         source_of: Mapping[str, str] | None = None,
         configured: Mapping[str, Fields] | None = None,
         learned: LearnedFields,
+        foreign: Mapping[str, ForeignSource] | None = None,
     ) -> None:
         self._sources = dict(sources)
         self._source_of = dict(source_of or {})
         self._configured = {name: dict(fields) for name, fields in (configured or {}).items()}
         self._learned = learned
+        self._foreign = dict(foreign or {})
 
     def name_of(self, entity_type: str) -> str:
         """The name of the type's source."""
@@ -41,13 +69,41 @@ class SourceRegistry:
 
     def find(self, entity_type: str) -> EntitySource | None:
         """The source of a type; None for the one type that cannot be listed."""
-        return None if entity_type == NOT_ENUMERABLE else self._sources[self.name_of(entity_type)]
+        if entity_type == NOT_ENUMERABLE:
+            return None
+        return self._foreign.get(entity_type) or self._sources[self.name_of(entity_type)]
 
     def configured_fields(self, entity_type: str) -> Fields:
         """What the configuration says about the fields of a type."""
         return self._configured.get(entity_type, {})
 
     async def known_fields(self, entity_type: str) -> Fields:
-        """The known types of fields, from imports and from the configuration, which wins."""
-        learned = await self._learned(entity_type) if self.name_of(entity_type) == BUILTIN else {}
+        """The known types of fields, from imports or the source, and from the configuration, which wins.
+
+        Raises SourceUnreachable or SourceBroken.
+        """
+        foreign = self._foreign.get(entity_type)
+        learned = await self._learned(entity_type) if foreign is None else await _in_time(foreign.known_fields())
         return {**learned, **self.configured_fields(entity_type)}
+
+    async def look(self, entity_type: str) -> Look:
+        """How a foreign source is at this moment; of others nothing is to be told."""
+        foreign = self._foreign.get(entity_type)
+        if foreign is None:
+            return Look()
+        try:
+            return Look(await _in_time(foreign.look()))
+        except (SourceUnreachable, SourceBroken) as problem:
+            return Look(problem=str(problem))
+
+    async def close(self) -> None:
+        """Let go of what foreign sources keep open."""
+        await asyncio.gather(*(source.close() for source in self._foreign.values()))
+
+
+async def _in_time(asked: Awaitable[Fields]) -> Fields:
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await asked
+    except TimeoutError:
+        raise SourceUnreachable(f"no answer within {LOOK_SECONDS:g} s") from None

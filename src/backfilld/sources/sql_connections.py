@@ -35,13 +35,6 @@ _SETTINGS = (
     " SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL extra_float_digits = 1"
 )
 
-# Somebody there has to let us in; then everything goes on as it was.
-_NOT_LET_IN = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-
 
 class SqlConnections:
     """A small pool for one DSN, made when it is first needed. `dsn` is asked anew, so a rotated password is used."""
@@ -59,15 +52,17 @@ class SqlConnections:
 
         Any error of the database in the block comes out as SourceUnreachable or SourceBroken.
         """
+        let_in = False
         try:
             pool = await self._present_pool()
             waiting = CONNECT_SECONDS + seconds
             async with pool.acquire(timeout=waiting) as connection, connection.transaction(readonly=True):
                 # One round trip, and only for this transaction. The number is ours.
                 await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)};{_SETTINGS}")
+                let_in = True
                 yield connection
         except Exception as problem:
-            translated = _translated(problem, seconds)
+            translated = _translated(problem, seconds, let_in=let_in)
             if translated is None:
                 raise
             raise translated from problem
@@ -99,15 +94,16 @@ class SqlConnections:
             return self._pool
 
 
-def _translated(problem: Exception, seconds: float) -> Exception | None:
-    """None for what is no error of the database."""
+def _translated(problem: Exception, seconds: float, *, let_in: bool) -> Exception | None:
+    """None for what is no error of the database. Somebody has to let us in; then everything goes on as it was."""
     if isinstance(problem, SourceUnreachable | SourceBroken):
         return None
     if isinstance(problem, asyncpg.QueryCanceledError):
         return SourceUnreachable(f"a query was cancelled, or took longer than {seconds:g} s")
     if isinstance(problem, asyncpg.ReadOnlySQLTransactionError):  # elsewhere a standby's; here it is what we ask for
         return SourceBroken(_words(problem))
-    if isinstance(problem, _NOT_LET_IN) or passes(problem):
+    refused = isinstance(problem, asyncpg.PostgresError) and not let_in
+    if refused or isinstance(problem, asyncpg.InsufficientPrivilegeError) or passes(problem):
         return SourceUnreachable(_words(problem))
     if isinstance(problem, asyncpg.PostgresError):
         return SourceBroken(_words(problem))

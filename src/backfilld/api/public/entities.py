@@ -94,7 +94,8 @@ class _Handlers:
             EntityTypeAnswer(
                 name=type.name,
                 source=type.source,
-                healthy=True,  # the built-in source has just answered
+                healthy=type.problem is None,
+                problem=type.problem,
                 count=type.entities,
                 loaded_at=type.loaded_at,
                 fields=dict(type.fields),

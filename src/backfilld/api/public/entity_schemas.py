@@ -114,7 +114,8 @@ class EntityTypeAnswer(Answer):
 
     name: str
     source: str
-    healthy: bool
+    healthy: bool = Field(description="Whether its source can list entities at this moment.")
+    problem: str | None = Field(description="Why it cannot.")
     count: int | None
     loaded_at: datetime | None = Field(description="When something was last uploaded.")
     fields: dict[str, FieldType] = Field(

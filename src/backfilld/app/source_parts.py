@@ -1,0 +1,64 @@
+"""The sources that `[entity_types]` names, joined."""
+
+from collections.abc import Callable, Mapping
+
+from backfilld.clock import Clock
+from backfilld.config import Settings
+from backfilld.config.entity_types import SqlSettings
+from backfilld.executors.secrets import SecretMissing, SecretStore
+from backfilld.sources.base import SourceUnreachable
+from backfilld.sources.builtin import BuiltinSource
+from backfilld.sources.registry import BUILTIN, Fields, SourceRegistry
+from backfilld.sources.sql import SqlQuery, SqlSource
+from backfilld.sources.sql_connections import SqlConnections
+from backfilld.store.entities import EntityStore
+from backfilld.store.pool import Pool
+
+
+def sources_of(settings: Settings, pool: Pool, secrets: SecretStore, clock: Clock) -> SourceRegistry:
+    """Every source, with connections of its own; the caller closes them. Nothing is connected yet."""
+    store = EntityStore(pool)
+
+    async def learned(entity_type: str) -> Fields:
+        return (await store.get_type(entity_type)).fields
+
+    types = settings.entity_types
+    return SourceRegistry(
+        {BUILTIN: BuiltinSource(store)},
+        source_of={name: known.source for name, known in types.items()},
+        configured={name: known.fields for name, known in types.items()},
+        learned=learned,
+        foreign=_sql_sources({name: known.sql for name, known in types.items() if known.sql}, secrets, clock),
+    )
+
+
+def _sql_sources(types: Mapping[str, SqlSettings], secrets: SecretStore, clock: Clock) -> dict[str, SqlSource]:
+    """Types whose DSN is the same secret share their connections."""
+    slowest = max((sql.statement_timeout_seconds for sql in types.values()), default=0.0)
+    connections = {
+        name: SqlConnections(_dsn_of(name, secrets), longest_statement_seconds=slowest)
+        for name in {sql.dsn.secret for sql in types.values()}
+    }
+    return {name: SqlSource(_query_of(sql), connections[sql.dsn.secret], clock) for name, sql in types.items()}
+
+
+def _dsn_of(name: str, secrets: SecretStore) -> Callable[[], str]:
+    def dsn() -> str:
+        try:
+            return secrets.get(name).present
+        except SecretMissing as problem:
+            raise SourceUnreachable(str(problem)) from problem
+
+    return dsn
+
+
+def _query_of(sql: SqlSettings) -> SqlQuery:
+    return SqlQuery(
+        query=sql.query,
+        key=sql.key,
+        updated_at=sql.updated_at,
+        zone=sql.timezone,
+        statement_timeout_seconds=sql.statement_timeout_seconds,
+        plans_outside_windows=sql.plan_outside_windows,
+        page_size=sql.page_size,
+    )

@@ -1,0 +1,89 @@
+"""Where the entities of a type are listed, and what is known of their fields."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from backfilld.config.faults import ConfigFault, dotted
+from backfilld.config.fields import Name, Seconds, Section
+from backfilld.domain.entities import FieldType
+from backfilld.domain.errors import did_you_mean
+from backfilld.executors.definition import SecretReference, Zone
+
+MOST_QUERY = 100_000
+
+
+def _query(value: str) -> str:
+    if value.rstrip().endswith(";"):
+        raise ValueError("must be one statement without a semicolon behind it")
+    if "\0" in value:
+        raise ValueError("must not contain NUL")
+    return value
+
+
+class SqlSettings(Section):
+    """Entities listed by a query on any PostgreSQL (14 or newer), in read-only transactions."""
+
+    dsn: SecretReference = Field(
+        description="The secret that holds the DSN (postgresql://user:password@host/database). Its user needs SELECT."
+    )
+    query: Annotated[str, Field(min_length=1, max_length=MOST_QUERY), AfterValidator(_query)] = Field(
+        description="One SELECT, without semicolon and parameters. Every column becomes an attribute."
+    )
+    key: Name = Field(default="id", description="The column that is the id: unique, never null, best a primary key.")
+    updated_at: Name | None = Field(
+        default=None,
+        examples=["changed_at"],
+        description="The column that says when an entity changed, for newest_first and oldest_first.",
+    )
+    timezone: Zone = Field(default="UTC", description="IANA name: where times without a zone are.")
+    statement_timeout_seconds: Seconds = Field(
+        default=60.0, description="Seconds that one statement may take; beyond it the source counts as not answering."
+    )
+    page_size: int = Field(default=5000, ge=1, le=50_000, description="Rows that one statement brings, at most.")
+    plan_outside_windows: bool = Field(
+        default=True, description="false: listing waits for a window too, to spare that database during the day."
+    )
+
+
+class EntityTypeSettings(Section):
+    """What is known about the entities of one type."""
+
+    fields: dict[Name, FieldType] = Field(
+        default_factory=dict,
+        examples=[{"priority": "integer", "closed_at": "date"}],
+        description="Types of attributes: string, number, integer, boolean or date. A filter compares as this says.",
+    )
+    time_field: Name | None = Field(
+        default=None,
+        examples=["closed_at"],
+        description="The attribute that newest_first and oldest_first sort by; default: updated_at.",
+    )
+    source: Literal["builtin", "sql"] = Field(
+        default="builtin",
+        examples=["sql"],
+        description="Where they are listed: 'builtin' (default) is our own entity table, 'sql' a query elsewhere.",
+    )
+    sql: SqlSettings | None = Field(default=None, description="For source 'sql'.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "EntityTypeSettings":
+        if self.source == "sql" and self.sql is None:
+            raise ValueError("source is 'sql', but there is no [entity_types.….sql] that says which query")
+        if self.source != "sql" and self.sql is not None:
+            raise ValueError("there is a query in [….sql], but source is not 'sql'; set source = \"sql\"")
+        return self
+
+
+def faults_in_entity_types(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:
+    """What the shape does not show: secrets that there are not. Read from the raw tree."""
+    types, secrets = tree.get("entity_types"), tree.get("secrets")
+    known = list(secrets) if isinstance(secrets, dict) else []
+    for name, settings in types.items() if isinstance(types, dict) else ():
+        sql = settings.get("sql") if isinstance(settings, dict) else None
+        dsn = sql.get("dsn") if isinstance(sql, dict) else None
+        secret = dsn.get("secret") if isinstance(dsn, dict) else None
+        if isinstance(secret, str) and secret not in known:
+            message = f"there is no secret '{secret}'{did_you_mean(secret, known)}"
+            yield ConfigFault(where, dotted(("entity_types", name, "sql", "dsn", "secret")), message)
