@@ -66,6 +66,7 @@ class DaemonProcess:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder = folder
+        self.environment: dict[str, str] = {}  # what its next life is told besides ours
         self.state = folder / "state"
         self.config = folder / "backfilld.toml"
         self.output = folder / "daemon.log"
@@ -86,8 +87,8 @@ class DaemonProcess:
 
     # Its life
 
-    async def launch(self) -> None:
-        """Start the process; its API may not be there yet."""
+    async def launch(self, *options: str) -> None:
+        """Start the process, with more `options` of `serve`; its API may not be there yet."""
         assert not self.is_running, "it runs already"
 
         await self._forget_client()
@@ -95,14 +96,14 @@ class DaemonProcess:
         with self.output.open("ab") as output:
             self._life_began_at_byte = output.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *self.command("serve", "--config", str(self.config)),
+                *self.command("serve", "--config", str(self.config), *options),
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-                env=clean_environment(os.environ), start_new_session=True,
+                env=clean_environment(os.environ) | self.environment, start_new_session=True,
             )  # fmt: skip
 
-    async def start(self) -> None:
-        """Start the process, and return once it is ready."""
-        await self.launch()
+    async def start(self, *options: str) -> None:
+        """As `launch`, and return once it is ready."""
+        await self.launch(*options)
         await self.serving()
         await self.becomes_ready()
 

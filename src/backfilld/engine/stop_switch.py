@@ -27,6 +27,7 @@ class StopSwitch:
     def __init__(self) -> None:
         self._starters: set[Starter] = set()
         self.order: StopOrder = NEVER_STOPPED
+        self.news = asyncio.Event()  # set by every new order, until somebody has seen to it that it is obeyed
         self.obeyed = 0  # the newest version since which nothing that it forbids was on its way out
 
     @property
@@ -44,6 +45,7 @@ class StopSwitch:
         if order.version <= self.order.version:
             return
         self.order = order
+        self.news.set()
         for starter in self._starters:
             starter.changed.set()
 

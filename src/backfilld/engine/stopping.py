@@ -26,22 +26,22 @@ class Stopping:
         self._store = store
         self._keeper = keeper
         self._clock = clock
-        self._news = asyncio.Event()
 
     def hear(self) -> None:
         """The order may have changed: look now."""
-        self._news.set()
+        self._keeper.stop_switch.news.set()
 
     async def serve(self) -> None:
         """Look whenever there are news, until cancelled; patient with a database that is away."""
+        news = self._keeper.stop_switch.news
         while True:
-            self._news.clear()
+            news.clear()
             try:
                 await self.look()
             except Exception as problem:
                 if not outages.passes(problem):
                     raise
-            await self._clock.wait(self._news, until=self._clock.now() + LOOKS_EVERY)
+            await self._clock.wait(news, until=self._clock.now() + LOOKS_EVERY)
 
     async def look(self) -> None:
         """Put the order as it is now in force here, and tell whoever waits for that."""
