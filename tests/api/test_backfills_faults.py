@@ -46,9 +46,9 @@ WRONG: dict[str, list[Any]] = {
     "excluded_dates": [["2027-02-30"], ["27-01-01"], ["2027-01-01T00:00:00Z"], [1], [None], "2027-01-01", 1, {}, None],
     "params": [{"a": "x" * 17_000}, [], "x", 1, True, None],
     "rehearsal": [True, "yes", 1],
-    "starts_per_minute": [1, 0, "x"],
-    "failure_policy": [{}, {"enabled": True}, 1],
-    "max_credits": [0, 10, "x"],
+    "starts_per_minute": [1, 0, "x", False],
+    "failure_policy": [{}, {"enabled": True}, 1, False],
+    "max_credits": [0, 10, "x", False],
     "max_inflight": [5, None],
 }  # fmt: skip
 

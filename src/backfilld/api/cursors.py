@@ -16,7 +16,9 @@ LONGEST_CURSOR = 4096  # an entity id of 512 characters may take 2,048 bytes
 
 
 # How the parts of a key that JSON does not know are read; the others are `int` and `str`.
-_READERS: Mapping[type, Callable[[str], datetime | UUID]] = MappingProxyType({datetime: datetime.fromisoformat, UUID: UUID})
+_READERS: Mapping[type, Callable[[str], datetime | UUID]] = MappingProxyType(
+    {datetime: datetime.fromisoformat, UUID: UUID}
+)
 
 
 def encode_cursor(*key: str | int | datetime | UUID) -> str:

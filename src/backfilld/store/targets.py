@@ -26,10 +26,9 @@ class Target:
     definition: Mapping[str, Any]
 
     @property
-    def credits_per_entity(self) -> Decimal | None:
-        """What one entity costs; None if nobody said."""
-        credits = self.definition.get("credits_per_entity")
-        return None if credits is None else Decimal(str(credits))
+    def credits_per_entity(self) -> Decimal:
+        """What one entity costs; nothing, if nobody said."""
+        return Decimal(str(self.definition.get("credits_per_entity") or 0))
 
     @property
     def max_attempts(self) -> int:

@@ -66,11 +66,18 @@ def _bounded_params(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _not_yet(value: Any) -> None:
-    if value is not None and value is not False:
+    if value is not None:
         raise FaultsFound([Fault("", "not_supported_yet", "is not supported by this version; leave it out")])
 
 
+def _not_yet_true(value: Any) -> None:
+    _not_yet(None if value is False else value)
+
+
 NotYet = Annotated[None, BeforeValidator(_not_yet), Field(description="Not supported by this version: only null.")]
+NotYetTrue = Annotated[
+    Literal[False] | None, BeforeValidator(_not_yet_true), Field(description="Not supported by this version.")
+]
 
 
 class CreateBackfill(Body):
@@ -93,7 +100,7 @@ class CreateBackfill(Body):
     max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS), WHOLE] | None = None
     excluded_dates: Annotated[list[LocalDate], Field(max_length=MOST_EXCLUDED_DATES)] = Field(default_factory=list)
     params: Annotated[dict[str, Any], AfterValidator(_bounded_params)] = Field(default_factory=dict)
-    rehearsal: NotYet = None
+    rehearsal: NotYetTrue = None
     starts_per_minute: NotYet = None
     failure_policy: NotYet = None
     max_credits: NotYet = None
