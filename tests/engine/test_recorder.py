@@ -229,10 +229,10 @@ async def test_the_mark_follows_the_first_gap(recording: Recording):
 
 GAP = """
 SELECT p.low_water_mark AS mark,
-       (SELECT min(i.position) FROM plan_items i
-         WHERE i.backfill_no = p.backfill_no
-           AND NOT EXISTS (SELECT FROM outcomes o WHERE o.backfill_no = i.backfill_no AND o.position = i.position)
-           AND NOT EXISTS (SELECT FROM retries r WHERE r.backfill_no = i.backfill_no AND r.position = i.position)) AS gap
+       (SELECT min(position) FROM plan_items i
+         WHERE backfill_no = p.backfill_no
+           AND NOT EXISTS (SELECT FROM outcomes WHERE backfill_no = i.backfill_no AND position = i.position)
+           AND NOT EXISTS (SELECT FROM retries WHERE backfill_no = i.backfill_no AND position = i.position)) AS gap
   FROM backfill_progress p WHERE p.backfill_no = $1
 """
 

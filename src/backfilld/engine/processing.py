@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from backfilld.domain.backfills import Item, Outcome, Reason, Try, idempotency_key
 from backfilld.domain.retries import Held, judge
@@ -10,6 +10,7 @@ from backfilld.domain.states import ReasonCode, Status
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.engine.account import Account
 from backfilld.engine.gate import CannotGoOn, Gate, Ticket
+from backfilld.engine.moments import Moment
 from backfilld.engine.reader import Reader
 from backfilld.engine.targets import TargetHealth
 from backfilld.engine.tools import Tools
@@ -35,7 +36,8 @@ class Processor:
         self._executor = executor
         self._health = health
         self._tools = tools
-        self.source_hold: Reason | None = None
+        self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
+        self._asks_source_again = Moment(tools.clock)
 
     async def process(self, item: Item) -> None:
         """Try `item` once. Afterwards the recorder has what became of it, or it was given back."""
@@ -128,10 +130,18 @@ class Processor:
     def hold_for_source(self, problem: SourceUnreachable) -> None:
         """The source does not answer: nothing starts until it is asked again."""
         clock = self._tools.clock
-        until = clock.now() + timedelta(seconds=SOURCE_PAUSE_SECONDS)
-        since = self.source_hold.since if self.source_hold else clock.now()
-        message = f"the source does not answer: {problem}"
-        self.source_hold = Reason(ReasonCode.SOURCE_UNREACHABLE, message, since, until)
+        since = self._source_hold[1] if self._source_hold else clock.now()
+        self._source_hold = (f"the source does not answer: {problem}", since)
+        self._asks_source_again.move(clock.boottime() + SOURCE_PAUSE_SECONDS)
+
+    @property
+    def source_hold(self) -> Reason | None:
+        """Why nothing starts, if the source did not answer; None once it is to be asked again."""
+        if self._source_hold is None or not self._asks_source_again.is_to_come:
+            self._source_hold = None
+            return None
+        message, since = self._source_hold
+        return Reason(ReasonCode.SOURCE_UNREACHABLE, message, since, self._asks_source_again.told)
 
     def _work(self, item: Item) -> Work:
         backfill = self._gate.backfill

@@ -61,6 +61,11 @@ class Reader:
         """True if nothing of the plan is left to be started for the first time."""
         return self._exhausted and not self._ahead and self._loading is None
 
+    @property
+    def has_returned(self) -> bool:
+        """True while something that was given back has not been read again."""
+        return bool(self._returned)
+
     async def next_planned(self, slots: int) -> Item | None:
         """The next item of the plan (or the sample); None when there is none left to start for the first time."""
         if self._returned:

@@ -84,6 +84,8 @@ class Runner:
     async def learn(self) -> None:
         """Put the row as it is now in force; once this returns, nothing starts that it forbids."""
         await self._standing.learn()
+        if self._worker is not None:
+            self._worker.obey_limit()
         self._obey_cancel()
 
     def hold(self) -> Reason | None:

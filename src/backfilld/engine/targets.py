@@ -6,11 +6,12 @@ down is probed by one item at a time, ever more rarely; the first real answer op
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.domain.states import ReasonCode
 from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.engine.moments import Moment
 from backfilld.events import BreakerMoved, Bus
 
 OPENS_AFTER = 5  # unreachable tries in a row …
@@ -21,7 +22,6 @@ FIRST_REFUSAL_SECONDS = 5.0
 RAREST_REFUSAL_SECONDS = 60.0
 THROTTLE_SECONDS = 1.0  # a 429 that does not say how long; doubles while they go on
 LONGEST_THROTTLE_SECONDS = 30.0
-SAME_MOMENT = timedelta(seconds=1)  # a wall clock that moved by less is no reason to tell another time
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +31,6 @@ class Obstacle:
     code: ReasonCode
     message: str
     until: datetime | None = None
-
-
-class _Moment:
-    """An instant of boot time, and how people read it: the same words until the wall clock is stepped."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.at = 0.0
-        self._told: datetime | None = None
-
-    def move(self, at: float) -> None:
-        self.at, self._told = at, None
-
-    @property
-    def is_to_come(self) -> bool:
-        return self._clock.boottime() < self.at
-
-    @property
-    def told(self) -> datetime:
-        wall = self._clock.now() + timedelta(seconds=self.at - self._clock.boottime())
-        if self._told is None or abs(wall - self._told) > SAME_MOMENT:
-            self._told = wall
-        return self._told
 
 
 class TargetHealth:
@@ -68,10 +45,10 @@ class TargetHealth:
         self._failing_items: set[str] = set()
         self._cause: ReasonCode | None = None  # the breaker is open because of this
         self._why = ""
-        self._probe_at = _Moment(clock)
+        self._probe_at = Moment(clock)
         self._probe_wait = 0.0
         self._probing = False
-        self._paused_until = _Moment(clock)
+        self._paused_until = Moment(clock)
         self._throttle_wait = 0.0
         self.last_success_at: datetime | None = None
         self.last_success_item: str | None = None

@@ -96,6 +96,11 @@ class Worker:
         for task in self._tasks:
             task.cancel()
 
+    def obey_limit(self) -> None:
+        """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
+        if self._gate.backfill.max_in_flight != self._slots.limit:
+            self._slots.resize(self._gate.backfill.max_in_flight)
+
     async def _next_with_slot(self) -> Item | None:
         await self._slots.acquire()
         item: Item | None = None
@@ -127,6 +132,8 @@ class Worker:
         self._tasks.discard(task)
         if not task.cancelled():
             task.result()
+        if self._reader.has_returned:
+            self._recovery.put_back()
         await self._flush()
         await self._standing.patiently(self._recovery.end)
 
@@ -135,8 +142,7 @@ class Worker:
         while True:
             self._raise_bug()
             self._gate.changed.clear()
-            if self._gate.backfill.max_in_flight != self._slots.limit:
-                self._slots.resize(self._gate.backfill.max_in_flight)
+            self.obey_limit()
             now = self._tools.clock.now()
             refusal = self._refusal(now)
             if refusal is not None:
@@ -156,10 +162,8 @@ class Worker:
         if self._lease.lost:
             raise LeaseGone
         refusal = self._gate.refusal(now)
-        if refusal is None and (hold := self._processor.source_hold) is not None and hold.until is not None:
-            if now < hold.until:
-                return Refusal(hold.code, hold.message, hold.until)
-            self._processor.source_hold = None
+        if refusal is None and (hold := self._processor.source_hold) is not None:
+            return Refusal(hold.code, hold.message, hold.until)
         return refusal
 
     async def _refused(self, refusal: Refusal) -> bool:
@@ -271,13 +275,18 @@ class Worker:
         if self._account.unrecorded:  # a commit changes what there is to do, and does not set `changed`
             self._account.recorded.clear()
             waiting = asyncio.ensure_future(self._account.recorded.wait())
-            waiting.add_done_callback(lambda _: self._gate.changed.set())
+            waiting.add_done_callback(self._recorded)
             try:
                 await self._tools.clock.wait(self._gate.changed, until=until)
             finally:
                 waiting.cancel()
         else:
             await self._tools.clock.wait(self._gate.changed, until=until)
+
+    def _recorded(self, waiting: "asyncio.Task[bool]") -> None:
+        """Something was; a wait that only ended may not wake the next one, which would then never sleep."""
+        if not waiting.cancelled():
+            self._gate.changed.set()
 
     async def _flush(self) -> None:
         await self._tools.recorder.flush(self._account)
