@@ -1,6 +1,7 @@
 """What every connection agrees on."""
 
 import asyncio
+import socket
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -68,3 +69,32 @@ async def test_a_database_that_answers_is_not_waited_for(dsn):
 async def test_an_unknown_database_is_told_at_once(databases):
     with pytest.raises(asyncpg.InvalidCatalogNameError):
         await wait_for_database(databases.dsn_of("nowhere"), SystemClock())
+
+
+async def test_a_server_that_vanishes_from_the_network_is_noticed_soon(databases, dsn):
+    """Over TCP; the test server itself is behind a Unix socket."""
+    folder = dsn.partition("host=")[2].partition("&")[0]
+    database = dsn.partition("?")[0].rpartition("/")[2]
+    bridged = set()
+
+    async def bridge(reader, writer):
+        ours, theirs = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
+        bridged.update({asyncio.create_task(pump(reader, theirs)), asyncio.create_task(pump(ours, writer))})
+
+    async def pump(reader, writer):
+        while data := await reader.read(4096):
+            writer.write(data)
+        writer.close()
+
+    async with await asyncio.start_server(bridge, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        pool = await open_pool(f"postgresql://backfilld@127.0.0.1:{port}/{database}?sslmode=disable", size=1)
+        async with pool.acquire() as connection:
+            link = connection._transport.get_extra_info("socket")
+            probed = link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            patience = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        await pool.close()
+        await asyncio.wait(bridged, timeout=5)
+
+    assert 1 == probed
+    assert 20_000 == patience

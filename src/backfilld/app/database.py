@@ -11,6 +11,7 @@ from backfilld.embedded import DirectoryInUse, EmbeddedPostgres
 from backfilld.store.pool import Pool, open_pool
 
 ENGINE_CONNECTIONS = 5
+ENGINE_PATIENCE_SECONDS = 45.0  # more than the server's own statement_timeout, which speaks first if it can
 COMMAND_PATIENCE_SECONDS = 60.0  # what `keys create` and its like may take, with all who came to use its server
 PAUSE_SECONDS = 0.1
 
@@ -64,7 +65,8 @@ async def _started(server: EmbeddedPostgres, clock: Clock) -> str:
 @asynccontextmanager
 async def pools_of(database: Database, size: int) -> AsyncIterator[Pools]:
     """Pools that connect when they are first used: the database may be late."""
-    pools = [await open_pool(database.dsn, size=n, ready=0) for n in (size, ENGINE_CONNECTIONS, 1, 1)]
+    bounds = ((size, None), (ENGINE_CONNECTIONS, ENGINE_PATIENCE_SECONDS), (1, None), (1, None))
+    pools = [await open_pool(database.dsn, size=n, ready=0, command_timeout=most) for n, most in bounds]
     try:
         yield Pools(*pools)
     finally:

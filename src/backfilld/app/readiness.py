@@ -1,6 +1,5 @@
 """Whether the daemon can do its work, and if not, why."""
 
-import asyncio
 from datetime import datetime
 
 import structlog
@@ -8,6 +7,7 @@ import structlog
 from backfilld.app.database import Database
 from backfilld.clock import Clock
 from backfilld.engine.scheduler import Scheduler
+from backfilld.store.deadlines import connection_within
 from backfilld.store.pool import Pool
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ class Readiness:
 
     async def _database(self) -> str | None:
         try:
-            async with asyncio.timeout(ASK_SECONDS), self._pool.acquire() as connection:
+            async with connection_within(self._pool, ASK_SECONDS) as connection:
                 await connection.fetchval("SELECT 1")
         except Exception as problem:
             return f"{self.database_name} does not answer: {type(problem).__name__}"
