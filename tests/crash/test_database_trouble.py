@@ -6,6 +6,8 @@ import random
 import signal
 import time
 from collections import Counter
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -134,6 +136,57 @@ async def test_a_database_that_is_not_there_at_start_is_waited_for(external, tar
 
     assert (200, 503) == (alive, status)
     assert "does not answer" in str(document)
+
+
+async def test_a_server_that_hangs_is_told_of_and_nothing_is_lost_when_it_goes_on(external, target, server):
+    id = await begun(external, target)
+    with frozen(server):
+        began = time.monotonic()
+        status, document = await external.get("/readyz")
+        took = time.monotonic() - began
+        await asyncio.sleep(6)  # longer than a lease, and than a renewal is waited for
+        hung = len(target.calls)
+    await external.becomes_ready()
+
+    assert 503 == status
+    assert "does not answer" in str(document)
+    assert took < 5.0
+    assert hung < len(ENTITIES)
+    await assert_all_done(external, target, server.dsn, id, most_repeats=0)
+
+
+async def test_a_daemon_that_is_told_to_stop_while_its_database_is_away_ends_at_the_second_signal(
+    external, target, server
+):
+    id = await begun(external, target)
+    await stop_at_once(server)
+    external.signal(signal.SIGTERM)
+    await eventually(lambda: external.events("stopping"))
+    external.signal(signal.SIGTERM)
+    told_at = time.monotonic()
+    code = await external.ended()
+    took = time.monotonic() - told_at
+    await server.start()
+    target.next_generation()
+    await external.start()
+
+    assert 0 == code
+    assert took < 12.0
+    await assert_all_done(external, target, server.dsn, id, most_repeats=BOUND)
+
+
+@contextmanager
+def frozen(server):
+    """Every process of a server stands still."""
+    pids = [server.pid, *map(int, Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split())]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 async def ask_all_the_time(daemon, id, answers):
