@@ -226,6 +226,15 @@ async def test_values_become_what_json_has(foreign: Foreign, source_of: Making) 
     } == entity.attributes  # fmt: skip
 
 
+async def test_columns_may_have_any_name(foreign: Foreign, source_of: Making) -> None:
+    names = ["n", "q", "e", "k", "t", "attributes", "updated_at", "select", "A b", 'x"; --', "$1", "ä.ö", "%s", "{0}"]
+    quoted = ", ".join(f'{number} AS "{name.replace(chr(34), chr(34) * 2)}"' for number, name in enumerate(names))
+    source = source_of(f"SELECT {quoted}", key="k")
+    tree = tree_of(rule('x"; --', "=", 9))
+
+    assert [Entity("3", {name: number for number, name in enumerate(names)}, None, NOON)] == await listed(source, tree)
+
+
 @pytest.mark.parametrize(
     ("type", "text", "expected"),
     [

@@ -87,7 +87,7 @@ class Statement:
         return (
             f"SELECT {self.shape.key_kind.spelled.format(self.key)} AS id, {self._time()} AS updated_at,"  # noqa: S608
             f" {self.key} AS k, {self.sort_time(order) if by_time else 'NULL::timestamptz'} AS t,"
-            f" {'to_jsonb(n)' if attributes else 'NULL::jsonb'} AS attributes"
+            f" {'to_jsonb(n.*)' if attributes else 'NULL::jsonb'} AS attributes"
             f" FROM (\n{self.query}\n) AS q{made}{where}{_order_by(order)} OFFSET 0"
         )
 
