@@ -13,7 +13,7 @@ NEEDED = ("src", "pyproject.toml", "README.md", "LICENSE", "requirements.lock")
 
 def built(folder: Path) -> Path:
     """The folder with what `make wheel` makes of this work tree: wheel, sdist, requirements.lock."""
-    return _built(ROOT, folder)
+    return wheel_and_sdist_of(ROOT, folder)
 
 
 def built_ahead(version: str, folder: Path, files: Mapping[str, str] | None = None) -> Path:
@@ -29,11 +29,11 @@ def built_ahead(version: str, folder: Path, files: Mapping[str, str] | None = No
     init.write_text(re.sub(r'^__version__ = ".*"$', f'__version__ = "{version}"', init.read_text(), flags=re.MULTILINE))
     for name, text in (files or {}).items():
         (tree / "src/backfilld" / name).write_text(text)
-    return _built(tree, folder)
+    return wheel_and_sdist_of(tree, folder)
 
 
-def _built(tree: Path, folder: Path) -> Path:
-    """By the locked build backend, without asking any network."""
+def wheel_and_sdist_of(tree: Path, folder: Path) -> Path:
+    """`folder`, with what was built of any tree, by the locked build backend, without asking any network."""
     uv = Path(sys.executable).with_name("uv")
     how = ("--quiet", "--offline", "--no-build-isolation", "--python", sys.executable)
     done = subprocess.run(
