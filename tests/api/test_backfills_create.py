@@ -9,7 +9,7 @@ from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client, Serve
 from tests.support.backfill_api import body, make_operations, store_entities
 from tests.support.backfills import ALWAYS, Workflow, make_workflow
-from tests.support.clock import FakeClock
+from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 
 from backfilld.api.public.backfills import routes
@@ -258,3 +258,26 @@ async def test_windows_are_open_when_they_always_are(client: Client, workflow: W
 
     assert {"open": True, "next_open_at": None, "closes_at": None} == backfill["window"]
     assert ALWAYS == backfill["daily_execution_windows"]
+
+
+@pytest.mark.parametrize(
+    ("behavior", "ids", "said"),
+    [
+        ("failed", None, "2 entities of type ticket have succeeded"),
+        ("none", None, "3 entities of type ticket were run"),
+        ("failed", ["e0", "e2"], "1 of these entities have succeeded"),
+        ("completed", None, None),
+        ("none", ["e9"], None),
+    ],
+)
+async def test_those_that_are_left_out_are_counted_in_a_warning(
+    client: Client, pool: Pool, workflow: Workflow, behavior: str, ids: list[str] | None, said: str | None
+) -> None:
+    for id, status in (("e0", "succeeded"), ("e1", "succeeded"), ("e2", "failed")):
+        await pool.execute(
+            "INSERT INTO last_runs VALUES ($1, 'ticket', $2, $3, $4)", workflow.workflow_id, id, status, NOON
+        )
+    asked = body(workflow.workflow_id, reprocess_behavior=behavior, entity_ids=ids)
+    warnings = (await create(client, asked))["meta"]["warnings"]
+
+    assert ([said] if said else []) == [one[: len(said or "")] for one in warnings if "before" in one]

@@ -136,6 +136,7 @@ async def test_earlier_runs_are_counted_by_how_they_ended(pages: LedgerPages, po
 
     assert {"succeeded": 2, "failed": 1} == await pages.count_run_before(workflow.workflow_id, "ticket", list("abcd"))
     assert {} == await pages.count_run_before(workflow.workflow_id, "note", ["a"])
+    assert {"succeeded": 2, "failed": 2} == await pages.count_run_before(workflow.workflow_id, "ticket", None)
 
 
 async def test_the_last_failure_is_found_along_the_index_of_failures(pool: Pool, backfill: Backfill) -> None:

@@ -18,6 +18,7 @@ from backfilld.operations.counting import Counter
 from backfilld.operations.creating import Creator
 from backfilld.operations.idempotent import Idempotency
 from backfilld.operations.ledger import LedgerReading
+from backfilld.operations.left_out import LeftOut
 from backfilld.operations.previewing import Previewer
 from backfilld.operations.rerunning import Rerunner
 from backfilld.operations.steering import Steering
@@ -63,8 +64,9 @@ class BackfillOperations:
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
         creator = Creator(
-            pool, self._store, self.idempotency, Counter(sources, timeout), self._viewer, control, clock, limits, bus
-        )
+            pool, self._store, self.idempotency, Counter(sources, timeout), LeftOut(ledger, timeout), self._viewer,
+            control, clock, limits, bus,
+        )  # fmt: skip
         previewer = Previewer(Surveyor(sources, ledger, timeout), targets, clock)
         steering = Steering(pool, self._store, self._viewer, control, clock, bus)
         self.create = creator.create

@@ -16,6 +16,7 @@ from backfilld.operations.checking import Checked, Limits, opening_warnings
 from backfilld.operations.control import Control
 from backfilld.operations.counting import CostEstimate, Counter, estimate_warnings
 from backfilld.operations.idempotent import Idempotency, Keyed
+from backfilld.operations.left_out import LeftOut
 from backfilld.operations.viewing import BackfillView, Viewer
 from backfilld.store import audit
 from backfilld.store.backfill_rows import NewBackfill
@@ -48,6 +49,7 @@ class Creator:
         store: BackfillStore,
         idempotency: Idempotency,
         counter: Counter,
+        left_out: LeftOut,
         viewer: Viewer,
         control: Control,
         clock: Clock,
@@ -58,6 +60,7 @@ class Creator:
         self._store = store
         self._idempotency = idempotency
         self._counter = counter
+        self._left_out = left_out
         self._viewer = viewer
         self._control = control
         self._clock = clock
@@ -76,12 +79,16 @@ class Creator:
         if target is None or calendar is None or checked.tree is None:
             raise ValueError("a body that was not checked as a whole")
         total, warnings = await self._counter.count(settings.entity_type, checked.tree, settings.entity_ids)
+        left_out = await self._left_out.warnings(
+            target.workflow_id, settings.entity_type, settings.reprocess_behavior, settings.entity_ids
+        )
         now = self._clock.now()
         warnings = [
             *checked.warnings,
             *opening_warnings(calendar, now),
             *warnings,
             *estimate_warnings(total, settings.total_estimated),
+            *left_out,
         ]
         cost = CostEstimate(target.credits_per_entity, total)
         new = self._new(asker, settings, checked, target)

@@ -123,9 +123,12 @@ class LedgerPages:
         """Which of `ids` the plan holds."""
         return frozenset(row["entity_id"] for row in await self._pool.fetch(_sql.list_planned_ids, backfill_no, ids))
 
-    async def count_run_before(self, workflow_id: int, entity_type: str, ids: Sequence[str]) -> dict[str, int]:
-        """How many of `ids` the workflow has run before, by how they ended last."""
-        rows = await self._pool.fetch(_sql.count_run_before, workflow_id, entity_type, ids)
+    async def count_run_before(self, workflow_id: int, entity_type: str, ids: Sequence[str] | None) -> dict[str, int]:
+        """How many of `ids` (None: of all) the workflow has run before, by how they ended last."""
+        if ids is None:
+            rows = await self._pool.fetch(_sql.count_run_at_all, workflow_id, entity_type)
+        else:
+            rows = await self._pool.fetch(_sql.count_run_before, workflow_id, entity_type, ids)
         return {row["status"]: row["entities"] for row in rows}
 
 

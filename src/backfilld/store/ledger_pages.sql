@@ -118,6 +118,14 @@ SELECT status::text AS status, count(*) AS entities
  WHERE workflow_id = $1 AND entity_type = $2 AND entity_id = ANY($3::text[])
  GROUP BY status;
 
+-- name: count_run_at_all
+-- The same for every entity of a type. A statement of its own: "or null" would read them all for a few ids, too.
+-- $1 workflow   $2 entity type
+SELECT status::text AS status, count(*) AS entities
+  FROM last_runs
+ WHERE workflow_id = $1 AND entity_type = $2
+ GROUP BY status;
+
 -- name: list_error_classes
 -- $1 backfill   $2 how many
 SELECT DISTINCT error_class FROM outcomes WHERE backfill_no = $1 AND status = 'failed' ORDER BY error_class LIMIT $2;

@@ -1,0 +1,39 @@
+"""Who is left out of a new backfill because the workflow has run them before.
+
+Which of them the filter matches shows only in the plan; how many there are at all is known at once, and is enough to
+notice that `reprocess_behavior` is not what was meant.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from backfilld.domain.requests import Reprocess
+from backfilld.store.ledger_pages import LedgerPages
+
+_DONE = {"failed": "have succeeded", "none": "were run"}
+
+
+class LeftOut:
+    """Warns of them, within a time that the configuration sets."""
+
+    def __init__(self, ledger: LedgerPages, timeout_seconds: float) -> None:
+        self._ledger = ledger
+        self._timeout_seconds = timeout_seconds
+
+    async def warnings(
+        self, workflow_id: int, entity_type: str, behavior: Reprocess, entity_ids: Sequence[str] | None
+    ) -> list[str]:
+        """At most one. Counted among `entity_ids`, if there are any; else among all of the type."""
+        if behavior == "completed":
+            return []
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                before = await self._ledger.count_run_before(workflow_id, entity_type, entity_ids)
+        except TimeoutError:
+            return []
+        count = before.get("succeeded", 0) if behavior == "failed" else sum(before.values())
+        if not count:
+            return []
+        what = f"{count:,} entities of type {entity_type}" if entity_ids is None else f"{count:,} of these entities"
+        left_out = "they are left out" if entity_ids is not None else "those that match are left out"
+        return [f"{what} {_DONE[behavior]} under this workflow before; {left_out} (reprocess_behavior is '{behavior}')"]
