@@ -1,6 +1,7 @@
 """What an SQL source lists, reads and counts."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.sources.sql_asking import Foreign, Making, ids, listed, rule, tree_of
@@ -279,3 +280,31 @@ async def test_a_page_begins_in_the_index_of_the_key(tickets: Foreign) -> None:
     assert "Index Scan using tickets_pkey" in plan
     assert "Index Cond: (tickets.id >" in plan or "Index Cond: (id >" in plan
     assert "Sort" not in plan
+
+
+@pytest.mark.parametrize(
+    ("index", "spec"),
+    [
+        ("status", rule("status", "=", "rare")),
+        ("status", rule("status", "in", ["rare", "rarer"])),
+        ("priority", rule("priority", "between", [15_000.5, 15_001])),
+        ("priority", rule("priority", ">", 19_990)),
+        ("changed_at", rule("changed_at", ">=", "now-1M")),
+    ],
+)
+async def test_a_filter_is_looked_up_in_the_index_of_its_column(
+    tickets: Foreign, index: str, spec: dict[str, Any]
+) -> None:
+    await tickets.execute(
+        f"""
+        INSERT INTO tickets SELECT n, '', 'often', n, '2020-01-01T00:00Z' FROM generate_series(51, 20000) AS n;
+        CREATE INDEX by_column ON tickets ({index});
+        ANALYZE tickets
+        """  # noqa: S608 # ours
+    )
+    async with tickets.transaction():
+        statement = Statement(QUERY, await look_at(tickets, QUERY, "id", None), "UTC")
+        sql = f"EXPLAIN {statement.rows(tree_of(spec), 'source')} LIMIT 1000"
+        plan = "\n".join([row[0] for row in await tickets.fetch(sql, *statement.parameters)])
+
+    assert "by_column" in plan

@@ -44,7 +44,8 @@ def _whole(bits: int) -> KeyKind:
     return KeyKind("{}::text", can_be)
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID as PostgreSQL writes one."""
     try:
         return str(UUID(text)) == text
     except ValueError:
@@ -61,7 +62,7 @@ KEYS: Mapping[str, KeyKind] = {
     "text": _TEXT,
     "varchar": _TEXT,
     "bpchar": _TEXT,
-    "uuid": KeyKind("{}::text", _is_uuid),
+    "uuid": KeyKind("{}::text", is_uuid),
 }
 
 

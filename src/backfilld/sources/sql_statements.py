@@ -13,6 +13,7 @@ from typing import Any
 
 from backfilld.domain.filters import MatchAll, Tree
 from backfilld.sources.base import Order
+from backfilld.sources.sql_pushdown import column_conditions
 from backfilld.sources.sql_shape import Column, Shape
 from backfilld.store.filters import to_sql
 
@@ -82,7 +83,8 @@ class Statement:
 
     def _inner(self, tree: Tree | None, order: Order | None, *, attributes: bool) -> str:
         made = f" CROSS JOIN LATERAL (SELECT {self._columns()}) AS n" if attributes else ""
-        where = f" WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+        conditions = [*self.conditions, *column_conditions(tree, self.shape, self.zone, self.parameter)]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         by_time = order not in (None, "source")
         return (
             f"SELECT {self.shape.key_kind.spelled.format(self.key)} AS id, {self._time()} AS updated_at,"  # noqa: S608
