@@ -4,6 +4,7 @@ from uuid import UUID
 
 from backfilld.events import (
     BackfillCreated,
+    BackfillExpired,
     BreakerMoved,
     Bus,
     DatabaseBack,
@@ -14,6 +15,7 @@ from backfilld.events import (
     OutcomesRecorded,
     PlanFrozen,
     RecorderFailed,
+    RowsRemoved,
     TryEnded,
 )  # fmt: skip
 from backfilld.metrics import BREAKER_STATES, Metrics
@@ -91,3 +93,10 @@ def test_what_is_watched_is_asked_at_every_scrape() -> None:
 
     assert b"backfilld_in_flight 1.0" in metrics.render()
     assert b"backfilld_in_flight 2.0" in metrics.render()
+
+
+def test_what_was_forgotten_is_counted() -> None:
+    found = Found(BackfillExpired(ID, "w"), RowsRemoved("ledger", 20, 0.1), RowsRemoved("ledger", 5, 0.1))
+
+    assert 1 == found("backfills_expired_total", workflow="w")
+    assert 25 == found("removed_rows_total", what="ledger")

@@ -112,6 +112,23 @@ class ItemInterrupted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BackfillExpired(Event):
+    """A backfill ended so long ago that it was deleted; its rows go in the background."""
+
+    backfill_id: UUID
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRemoved(Event):
+    """Rows went in the background: of the ledger of one deleted backfill, or of the audit log."""
+
+    what: str  # ledger, audit
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseLost(Event):
     error: str
 

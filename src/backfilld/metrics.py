@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from backfilld.events import (
     BackfillCreated,
+    BackfillExpired,
     BreakerMoved,
     DatabaseBack,
     DatabaseLost,
@@ -22,6 +23,7 @@ from backfilld.events import (
     OutcomesRecorded,
     PlanFrozen,
     RecorderFailed,
+    RowsRemoved,
     TryEnded,
 )  # fmt: skip
 
@@ -66,6 +68,10 @@ class Metrics:
             "backfilld_items_interrupted", "Items alone in flight when their process died.", registry=own
         )
         self.leases = Counter("backfilld_leases", "Leases taken and lost.", ["what"], registry=own)
+        self.expired = Counter(
+            "backfilld_backfills_expired", "Backfills deleted because of their age.", ["workflow"], registry=own
+        )
+        self.removed = Counter("backfilld_removed_rows", "Rows removed in the background.", ["what"], registry=own)
         self.backfills = Gauge(
             "backfilld_backfills", "Active backfills, by status and reason.", ["status", "reason"], registry=own
         )
@@ -122,6 +128,10 @@ class Metrics:
             case PlanFrozen():
                 self.plans.labels(event.workflow).inc()
                 self.planned.labels(event.workflow).inc(event.total)
+            case BackfillExpired():
+                self.expired.labels(event.workflow).inc()
+            case RowsRemoved():
+                self.removed.labels(event.what).inc(event.rows)
             case ItemInterrupted():
                 self.interrupted.inc()
             case LeaseTaken() | LeaseLost():

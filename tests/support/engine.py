@@ -35,6 +35,7 @@ from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.pool import Pool, open_pool
 from backfilld.store.remembered import RememberedStore
+from backfilld.store.removal import RemovalStore
 from backfilld.store.stopping import StopStore
 
 QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80), floor=timedelta(milliseconds=1))
@@ -170,7 +171,7 @@ class Engine:
         )
         self.scheduler = Scheduler(self.tools)
         self.control = Control(self.scheduler, leases, self.clock)
-        self.janitor = Janitor(self.tools.remembered, self.clock)
+        self.janitor = Janitor(self.tools.remembered, RemovalStore(pool), self.clock, bus)
         self.stopping = Stopping(StopStore(pool), self.keeper, self.clock)
         self.channel = Channel(dsn, self.clock, self._heard)
 

@@ -11,7 +11,7 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.capacity import Capacity
 from backfilld.engine.control import Control
-from backfilld.engine.janitor import Janitor
+from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.leases import LeaseKeeper
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
@@ -30,6 +30,7 @@ from backfilld.store.channel import Channel
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.remembered import RememberedStore
+from backfilld.store.removal import RemovalStore
 from backfilld.store.stopping import StopStore
 
 
@@ -45,6 +46,7 @@ class EngineParts:
     executors: ExecutorRegistry
     sources: SourceRegistry
     targets: Targets
+    janitor: Janitor
     loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
 
 
@@ -90,7 +92,7 @@ def engine_parts(
         scheduler.hear(backfill_no)
 
     channel = Channel(database.dsn, clock, heard)
-    janitor = Janitor(remembered, clock)
+    janitor = Janitor(remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
     return EngineParts(
         tools,
         scheduler,
@@ -100,6 +102,7 @@ def engine_parts(
         executors,
         sources,
         targets,
+        janitor,
         (recorder.serve, keeper.serve, stopping.serve, channel.serve, janitor.serve, scheduler.serve),
     )
 
@@ -114,6 +117,11 @@ def executor_options(settings: Settings) -> ExecutorOptions:
     )
     commands = CommandLimits(most_bytes=chosen.max_response_bytes)
     return ExecutorOptions(limits=limits, commands=commands, allowed_hosts=chosen.allowed_hosts)
+
+
+def retention_of(settings: Settings) -> Retention:
+    """What `[retention]` says."""
+    return Retention(ledgers=settings.retention.ledgers, audit=settings.retention.audit)
 
 
 def definition_rules(settings: Settings) -> DefinitionRules:

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from backfilld.app.api_parts import ApiParts
-from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options
+from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options, retention_of
 from backfilld.config import ConfigError, Settings
 from backfilld.logs import configure_logging
 from backfilld.store import outages
@@ -18,7 +18,7 @@ NEEDS_RESTART = ("server", "state", "database", "auth", "engine", "metrics", "en
 
 
 class Reloader:
-    """Puts in force what can be changed while running: workflows, secrets, executors, logging."""
+    """Puts in force what can be changed while running: workflows, secrets, executors, retention, logging."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Reloader:
         await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
         self._engine.executors.reload(secrets, executor_options(settings))
         self._engine.targets.reset()
+        self._engine.janitor.retention = retention_of(settings)
         self._exchange_certificate(settings)
         configure_logging(settings.logging.level, settings.logging.format)
         before, after = _without_certificate(self._settings), _without_certificate(settings)

@@ -13,6 +13,7 @@ from backfilld.config.engine import EngineSettings, ExecutorsSettings
 from backfilld.config.entity_types import EntityTypeSettings
 from backfilld.config.entra import EntraSettings
 from backfilld.config.fields import Dsn, FilePath, Name, Section
+from backfilld.config.retention import RetentionSettings
 from backfilld.config.server import ServerSettings
 from backfilld.config.workflows import WorkflowSettings
 from backfilld.domain.entities import EntityType
@@ -160,6 +161,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     executors: ExecutorsSettings = ExecutorsSettings()
     metrics: MetricsSettings = MetricsSettings()
+    retention: RetentionSettings = RetentionSettings()
     logging: LoggingSettings = LoggingSettings()
     secrets: dict[Name, SecretSettings] = Field(
         default_factory=dict,

@@ -1,24 +1,52 @@
-"""What can be done later: remembering last outcomes, removing the rows of deleted backfills, forgetting old keys."""
+"""What can be done later: remembering last outcomes, removing what was deleted or has grown old.
+
+It has all the time in the world, and others are waiting for the same disk: after each piece it rests for as long as
+the piece took, so that at most half of its time is spent on the database.
+"""
 
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import timedelta
 
 from backfilld.clock import Clock
+from backfilld.events import BackfillExpired, Bus, RowsRemoved
 from backfilld.store import outages
 from backfilld.store.remembered import RememberedStore
+from backfilld.store.removal import RemovalStore
 
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 30.0
+SHORTEST_REST_SECONDS = 0.05
 KEYS_LIVE = timedelta(hours=24)
 
 
-class Janitor:
-    """One loop, in the background; each round is bounded in what it locks, not in how long it takes."""
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the past is kept; None: for ever. `ledgers` counts from the end of a backfill."""
 
-    def __init__(self, store: RememberedStore, clock: Clock) -> None:
-        self._store = store
+    ledgers: timedelta | None = None
+    audit: timedelta | None = None
+
+
+class Janitor:
+    """One loop, in the background. `retention` may be changed at any time, and holds from the next round on."""
+
+    def __init__(
+        self,
+        remembered: RememberedStore,
+        removal: RemovalStore,
+        clock: Clock,
+        bus: Bus,
+        retention: Retention = Retention(),  # frozen
+    ) -> None:
+        self._remembered = remembered
+        self._removal = removal
         self._clock = clock
+        self._bus = bus
+        self.retention = retention
 
     async def serve(self) -> None:
         """Clean up until cancelled."""
@@ -32,7 +60,35 @@ class Janitor:
             await self._clock.sleep(EVERY_SECONDS)
 
     async def round(self) -> None:
-        """Everything there is to do now."""
-        await self._store.bring_up_to_date()
-        await self._store.delete_hidden()
-        await self._store.forget_idempotency_keys(older_than=self._clock.now() - KEYS_LIVE)
+        """Everything there is to do now. Outcomes are remembered before any are removed."""
+        await self._remembered.bring_up_to_date()
+        await self._hide_expired()
+        for hidden in await self._removal.list_hidden():
+            await self._remove("ledger", self._removal.remove(hidden))
+        if self.retention.audit is not None:
+            before = self._clock.now() - self.retention.audit
+            await self._remove("audit", self._removal.remove_events(before=before))
+        await self._remembered.forget_idempotency_keys(older_than=self._clock.now() - KEYS_LIVE)
+
+    async def _hide_expired(self) -> None:
+        age = self.retention.ledgers
+        if age is None:
+            return
+        now = self._clock.now()
+        why = f"ended more than {age.days} days ago (retention.ledgers_days)"
+        while expired := await self._removal.hide_expired(ended_before=now - age, at=now, why=why):
+            for backfill in expired:
+                self._bus.tell(BackfillExpired(backfill.id, backfill.workflow))
+
+    async def _remove(self, what: str, pieces: AsyncGenerator[int, None]) -> None:
+        began, rows = self._clock.monotonic(), 0
+        async with aclosing(pieces):
+            piece_began = began
+            async for piece in pieces:
+                rows += piece
+                if piece:
+                    took = self._clock.monotonic() - piece_began
+                    await self._clock.sleep(max(took, SHORTEST_REST_SECONDS))
+                piece_began = self._clock.monotonic()
+        if rows:
+            self._bus.tell(RowsRemoved(what, rows, round(self._clock.monotonic() - began, 3)))

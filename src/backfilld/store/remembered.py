@@ -1,4 +1,4 @@
-"""What outlives a backfill: the last outcome of each entity under its workflow. And what does not: deleted ones.
+"""What outlives a backfill: the last outcome of each entity under its workflow.
 
 Filled in batches behind the recorder, so that a success writes nothing but its one row; brought up to
 date before a planner reads it.
@@ -15,7 +15,7 @@ AT_ONCE = 10_000
 
 
 class RememberedStore:
-    """`last_runs`, and the rows that may go."""
+    """`last_runs`, and the answers that idempotency keys stand for."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -35,16 +35,6 @@ class RememberedStore:
                 await connection.execute(queries.remember, no, since, until)
                 if ended:
                     await connection.execute(queries.move_remembered_mark, no, until, until == planned)
-
-    async def delete_hidden(self) -> int:
-        """Remove the rows of deleted backfills, a bounded number a transaction; how many backfills went."""
-        numbers = [row["no"] for row in await self._pool.fetch(queries.list_deleted)]
-        for no in numbers:
-            planned = await self._pool.fetchval(queries.planned_of, no) or 0
-            for since in range(0, planned, AT_ONCE):
-                await self._pool.execute(queries.delete_positions, no, since, since + AT_ONCE)
-            await self._pool.execute(queries.delete_backfill, no)
-        return len(numbers)
 
     async def forget_idempotency_keys(self, *, older_than: datetime) -> None:
         await self._pool.execute(queries.forget_idempotency_keys, older_than)

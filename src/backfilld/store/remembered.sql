@@ -27,31 +27,6 @@ SELECT b.no, p.remembered_mark, p.planned,
    AND (NOT $2 OR b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed'))
  ORDER BY b.no;
 
--- name: list_deleted
--- Hidden backfills whose outcomes are remembered: their rows may go.
-SELECT b.no
-  FROM backfills AS b
-  JOIN backfill_progress AS p ON p.backfill_no = b.no
- WHERE b.deleted_at IS NOT NULL AND (p.remembered OR p.planned = 0)
- ORDER BY b.no;
-
--- name: delete_positions
--- $1 backfill   $2 from position   $3 to position (exclusive)
-WITH gone_outcomes AS (DELETE FROM outcomes     WHERE backfill_no = $1 AND position >= $2 AND position < $3),
-     gone_retries  AS (DELETE FROM retries      WHERE backfill_no = $1 AND position >= $2 AND position < $3),
-     gone_tries    AS (DELETE FROM tries        WHERE backfill_no = $1 AND position >= $2 AND position < $3),
-     gone_samples  AS (DELETE FROM sample_items WHERE backfill_no = $1 AND position >= $2 AND position < $3)
-DELETE FROM plan_items WHERE backfill_no = $1 AND position >= $2 AND position < $3;
-
--- name: delete_backfill
--- $1 backfill
-WITH drafts AS (DELETE FROM plan_drafts WHERE backfill_no = $1)
-DELETE FROM backfills WHERE no = $1 AND deleted_at IS NOT NULL;
-
--- name: planned_of
--- $1 backfill
-SELECT planned FROM backfill_progress WHERE backfill_no = $1;
-
 -- name: forget_idempotency_keys
 -- $1 older than
 DELETE FROM idempotency_keys WHERE created_at < $1;

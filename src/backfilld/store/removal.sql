@@ -1,0 +1,102 @@
+-- What may go, a bounded number of rows a statement. Nothing here locks a row that a running backfill writes, and no
+-- statement is part of a longer transaction: whoever waits behind one waits for milliseconds.
+
+-- name: hide_expired
+-- Ended backfills that are old enough, hidden as by DELETE; their rows go later. One whose rerun is still active stays.
+-- $1 ended before   $2 now   $3 why   $4 how many
+WITH expired AS (
+    SELECT b.no
+      FROM backfills AS b
+     WHERE b.deleted_at IS NULL
+       AND b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed')
+       AND b.completed_at < $1
+       AND NOT EXISTS (
+           SELECT FROM backfills AS child
+            WHERE child.parent_no = b.no AND child.deleted_at IS NULL
+              AND child.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling'))
+     ORDER BY b.no
+     LIMIT $4
+       FOR NO KEY UPDATE OF b SKIP LOCKED
+), hidden AS (
+    UPDATE backfills AS b
+       SET deleted_at = $2
+      FROM expired
+     WHERE b.no = expired.no
+    RETURNING b.no, b.id, b.workflow_id, b.status
+), told AS (
+    INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old)
+    SELECT $2, 'system', 'backfill.delete', no, 'backfill/' || id, $3, json_build_object('status', status)
+      FROM hidden
+)
+SELECT hidden.id, w.name AS workflow
+  FROM hidden
+  JOIN workflows AS w ON w.id = hidden.workflow_id;
+
+-- name: list_hidden
+-- Hidden backfills whose outcomes are remembered: their rows may go.
+SELECT b.no, b.id, p.planned
+  FROM backfills AS b
+  JOIN backfill_progress AS p ON p.backfill_no = b.no
+ WHERE b.deleted_at IS NOT NULL AND (p.remembered OR p.planned = 0)
+ ORDER BY b.no;
+
+-- name: delete_positions
+-- $1 backfill   $2 from position   $3 to position (exclusive)
+WITH gone_outcomes AS (
+    DELETE FROM outcomes WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+), gone_retries AS (
+    DELETE FROM retries WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+), gone_tries AS (
+    DELETE FROM tries WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+), gone_samples AS (
+    DELETE FROM sample_items WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+), gone_items AS (
+    DELETE FROM plan_items WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone_outcomes) + (SELECT count(*) FROM gone_retries) + (SELECT count(*) FROM gone_tries)
+     + (SELECT count(*) FROM gone_samples) + (SELECT count(*) FROM gone_items);
+
+-- name: delete_drafts
+-- $1 backfill   $2 how many
+WITH gone AS (
+    DELETE FROM plan_drafts
+     WHERE backfill_no = $1
+       AND entity_id IN (SELECT entity_id FROM plan_drafts WHERE backfill_no = $1 ORDER BY entity_id LIMIT $2)
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: delete_moves
+-- What the engine did by itself is of interest as long as there is a timeline to read it in.
+-- $1 backfill   $2 how many
+WITH gone AS (
+    DELETE FROM audit_log
+     WHERE id IN (SELECT id
+                    FROM audit_log
+                   WHERE backfill_no = $1 AND action = 'backfill.status'
+                   ORDER BY id
+                   LIMIT $2)
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: delete_backfill
+-- $1 backfill
+WITH gone AS (
+    DELETE FROM backfills WHERE no = $1 AND deleted_at IS NOT NULL RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: delete_events
+-- Who did what, before a time; along the index that holds nothing else.
+-- $1 before   $2 how many
+WITH gone AS (
+    DELETE FROM audit_log
+     WHERE id IN (SELECT id
+                    FROM audit_log
+                   WHERE action <> 'backfill.status' AND at < $1
+                   ORDER BY at, id
+                   LIMIT $2)
+    RETURNING 1
+)
+SELECT count(*) FROM gone;

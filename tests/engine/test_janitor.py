@@ -1,0 +1,292 @@
+"""What is old goes, in small pieces, and nobody who works has to wait for it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.support.backfills import make_backfill, put_into
+from tests.support.clock import NOON
+from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
+from tests.support.ledgers import make_ledger
+
+from backfilld.clock import SystemClock
+from backfilld.domain.backfills import Outcome
+from backfilld.domain.states import ENDED, Status
+from backfilld.domain.verdicts import SUCCEEDED
+from backfilld.engine.janitor import SHORTEST_REST_SECONDS, Janitor, Retention
+from backfilld.events import BackfillExpired, Bus, OutcomesRecorded, RowsRemoved
+from backfilld.store import audit, ledger
+from backfilld.store.leases import LeaseStore
+from backfilld.store.ledger import EndedItem, Standing
+from backfilld.store.remembered import RememberedStore
+from backfilld.store.removal import RemovalStore
+
+S = Status
+TABLES = ("plan_items", "outcomes", "retries", "tries", "sample_items", "plan_drafts")
+
+
+class Napping(SystemClock):
+    """Wall time stands where a test puts it; sleep is short, and remembered."""
+
+    def __init__(self, now=NOON + timedelta(days=30, minutes=1)):
+        self.present = now
+        self.naps = []
+
+    def now(self):
+        return self.present
+
+    async def sleep(self, seconds):
+        self.naps.append(seconds)
+        await asyncio.sleep(0)
+
+
+class Round:
+    """A janitor of a database, what it told, and how it rested."""
+
+    def __init__(self, pool, *, at_once=2_000, **retention):
+        self.events = []
+        self.clock = Napping()
+        bus = Bus()
+        bus.listen(self.events.append)
+        self.removal = RemovalStore(pool, at_once=at_once)
+        self.janitor = Janitor(RememberedStore(pool), self.removal, self.clock, bus, Retention(**retention))
+
+    async def __call__(self):
+        await self.janitor.round()
+        return self
+
+
+async def an_old_one(pool, status=S.COMPLETED, items=3, **settings):
+    """A backfill that ended at NOON, thirty days ago for the janitor."""
+    backfill = await make_backfill(pool, **settings)
+    await make_ledger(pool, backfill, {f"e{number}": "succeeded" for number in range(items)})
+    await put_into(pool, backfill, status)
+    return backfill
+
+
+async def rows(pool, backfill):
+    queries = [f"SELECT count(*) FROM {name} WHERE backfill_no = $1" for name in TABLES]  # noqa: S608  # names from above
+    queries.append("SELECT count(*) FROM backfills WHERE no = $1")
+    return sum([await pool.fetchval(query, backfill.no) for query in queries])
+
+
+async def test_everything_is_kept_unless_somebody_says_how_long(pool):
+    backfill = await an_old_one(pool)
+    await Round(pool)()
+
+    assert 7 == await rows(pool, backfill)
+
+
+@pytest.mark.parametrize("status", sorted(ENDED))
+async def test_an_ended_backfill_goes_when_its_days_are_over(pool, status):
+    backfill = await an_old_one(pool, status)
+    young = await Round(pool, ledgers=timedelta(days=31))()
+    kept = await rows(pool, backfill)
+    old = await Round(pool, ledgers=timedelta(days=30))()
+
+    assert 7 == kept
+    assert [] == young.events
+    assert 0 == await rows(pool, backfill)
+    assert [BackfillExpired(backfill.id, "w1")] == [event for event in old.events if isinstance(event, BackfillExpired)]
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - ENDED))
+async def test_an_active_backfill_never_goes_however_old_it_is(pool, status):
+    backfill = await an_old_one(pool, status)
+    await Round(pool, ledgers=timedelta(days=1))()
+
+    assert 7 == await rows(pool, backfill)
+
+
+async def test_a_backfill_stays_as_long_as_its_rerun_is_active(pool):
+    parent = await an_old_one(pool)
+    child = await make_backfill(pool, parent, parent_no=parent.no, parent_id=parent.id)
+    await Round(pool, ledgers=timedelta(days=1))()
+    kept = await rows(pool, parent)
+    await put_into(pool, child, S.CANCELLED)
+    await Round(pool, ledgers=timedelta(days=1))()
+
+    assert 7 == kept
+    assert 0 == await rows(pool, parent)
+
+
+async def test_what_became_of_the_entities_is_remembered_first(pool):
+    backfill = await an_old_one(pool)
+    await Round(pool, ledgers=timedelta(days=1))()
+
+    assert 3 == await pool.fetchval(
+        "SELECT count(*) FROM last_runs WHERE workflow_id = $1 AND status = 'succeeded'", backfill.workflow_id
+    )
+
+
+async def test_it_is_written_down_that_nobody_but_age_did_it(pool):
+    backfill = await an_old_one(pool)
+    await Round(pool, ledgers=timedelta(days=20))()
+    row = await pool.fetchrow("SELECT * FROM audit_log")
+
+    assert ("system", "backfill.delete", f"backfill/{backfill.id}") == (row["actor"], row["action"], row["subject"])
+    assert "ended more than 20 days ago (retention.ledgers_days)" == row["reason"]
+
+
+async def test_its_own_moves_go_with_a_backfill_and_what_people_did_stays(pool):
+    backfill = await an_old_one(pool)
+    async with pool.acquire() as connection:
+        for action in ("backfill.create", "backfill.status", "backfill.status"):
+            subject = f"backfill/{backfill.id}"
+            await audit.record(
+                connection, at=NOON, actor="x", action=action, subject=subject, backfill_no=backfill.no
+            )  # fmt: skip
+    await Round(pool, ledgers=timedelta(days=1))()
+
+    assert ["backfill.create", "backfill.delete"] == [
+        row["action"] for row in await pool.fetch("SELECT action FROM audit_log ORDER BY id")
+    ]
+
+
+async def test_the_log_of_who_did_what_goes_when_its_days_are_over(pool):
+    async with pool.acquire() as connection:
+        for days in (0, 1, 20):
+            at = NOON + timedelta(days=days)
+            await audit.record(connection, at=at, actor="cli", action="workflow.edit", subject="workflow/7")
+    told = await Round(pool, audit=timedelta(days=29), at_once=1)()
+
+    assert [NOON + timedelta(days=20)] == [row["at"] for row in await pool.fetch("SELECT at FROM audit_log")]
+    assert [("audit", 2)] == [(event.what, event.rows) for event in told.events]
+
+
+async def test_everything_goes_in_pieces_with_a_rest_after_each(pool):
+    backfill = await an_old_one(pool, items=25)
+    (hidden,) = await hidden_ones(pool, backfill)
+    sizes = [size async for size in RemovalStore(pool, at_once=10).remove(hidden)]
+
+    assert [20, 20, 10, 1] == sizes
+
+    other = await an_old_one(pool, items=25)
+    told = await Round(pool, ledgers=timedelta(days=1), at_once=10)()
+
+    assert 0 == await rows(pool, other)
+    assert 4 == len(told.clock.naps)
+    assert min(told.clock.naps) >= SHORTEST_REST_SECONDS
+    assert [("ledger", 51)] == [(event.what, event.rows) for event in told.events if isinstance(event, RowsRemoved)]
+
+
+async def hidden_ones(pool, *backfills):
+    await RememberedStore(pool).bring_up_to_date()
+    for backfill in backfills:
+        await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE no = $1", backfill.no, NOON)
+    return await RemovalStore(pool).list_hidden()
+
+
+async def test_a_removal_that_was_broken_off_goes_on_the_next_time(pool):
+    backfill = await an_old_one(pool, items=25)
+    (hidden,) = await hidden_ones(pool, backfill)
+    pieces = RemovalStore(pool, at_once=10).remove(hidden)
+    await anext(pieces)
+    await pieces.aclose()
+    left = await rows(pool, backfill)
+    await Round(pool)()
+
+    assert 31 == left
+    assert 0 == await rows(pool, backfill)
+
+
+async def test_a_gathered_plan_that_was_never_frozen_goes_in_pieces_too(pool):
+    backfill = await make_backfill(pool)
+    for number in range(25):
+        await pool.execute(
+            "INSERT INTO plan_drafts (backfill_no, entity_id) VALUES ($1, $2)", backfill.no, f"e{number}"
+        )
+    await put_into(pool, backfill, S.CANCELLED)
+    (hidden,) = await hidden_ones(pool, backfill)
+
+    assert [10, 10, 5, 1] == [size async for size in RemovalStore(pool, at_once=10).remove(hidden)]
+    assert 0 == await rows(pool, backfill)
+
+
+async def test_nothing_of_a_hidden_backfill_goes_before_its_outcomes_are_remembered(pool):
+    backfill = await an_old_one(pool)
+    await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE no = $1", backfill.no, NOON)
+
+    assert [] == await RemovalStore(pool).list_hidden()
+
+
+async def test_a_commit_of_a_running_backfill_waits_for_no_removal(pool):
+    """The removal's transaction is held open over everything that it touches, the parent's row included."""
+    parent = await an_old_one(pool)
+    child = await make_backfill(pool, parent, parent_no=parent.no, parent_id=parent.id)
+    await make_ledger(pool, child, {"e0": "pending", "e1": "pending"})
+    await put_into(pool, child, S.RUNNING)
+    lease = await LeaseStore(pool, instance="i", process="p").acquire(child.no)
+    (hidden,) = await hidden_ones(pool, parent)
+    outcome = Outcome("succeeded", NOON, NOON, 1)
+    async with pool.acquire() as remover, remover.transaction():
+        removal = RemovalStore(_OneConnection(remover))
+        removed = [size async for size in removal.remove(hidden)]
+        async with pool.acquire() as recorder:
+            await recorder.execute("SET lock_timeout = '200ms'")
+            written = await ledger.record(
+                recorder,
+                [Standing(child.no, lease.fence, 1, 1.0)],
+                [EndedItem(child.no, 0, outcome, had_retry=False)],
+                [],
+                NOON,
+            )
+            await recorder.execute("RESET lock_timeout")
+
+    assert [6, 1] == removed
+    assert {child.no} == written
+
+
+class _OneConnection:
+    """Takes the place of a pool where everything shall happen in one transaction."""
+
+    def __init__(self, connection):
+        self.fetchval = connection.fetchval
+        self.fetch = connection.fetch
+
+
+async def test_a_removal_waits_for_no_running_backfill(pool):
+    parent = await an_old_one(pool)
+    other = await make_backfill(pool)
+    await make_ledger(pool, other, {"e0": "pending"})
+    (hidden,) = await hidden_ones(pool, parent)
+    async with pool.acquire() as runner, runner.transaction():
+        await runner.execute("UPDATE backfill_progress SET planned = planned + 1 WHERE backfill_no = $1", other.no)
+        await runner.execute("UPDATE backfills SET version = version + 1 WHERE no = $1", other.no)
+        async with asyncio.timeout(5):
+            removed = [size async for size in RemovalStore(pool).remove(hidden)]
+
+    assert [6, 1] == removed
+
+
+async def test_a_backfill_runs_at_its_pace_while_a_large_one_is_removed(dsn, pool):
+    old = await make_backfill(pool)
+    await pool.execute(
+        "INSERT INTO plan_items (backfill_no, position, entity_id)"
+        " SELECT $1, n, 'x' || n FROM generate_series(0, 39999) n",
+        old.no,
+    )
+    await pool.execute(
+        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts)"
+        " SELECT $1, n, 'succeeded', $2, $2, 1 FROM generate_series(0, 39999) n",
+        old.no,
+        NOON,
+    )
+    await pool.execute("UPDATE backfill_progress SET planned = 40000, succeeded = 40000 WHERE backfill_no = $1", old.no)
+    await put_into(pool, old, S.COMPLETED)
+    clock = SteppedClock(NOON + timedelta(days=2))
+    running = await make_backfill(pool, filter_resolved={"match_all": True}, created_at=NOON + timedelta(days=2))
+
+    async def script(_):
+        await asyncio.sleep(0.005)
+        return SUCCEEDED
+
+    source = ListSource(entities(1_000))
+    async with engine_on(dsn, pool, ScriptedExecutor(script), source, clock=clock) as engine:
+        engine.janitor.retention = Retention(ledgers=timedelta(days=1))
+        await asyncio.gather(engine.janitor.round(), engine.until(running, "completed", seconds=60))
+        commits = [event.seconds for event in engine.events if isinstance(event, OutcomesRecorded)]
+
+    assert 0 == await rows(pool, old)
+    assert 40_000 == await pool.fetchval("SELECT count(*) FROM last_runs WHERE entity_id LIKE 'x%'")
+    assert 1.0 > max(commits)
