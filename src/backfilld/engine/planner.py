@@ -6,7 +6,7 @@ was. Nothing starts before the plan is frozen, so totals, order and samples are 
 """
 
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ class Planner:
         plan: PlanStore,
         source: EntitySource | None,
         clock: Clock,
-        may_go_on: Callable[[], bool],
+        may_go_on: Callable[[], Awaitable[bool]],
         time_field: str | None = None,
     ) -> None:
         self._backfill = backfill
@@ -64,10 +64,10 @@ class Planner:
         pages = self._listed() if self._backfill.entity_ids is None else self._named(self._backfill.entity_ids)
         async with aclosing(pages):
             async for entities, cursor in pages:
-                if not self._may_go_on():
+                if not await self._may_go_on():
                     return False
                 await self._plan.add_page(entities, cursor=cursor, at=self._clock.now(), drafts=self.gathers_drafts)
-        return self._may_go_on()
+        return await self._may_go_on()
 
     async def _listed(self) -> AsyncGenerator[Written, None]:
         """Whatever the source lists and the filter lets through."""

@@ -1,9 +1,11 @@
 """The step in which a backfill has no frozen plan yet."""
 
+from datetime import timedelta
+
 from backfilld.domain.backfills import Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import ReasonCode, Status
-from backfilld.engine.gate import CannotGoOn, Gate
+from backfilld.engine.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.leases import Lease
 from backfilld.engine.planner import Planner
 from backfilld.engine.standing import LeaseGone, Standing
@@ -35,8 +37,7 @@ class Planning:
         """Plan until the plan is frozen or somebody stops it; True if there is a next step to look at."""
         tools = self._tools
         await self._wait_while_stopped()
-        source = tools.sources.find(self._backfill.entity_type or NOT_ENUMERABLE)
-        if source is not None and not source.plans_outside_windows and await self._waits_for_window():
+        if self._closed() is not None and await self._waits_for_window():
             return False
         await self._standing.patiently(lambda: tools.remembered.bring_up_to_date(self._backfill.workflow_id))
         began = tools.clock.monotonic()
@@ -52,12 +53,27 @@ class Planning:
                 await self._standing.stand_still(
                     ReasonCode.SOURCE_UNREACHABLE, f"the source does not answer: {problem}"
                 )
-                await tools.clock.sleep(pause)
+                await self._sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         return not self._gate.draining and self._gate.backfill.status is not Status.PAUSED
 
+    def _closed(self) -> Refusal | None:
+        """The window that must open first, for a source that may be read in windows alone."""
+        source = self._tools.sources.find(self._backfill.entity_type or NOT_ENUMERABLE)
+        if source is None or source.plans_outside_windows:
+            return None
+        return self._gate.window_refusal(self._tools.clock.now())
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not through a pause, a cancel or the end of the daemon."""
+        clock = self._tools.clock
+        wakes_at = clock.monotonic() + seconds
+        while self._may_go_on() and (left := wakes_at - clock.monotonic()) > 0:
+            self._gate.changed.clear()
+            await clock.wait(self._gate.changed, until=clock.now() + timedelta(seconds=left))
+
     async def _waits_for_window(self) -> bool:
-        refusal = self._gate.window_refusal(self._tools.clock.now())
+        refusal = self._closed()
         if refusal is None or refusal.code is None:
             return False
         return await self._standing.stand_still(refusal.code, refusal.message, refusal.until, wake_at=refusal.until)
@@ -74,7 +90,13 @@ class Planning:
             await self._standing.move(Status.PLANNING, expected=(Status.PLANNING,))
 
     def _may_go_on(self) -> bool:
-        return self._is_planning() and self._gate.stop_refusal() is None
+        return self._is_planning() and self._gate.stop_refusal() is None and self._closed() is None
+
+    async def _goes_on(self) -> bool:
+        """Asked when a page has come: whatever was waited for is over."""
+        if self._may_go_on() and self._gate.backfill.reason is not None:
+            await self._standing.move(Status.PLANNING, expected=(Status.PLANNING,))
+        return self._may_go_on()
 
     def _is_planning(self) -> bool:
         if self._lease.lost:
@@ -86,7 +108,7 @@ class Planning:
         row = await self._tools.backfills.get_by_no(self._backfill.no)
         source = self._tools.sources.find(row.entity_type or NOT_ENUMERABLE)
         time_field = self._tools.time_fields.get(row.entity_type or NOT_ENUMERABLE)
-        planner = Planner(row, self._plan, source, self._tools.clock, self._may_go_on, time_field)
+        planner = Planner(row, self._plan, source, self._tools.clock, self._goes_on, time_field)
         return await planner.gather()
 
     async def _freeze(self, began: float) -> bool:
