@@ -34,10 +34,12 @@ class Recovery:
         if self._lease.grant.clean:
             return
         alone = await self._ledger.find_alone(self._backfill.no)
-        if alone is None or alone.holder == self._lease.grant.holder:
+        if alone is None:
             return
-        await self._ledger.charge_interruption(self._backfill.no, self._lease.fence, alone, self._clock.now())
-        self._bus.tell(ItemInterrupted(self._backfill.id, alone.entity_id, alone.interruptions + 1))
+        if alone.holder == self._lease.grant.holder:  # that is us: we had lost the lease, and nothing died
+            await self._ledger.start_alone(self._backfill.no, self._lease.fence, None, alone.holder)
+        elif await self._ledger.charge_interruption(self._backfill.no, self._lease.fence, alone, self._clock.now()):
+            self._bus.tell(ItemInterrupted(self._backfill.id, alone.entity_id, alone.interruptions + 1))
 
     @property
     def is_complete(self) -> bool:

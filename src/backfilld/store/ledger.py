@@ -174,18 +174,24 @@ class Ledger:
         row = await self._pool.fetchrow(queries.find_alone, backfill_no)
         return Alone(**dict(row)) if row else None
 
-    async def charge_interruption(self, backfill_no: int, fence: int, alone: Alone, at: datetime) -> None:
-        """Write down that the process died with `alone` in flight, and let it be tried again now."""
+    async def charge_interruption(self, backfill_no: int, fence: int, alone: Alone, at: datetime) -> bool:
+        """Write down that the process died with `alone` in flight, and let it be tried again now.
+
+        False, and nothing is written, if that process has said meanwhile that it lives, or the lease is lost.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             is_new = await connection.fetchval(
                 queries.charge_interruption, backfill_no, fence, alone.position, alone.tries + 1, at, alone.holder
             )
             if is_new:
                 await connection.execute(queries.grow_retrying, backfill_no)
+            return is_new is not None
 
     async def take_back_charge(self, backfill_no: int, holder: str) -> None:
-        """`holder` lives: it lost its lease, but did not die of the item that it was charged for."""
-        await self._pool.execute(queries.take_back_charge, backfill_no, holder)
+        """`holder` lives: it lost its lease, but did not die of the item that it was charged for, or shall be."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(queries.end_alone, backfill_no, holder)
+            await connection.execute(queries.take_back_charge, backfill_no, holder)
 
     async def cancel_rest(self, backfill_no: int, fence: int, at: datetime) -> bool:
         """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost."""

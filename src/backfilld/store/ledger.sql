@@ -178,7 +178,7 @@ SELECT p.alone_position AS position, p.alone_holder AS holder, i.entity_id,
 -- $1 backfill   $2 fence   $3 position   $4 attempt   $5 now   $6 holder that died
 WITH owned AS (
     UPDATE backfill_progress SET alone_position = NULL, alone_holder = NULL
-     WHERE backfill_no = $1 AND fence = $2
+     WHERE backfill_no = $1 AND fence = $2 AND alone_position = $3 AND alone_holder = $6
     RETURNING backfill_no
 ), kept AS (
     INSERT INTO tries (backfill_no, position, attempt, finished_at, error_class, error)
@@ -197,6 +197,12 @@ RETURNING (xmax = 0) AS is_new;
 -- name: grow_retrying
 -- $1 backfill
 UPDATE backfill_progress SET retrying = retrying + 1 WHERE backfill_no = $1;
+
+-- name: end_alone
+-- The process lives, so nothing that stood alone in it may be charged any more. Whoever is charging it now holds this
+-- row, and is done before the next statement looks.
+-- $1 backfill   $2 holder
+UPDATE backfill_progress SET alone_position = NULL, alone_holder = NULL WHERE backfill_no = $1 AND alone_holder = $2;
 
 -- name: take_back_charge
 -- The process that was charged lives after all: it was only cut off.
