@@ -222,6 +222,7 @@ CALLS = (
     lambda client: client.resume_backfill("A"),
     lambda client: client.cancel_backfill("A"),
     lambda client: client.rerun_failed("A"),
+    lambda client: client.list_timeline("A"),
     lambda client: client.list_ledger("A"),
     lambda client: client.get_ledger_item("A", "B"),
     lambda client: anext(client.follow("A")),
@@ -238,6 +239,9 @@ CALLS = (
     lambda client: client.preview_windows({}),
     lambda client: client.list_api_keys(),
     lambda client: client.revoke_api_key("A"),
+    lambda client: client.stop_all(),
+    lambda client: client.start_all(),
+    lambda client: client.list_audit_log(),
 )
 FOR_PERSONS = {("POST", "/public-api/api-keys")}  # whom a client with a key is not
 
