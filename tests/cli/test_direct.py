@@ -61,7 +61,7 @@ async def test_revoking_a_key_that_there_is_not_is_not_found(backfilld, config):
     assert 3 == ended.code
 
 
-@pytest.mark.parametrize("expires", ["tomorrow", "2099-01-01T00:00:00", "d"])
+@pytest.mark.parametrize("expires", ["tomorrow", "2099-01-01T00:00:00", "d", "9999-12-31T23:59:59-14:00"])
 async def test_an_expiry_that_cannot_be_read_makes_no_key(backfilld, config, expires):
     ended = await backfilld(
         "keys", "create", "--config", config, "--name", "ci", "--role", "viewer", "--expires", expires

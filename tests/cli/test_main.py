@@ -1,5 +1,6 @@
 """The command as a whole: it starts at once, and every word of it can be reached."""
 
+import json
 import subprocess
 import sys
 
@@ -46,6 +47,23 @@ async def test_an_unknown_command_is_a_usage_error(backfilld):
     ended = await backfilld("backfils")
 
     assert 2 == ended.code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "create", "--json", "--name", "x", "--role", "boss"),
+        ("keys", "create", "--name", "x", "--json"),
+        ("workflows", "list", "--json", "--urll", "x"),
+        ("backfills", "show", "--json"),
+    ],
+)
+async def test_usage_errors_are_json_as_well_for_who_wants_that(backfilld, monkeypatch, words):
+    monkeypatch.setattr(sys, "argv", ["backfilld", *words])
+    ended = await backfilld(*words)
+
+    assert (2, "") == (ended.code, ended.out)
+    assert "usage" == json.loads(ended.err)["error"]["code"]
 
 
 async def test_words_can_be_completed(backfilld, monkeypatch):

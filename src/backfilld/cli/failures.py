@@ -36,6 +36,11 @@ def translated(context: click.Context) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(err=True)
         context.exit(exit_codes.INTERRUPTED)
+    except click.UsageError as problem:
+        if not _wants_json(context) or isinstance(problem, click.exceptions.NoArgsIsHelpError):
+            raise
+        _show(context, {"code": "usage", "message": problem.format_message(), "details": []})
+        _leave(context, exit_codes.USAGE)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as problem:
@@ -45,6 +50,11 @@ def translated(context: click.Context) -> Iterator[None]:
         exit_code, error = described
         _show(context, error)
         _leave(context, exit_code)
+
+
+def _wants_json(context: click.Context) -> bool:
+    # What cannot be parsed is refused before any option was looked at; then only the words themselves can tell.
+    return bool(context.meta.get(WANTS_JSON)) or "--json" in sys.argv[1:]
 
 
 def _leave(context: click.Context, exit_code: int) -> NoReturn:
@@ -110,7 +120,7 @@ def _plain(code: str, problem: Exception, prefix: str = "") -> dict[str, Any]:
 
 
 def _show(context: click.Context, error: dict[str, Any]) -> None:
-    if context.meta.get(WANTS_JSON):
+    if _wants_json(context):
         click.echo(orjson.dumps({"error": error}), err=True)
         return
     lines = [f"Error: {error['message']}"]

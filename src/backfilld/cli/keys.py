@@ -37,11 +37,13 @@ class Expiry(click.ParamType[datetime]):
             return SystemClock().now() + timedelta(**{"days" if unit == "d" else "hours": int(number)})
         try:
             when = datetime.fromisoformat(value)
+            if when.tzinfo is None:
+                self.fail(f"{value!r} has no offset; write 2027-12-31T00:00:00Z", param, ctx)
+            return when.astimezone(UTC)
         except ValueError:
             self.fail(f"{value!r} is neither like 30d or 12h nor like 2027-12-31T00:00:00Z", param, ctx)
-        if when.tzinfo is None:
-            self.fail(f"{value!r} has no offset; write 2027-12-31T00:00:00Z", param, ctx)
-        return when.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value!r} lies beyond the calendar", param, ctx)
 
 
 @group.command("create")
