@@ -99,7 +99,8 @@ def _translated(problem: Exception, seconds: float, *, let_in: bool) -> Exceptio
     if isinstance(problem, SourceUnreachable | SourceBroken):
         return None
     if isinstance(problem, asyncpg.QueryCanceledError):
-        return SourceUnreachable(f"a query was cancelled, or took longer than {seconds:g} s")
+        why = f"a query was cancelled, or took longer than {seconds:g} s (statement_timeout_seconds)"
+        return SourceUnreachable(why)
     if isinstance(problem, asyncpg.ReadOnlySQLTransactionError):  # elsewhere a standby's; here it is what we ask for
         return SourceBroken(_words(problem))
     refused = isinstance(problem, asyncpg.PostgresError) and not let_in
