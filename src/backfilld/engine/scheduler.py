@@ -19,7 +19,8 @@ from backfilld.store import outages
 
 log = logging.getLogger(__name__)
 
-WATCHES_OTHERS = timedelta(seconds=1)  # how often to see whether another daemon's lease has run out
+WATCHES_OTHERS = timedelta(seconds=1)  # how often to see whether a lease that we could not have has run out
+STEP_SECONDS = 5.0  # a wall clock that moved by so much more or less than time did was stepped
 LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -34,6 +35,7 @@ class Scheduler:
         self._bug: BaseException | None = None
         self._draining = False
         self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
+        self._wall_offset: float | None = None  # of the wall clock, against boot time
         self.last_tick_at: float | None = None
         self.waits_for_database = False
 
@@ -89,43 +91,57 @@ class Scheduler:
             raise self._bug
         now = self._tools.clock.now()
         store = self._tools.keeper.store
+        self._notice_steps(now)
+        all_taken = True
         if not self._draining:
             for no in await store.list_candidates(now, all_of_them=not self._knows_all):
                 if no not in self._tasks:
-                    await self._take(no)
+                    all_taken = await self._take(no) and all_taken
             self._knows_all = True
         wake_at, others = await store.next_look(now)
         self.last_tick_at = self._tools.clock.monotonic()
-        if others:
+        if others or not all_taken:
             return min(wake_at or now + WATCHES_OTHERS, now + WATCHES_OTHERS)
         return wake_at
 
-    async def _take(self, no: int) -> None:
+    def _notice_steps(self, now: datetime) -> None:
+        """What was written down to be looked at next year, by a clock that was wrong, is looked at now."""
+        offset = now.timestamp() - self._tools.clock.boottime()
+        if self._wall_offset is not None and abs(offset - self._wall_offset) > STEP_SECONDS:
+            self._knows_all = False
+        self._wall_offset = offset
+
+    async def _take(self, no: int) -> bool:
+        """Run it here; False if it cannot be had now, so that it has to be looked at again."""
         lease = await self._tools.keeper.take(no)
         if lease is None:
-            return
+            return False
         try:
             backfill = await self._tools.backfills.find_by_no(no)
             if backfill is None:
                 await self._tools.keeper.give_back(lease, in_order=True)
-                return
+                return True
             runner = Runner(backfill, lease, self._tools)
         except CannotGoOn as problem:
             await self._fail(no, lease, str(problem))
-            return
+            return True
         except BaseException:
             self._tools.keeper.forget(lease)
             raise
         self._runners[no] = runner
         self._tasks[no] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
         task.add_done_callback(lambda done: self._ended(no, done))
+        return True
 
     async def _fail(self, no: int, lease: Lease, why: str) -> None:
         """A backfill that cannot even be looked at ends failed; it must not take the daemon along."""
         tools = self._tools
         error = {"code": "cannot_go_on", "message": why}
-        await tools.backfills.move(no, Status.FAILED, reason=None, at=tools.clock.now(), fence=lease.fence, error=error)
-        await tools.keeper.give_back(lease, in_order=True)
+        try:
+            at = tools.clock.now()
+            await tools.backfills.move(no, Status.FAILED, reason=None, at=at, fence=lease.fence, error=error)
+        finally:
+            await tools.keeper.give_back(lease, in_order=True)
 
     def _ended(self, no: int, task: asyncio.Task[None]) -> None:
         self._runners.pop(no, None)
