@@ -14,8 +14,8 @@ from tests.support.logging_target import LoggingTarget, Reply
 from tests.support.waiting import eventually
 
 TRIALS = 30
-IDS = [f"T{number:05}" for number in range(30_000)]
-LONG_ENOUGH = 0.1  # for anything that was still on its way to arrive
+IDS = [f"T{number:05}" for number in range(10_000)]
+LONG_ENOUGH = 0.05  # for anything that was still on its way to arrive
 
 
 @pytest.fixture
@@ -62,13 +62,13 @@ async def test_after_the_answer_to_a_pause_nothing_arrives_at_the_target(daemon,
     await assert_exact(daemon, dsn, id, planned=len(IDS))
 
 
-@pytest.mark.parametrize("in_flight", ["drain", "cancel"])
+@pytest.mark.parametrize("in_flight", ["drain", pytest.param("cancel", marks=pytest.mark.slow)])
 async def test_after_the_answer_to_a_cancel_nothing_arrives_at_the_target(daemon, target, dsn, in_flight):
     draw = random.Random(2)
     target.script = lambda _: Reply(seconds=draw.uniform(0, 0.02))
     await daemon.start()
     late, started_late = [], []
-    for _ in range(TRIALS // 2):
+    for _ in range(TRIALS // 3):
         id = await daemon.create(entity_type="none", entity_ids=IDS[:500])
         await some_more(target, draw.randrange(1, 60))
         await daemon.client.cancel_backfill(id, in_flight=in_flight)
@@ -81,5 +81,5 @@ async def test_after_the_answer_to_a_cancel_nothing_arrives_at_the_target(daemon
         assert "cancelled" == ended["status"]
         assert 500 == ended["cancelled_count"] + ended["succeeded_count"]
 
-    assert [0] * (TRIALS // 2) == late
+    assert [0] * (TRIALS // 3) == late
     assert [] == started_late

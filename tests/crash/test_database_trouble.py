@@ -18,14 +18,16 @@ from tests.support.waiting import eventually
 
 from backfilld.embedded import EmbeddedPostgres
 
-ENTITIES = [f"T{number:04}" for number in range(1500)]
-BOUND = 100 + 10
+ENTITIES = [f"T{number:04}" for number in range(800)]
+MAX_UNRECORDED = 20
+BOUND = MAX_UNRECORDED + 10
+ENGINE = {"max_unrecorded": MAX_UNRECORDED}
 
 
 @pytest.fixture
 async def embedded(scratch, target):
     """A daemon that runs its own database."""
-    async with daemon_process(scratch / "daemon", Plan(target.url)) as daemon:
+    async with daemon_process(scratch / "daemon", Plan(target.url, engine=ENGINE)) as daemon:
         yield daemon
 
 
@@ -41,7 +43,7 @@ async def server(scratch):
 @pytest.fixture
 async def external(scratch, target, server):
     """A daemon on that server."""
-    async with daemon_process(scratch / "daemon", Plan(target.url, server.dsn)) as daemon:
+    async with daemon_process(scratch / "daemon", Plan(target.url, server.dsn, ENGINE)) as daemon:
         yield daemon
 
 
@@ -77,7 +79,7 @@ async def stop_at_once(server):
     await server.stop()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
 async def test_the_embedded_server_may_be_killed_and_is_started_again(embedded, target, kills):
     id = await begun(embedded, target)
     answers = Counter()
@@ -95,6 +97,7 @@ async def test_the_embedded_server_may_be_killed_and_is_started_again(embedded, 
     await assert_all_done(embedded, target, embedded_dsn(embedded), id, most_repeats=0)  # the daemon remembered
 
 
+@pytest.mark.slow
 async def test_daemon_and_embedded_server_may_be_killed_together(embedded, target):
     id = await begun(embedded, target)
     os.kill(embedded.postmaster, signal.SIGKILL)
@@ -138,6 +141,7 @@ async def test_a_database_that_is_not_there_at_start_is_waited_for(external, tar
     assert "does not answer" in str(document)
 
 
+@pytest.mark.slow
 async def test_a_server_that_hangs_is_told_of_and_nothing_is_lost_when_it_goes_on(external, target, server):
     id = await begun(external, target)
     with frozen(server):
@@ -155,6 +159,7 @@ async def test_a_server_that_hangs_is_told_of_and_nothing_is_lost_when_it_goes_o
     await assert_all_done(external, target, server.dsn, id, most_repeats=0)
 
 
+@pytest.mark.slow
 async def test_a_daemon_that_is_told_to_stop_while_its_database_is_away_ends_at_the_second_signal(
     external, target, server
 ):

@@ -20,7 +20,8 @@ async def killed_soon(daemon, target, draw, *, longest):
     await daemon.start()
 
 
-@pytest.mark.parametrize("order", ["source", pytest.param("newest_first", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["source", "newest_first"])
 async def test_a_plan_that_is_made_over_several_lives_holds_everything_once(daemon, target, dsn, order):
     draw = seeded()
     ids = [f"T{number:05}" for number in range(40_000)]
@@ -46,8 +47,8 @@ async def is_paused(daemon, id):
     return "paused" == (await daemon.backfill(id))["status"]
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
-async def test_a_cancel_that_is_interrupted_is_carried_out_by_the_next_life(daemon, target, dsn, kills):
+@pytest.mark.slow
+async def test_a_cancel_that_is_interrupted_is_carried_out_by_the_next_life(daemon, target, dsn):
     draw = seeded()
     ids = [f"T{number:06}" for number in range(60_000)]
     target.script = lambda _: Reply(seconds=0.01)
@@ -57,7 +58,7 @@ async def test_a_cancel_that_is_interrupted_is_carried_out_by_the_next_life(daem
     await eventually(lambda: len(target.calls) > 100)
     cancelling = asyncio.create_task(daemon.client.cancel_backfill(id))
     await eventually(lambda: is_cancelling(dsn, id))
-    for _ in range(kills):
+    for _ in range(5):
         await killed_soon(daemon, target, draw, longest=0.2)
         target.look_now()
     await asyncio.wait([cancelling])
@@ -88,10 +89,9 @@ def fate(call):
     return Reply(seconds=0.01)
 
 
-@pytest.mark.parametrize(
-    ("entities", "kills"), [(600, 2), pytest.param(6_000, 12, marks=pytest.mark.slow)], ids=["few", "many"]
-)
-async def test_items_that_are_tried_again_are_counted_once_over_all_lives(daemon, target, dsn, entities, kills):
+@pytest.mark.slow
+async def test_items_that_are_tried_again_are_counted_once_over_all_lives(daemon, target, dsn):
+    entities, kills = 5_000, 10
     draw = seeded()
     target.script = fate
     daemon.configure(replace(daemon.plan, engine={"max_unrecorded": 20}))

@@ -3,16 +3,19 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
+import pytest
 from tests.crash.accounts import assert_exact, assert_keys_never_change, rows_of
 from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
 
 CHARGES = 3
-ENTITIES = [f"T{number:03}" for number in range(300)]
-POISON = "T150"
+ENTITIES = [f"T{number:03}" for number in range(100)]
+POISON = "T050"
 
 
+@pytest.mark.slow
 async def test_an_item_that_kills_the_daemon_fails_after_three_charges_and_its_neighbours_succeed(daemon, target, dsn):
     def script(call):
         if call.entity_id == POISON:
@@ -26,6 +29,7 @@ async def test_an_item_that_kills_the_daemon_fails_after_three_charges_and_its_n
             await daemon.launch()
 
     target.script = script
+    daemon.configure(replace(daemon.plan, engine={"max_unrecorded": 10}))
     await daemon.start()
     await daemon.upload(ENTITIES)
     id = await daemon.create()

@@ -4,6 +4,7 @@ import signal
 import time
 from dataclasses import replace
 
+import pytest
 from tests.crash.accounts import assert_exact, repeats
 from tests.support.daemon import Plan, daemon_process
 from tests.support.logging_target import Reply
@@ -37,6 +38,7 @@ async def test_sigterm_lets_work_in_flight_finish_and_nothing_is_repeated(daemon
     await assert_exact(daemon, dsn, id, planned=len(ENTITIES))
 
 
+@pytest.mark.slow
 async def test_a_second_sigterm_ends_it_promptly_and_charges_nobody(daemon, target, dsn):
     id = await in_flight(daemon, target, lambda _: Reply(seconds=None))
     daemon.signal(signal.SIGTERM)

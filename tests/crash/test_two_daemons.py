@@ -94,6 +94,7 @@ async def test_a_killed_owner_is_followed_within_five_seconds(daemons, target, d
     await assert_exact(daemons[heir], dsn, id, planned=len(IDS))
 
 
+@pytest.mark.slow
 async def test_an_owner_that_was_frozen_longer_than_its_lease_starts_nothing_any_more(daemons, target, dsn):
     id, owner = await begun(daemons, target, random.Random(4))
     heir = other_than(owner)
@@ -139,6 +140,7 @@ async def test_owners_change_again_and_again_and_never_are_there_two(daemons, ta
     await assert_exact(daemons["A"], dsn, first, planned=len(IDS))
 
 
+@pytest.mark.slow
 async def test_two_backfills_are_shared_out_and_each_keeps_its_limit(daemons, target, dsn):
     target.script = lambda _: Reply(seconds=0.01)
     await daemons["A"].upload(IDS[:1000])

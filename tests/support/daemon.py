@@ -22,6 +22,10 @@ from tests.support.waiting import eventually
 
 from backfilld.cli.demo_folder import clean_environment
 from backfilld.client import Client, ServerUnreachable
+from backfilld.clock import SystemClock
+from backfilld.operations.keys import create_key
+from backfilld.store.migrate import migrate
+from backfilld.store.pool import open_pool
 
 WORKFLOW = "classify"
 START_PATIENCE_SECONDS = 60.0
@@ -242,14 +246,17 @@ class DaemonProcess:
         return process.returncode, output.decode(), errors.decode()
 
     async def make_key(self, role: str = "admin") -> str:
-        """A key of its database, used by `client` from now on."""
+        """A key of its database, used by `client` from now on. As people make one, where only that way is open."""
+        self.api_key = await (self._key_by_command(role) if self.plan.dsn is None else _key_of(self.plan.dsn, role))
+        await self._forget_client()
+        return self.api_key
+
+    async def _key_by_command(self, role: str) -> str:
         name = ("--name", "crash-test", "--role", role, "--json", "--config", str(self.config))
         code, output, errors = await self.run_command("keys", "create", *name)
         assert 0 == code, errors
 
-        self.api_key = json.loads(output)["key"]
-        await self._forget_client()
-        return self.api_key
+        return str(json.loads(output)["key"])
 
     # Backfills
 
@@ -288,6 +295,16 @@ class DaemonProcess:
             assert time.monotonic() < deadline, f"{backfill}\n{self.tail()}"
 
             await asyncio.sleep(0.05)
+
+
+async def _key_of(dsn: str, role: str) -> str:
+    await migrate(dsn)
+    pool = await open_pool(dsn, size=1)
+    try:
+        made = await create_key(pool, SystemClock(), name="crash-test", role=role, by="test")
+    finally:
+        await pool.close()
+    return made.key
 
 
 def _toml(value: Any) -> str:
