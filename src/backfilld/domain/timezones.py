@@ -8,7 +8,7 @@ that others can reckon within stretches in which a local day is plain arithmetic
 import re
 import zoneinfo
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from importlib.metadata import version
 from typing import NamedTuple
@@ -92,13 +92,13 @@ def nearest_zones(name: str, most: int = 3) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*same, *same_city, *alike, *alike_city]))[:most]
 
 
-def offset_at(zone: ZoneInfo, second: int) -> int:
+def offset_at(zone: tzinfo, second: int) -> int:
     """How many seconds local time is ahead of UTC at that second since 1970."""
     offset = datetime.fromtimestamp(min(max(second, EARLIEST_SECOND), LATEST_SECOND), zone).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
 
 
-def pieces(zone: ZoneInfo, since: int, until: int) -> Iterator[Piece]:
+def pieces(zone: tzinfo, since: int, until: int) -> Iterator[Piece]:
     """`[since, until)` cut wherever the offset changes: in order, without gaps, neighbours of different offset."""
     start, offset = since, offset_at(zone, since)
     for number in range(since // _CHUNK_SECONDS, (until - 1) // _CHUNK_SECONDS + 1):
@@ -111,7 +111,7 @@ def pieces(zone: ZoneInfo, since: int, until: int) -> Iterator[Piece]:
 
 
 @lru_cache(maxsize=_CHUNKS_REMEMBERED)
-def _chunk(zone: ZoneInfo, number: int) -> tuple[tuple[int, int], ...]:
+def _chunk(zone: tzinfo, number: int) -> tuple[tuple[int, int], ...]:
     """(second, offset from then on) for the chunk's first second and for each change after it."""
     first = number * _CHUNK_SECONDS
     changes = [(first, offset_at(zone, first))]
@@ -123,7 +123,7 @@ def _chunk(zone: ZoneInfo, number: int) -> tuple[tuple[int, int], ...]:
     return tuple(changes)
 
 
-def _first_change(zone: ZoneInfo, before: int, after: int, offset: int) -> tuple[int, int]:
+def _first_change(zone: tzinfo, before: int, after: int, offset: int) -> tuple[int, int]:
     """By halving: the first second that has not `offset`, which `before` still has and `after` has no more."""
     while after - before > 1:
         middle = (before + after) // 2

@@ -1,0 +1,94 @@
+"""Reads the definition of a schedule, and says everything that is wrong with it at once."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, timedelta, tzinfo
+from typing import Any, TypeVar
+
+from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
+from backfilld.domain.schedules.operators import LONGEST_INTERVAL_SECONDS, OPERATORS
+from backfilld.domain.schedules.schedule import Schedule
+from backfilld.domain.schedules.values import calendar_date, duration, truth, whole
+
+_OPTIONS = ("start", "end", "skip_on_overtime", "skip_delayed_by")
+_DELAY = "delay"
+_CODE = "invalid_schedule"
+_LONGEST_SHOWN = 100
+T = TypeVar("T")
+
+
+def parse_schedule(value: object, path: str, zone: tzinfo = UTC) -> tuple[Schedule | None, list[Fault]]:
+    """The schedule that a JSON object defines, or all its faults; `path` is where the object stands."""
+    if not isinstance(value, Mapping):
+        example = '{"daily>": "07:00:00"}'
+        return None, [Fault(path, "invalid_type", f"must be an object such as {example}")]
+    return _Reader(value, path, zone).read()
+
+
+class _Reader:
+    """One definition, and the faults found in it so far."""
+
+    def __init__(self, value: Mapping[str, Any], path: str, zone: tzinfo) -> None:
+        self._value = value
+        self._path = path
+        self._zone = zone
+        self._faults: list[Fault] = []
+
+    def read(self) -> tuple[Schedule | None, list[Fault]]:
+        operator = self._operator()
+        rhythm, delay = None, timedelta(0)
+        if operator is not None:
+            read = self._take(operator, OPERATORS[operator].read, example=OPERATORS[operator].example)
+            rhythm, delay = read or (None, delay)
+        takes_delay = operator is None or OPERATORS[operator].takes_delay
+        self._faults += self._unknown((*_OPTIONS, _DELAY) if takes_delay else _OPTIONS, operator)
+        if takes_delay:
+            delay = timedelta(seconds=self._take(_DELAY, lambda v: whole(v, 0, LONGEST_INTERVAL_SECONDS)) or 0) or delay
+        start, end = self._take("start", calendar_date), self._take("end", calendar_date)
+        if start and end and end < start:
+            self._fault("end", f"must not be before start, {start}")
+        skips = self._take("skip_on_overtime", truth), self._take("skip_delayed_by", duration)
+        if rhythm is None or self._faults:
+            return None, self._faults
+        return Schedule(rhythm, delay, self._zone, start, end, bool(skips[0]), skips[1]), []
+
+    def _operator(self) -> str | None:
+        """The first operator; a fault if there is none, or more than one."""
+        found = [key for key in self._value if key in OPERATORS]
+        for second in found[1:]:
+            self._fault(second, f"a schedule takes one of these only, and '{found[0]}' is there already")
+        if not found and not any(_looks_like_operator(key) for key in self._value):
+            message = f"says not when it fires; expected one of {', '.join(OPERATORS)}"
+            self._faults.append(Fault(self._path, _CODE, message, tuple(OPERATORS)))
+        return found[0] if found else None
+
+    def _unknown(self, options: tuple[str, ...], operator: str | None) -> Iterator[Fault]:
+        for key in self._value:
+            if key in options or key in OPERATORS:
+                continue
+            place, shown = self._path + pointer(key), repr(str(key)[:_LONGEST_SHOWN])
+            if key == _DELAY:
+                message = f"'{operator}' takes no delay: its value says when it runs"
+                yield Fault(place, "unknown_field", message, options)
+            elif _looks_like_operator(key):
+                message = f"there is no schedule {shown}{did_you_mean(key, OPERATORS)}"
+                yield Fault(place, "unknown_field", message, nearest(key, OPERATORS) or tuple(OPERATORS))
+            else:
+                known = (*options, *OPERATORS)
+                message = f"a schedule takes no {shown}{did_you_mean(key, known)}"
+                yield Fault(place, "unknown_field", message, nearest(key, known) or options)
+
+    def _take(self, key: str, read: Callable[[Any], T], example: str = "") -> T | None:
+        if key not in self._value or (self._value[key] is None and not example):
+            return None
+        try:
+            return read(self._value[key])
+        except ValueError as wrong:
+            self._fault(key, f"{wrong}, such as '{example}'" if example else str(wrong))
+            return None
+
+    def _fault(self, key: str, message: str) -> None:
+        self._faults.append(Fault(self._path + pointer(key), _CODE, message))
+
+
+def _looks_like_operator(key: object) -> bool:
+    return isinstance(key, str) and key.endswith(">")
