@@ -129,3 +129,11 @@ class TestWriting:
         self.write({UNIT: "ours"}, force=True)
 
         assert "ours" == (folder / UNIT).read_text()
+
+    async def test_a_drop_in_of_earlier_is_pointed_out(self, folder, backfilld, tmp_path, monkeypatch):
+        monkeypatch.setattr("sys.argv", [str(executable(tmp_path / "bin/backfilld"))])
+        await backfilld("install-service", "--embedded")
+        ended = await backfilld("install-service", "--force")
+
+        assert f"{folder / DROP_IN} still makes the database embedded" in ended.err
+        assert "ExecStart=" in (folder / UNIT).read_text()

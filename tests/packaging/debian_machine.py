@@ -89,19 +89,33 @@ def prepared(script: str, files: Sequence[Path]) -> DebianMachine:
 
 
 def _make(root: Path, script: str, files: Sequence[Path]) -> None:
-    _do("debootstrap", "--variant=minbase", f"--include=ca-certificates,{','.join(ALWAYS)}", SUITE, str(root))
+    _lay(root)
+    (root / "etc/apt/apt.conf.d/90retries").write_text('Acquire::Retries "3";\n')
     authorities = Path("/etc/ssl/certs/ca-certificates.crt")  # behind a proxy, that of the proxy is among them
+    trust = ()
     if authorities.exists():
         shutil.copy(authorities, root / "root/authorities.crt")
+        trust = ("PIP_CERT=/root/authorities.crt",)
     for file in files:
         shutil.copy(file, root / "root")
     (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")  # start nothing on the machine outside
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
     (root / "etc/systemd/system/runner.service").write_text(RUNNER)
-    environment = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "PIP_CERT=/root/authorities.crt")
+    environment = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *trust)
     quiet = "DEBIAN_FRONTEND=noninteractive"
     _do("chroot", str(root), "env", "-i", *environment, quiet, "bash", "-exc", script + "\nsystemctl enable runner")
     (root / "usr/sbin/policy-rc.d").unlink()
+
+
+def _lay(root: Path) -> None:
+    """A mirror may fail for a moment, and debootstrap does not go on where it was."""
+    command = ("debootstrap", "--variant=minbase", f"--include=ca-certificates,{','.join(ALWAYS)}", SUITE, str(root))
+    for _ in range(2):
+        with suppress(AssertionError):
+            _do(*command)
+            return
+        shutil.rmtree(root, ignore_errors=True)
+    _do(*command)
 
 
 def _do(*command: str) -> None:

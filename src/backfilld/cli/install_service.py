@@ -45,6 +45,8 @@ def command(only_print: bool, config: Path, user: str | None, embedded: bool, fo
     if only_print:
         click.echo("\n".join(units.values()), nl=False)
         return
+    if not embedded and (FOLDER / DROP_IN).exists():
+        click.echo(f"warning: {FOLDER / DROP_IN} still makes the database embedded: remove it", err=True)
     write(FOLDER, units, force=force)
     click.echo("next: systemctl daemon-reload && systemctl enable --now backfilld")
 
