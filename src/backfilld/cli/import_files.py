@@ -7,6 +7,7 @@ one JSON object a line; either may be gzipped.
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def read_records(path: Path, *, format: str | None, delimiter: str | None, nativ
                 yield from _json_records(file, native)
             else:
                 yield from _csv_records(file, "\t" if format == "tsv" else delimiter)
-    except (EOFError, gzip.BadGzipFile) as problem:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise Failure(f"{path} is not a whole gzip file: {problem}") from problem
 
 

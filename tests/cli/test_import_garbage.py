@@ -1,0 +1,57 @@
+"""Files that nobody meant to be read: whatever is in them, an import ends with faults that name lines."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from backfilld.api.public.entity_records import careful_row
+from backfilld.cli.failures import Failure
+from backfilld.cli.imports import Reading, guess_types, read_file
+from backfilld.domain.errors import Invalid
+
+CELLS = st.sampled_from(
+    ["id", "a", "a.b", "a.b.c", "", " ", '"', '""', '"x', "1", "01", "1e999", "NaN", "true", "2024-05-01", "\0", "\r",
+     "9" * 30, "\ufeff", "\udcff", "\\", ".", "=1+1", "0001-01-01", "9999-12-31 23:59:59"]
+) | st.text(max_size=6)  # fmt: skip
+TABLES = st.builds(
+    lambda delimiter, end, rows: end.join(delimiter.join(row) for row in rows).encode("utf-8", "surrogateescape"),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=5).map(lambda rows: [["id", "a", "b.c"], *rows]),
+).filter(lambda raw: b"\xed" not in raw)
+VALUES = st.sampled_from(
+    ["1", '"x"', "null", "{}", "[]", '{"id":"1","attributes":{}}', '{"id":"1","attributes":[]}', '{"id":1}',
+     '{"id":"","a":{"b":{"c":1}}}', '{"a":1,"a":2}', '{"id":"1","a":1e999}', '{"id":"\\ud800"}', '{"id":"a\\u0000"}',
+     '{"id":"1","n":123456789012345678901}', '{"id":true}', '{"id":"1","":{"":1}}', "[" * 70, "{",
+     '{"id":"1","a.b":1,"a":{"b":2}}',
+     '{"id":"1","updated_at":"x","attributes":{}}', '{"id":"1","a":' + '{"a":' * 40 + "1" + "}" * 41, "\ufeff{}"]
+)  # fmt: skip
+LINES = st.lists(VALUES, max_size=5).map(lambda lines: "\n".join(lines).encode())
+BYTES = st.binary(max_size=60)
+
+
+def read(path: Path, reading: Reading) -> list[bytes]:
+    """The lines as they would be sent, or nothing if the file has faults."""
+    try:
+        types = guess_types(path, reading)
+        return b"".join(read_file(path, Reading(**{**reading.__dict__, "types": types}))).splitlines()
+    except (Invalid, Failure):
+        return []
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "x.csv.gz", "x.jsonl.gz"])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(raw=TABLES | LINES | BYTES, how=st.sampled_from([{}, {"updated_at_column": "a"}, {"id_column": "a"}]))
+@example(raw=gzip.compress(b"id,a\n1,2\n")[:-8], how={})
+@example(raw=gzip.compress(b"id,a\n1,2\n" * 90)[:10] + b"\xff" * 9, how={})  # zlib.error, which is no OSError
+def test_an_import_of_anything_is_read_or_refused(tmp_path: Path, name: str, raw: bytes, how: dict[str, str]) -> None:
+    path = tmp_path / name
+    packed = name.endswith(".gz") and not raw.startswith(b"\x1f\x8b")
+    path.write_bytes(zlib.compress(raw, wbits=31) if packed else raw)
+    lines = read(path, Reading(**how))
+
+    assert all(isinstance(careful_row(line, "/1"), tuple) for line in lines)
