@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
+from tests.support.waiting import eventually
 
 from backfilld.domain.retries import Backoff
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
@@ -167,8 +168,7 @@ async def test_work_in_flight_finishes_after_the_window_closed_and_nothing_else_
     windows = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
     backfill = await make_backfill(pool, **resolved(windows=windows, max_in_flight=3))
     async with engine_on(dsn, pool, ScriptedExecutor(script), clock=clock) as engine:
-        while len(engine.executor.starts) < 3:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: len(engine.executor.starts) == 3)
         clock.set(datetime(2027, 3, 1, 13, 0, tzinfo=UTC))
         release.set()
         row = await engine.until(backfill, "waiting", succeeded=3)
@@ -216,8 +216,8 @@ async def test_named_ids_are_all_accounted_for(dsn, pool):
     async with engine_on(dsn, pool) as engine:
         await engine.until(backfill, "completed")
         rows = await pool.fetch(
-            "SELECT entity_id, coalesce(skip_reason, status::text) FROM plan_items JOIN outcomes USING (backfill_no, position)"
-            " ORDER BY position"
+            "SELECT entity_id, coalesce(skip_reason, status::text)"
+            " FROM plan_items JOIN outcomes USING (backfill_no, position) ORDER BY position"
         )
 
     expected = [

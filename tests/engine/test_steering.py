@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.waiting import eventually
 
 from backfilld.domain.errors import Unavailable
 from backfilld.domain.verdicts import SUCCEEDED, Verdict
@@ -19,8 +20,7 @@ async def slow(_: Work) -> Verdict:
 
 
 async def some_started(executor: ScriptedExecutor, at_least: int) -> None:
-    while len(executor.starts) < at_least:
-        await asyncio.sleep(0.001)
+    await eventually(lambda: len(executor.starts) >= at_least)
 
 
 @pytest.mark.parametrize("sends", [0.0, 0.01])
