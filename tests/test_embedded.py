@@ -365,7 +365,7 @@ async def test_a_daemon_that_starts_beside_a_command_waits_for_its_end(folder):
 
     async def daemon() -> int:
         async with database_of(settings, SystemClock()) as database:
-            return await fetchval(database.dsn, "SELECT count(*) FROM things")
+            return await fetchval(database.address.dsn, "SELECT count(*) FROM things")
 
     async with database_for_command(folder) as dsn:
         starting = asyncio.create_task(daemon())

@@ -29,8 +29,9 @@ from backfilld.engine.tools import Limits, Tools
 from backfilld.events import Bus, Event
 from backfilld.executors.base import Permit, Work
 from backfilld.sources.base import EntityQuery, Page, SourceUnreachable
+from backfilld.store.address import Located
 from backfilld.store.backfills import BackfillStore
-from backfilld.store.channel import Channel
+from backfilld.store.channel import Channel, Lookout
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.pool import Pool, open_pool
@@ -143,7 +144,7 @@ def entities(count: int) -> list[Entity]:
 class Engine:
     """Scheduler, recorder and leases of one process, as `app` joins them."""
 
-    def __init__(self, dsn: str, pool: Pool, own: Pool, executor: ScriptedExecutor, source: ListSource, **kw: Any):
+    def __init__(self, dsn: Located, pool: Pool, own: Pool, executor: ScriptedExecutor, source: ListSource, **kw: Any):
         self.clock: SystemClock = kw.get("clock") or SystemClock()
         self.instance = kw.get("instance") or uuid4().hex
         self.events: list[Event] = []
@@ -173,7 +174,8 @@ class Engine:
         self.control = Control(self.scheduler, leases, self.clock)
         self.janitor = Janitor(self.tools.remembered, RemovalStore(pool), self.clock, bus)
         self.stopping = Stopping(StopStore(pool), self.keeper, self.clock)
-        self.channel = Channel(dsn, self.clock, self._heard)
+        listens = kw.get("listens", True)
+        self.channel = Channel(dsn, self.clock, self._heard) if listens else Lookout(self.clock, self._heard)
 
     def _heard(self, backfill_no: int | None) -> None:
         if backfill_no is None:
@@ -257,7 +259,7 @@ class Engine:
 
 @asynccontextmanager
 async def engine_on(
-    dsn: str, pool: Pool, executor: ScriptedExecutor | None = None, source: ListSource | None = None, **kw: Any
+    dsn: Located, pool: Pool, executor: ScriptedExecutor | None = None, source: ListSource | None = None, **kw: Any
 ) -> AsyncIterator[Engine]:
     """A running engine; several may share a database."""
     own = await open_pool(dsn, size=3)

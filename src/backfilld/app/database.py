@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.embedded import DirectoryInUse, EmbeddedPostgres
+from backfilld.store.address import Address
 from backfilld.store.pool import Pool, open_pool
 
 ENGINE_CONNECTIONS = 5
@@ -18,9 +18,13 @@ PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """`name` is what people are told of it: no password. `server` only if it is embedded."""
+    """`name` is what people are told of it: no password. `server` only if it is embedded.
 
-    dsn: str
+    `direct` is the way on which each connection has a session of its own; None if there is none.
+    """
+
+    address: Address
+    direct: Address | None
     name: str
     server: EmbeddedPostgres | None = None
 
@@ -39,13 +43,13 @@ class Pools:
 async def database_of(settings: Settings, clock: Clock) -> AsyncIterator[Database]:
     """The database; an embedded one runs for the length of the block."""
     if not settings.database.is_embedded:
-        dsn = settings.database.read_dsn()
-        yield Database(dsn, _name_of(dsn))
+        address = settings.database.read_address()
+        yield Database(address, settings.database.read_direct_address(), address.name)
         return
     server = EmbeddedPostgres(settings.state.postgres, clock=clock)
-    dsn = await _started(server, clock)
+    address = Address(await _started(server, clock), settings.database.schema_name)
     try:
-        yield Database(dsn, f"embedded, in {settings.state.postgres}", server)
+        yield Database(address, address, f"embedded, in {settings.state.postgres}", server)
     finally:
         await server.stop()
 
@@ -65,15 +69,16 @@ async def _started(server: EmbeddedPostgres, clock: Clock) -> str:
 @asynccontextmanager
 async def pools_of(database: Database, size: int) -> AsyncIterator[Pools]:
     """Pools that connect when they are first used: the database may be late."""
-    bounds = ((size, None), (ENGINE_CONNECTIONS, ENGINE_PATIENCE_SECONDS), (1, None), (1, None))
-    pools = [await open_pool(database.dsn, size=n, ready=0, command_timeout=most) for n, most in bounds]
+    address = database.address
+    wanted = (
+        (address, size, None),
+        (address, ENGINE_CONNECTIONS, ENGINE_PATIENCE_SECONDS),
+        (address, 1, None),
+        (database.direct or address, 1, None),  # a renewal should wait for no pooler
+    )
+    pools = [await open_pool(to, size=n, ready=0, command_timeout=most) for to, n, most in wanted]
     try:
         yield Pools(*pools)
     finally:
         for pool in pools:
             pool.terminate()
-
-
-def _name_of(dsn: str) -> str:
-    parts = urlsplit(dsn)
-    return f"{parts.hostname or 'local socket'}{f':{parts.port}' if parts.port else ''}{parts.path}"

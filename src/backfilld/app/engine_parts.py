@@ -26,7 +26,7 @@ from backfilld.executors.secrets import SecretStore
 from backfilld.executors.wire import Limits as WireLimits
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.backfills import BackfillStore
-from backfilld.store.channel import Channel
+from backfilld.store.channel import Channel, Lookout
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.remembered import RememberedStore
@@ -91,7 +91,7 @@ def engine_parts(
             stopping.hear()
         scheduler.hear(backfill_no)
 
-    channel = Channel(database.dsn, clock, heard)
+    channel = Lookout(clock, heard) if database.direct is None else Channel(database.direct, clock, heard)
     janitor = Janitor(remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
     return EngineParts(
         tools,

@@ -17,24 +17,30 @@ from backfilld.cli.failures import Failure
 
 if TYPE_CHECKING:
     from backfilld.config import Settings
+    from backfilld.store.address import Address
     from backfilld.store.pool import Pool
 
 
 @asynccontextmanager
-async def database_of(settings: "Settings", *, quiet: bool = False) -> AsyncIterator[str]:
-    """The DSN of the database that a daemon with these settings uses; an embedded one is running meanwhile."""
+async def database_of(settings: "Settings", *, quiet: bool = False) -> "AsyncIterator[Address]":
+    """The database that a daemon with these settings uses, without a pooler in between if there is such a way.
+
+    An embedded one is running meanwhile.
+    """
+    from backfilld.store.address import Address
+
     if not settings.database.is_embedded:
-        dsn = settings.database.read_dsn()
-        _name(_shown(dsn), quiet)
-        await _reach(dsn)
-        yield dsn
+        address = settings.database.read_direct_address() or settings.database.read_address()
+        _name(address.name, quiet)
+        await _reach(address)
+        yield address
         return
     from backfilld.embedded import database_for_command
 
     _leave_stdout_alone()
     _name(f"embedded, in {settings.state.postgres}", quiet)
     async with database_for_command(settings.state.postgres) as dsn:
-        yield dsn
+        yield Address(dsn, settings.database.schema_name)
 
 
 @asynccontextmanager
@@ -47,26 +53,31 @@ async def migrated_pool(
     from backfilld.store.pool import open_pool
 
     settings = load_settings(config, environ)
-    async with database_of(settings, quiet=quiet) as dsn:
+    async with database_of(settings, quiet=quiet) as address:
         if settings.database.migrate_on_start:
-            await migrate(dsn)
-        elif waiting := await pending(dsn):
+            await migrate(address)
+        elif waiting := await pending(address):
             names = ", ".join(str(migration) for migration in waiting)
             raise Failure(f"the database lacks {names}: run `backfilld migrate` first", exit_code=exit_codes.CONFLICT)
-        pool = await open_pool(dsn, size=2)
+        pool = await open_pool(address, size=2)
         try:
             yield settings, pool
         finally:
             await pool.close()
 
 
-async def _reach(dsn: str) -> None:
+async def _reach(address: "Address") -> None:
     """Find out now, and not in the middle, whether the database answers."""
     from backfilld.store.pool import PASSING, connect
+    from backfilld.store.refusals import refusal_of
 
     try:
-        connection = await connect(dsn)
-    except PASSING as problem:
+        connection = await connect(address)
+    except Exception as problem:
+        if (refusal := refusal_of(problem, address)) is not None:
+            raise refusal from problem
+        if not isinstance(problem, PASSING):
+            raise
         why = str(problem) or type(problem).__name__
         message = f"the database does not answer: {why}"
         raise Failure(message, exit_code=exit_codes.UNAVAILABLE, code="unavailable") from problem
@@ -88,11 +99,3 @@ def _leave_stdout_alone() -> None:
 def _name(database: str, quiet: bool) -> None:
     if not quiet:
         click.echo(f"database: {database}", err=True)
-
-
-def _shown(dsn: str) -> str:
-    """Host and database, without user and password."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(dsn)
-    return f"{parts.hostname or 'local socket'}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from backfilld.config.database import DatabaseSettings
 from backfilld.config.engine import EngineSettings, ExecutorsSettings
 from backfilld.config.entity_types import EntityTypeSettings
 from backfilld.config.entra import EntraSettings
-from backfilld.config.fields import Dsn, FilePath, Name, Section
+from backfilld.config.fields import FilePath, Name, Section
 from backfilld.config.retention import RetentionSettings
 from backfilld.config.server import ServerSettings
 from backfilld.config.workflows import WorkflowSettings
@@ -33,63 +34,6 @@ class StateSettings(Section):
     def postgres(self) -> Path:
         """The folder of the embedded PostgreSQL."""
         return self.directory / "postgres"
-
-
-class DatabaseSettings(Section):
-    """The memory of the daemon. Back it up."""
-
-    mode: Literal["embedded", "external"] | None = Field(
-        default=None,
-        examples=["external"],
-        description="'embedded' runs a PostgreSQL below [state]; 'external' refuses to start without a DSN."
-        " Default: external if there is a DSN, else embedded.",
-    )
-    dsn: Dsn | None = Field(
-        default=None,
-        examples=["postgresql://backfilld:password@db.example.com:5432/backfilld"],
-        description="postgresql://user:password@host:port/database (PostgreSQL 14 or newer). Better kept out of this"
-        " file: dsn_file, a credential named 'dsn', or BACKFILLD_DATABASE__DSN.",
-    )
-    dsn_file: FilePath | None = Field(
-        default=None, examples=["/etc/backfilld/dsn"], description="A file that holds the DSN and nothing else."
-    )
-    pool_size: int = Field(
-        default=10,
-        ge=2,
-        le=200,
-        description="Connections at most. More helps only if many people read at once; the engine needs three.",
-    )
-    migrate_on_start: bool = Field(
-        default=True,
-        description="Bring the schema up to date at start. false: run `backfilld migrate` before a new version.",
-    )
-
-    @model_validator(mode="after")
-    def _fits(self) -> "DatabaseSettings":
-        given = self.dsn is not None or self.dsn_file is not None
-        if self.dsn is not None and self.dsn_file is not None:
-            raise ValueError("dsn and dsn_file exclude each other")
-        if self.mode == "external" and not given:
-            raise ValueError(
-                "mode is 'external', but there is no DSN: set dsn_file, a credential named 'dsn',"
-                " or BACKFILLD_DATABASE__DSN"
-            )
-        if self.mode == "embedded" and given:
-            raise ValueError("mode is 'embedded', but there is a DSN: remove one of them")
-        return self
-
-    @property
-    def is_embedded(self) -> bool:
-        """True if the daemon runs its own PostgreSQL."""
-        return self.dsn is None and self.dsn_file is None
-
-    def read_dsn(self) -> str:
-        """The DSN of the external database, from wherever it is kept; OSError if its file cannot be read."""
-        if self.dsn_file is not None:
-            return self.dsn_file.read_text(encoding="utf-8").strip()
-        if self.dsn is None:
-            raise ValueError("the database is embedded")
-        return self.dsn.get_secret_value()
 
 
 class AuthSettings(Section):

@@ -9,17 +9,19 @@ from collections.abc import Callable
 
 from backfilld.clock import Clock
 from backfilld.store import outages
+from backfilld.store.address import Located
 from backfilld.store.backfills import CHANNEL
 from backfilld.store.pool import connect
 
 LONGEST_PAUSE_SECONDS = 5.0
+LOOKS_EVERY_SECONDS = 1.0
 
 
 class Channel:
     """`heard` is called with the number of a changed backfill, or with None when any may have been."""
 
-    def __init__(self, dsn: str, clock: Clock, heard: Callable[[int | None], None]) -> None:
-        self._dsn = dsn
+    def __init__(self, database: Located, clock: Clock, heard: Callable[[int | None], None]) -> None:
+        self._database = database
         self._clock = clock
         self._heard = heard
 
@@ -37,7 +39,7 @@ class Channel:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _listen(self) -> None:
-        connection = await connect(self._dsn)
+        connection = await connect(self._database)
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         try:
@@ -50,3 +52,17 @@ class Channel:
     def _received(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         number = str(payload).split(" ", 1)[0]
         self._heard(int(number) if number.isdigit() else None)
+
+
+class Lookout:
+    """In place of a Channel where nobody can listen, behind a pooler: says every second that anything may be new."""
+
+    def __init__(self, clock: Clock, heard: Callable[[int | None], None]) -> None:
+        self._clock = clock
+        self._heard = heard
+
+    async def serve(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            self._heard(None)
+            await self._clock.sleep(LOOKS_EVERY_SECONDS)

@@ -19,6 +19,7 @@ from importlib.resources.abc import Traversable
 import asyncpg
 
 from backfilld.clock import Clock, SystemClock
+from backfilld.store.address import Address, Located
 from backfilld.store.pool import Connection, connect
 
 _FILE = re.compile(r"^(\d{4})_([a-z0-9_]+?)(\.notx)?\.sql$")
@@ -66,23 +67,59 @@ def _parse(file: Traversable) -> Migration:
 
 
 async def migrate(
-    database: str | Connection, directory: Traversable | None = None, clock: Clock | None = None
+    database: Located | Connection, directory: Traversable | None = None, clock: Clock | None = None
 ) -> list[Migration]:
-    """Bring `database` (a DSN or a connection) up to date and return what was applied, which may be nothing.
+    """Bring `database` (its address, or a connection) up to date and return what was applied, which may be nothing.
 
     Waits for another process that is doing the same. MigrationRefused before anything is changed.
     """
     clock = clock or SystemClock()
     migrations = read(directory)
-    async with _connection(database) as connection, _alone(connection, clock):
-        await connection.execute(_TABLE)
-        todo = await _pending(connection, migrations)
-        for migration in todo:
-            await _apply(connection, migration, clock)
+    schema = database.schema if isinstance(database, Address) else None
+    try:
+        async with _connection(database) as connection, _alone(connection, clock):
+            todo = await _pending(connection, migrations)
+            if todo:
+                await _make_room(connection, schema)
+            for migration in todo:
+                await _apply(connection, migration, clock)
+    except asyncpg.InsufficientPrivilegeError as problem:
+        raise MigrationRefused(
+            f"{problem}: this role may not change the schema; let its owner run `backfilld migrate`, and set"
+            " [database] migrate_on_start = false (docs/database.md)"
+        ) from problem
     return todo
 
 
-async def pending(database: str | Connection, directory: Traversable | None = None) -> list[Migration]:
+def tables() -> list[str]:
+    """The tables that the migrations make."""
+    return [name for migration in read() for name in re.findall(r"^CREATE TABLE (\w+)", migration.sql, re.MULTILINE)]
+
+
+async def grant(database: Located, role: str) -> None:
+    """Give `role` what a daemon needs that changes no schema; asked by the owner, after every migration."""
+    async with _connection(database) as connection, connection.transaction():
+        name = await connection.fetchval("SELECT quote_ident($1)", role)
+        schema = await connection.fetchval("SELECT quote_ident(current_schema())")
+        for statement in _GRANTS:
+            await connection.execute(statement.format(schema=schema, role=name))
+
+
+_GRANTS = (
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+)
+
+
+async def _make_room(connection: Connection, schema: str | None) -> None:
+    """The schema, if one is configured and missing; and the table that remembers what was applied."""
+    if schema is not None and await connection.fetchval("SELECT to_regnamespace($1) IS NULL", schema):
+        await connection.execute(f'CREATE SCHEMA "{schema}"')
+    await connection.execute(_TABLE)
+
+
+async def pending(database: Located | Connection, directory: Traversable | None = None) -> list[Migration]:
     """What `migrate` would apply now. Changes nothing; MigrationRefused as there."""
     async with _connection(database) as connection:
         return await _pending(connection, read(directory))
@@ -99,8 +136,8 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 
 
 @asynccontextmanager
-async def _connection(database: str | Connection) -> AsyncIterator[Connection]:
-    if not isinstance(database, str):
+async def _connection(database: Located | Connection) -> AsyncIterator[Connection]:
+    if not isinstance(database, str | Address):
         yield database
         return
     connection = await connect(database, statement_timeout="0", lock_timeout="30s")

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 
 from backfilld.clock import Clock
+from backfilld.store.address import Address, Located, address_of
+from backfilld.store.pooled import STARTUP, pooled_with
+from backfilld.store.refusals import refusal_of
 
 if TYPE_CHECKING:  # asyncpg's classes take no brackets at run time
     from asyncpg.pool import PoolConnectionProxy
@@ -70,7 +73,7 @@ class _BoundedPool(asyncpg.Pool):
 
 
 async def open_pool(
-    dsn: str, *, size: int = 10, ready: int = 1, command_timeout: float | None = None, **session: str
+    database: Located, *, size: int = 10, ready: int = 1, command_timeout: float | None = None, **session: str
 ) -> Pool:
     """A pool of at most `size` connections, `ready` of them made at once. The caller closes it.
 
@@ -80,29 +83,39 @@ async def open_pool(
     Fails at once if the database is not there; see `wait_for_database`.
     """
     pool: Pool = await _BoundedPool(
-        dsn,
         min_size=min(ready, size),
         max_size=size,
         max_queries=MOST_QUERIES,
         max_inactive_connection_lifetime=MOST_CONNECTIONS_LIVE_SECONDS,
         init=_notice_when_it_vanishes,
         loop=None,
-        connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,
-        timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=command_timeout,
-        server_settings=SESSION | session,
+        **_way_to(address_of(database), session),
     )
     return pool
 
 
-async def connect(dsn: str, **session: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect(database: Located, **session: str) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection outside any pool (LISTEN, migrations), with the same settings. The caller closes it."""
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=SESSION | session
-    )
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(**_way_to(address_of(database), session))
     await _notice_when_it_vanishes(connection)
     return connection
+
+
+def _way_to(address: Address, session: dict[str, str]) -> dict[str, Any]:
+    """What asyncpg must be told to get there."""
+    settings = SESSION | session
+    if address.schema is not None:
+        settings["search_path"] = address.schema
+    way = {"dsn": address.dsn, "timeout": CONNECT_TIMEOUT_SECONDS, "connection_class": asyncpg.Connection}
+    if not address.pooled:
+        return way | {"server_settings": settings}
+    return way | {
+        "connection_class": pooled_with(settings),
+        "server_settings": {name: settings[name] for name in STARTUP},
+        "statement_cache_size": 0,
+    }
 
 
 async def _notice_when_it_vanishes(connection: Any) -> None:
@@ -116,16 +129,21 @@ async def _notice_when_it_vanishes(connection: Any) -> None:
             link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def wait_for_database(dsn: str, clock: Clock, report: Callable[[str], Any] = lambda _: None) -> None:
+async def wait_for_database(database: Located, clock: Clock, report: Callable[[str], Any] = lambda _: None) -> None:
     """Return once the database answers, however long that takes; `report` hears of every try in vain.
 
-    A wrong password, an unknown database or a malformed DSN will not mend themselves: they are raised at once.
+    A wrong password, an unknown database or a malformed DSN will not mend themselves: they are raised at once; and so
+    is DatabaseRefused for a certificate that is not accepted, or a pooler that nobody has told us of.
     """
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
-            connection = await connect(dsn)
-        except PASSING as problem:
+            connection = await connect(database)
+        except (*PASSING, asyncpg.PostgresError) as problem:
+            if (refusal := refusal_of(problem, address_of(database))) is not None:
+                raise refusal from problem
+            if not isinstance(problem, PASSING):
+                raise
             report(f"the database does not answer ({problem or type(problem).__name__}); next try in {pause:g} s")
             await clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
