@@ -1,6 +1,10 @@
 # The commands of this project; `make` lists them. Each stands in README.md too.
 PYTHON ?= python3
 B := .venv/bin
+# What the machine trusts, uv shall trust as pip does: networks that inspect TLS have certificates of their own.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_NATIVE_TLS ?= true
+endif
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test test-slow test-all check format config migration lock wheel
 
