@@ -91,7 +91,7 @@ def print_created(data: dict[str, Any]) -> None:
             "status": backfill["status"],
             "why": reason(backfill),
             "entities": number(_total(data, backfill)),
-            "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated"),
+            "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated") or None,
         }
     )
 
@@ -109,7 +109,7 @@ def print_preview(data: dict[str, Any]) -> None:
             "entities": number(data["total_entities"]),
             "to run": number(data["to_run_count"]),
             "skipped": skipped or None,
-            "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated"),
+            "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated") or None,
             "starts about": local(data.get("estimated_start_at")),
             "finished about": local(data.get("estimated_completion_at")),
             "windows": window_lines(data.get("effective_windows") or {}),

@@ -123,7 +123,9 @@ class Previewer:
             return "WARNING", "counting took too long; the filter is valid, how much it matches is not known"
         if survey.total > 0:
             level: Level = "WARNING" if checked.warnings else "OK"
-            return level, "; ".join([f"{survey.total:,} entities of type {entity_type} match", *checked.warnings])
+            what = "1 entity" if survey.total == 1 else f"{survey.total:,} entities"
+            matches = "matches" if survey.total == 1 else "match"
+            return level, "; ".join([f"{what} of type {entity_type} {matches}", *checked.warnings])
         reasons = await self._surveyor.why_none(entity_type, checked.tree) if checked.tree is not None else []
         return "WARNING", "; ".join([f"no entity of type {entity_type} matches", *reasons])
 
