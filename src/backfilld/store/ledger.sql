@@ -106,13 +106,16 @@ UPDATE backfill_progress AS p
 RETURNING p.backfill_no;
 
 -- name: read_plan
--- The next planned items that have neither an outcome nor a retry ahead of them.
+-- The next planned items that have neither an outcome nor a retry ahead of them. `>= $2` is said of all three, though
+-- it follows from the equality: else the million outcomes before this page may be read to find out that none is in it.
 -- $1 backfill   $2 from position   $3 how many
 SELECT i.position, i.entity_id, i.attributes
   FROM plan_items AS i
  WHERE i.backfill_no = $1 AND i.position >= $2
-   AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = i.position)
-   AND NOT EXISTS (SELECT FROM retries AS r WHERE r.backfill_no = $1 AND r.position = i.position)
+   AND NOT EXISTS (SELECT FROM outcomes AS o
+                    WHERE o.backfill_no = $1 AND o.position = i.position AND o.position >= $2)
+   AND NOT EXISTS (SELECT FROM retries AS r
+                    WHERE r.backfill_no = $1 AND r.position = i.position AND r.position >= $2)
  ORDER BY i.position
  LIMIT $3;
 

@@ -1,5 +1,6 @@
 -- name: list_items
--- The whole ledger in plan order, or any mixture of statuses.
+-- The whole ledger in plan order, or any mixture of statuses. Where a page begins is said of outcomes and retries, too,
+-- though it follows: else everything before the page may be read to find out that it does not matter.
 -- $1 backfill   $2 behind position   $3 how many   $4 statuses   $5 error class   $6 positions in flight
 SELECT *
   FROM (SELECT i.position, i.entity_id,
@@ -13,8 +14,8 @@ SELECT *
                coalesce(o.error_class, r.error_class) AS error_class, coalesce(o.error, r.error) AS error,
                o.http_status, r.next_attempt_at
           FROM plan_items i
-          LEFT JOIN outcomes o ON o.backfill_no = i.backfill_no AND o.position = i.position
-          LEFT JOIN retries r ON r.backfill_no = i.backfill_no AND r.position = i.position
+          LEFT JOIN outcomes o ON o.backfill_no = $1 AND o.position = i.position AND o.position > $2
+          LEFT JOIN retries r ON r.backfill_no = $1 AND r.position = i.position AND r.position > $2
          WHERE i.backfill_no = $1 AND i.position > $2) item
  WHERE ($4::text[] IS NULL OR status = ANY($4::text[]))
    AND ($5::text IS NULL OR error_class = $5)
@@ -57,17 +58,21 @@ SELECT *
 -- name: list_pending
 -- What nobody has touched lies behind the low-water mark: the million finished ones before it are not looked at.
 -- $1 backfill   $2 behind position   $3 how many   $4 positions in flight
+WITH place AS MATERIALIZED (
+    SELECT greatest($2::integer + 1, low_water_mark) AS first FROM backfill_progress WHERE backfill_no = $1
+)
 SELECT i.position, i.entity_id, 'pending' AS status, 0 AS attempts, NULL::timestamptz AS started_at,
        NULL::timestamptz AS finished_at, NULL::text AS message, NULL::json AS result, NULL::numeric AS credits,
        NULL::text AS skip_reason, NULL::text AS error_class, NULL::text AS error, NULL::smallint AS http_status,
        NULL::timestamptz AS next_attempt_at
   FROM plan_items i
  WHERE i.backfill_no = $1
-   AND i.position > $2
-   AND i.position >= (SELECT low_water_mark FROM backfill_progress WHERE backfill_no = $1)
+   AND i.position >= (SELECT first FROM place)
    AND i.position <> ALL($4::integer[])
-   AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.backfill_no = i.backfill_no AND o.position = i.position)
-   AND NOT EXISTS (SELECT 1 FROM retries r WHERE r.backfill_no = i.backfill_no AND r.position = i.position)
+   AND NOT EXISTS (SELECT 1 FROM outcomes o
+                    WHERE o.backfill_no = $1 AND o.position = i.position AND o.position >= (SELECT first FROM place))
+   AND NOT EXISTS (SELECT 1 FROM retries r
+                    WHERE r.backfill_no = $1 AND r.position = i.position AND r.position >= (SELECT first FROM place))
  ORDER BY i.position
  LIMIT $3;
 

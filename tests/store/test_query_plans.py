@@ -1,0 +1,198 @@
+"""How PostgreSQL carries out what is asked all the time: along an index, however much the ledger has grown.
+
+A table that is read whole costs nothing in a test and everything in the second year. The plans are asked for as the
+server caches them, without the values, and for tables with enough rows to make the difference.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.backfills import make_backfill, make_workflow
+from tests.support.clock import NOON
+
+from backfilld.domain.backfills import Outcome, Try
+from backfilld.store.ledger import EndedItem, Standing, TriedItem, record
+from backfilld.store.pool import Connection, Pool, open_pool
+from backfilld.store.queries import load
+
+BIG = {"plan_items", "outcomes", "retries", "tries"}
+ITEMS, BACKFILLS = 6_000, 4
+RUNNABLE = ["cancelling", "planning", "running", "waiting"]
+EVERY = list(range(30))
+
+
+@pytest.fixture(scope="module")
+async def ledgers(databases: Any) -> AsyncIterator[Pool]:
+    """Backfills in the middle of their work, and analyzed."""
+    async with databases.database() as dsn:
+        pool = await open_pool(dsn, size=2)
+        workflow = await make_workflow(pool)
+        for _ in range(BACKFILLS):
+            backfill = await make_backfill(pool, workflow, exclusive=False)
+            await _fill(pool, backfill.no)
+        for _ in range(400):  # what has ended long ago
+            await make_backfill(pool, workflow, exclusive=False)
+        await pool.execute(
+            "UPDATE backfills SET status = 'completed', completed_at = $1, planned_at = $1 WHERE no > $2",
+            NOON,
+            BACKFILLS,
+        )
+        await pool.execute(
+            "INSERT INTO leases (backfill_no, holder, fence, expires_at)"
+            " SELECT no, 'a/1', 1, $1 FROM backfills ON CONFLICT DO NOTHING",
+            NOON,
+        )
+        for table in ("plan_items", "outcomes", "retries", "tries", "backfills", "backfill_progress", "leases"):
+            await pool.execute(f"VACUUM ANALYZE {table}")
+        yield pool
+        await pool.close()
+
+
+async def _fill(pool: Pool, no: int) -> None:
+    """Two thirds are through, some wait for a retry, the rest is untouched."""
+    await pool.execute(
+        "INSERT INTO plan_items SELECT $1, n, 'e' || n FROM generate_series(0, $2::integer - 1) AS n", no, ITEMS
+    )
+    await pool.execute(
+        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, error_class)"
+        " SELECT $1, n, (CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'succeeded' END)::outcome_status, $3, $3, 1,"
+        "        CASE WHEN n % 100 = 0 THEN 'http_500' END"
+        "   FROM generate_series(0, $2::integer * 2 / 3) AS n WHERE n % 10 <> 7",
+        no, ITEMS, NOON,
+    )  # fmt: skip
+    await pool.execute(
+        "INSERT INTO retries (backfill_no, position, tries, counted, next_attempt_at, last_failed_at, error_class)"
+        " SELECT $1, n, 1, 1, $3::timestamptz + n * interval '1 second', $3, 'http_500'"
+        "   FROM generate_series(0, $2::integer * 2 / 3) AS n WHERE n % 10 = 7",
+        no, ITEMS, NOON,
+    )  # fmt: skip
+    await pool.execute(
+        "INSERT INTO tries (backfill_no, position, attempt, finished_at, error_class)"
+        " SELECT backfill_no, position, 1, $2, 'http_500' FROM retries WHERE backfill_no = $1",
+        no, NOON,
+    )  # fmt: skip
+    await pool.execute(
+        "UPDATE backfill_progress SET planned = $2, fence = 1, low_water_mark = $2 * 2 / 3 WHERE backfill_no = $1",
+        no, ITEMS,
+    )  # fmt: skip
+    await pool.execute("UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1", no, NOON)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
+
+
+async def plan_of(connection: Connection, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    """The plan for any values, as it is after the first five executions."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        prepared = await connection.prepare(f"EXPLAIN (FORMAT JSON) {sql}")
+        return list(nodes(json.loads(await prepared.fetchval(*values))[0]["Plan"]))
+
+
+class Spy:
+    """A connection that only notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Sequence[Any]]] = []
+
+    async def fetch(self, sql: str, *values: Any) -> list[Any]:
+        self.asked.append((sql, values))
+        return []
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+
+async def batch() -> dict[str, tuple[str, Sequence[Any]]]:
+    """The statements of the recorder, with the values of a batch of one outcome and one try."""
+    spy = Spy()
+    done = EndedItem(1, ITEMS - 1, Outcome("succeeded", NOON, NOON, 1), had_retry=True)
+    again = TriedItem(1, ITEMS - 2, Try(1, 1, NOON, NOON, NOON, "http_500"))
+    await record(spy, [Standing(1, 1, 0, 1.0)], [done], [again], NOON)  # type: ignore[arg-type] # all that it uses
+    return dict(zip(["record_tries", "record_outcomes"], spy.asked, strict=True))
+
+
+LEDGER, LEASES, PAGES, BACKFILL = load("ledger"), load("leases"), load("ledger_pages"), load("backfills")
+HOT: dict[str, tuple[str, Sequence[Any]]] = {
+    "read_plan": (LEDGER.read_plan, [1, ITEMS * 2 // 3, 1000]),
+    "read_sample": (LEDGER.read_sample, [1, 0, 1000]),
+    "read_retries": (LEDGER.read_retries, [1, NOON, EVERY, 100]),
+    "next_retry": (LEDGER.next_retry, [1, EVERY]),
+    "has_unfinished": (LEDGER.has_unfinished, [1]),
+    "find_alone": (LEDGER.find_alone, [1]),
+    "start_alone": (LEDGER.start_alone, [1, 1, 5, "a/1"]),
+    "list_candidates": (LEASES.list_candidates, [RUNNABLE, NOON, "a", False]),
+    "next_look": (LEASES.next_look, [RUNNABLE, NOON, "a"]),
+    "find_owner": (LEASES.find_owner, [1]),
+    "renew_leases": (LEASES.renew_leases, [[1, 2], [1, 1], timedelta(seconds=3), [0, 0], 0]),
+    "find_progress": (BACKFILL.find_progress, [1]),
+    "list_items": (PAGES.list_items, [1, 3000, 100, None, None, EVERY]),
+    "list_failed": (PAGES.list_failed, [1, 3000, 100, None]),
+    "list_at": (PAGES.list_at, [1, 0, 100, ["retrying"], None, EVERY]),
+    "list_pending": (PAGES.list_pending, [1, 0, 100, EVERY]),
+    "find_item": (PAGES.find_item, [1, "e77", EVERY]),
+    "list_tries": (PAGES.list_tries, [1, 77]),
+}
+
+
+@pytest.mark.parametrize("name", [*HOT, "record_tries", "record_outcomes"])
+async def test_what_is_asked_all_the_time_reads_no_ledger_whole(ledgers: Pool, name: str):
+    asked = HOT | await batch()
+    async with ledgers.acquire() as connection:
+        plan = await plan_of(connection, *asked[name])
+    whole = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan" and "Relation Name" in node}
+
+    assert set() == whole & BIG
+
+
+@pytest.mark.parametrize("name", ["list_candidates", "next_look"])
+async def test_a_look_at_what_is_due_passes_over_what_has_ended(ledgers: Pool, name: str):
+    async with ledgers.acquire() as connection:
+        plan = await plan_of(connection, *HOT[name])
+    indexes = {node.get("Index Name") for node in plan}
+    whole = {node.get("Relation Name") for node in plan if node["Node Type"] == "Seq Scan"}
+
+    assert "backfills_active" in indexes
+    assert "backfills" not in whole
+
+
+@pytest.mark.parametrize("name", ["read_plan", "list_pending", "list_failed", "list_items", "next_retry"])
+async def test_a_page_is_read_in_the_order_of_its_index_and_never_sorted(ledgers: Pool, name: str):
+    async with ledgers.acquire() as connection:
+        plan = await plan_of(connection, *HOT[name])
+
+    assert [] == [node["Node Type"] for node in plan if "Sort" in node["Node Type"]]
+
+
+@pytest.mark.parametrize(
+    ("sql", "values"),
+    [
+        (LEDGER.read_plan, [1, ITEMS * 2 // 3, 50]),
+        (PAGES.list_pending, [1, 0, 50, EVERY]),
+        (PAGES.list_items, [1, ITEMS * 2 // 3, 50, None, None, EVERY]),
+    ],
+    ids=["read_plan", "list_pending", "list_items"],
+)
+async def test_a_page_behind_thousands_touches_about_as_many_rows_as_it_gives(ledgers: Pool, sql: str, values: list):
+    async with ledgers.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        prepared = await connection.prepare(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+        found = json.loads(await prepared.fetchval(*values))[0]["Plan"]
+    touched = [node["Actual Rows"] * node["Actual Loops"] for node in nodes(found)]
+
+    assert max(touched) <= 200
+
+
+async def test_no_index_stands_on_what_a_success_updates(ledgers: Pool):
+    rows = await ledgers.fetch(
+        "SELECT indexname FROM pg_indexes WHERE tablename IN ('backfill_progress', 'leases', 'outcomes') ORDER BY 1"
+    )
+
+    assert ["backfill_progress_pkey", "leases_pkey", "outcomes_failed", "outcomes_pkey"] == [row[0] for row in rows]
