@@ -1,0 +1,73 @@
+"""Which errors are waited out, which are a value's fault, and which are bugs."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from backfilld.store.outages import is_data_error, passes
+
+PASS = [
+    ConnectionResetError(),
+    BrokenPipeError(),
+    FileNotFoundError("no socket yet"),
+    TimeoutError(),
+    asyncio.IncompleteReadError(b"", 5),
+    asyncpg.InterfaceError("connection is closed"),
+    asyncpg.ConnectionDoesNotExistError(),
+    asyncpg.CannotConnectNowError(),
+    asyncpg.AdminShutdownError(),
+    asyncpg.CrashShutdownError(),
+    asyncpg.QueryCanceledError(),
+    asyncpg.TooManyConnectionsError(),
+    asyncpg.DiskFullError(),
+    asyncpg.OutOfMemoryError(),
+    asyncpg.LockNotAvailableError(),
+    asyncpg.DeadlockDetectedError(),
+    asyncpg.SerializationError(),
+    asyncpg.ReadOnlySQLTransactionError(),
+]
+DATA = [
+    asyncpg.CharacterNotInRepertoireError(),
+    asyncpg.NumericValueOutOfRangeError(),
+    asyncpg.StringDataRightTruncationError(),
+    asyncpg.UntranslatableCharacterError(),
+    asyncpg.CheckViolationError(),
+    asyncpg.ForeignKeyViolationError(),
+    asyncpg.exceptions.DataError("value out of int32 range"),
+    asyncpg.ProgramLimitExceededError(),
+]
+BUGS = [
+    asyncpg.UndefinedTableError(),
+    asyncpg.PostgresSyntaxError(),
+    asyncpg.InsufficientPrivilegeError(),
+    asyncpg.CardinalityViolationError(),
+    KeyError("x"),
+    ZeroDivisionError(),
+]
+
+
+@pytest.mark.parametrize("error", PASS, ids=repr)
+def test_what_passes_by_itself_is_nobodys_fault(error: Exception):
+    assert passes(error)
+    assert not is_data_error(error)
+
+
+@pytest.mark.parametrize("error", DATA, ids=repr)
+def test_a_value_that_cannot_be_stored_is_not_waited_for(error: Exception):
+    assert is_data_error(error)
+    assert not passes(error)
+
+
+@pytest.mark.parametrize("error", BUGS, ids=repr)
+def test_a_bug_is_neither(error: Exception):
+    assert not passes(error)
+    assert not is_data_error(error)
+
+
+async def test_a_value_that_the_driver_cannot_send_is_a_data_error(pool):
+    with pytest.raises(asyncpg.DataError) as refused:
+        await pool.fetchval("SELECT $1::smallint", 10**6)
+
+    assert is_data_error(refused.value)
+    assert not passes(refused.value)
