@@ -34,7 +34,7 @@ async def test_a_digdag_client_is_told_in_its_own_way(serve: Serve, listed: tupl
 
 async def test_an_unknown_caller_is_told_nothing(serve: Serve) -> None:
     client = await serve(later.routes(), role=None)
-    public = await client.post("/public-api/schedules/preview")
+    public = await client.get(f"/public-api/backfills/{uuid4()}/errors")
     digdag = await client.get("/api/projects")
 
     assert (401, 401) == (public.status, digdag.status)
@@ -55,6 +55,6 @@ async def test_a_malformed_id_is_404_here_too(serve: Serve) -> None:
 
 
 async def test_what_is_served_by_now_is_left_out() -> None:
-    left = later.routes(implemented=(("POST", "/public-api/schedules/preview"),))
+    left = later.routes(implemented=(("GET", "/api/projects"),))
 
     assert len(later.PUBLIC) + len(later.DIGDAG) - 1 == len(left)

@@ -237,6 +237,7 @@ CALLS = (
     lambda client: client.edit_workflow(1, {}),
     lambda client: client.delete_workflow(1),
     lambda client: client.preview_windows({}),
+    lambda client: client.preview_schedule({}),
     lambda client: client.list_api_keys(),
     lambda client: client.revoke_api_key("A"),
     lambda client: client.stop_all(),

@@ -200,7 +200,7 @@ def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[st
     names: dict[str, None] = {}
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names.update(dict.fromkeys(kind.model_fields))
+            names.update((field.alias or name, None) for name, field in kind.model_fields.items())
     return tuple(names)
 
 

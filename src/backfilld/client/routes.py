@@ -154,6 +154,10 @@ class Client:
     async def preview_windows(self, body: Json) -> Answer:
         return await self._post("/windows/preview", body)
 
+    async def preview_schedule(self, body: Json) -> Answer:
+        """`data`: sessions."""
+        return await self._post("/schedules/preview", body)
+
     async def list_api_keys(self, **query: object) -> Answer:
         return await self._get("/api-keys", **query)
 

@@ -20,7 +20,6 @@ PUBLIC: tuple[_Listed, ...] = (
     ("GET", _BACKFILL + "/errors", "viewer", "Errors by class"),
     ("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),
     ("GET", _BACKFILL + "/explain", "viewer", "Why nothing, or not more, is starting"),
-    ("POST", "/public-api/schedules/preview", "viewer", "Say when a schedule fires"),
 )
 DIGDAG: tuple[_Listed, ...] = (
     ("GET", "/api/projects", "viewer", "List projects"),
