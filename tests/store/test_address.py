@@ -58,7 +58,7 @@ async def app_dsn(dsn):
     database = await admin.fetchval("SELECT current_database()")
     name = f"app_{database}"
     await admin.execute(f"CREATE ROLE {name} LOGIN; REVOKE ALL ON SCHEMA public FROM PUBLIC")
-    await admin.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")  # noqa: S608 - a name of our own
+    await admin.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
     yield dsn.replace("//backfilld@", f"//{name}@")
     await admin.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
     await admin.close()

@@ -41,6 +41,7 @@ class Plan:
 
     target: str
     dsn: str | None = None
+    database: Mapping[str, Any] = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
     executor: Mapping[str, Any] = field(default_factory=dict)
     workflow: Mapping[str, Any] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Plan:
         sections: list[tuple[str, Mapping[str, Any]]] = [
             ("[server]", {"port": 0, "rate_limit_per_minute": 1_000_000}),
             ("[state]", {"directory": str(state)}),
-            ("[database]", {"mode": "embedded"} if self.dsn is None else {"dsn": self.dsn}),
+            ("[database]", {"mode": "embedded"} if self.dsn is None else {"dsn": self.dsn, **self.database}),
             ("[logging]", {"format": "json"}),
             ("[engine]", self.engine),
             *((f"[secrets.{name}]", {"file": str(file)}) for name, file in self.secrets.items()),

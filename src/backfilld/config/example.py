@@ -24,7 +24,7 @@ WIDTH = 110
 HEAD = """\
 The configuration of backfilld: every setting, with its default. Remove the # in front of a key to set it.
 
-`backfilld config check FILE` tells everything that is wrong with a file, and the nearest right name.
+`backfilld config check --config FILE` tells everything that is wrong with a file, and the nearest right name.
 Any setting can also come from the environment (BACKFILLD_SERVER__PORT=8000) or, under systemd, from a credential
 named like it (LoadCredential=database.dsn:/etc/backfilld/dsn); the environment wins over credentials, these over the
 file. SIGHUP reads the file again; a faulty one changes nothing."""
