@@ -76,11 +76,7 @@ def engine_parts(
         capacity=Capacity(settings.engine.max_in_flight_total - settings.engine.live_reserve),
         executors=executors,
         sources=sources,
-        limits=Limits(
-            max_unrecorded=settings.engine.max_unrecorded,
-            freshness_seconds=settings.engine.freshness_seconds,
-            ramp_seconds=settings.engine.ramp_seconds,
-        ),
+        limits=_limits(settings),
         time_fields={name: known.time_field for name, known in settings.entity_types.items() if known.time_field},
     )
     scheduler = Scheduler(tools)
@@ -104,6 +100,14 @@ def engine_parts(
         targets,
         janitor,
         (recorder.serve, keeper.serve, stopping.serve, channel.serve, janitor.serve, scheduler.serve),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_unrecorded=settings.engine.max_unrecorded,
+        freshness_seconds=settings.engine.freshness_seconds,
+        ramp_seconds=settings.engine.ramp_seconds,
     )
 
 

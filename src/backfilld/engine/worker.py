@@ -6,14 +6,13 @@ in flight; a slot is refilled the moment it frees.
 
 import asyncio
 import contextlib
-from collections import deque
 from datetime import datetime, timedelta
 from enum import Enum
 
 from backfilld.domain.backfills import Item
-from backfilld.domain.retries import MOST_INTERRUPTIONS, interrupted
 from backfilld.domain.states import STARTABLE, ReasonCode, Status
 from backfilld.engine.account import Account
+from backfilld.engine.choosing import Chooser
 from backfilld.engine.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.leases import Lease
 from backfilld.engine.processing import Processor
@@ -22,11 +21,9 @@ from backfilld.engine.recovery import Recovery
 from backfilld.engine.slots import Slots
 from backfilld.engine.standing import LeaseGone, Standing
 from backfilld.engine.tools import Tools
-from backfilld.sources.base import SourceBroken, SourceUnreachable
 
 STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
 LOOKS_AGAIN = timedelta(milliseconds=500)  # for what nobody announces: a lease that may be renewed, a ramp
-RETRIES_AT_ONCE = 100
 
 
 class Left(Enum):
@@ -60,7 +57,7 @@ class Worker:
         self._lease = lease
         self._tools = tools
         self._slots = Slots(gate.backfill.max_in_flight)
-        self._due: deque[Item] = deque()
+        self._chooser = Chooser(reader, recovery, processor, standing, account)
         self._tasks: set[asyncio.Task[None]] = set()
         self._left: Left = Left.NOT_NOW
         self._bug: BaseException | None = None
@@ -149,7 +146,7 @@ class Worker:
                 if await self._refused(refusal):
                     return None
             elif await self._has_room():
-                item = await self._next_item(now)
+                item = await self._chooser.next(now, self._slots.limit)
                 if item is not None:
                     if await self._say_running():
                         return item
@@ -199,37 +196,6 @@ class Worker:
             await self._wait(self._tools.clock.now() + LOOKS_AGAIN / 5)
             return False
         return True
-
-    async def _next_item(self, now: datetime) -> Item | None:
-        """Due retries before the plan; after an unclean end first what may have been started."""
-        try:
-            while (item := await self._next_read(now)) is not None:
-                if item.gone:
-                    self._processor.skip(item, "entity_gone")
-                elif item.interruptions >= MOST_INTERRUPTIONS:
-                    self._processor.record(item, interrupted(item, now))
-                else:
-                    return item
-        except SourceUnreachable as problem:
-            self._processor.hold_for_source(problem)
-        except SourceBroken as problem:
-            raise CannotGoOn.with_source(problem) from problem
-        return None
-
-    async def _next_read(self, now: datetime) -> Item | None:
-        slots = self._slots.limit
-        patiently = self._standing.patiently
-        if self._recovery.wants_planned and (item := await patiently(lambda: self._reader.next_planned(slots))):
-            self._recovery.took_planned()
-            return item
-        self._recovery.no_more_planned()
-        if not self._due:
-            self._due.extend(await patiently(lambda: self._reader.next_retries(now, RETRIES_AT_ONCE)))
-        if self._due:
-            self._recovery.took_retry()
-            return self._due.popleft()
-        self._recovery.no_more_retries()
-        return await patiently(lambda: self._reader.next_planned(slots))
 
     async def _say_running(self) -> bool:
         """An item is about to start. `waiting` stays while nothing but retries is left."""

@@ -1,0 +1,64 @@
+"""Which item comes next: due retries before the plan; after an unclean end first what may have been started.
+
+Items that need no start on the way (the source has them no more, or their process died once too often)
+are ended here, so that the worker only ever sees items to start.
+"""
+
+from collections import deque
+from datetime import datetime
+
+from backfilld.domain.backfills import Item
+from backfilld.domain.retries import MOST_INTERRUPTIONS, interrupted
+from backfilld.engine.account import Account
+from backfilld.engine.gate import CannotGoOn
+from backfilld.engine.processing import ENTITY_GONE, Processor
+from backfilld.engine.reader import Reader
+from backfilld.engine.recovery import Recovery
+from backfilld.engine.standing import Standing
+from backfilld.sources.base import SourceBroken, SourceUnreachable
+
+RETRIES_AT_ONCE = 100
+
+
+class Chooser:
+    """The items of one backfill in the order in which they shall start."""
+
+    def __init__(
+        self, reader: Reader, recovery: Recovery, processor: Processor, standing: Standing, account: Account
+    ) -> None:
+        self._reader = reader
+        self._recovery = recovery
+        self._processor = processor
+        self._standing = standing
+        self._account = account
+        self._due: deque[Item] = deque()
+
+    async def next(self, now: datetime, slots: int) -> Item | None:
+        """The next item to start. None: there is none now, or so much ended here that it must be recorded first."""
+        try:
+            while self._account.has_room and (item := await self._read(now, slots)) is not None:
+                if item.gone:
+                    self._processor.skip(item, ENTITY_GONE)
+                elif item.interruptions >= MOST_INTERRUPTIONS:
+                    self._processor.record(item, interrupted(item, now))
+                else:
+                    return item
+        except SourceUnreachable as problem:
+            self._processor.hold_for_source(problem)
+        except SourceBroken as problem:
+            raise CannotGoOn.with_source(problem) from problem
+        return None
+
+    async def _read(self, now: datetime, slots: int) -> Item | None:
+        patiently = self._standing.patiently
+        if self._recovery.wants_planned and (item := await patiently(lambda: self._reader.next_planned(slots))):
+            self._recovery.took_planned()
+            return item
+        self._recovery.no_more_planned()
+        if not self._due:
+            self._due.extend(await patiently(lambda: self._reader.next_retries(now, RETRIES_AT_ONCE)))
+        if self._due:
+            self._recovery.took_retry()
+            return self._due.popleft()
+        self._recovery.no_more_retries()
+        return await patiently(lambda: self._reader.next_planned(slots))
