@@ -80,6 +80,10 @@ def test_a_delay_beside_a_time_of_day_is_refused() -> None:
     assert "takes no delay" in faults_of({"daily>": "07:00:00", "delay": 5})["/schedule/delay"]
 
 
+def test_a_key_that_is_no_text_is_a_fault_like_others() -> None:
+    assert ["/schedule/7"] == list(faults_of({"daily>": "07:00:00", 7: 1}))
+
+
 def test_an_end_before_the_start_is_refused() -> None:
     assert ["/schedule/end"] == list(faults_of({"daily>": "07:00:00", "start": "2027-03-02", "end": "2027-03-01"}))
 

@@ -12,11 +12,11 @@ from tests.domain.schedules.schedule_strategies import Situation, crons, schedul
 from backfilld.domain.schedules import Slot
 from backfilld.domain.schedules.points import EverySeconds
 
-SOME = settings(max_examples=150, deadline=None)
+SOME = settings(max_examples=80, deadline=None)
 UNRESTRICTED = situations(of=crons(hours=st.just("*"), days=st.just("*")).map(lambda text: {"cron>": text}))
 
 
-def row(situation: Situation, most: int = 40) -> list[Slot]:
+def row(situation: Situation, most: int = 25) -> list[Slot]:
     return list(islice(situation.schedule.since(situation.schedule.next(situation.at)), most))
 
 

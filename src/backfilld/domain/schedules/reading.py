@@ -62,20 +62,21 @@ class _Reader:
         return found[0] if found else None
 
     def _unknown(self, options: tuple[str, ...], operator: str | None) -> Iterator[Fault]:
+        known = (*options, *OPERATORS)
         for key in self._value:
-            if key in options or key in OPERATORS:
+            if key in known:
                 continue
-            place, shown = self._path + pointer(key), repr(str(key)[:_LONGEST_SHOWN])
+            place, name = self._path + pointer(key), str(key)[:_LONGEST_SHOWN]
             if key == _DELAY:
-                message = f"'{operator}' takes no delay: its value says when it runs"
-                yield Fault(place, "unknown_field", message, options)
+                yield Fault(
+                    place, "unknown_field", f"'{operator}' takes no delay: its value says when it runs", options
+                )
             elif _looks_like_operator(key):
-                message = f"there is no schedule {shown}{did_you_mean(key, OPERATORS)}"
-                yield Fault(place, "unknown_field", message, nearest(key, OPERATORS) or tuple(OPERATORS))
+                message = f"there is no schedule {name!r}{did_you_mean(name, OPERATORS)}"
+                yield Fault(place, "unknown_field", message, nearest(name, OPERATORS) or tuple(OPERATORS))
             else:
-                known = (*options, *OPERATORS)
-                message = f"a schedule takes no {shown}{did_you_mean(key, known)}"
-                yield Fault(place, "unknown_field", message, nearest(key, known) or options)
+                message = f"a schedule takes no {name!r}{did_you_mean(name, known)}"
+                yield Fault(place, "unknown_field", message, nearest(name, known) or options)
 
     def _take(self, key: str, read: Callable[[Any], T], example: str = "") -> T | None:
         if key not in self._value or (self._value[key] is None and not example):
