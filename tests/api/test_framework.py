@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import structlog
+from structlog.testing import capture_logs
 from tests.api.conftest import Serve
 
 from backfilld.api.fields import Answer, Body, Id, Page
@@ -90,3 +92,17 @@ async def test_a_cursor_that_cannot_be_read_is_told_with_everything_else(serve: 
         ("/query/page_size", "out_of_range"),
         ("/query/other", "unknown_parameter"),
     } == found
+
+
+async def test_whatever_is_logged_for_a_request_carries_its_id(serve: Serve) -> None:
+    async def speak(asked: Asked[None, None]) -> Reply:
+        structlog.get_logger("anybody").info("spoken")
+        return Reply({})
+
+    client = await serve([Route("POST", "/public-api/speak", speak, "viewer", "Speak", None)])
+    ids = [str(uuid4()), str(uuid4())]
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        for id_ in ids:
+            await client.post("/public-api/speak", headers={"X-Request-Id": id_})
+
+    assert ids == [line["request_id"] for line in lines if line["event"] == "spoken"]

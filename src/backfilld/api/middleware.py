@@ -82,14 +82,15 @@ class Dispatcher:
         found = self._table.find(request.method, request.rel_url.raw_path)
         route = found.route if isinstance(found, Match) else None
         status = 499  # the caller went away before he was answered
-        try:
-            response = await self._answer(found, request, request_id, began)
-            status = response.status
-        except Exception as problem:
-            response = self._failure(problem, request, request_id)
-            status = response.status
-        finally:
-            self._tell(request, route, request_id, status, self._clock.monotonic() - began)
+        with structlog.contextvars.bound_contextvars(request_id=str(request_id)):  # of whatever is logged meanwhile
+            try:
+                response = await self._answer(found, request, request_id, began)
+                status = response.status
+            except Exception as problem:
+                response = self._failure(problem, request, request_id)
+                status = response.status
+            finally:
+                self._tell(request, route, status, self._clock.monotonic() - began)
         self._ways.point(response)
         return _squeezed(request, response)
 
@@ -128,17 +129,17 @@ class Dispatcher:
     def _failure(self, problem: Exception, request: web.Request, request_id: UUID) -> web.Response:
         error = answers.as_error(problem, request)
         if isinstance(error, Internal):
-            log.error("request failed", request_id=str(request_id), path=request.path, exc_info=problem)
+            log.error("request failed", path=request.path, exc_info=problem)
         elif outages.passes(problem):
-            log.warning("database away", request_id=str(request_id), error=f"{type(problem).__name__}: {problem}")
+            log.warning("database away", error=f"{type(problem).__name__}: {problem}")
         return answers.failure(error, request, request_id)
 
-    def _tell(self, request: web.Request, route: Route | None, request_id: UUID, status: int, seconds: float) -> None:
+    def _tell(self, request: web.Request, route: Route | None, status: int, seconds: float) -> None:
         label = route.path if route is not None else UNKNOWN_ROUTE
         self._observe(label, request.method, status, seconds)
         log.debug(
             "request", method=request.method, path=request.path, route=label, status=status,
-            ms=round(seconds * 1000, 3), client=request[CLIENT_ADDRESS], request_id=str(request_id),
+            ms=round(seconds * 1000, 3), client=request[CLIENT_ADDRESS],
         )  # fmt: skip
 
 
