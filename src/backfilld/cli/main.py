@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "entities": ("entities", "group", "Load records into the built-in entity store."),
     "keys": ("keys", "group", "Make, list and revoke API keys, directly on the database."),
     "audit-log": ("audit", "command", "See who did what, when and why."),
+    "db": ("dumping", "group", "Back the embedded database up, and restore it."),
     "migrate": ("migrate", "command", "Bring the database's schema up to date."),
     "config": ("config_check", "group", "Check a configuration file."),
     "install-service": ("install_service", "command", "Write or print the systemd unit of this installation."),

@@ -45,3 +45,29 @@ def order_of(row: asyncpg.Record | None) -> StopOrder:
     """The order in a row that has its columns."""
     assert row is not None  # noqa: S101 - the migration makes the row, and nothing removes it
     return StopOrder(row["version"], row["stopped"], row["by"], row["why"], row["since"])
+
+
+async def holds_anything(connection: Connection) -> bool:
+    """False for a database that nobody has used yet, so that a backup may be restored into it."""
+    return bool(await connection.fetchval(_sql.count_relations))
+
+
+def stop_after_restore(backup: str, at: datetime) -> str:
+    """SQL that stops everything in a restored database, whichever schema it is in, as part of the restoring."""
+    why = f"restored from {backup}".replace("'", "''")
+    return _STOP_RESTORED.format(why=why, at=at.isoformat())
+
+
+_STOP_RESTORED = """
+DO $restored$
+DECLARE
+    place regclass;
+BEGIN
+    FOR place IN SELECT oid FROM pg_catalog.pg_class WHERE relname = 'stop_order' AND relkind = 'r' LOOP
+        EXECUTE pg_catalog.format(
+            'UPDATE %s SET version = version + 1, stopped = true, by = %L, why = %L, since = %L',
+            place, 'backfilld db restore', '{why}', '{at}');
+    END LOOP;
+END
+$restored$;
+"""

@@ -26,3 +26,10 @@ UPDATE leases AS l
 -- Leases whose holder may still start something that the order of this version forbids.
 -- $1 version
 SELECT count(*) FROM leases WHERE NOT released AND expires_at > clock_timestamp() AND obeys_stop < $1;
+
+-- name: count_relations
+-- Whether a database was ever used by anybody.
+SELECT count(*)
+  FROM pg_class AS c
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_';

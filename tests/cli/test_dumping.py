@@ -1,0 +1,118 @@
+"""`backfilld db`: the embedded database goes into a file and comes back whole, with nothing starting by itself."""
+
+import stat
+
+import asyncpg
+import pytest
+from tests.support.backfills import make_backfill
+from tests.support.database import scratch_folder
+
+from backfilld.embedded import database_for_command
+from backfilld.store.leases import LeaseStore
+from backfilld.store.migrate import migrate
+from backfilld.store.pool import open_pool
+from backfilld.store.stopping import StopStore
+
+
+@pytest.fixture
+def folder():
+    with scratch_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def at(folder, monkeypatch):
+    """Makes commands use the state directory of that name; its postgres folder."""
+
+    def use(name: str):
+        monkeypatch.setenv("BACKFILLD_STATE__DIRECTORY", str(folder / name))
+        return folder / name / "postgres"
+
+    return use
+
+
+async def fill(place) -> None:
+    """A database with a backfill that is under way."""
+    async with database_for_command(place) as dsn:
+        await migrate(dsn)
+        pool = await open_pool(dsn, size=2)
+        backfill = await make_backfill(pool)
+        await LeaseStore(pool, instance="gone", process="1").acquire(backfill.no)
+        await pool.close()
+
+
+async def test_a_dump_comes_back_whole_and_nothing_starts_by_itself(backfilld, folder, at):
+    dump = folder / "it's a backup.dump"
+    await fill(at("old"))
+    dumped = await backfilld("db", "dump", str(dump))
+    place = at("new")
+    restored = await backfilld("db", "restore", str(dump))
+    async with database_for_command(place) as dsn:
+        pool = await open_pool(dsn, size=2)
+        backfills = await pool.fetchval("SELECT count(*) FROM backfills")
+        order = await StopStore(pool).get()
+        applied = await migrate(dsn)
+        await pool.close()
+
+    assert (0, 0) == (dumped.code, restored.code), dumped.err + restored.err
+    assert "bytes" in dumped.out
+    assert "start-all" in restored.out
+    assert 0o600 == stat.S_IMODE(dump.stat().st_mode)
+    assert [dump] == list(folder.glob("*.dump*"))
+    assert (1, []) == (backfills, applied)
+    assert (True, "backfilld db restore", "restored from it's a backup.dump") == (order.stopped, order.by, order.why)
+
+
+async def test_what_is_there_is_not_overwritten(backfilld, folder, at):
+    dump = folder / "backup.dump"
+    place = at("old")
+    await fill(place)
+    await backfilld("db", "dump", str(dump))
+    again = await backfilld("db", "restore", str(dump))
+    async with database_for_command(place) as dsn:
+        connection = await asyncpg.connect(dsn)
+        stopped = await connection.fetchval("SELECT stopped FROM stop_order")
+        await connection.close()
+
+    assert 4 == again.code
+    assert "not empty" in again.err
+    assert not stopped
+
+
+@pytest.mark.parametrize("damage", ["cut", "other"])
+async def test_a_damaged_file_leaves_an_empty_database(backfilld, folder, at, damage):
+    dump = folder / "backup.dump"
+    await fill(at("old"))
+    await backfilld("db", "dump", str(dump))
+    content = dump.read_bytes()
+    dump.write_bytes(content[: len(content) * 2 // 3] if damage == "cut" else b"no dump at all" * 100)
+    place = at("new")
+    refused = await backfilld("db", "restore", str(dump))
+    async with database_for_command(place) as dsn:
+        connection = await asyncpg.connect(dsn)
+        tables = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        await connection.close()
+
+    assert 7 == refused.code
+    assert "pg_restore" in refused.err
+    assert "Traceback" not in refused.err
+    assert 0 == tables
+
+
+async def test_a_dump_that_cannot_be_written_leaves_nothing(backfilld, folder, at):
+    at("old")
+    ended = await backfilld("db", "dump", str(folder / "nowhere" / "backup.dump"))
+
+    assert 1 == ended.code
+    assert "nowhere" in ended.err
+
+
+@pytest.mark.parametrize("command", ["dump", "restore"])
+async def test_another_database_is_left_to_its_own_tools(backfilld, folder, monkeypatch, command):
+    file = folder / "backup.dump"
+    file.touch()
+    monkeypatch.setenv("BACKFILLD_DATABASE__DSN", "postgresql://u@127.0.0.1:9/x")
+    ended = await backfilld("db", command, str(file))
+
+    assert 2 == ended.code
+    assert f"pg_{command}" in ended.err
