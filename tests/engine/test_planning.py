@@ -102,6 +102,22 @@ async def test_nobody_waits_for_the_end_of_a_pause_of_the_planner(dsn, pool, mon
                 await engine.scheduler.drain(10)
 
 
+@pytest.mark.parametrize("wish", ["pause", "cancel", "stop"])
+async def test_nobody_waits_for_a_source_that_never_answers(dsn, pool, wish: str):
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, source=Gated()) as engine:
+        await eventually(lambda: engine.source.pages_read)
+        if wish == "pause":
+            await engine.pause(backfill)
+            await eventually(lambda: engine.scheduler.runner(backfill.no) is None, seconds=3)
+        elif wish == "cancel":
+            await engine.cancel(backfill)
+            await engine.until(backfill, "cancelled", seconds=3)
+        else:
+            async with asyncio.timeout(3):
+                await engine.scheduler.drain(10)
+
+
 async def test_paused_while_planning_it_goes_on_where_it_was(dsn, pool):
     source = Gated()
     backfill = await make_backfill(pool, **ALL)

@@ -1,6 +1,9 @@
 """The step in which a backfill has no frozen plan yet."""
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 
 from backfilld.domain.backfills import Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
@@ -109,7 +112,24 @@ class Planning:
         source = self._tools.sources.find(row.entity_type or NOT_ENUMERABLE)
         time_field = self._tools.time_fields.get(row.entity_type or NOT_ENUMERABLE)
         planner = Planner(row, self._plan, source, self._tools.clock, self._goes_on, time_field)
-        return await planner.gather()
+        return await self._while_it_may(planner.gather())
+
+    async def _while_it_may(self, gathering: Coroutine[Any, Any, bool]) -> bool:
+        """What it returns; False, at once, when it is not to go on: a source may take long to answer, or for ever."""
+        task = asyncio.ensure_future(gathering)
+        try:
+            while not task.done():
+                if not self._may_go_on():
+                    return False
+                self._gate.changed.clear()
+                change = asyncio.ensure_future(self._gate.changed.wait())
+                await asyncio.wait({task, change}, return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
 
     async def _freeze(self, began: float) -> bool:
         """One transaction: order, sample, totals, status. False if somebody changed the status meanwhile."""
