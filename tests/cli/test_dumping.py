@@ -4,6 +4,7 @@ import stat
 
 import asyncpg
 import pytest
+import structlog
 from tests.support.backfills import make_backfill
 from tests.support.database import scratch_folder
 
@@ -18,6 +19,14 @@ from backfilld.store.stopping import StopStore
 def folder():
     with scratch_folder() as folder:
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """A command quiets the server's log for the process that it is."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture
