@@ -290,3 +290,45 @@ async def test_a_backfill_runs_at_its_pace_while_a_large_one_is_removed(dsn, poo
     assert 0 == await rows(pool, old)
     assert 40_000 == await pool.fetchval("SELECT count(*) FROM last_runs WHERE entity_id LIKE 'x%'")
     assert 1.0 > max(commits)
+
+
+async def some_entities(pool, changed_at, *ids):
+    await pool.execute("INSERT INTO entity_types (name, entities) VALUES ('ticket', 0) ON CONFLICT DO NOTHING")
+    for id in ids:
+        await pool.execute("INSERT INTO entities VALUES ('ticket', $1, '{}', NULL, $2)", id, changed_at)
+    await pool.execute("UPDATE entity_types SET entities = entities + $1", len(ids))
+
+
+async def left_entities(pool):
+    kept = [row["id"] for row in await pool.fetch("SELECT id FROM entities ORDER BY id")]
+    return kept, await pool.fetchval("SELECT entities FROM entity_types")
+
+
+async def test_entities_that_did_not_change_for_so_long_go_and_are_counted_no_more(pool):
+    await some_entities(pool, NOON, "a", "b", "c", "d", "e")
+    await some_entities(pool, NOON + timedelta(days=20), "b2", "f")
+    told = await Round(pool, at_once=2, entities=timedelta(days=14))()
+
+    assert (["b2", "f"], 2) == await left_entities(pool)
+    assert [("entities", 5)] == [(event.what, event.rows) for event in told.events if isinstance(event, RowsRemoved)]
+
+
+async def test_entities_are_kept_unless_somebody_says_how_long(pool):
+    await some_entities(pool, NOON, "a")
+    await Round(pool, ledgers=timedelta(days=1), audit=timedelta(days=1))()
+
+    assert (["a"], 1) == await left_entities(pool)
+
+
+async def test_entities_are_looked_at_once_an_hour(pool):
+    once = Round(pool, entities=timedelta(days=14))
+    once.clock.monotonic = lambda: 7_300.0
+    await once()
+    await some_entities(pool, NOON, "a")
+    await once()
+    still_there = await left_entities(pool)
+    once.clock.monotonic = lambda: 10_900.0
+    await once()
+
+    assert (["a"], 1) == still_there
+    assert ([], 0) == await left_entities(pool)

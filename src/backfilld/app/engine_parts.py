@@ -125,7 +125,8 @@ def executor_options(settings: Settings) -> ExecutorOptions:
 
 def retention_of(settings: Settings) -> Retention:
     """What `[retention]` says."""
-    return Retention(ledgers=settings.retention.ledgers, audit=settings.retention.audit)
+    chosen = settings.retention
+    return Retention(ledgers=chosen.ledgers, entities=chosen.entities, audit=chosen.audit)
 
 
 def definition_rules(settings: Settings) -> DefinitionRules:

@@ -19,15 +19,20 @@ from backfilld.store.removal import RemovalStore
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 30.0
+ENTITIES_EVERY_SECONDS = 3_600.0
 SHORTEST_REST_SECONDS = 0.05
 KEYS_LIVE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long the past is kept; None: for ever. `ledgers` counts from the end of a backfill."""
+    """How long the past is kept; None: for ever.
+
+    `ledgers` counts from the end of a backfill, `entities` from the last change of an entity in the built-in store.
+    """
 
     ledgers: timedelta | None = None
+    entities: timedelta | None = None
     audit: timedelta | None = None
 
 
@@ -47,6 +52,7 @@ class Janitor:
         self._clock = clock
         self._bus = bus
         self.retention = retention
+        self._entities_hour: float | None = None  # in which the entities were last looked at
 
     async def serve(self) -> None:
         """Clean up until cancelled."""
@@ -65,10 +71,20 @@ class Janitor:
         await self._hide_expired()
         for hidden in await self._removal.list_hidden():
             await self._remove("ledger", self._removal.remove(hidden))
+        await self._remove_stale_entities()
         if self.retention.audit is not None:
             before = self._clock.now() - self.retention.audit
             await self._remove("audit", self._removal.remove_events(before=before))
         await self._remembered.forget_idempotency_keys(older_than=self._clock.now() - KEYS_LIVE)
+
+    async def _remove_stale_entities(self) -> None:
+        """Once an hour, because it looks at every entity."""
+        age, hour = self.retention.entities, self._clock.monotonic() // ENTITIES_EVERY_SECONDS
+        if age is None or hour == self._entities_hour:
+            return
+        before = self._clock.now() - age
+        await self._remove("entities", self._removal.remove_entities(unchanged_since=before))
+        self._entities_hour = hour
 
     async def _hide_expired(self) -> None:
         age = self.retention.ledgers

@@ -65,3 +65,17 @@ class RemovalStore:
         """Remove what was written down of who did what before then; yields as `remove`."""
         while rows := await self._pool.fetchval(_sql.delete_events, before, self._at_once):
             yield rows
+
+    async def remove_entities(self, *, unchanged_since: datetime) -> AsyncGenerator[int, None]:
+        """Remove entities of the built-in store that have not changed since then; yields as `remove`, zeros too.
+
+        Every entity is looked at, a page at a time: there is no index that every upload would have to keep.
+        """
+        for entity_type in await self._pool.fetch(_sql.list_entity_types):
+            last_id: str | None = ""
+            while last_id is not None:
+                page = await self._pool.fetchrow(
+                    _sql.delete_stale_entities, entity_type["name"], last_id, unchanged_since, self._at_once
+                )
+                last_id = page["last_id"] if page else None
+                yield page["removed"] if page else 0

@@ -100,3 +100,31 @@ WITH gone AS (
     RETURNING 1
 )
 SELECT count(*) FROM gone;
+
+-- name: list_entity_types
+SELECT name FROM entity_types ORDER BY name;
+
+-- name: delete_stale_entities
+-- A page of a type's entities is looked at, and those that have not changed since a time go. The type's row is locked
+-- as by every change of entities, so that its count stays true; an entity that is loaded anew meanwhile stays.
+-- $1 entity type   $2 id that the page starts behind   $3 not changed since   $4 how many to look at
+WITH locked AS (
+    SELECT name FROM entity_types WHERE name = $1 FOR UPDATE
+), page AS MATERIALIZED (
+    SELECT e.id
+      FROM locked
+      JOIN entities AS e ON e.entity_type = locked.name
+     WHERE e.id > $2
+     ORDER BY e.id
+     LIMIT $4
+), gone AS (
+    DELETE FROM entities AS e
+     USING page
+     WHERE e.entity_type = $1 AND e.id = page.id AND e.loaded_at < $3
+    RETURNING 1
+), counted AS (
+    UPDATE entity_types
+       SET entities = entities - (SELECT count(*) FROM gone)
+     WHERE name = $1 AND EXISTS (SELECT FROM gone)
+)
+SELECT (SELECT max(id) FROM page) AS last_id, (SELECT count(*) FROM gone) AS removed;
