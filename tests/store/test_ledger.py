@@ -12,7 +12,7 @@ from tests.support.ledgers import make_ledger
 from backfilld.domain.backfills import Backfill, Outcome, Try
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import EndedItem, Ledger, Standing, TriedItem, record
-from backfilld.store.pool import Pool
+from backfilld.store.pool import Pool, open_pool
 
 DONE = Outcome("succeeded", NOON, NOON, 1)
 AGAIN = Try(1, 1, NOON, NOON, NOON + timedelta(minutes=1), "http_500", "broken", 500)
@@ -186,6 +186,18 @@ async def test_canceling_ends_the_rest_and_nothing_else(pool, ledger, backfill, 
     assert {"succeeded": 2, "cancelled": 8, "mark": 10} == await counters(pool)
     assert {(n, int(n == 4), NOON) for n in (0, 2, 3, 4, 5, 6, 7, 8)} == {tuple(row) for row in attempts}
     assert 0 == await pool.fetchval("SELECT count(*) FROM retries")
+
+
+async def test_canceling_much_may_take_longer_than_other_statements(dsn, pool, backfill):
+    await pool.execute(
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$;"
+        " CREATE TRIGGER slowly AFTER INSERT ON outcomes EXECUTE FUNCTION slowly()"
+    )
+    hasty = await open_pool(dsn, size=1, statement_timeout="150ms")
+    ended = await Ledger(hasty).cancel_rest(backfill.no, 1, NOON)
+    await hasty.close()
+
+    assert ended
 
 
 async def test_canceling_under_a_lost_lease_ends_nothing(pool, ledger, backfill):

@@ -9,7 +9,7 @@ from tests.support.clock import NOON
 from backfilld.domain.backfills import Backfill
 from backfilld.store.leases import LeaseStore
 from backfilld.store.plans import FenceLost, PlannedEntity, PlanStore, Totals
-from backfilld.store.pool import Pool
+from backfilld.store.pool import Pool, open_pool
 
 
 @pytest.fixture
@@ -150,6 +150,24 @@ async def test_whoever_lost_the_lease_writes_nothing(pool, plan, backfill):
     assert "a" == await planned(pool)
     assert ("a", None) == tuple(await pool.fetchrow("SELECT source_cursor, planned_at FROM backfills"))
     assert 0 == await pool.fetchval("SELECT count(*) FROM plan_drafts")
+
+
+SLOWLY = """
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$;
+CREATE TRIGGER slowly AFTER INSERT ON plan_items EXECUTE FUNCTION slowly();
+CREATE TRIGGER slowly AFTER INSERT ON outcomes EXECUTE FUNCTION slowly();
+"""
+
+
+async def test_a_large_plan_may_take_longer_to_freeze_than_other_statements(dsn, pool, plan):
+    await add(plan, *some("a", "b"), drafts=True)
+    await pool.execute(SLOWLY)
+    hasty = await open_pool(dsn, size=1, statement_timeout="150ms")
+    totals = await freeze(hasty, plan, drafts=True)
+    usual = await hasty.fetchval("SHOW statement_timeout")
+    await hasty.close()
+
+    assert (Totals(2, 0), "150ms") == (totals, usual)
 
 
 async def test_what_is_not_planned_yet_is_told_in_its_order(plan):

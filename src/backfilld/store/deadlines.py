@@ -1,4 +1,4 @@
-"""A connection for something that must not take longer than it may.
+"""How long something may take: a connection that must not take longer, statements that may.
 
 Cancelling a statement is not enough: asyncpg then asks the server to stop and waits until it has, which is
 for ever when the network swallows every packet. So the connection is broken off, and the next one is new.
@@ -11,6 +11,11 @@ from contextlib import asynccontextmanager
 from backfilld.store.pool import Connection, Pool
 
 RESET_TIMEOUT_SECONDS = 5.0
+
+
+async def allow(connection: Connection, seconds: float) -> None:
+    """Let each statement of the present transaction take that long; the session's limit is for short ones."""
+    await connection.execute("SELECT set_config('statement_timeout', $1, true)", str(round(seconds * 1000)))
 
 
 @asynccontextmanager

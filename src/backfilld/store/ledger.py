@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backfilld.domain.backfills import Outcome, Try
+from backfilld.store.deadlines import allow
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 
 queries = load("ledger")
 
 CANCELLED_AT_ONCE = 50_000
+CANCEL_TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +199,17 @@ class Ledger:
         """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost."""
         since = 0
         while True:
-            planned = await self._pool.fetchval(
-                queries.cancel_rest, backfill_no, fence, since, CANCELLED_AT_ONCE, at, timeout=120
-            )
+            async with self._pool.acquire() as connection, connection.transaction():
+                await allow(connection, CANCEL_TIMEOUT_SECONDS)
+                planned = await connection.fetchval(
+                    queries.cancel_rest,
+                    backfill_no,
+                    fence,
+                    since,
+                    CANCELLED_AT_ONCE,
+                    at,
+                    timeout=CANCEL_TIMEOUT_SECONDS,
+                )
             if planned is None:
                 return False
             since += CANCELLED_AT_ONCE

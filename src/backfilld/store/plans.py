@@ -6,6 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
+from backfilld.store.deadlines import allow
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 
@@ -117,6 +118,7 @@ class PlanStore:
     ) -> Totals:
         """Order what was gathered, draw the sample, count. The caller's transaction also moves the status."""
         await self._lock(connection)
+        await allow(connection, FREEZE_TIMEOUT_SECONDS)
         if drafts:
             await connection.execute(queries.order_drafts, self._no, newest_first, timeout=FREEZE_TIMEOUT_SECONDS)
             await connection.execute(queries.skip_drafts, self._no, at, timeout=FREEZE_TIMEOUT_SECONDS)
