@@ -9,6 +9,7 @@ from tests.support.backfills import make_backfill
 from tests.support.engine import QUICK, ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
+from backfilld.domain.entities import Entity
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.tools import Limits
 from backfilld.executors.base import Work
@@ -209,6 +210,27 @@ async def test_a_stepped_clock_does_not_stretch_the_hold_for_a_source(dsn, pool,
         await engine.until(backfill, "completed", seconds=5)
 
     assert {"succeeded": 60} == await engine.outcomes(backfill)
+
+
+async def test_attributes_are_fresh_though_an_item_waited_for_its_place_in_the_process(dsn, pool):
+    leave, source = asyncio.Event(), ListSource(entities(2))
+
+    async def script(work: Work) -> Verdict:
+        if work.entity_id == "e000000":
+            await leave.wait()
+        return SUCCEEDED
+
+    executor = ScriptedExecutor(script)
+    backfill = await make_backfill(pool, **ALL, max_in_flight=2)
+    limits = Limits(ramp_seconds=0, freshness_seconds=0.05)
+    async with engine_on(dsn, pool, executor, source, capacity=1, limits=limits) as engine:
+        await eventually(lambda: engine.tools.capacity.waiting)
+        source.entities["e000001"] = Entity("e000001", {"n": "changed"})
+        await asyncio.sleep(0.06)
+        leave.set()
+        await engine.until(backfill, "completed")
+
+    assert {"n": "changed"} == executor.starts[-1].attributes
 
 
 async def test_raising_the_limit_takes_effect_though_every_slot_is_held(dsn, pool):

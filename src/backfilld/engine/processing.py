@@ -41,6 +41,10 @@ class Processor:
 
     async def process(self, item: Item) -> None:
         """Try `item` once. Afterwards the recorder has what became of it, or it was given back."""
+        async with self._tools.capacity.place():  # waiting for it may take longer than attributes stay fresh
+            await self._process(item)
+
+    async def _process(self, item: Item) -> None:
         try:
             item = await self._reader.refreshed(item)
         except SourceBroken as problem:
@@ -51,8 +55,7 @@ class Processor:
             return
         if item.gone:
             self.skip(item, ENTITY_GONE)
-            return
-        async with self._tools.capacity.place():
+        else:
             await self._try(item)
 
     async def _try(self, item: Item) -> None:
