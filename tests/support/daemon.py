@@ -41,10 +41,10 @@ class Plan:
 
     target: str
     dsn: str | None = None
-    database: Mapping[str, Any] = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
     executor: Mapping[str, Any] = field(default_factory=dict)
     workflow: Mapping[str, Any] = field(default_factory=dict)
+    database: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
     more: str = ""
 
