@@ -190,7 +190,8 @@ async def test_canceling_ends_the_rest_and_nothing_else(pool, ledger, backfill, 
 
 async def test_canceling_much_may_take_longer_than_other_statements(dsn, pool, backfill):
     await pool.execute(
-        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$;"
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$;"
         " CREATE TRIGGER slowly AFTER INSERT ON outcomes EXECUTE FUNCTION slowly()"
     )
     hasty = await open_pool(dsn, size=1, statement_timeout="150ms")

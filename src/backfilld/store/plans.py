@@ -122,7 +122,7 @@ class PlanStore:
         if drafts:
             await connection.execute(queries.order_drafts, self._no, newest_first, timeout=FREEZE_TIMEOUT_SECONDS)
             await connection.execute(queries.skip_drafts, self._no, at, timeout=FREEZE_TIMEOUT_SECONDS)
-            await connection.execute(queries.count_drafts, self._no)
+            await connection.execute(queries.count_drafts, self._no, timeout=FREEZE_TIMEOUT_SECONDS)
             await connection.execute(queries.forget_drafts, self._no, timeout=FREEZE_TIMEOUT_SECONDS)
         row = await connection.fetchrow(queries.plan_totals, self._no)
         assert row is not None  # noqa: S101 - the row was locked above
