@@ -138,8 +138,9 @@ for status in /proc/$(one MainPID)/status /proc/$DATABASE/status; do
     grep -E '^CapBnd:\\s+0+$' $status
     grep -E '^Seccomp:\\s+2$' $status
 done
-test -s /var/backups/backfilld.dump
-"$PG/pg_restore" --list /var/backups/backfilld.dump | grep 'TABLE DATA public outcomes'
+test -d /var/lib/backfilld/postgres.old
+backfilld backfills list | grep '2/2 (100%)'
+curl -sf http://127.0.0.1:8642/readyz | grep '"stopped_since":null'
 
 : 'commands work beside it, and while it is stopped'
 systemctl stop backfilld
@@ -188,10 +189,10 @@ def test_the_page_leads_from_nothing_to_a_backfill_and_back(machine, tmp_path):
 def test_the_page_leads_to_a_trial_on_the_embedded_database(machine, tmp_path):
     built(tmp_path / "dist")
     pages = steps("Without a PostgreSQL of your own")
-    service, dump = pages.split("PG=$(", 1)
+    service, dump = pages.split("backfilld db dump", 1)
     script = [
         BEGIN, "systemctl disable --now postgresql", "bring dist", steps("3. The program"), service,
-        steps("6. A first key", "7. A first backfill"), "PG=$(" + dump, INSTALLED, EMBEDDED, KILLED,
+        steps("6. A first key", "7. A first backfill"), "backfilld db dump" + dump, INSTALLED, EMBEDDED, KILLED,
     ]  # fmt: skip
 
     check(machine.run("\n".join(script), tmp_path))
