@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import asyncpg
 import structlog
 
 from backfilld.app.api_parts import ApiParts, api_parts
 from backfilld.app.database import Database, database_of, pools_of
 from backfilld.app.engine_parts import EngineParts, engine_parts
 from backfilld.app.instance import Instance
+from backfilld.app.preparation import Preparation
 from backfilld.app.readiness import Readiness
 from backfilld.app.reloading import Reloader
 from backfilld.clock import Clock, SystemClock
@@ -19,11 +19,6 @@ from backfilld.config import Settings
 from backfilld.domain.timezones import use_pinned_tzdata
 from backfilld.events import Bus
 from backfilld.logs import EventLog
-from backfilld.store import outages
-from backfilld.store.address import Address
-from backfilld.store.migrate import migrate, pending
-from backfilld.store.pool import wait_for_database
-from backfilld.store.survey import list_lacking, survey
 from backfilld.systemd import Notifier
 
 log = structlog.get_logger(__name__)
@@ -111,8 +106,7 @@ class Daemon:
 
     async def _start_engine(self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness) -> None:
         """Wait for the database, bring it up to date, then run everything that runs by itself."""
-        while not await self._prepared(database, api, readiness):
-            await self._clock.sleep(1)
+        await Preparation(self._settings, database, api, readiness, self._clock, paused=self._paused).run()
         readiness.migrated = True
         async with asyncio.TaskGroup() as group:
             for loop in engine.loops:
@@ -121,63 +115,6 @@ class Daemon:
                 await self._clock.sleep(LOOK_AGAIN_SECONDS)
             self._notifier.ready(f"serving {self.url} on {database.name}")
             log.info("ready", url=self.url)
-
-    async def _prepared(self, database: Database, api: ApiParts, readiness: Readiness) -> bool:
-        """True once schema and workflows are there; False if the database went away again in the middle."""
-        try:
-            await wait_for_database(database.address, self._clock, readiness.report)
-            await self._looked_over(database)
-            await self._migrated(database, readiness)
-            if self._paused:
-                order = await api.stopping.stop_at_start()
-                log.warning("nothing starts until `backfilld start-all`", why=order.message, since=str(order.since))
-            await api.workflows.sync_config(workflow.definition() for workflow in self._settings.workflows)
-        except Exception as problem:
-            if not outages.passes(problem):
-                raise
-            readiness.report(f"the database went away again ({problem!r})")
-            return False
-        return True
-
-    async def _migrated(self, database: Database, readiness: Readiness) -> None:
-        if self._settings.database.migrate_on_start:
-            for migration in await migrate(database.direct or database.address, clock=self._clock):
-                log.info("migrated", migration=str(migration))
-        while (lack := await self._lack(database.address)) is not None:
-            readiness.report(lack)
-            await self._clock.sleep(5)
-
-    async def _lack(self, address: Address) -> str | None:
-        """What the database still needs before we can work with it; None: nothing."""
-        try:
-            if waiting := await pending(address):
-                return f"the database lacks {', '.join(map(str, waiting))}: run `backfilld migrate`"
-            lacking = ", ".join(await list_lacking(address))
-        except asyncpg.InsufficientPrivilegeError as problem:
-            lacking = str(problem)
-        advice = "let the owner of the schema run `backfilld migrate --grant-to` with the role of the daemon"
-        return f"the role has not the rights it needs ({lacking}): {advice}" if lacking else None
-
-    async def _looked_over(self, database: Database) -> None:
-        """Tell what kind of database it is, and what about it should not stay as it is."""
-        found = await survey(database.address)
-        if database.server is None:
-            for warning in found.warnings:
-                log.warning(warning)
-        if database.direct is None:
-            log.warning("no direct_dsn: what others change is noticed within a second, and not at once")
-        elif database.direct != database.address:
-            await wait_for_database(database.direct, self._clock)
-            await survey(database.direct)
-        log.info(
-            "database",
-            name=database.name,
-            postgres=found.version,
-            role=found.role,
-            schema=found.schema,
-            encrypted=None if database.address.pooled else found.encrypted,
-            pooled=database.address.pooled,
-        )
 
     async def _reload_when_told(self, reloader: Reloader) -> None:
         while True:
