@@ -86,7 +86,8 @@ class Runner:
         await self._standing.learn()
         if self._worker is not None:
             self._worker.obey_limit()
-        self._obey_cancel()
+        self._obey_cancel()  # what is on its way out may be stuck there, and ends by this
+        await self.gate.settled()
 
     def hold(self) -> Reason | None:
         """Why nothing starts at this moment, also where it is too short-lived to be written down."""

@@ -46,14 +46,13 @@ class Standing:
         return self.backfill.status
 
     async def learn(self) -> None:
-        """Read the row again and put it in force; once this returns, older settings start nothing."""
+        """Read the row again and put it in force: no start that it forbids passes the gate any more."""
         row = await self.patiently(lambda: self._tools.backfills.find_by_no(self._no))
         if row is None:
             self._lease.lost = True
             self._gate.changed.set()
             return
         self._gate.apply(row)
-        await self._gate.settled()
 
     async def move(
         self,
