@@ -13,6 +13,7 @@ from tests.engine.parts import cut_connections
 from tests.support.backfills import make_backfill
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
+from tests.support.wire import wire_to
 
 from backfilld.domain.backfills import Backfill
 from backfilld.domain.errors import Unavailable
@@ -172,6 +173,40 @@ async def check(seed: int, dsn: str, pool: Pool) -> None:
 @pytest.mark.parametrize("seed", range(5))
 async def test_the_account_is_exact_whatever_happens(dsn, pool, seed: int):
     await check(seed, dsn, pool)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+async def test_two_daemons_of_which_one_is_cut_off_now_and_then_keep_one_account(dsn, pool, seed: int):
+    chance = random.Random(seed)
+
+    async def script(work: Work) -> Verdict:
+        await asyncio.sleep(chance.choice([0.005, 0.02, 0.1]))
+        return chance.choice([SUCCEEDED, SUCCEEDED, SUCCEEDED, Verdict(K.TRY_AGAIN, error_class="http_500")])
+
+    source = ListSource(entities(500))
+    backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_in_flight=4, max_attempts=3)
+    async with wire_to(dsn) as wire:
+        far, near = await open_pool(wire.dsn, size=4), await open_pool(dsn, size=4)
+        async with (
+            engine_on(wire.dsn, far, ScriptedExecutor(script), source),
+            engine_on(dsn, near, ScriptedExecutor(script), source) as other,
+        ):
+            for _ in range(6):
+                await asyncio.sleep(chance.uniform(0.1, 1.0))
+                (wire.stall if chance.random() < 0.3 else wire.cut)()
+                await asyncio.sleep(chance.choice([0.2, 1.0, 2.1, 3.2, 4.5]))
+                wire.cut()
+                wire.mend()
+            await other.until(backfill, "completed", "completed_with_failures", seconds=60)
+        await far.close()
+        await near.close()
+    row = await pool.fetchrow(ACCOUNT)
+
+    assert 500 == row["planned"] == row["outcomes"] == row["low_water_mark"]
+    assert (row["succeeded"], row["failed"]) == (row["has_succeeded"], row["has_failed"])
+    assert (0, 0, 0) == (row["retrying"], row["retries"], row["cancelled"])
+    assert 0 == await pool.fetchval("SELECT count(*) FROM outcomes WHERE error_class = 'interrupted'")
 
 
 @pytest.mark.slow
