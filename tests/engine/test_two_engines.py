@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
@@ -75,6 +76,7 @@ async def test_whoever_is_cut_off_starts_nothing_once_another_owns_it(dsn, pool)
     assert (progress.succeeded, progress.cancelled) == (outcomes["succeeded"], outcomes["cancelled"])
 
 
+@pytest.mark.slow  # the quick ring has it with real processes
 async def test_a_daemon_that_is_gone_is_followed_by_another_within_seconds(dsn, pool):
     source, other = ListSource(entities(100)), ScriptedExecutor(slow)
     gone = ScriptedExecutor(slow)
