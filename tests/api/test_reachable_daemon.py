@@ -33,6 +33,11 @@ public = {public}
 """
 
 
+async def is_ready(daemon: Daemon) -> bool:
+    async with aiohttp.ClientSession() as session, session.get(f"{daemon.url}/readyz", ssl=False) as answer:
+        return 200 == answer.status
+
+
 @asynccontextmanager
 async def running_daemon(folder: Path, dsn: str, server: str, *, public: bool = False) -> AsyncIterator[Daemon]:
     file = folder / "backfilld.toml"
@@ -41,6 +46,7 @@ async def running_daemon(folder: Path, dsn: str, server: str, *, public: bool = 
     running = asyncio.create_task(daemon.run())
     try:
         await eventually(lambda: daemon.url or running.done())
+        await eventually(lambda: is_ready(daemon))  # stopped in the middle of its start it would leave loose ends
         yield daemon
     finally:
         daemon.stop()
