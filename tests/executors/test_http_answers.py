@@ -116,6 +116,7 @@ async def test_any_other_2xx_is_a_plain_success(executor_for, body):
     verdict = await verdict_on(executor_for, 200, body)
 
     assert ("succeeded", None, None, None) == (verdict.kind, verdict.message, verdict.result, verdict.credits)
+    assert 200 == verdict.http_status
 
 
 async def test_a_status_of_the_targets_own_is_a_success_that_says_so(executor_for):

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
 from backfilld.domain.texts import MESSAGE_BYTES, RESULT_BYTES, bounded_json, clean_text, cut_text
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.wire import Answer
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
@@ -110,13 +111,19 @@ def success_of(answer: Answer, hide: Callable[[str], str] = str) -> Verdict:
 def meaning_of(document: object, http_status: int | None, hide: Callable[[str], str] = str) -> Verdict:
     """What a target that was content says in its document, if it says anything: else a plain success."""
     if not isinstance(document, dict):
-        return SUCCEEDED
+        return plain_success(http_status)
     status = document.get("status")
     if not isinstance(status, str):
-        return SUCCEEDED
+        return plain_success(http_status)
     if status not in _WORDS:
         return noted_success(hide(f"the target's status is '{status[:100]}'"), http_status)
     return said_verdict(document, http_status, hide)
+
+
+@cache  # the usual end of a try: one object per status
+def plain_success(http_status: int | None) -> Verdict:
+    """Nothing to add to it."""
+    return Verdict(VerdictKind.SUCCEEDED, http_status=http_status)
 
 
 def noted_success(oddity: str, http_status: int | None) -> Verdict:
