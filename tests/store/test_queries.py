@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def test_a_malformed_file_fails_when_it_is_loaded(text, message):
         split("x.sql", text)
 
 
+@cache  # reading the whole program takes a second
 def used_queries() -> dict[Path, set[str]]:
     """For every loaded file the names that are read off it, where it is loaded or where that variable is imported."""
     modules = {module_name(file): ast.parse(file.read_text(encoding="utf-8")) for file in SOURCES.rglob("*.py")}
