@@ -250,14 +250,19 @@ class EmbeddedPostgres:
         for wanted in (signal.SIGINT, signal.SIGQUIT):  # fast; then at once, to be recovered at the next start
             if process.returncode is None:
                 process.send_signal(wanted)
-                try:
-                    async with asyncio.timeout(STOP_PATIENCE_SECONDS):
-                        await process.wait()
-                except TimeoutError:
+                if not await self._has_ended(process):
                     log.warning("the embedded PostgreSQL does not stop; asking harder")
         if self._listener is not None:
             self._listener.cancel()
         self._process = None
+
+    async def _has_ended(self, process: Process) -> bool:
+        # Not asyncio.timeout: whoever stops us may have been cancelled, and that of Python 3.11.2 then takes its own
+        # expiry for another cancellation.
+        ending = asyncio.ensure_future(process.wait())
+        done, _ = await asyncio.wait([ending], timeout=STOP_PATIENCE_SECONDS)
+        ending.cancel()
+        return bool(done)
 
     @property
     def _owner(self) -> Account:

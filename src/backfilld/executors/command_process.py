@@ -115,12 +115,13 @@ class Running:
         Cancelled meanwhile, it kills at once and waits no longer.
         """
         self._signal(signal.SIGTERM)
+        # Not asyncio.timeout: in a task that was cancelled already, as ours mostly is, that of Python 3.11.2 takes its
+        # own expiry for another cancellation.
+        over = asyncio.ensure_future(self._over.wait())
         try:
-            async with asyncio.timeout(grace_seconds):
-                await self._over.wait()
-        except TimeoutError:
-            pass
+            await asyncio.wait([over], timeout=grace_seconds)
         finally:
+            over.cancel()
             self.kill_all()
         await self._over.wait()
 
