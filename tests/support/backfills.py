@@ -30,8 +30,8 @@ class Workflow:
 async def make_workflow(pool: Pool, name: str | None = None, *, enabled: bool = True, **definition: Any) -> Workflow:
     """A workflow of project `default`; `definition` goes into its revision."""
     project = await pool.fetchval(
-        "INSERT INTO projects (name, created_at) VALUES ('default', $1)"
-        " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
+        "INSERT INTO projects (name, created_at, updated_at) VALUES ('default', $1, $1)"
+        " ON CONFLICT (name) WHERE deleted_at IS NULL DO UPDATE SET name = excluded.name RETURNING id",
         NOON,
     )
     if name is None:

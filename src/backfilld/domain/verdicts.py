@@ -26,6 +26,7 @@ class Verdict:
     """`error_class` is a short stable word (`http_404`, `timeout`, `connect_failed`); None for successes and skips.
 
     `retry_after_seconds` is what the target asked for, already capped at 24 h. `result` is JSON text.
+    `log` is what was printed or answered, where somebody wants to keep it; clean and bounded.
     """
 
     kind: VerdictKind
@@ -36,6 +37,7 @@ class Verdict:
     error: str | None = None
     http_status: int | None = None
     retry_after_seconds: float | None = None
+    log: str | None = None
 
 
 SUCCEEDED = Verdict(VerdictKind.SUCCEEDED)

@@ -7,7 +7,7 @@ what the answer to a pause waits for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -30,11 +30,17 @@ class Permit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One item as an executor receives it; the payload that a target sees is made of these (API §3.4)."""
+    """One item as an executor receives it; the payload that a target sees is made of these (API §3.4).
+
+    An item is an entity or, where `session` has its variables, a session; then `entity_id` is the session time, and
+    `entity_type` and `attributes` say nothing. `backfill_id` is None for an attempt that no backfill made. `variables`
+    are what `${name}` stands for in the definition, where that is to be put in. `wants_log`: keep what is printed or
+    answered in `Verdict.log`.
+    """
 
     workflow_id: int
     workflow_name: str
-    backfill_id: UUID
+    backfill_id: UUID | None
     backfill_name: str | None
     entity_id: str
     entity_type: str
@@ -45,6 +51,9 @@ class Work:
     attempt: int
     idempotency_key: str
     timeout_seconds: float
+    session: Mapping[str, str] | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    wants_log: bool = False
 
 
 class Executor(Protocol):

@@ -27,16 +27,20 @@ def inherited(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def item_variables(work: Work) -> dict[str, str]:
     """What a program may want to know without reading JSON."""
-    return {
+    return _subject(work) | {
         "BACKFILLD_IDEMPOTENCY_KEY": work.idempotency_key,
         "BACKFILLD_ATTEMPT": str(work.attempt),
         "BACKFILLD_REHEARSAL": str(work.rehearsal).lower(),
         "BACKFILLD_WORKFLOW_ID": str(work.workflow_id),
         "BACKFILLD_WORKFLOW_NAME": work.workflow_name,
-        "BACKFILLD_BACKFILL_ID": str(work.backfill_id),
-        "BACKFILLD_ENTITY_TYPE": work.entity_type,
-        "BACKFILLD_ENTITY_ID": work.entity_id,
+        "BACKFILLD_BACKFILL_ID": "" if work.backfill_id is None else str(work.backfill_id),
     }
+
+
+def _subject(work: Work) -> dict[str, str]:
+    if work.session is not None:
+        return {"BACKFILLD_SESSION_TIME": work.session.get("session_time", "")}
+    return {"BACKFILLD_ENTITY_TYPE": work.entity_type, "BACKFILLD_ENTITY_ID": work.entity_id}
 
 
 def variables_of(definition: CommandExecutor, secrets: SecretStore) -> tuple[dict[str, str], Hiding]:

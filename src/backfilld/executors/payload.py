@@ -31,13 +31,8 @@ def item_body(work: Work) -> bytes:
     """The item as JSON (API §3.4)."""
     item = {
         "workflow": {"id": work.workflow_id, "name": work.workflow_name},
-        "backfill": {"id": work.backfill_id, "name": work.backfill_name},
-        "entity": {
-            "id": work.entity_id,
-            "type": work.entity_type,
-            "attributes": work.attributes,
-            "as_of": work.as_of,
-        },
+        "backfill": None if work.backfill_id is None else {"id": work.backfill_id, "name": work.backfill_name},
+        **_subject(work),
         "params": work.params,
         "rehearsal": work.rehearsal,
         "attempt": work.attempt,
@@ -47,6 +42,20 @@ def item_body(work: Work) -> bytes:
         return orjson.dumps(item, default=_plain)
     except TypeError:  # an integer beyond 64 bits, or half a surrogate pair: the slow way can do both
         return json.dumps(item, default=_plainer).encode()
+
+
+def _subject(work: Work) -> dict[str, Any]:
+    """What the item is about."""
+    if work.session is not None:
+        return {"session": work.session}
+    return {
+        "entity": {
+            "id": work.entity_id,
+            "type": work.entity_type,
+            "attributes": work.attributes,
+            "as_of": work.as_of,
+        }
+    }
 
 
 def _plain(value: Any) -> Any:

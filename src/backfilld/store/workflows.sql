@@ -1,19 +1,20 @@
 -- name: make_project
 -- $1 name   $2 at
-INSERT INTO projects (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING;
+INSERT INTO projects (name, created_at, updated_at) VALUES ($1, $2, $2)
+ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING;
 
 -- name: make_workflow
 -- No row comes back if the name is taken; who asks then locks that row and looks.
 -- $1 project   $2 name   $3 managed by   $4 enabled   $5 at
 INSERT INTO workflows (project_id, name, managed_by, enabled, version, created_at, updated_at)
-SELECT id, $2, $3, $4, 0, $5, $5 FROM projects WHERE name = $1
+SELECT id, $2, $3, $4, 0, $5, $5 FROM projects WHERE name = $1 AND deleted_at IS NULL
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING id;
 
 -- name: lock_by_name
 -- $1 project   $2 name
 SELECT w.id FROM workflows w JOIN projects p ON p.id = w.project_id
- WHERE p.name = $1 AND w.name = $2
+ WHERE p.name = $1 AND p.deleted_at IS NULL AND w.name = $2
    FOR UPDATE OF w;
 
 -- name: lock_by_id
