@@ -4,11 +4,16 @@
 SELECT planned FROM backfill_progress WHERE backfill_no = $1 AND fence = $2 FOR NO KEY UPDATE;
 
 -- name: list_planned
--- Which of these are in the plan already.
+-- Which of these are in the plan already. Each id is looked up by itself: nobody has analyzed a plan that has just
+-- grown, and `entity_id = ANY ($2)` then takes the index of positions and compares the whole plan with every id.
 -- $1 backfill   $2 entity ids
-SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND entity_id = ANY ($2::text[])
-UNION
-SELECT entity_id FROM plan_drafts WHERE backfill_no = $1 AND entity_id = ANY ($2::text[]);
+SELECT wanted.entity_id
+  FROM unnest($2::text[]) AS wanted (entity_id)
+ CROSS JOIN LATERAL (
+       SELECT FROM plan_items AS i WHERE i.backfill_no = $1 AND i.entity_id = wanted.entity_id
+        UNION ALL
+       SELECT FROM plan_drafts AS d WHERE d.backfill_no = $1 AND d.entity_id = wanted.entity_id
+        LIMIT 1) AS planned;
 
 -- name: grow_plan
 -- $1 backfill   $2 items   $3 of them skipped in the plan
