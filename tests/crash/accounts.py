@@ -1,5 +1,6 @@
 """Three accounts of one backfill that must agree: its rows, its counters over HTTP, and what the target saw."""
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,3 +99,31 @@ def repeats(target: LoggingTarget) -> int:
 def assert_never_above(target: LoggingTarget, max_in_flight: int) -> None:
     """No life of the daemon ever had more in flight."""
     assert {} == {life: most for life, most in target.most_live.items() if most > max_in_flight}
+
+
+async def assert_audit_is_whole(dsn: str, id: str) -> Counter[str]:
+    """Each row of the audit trail begins where the last one ended, and the last one is how it stands; rows by action.
+
+    So no change is missing, and none is written down that did not happen.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        backfill = await connection.fetchrow("SELECT no, status, reason_code FROM backfills WHERE id = $1", id)
+        rows = await connection.fetch(
+            "SELECT action, old, new FROM audit_log WHERE backfill_no = $1 ORDER BY id", backfill["no"]
+        )
+    finally:
+        await connection.close()
+    moves = [(_standing(row["old"]), _standing(row["new"])) for row in rows if _standing(row["new"])]
+    ends = [("planning", None), *(new for _, new in moves)]
+
+    assert ends[:-1] == [old for old, _ in moves]
+    assert (backfill["status"], backfill["reason_code"]) == ends[-1]
+    assert ["backfill.create"] == [row["action"] for row in rows if row["action"] == "backfill.create"]
+    return Counter(row["action"] for row in rows)
+
+
+def _standing(told: str | None) -> tuple[str, str | None] | None:
+    """Status and reason, if the text says a status."""
+    values = json.loads(told) if told else {}
+    return (values["status"], values["status_reason"]) if "status_reason" in values else None

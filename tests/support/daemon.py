@@ -268,7 +268,7 @@ class DaemonProcess:
         found = [one async for one in self.client.every("workflows", "/workflows") if one["name"] == WORKFLOW]
         return int(found[0]["id"])
 
-    async def create(self, **settings: Any) -> str:
+    async def create(self, *, idempotency_key: str | None = None, **settings: Any) -> str:
         """The id of a new backfill over all tickets, open all day, ten in flight, unless `settings` says otherwise."""
         body = {
             "entity_type": "ticket",
@@ -279,7 +279,8 @@ class DaemonProcess:
             "target_workflow_id": await self.workflow_id(),
             "reprocess_behavior": "completed",
         }
-        return str((await self.client.create_backfill(body | settings))["backfill"]["id"])
+        created = await self.client.create_backfill(body | settings, idempotency_key=idempotency_key)
+        return str(created["backfill"]["id"])
 
     async def backfill(self, id: str) -> dict[str, Any]:
         found: dict[str, Any] = (await self.client.get_backfill(id))["backfill"]

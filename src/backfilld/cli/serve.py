@@ -22,13 +22,22 @@ import click
 )
 def command(config: Path | None, paused: bool) -> None:
     """Run the daemon in the foreground. SIGTERM or Ctrl-C lets work in flight finish; SIGHUP reads the file again."""
+    import structlog
     import uvloop
 
-    from backfilld.config import load_settings
+    from backfilld import crash_points
+    from backfilld.config import crash_fuse, load_settings
     from backfilld.logs import configure_logging
 
     settings = load_settings(config)
     configure_logging(settings.logging.level, settings.logging.format)
+    if (fuse := crash_fuse()) is not None:
+        structlog.get_logger(__name__).critical(
+            f"{crash_points.VARIABLE} is set: this process is going to kill itself",
+            point=fuse.point,
+            passes=fuse.passes,
+        )
+        crash_points.arm(fuse)
 
     async def serve() -> None:
         from backfilld.app import Daemon

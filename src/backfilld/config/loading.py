@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backfilld.config.crashing import faults_in_crashing
 from backfilld.config.entity_types import faults_in_entity_types
 from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_validation
 from backfilld.config.layers import Layers
@@ -34,6 +35,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     where = layers.origins.get(("workflows",), DEFAULTS)
     faults += [*layers.faults, *faults_in_workflows(layers.tree, where)]
     faults += faults_in_entity_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
+    faults += faults_in_crashing(environ)
     if settings is not None:
         faults += _unreadable(settings, layers)
     if faults or settings is None:

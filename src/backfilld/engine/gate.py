@@ -13,6 +13,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Backfill, Item
 from backfilld.domain.openings import Calendar
 from backfilld.domain.states import STARTABLE, ReasonCode, Status
@@ -217,11 +218,13 @@ class Ticket:
         self.is_probe = self._gate._enter(self._item)
         self.started_at = self._gate._clock.now()
         self.started = self._on_its_way = True
+        passing(Point.GATE_PASSED)
 
     def sent(self) -> None:
         if self._on_its_way:
             self._on_its_way = False
             self._gate._sent()
+            passing(Point.GATE_SENT)
 
     def end(self) -> None:
         """The item is in flight no more."""

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import ReasonCode, Status
@@ -168,6 +169,8 @@ class Planning:
             )
             if row is None:
                 raise Outrun
+            passing(Point.PLANNER_FREEZE_BEFORE_COMMIT)
+        passing(Point.PLANNER_FREEZE_AFTER_COMMIT)
         self._standing.moved(row)
         return totals
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from datetime import datetime
 
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Item, Outcome, Reason, Try, idempotency_key
 from backfilld.domain.retries import Held, judge
 from backfilld.domain.states import ReasonCode, Status
@@ -65,6 +66,7 @@ class Processor:
         verdict: Verdict | None = None
         try:
             verdict = await self._executor.execute(self._work(item), ticket)
+            passing(Point.TRY_ENDED)
         except NotPermitted:
             self._reader.give_back(item)
         except asyncio.CancelledError:

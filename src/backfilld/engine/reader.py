@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Backfill, Item
 from backfilld.domain.entities import NOT_ENUMERABLE, Entity
 from backfilld.engine.account import Account
@@ -88,6 +89,8 @@ class Reader:
         account.next_retry_at = None  # before looking, so that one that is recorded meanwhile is not lost
         try:
             items = await self._items(rows, is_retry=True)
+            if items:
+                passing(Point.READER_RETRIES_READ)
             found = await self._ledger.next_retry(self._no, taken=account.taken)
         except BaseException:
             account.taken.difference_update(row.position for row in rows)
@@ -138,6 +141,7 @@ class Reader:
     async def _load(self, most: int) -> list[Item]:
         since = self._sample_position if self._sample else self._account.next_position
         rows = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
+        passing(Point.READER_PLAN_READ)
         items = await self._items(rows, is_retry=False)
         if len(rows) < most:
             self._exhausted = True

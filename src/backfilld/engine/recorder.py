@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Outcome, Try
 from backfilld.engine.account import Account, entry_of
 from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
@@ -151,7 +152,9 @@ class Recorder:
         tried = [entry for _, entry in batch.entries if isinstance(entry, TriedItem)]
         began = self._clock.monotonic()
         async with connection_within(self._pool, COMMIT_TIMEOUT_SECONDS) as connection:
+            passing(Point.RECORDER_BEFORE_COMMIT)
             await record(connection, batch.standings, ended, tried, self._clock.now())
+            passing(Point.RECORDER_AFTER_COMMIT)
         seconds = self._clock.monotonic() - began
         for account, entry in batch.entries:
             if isinstance(entry, TriedItem):

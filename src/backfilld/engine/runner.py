@@ -9,6 +9,7 @@ import contextlib
 
 from structlog.contextvars import bind_contextvars
 
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Backfill, Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
@@ -172,7 +173,9 @@ class Runner:
         if await self._has_unfinished():
             raise CannotGoOn("nothing of the plan is left to be read, yet items have no outcome; please report this")
         progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(self.backfill.no))
+        passing(Point.END_BEFORE_COMMIT)
         await self._standing.move(end_status(failed=progress.failed), expected=STARTABLE)
+        passing(Point.END_AFTER_COMMIT)
         return True
 
     async def _cancel_rest(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Backfill, Progress
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.filters import to_json
@@ -121,6 +122,8 @@ class Creator:
             )
             created = Created(self._viewer.view(backfill, Progress()), cost, warnings)
             await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
+            passing(Point.CREATE_BEFORE_COMMIT)
+        passing(Point.CREATE_AFTER_COMMIT)
         self._tell(backfill)
         return created
 

@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Backfill, Reason
 from backfilld.domain.errors import Conflict
 from backfilld.domain.openings import HORIZON
@@ -28,6 +29,16 @@ S = Status
 InFlight = Literal["drain", "cancel"]
 LOOK_AGAIN_AT_NEVER = timedelta(days=1)  # a year that is out of sight today comes nearer
 MOST_RACES = 20  # each lost one means that somebody else moved the backfill in between
+BEFORE_COMMIT = {
+    "pause": Point.PAUSE_BEFORE_COMMIT,
+    "resume": Point.RESUME_BEFORE_COMMIT,
+    "cancel": Point.CANCEL_BEFORE_COMMIT,
+}
+AFTER_COMMIT = {
+    "pause": Point.PAUSE_AFTER_COMMIT,
+    "resume": Point.RESUME_AFTER_COMMIT,
+    "cancel": Point.CANCEL_AFTER_COMMIT,
+}
 
 
 class IllegalTransition(Conflict):
@@ -87,6 +98,7 @@ class Steering:
 
         backfill, note = await self._steer(asker, id, "pause", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
+        passing(Point.PAUSE_CONFIRMED)
         message = note or "paused: nothing starts until it is resumed, what is in flight finishes"
         return await self._signal(id, "pause", message)
 
@@ -117,6 +129,7 @@ class Steering:
 
         backfill, note = await self._steer(asker, id, "cancel", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
+        passing(Point.CANCEL_CONFIRMED)
         ending = "is cancelled too" if backfill.cancel_in_flight else "finishes"
         message = note or f"cancelling: nothing starts any more, what is in flight {ending}"
         return await self._signal(id, "cancel", message)
@@ -165,6 +178,9 @@ class Steering:
                     new=_told(moved),
                     request_id=asker.request_id,
                 )
+                passing(BEFORE_COMMIT[signal])
+        if moved is not None:
+            passing(AFTER_COMMIT[signal])
         return moved
 
     def _onwards(self, backfill: Backfill) -> _Move:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Outcome, Try
 from backfilld.store.deadlines import allow
 from backfilld.store.pool import Connection, Pool
@@ -82,6 +83,7 @@ async def record(
         return await _record_outcomes(connection, standings, ended, now)
     async with connection.transaction():
         await _record_tries(connection, standings, tried)
+        passing(Point.RECORDER_BETWEEN)
         return await _record_outcomes(connection, standings, ended, now)
 
 
@@ -187,7 +189,9 @@ class Ledger:
             )
             if is_new:
                 await connection.execute(queries.grow_retrying, backfill_no)
-            return is_new is not None
+            passing(Point.CHARGE_BEFORE_COMMIT)
+        passing(Point.CHARGE_AFTER_COMMIT)
+        return is_new is not None
 
     async def take_back_charge(self, backfill_no: int, holder: str) -> None:
         """`holder` lives: it lost its lease, but did not die of the item that it was charged for, or shall be."""
@@ -210,6 +214,8 @@ class Ledger:
                     at,
                     timeout=CANCEL_TIMEOUT_SECONDS,
                 )
+                passing(Point.CANCEL_REST_BEFORE_COMMIT)
+            passing(Point.CANCEL_REST_AFTER_COMMIT)
             if planned is None:
                 return False
             since += CANCELLED_AT_ONCE

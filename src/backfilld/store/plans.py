@@ -6,6 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
+from backfilld.crash_points import Point, passing
 from backfilld.store.deadlines import allow
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
@@ -70,6 +71,8 @@ class PlanStore:
                 skipped = sum(entity.skip_reason is not None for entity in entities)
                 await connection.execute(queries.grow_plan, self._no, len(entities), skipped)
             await connection.execute(queries.move_cursor, self._no, cursor)
+            passing(Point.PLANNER_PAGE_BEFORE_COMMIT)
+        passing(Point.PLANNER_PAGE_AFTER_COMMIT)
 
     async def _lock(self, connection: Connection) -> int:
         position: int | None = await connection.fetchval(queries.lock_plan, self._no, self._fence)

@@ -6,6 +6,7 @@ date before a planner reads it.
 
 from datetime import datetime
 
+from backfilld.crash_points import Point, passing
 from backfilld.store.pool import Pool
 from backfilld.store.queries import load
 
@@ -35,6 +36,8 @@ class RememberedStore:
                 await connection.execute(queries.remember, no, since, until)
                 if ended:
                     await connection.execute(queries.move_remembered_mark, no, until, until == planned)
+                passing(Point.REMEMBER_BEFORE_COMMIT)
+            passing(Point.REMEMBER_AFTER_COMMIT)
 
     async def forget_idempotency_keys(self, *, older_than: datetime) -> None:
         await self._pool.execute(queries.forget_idempotency_keys, older_than)
