@@ -17,7 +17,7 @@ from backfilld.engine.janitor import SHORTEST_REST_SECONDS, Janitor, Retention
 from backfilld.events import BackfillExpired, Bus, OutcomesRecorded, RowsRemoved
 from backfilld.store import audit, ledger
 from backfilld.store.leases import LeaseStore
-from backfilld.store.ledger import EndedItem, Standing
+from backfilld.store.ledger_entries import EndedItem, Standing
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.removal import RemovalStore
 

@@ -11,7 +11,8 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills import Backfill, Outcome, Try
 from backfilld.store.leases import LeaseStore
-from backfilld.store.ledger import EndedItem, Ledger, Standing, TriedItem, record
+from backfilld.store.ledger import Ledger, record
+from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 from backfilld.store.pool import Pool, open_pool
 
 DONE = Outcome("succeeded", NOON, NOON, 1)

@@ -15,7 +15,8 @@ from tests.support.backfills import make_backfill, make_workflow
 from tests.support.clock import NOON
 
 from backfilld.domain.backfills import Outcome, Try
-from backfilld.store.ledger import EndedItem, Standing, TriedItem, record
+from backfilld.store.ledger import record
+from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 from backfilld.store.pool import Connection, Pool, open_pool
 from backfilld.store.queries import load
 

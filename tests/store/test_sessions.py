@@ -26,7 +26,7 @@ def wanted(workflow: Workflow, name: str, times: list[datetime] = DAYS, **more: 
 
 async def opened(pool: Pool, new: NewAttempts) -> list[int]:
     async with pool.acquire() as connection, connection.transaction():
-        return await open_attempts(connection, new)
+        return [made.id for made in await open_attempts(connection, new)]
 
 
 async def test_each_slot_gets_one_session_and_each_name_one_attempt(pool: Pool, workflow: Workflow):

@@ -37,6 +37,7 @@ from backfilld.store.ledger import Ledger
 from backfilld.store.pool import Pool, open_pool
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.removal import RemovalStore
+from backfilld.store.session_items import SessionItems
 from backfilld.store.stopping import StopStore
 
 QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80), floor=timedelta(milliseconds=1))
@@ -162,6 +163,7 @@ class Engine:
             backfills=BackfillStore(pool),
             ledger=Ledger(pool),
             remembered=RememberedStore(pool),
+            session_items=SessionItems(pool),
             keeper=self.keeper,
             recorder=self.recorder,
             targets=Targets(self.clock, bus),

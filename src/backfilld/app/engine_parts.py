@@ -31,6 +31,7 @@ from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.removal import RemovalStore
+from backfilld.store.session_items import SessionItems
 from backfilld.store.stopping import StopStore
 
 
@@ -70,6 +71,7 @@ def engine_parts(
         backfills=BackfillStore(pools.engine),
         ledger=Ledger(pools.engine),
         remembered=remembered,
+        session_items=SessionItems(pools.engine),
         keeper=keeper,
         recorder=recorder,
         targets=targets,

@@ -10,6 +10,9 @@ from uuid import UUID
 
 from backfilld.domain.states import ReasonCode, Status
 
+ENTITIES, SCHEDULE = "entities", "schedule"
+SESSION = "session"  # stands in the place of an entity type in the key of a session
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -100,6 +103,21 @@ class Backfill:
     source_cursor: str | None
     wake_at: datetime | None
     cancel_in_flight: bool
+    schedule_id: int | None = None
+    session_from: datetime | None = None
+    session_to: datetime | None = None
+    stop_on_failure: bool = False
+    failures_accepted: int = 0
+
+    @property
+    def is_schedule(self) -> bool:
+        """It runs the sessions of a schedule, and not entities."""
+        return self.kind == SCHEDULE
+
+    @property
+    def is_chain(self) -> bool:
+        """Each session waits for the one before it."""
+        return self.is_schedule and self.max_in_flight == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +162,7 @@ class Outcome:
     error: str | None = None
     http_status: int | None = None
     skip_reason: str | None = None
+    log: str | None = None  # what a session's executor printed, or its target answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +177,7 @@ class Try:
     error_class: str
     error: str | None = None
     http_status: int | None = None
+    log: str | None = None
 
 
 def idempotency_key(backfill_id: UUID, entity_type: str, entity_id: str) -> str:

@@ -73,6 +73,7 @@ def judge(
         error_class=verdict.error_class or kind.value,
         error=verdict.error,
         http_status=verdict.http_status,
+        log=verdict.log,
     )
 
 
@@ -96,6 +97,7 @@ def _ended(verdict: Verdict, item: Item, started_at: datetime, finished_at: date
         error=verdict.error if failed else None,
         http_status=verdict.http_status,
         skip_reason=SKIPPED_BY_TARGET if status == "skipped" else None,
+        log=verdict.log,
     )
 
 

@@ -56,11 +56,20 @@ def session_variables(run: Run) -> dict[str, str]:
 def params_of_slot(schedule: Schedule, session_time: datetime, last_executed: datetime | None) -> dict[str, Any]:
     """What the attempts of a scheduled or backfilled slot have as params (SCHEDULES §1.6)."""
     before, after = schedule.previous(session_time), schedule.next(session_time)
-    params = {"next_session_time": local_text(after.session_time if after else FINISHED_AT, schedule.zone)}
+    return slot_params(
+        before.session_time if before else None, after.session_time if after else None, last_executed, schedule.zone
+    )
+
+
+def slot_params(
+    before: datetime | None, after: datetime | None, last_executed: datetime | None, zone: tzinfo
+) -> dict[str, Any]:
+    """The same for a slot whose neighbours are known; None: there is no such slot."""
+    params = {"next_session_time": local_text(after or FINISHED_AT, zone)}
     if before is not None:
-        params["last_session_time"] = local_text(before.session_time, schedule.zone)
+        params["last_session_time"] = local_text(before, zone)
     if last_executed is not None:
-        params[LAST_EXECUTED] = local_text(last_executed, schedule.zone)
+        params[LAST_EXECUTED] = local_text(last_executed, zone)
     return params
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from backfilld.clock import Clock
 from backfilld.domain.backfills import Outcome, Try
 from backfilld.engine.leases import Lease
-from backfilld.store.ledger import EndedItem, Standing, TriedItem
+from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 
 RATE_HALF_LIFE_SECONDS = 20.0
 
@@ -21,8 +21,18 @@ RATE_HALF_LIFE_SECONDS = 20.0
 class Account:
     """Kept by a runner, written by its reader and by the recorder."""
 
-    def __init__(self, lease: Lease, clock: Clock, *, mark: int, max_unrecorded: int, throughput: float) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        clock: Clock,
+        *,
+        mark: int,
+        max_unrecorded: int,
+        throughput: float,
+        of_sessions: bool = False,
+    ) -> None:
         self.lease = lease
+        self.of_sessions = of_sessions
         self._clock = clock
         self._max_unrecorded = max_unrecorded
         self._outstanding: OrderedDict[int, None] = OrderedDict()
@@ -91,5 +101,5 @@ class Account:
 def entry_of(account: Account, position: int, result: Outcome | Try, *, had_retry: bool) -> EndedItem | TriedItem:
     """The line of the ledger that a result becomes."""
     if isinstance(result, Outcome):
-        return EndedItem(account.backfill_no, position, result, had_retry)
-    return TriedItem(account.backfill_no, position, result)
+        return EndedItem(account.backfill_no, position, result, had_retry, account.of_sessions)
+    return TriedItem(account.backfill_no, position, result, account.of_sessions)

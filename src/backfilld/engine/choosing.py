@@ -10,6 +10,7 @@ from datetime import datetime
 from backfilld.domain.backfills import Item
 from backfilld.domain.retries import MOST_INTERRUPTIONS, interrupted
 from backfilld.engine.account import Account
+from backfilld.engine.chain import Chain
 from backfilld.engine.gate import CannotGoOn
 from backfilld.engine.processing import ENTITY_GONE, Processor
 from backfilld.engine.reader import Reader
@@ -24,8 +25,15 @@ class Chooser:
     """The items of one backfill in the order in which they shall start."""
 
     def __init__(
-        self, reader: Reader, recovery: Recovery, processor: Processor, standing: Standing, account: Account
+        self,
+        reader: Reader,
+        recovery: Recovery,
+        processor: Processor,
+        standing: Standing,
+        account: Account,
+        chain: Chain,
     ) -> None:
+        self._chain = chain
         self._reader = reader
         self._recovery = recovery
         self._processor = processor
@@ -37,7 +45,9 @@ class Chooser:
         """The next item to start. None: there is none now, or so much ended here that it must be recorded first."""
         try:
             while self._account.has_room and (item := await self._read(now, slots)) is not None:
-                if item.gone:
+                if item.position in self._chain.killed:
+                    self._account.batched(item.position)  # it has ended; nothing else takes it off the mark
+                elif item.gone:
                     self._processor.skip(item, ENTITY_GONE)
                 elif item.interruptions >= MOST_INTERRUPTIONS:
                     self._processor.record(item, interrupted(item, now))
@@ -50,6 +60,8 @@ class Chooser:
         return None
 
     async def _read(self, now: datetime, slots: int) -> Item | None:
+        if self._chain.is_serial:
+            return await self._read_in_turn(now, slots)
         patiently = self._standing.patiently
         if self._recovery.wants_planned and (item := await patiently(lambda: self._reader.next_planned(slots))):
             self._recovery.took_planned()
@@ -62,3 +74,21 @@ class Chooser:
             return self._due.popleft()
         self._recovery.no_more_retries()
         return await patiently(lambda: self._reader.next_planned(slots))
+
+    async def _read_in_turn(self, now: datetime, slots: int) -> Item | None:
+        """In a chain the one that waits to be tried again holds everything behind it."""
+        patiently = self._standing.patiently
+        if not self._due:
+            self._due.extend(await patiently(lambda: self._reader.next_retries(now, RETRIES_AT_ONCE)))
+        if self._due:
+            self._recovery.took_retry()
+            return self._due.popleft()
+        if self._account.next_retry_at is not None:
+            return None
+        self._recovery.no_more_retries()
+        item = await patiently(lambda: self._reader.next_planned(slots))
+        if item is None:
+            self._recovery.no_more_planned()
+        elif self._recovery.wants_planned:
+            self._recovery.took_planned()
+        return item

@@ -8,6 +8,7 @@ nothing can start any more.
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -85,6 +86,7 @@ class Gate:
         self.changed = asyncio.Event()
         self.in_flight: dict[int, Item] = {}
         self.first_start = asyncio.Event()
+        self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
         self.draining = False
         self.stopped_because: str | None = None
         self.backfill = backfill
@@ -190,6 +192,7 @@ class Gate:
         self._crossing += 1
         self._settled.clear()
         self.first_start.set()
+        self.on_start(item)
         return self._health.start()
 
     def _sent(self) -> None:

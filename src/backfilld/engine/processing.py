@@ -5,16 +5,18 @@ import logging
 from datetime import datetime
 
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Item, Outcome, Reason, Try, idempotency_key
+from backfilld.domain.backfills import Item, Outcome, Reason, Try
 from backfilld.domain.retries import Held, judge
 from backfilld.domain.states import ReasonCode, Status
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.engine.account import Account
+from backfilld.engine.chain import Chain
 from backfilld.engine.gate import CannotGoOn, Gate, Ticket
 from backfilld.engine.moments import Moment
 from backfilld.engine.reader import Reader
 from backfilld.engine.targets import TargetHealth
 from backfilld.engine.tools import Tools
+from backfilld.engine.works import backfilled_session, entity_work
 from backfilld.events import TryEnded
 from backfilld.executors.base import Executor, NotPermitted, Work
 from backfilld.sources.base import SourceBroken, SourceUnreachable
@@ -29,9 +31,17 @@ class Processor:
     """Carries single items of one backfill; the worker decides which and when."""
 
     def __init__(
-        self, gate: Gate, account: Account, reader: Reader, executor: Executor, health: TargetHealth, tools: Tools
+        self,
+        gate: Gate,
+        account: Account,
+        reader: Reader,
+        executor: Executor,
+        health: TargetHealth,
+        chain: Chain,
+        tools: Tools,
     ) -> None:
         self._gate = gate
+        self._chain = chain
         self._account = account
         self._reader = reader
         self._executor = executor
@@ -42,8 +52,24 @@ class Processor:
 
     async def process(self, item: Item) -> None:
         """Try `item` once. Afterwards the recorder has what became of it, or it was given back."""
-        async with self._tools.capacity.place():  # waiting for it may take longer than attributes stay fresh
-            await self._process(item)
+        if item.position in self._chain.killed:  # ended between its choice and now
+            self._account.batched(item.position)
+            return
+        try:
+            async with self._tools.capacity.place():  # waiting for it may take longer than attributes stay fresh
+                await self._process(item)
+        except asyncio.CancelledError:
+            if item.position not in self._chain.killed:
+                raise
+            self.end_killed(item.position, item)
+
+    def end_killed(self, position: int, item: Item | None = None, began_at: datetime | None = None) -> None:
+        """End an item that somebody killed: `item` if it was on its way, `began_at` if it had been started."""
+        tries = item.tries if item else 0
+        first = item.first_started_at if item else None
+        outcome = Outcome("cancelled", first or began_at, self._tools.clock.now(), tries + (began_at is not None))
+        self._account.retries_known = False  # its retry may have been the next one
+        self._tools.recorder.submit(self._account, position, outcome, had_retry=True)
 
     async def _process(self, item: Item) -> None:
         try:
@@ -70,6 +96,9 @@ class Processor:
         except NotPermitted:
             self._reader.give_back(item)
         except asyncio.CancelledError:
+            if item.position in self._chain.killed:
+                self.end_killed(item.position, item, ticket.started_at)
+                return
             if self._gate.backfill.status is Status.CANCELLING and ticket.started:
                 self.record(item, _cancelled(item, ticket.started_at, clock.now()))
             raise
@@ -149,24 +178,8 @@ class Processor:
         return Reason(ReasonCode.SOURCE_UNREACHABLE, message, since, self._asks_source_again.told)
 
     def _work(self, item: Item) -> Work:
-        backfill = self._gate.backfill
-        entity_type = backfill.entity_type or "none"
-        definition = backfill.definition
-        return Work(
-            workflow_id=backfill.workflow_id,
-            workflow_name=backfill.workflow_name,
-            backfill_id=backfill.id,
-            backfill_name=backfill.name,
-            entity_id=item.entity_id,
-            entity_type=entity_type,
-            attributes=item.attributes,
-            as_of=None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z"),
-            params=backfill.params,
-            rehearsal=False,
-            attempt=item.attempt,
-            idempotency_key=idempotency_key(backfill.id, entity_type, item.entity_id),
-            timeout_seconds=float(definition.get("timeout_seconds") or self._tools.limits.timeout_seconds),
-        )
+        make = backfilled_session if self._gate.backfill.is_schedule else entity_work
+        return make(self._gate.backfill, item, self._tools.limits.timeout_seconds)
 
 
 def _cancelled(item: Item, started_at: datetime | None, now: datetime) -> Outcome:

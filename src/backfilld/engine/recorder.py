@@ -17,7 +17,8 @@ from backfilld.engine.account import Account, entry_of
 from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
 from backfilld.store import outages
 from backfilld.store.deadlines import connection_within
-from backfilld.store.ledger import EndedItem, Standing, TriedItem, record
+from backfilld.store.ledger import record
+from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 from backfilld.store.pool import Pool
 
 LONGEST_PAUSE_SECONDS = 5.0
@@ -175,7 +176,7 @@ def _unrecordable(entry: EndedItem | TriedItem, problem: Exception) -> EndedItem
     """The same line with nothing in it that could be refused."""
     why = f"what became of this item cannot be stored: {type(problem).__name__}"
     if isinstance(entry, TriedItem):
-        tried = replace(entry.tried, error_class=UNRECORDABLE, error=why, http_status=None)
+        tried = replace(entry.tried, error_class=UNRECORDABLE, error=why, http_status=None, log=None)
         return replace(entry, tried=tried)
     outcome = Outcome(
         status="failed",

@@ -14,16 +14,19 @@ from backfilld.domain.backfills import Backfill, Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.engine.account import Account
+from backfilld.engine.chain import Chain
 from backfilld.engine.gate import CannotGoOn, Gate
 from backfilld.engine.leases import Lease
 from backfilld.engine.planning import Planning
 from backfilld.engine.processing import Processor
 from backfilld.engine.reader import Reader
 from backfilld.engine.recovery import Recovery
+from backfilld.engine.session_source import SessionSource
 from backfilld.engine.standing import LeaseGone, Standing
 from backfilld.engine.tools import Tools
 from backfilld.engine.worker import Left, Worker
 from backfilld.events import LeaseLost, LeaseTaken
+from backfilld.sources.base import EntitySource
 from backfilld.store import outages
 from backfilld.store.plans import FenceLost
 
@@ -46,6 +49,7 @@ class Runner:
             tools.bus,
             most=tools.limits.max_unrecorded + backfill.max_in_flight,
         )
+        self._chain = Chain(self.gate, self._standing, lease, tools)
         self._worker: Worker | None = None
         self._hold: Reason | None = None
         self._news = asyncio.Event()
@@ -133,6 +137,7 @@ class Runner:
     async def _work(self) -> bool:
         self._worker = await self._made_worker()
         try:
+            await self._worker.obey_kills()
             left = await self._worker.run()
         finally:
             self._worker = None
@@ -153,13 +158,21 @@ class Runner:
             mark=0 if backfill.sample_open else progress.low_water_mark,
             max_unrecorded=tools.limits.max_unrecorded,
             throughput=progress.throughput,
+            of_sessions=backfill.is_schedule,
         )
-        source = tools.sources.find(backfill.entity_type or NOT_ENUMERABLE)
+        source = self._source()
         reader = Reader(
             backfill, tools.ledger, source, account, tools.clock, freshness_seconds=tools.limits.freshness_seconds
         )
-        processor = Processor(self.gate, account, reader, self._executor, self._health, tools)
-        return Worker(self.gate, self._standing, account, reader, processor, self._recovery, self._lease, tools)
+        processor = Processor(self.gate, account, reader, self._executor, self._health, self._chain, tools)
+        return Worker(
+            self.gate, self._standing, account, reader, processor, self._recovery, self._chain, self._lease, tools
+        )
+
+    def _source(self) -> EntitySource | None:
+        if self.backfill.is_schedule:
+            return SessionSource(self._tools.session_items, self.backfill.no)
+        return self._tools.sources.find(self.backfill.entity_type or NOT_ENUMERABLE)
 
     async def _has_unfinished(self) -> bool:
         return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.no))
@@ -180,9 +193,9 @@ class Runner:
 
     async def _cancel_rest(self) -> bool:
         """Nothing is in flight any more: whatever has no outcome ends cancelled."""
-        tools, no = self._tools, self.backfill.no
-        now = tools.clock.now()
-        if not await self._standing.patiently(lambda: tools.ledger.cancel_rest(no, self._lease.fence, now)):
+        tools, no, sessions = self._tools, self.backfill.no, self.backfill.is_schedule
+        now, fence = tools.clock.now(), self._lease.fence
+        if not await self._standing.patiently(lambda: tools.ledger.cancel_rest(no, fence, now, sessions=sessions)):
             raise LeaseGone
         await self._standing.move(Status.CANCELLED)
         return True
@@ -197,6 +210,8 @@ class Runner:
             await self._news.wait()
             self._news.clear()
             await self.learn()
+            if self._worker is not None:
+                await self._worker.obey_kills()
             await self._standing.patiently(
                 lambda: self._tools.keeper.store.acknowledge(self.backfill.no, self._lease.fence, self.backfill.version)
             )

@@ -18,6 +18,7 @@ from backfilld.store.backfills import BackfillStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.pool import Pool
 from backfilld.store.remembered import RememberedStore
+from backfilld.store.session_items import SessionItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Tools:
     backfills: BackfillStore
     ledger: Ledger
     remembered: RememberedStore
+    session_items: SessionItems
     keeper: LeaseKeeper
     recorder: Recorder
     targets: Targets

@@ -12,6 +12,8 @@ from enum import Enum
 from backfilld.domain.backfills import Item
 from backfilld.domain.states import STARTABLE, ReasonCode, Status
 from backfilld.engine.account import Account
+from backfilld.engine.chain import LOOKS_EVERY as WAITS_FOR_OTHERS
+from backfilld.engine.chain import Chain
 from backfilld.engine.choosing import Chooser
 from backfilld.engine.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.leases import Lease
@@ -45,9 +47,11 @@ class Worker:
         reader: Reader,
         processor: Processor,
         recovery: Recovery,
+        chain: Chain,
         lease: Lease,
         tools: Tools,
     ) -> None:
+        self._chain = chain
         self._gate = gate
         self._standing = standing
         self._account = account
@@ -57,8 +61,8 @@ class Worker:
         self._lease = lease
         self._tools = tools
         self._slots = Slots(gate.backfill.max_in_flight)
-        self._chooser = Chooser(reader, recovery, processor, standing, account)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chooser = Chooser(reader, recovery, processor, standing, account, chain)
+        self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they carry
         self._left: Left = Left.NOT_NOW
         self._bug: BaseException | None = None
 
@@ -93,6 +97,17 @@ class Worker:
         for task in self._tasks:
             task.cancel()
 
+    async def obey_kills(self) -> None:
+        """End what somebody wants to end: cut it off if it is on its way, else write its end down."""
+        killed = await self._chain.newly_killed()
+        carried_by = {position: task for task, position in self._tasks.items()}
+        for position in killed:
+            if position in carried_by:
+                carried_by[position].cancel()
+            else:
+                self._processor.end_killed(position)
+        self._gate.changed.set()
+
     def obey_limit(self) -> None:
         """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
         if self._gate.backfill.max_in_flight != self._slots.limit:
@@ -110,23 +125,28 @@ class Worker:
 
     def _spawn(self, item: Item) -> None:
         task = asyncio.create_task(self._processor.process(item), name=f"{item.backfill_no}/{item.entity_id}")
-        self._tasks.add(task)
+        self._tasks[task] = item.position
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._over(task)
         self._slots.release()
         self._gate.changed.set()
         if not task.cancelled() and (bug := task.exception()) is not None:
             self._bug = bug
 
+    def _over(self, task: asyncio.Task[None]) -> None:
+        position = self._tasks.pop(task)
+        if task.cancelled() and position in self._chain.killed:  # before it could see to its own end
+            self._processor.end_killed(position)
+
     async def _alone(self, item: Item) -> None:
         """After an unclean end: the start is committed before it happens, and the outcome before the next one."""
         await self._standing.patiently(lambda: self._recovery.begin(item))
         task = asyncio.create_task(self._processor.process(item), name=f"{item.backfill_no}/{item.entity_id} alone")
-        self._tasks.add(task)
+        self._tasks[task] = item.position
         await asyncio.wait([task])
-        self._tasks.discard(task)
+        self._over(task)
         if not task.cancelled():
             task.result()
         if self._reader.has_returned:
@@ -145,10 +165,10 @@ class Worker:
             if refusal is not None:
                 if await self._refused(refusal):
                     return None
-            elif await self._has_room():
+            elif await self._has_room() and not await self._is_stopped():
                 item = await self._chooser.next(now, self._slots.limit)
                 if item is not None:
-                    if await self._say_running():
+                    if await self._is_due(item) and await self._say_running():
                         return item
                     self._reader.give_back(item)
                     self._recovery.put_back()
@@ -197,6 +217,21 @@ class Worker:
             return False
         return True
 
+    async def _is_stopped(self) -> bool:
+        """True if what became of the last sessions stops the rest."""
+        if not self._chain.wants_all_recorded:
+            return False
+        await self._flush()
+        return await self._chain.stops()
+
+    async def _is_due(self, item: Item) -> bool:
+        """False after a wait: the item's turn has not come."""
+        if await self._chain.is_due(item):
+            return True
+        await self._chain.say_waiting()
+        await self._wait(self._tools.clock.now() + WAITS_FOR_OTHERS)
+        return False
+
     async def _say_running(self) -> bool:
         """An item is about to start. `waiting` stays while nothing but retries is left."""
         reason = self._gate.backfill.reason
@@ -224,7 +259,7 @@ class Worker:
         now = self._tools.clock.now()
         if due_at <= now:
             return False
-        message = "nothing is left but retries"
+        message = self._chain.waits_for_retry
         if not await self._standing.stand_still(ReasonCode.WAITING_FOR_RETRY, message, due_at, wake_at=due_at):
             return False
         if due_at - now > STAYS_FOR:
@@ -263,6 +298,7 @@ class Worker:
         """Whatever made us leave: nothing stays in flight, and what ended gets recorded."""
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._chain.settle()
         await self._reader.stop()
         await self._tools.recorder.flush(self._account)
 

@@ -49,6 +49,10 @@ class NewBackfill:
     name: str | None = None
     reason_given: str | None = None
     credits_per_entity: Decimal | None = None
+    schedule_id: int | None = None
+    session_from: datetime | None = None
+    session_to: datetime | None = None
+    stop_on_failure: bool = False
 
 
 def json_text(value: Any) -> str:
@@ -68,7 +72,8 @@ def insert_values(new: NewBackfill) -> tuple[Any, ...]:
         optional(new.windows), new.timezone, sorted(new.excluded_dates), new.max_in_flight, new.max_attempts,
         new.item_order, new.reprocess_behavior, new.start_mode,
         new.sample_size, json_text(new.params), new.total_estimated, new.name, new.reason_given, new.credits_per_entity,
-        new.exclusive, new.created_by, new.created_at,
+        new.exclusive, new.created_by, new.created_at, new.schedule_id, new.session_from, new.session_to,
+        new.stop_on_failure,
     )  # fmt: skip
 
 

@@ -5,11 +5,11 @@ WITH made AS (
         id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, filter_spec, filter_resolved, entity_ids,
         windows, timezone, excluded_dates, max_in_flight, max_attempts, item_order, reprocess_behavior, start_mode,
         sample_size, params, total_estimated, name, reason, credits_per_entity, exclusive, created_by,
-        created_at, updated_at, status, wake_at)
+        created_at, updated_at, schedule_id, session_from, session_to, stop_on_failure, status, wake_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
             $11, $12, $13, $14, $15, $16, $17, $18,
             $19, $20, $21, $22, $23, $24, $25, $26,
-            $27, $27, 'planning', NULL)
+            $27, $27, $28, $29, $30, $31, 'planning', NULL)
     RETURNING no, version
 ), counters AS (
     INSERT INTO backfill_progress (backfill_no)
@@ -120,7 +120,11 @@ WITH target AS MATERIALIZED (
            planned_at = coalesce($11, b.planned_at),
            error = coalesce($12::json, b.error),
            sample_open = coalesce($13, b.sample_open),
-           cancel_in_flight = coalesce($14, b.cancel_in_flight)
+           cancel_in_flight = coalesce($14, b.cancel_in_flight),
+           -- whoever resumes what stopped on a failure has seen the failures so far
+           failures_accepted = CASE WHEN target.reason_code = 'too_many_failures' AND target.status = 'paused'
+                                    THEN (SELECT p.failed FROM backfill_progress AS p WHERE p.backfill_no = b.no)
+                                    ELSE b.failures_accepted END
       FROM target
       LEFT JOIN owner ON owner.backfill_no = target.no
       JOIN workflows w ON w.id = target.workflow_id
@@ -130,6 +134,13 @@ WITH target AS MATERIALIZED (
        AND ($5::bigint IS NULL OR owner.backfill_no IS NOT NULL)
     RETURNING b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
               r.version AS workflow_version, r.definition
+), ended AS (
+    -- The attempts of a backfill that cannot go on would wait for ever.
+    UPDATE attempts AS a
+       SET finished_at = $4, running_since = NULL, error_class = 'cannot_go_on', error = moved.error ->> 'message'
+      FROM moved
+     WHERE moved.status = 'failed' AND moved.kind = 'schedule'
+       AND a.backfill_no = moved.no AND a.finished_at IS NULL
 ), told AS (
     -- What the engine does by itself. What people do is written down by whoever does it for them, with their names;
     -- a new `until` or wording for the same reason tells nobody anything.

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Outcome, Try
+from backfilld.store import session_items
 from backfilld.store.deadlines import allow
+from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 
@@ -35,31 +36,6 @@ class PlanRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a batch says of one backfill as a whole. `mark`: every smaller position has an outcome or a retry row."""
-
-    backfill_no: int
-    fence: int
-    mark: int
-    throughput: float
-
-
-@dataclass(frozen=True, slots=True)
-class EndedItem:
-    backfill_no: int
-    position: int
-    outcome: Outcome
-    had_retry: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TriedItem:
-    backfill_no: int
-    position: int
-    tried: Try
-
-
-@dataclass(frozen=True, slots=True)
 class Alone:
     """The item that was started by itself, and has no outcome."""
 
@@ -79,12 +55,20 @@ async def record(
     now: datetime,
 ) -> set[int]:
     """Commit a batch; the backfills whose fence still stood. Nothing was written for the others."""
-    if not tried:
+    sessions = any(entry.is_session for entry in ended) or any(entry.is_session for entry in tried)
+    if not tried and not sessions:
         return await _record_outcomes(connection, standings, ended, now)
     async with connection.transaction():
         await _record_tries(connection, standings, tried)
         passing(Point.RECORDER_BETWEEN)
-        return await _record_outcomes(connection, standings, ended, now)
+        owned = await _record_outcomes(connection, standings, ended, now)
+        if sessions:
+            await session_items.finish(
+                connection,
+                [entry for entry in ended if entry.is_session and entry.backfill_no in owned],
+                [entry for entry in tried if entry.is_session and entry.backfill_no in owned],
+            )
+        return owned
 
 
 async def _record_outcomes(
@@ -117,6 +101,8 @@ async def _record_outcomes(
 
 
 async def _record_tries(connection: Connection, standings: Sequence[Standing], tried: Sequence[TriedItem]) -> None:
+    if not tried:
+        return
     tries = [item.tried for item in tried]
     await connection.fetch(
         queries.record_tries,
@@ -199,8 +185,11 @@ class Ledger:
             await connection.execute(queries.end_alone, backfill_no, holder)
             await connection.execute(queries.take_back_charge, backfill_no, holder)
 
-    async def cancel_rest(self, backfill_no: int, fence: int, at: datetime) -> bool:
-        """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost."""
+    async def cancel_rest(self, backfill_no: int, fence: int, at: datetime, *, sessions: bool = False) -> bool:
+        """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost.
+
+        `sessions`: the items are attempts, which end with their items.
+        """
         since = 0
         while True:
             async with self._pool.acquire() as connection, connection.transaction():
@@ -214,6 +203,8 @@ class Ledger:
                     at,
                     timeout=CANCEL_TIMEOUT_SECONDS,
                 )
+                if sessions and planned is not None:
+                    await session_items.cancel(connection, backfill_no, since, since + CANCELLED_AT_ONCE)
                 passing(Point.CANCEL_REST_BEFORE_COMMIT)
             passing(Point.CANCEL_REST_AFTER_COMMIT)
             if planned is None:

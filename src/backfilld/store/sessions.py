@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -38,8 +39,20 @@ class NewAttempts:
     skip_existing: bool = False
 
 
-async def open_attempts(connection: Connection, new: NewAttempts) -> list[int]:
-    """Make them; their ids in the order of their session times. AttemptNameTaken.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An attempt that was just made."""
+
+    id: int
+    index: int
+    position: int | None
+    session_id: int
+    session_uuid: UUID
+    session_time: datetime
+
+
+async def open_attempts(connection: Connection, new: NewAttempts) -> list[Opened]:
+    """Make them; what they are, in the order of their session times. AttemptNameTaken.
 
     With `skip_existing`, sessions that have an attempt already are left out, also those made in this very moment.
     """
@@ -54,7 +67,7 @@ async def open_attempts(connection: Connection, new: NewAttempts) -> list[int]:
         if problem.constraint_name == _NAME_TAKEN:
             raise AttemptNameTaken(new.name) from problem
         raise
-    return [row["id"] for row in rows]
+    return [Opened(**row) for row in rows]
 
 
 async def list_attempts(on: Connection | Pool, ids: Collection[int]) -> list[Attempt]:

@@ -11,16 +11,21 @@ WITH wanted AS MATERIALIZED (
     INSERT INTO sessions AS s (project_id, workflow_id, session_time, created_at)
     SELECT $1, $2, session_time, $7 FROM wanted ORDER BY session_time
     ON CONFLICT (workflow_id, session_time) DO UPDATE SET attempts = s.attempts + 1 WHERE NOT $9
-    RETURNING s.id, s.session_time, s.attempts
+    RETURNING s.id, s.uuid, s.session_time, s.attempts
+), made AS (
+    INSERT INTO attempts (session_id, index, name, project_id, workflow_id, revision_id, timezone, params, created_by,
+                          created_at, backfill_no, position)
+    SELECT o.id, o.attempts, $5, $1, $2, $3, $4, w.params::json, $6, $7, $8::bigint,
+           CASE WHEN $8::bigint IS NOT NULL THEN row_number() OVER (ORDER BY o.session_time) - 1 END
+      FROM opened AS o
+      JOIN wanted AS w USING (session_time)
+     ORDER BY o.session_time
+    RETURNING id, session_id, index, position
 )
-INSERT INTO attempts (session_id, index, name, project_id, workflow_id, revision_id, timezone, params, created_by,
-                      created_at, backfill_no, position)
-SELECT o.id, o.attempts, $5, $1, $2, $3, $4, w.params::json, $6, $7, $8::bigint,
-       CASE WHEN $8::bigint IS NOT NULL THEN row_number() OVER (ORDER BY o.session_time) - 1 END
-  FROM opened AS o
-  JOIN wanted AS w USING (session_time)
- ORDER BY o.session_time
-RETURNING id;
+SELECT made.id, made.index, made.position, made.session_id, o.uuid AS session_uuid, o.session_time
+  FROM made
+  JOIN opened AS o ON o.id = made.session_id
+ ORDER BY o.session_time;
 
 -- name: list_attempts_by_id
 -- Attempts with all that is shown of them.
@@ -34,13 +39,10 @@ SELECT a.id, a.index, a.name, a.session_id, s.uuid AS session_uuid, s.session_ti
            AND EXISTS (SELECT FROM attempts AS e
                         WHERE e.backfill_no = a.backfill_no AND e.finished_at IS NULL AND e.position < a.position)
            AS is_blocked,
-       coalesce(a.message, o.message) AS message, coalesce(a.result, o.result) AS result,
-       coalesce(a.credits, o.credits) AS credits, coalesce(a.error_class, o.error_class) AS error_class,
-       coalesce(a.error, o.error) AS error, coalesce(a.http_status, o.http_status) AS http_status
+       a.message, a.result, a.credits, a.error_class, a.error, a.http_status
   FROM attempts AS a
   JOIN sessions AS s ON s.id = a.session_id
   JOIN projects AS p ON p.id = a.project_id
   JOIN workflows AS w ON w.id = a.workflow_id
-  LEFT JOIN outcomes AS o ON o.backfill_no = a.backfill_no AND o.position = a.position
  WHERE a.id = ANY ($1::bigint[])
  ORDER BY a.id;

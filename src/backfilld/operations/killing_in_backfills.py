@@ -1,0 +1,52 @@
+"""Ending one attempt of a backfill, while the rest of the backfill goes on.
+
+Nobody runs the backfill: it is ended here. Somebody does: it is written down, and the owner, on whichever daemon, cuts
+it off or takes it out of the plan; he is waited for, but not for long, since a program may take its time to die.
+"""
+
+from backfilld.clock import Clock
+from backfilld.domain.errors import Conflict
+from backfilld.domain.sessions import Attempt
+from backfilld.operations.asking import Asker
+from backfilld.operations.control import Control
+from backfilld.store import audit, session_items
+from backfilld.store.pool import Pool
+from backfilld.store.sessions import list_attempts
+
+WAITS_SECONDS = 3.0
+LOOKS_EVERY_SECONDS = 0.02
+
+
+class BackfillKiller:
+    """Kills attempts that have a backfill."""
+
+    def __init__(self, pool: Pool, control: Control, clock: Clock) -> None:
+        self._pool = pool
+        self._control = control
+        self._clock = clock
+
+    async def kill(self, asker: Asker, attempt: Attempt) -> None:
+        """End it now, or have it ended; its state afterwards is for the caller to read. Conflict if it has finished."""
+        if attempt.backfill_no is None:
+            raise ValueError(f"attempt {attempt.id} belongs to no backfill")
+        at = self._clock.now()
+        async with self._pool.acquire() as connection, connection.transaction():
+            request = await session_items.request_kill(connection, attempt.backfill_no, attempt.id, at)
+            if request is None:
+                raise Conflict(f"attempt {attempt.id} is already killed or finished", code="attempt_finished")
+            if request.is_first:
+                await audit.record(
+                    connection, at=at, actor=asker.identity, action="attempt.kill", subject=f"attempt/{attempt.id}",
+                    backfill_no=attempt.backfill_no, request_id=asker.request_id,
+                )  # fmt: skip
+        self._control.nudge()
+        if not request.has_ended:
+            await self._wait(attempt.id)
+
+    async def _wait(self, attempt_id: int) -> None:
+        until = self._clock.monotonic() + WAITS_SECONDS
+        while self._clock.monotonic() < until:
+            found = await list_attempts(self._pool, [attempt_id])
+            if not found or found[0].finished_at is not None:
+                return
+            await self._clock.sleep(LOOKS_EVERY_SECONDS)

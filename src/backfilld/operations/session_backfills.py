@@ -1,0 +1,173 @@
+"""The rows of a backfill over sessions: its settings, its attempts, the plan made of them, its line in the audit log.
+
+Shared by the request that covers slots of a schedule and by the one that runs failed ones again. Everything happens
+in the caller's transaction; `wake` is for when that is committed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import SCHEDULE, Backfill
+from backfilld.domain.sessions import Attempt, StoredSchedule
+from backfilld.events import BackfillCreated, Bus
+from backfilld.operations.asking import Asker
+from backfilld.operations.control import Control
+from backfilld.operations.schedule_plans import Plan, attempts_of
+from backfilld.operations.schedule_requests import ScheduleBackfillRequest, zone_of_windows
+from backfilld.store import audit
+from backfilld.store.backfill_rows import NewBackfill
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.pool import Connection
+from backfilld.store.session_plans import plan_sessions
+from backfilld.store.sessions import NewAttempts, open_attempts
+from backfilld.store.targets import Target
+
+_SECOND = timedelta(seconds=1)
+
+
+class NothingLeft(Exception):
+    """Others have taken every session of the plan in this very moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backfill that is there once the transaction commits, and what it will run."""
+
+    backfill: Backfill
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The workflow whose sessions are run, as it is now."""
+
+    project_id: int
+    project_name: str
+    timezone: str
+    target: Target
+
+    @staticmethod
+    def of(stored: StoredSchedule) -> "Workplace":
+        target = Target(
+            stored.workflow_id, stored.workflow_name, stored.workflow_enabled, stored.revision_id, 0, stored.definition
+        )
+        return Workplace(stored.project_id, stored.project_name, stored.timezone, target)
+
+
+class SessionBackfills:
+    """Makes the rows; who asks has checked everything, and holds the lock of the schedule if there is one."""
+
+    def __init__(self, store: BackfillStore, control: Control, clock: Clock, bus: Bus) -> None:
+        self._store = store
+        self._control = control
+        self._clock = clock
+        self._bus = bus
+
+    async def make(
+        self,
+        connection: Connection,
+        asker: Asker,
+        stored: StoredSchedule,
+        request: ScheduleBackfillRequest,
+        plan: Plan,
+    ) -> Made:
+        """A backfill over `plan`. AttemptNameTaken; NothingLeft."""
+        place = Workplace.of(stored)
+        new = new_backfill(
+            asker,
+            place,
+            plan,
+            schedule_id=stored.id,
+            at=self._clock.now(),
+            windows=request.windows,
+            timezone=zone_of_windows(request, stored.timezone),
+            max_in_flight=request.max_in_flight,
+            stop_on_failure=request.stop_on_failure,
+        )
+        return await self.store(connection, asker, new, place, plan, skip_existing=request.skip_existing)
+
+    async def store(
+        self,
+        connection: Connection,
+        asker: Asker,
+        new: NewBackfill,
+        place: Workplace,
+        plan: Plan,
+        *,
+        skip_existing: bool = False,
+    ) -> Made:
+        """All rows of a backfill, in a transaction of their own inside the caller's. As `make`."""
+        async with connection.transaction():
+            backfill = await self._store.insert(new, on=connection)
+            opening = NewAttempts(
+                place.project_id, place.target.workflow_id, place.target.revision_id, place.timezone, plan.name,
+                new.created_by, new.created_at, plan.times, plan.params, backfill.no, skip_existing,
+            )  # fmt: skip
+            opened = await open_attempts(connection, opening)
+            if not opened:
+                raise NothingLeft
+            await plan_sessions(connection, backfill.no, len(opened), new.created_at)
+            await _write_down(connection, asker, new, backfill, len(opened))
+            found = await self._store.get_by_no(backfill.no, on=connection)
+        return Made(found, attempts_of(opened, opening, place.project_name, place.target.name, new.max_in_flight))
+
+    def wake(self, made: Made) -> None:
+        """The transaction is committed: say so, and let the engine look."""
+        backfill = made.backfill
+        self._bus.tell(BackfillCreated(backfill.id, backfill.workflow_name, None, backfill.created_by))
+        self._control.nudge()
+
+
+def new_backfill(
+    asker: Asker, place: Workplace, plan: Plan, *, schedule_id: int, at: datetime, **settings: Any
+) -> NewBackfill:
+    """The settings of a backfill over sessions; `settings` are those that a request chooses, or a parent had."""
+    return NewBackfill(
+        id=uuid4(),
+        kind=SCHEDULE,
+        workflow_id=place.target.workflow_id,
+        revision_id=place.target.revision_id,
+        entity_type=None,
+        filter_spec=None,
+        filter_resolved=None,
+        max_attempts=place.target.max_attempts,
+        created_by=asker.identity,
+        created_at=at,
+        exclusive=False,
+        reprocess_behavior="completed",
+        name=plan.name or None,
+        credits_per_entity=place.target.credits_per_entity,
+        schedule_id=schedule_id,
+        session_from=plan.times[0],
+        session_to=plan.times[-1] + _SECOND,
+        **settings,
+    )
+
+
+async def _write_down(connection: Connection, asker: Asker, new: NewBackfill, backfill: Backfill, count: int) -> None:
+    await audit.record(
+        connection,
+        at=new.created_at,
+        actor=asker.identity,
+        action="backfill.rerun" if new.parent_no else "backfill.create",
+        subject=f"backfill/{new.id}",
+        backfill_no=backfill.no,
+        reason=new.reason_given,
+        new={
+            "workflow_id": new.workflow_id,
+            "schedule_id": new.schedule_id,
+            "attempt_name": new.name,
+            "sessions": count,
+            "session_from": new.session_from,
+            "session_to": new.session_to,
+            "windows": new.windows,
+            "timezone": new.timezone,
+            "max_in_flight": new.max_in_flight,
+            "parent_id": new.parent_id,
+        },
+        request_id=asker.request_id,
+    )

@@ -1,0 +1,32 @@
+"""Lines of the ledger on their way into it."""
+
+from dataclasses import dataclass
+
+from backfilld.domain.backfills import Outcome, Try
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a batch says of one backfill as a whole. `mark`: every smaller position has an outcome or a retry row."""
+
+    backfill_no: int
+    fence: int
+    mark: int
+    throughput: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndedItem:
+    backfill_no: int
+    position: int
+    outcome: Outcome
+    had_retry: bool
+    is_session: bool = False  # the item is an attempt, which ends with it
+
+
+@dataclass(frozen=True, slots=True)
+class TriedItem:
+    backfill_no: int
+    position: int
+    tried: Try
+    is_session: bool = False

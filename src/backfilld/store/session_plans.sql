@@ -1,0 +1,57 @@
+-- name: find_named
+-- The first of some slots whose session has an attempt of that name.
+-- $1 workflow   $2 session times   $3 name
+SELECT s.session_time
+  FROM sessions AS s
+  JOIN attempts AS a ON a.session_id = s.id AND a.name = $3
+ WHERE s.workflow_id = $1 AND s.session_time = ANY ($2::timestamptz[])
+ ORDER BY s.session_time
+ LIMIT 1;
+
+-- name: list_session_times
+-- $1 workflow   $2 from   $3 to, inclusive
+SELECT session_time FROM sessions WHERE workflow_id = $1 AND session_time BETWEEN $2 AND $3 ORDER BY session_time;
+
+-- name: find_session_before
+-- $1 workflow   $2 session time
+SELECT max(session_time) FROM sessions WHERE workflow_id = $1 AND session_time < $2;
+
+-- name: count_waiting
+-- Attempts of backfills that have not finished, counted no further than matters.
+-- $1 how many at most
+SELECT count(*)
+  FROM (SELECT FROM attempts WHERE finished_at IS NULL AND backfill_no IS NOT NULL LIMIT $1) AS waiting;
+
+-- name: plan_sessions
+-- The attempts of a backfill are its plan.
+-- $1 backfill
+INSERT INTO plan_items (backfill_no, position, entity_id)
+SELECT a.backfill_no, a.position, to_char(s.session_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  FROM attempts AS a
+  JOIN sessions AS s ON s.id = a.session_id
+ WHERE a.backfill_no = $1;
+
+-- name: count_plan
+-- $1 backfill   $2 how many
+UPDATE backfill_progress SET planned = $2 WHERE backfill_no = $1;
+
+-- name: open_plan
+-- $1 backfill   $2 at
+UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1 AND status = 'planning';
+
+-- name: list_attempts_of_sessions
+-- The attempts that a backfill made, of some of its items, to be run again under another name.
+-- $1 backfill   $2 entity ids
+SELECT a.name, a.params, s.session_time
+  FROM plan_items AS i
+  JOIN attempts AS a ON a.backfill_no = i.backfill_no AND a.position = i.position
+  JOIN sessions AS s ON s.id = a.session_id
+ WHERE i.backfill_no = $1 AND i.entity_id = ANY ($2::text[])
+ ORDER BY i.position;
+
+-- name: list_rerun_names
+-- $1 workflow   $2 session times   $3 what the names begin with
+SELECT DISTINCT a.name
+  FROM sessions AS s
+  JOIN attempts AS a ON a.session_id = s.id AND starts_with(a.name, $3)
+ WHERE s.workflow_id = $1 AND s.session_time = ANY ($2::timestamptz[]);
