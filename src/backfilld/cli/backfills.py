@@ -56,7 +56,7 @@ def list_(server: Server, as_json: bool, limit: int, workflow: str | None, **que
             backfill["id"],
             backfill["status"],
             backfill["target_workflow_name"],
-            backfill["entity_type"],
+            backfill["entity_type"] or "sessions",
             share(backfill),
             number(backfill["failed_count"]),
             local(backfill["created_at"]),

@@ -22,6 +22,8 @@ from backfilld.operations.ledger import LedgerReading
 from backfilld.operations.left_out import LeftOut
 from backfilld.operations.previewing import Previewer
 from backfilld.operations.rerunning import Rerunner
+from backfilld.operations.schedule_reruns import ScheduleReruns
+from backfilld.operations.session_backfills import SessionBackfills
 from backfilld.operations.steering import Steering
 from backfilld.operations.surveying import Surveyor
 from backfilld.operations.viewing import BackfillView, Viewer
@@ -71,7 +73,11 @@ class BackfillOperations:
         previewer = Previewer(Surveyor(sources, ledger, timeout), targets, clock)
         steering = Steering(pool, self._store, self._viewer, control, clock, bus)
         self.create = creator.create
-        self.rerun_failed = Rerunner(self._store, ledger, targets, creator, clock, limits).rerun_failed
+        sessions = SessionBackfills(self._store, control, clock, bus)
+        session_reruns = ScheduleReruns(pool, sessions, self.idempotency, self._viewer, clock)
+        rerunner = Rerunner(self._store, ledger, targets, creator, session_reruns, clock, limits)
+        self.rerun_failed = rerunner.rerun_failed
+        self.sessions = sessions
         self.preview = previewer.preview
         self.verify = previewer.verify
         self.pause = steering.pause

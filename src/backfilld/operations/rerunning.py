@@ -15,6 +15,7 @@ from backfilld.operations.checking import Limits
 from backfilld.operations.counting import CostEstimate
 from backfilld.operations.creating import KIND, Created, Creator, Render
 from backfilld.operations.idempotent import Keyed
+from backfilld.operations.schedule_reruns import ScheduleReruns
 from backfilld.store.backfill_rows import NewBackfill
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.ledger_pages import LedgerPages
@@ -36,9 +37,11 @@ class Rerunner:
         ledger: LedgerPages,
         targets: TargetStore,
         creator: Creator,
+        sessions: ScheduleReruns,
         clock: Clock,
         limits: Limits,
     ) -> None:
+        self._sessions = sessions
         self._store = store
         self._ledger = ledger
         self._targets = targets
@@ -57,7 +60,7 @@ class Rerunner:
         keyed: Keyed | None,
         render: Render,
     ) -> Created:
-        """A child over the entities that failed; only those of `entity_ids` and `error_class`, if given.
+        """A child over the items that failed; only those of `entity_ids` and `error_class`, if given.
 
         NotFound; NotRerunnable unless it has ended with failures; Conflict for an active backfill of the workflow or
         a disabled one; Invalid for ids that did not fail there.
@@ -65,10 +68,12 @@ class Rerunner:
         parent, progress = await self._store.get_with_progress(id)
         if parent.status not in ENDED:
             raise NotRerunnable(f"backfill {id} is {parent.status}; it can be rerun when it has ended")
-        if parent.kind != KIND or progress.failed == 0:
-            raise NotRerunnable(f"backfill {id} has no failed entities, so there is nothing to rerun")
+        if progress.failed == 0:
+            raise NotRerunnable(f"backfill {id} has nothing that failed, so there is nothing to rerun")
         chosen = await self._choose(parent, entity_ids, error_class)
         target = await self._target(parent)
+        if parent.is_schedule:
+            return await self._sessions.rerun(asker, parent, target, chosen, why=why, keyed=keyed, render=render)
         cost = CostEstimate(target.credits_per_entity, len(chosen))
         new = self._child(asker, parent, target, chosen, why)
         return await self._creator.store(asker, new, cost, (), keyed=keyed, render=render)

@@ -23,6 +23,8 @@ class PlannedAttempt:
     name: str
     params: Mapping[str, Any]
     session_time: datetime
+    project_id: int
+    project_name: str
 
 
 async def find_named(on: Connection, workflow_id: int, times: Sequence[datetime], name: str) -> datetime | None:
@@ -57,7 +59,7 @@ async def plan_sessions(on: Connection, backfill_no: int, count: int, at: dateti
 async def list_attempts_of_sessions(on: Connection, backfill_no: int, ids: Sequence[str]) -> list[PlannedAttempt]:
     """The attempts of some items of a plan, in its order."""
     rows = await on.fetch(_sql.list_attempts_of_sessions, backfill_no, list(ids))
-    return [PlannedAttempt(row["name"], orjson.loads(row["params"]), row["session_time"]) for row in rows]
+    return [PlannedAttempt(**{**row, "params": orjson.loads(row["params"])}) for row in rows]
 
 
 async def list_rerun_names(on: Connection, workflow_id: int, times: Sequence[datetime], prefix: str) -> list[str]:

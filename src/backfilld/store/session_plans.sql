@@ -42,10 +42,11 @@ UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1 AND statu
 -- name: list_attempts_of_sessions
 -- The attempts that a backfill made, of some of its items, to be run again under another name.
 -- $1 backfill   $2 entity ids
-SELECT a.name, a.params, s.session_time
+SELECT a.name, a.params, s.session_time, a.project_id, p.name AS project_name
   FROM plan_items AS i
   JOIN attempts AS a ON a.backfill_no = i.backfill_no AND a.position = i.position
   JOIN sessions AS s ON s.id = a.session_id
+  JOIN projects AS p ON p.id = a.project_id
  WHERE i.backfill_no = $1 AND i.entity_id = ANY ($2::text[])
  ORDER BY i.position;
 

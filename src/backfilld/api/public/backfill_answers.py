@@ -62,6 +62,10 @@ class BackfillAnswer(Answer):
     target_workflow_id: int
     target_workflow_name: str
     workflow_version: int
+    schedule_id: int | None = Field(description="Only of kind schedule, as the three below.")
+    session_from: Instant | None = Field(description="The first session time.")
+    session_to: Instant | None = Field(description="All session times are earlier.")
+    stop_on_failure: bool = Field(description="A session that fails pauses the rest.")
     total_estimated: int | None
     total_entities: int | None = Field(description="null until planned.")
     to_run_count: int | None = Field(description="Without those that planning skipped; null until planned.")
@@ -122,6 +126,10 @@ def _settings(view: BackfillView) -> dict[str, Any]:
         "target_workflow_id": backfill.workflow_id,
         "target_workflow_name": backfill.workflow_name,
         "workflow_version": backfill.workflow_version,
+        "schedule_id": backfill.schedule_id,
+        "session_from": backfill.session_from,
+        "session_to": backfill.session_to,
+        "stop_on_failure": backfill.stop_on_failure,
         "total_estimated": backfill.total_estimated,
         "name": backfill.name,
         "reason": backfill.reason_given,

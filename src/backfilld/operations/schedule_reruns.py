@@ -1,0 +1,110 @@
+"""Once more for the sessions that failed in a backfill: a child that makes new attempts of them.
+
+The child's attempts are named after the parent's, `<name>:rerun-<n>`, and carry the params that the failed ones had;
+the workflow is the one of now.
+"""
+
+import re
+from collections.abc import Sequence
+
+from backfilld.clock import Clock
+from backfilld.domain.backfills import Backfill, Progress
+from backfilld.domain.errors import Conflict
+from backfilld.domain.sessions import LONGEST_ATTEMPT_NAME
+from backfilld.operations.asking import Asker
+from backfilld.operations.counting import CostEstimate
+from backfilld.operations.creating import CREATED, Created, Render
+from backfilld.operations.idempotent import Idempotency, Keyed
+from backfilld.operations.schedule_plans import Plan
+from backfilld.operations.session_backfills import Made, SessionBackfills, Workplace, new_backfill
+from backfilld.operations.viewing import Viewer
+from backfilld.store import session_plans
+from backfilld.store.pool import Connection, Pool
+from backfilld.store.session_plans import PlannedAttempt
+from backfilld.store.sessions import AttemptNameTaken
+from backfilld.store.targets import Target
+
+_COMPARED = 200  # a long name is cut for its suffix; so much of it stays in any case
+_SUFFIX = re.compile(r":rerun-([0-9]+)$")
+
+
+class ScheduleReruns:
+    """Makes the children of backfills over sessions."""
+
+    def __init__(
+        self, pool: Pool, backfills: SessionBackfills, idempotency: Idempotency, viewer: Viewer, clock: Clock
+    ) -> None:
+        self._pool = pool
+        self._backfills = backfills
+        self._idempotency = idempotency
+        self._viewer = viewer
+        self._clock = clock
+
+    async def rerun(
+        self,
+        asker: Asker,
+        parent: Backfill,
+        target: Target,
+        ids: Sequence[str],
+        *,
+        why: str | None,
+        keyed: Keyed | None,
+        render: Render,
+    ) -> Created:
+        """A child over the items `ids` of the parent's plan. Conflict if somebody has made the same in this moment."""
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await self._idempotency.claim(keyed, on=connection)
+                failed = await session_plans.list_attempts_of_sessions(connection, parent.no, ids)
+                name = await _next_name(connection, parent, failed)
+                plan = Plan(name, [one.session_time for one in failed], [one.params for one in failed])
+                made = await self._make(connection, asker, parent, target, failed, plan, why)
+                cost = CostEstimate(target.credits_per_entity, len(failed))
+                view = self._viewer.view(made.backfill, Progress(planned=len(made.attempts)))
+                created = Created(view, cost)
+                await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
+        except AttemptNameTaken as problem:
+            message = f"somebody has just made attempts named {str(problem)!r}; ask again"
+            raise Conflict(message, code="attempt_exists") from problem
+        self._backfills.wake(made)
+        return created
+
+    async def _make(
+        self,
+        connection: Connection,
+        asker: Asker,
+        parent: Backfill,
+        target: Target,
+        failed: Sequence[PlannedAttempt],
+        plan: Plan,
+        why: str | None,
+    ) -> Made:
+        timezone = str(target.definition.get("timezone") or "UTC")
+        place = Workplace(failed[0].project_id, failed[0].project_name, timezone, target)
+        assert parent.schedule_id is not None  # noqa: S101  # the table sees to it
+        new = new_backfill(
+            asker,
+            place,
+            plan,
+            schedule_id=parent.schedule_id,
+            at=self._clock.now(),
+            parent_no=parent.no,
+            parent_id=parent.id,
+            windows=parent.windows,
+            timezone=parent.timezone,
+            excluded_dates=parent.excluded_dates,
+            max_in_flight=parent.max_in_flight,
+            stop_on_failure=parent.stop_on_failure,
+            reason_given=why,
+        )
+        return await self._backfills.store(connection, asker, new, place, plan)
+
+
+async def _next_name(connection: Connection, parent: Backfill, failed: Sequence[PlannedAttempt]) -> str:
+    """The parent's name with the next number that none of the sessions has seen."""
+    base = _SUFFIX.sub("", failed[0].name)
+    times = [one.session_time for one in failed]
+    used = await session_plans.list_rerun_names(connection, parent.workflow_id, times, base[:_COMPARED])
+    numbers = [int(match[1]) for name in used if (match := _SUFFIX.search(name))]
+    suffix = f":rerun-{max(numbers, default=0) + 1}"
+    return base[: LONGEST_ATTEMPT_NAME - len(suffix)] + suffix
