@@ -3,6 +3,7 @@
 All of them are texts. Times are those of the workflow's zone; a user's parameter of the same name loses.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -57,19 +58,22 @@ def params_of_slot(schedule: Schedule, session_time: datetime, last_executed: da
     """What the attempts of a scheduled or backfilled slot have as params (SCHEDULES §1.6)."""
     before, after = schedule.previous(session_time), schedule.next(session_time)
     return slot_params(
-        before.session_time if before else None, after.session_time if after else None, last_executed, schedule.zone
+        before.session_time if before else None,
+        after.session_time if after else None,
+        last_executed,
+        lambda at: local_text(at, schedule.zone),
     )
 
 
 def slot_params(
-    before: datetime | None, after: datetime | None, last_executed: datetime | None, zone: tzinfo
+    before: datetime | None, after: datetime | None, last_executed: datetime | None, text: Callable[[datetime], str]
 ) -> dict[str, Any]:
-    """The same for a slot whose neighbours are known; None: there is no such slot."""
-    params = {"next_session_time": local_text(after or FINISHED_AT, zone)}
+    """The same for a slot whose neighbours are known (None: there is no such slot); `text` writes an instant."""
+    params = {"next_session_time": text(after or FINISHED_AT)}
     if before is not None:
-        params["last_session_time"] = local_text(before, zone)
+        params["last_session_time"] = text(before)
     if last_executed is not None:
-        params[LAST_EXECUTED] = local_text(last_executed, zone)
+        params[LAST_EXECUTED] = text(last_executed)
     return params
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 from backfilld.domain.schedules import Schedule
-from backfilld.domain.session_variables import slot_params
+from backfilld.domain.session_variables import local_text, slot_params
 from backfilld.domain.sessions import Attempt, StoredSchedule
 from backfilld.operations.schedule_requests import ScheduleBackfillRequest
 from backfilld.store.sessions import NewAttempts, Opened
@@ -42,8 +43,9 @@ def params_of(
     around = [first.session_time if first else None, *covered, last.session_time if last else None]
     neighbours = dict(zip(covered, zip(around, around[2:], strict=False), strict=True))
     executed = _executed_before(chosen, existing, before)
+    text = cache(lambda at: local_text(at, schedule.zone))  # each slot is named by three of them
     return [
-        slot_params(*neighbours[slot], last_executed, schedule.zone)
+        slot_params(*neighbours[slot], last_executed, text)
         for slot, last_executed in zip(chosen, executed, strict=True)
     ]
 
