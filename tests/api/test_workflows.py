@@ -69,7 +69,13 @@ async def test_every_fault_of_a_definition_comes_at_once(client: Client) -> None
         "headers": {"Authorization": "Bearer x"},
         "secret": {"secret": "tok"},
     }
-    body = {"nam": "a", "executor": executor, "timezone": "Europe/Berlinn", "max_attempts": 0, "schedule": {}}
+    body = {
+        "nam": "a",
+        "executor": executor,
+        "timezone": "Europe/Berlinn",
+        "max_attempts": 0,
+        "schedule": {"dayly>": 1},
+    }
     answer = await client.post(PATH, json=body)
 
     assert 422 == answer.status
@@ -81,7 +87,7 @@ async def test_every_fault_of_a_definition_comes_at_once(client: Client) -> None
         "/executor/secret/secret": "unknown_secret",
         "/timezone": "unknown_timezone",
         "/max_attempts": "out_of_range",
-        "/schedule": "not_supported_yet",
+        "/schedule/dayly>": "unknown_field",
     } == await faults(answer)
 
 
@@ -186,3 +192,44 @@ async def test_an_operator_reads_and_does_not_write(serve: Serve, operations: Wo
 
     assert 200 == (await client.get(PATH)).status
     assert 403 == (await client.post(PATH, json={})).status
+
+
+async def test_a_schedule_comes_and_goes_with_the_workflow(client: Client, pool: Pool) -> None:
+    made = await make(client, schedule={"daily>": "09:00:00"})
+    path, zones = f"{PATH}/{made['id']}", "SELECT next_session_at::text FROM schedules"
+    placed = await pool.fetchval(zones)
+    shown = (await (await client.patch(path, json={"timezone": "Asia/Tokyo"})).json())["data"]["workflow"]
+    moved = await pool.fetchval(zones)
+    await client.patch(path, json={"schedule": None})
+
+    assert placed is not None is not moved is not placed
+    assert {"daily>": "09:00:00"} == shown["schedule"]
+    assert await pool.fetchval(zones) is None
+
+
+async def test_a_deleted_workflow_has_no_schedule(client: Client, pool: Pool) -> None:
+    made = await make(client, schedule={"daily>": "09:00:00"})
+    await client.delete(f"{PATH}/{made['id']}")
+
+    assert 0 == await pool.fetchval("SELECT count(*) FROM schedules")
+
+
+async def test_schedules_of_the_file_keep_their_place_over_a_restart(
+    operations: WorkflowOperations, pool: Pool
+) -> None:
+    workflow = {"name": "a", "executor": HTTP, "schedule": {"hourly>": "00:00"}}
+    await operations.sync_config([workflow])
+    await pool.execute("UPDATE schedules SET disabled_at = now(), last_session_at = '2020-01-01Z'")
+    before = await pool.fetchrow("SELECT * FROM schedules")
+    await operations.sync_config([workflow])
+    await operations.sync_config([{**workflow, "max_attempts": 5}])
+
+    assert before == await pool.fetchrow("SELECT * FROM schedules")
+
+
+async def test_what_a_workflow_missed_while_it_was_disabled_is_not_made_up_for(client: Client, pool: Pool) -> None:
+    made = await make(client, schedule={"hourly>": "00:00"}, enabled=False)
+    await pool.execute("UPDATE schedules SET next_session_at = '2020-01-01Z', next_run_at = '2020-01-01Z'")
+    await client.patch(f"{PATH}/{made['id']}", json={"enabled": True})
+
+    assert await pool.fetchval("SELECT next_session_at > '2020-01-02Z' AND skipped_to = next_session_at FROM schedules")

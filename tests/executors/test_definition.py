@@ -226,11 +226,13 @@ def test_a_type_that_may_not_be_defined_here_is_a_fault():
     assert [("/executor/type", "executor_not_allowed")] == faults(DefinitionRules(executor_types=[]))
 
 
-def test_schedules_are_known_but_not_there_yet():
-    body = {"name": "x", "executor": {"type": "http", "url": "http://a"}, "schedule": {"daily>": "07:00:00"}}
+def test_what_is_wrong_with_a_schedule_is_told_where_it_stands():
+    body = {"name": "x", "executor": {"type": "http", "url": "http://a"}, "schedule": {"daily>": "07:00", "stat": "x"}}
     found = definition_faults(WorkflowDefinition.model_validate(body), ANYTHING)
 
-    assert [("/schedule", "not_supported_yet")] == [(fault.path, fault.code) for fault in found]
+    assert {"/schedule/daily>": "invalid_schedule", "/schedule/stat": "unknown_field"} == {
+        fault.path: fault.code for fault in found
+    }
 
 
 def test_all_faults_come_at_once():

@@ -48,7 +48,6 @@ COMMAND_SAMPLES: dict[str, Any] = {
     "env": {"TOKEN": {"secret": "crm_token"}},
     "cwd": "/opt/archive",
 }
-LEFT_OUT = ("schedule",)  # reserved
 
 
 def render() -> str:
@@ -99,7 +98,7 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     assert model is not None  # noqa: S101  # every such section holds tables
     tables = {key: table for key in model.model_fields if (table := model_at(model, (key,))) is not None}
     for key, inner in model.model_fields.items():
-        if key not in tables and key not in LEFT_OUT:
+        if key not in tables:
             yield from _key(key, inner)
     for key, table in tables.items():
         yield f"#[{name}.{key}]" if name == "workflows" else f"#[{name}.{sample}.{key}]"

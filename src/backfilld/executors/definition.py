@@ -130,7 +130,11 @@ class WorkflowDefinition(Part):
     project: Name = Field(default="default", description="Groups workflows.")
     executor: Executor = Field(description="What is done to an item.")
     timezone: Zone = Field(default="UTC", description="IANA name; of the workflow's schedule.")
-    schedule: dict[str, JsonValue] | None = Field(default=None, description="Reserved; not supported yet.")
+    schedule: dict[str, JsonValue] | None = Field(
+        default=None,
+        examples=[{"daily>": "07:00:00"}],
+        description="When it runs by itself, in digdag's words; in its timezone.",
+    )
     credits_per_entity: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="What one entity costs, for estimates and `max_credits`."
     )

@@ -6,11 +6,14 @@ configuration may have become stricter meanwhile.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
+from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
 from backfilld.executors.addresses import host_is_listed, host_is_never_a_target
 from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, HttpExecutor, WorkflowDefinition
 
@@ -63,8 +66,7 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
     for field in ("name", "project"):
         if not getattr(definition, field).isprintable():
             yield Fault(pointer(field), "invalid_text", "contains control characters")
-    if definition.schedule is not None:
-        yield Fault("/schedule", "not_supported_yet", "schedules are not supported yet; leave it out")
+    yield from schedule_faults(definition.schedule, definition.timezone)
     executor = definition.executor
     if rules.executor_types is not None and executor.type not in rules.executor_types:
         message = f"executors of type '{executor.type}' may only be defined in the configuration file"
@@ -76,6 +78,14 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
     else:
         for fault in command_faults(executor, rules):
             yield fault.under("/executor")
+
+
+def schedule_faults(schedule: Mapping[str, Any] | None, timezone: str) -> list[Fault]:
+    """What is wrong with a schedule; paths are pointers from the definition, `/schedule/…`."""
+    if schedule is None:
+        return []
+    zone = parse_schedule_zone(timezone, "/timezone")
+    return parse_schedule(schedule, "/schedule", UTC if isinstance(zone, Fault) else zone)[1]
 
 
 def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Fault]:

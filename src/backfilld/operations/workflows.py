@@ -15,8 +15,10 @@ from backfilld.domain.callers import SYSTEM
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.executors.definition import Executor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.operations.placing import place_schedule, skip_missed
 from backfilld.store import audit
 from backfilld.store.pool import Connection, Pool
+from backfilld.store.schedule_positions import delete_schedule
 from backfilld.store.workflows import Workflow, WorkflowStore
 
 _IDENTITY = ("name", "project")
@@ -62,6 +64,7 @@ class WorkflowOperations:
                 raise Conflict(message, code="workflow_exists", details={"workflow_id": id_})
             await self._store.add_revision(conn, id_, plain, at)
             await self._store.set(conn, id_, managed_by="api", enabled=definition.enabled, at=at)
+            await place_schedule(conn, id_, None, plain, at)
             await self._audit(conn, "workflow.create", id_, by, at, new=_shown(plain, enabled=definition.enabled))
             return await self._present(conn, id_)
 
@@ -83,6 +86,7 @@ class WorkflowOperations:
             if plain != old.definition:
                 await self._store.add_revision(conn, old.id, plain, at)
             await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=wanted.enabled, at=at)
+            await self._place(conn, old.id, old, plain, enabled=wanted.enabled, at=at)
             await self._audit(
                 conn, "workflow.edit", old.id, by, at,
                 old={key: before.get(key) for key in sorted(difference)},
@@ -102,6 +106,7 @@ class WorkflowOperations:
                 message = f"backfill {backfill_id} of this workflow is {status}; wait for its end, or cancel it"
                 raise Conflict(message, code="workflow_in_use", details=details)
             await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=False, at=at, deleted_at=at)
+            await delete_schedule(conn, old.id)
             shown = _shown(old.definition, enabled=old.enabled)
             await self._audit(conn, "workflow.delete", old.id, by, at, old=shown)
 
@@ -136,9 +141,18 @@ class WorkflowOperations:
         if is_changed:
             await self._store.add_revision(conn, id_, plain, at)
         await self._store.set(conn, id_, managed_by="config", enabled=enabled, at=at)
+        await self._place(conn, id_, old, plain, enabled=enabled, at=at)
         before = None if old is None else _shown(old.definition, enabled=old.enabled)
         action = "workflow.create" if old is None else "workflow.edit"
         await self._audit(conn, action, id_, by, at, old=before, new=_shown(plain, enabled=enabled))
+
+    async def _place(
+        self, conn: Connection, id_: int, old: Workflow | None, plain: Mapping[str, Any], *, enabled: bool, at: datetime
+    ) -> None:
+        """See to the schedule of a workflow that was just written; `old` is how it stood before."""
+        placed = await place_schedule(conn, id_, old.definition if old else None, plain, at)
+        if placed is not None and enabled and old is not None and not old.enabled:
+            await skip_missed(conn, id_, plain, at)
 
     def _check(self, definition: WorkflowDefinition) -> None:
         faults = definition_faults(definition, self.rules)

@@ -10,6 +10,7 @@ from backfilld.api.fields import Answer, Body, FaultsFound, Instant, Page, ZoneN
 from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.executors.definition import Attempts, Executor, Name, Seconds, WorkflowDefinition
+from backfilld.executors.definition_rules import schedule_faults
 from backfilld.operations.workflows import By, WorkflowOperations, executor_faults
 from backfilld.store.workflows import Workflow
 
@@ -74,8 +75,8 @@ class PatchBase(Body):
 
     @field_validator("schedule")
     @classmethod
-    def _no_schedules(cls, value: Any) -> Any:
-        return _refuse_schedule(value)
+    def _fires(cls, value: Any) -> Any:
+        return _checked_schedule(value)
 
 
 class CreateBase(WorkflowDefinition):
@@ -85,8 +86,8 @@ class CreateBase(WorkflowDefinition):
 
     @field_validator("schedule")
     @classmethod
-    def _no_schedules(cls, value: Any) -> Any:
-        return _refuse_schedule(value)
+    def _fires(cls, value: Any) -> Any:
+        return _checked_schedule(value)
 
     @field_validator("name", "project")
     @classmethod
@@ -96,10 +97,13 @@ class CreateBase(WorkflowDefinition):
         return value
 
 
-def _refuse_schedule(value: Any) -> Any:
-    if value is not None:
-        message = "schedules are not supported yet; leave it out"
-        raise FaultsFound([Fault("", "not_supported_yet", message)])
+def _checked_schedule(value: Any) -> Any:
+    """As it came; what is wrong with it is the same in every zone."""
+    if faults := [
+        Fault(fault.path.removeprefix("/schedule"), fault.code, fault.message, fault.allowed)
+        for fault in schedule_faults(value, "UTC")
+    ]:
+        raise FaultsFound(faults)
     return value
 
 

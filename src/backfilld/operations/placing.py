@@ -1,0 +1,88 @@
+"""Where a schedule stands after its workflow was written: in the file, over HTTP or by a push.
+
+One rule for all three. A schedule that says what it said before stays where it is. One that says something else goes on
+behind the last session that it fired, and never before what somebody skipped on purpose: no push runs the past again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from backfilld.domain.schedules import FINISHED_AT, Schedule, Slot
+from backfilld.domain.sessions import schedule_of
+from backfilld.store.pool import Connection
+from backfilld.store.schedule_positions import (
+    Position,
+    delete_schedule,
+    insert_schedule,
+    lock_position,
+    put_position,
+)
+
+FINISHED = Slot(FINISHED_AT, FINISHED_AT)
+Definition = Mapping[str, Any]
+
+_SECOND = timedelta(seconds=1)
+
+
+async def place_schedule(
+    connection: Connection,
+    workflow_id: int,
+    old: Definition | None,
+    new: Definition,
+    at: datetime,
+    *,
+    schedule_from: datetime | None = None,
+    clear: bool = False,
+) -> int | None:
+    """The id of the workflow's schedule, which stands where it should; None: the workflow has none (any more).
+
+    `old` and `new` are the workflow's definitions before and after, `schedule_from` is where a schedule begins that has
+    not fired yet (else: now), and `clear` makes it forget what it has fired and skipped.
+    """
+    if new.get("schedule") is None:
+        await delete_schedule(connection, workflow_id)
+        return None
+    schedule = schedule_of(new)
+    position = await lock_position(connection, workflow_id)
+    if position is None:
+        first = schedule.first(schedule_from or at) or FINISHED
+        return await insert_schedule(connection, workflow_id, first, at)
+    if clear:
+        position = replace(position, last_session_at=None, skipped_to=None)
+    elif old is not None and _says(old) == _says(new):
+        return position.id
+    slot = _next(schedule, position, schedule_from or at) or FINISHED
+    moved = replace(position, next_session_at=slot.session_time, next_run_at=slot.run_time)
+    await put_position(connection, moved, at)
+    return position.id
+
+
+async def skip_missed(connection: Connection, workflow_id: int, definition: Definition, at: datetime) -> None:
+    """Go on from `at`: what a schedule missed while its workflow was disabled shall not run all at once."""
+    position = await lock_position(connection, workflow_id)
+    if position is None or position.next_run_at >= at:
+        return
+    await put_position(connection, skipped(schedule_of(definition), position, at), at)
+
+
+def skipped(schedule: Schedule, position: Position, to: datetime) -> Position:
+    """Where the schedule stands when everything that runs before `to` is left out."""
+    slot = schedule.first(to) or FINISHED
+    mark = slot.session_time if slot is not FINISHED else position.next_session_at + _SECOND
+    return replace(
+        position, next_session_at=slot.session_time, next_run_at=slot.run_time,
+        skipped_to=max(mark, position.skipped_to or mark),
+    )  # fmt: skip
+
+
+def _next(schedule: Schedule, position: Position, begins_at: datetime) -> Slot | None:
+    """The first slot behind everything that was fired, or skipped on purpose."""
+    behind = [position.last_session_at] if position.last_session_at else []
+    behind += [position.skipped_to - _SECOND] if position.skipped_to else []
+    return schedule.next(max(behind)) if behind else schedule.first(begins_at)
+
+
+def _says(definition: Definition) -> tuple[Any, str]:
+    return definition.get("schedule"), definition.get("timezone") or "UTC"

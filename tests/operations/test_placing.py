@@ -1,0 +1,142 @@
+"""Where a schedule stands after its workflow was written."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.support.backfills import make_workflow
+from tests.support.clock import NOON
+
+from backfilld.domain.schedules import FINISHED_AT
+from backfilld.operations.placing import place_schedule, skip_missed
+from backfilld.store.pool import Pool
+
+DAILY = {"schedule": {"daily>": "09:00:00"}}
+HOURLY = {"schedule": {"hourly>": "00:00"}}
+DAY = timedelta(days=1)
+MIDNIGHT = NOON.replace(hour=0)
+
+
+class Placer:
+    """One workflow, and what is said of its schedule."""
+
+    def __init__(self, pool: Pool, workflow_id: int) -> None:
+        self._pool = pool
+        self.workflow_id = workflow_id
+
+    async def place(self, old: Any, new: Any, at: datetime = NOON, **options: Any) -> int | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            return await place_schedule(connection, self.workflow_id, old, new, at, **options)
+
+    async def fired(self, session_at: datetime) -> None:
+        await self._pool.execute(
+            "UPDATE schedules SET last_session_at = $2::timestamptz,"
+            " next_session_at = $2::timestamptz + interval '1 day',"
+            " next_run_at = $2::timestamptz + interval '33 hours' WHERE workflow_id = $1",
+            self.workflow_id, session_at,
+        )  # fmt: skip
+
+    async def row(self) -> Any:
+        return await self._pool.fetchrow("SELECT * FROM schedules WHERE workflow_id = $1", self.workflow_id)
+
+
+@pytest.fixture
+async def placer(pool: Pool) -> Placer:
+    return Placer(pool, (await make_workflow(pool)).workflow_id)
+
+
+async def test_a_new_schedule_stands_at_the_first_slot_that_has_not_run_yet(placer):
+    await placer.place(None, DAILY)
+    row = await placer.row()
+
+    assert (MIDNIGHT + DAY, MIDNIGHT + DAY + timedelta(hours=9)) == (row["next_session_at"], row["next_run_at"])
+    assert row["last_session_at"] is row["disabled_at"] is None
+
+
+async def test_a_new_schedule_begins_where_it_is_told(placer):
+    await placer.place(None, DAILY, schedule_from=datetime(2027, 1, 1, 12, tzinfo=UTC))
+
+    assert datetime(2027, 1, 2, tzinfo=UTC) == (await placer.row())["next_session_at"]
+
+
+async def test_a_schedule_that_says_the_same_stays_where_it_is_under_its_id(placer, pool):
+    id = await placer.place(None, DAILY)
+    await placer.fired(MIDNIGHT - 3 * DAY)
+    await pool.execute("UPDATE schedules SET disabled_at = $1", NOON)
+    before = await placer.row()
+
+    assert id == await placer.place(DAILY, {**DAILY, "timezone": "UTC"}, NOON + DAY)
+    assert before == await placer.row()
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [(HOURLY, MIDNIGHT - DAY + timedelta(hours=1)), ({**DAILY, "timezone": "+09:00"}, MIDNIGHT - timedelta(hours=9))],
+)
+async def test_a_changed_schedule_goes_on_behind_the_last_session_that_it_fired(placer, pool, new, expected):
+    id = await placer.place(None, DAILY)
+    await placer.fired(MIDNIGHT - DAY)
+    await pool.execute("UPDATE schedules SET disabled_at = $1", NOON)
+
+    assert id == await placer.place(DAILY, new)
+    row = await placer.row()
+    assert (expected, NOON) == (row["next_session_at"], row["disabled_at"])
+
+
+async def test_a_changed_schedule_that_has_not_fired_yet_begins_now(placer):
+    await placer.place(None, DAILY)
+    await placer.place(DAILY, HOURLY, NOON + timedelta(minutes=1))
+
+    assert NOON + timedelta(hours=1) == (await placer.row())["next_session_at"]
+
+
+async def test_no_push_brings_back_what_was_skipped(placer, pool):
+    await placer.place(None, DAILY)
+    await placer.fired(MIDNIGHT - 9 * DAY)
+    await pool.execute("UPDATE schedules SET skipped_to = $1", MIDNIGHT)
+    await placer.place(DAILY, HOURLY)
+
+    assert MIDNIGHT == (await placer.row())["next_session_at"]
+
+
+async def test_clearing_forgets_what_was_fired_and_skipped(placer, pool):
+    await placer.place(None, DAILY)
+    await placer.fired(MIDNIGHT + 5 * DAY)
+    await pool.execute("UPDATE schedules SET skipped_to = $1", MIDNIGHT + 5 * DAY)
+    await placer.place(DAILY, DAILY, clear=True)
+    row = await placer.row()
+
+    assert MIDNIGHT + DAY == row["next_session_at"]
+    assert row["last_session_at"] is row["skipped_to"] is None
+
+
+async def test_a_definition_without_a_schedule_takes_it_away(placer):
+    await placer.place(None, DAILY)
+
+    assert await placer.place(DAILY, {}) is None
+    assert await placer.row() is None
+
+
+async def test_a_schedule_that_is_over_stands_at_the_end_of_time(placer):
+    await placer.place(None, {"schedule": {"daily>": "09:00:00", "end": "2027-02-01"}})
+    row = await placer.row()
+
+    assert FINISHED_AT == row["next_session_at"] == row["next_run_at"]
+
+
+async def test_a_longer_end_goes_on_behind_the_last_session(placer):
+    short, long = ({"schedule": {"daily>": "09:00:00", "end": day}} for day in ("2027-02-01", "2027-04-01"))
+    await placer.place(None, short)
+    await placer.fired(MIDNIGHT - 4 * DAY)
+    await placer.place(short, long)
+
+    assert MIDNIGHT - 3 * DAY == (await placer.row())["next_session_at"]
+
+
+async def test_what_a_disabled_workflow_missed_is_left_out(placer, pool):
+    await placer.place(None, DAILY)
+    async with pool.acquire() as connection, connection.transaction():
+        await skip_missed(connection, placer.workflow_id, DAILY, NOON + 7 * DAY)
+    row = await placer.row()
+
+    assert MIDNIGHT + 8 * DAY == row["next_session_at"] == row["skipped_to"]
