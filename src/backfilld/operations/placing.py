@@ -64,13 +64,13 @@ async def skip_missed(connection: Connection, workflow_id: int, definition: Defi
     position = await lock_position(connection, workflow_id)
     if position is None or position.next_run_at >= at:
         return
-    await put_position(connection, skipped(schedule_of(definition), position, at), at)
+    slot = schedule_of(definition).first(at) or FINISHED
+    await put_position(connection, leave_out(position, slot), at)
 
 
-def skipped(schedule: Schedule, position: Position, to: datetime) -> Position:
-    """Where the schedule stands when everything that runs before `to` is left out."""
-    slot = schedule.first(to) or FINISHED
-    mark = slot.session_time if slot is not FINISHED else position.next_session_at + _SECOND
+def leave_out(position: Position, slot: Slot) -> Position:
+    """Where the schedule stands when everything before `slot` is left out, for good."""
+    mark = slot.session_time if slot.session_time < FINISHED_AT else position.next_session_at + _SECOND
     return replace(
         position, next_session_at=slot.session_time, next_run_at=slot.run_time,
         skipped_to=max(mark, position.skipped_to or mark),
