@@ -1,4 +1,4 @@
-"""Times as digdag's clients send them: with an offset or by the workflow's wall clock, to the minute or the nanosecond."""
+"""Times as digdag's clients send them: with an offset, or by the wall clock of the workflow."""
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
