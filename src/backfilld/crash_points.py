@@ -72,6 +72,9 @@ class Point(StrEnum):
     START_ALL_BEFORE_COMMIT = "start_all.before_commit"
     START_ALL_AFTER_COMMIT = "start_all.after_commit"
 
+    FIRE_BEFORE_COMMIT = "fire.before_commit"  # a slot has its attempt, and the schedule has moved
+    FIRE_AFTER_COMMIT = "fire.after_commit"
+
     REMEMBER_BEFORE_COMMIT = "last_runs.before_commit"
     REMEMBER_AFTER_COMMIT = "last_runs.after_commit"
     DELETE_BEFORE_COMMIT = "delete.before_commit"

@@ -129,6 +129,37 @@ class RowsRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFired(Event):
+    """The tick of a schedule made an attempt; `attempt_id` None: that session had one already."""
+
+    schedule_id: int
+    workflow: str
+    session_time: datetime
+    attempt_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsLeftOut(Event):
+    """The tick of a schedule left slots out: they were too late, or the one before was still running."""
+
+    schedule_id: int
+    workflow: str
+    session_time: datetime  # the first of them
+    slots: int
+    why: str  # delayed, overtime
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePostponed(Event):
+    """A schedule could not fire, keeps its slot, and is looked at again."""
+
+    schedule_id: int
+    workflow: str
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseLost(Event):
     error: str
 

@@ -87,6 +87,7 @@ class Daemon:
                 broken.result()
 
     async def _drain(self, engine: EngineParts, broken: "asyncio.Future[None]") -> None:
+        engine.firing.drain()
         drain = engine.scheduler.drain
         await _first(drain(self._settings.engine.shutdown_grace_seconds), self._stop_now.wait(), broken)
         if not broken.done():

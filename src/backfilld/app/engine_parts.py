@@ -11,6 +11,7 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.capacity import Capacity
 from backfilld.engine.control import Control
+from backfilld.engine.firing import Firing
 from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.leases import LeaseKeeper
 from backfilld.engine.recorder import Recorder
@@ -41,6 +42,7 @@ class EngineParts:
 
     tools: Tools
     scheduler: Scheduler
+    firing: Firing
     control: Control
     stopping: Stopping
     recorder: Recorder
@@ -84,16 +86,22 @@ def engine_parts(
     scheduler = Scheduler(tools)
     stopping = Stopping(StopStore(pools.engine), keeper, clock)
 
+    firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
+
     def heard(backfill_no: int | None) -> None:
         if backfill_no is None:
             stopping.hear()
         scheduler.hear(backfill_no)
 
-    channel = Lookout(clock, heard) if database.direct is None else Channel(database.direct, clock, heard)
+    if database.direct is None:
+        channel: Lookout | Channel = Lookout(clock, heard, firing.nudge)
+    else:
+        channel = Channel(database.direct, clock, heard, firing.nudge)
     janitor = Janitor(remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
     return EngineParts(
         tools,
         scheduler,
+        firing,
         Control(scheduler, leases, clock),
         stopping,
         recorder,
@@ -101,7 +109,7 @@ def engine_parts(
         sources,
         targets,
         janitor,
-        (recorder.serve, keeper.serve, stopping.serve, channel.serve, janitor.serve, scheduler.serve),
+        (recorder.serve, keeper.serve, stopping.serve, channel.serve, janitor.serve, firing.serve, scheduler.serve),
     )
 
 

@@ -14,7 +14,7 @@ from backfilld.systemd import Notifier
 
 log = structlog.get_logger(__name__)
 
-NEEDS_RESTART = ("server", "state", "database", "auth", "engine", "metrics", "entity_types")
+NEEDS_RESTART = ("server", "state", "database", "auth", "engine", "executor", "schedules", "metrics", "entity_types")
 
 
 class Reloader:

@@ -15,6 +15,7 @@ from backfilld.config.entity_types import EntityTypeSettings
 from backfilld.config.entra import EntraSettings
 from backfilld.config.fields import FilePath, Name, Section
 from backfilld.config.retention import RetentionSettings
+from backfilld.config.schedules import ExecutorSettings, SchedulesSettings
 from backfilld.config.server import ServerSettings
 from backfilld.config.workflows import WorkflowSettings
 from backfilld.domain.entities import EntityType
@@ -104,6 +105,8 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     engine: EngineSettings = EngineSettings()
     executors: ExecutorsSettings = ExecutorsSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+    schedules: SchedulesSettings = SchedulesSettings()
     metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
     logging: LoggingSettings = LoggingSettings()

@@ -16,12 +16,13 @@ from backfilld.events import (
     LeaseTaken,
     OutcomesRecorded,
     RecorderFailed,
+    SchedulePostponed,
     TryEnded,
 )
 
 # A written line costs more than processing an item: nothing per item or commit at the usual level.
 QUIET = (TryEnded, OutcomesRecorded)
-ALARMING = (RecorderFailed, LeaseLost, ItemInterrupted, DatabaseLost)
+ALARMING = (RecorderFailed, LeaseLost, ItemInterrupted, DatabaseLost, SchedulePostponed)
 
 
 class EventLog:

@@ -9,18 +9,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from backfilld.domain.schedules import FINISHED_AT, Schedule, Slot
+from backfilld.domain.schedule_positions import FINISHED, Position, leave_out
+from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.sessions import schedule_of
 from backfilld.store.pool import Connection
 from backfilld.store.schedule_positions import (
-    Position,
     delete_schedule,
     insert_schedule,
     lock_position,
     put_position,
 )
 
-FINISHED = Slot(FINISHED_AT, FINISHED_AT)
 Definition = Mapping[str, Any]
 
 _SECOND = timedelta(seconds=1)
@@ -66,15 +65,6 @@ async def skip_missed(connection: Connection, workflow_id: int, definition: Defi
         return
     slot = schedule_of(definition).first(at) or FINISHED
     await put_position(connection, leave_out(position, slot), at)
-
-
-def leave_out(position: Position, slot: Slot) -> Position:
-    """Where the schedule stands when everything before `slot` is left out, for good."""
-    mark = slot.session_time if slot.session_time < FINISHED_AT else position.next_session_at + _SECOND
-    return replace(
-        position, next_session_at=slot.session_time, next_run_at=slot.run_time,
-        skipped_to=max(mark, position.skipped_to or mark),
-    )  # fmt: skip
 
 
 def _next(schedule: Schedule, position: Position, begins_at: datetime) -> Slot | None:

@@ -10,15 +10,15 @@ from itertools import islice
 
 from backfilld.clock import Clock
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
+from backfilld.domain.schedule_positions import FINISHED, Position, leave_out
 from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.schedules.moments import parse_moment
 from backfilld.domain.session_variables import local_text
 from backfilld.domain.sessions import StoredSchedule
 from backfilld.operations.asking import Asker
-from backfilld.operations.placing import FINISHED, leave_out
 from backfilld.store import audit
 from backfilld.store.pool import Connection, Pool
-from backfilld.store.schedule_positions import Position, put_position, set_disabled
+from backfilld.store.schedule_positions import put_position, set_disabled
 from backfilld.store.schedules import ScheduleStore
 
 MOST_SKIPPED = 50_000

@@ -17,13 +17,24 @@ LONGEST_PAUSE_SECONDS = 5.0
 LOOKS_EVERY_SECONDS = 1.0
 
 
-class Channel:
-    """`heard` is called with the number of a changed backfill, or with None when any may have been."""
+LIVE = "live"  # in place of a number: schedules, or attempts outside of backfills
 
-    def __init__(self, database: Located, clock: Clock, heard: Callable[[int | None], None]) -> None:
+
+class Channel:
+    """`heard` is called with the number of a changed backfill, or with None when any may have been; `live` when a
+    schedule or an attempt outside of backfills was changed, or may have been."""
+
+    def __init__(
+        self,
+        database: Located,
+        clock: Clock,
+        heard: Callable[[int | None], None],
+        live: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._heard = heard
+        self._live = live
 
     async def serve(self) -> None:
         """Listen until cancelled, patiently."""
@@ -45,24 +56,32 @@ class Channel:
         try:
             await connection.add_listener(CHANNEL, self._received)
             self._heard(None)
+            self._live()
             await closed.wait()
         finally:
             connection.terminate()
 
     def _received(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         number = str(payload).split(" ", 1)[0]
-        self._heard(int(number) if number.isdigit() else None)
+        if number == LIVE:
+            self._live()
+        else:
+            self._heard(int(number) if number.isdigit() else None)
 
 
 class Lookout:
     """In place of a Channel where nobody can listen, behind a pooler: says every second that anything may be new."""
 
-    def __init__(self, clock: Clock, heard: Callable[[int | None], None]) -> None:
+    def __init__(
+        self, clock: Clock, heard: Callable[[int | None], None], live: Callable[[], None] = lambda: None
+    ) -> None:
         self._clock = clock
         self._heard = heard
+        self._live = live
 
     async def serve(self) -> None:
         """Go on until cancelled."""
         while True:
             self._heard(None)
+            self._live()
             await self._clock.sleep(LOOKS_EVERY_SECONDS)

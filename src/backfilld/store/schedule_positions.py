@@ -3,25 +3,14 @@
 All of it happens in the transaction of the caller, who holds the schedule's row.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from backfilld.domain.schedule_positions import Position
 from backfilld.domain.schedules import Slot
 from backfilld.store.pool import Connection
 from backfilld.store.queries import load
 
 _sql = load("schedule_positions")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a schedule has got, without what it says."""
-
-    id: int
-    next_session_at: datetime
-    next_run_at: datetime
-    last_session_at: datetime | None
-    skipped_to: datetime | None
 
 
 async def lock_position(connection: Connection, workflow_id: int) -> Position | None:

@@ -1,0 +1,38 @@
+-- name: lock_due
+-- The schedule that waits longest. One that somebody else holds is being fired or moved, and is passed over.
+-- $1 now
+SELECT s.id
+  FROM schedules AS s
+  JOIN workflows AS w ON w.id = s.workflow_id
+ WHERE s.disabled_at IS NULL AND s.next_run_at <= $1 AND s.next_session_at < '9999-01-01Z'
+   AND w.enabled AND w.deleted_at IS NULL
+ ORDER BY s.next_run_at, s.id
+ LIMIT 1
+   FOR UPDATE OF s SKIP LOCKED;
+
+-- name: next_due
+-- When to look next.
+SELECT min(s.next_run_at)
+  FROM schedules AS s
+  JOIN workflows AS w ON w.id = s.workflow_id
+ WHERE s.disabled_at IS NULL AND s.next_session_at < '9999-01-01Z' AND w.enabled AND w.deleted_at IS NULL;
+
+-- name: is_running
+-- Attempts of backfills do not count: making up for the past shall not hold up the present. Nor do those that are
+-- being killed.
+-- $1 workflow
+SELECT EXISTS (SELECT FROM attempts
+                WHERE finished_at IS NULL AND backfill_no IS NULL AND workflow_id = $1 AND cancel_requested_at IS NULL);
+
+-- name: postpone
+-- $1 schedule   $2 until   $3 at
+UPDATE schedules SET next_run_at = $2, updated_at = $3 WHERE id = $1;
+
+-- name: lock_crowd
+-- Whoever adds an attempt outside of backfills counts first, and nobody else may add one in between. The number is
+-- this lock's name.
+SELECT pg_advisory_xact_lock(7463829105);
+
+-- name: count_crowd
+-- $1 at most so many are counted
+SELECT count(*) FROM (SELECT FROM attempts WHERE finished_at IS NULL AND backfill_no IS NULL LIMIT $1) AS unfinished;
