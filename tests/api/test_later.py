@@ -29,7 +29,7 @@ async def test_a_digdag_client_is_told_in_its_own_way(serve: Serve, listed: tupl
     body = await answer.json()
 
     assert {"message", "status"} == set(body)
-    assert (422, 422) == (answer.status, body["status"])
+    assert (400, 400) == (answer.status, body["status"])
 
 
 async def test_an_unknown_caller_is_told_nothing(serve: Serve) -> None:

@@ -27,6 +27,7 @@ from backfilld.domain.errors import (
 from backfilld.store import outages
 
 DIGDAG_PREFIX = "/api/"
+_BAD_REQUESTS = (415, 422)  # digdag knows one status for whatever is wrong with a request
 CHALLENGE = 'Bearer realm="backfilld"'
 
 
@@ -109,12 +110,22 @@ def _http_error(problem: web.HTTPException, request: web.BaseRequest) -> Backfil
 
 def failure(error: BackfilldError, request: web.BaseRequest, request_id: UUID) -> web.Response:
     """The answer to an error, in the dialect of the request's path."""
+    status = error.status
     if request.path.startswith(DIGDAG_PREFIX):
-        document: Any = {"message": error.message, "status": error.status}
+        status = 400 if status in _BAD_REQUESTS else status
+        document: Any = {"message": _all_at_once(error), "status": status}
     else:
         shown: dict[str, Any] = {"code": error.code, "message": error.message, "details": _details(error)}
         document = {"error": shown | dict(error.extra), "meta": {"request_id": request_id}}
-    return json_response(document, error.status, _headers(error))
+    return json_response(document, status, _headers(error))
+
+
+def _all_at_once(error: BackfilldError) -> str:
+    """One message that names every fault: the dialect has no other place for them."""
+    if not isinstance(error, Invalid) or (len(error.faults) == 1 and error.faults[0].message == error.message):
+        return error.message
+    told = [f"{fault.path.removeprefix('/')}: {fault.message}" for fault in error.faults[:FAULTS_SHOWN]]
+    return "; ".join(told)
 
 
 def _details(error: BackfilldError) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ The order is the contract's: who (401), how often (429), may he (403), does the 
 be read (400, 413, 415), is everything in it right (422, all faults at once).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from backfilld.api import reading
 from backfilld.api.answers import DIGDAG_PREFIX
 from backfilld.api.auth.roles import Doorkeeper, require
 from backfilld.api.client_addresses import CLIENT_ADDRESS
+from backfilld.api.lenient import IGNORED_HEADER, header_value, overlooked
 from backfilld.api.routing import ANYBODY, Asked, Reply
 from backfilld.api.table import Match
 from backfilld.api.validating import validate_body, validate_query
@@ -68,6 +70,8 @@ class Endpoint:
     async def _read(self, match: Match, request: web.Request) -> tuple[BaseModel | None, BaseModel | None]:
         route = match.route
         query, faults = validate_query(route.query, request)
+        if route.query is not None:
+            faults += self._overlook(route.query, request.query, request, "/query")
         body = None
         if route.raw_body is not None:
             reading.require_type(request, *route.raw_body)
@@ -90,7 +94,16 @@ class Endpoint:
         document, text, faults = await reading.read_json(raw)
         reading.require_object(document)
         body, found = validate_body(model, document, text)
-        return body, [*faults, *found]
+        return body, [*faults, *found, *self._overlook(model, document, request)]
+
+    def _overlook(self, model: type[BaseModel], names: Any, request: web.Request, prefix: str = "") -> list[Fault]:
+        """Name what the model ignores in the answer; faults for what is nearly known."""
+        found = overlooked(model, names if isinstance(names, Mapping) else (), prefix)
+        if found.ignored:
+            headers = request[ANSWER_HEADERS]
+            known = [headers[IGNORED_HEADER]] if IGNORED_HEADER in headers else []
+            headers[IGNORED_HEADER] = ", ".join([*known, header_value(found.ignored)])
+        return list(found.faults)
 
     async def _refuse_body(self, request: web.Request) -> None:
         # `{}` says nothing, and some clients cannot help sending it; anything else would be ignored, which we never do.

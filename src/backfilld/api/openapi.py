@@ -191,13 +191,14 @@ def _responses(route: Route, schemas: _Schemas) -> Json:
 
 
 def _statuses(route: Route) -> set[int]:
-    statuses = {400, 422, 500, *route.errors}
+    wrong = {400} if route.path.startswith(DIGDAG_PREFIX) else {400, 422}
+    statuses = {*wrong, 500, *route.errors}
     if route.role is not None:
         statuses |= {401, 403, 429, 503}
     if route.placeholders:
         statuses.add(404)
     if route.method != "GET":
-        statuses |= {408, 413, 415}
+        statuses |= {408, 413} if route.path.startswith(DIGDAG_PREFIX) else {408, 413, 415}
     return statuses
 
 

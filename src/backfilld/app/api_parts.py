@@ -23,6 +23,7 @@ from backfilld.api.routing import Route
 from backfilld.api.server import ApiServer, ServerOptions
 from backfilld.api.tls import Certificate
 from backfilld.app.database import Pools
+from backfilld.app.digdag_parts import digdag_routes
 from backfilld.app.engine_parts import EngineParts, definition_rules
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
@@ -165,4 +166,5 @@ def _public_routes(
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
         *audit.routes(AuditReading(pools.requests)),
+        *digdag_routes(settings, pools, operations, clock),
     ]

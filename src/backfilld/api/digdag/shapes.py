@@ -1,0 +1,155 @@
+"""Things as the dialect shows them.
+
+Every list and object of the dialect is made here, because its clients crash on keys that they do not know inside of
+`attempts`, `lastAttempt`, `project` and `workflow`, and on ids that are missing there. The models are what the document
+shows; what is sent are plain dictionaries of the same keys, since an answer may hold ten thousand of them.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from backfilld.api.fields import Answer
+from backfilld.domain.errors import Fault
+from backfilld.domain.schedules import FINISHED_AT, parse_schedule_zone
+from backfilld.domain.sessions import Attempt, StoredSchedule
+
+Json = dict[str, Any]
+
+
+class Shape(Answer):
+    """A part of an answer of the dialect."""
+
+    model_config = ConfigDict(
+        frozen=True, json_schema_serialization_defaults_required=True, alias_generator=to_camel,
+        serialize_by_alias=True, populate_by_name=True,
+    )  # fmt: skip
+
+
+class NamedShape(Shape):
+    """A project or a workflow inside of something else: no more than this, or clients crash."""
+
+    id: str
+    name: str
+
+
+class AttemptShape(Shape):
+    """One run of a session."""
+
+    id: str
+    index: int
+    project: NamedShape
+    workflow: NamedShape
+    session_id: str
+    session_uuid: str
+    session_time: str = Field(description="with the offset of the workflow's zone")
+    retry_attempt_name: str = Field(description="empty: unnamed")
+    done: bool
+    success: bool
+    cancel_requested: bool
+    params: dict[str, Any]
+    created_at: str
+    finished_at: str | None
+    status: str = Field(description="blocked, queued, running, canceling, success, error or killed")
+
+
+class AttemptsShape(Shape):
+    attempts: list[AttemptShape]
+
+
+class ScheduleShape(Shape):
+    """A schedule, and where it stands."""
+
+    id: str
+    project: NamedShape
+    workflow: NamedShape
+    next_run_time: str
+    next_schedule_time: str = Field(description="a session time; 9999-01-01 when the schedule is finished")
+    disabled_at: str | None
+
+
+class ScheduleSummaryShape(ScheduleShape):
+    created_at: str
+    updated_at: str
+
+
+class SchedulesShape(Shape):
+    schedules: list[ScheduleShape]
+
+
+class BackfillShape(Shape):
+    """What a backfill made, or would make."""
+
+    id: str = Field(description="of the schedule")
+    project: NamedShape
+    workflow: NamedShape
+    attempts: list[AttemptShape]
+    backfill_id: str | None = Field(
+        description="the durable backfill, to be watched and steered under /public-api/backfills; null if none was made"
+    )
+
+
+def named(id: int, name: str) -> Json:
+    return {"id": str(id), "name": name}
+
+
+def instant(at: datetime) -> str:
+    """UTC, whole seconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def optional_instant(at: datetime | None) -> str | None:
+    return None if at is None else instant(at)
+
+
+def local(at: datetime, timezone: str) -> str:
+    """With the offset of a zone; the end of time has none to speak of."""
+    zone = parse_schedule_zone(timezone, "")
+    if at == FINISHED_AT or isinstance(zone, Fault):
+        return at.astimezone(UTC).isoformat(timespec="seconds")
+    return at.astimezone(zone).isoformat(timespec="seconds")
+
+
+def attempt(one: Attempt) -> Json:
+    """An attempt, wherever it stands."""
+    return {
+        "id": str(one.id),
+        "index": one.index,
+        "project": named(one.project_id, one.project_name),
+        "workflow": named(one.revision_id, one.workflow_name),
+        "sessionId": str(one.session_id),
+        "sessionUuid": str(one.session_uuid),
+        "sessionTime": local(one.session_time, one.timezone),
+        "retryAttemptName": one.name,
+        "done": one.finished_at is not None,
+        "success": one.succeeded,
+        "cancelRequested": one.cancel_requested_at is not None,
+        "params": one.params,
+        "createdAt": instant(one.created_at),
+        "finishedAt": optional_instant(one.finished_at),
+        "status": one.status.value,
+    }
+
+
+def schedule(stored: StoredSchedule) -> Json:
+    return {
+        "id": str(stored.id),
+        "project": named(stored.project_id, stored.project_name),
+        "workflow": named(stored.revision_id, stored.workflow_name),
+        "nextRunTime": instant(stored.next_run_at),
+        "nextScheduleTime": local(stored.next_session_at, stored.timezone),
+        "disabledAt": optional_instant(stored.disabled_at),
+    }
+
+
+def schedule_summary(stored: StoredSchedule) -> Json:
+    """After a change."""
+    return schedule(stored) | {"createdAt": instant(stored.created_at), "updatedAt": instant(stored.updated_at)}
+
+
+def listed(name: str, things: list[Json]) -> Mapping[str, Any]:
+    """A list is an object with one key."""
+    return {name: things}
