@@ -4,10 +4,19 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 SOCKET = ".s.PGSQL.5432"
+
+
+class Way(Enum):
+    """What goes from us to the server, and what comes back."""
+
+    QUESTIONS = "questions"
+    ANSWERS = "answers"
 
 
 class Wire:
@@ -19,9 +28,9 @@ class Wire:
         self._to = Path(query["host"][0]) / f".s.PGSQL.{query.get('port', ['5432'])[0]}"
         self._path = folder / SOCKET
         self.dsn = urlunsplit(parts._replace(query=urlencode({"host": str(folder)})))
-        self._is_cut = self._is_stalled = False
-        self._moves = asyncio.Event()
-        self._moves.set()
+        self._is_cut = False
+        self._moves = {way: asyncio.Event() for way in Way}
+        self.mend()
         self._ends: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -35,11 +44,13 @@ class Wire:
     def mend(self) -> None:
         """Let everything through again."""
         self._is_cut = False
-        self._moves.set()
+        for moves in self._moves.values():
+            moves.set()
 
-    def stall(self) -> None:
-        """Carry nothing, and break nothing: a network that swallows packets."""
-        self._moves.clear()
+    def stall(self, *ways: Way) -> None:
+        """Carry nothing (that way), and break nothing: a network that swallows packets."""
+        for way in ways or Way:
+            self._moves[way].clear()
 
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._accept, self._path)
@@ -58,29 +69,35 @@ class Wire:
             writer.transport.abort()
             return
         there_reader, there_writer = await asyncio.open_unix_connection(self._to)
-        for one, other in ((reader, there_writer), (there_reader, writer)):
-            task = asyncio.create_task(self._carry(one, other))
+        for way, one, other in ((Way.QUESTIONS, reader, there_writer), (Way.ANSWERS, there_reader, writer)):
+            task = asyncio.create_task(self._carry(way, one, other))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._ends.add(writer)
         with suppress(OSError):
-            while some := await reader.read(65_536):
-                await self._moves.wait()
-                writer.write(some)
-                await writer.drain()
+            await self._copy(way, reader, writer)
         self._ends.discard(writer)
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
 
+    async def _copy(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while some := await reader.read(65_536):
+            await self._moves[way].wait()
+            writer.write(some)
+            await writer.drain()
+
+
+W = TypeVar("W", bound=Wire)
+
 
 @asynccontextmanager
-async def wire_to(dsn: str) -> AsyncIterator[Wire]:
+async def wire_to(dsn: str, kind: type[W] = Wire) -> AsyncIterator[W]:
     """A wire to the server of `dsn` (on a Unix socket, as that of the tests is)."""
     with tempfile.TemporaryDirectory(prefix="wire-") as folder:
-        wire = Wire(dsn, Path(folder))
+        wire = kind(dsn, Path(folder))
         await wire.start()
         try:
             yield wire
