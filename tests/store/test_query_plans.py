@@ -126,6 +126,7 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "read_sample": (LEDGER.read_sample, [1, 0, 1000]),
     "read_retries": (LEDGER.read_retries, [1, NOON, EVERY, 100]),
     "next_retry": (LEDGER.next_retry, [1, EVERY]),
+    "wait_anew": (LEDGER.wait_anew, [1, 1, NOON, timedelta(minutes=1)]),
     "has_unfinished": (LEDGER.has_unfinished, [1]),
     "find_alone": (LEDGER.find_alone, [1]),
     "start_alone": (LEDGER.start_alone, [1, 1, 5, "a/1"]),

@@ -44,16 +44,25 @@ QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80),
 
 
 class SteppedClock(SystemClock):
-    """The real clock, `offset` away from the real wall time."""
+    """The real clock, `offset` away from the real wall time, on a machine that may have slept."""
 
     def __init__(self, now: datetime | None = None) -> None:
         self.offset = timedelta() if now is None else now - datetime.now(UTC)
+        self.slept = timedelta()
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset
 
+    def boottime(self) -> float:
+        return super().boottime() + self.slept.total_seconds()
+
     def set(self, now: datetime) -> None:
         self.offset = now - datetime.now(UTC)
+
+    def suspend(self, by: timedelta) -> None:
+        """The machine slept: wall and boot time went on, and monotonic time stood still."""
+        self.offset += by
+        self.slept += by
 
 
 @dataclass

@@ -99,6 +99,13 @@ class Reader:
         account.retries_known = True
         return items
 
+    async def wait_anew(self, now: datetime) -> bool:
+        """See whether retries wait for so long only because the clock was set back; True: they are to be read again."""
+        if not await self._ledger.wait_anew(self._no, self._account.lease.fence, now):
+            return False
+        self._account.retries_known, self._account.next_retry_at = False, None
+        return True
+
     def give_back(self, item: Item) -> None:
         """The gate sent it back untouched: it comes again before everything else."""
         self._returned.append(item)

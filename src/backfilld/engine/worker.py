@@ -259,6 +259,8 @@ class Worker:
         now = self._tools.clock.now()
         if due_at <= now:
             return False
+        if due_at - now > STAYS_FOR and await self._standing.patiently(lambda: self._reader.wait_anew(now)):
+            return False
         message = self._chain.waits_for_retry
         if not await self._standing.stand_still(ReasonCode.WAITING_FOR_RETRY, message, due_at, wake_at=due_at):
             return False

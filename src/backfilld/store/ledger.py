@@ -6,7 +6,7 @@ nothing. What people read of the ledger is in `ledger_pages`.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backfilld.crash_points import Point, passing
 from backfilld.store import session_items
@@ -19,6 +19,7 @@ queries = load("ledger")
 
 CANCELLED_AT_ONCE = 50_000
 CANCEL_TIMEOUT_SECONDS = 120
+CLOCKS_DIFFER = timedelta(minutes=1)  # between daemons, and when the time of a network is followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,11 @@ class Ledger:
         """When the next retry falls due, without those in `taken`; None if there is none."""
         due: datetime | None = await self._pool.fetchval(queries.next_retry, backfill_no, list(taken))
         return due
+
+    async def wait_anew(self, backfill_no: int, fence: int, now: datetime) -> bool:
+        """Let retries that were written by a clock that has been set back since wait anew; False if there are none."""
+        changed = await self._pool.execute(queries.wait_anew, backfill_no, fence, now, CLOCKS_DIFFER)
+        return changed != "UPDATE 0"
 
     async def has_unfinished(self, backfill_no: int) -> bool:
         """True while an item of the plan has no outcome."""

@@ -149,6 +149,19 @@ SELECT next_attempt_at
  ORDER BY next_attempt_at
  LIMIT 1;
 
+-- name: wait_anew
+-- Retries that failed in the future: the wall clock was set back since, and each would wait for so much longer. They wait
+-- as long as they were meant to, from now on. Whether there are any is asked of the first that falls due: those with the
+-- right time come before them, and have their turn.
+-- $1 backfill   $2 fence   $3 now   $4 how far ahead is nothing unusual
+UPDATE retries AS r
+   SET next_attempt_at = $3 + (r.next_attempt_at - r.last_failed_at), last_failed_at = $3
+  FROM backfill_progress AS p
+ WHERE p.backfill_no = $1 AND p.fence = $2
+   AND r.backfill_no = $1 AND r.last_failed_at > $3::timestamptz + $4::interval
+   AND (SELECT first.last_failed_at FROM retries AS first
+         WHERE first.backfill_no = $1 ORDER BY first.next_attempt_at LIMIT 1) > $3::timestamptz + $4::interval;
+
 -- name: has_unfinished
 -- Whether anything in the plan has no outcome yet. Asked once, before a backfill ends.
 -- $1 backfill

@@ -1,0 +1,102 @@
+"""The wall clock is stepped, or the machine sleeps: windows follow it, and nothing that has to be waited for grows."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.engine.parts import MONDAY_NOON_TO_ONE
+from tests.support.backfills import make_backfill
+from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
+from tests.support.waiting import eventually
+
+from backfilld.domain.retries import Backoff
+from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.engine.tools import Limits
+from backfilld.executors.base import Work
+
+ALL = {"filter_resolved": {"match_all": True}}
+NO_SUCCESS = Verdict(VerdictKind.TRY_AGAIN, error_class="http_500")
+
+
+def at_the_second(work: Work) -> Verdict:
+    return NO_SUCCESS if work.attempt == 1 else SUCCEEDED
+
+
+def waiting_for(seconds: float) -> Limits:
+    wait = timedelta(seconds=seconds)
+    return Limits(ramp_seconds=0, backoff=Backoff(base=wait, cap=wait, floor=wait))
+
+
+@pytest.mark.parametrize("hours", [-9, 9])
+@pytest.mark.parametrize("wait_seconds", [0.5, 3.0], ids=["short-wait", "long-wait"])
+async def test_a_stepped_clock_does_not_stretch_the_wait_for_a_retry(dsn, pool, hours: int, wait_seconds: float):
+    clock = SteppedClock()
+    backfill = await make_backfill(pool, **ALL)
+    executor = ScriptedExecutor(at_the_second)
+    limits = waiting_for(wait_seconds)
+    async with engine_on(dsn, pool, executor, ListSource(entities(3)), clock=clock, limits=limits) as engine:
+        await engine.until(backfill, "waiting", retrying=3)
+        if wait_seconds > 2:
+            await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+        clock.offset += timedelta(hours=hours)
+        engine.scheduler.nudge()  # as happens each minute by itself
+        await engine.until(backfill, "completed", seconds=wait_seconds + 5)
+
+    assert {"succeeded": 3} == await engine.outcomes(backfill)
+
+
+async def test_a_machine_that_slept_for_a_day_starts_nothing_outside_the_window_and_goes_on_in_the_next(dsn, pool):
+    noon = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)  # a Monday
+    clock, executor = SteppedClock(noon), ScriptedExecutor(slowly)
+    backfill = await make_backfill(pool, **ALL, windows=MONDAY_NOON_TO_ONE, max_in_flight=2)
+    async with engine_on(dsn, pool, executor, ListSource(entities(300)), clock=clock) as engine:
+        await eventually(lambda: len(executor.starts) > 20)
+        clock.suspend(timedelta(days=1))
+        asleep_from = len(executor.starts)
+        await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+        waiting = await engine.tools.backfills.get(backfill.id)
+        clock.suspend(timedelta(days=6))
+        engine.scheduler.nudge()
+        await engine.until(backfill, "completed")
+
+    since_noon = [(start.at - noon) % timedelta(weeks=1) for start in executor.starts]
+    assert ("waiting", "outside_window") == (waiting.status, waiting.reason.code)
+    assert noon + timedelta(weeks=1) == waiting.reason.until
+    assert [] == [after for after in since_noon if after >= timedelta(hours=1)]
+    assert 20 < asleep_from < 300 == len(executor.starts)
+
+
+async def test_a_lease_is_not_trusted_after_the_machine_slept(dsn, pool):
+    clock, executor = SteppedClock(), ScriptedExecutor(slowly)
+    backfill = await make_backfill(pool, **ALL, max_in_flight=2)
+    async with engine_on(dsn, pool, executor, ListSource(entities(200)), clock=clock) as engine:
+        await eventually(lambda: len(executor.starts) > 20)
+        gate = engine.scheduler.runner(backfill.no).gate
+        clock.suspend(timedelta(seconds=2))
+        refused = gate.refusal(clock.now())
+        await engine.until(backfill, "completed")
+
+    assert refused is not None
+    assert {"succeeded": 200} == await engine.outcomes(backfill)
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+async def test_a_clock_that_steps_to_and_fro_in_the_middle_of_the_work_disturbs_nothing(dsn, pool, hours: int):
+    clock, executor = SteppedClock(), ScriptedExecutor(slowly)
+    backfill = await make_backfill(pool, **ALL, max_in_flight=4)
+    async with engine_on(dsn, pool, executor, ListSource(entities(300)), clock=clock) as engine:
+        for step in (hours, -hours, hours):
+            started = len(executor.starts)
+            clock.offset += timedelta(hours=step)
+            engine.scheduler.nudge()
+            await eventually(lambda: len(executor.starts) > started + 20)  # noqa: B023 - used at once
+        await engine.until(backfill, "completed")
+
+    assert {"succeeded": 300} == await engine.outcomes(backfill)
+    assert 300 == len(executor.starts)
+    assert 4 == executor.most_running
+
+
+async def slowly(_: Work) -> Verdict:
+    await asyncio.sleep(0.01)
+    return SUCCEEDED
