@@ -105,16 +105,19 @@ class TargetHealth:
         self._failures += 1
         self._failing_items.add(item)
         long_enough = self._failures >= OPENS_AFTER and len(self._failing_items) >= OPENS_OVER
-        # a target that does not even accept a connection fails its probe before the gate was passed
-        probe = probe or (self._cause is not None and not self._probing and not self._probe_at.is_to_come)
-        if probe or (self._cause is None and long_enough):
+        if probe or self._failed_as_probe or (self._cause is None and long_enough):
             why = f"{self.target} cannot be reached: {verdict.error or verdict.error_class}"
             self._open(ReasonCode.TARGET_UNREACHABLE, why, FIRST_PROBE_SECONDS, RAREST_PROBE_SECONDS)
 
     def _note_refusal(self, verdict: Verdict, probe: bool) -> None:
-        if probe or self._cause is not ReasonCode.TARGET_REFUSES:
+        if probe or self._failed_as_probe or self._cause is not ReasonCode.TARGET_REFUSES:
             why = f"{self.target} refuses us: {verdict.error or verdict.error_class}"
             self._open(ReasonCode.TARGET_REFUSES, why, FIRST_REFUSAL_SECONDS, RAREST_REFUSAL_SECONDS)
+
+    @property
+    def _failed_as_probe(self) -> bool:
+        """True if a try that ends now was the probe, though it never passed the gate: no connection, no secret."""
+        return self._cause is not None and not self._probing and not self._probe_at.is_to_come
 
     def _open(self, cause: ReasonCode, why: str, first: float, rarest: float) -> None:
         self._probe_wait = min(self._probe_wait * 2, rarest) if self._cause is cause else first
