@@ -164,7 +164,9 @@ async def test_a_refusal_is_probed_and_held_longer_each_time(health: TargetHealt
     assert [5, 10, 20, 40, 60, 60] == waits
 
 
-async def test_a_probe_that_is_refused_before_the_gate_makes_the_hold_longer_too(health: TargetHealth, clock: FakeClock):
+async def test_a_probe_that_is_refused_before_the_gate_makes_the_hold_longer_too(
+    health: TargetHealth, clock: FakeClock
+):
     """A secret that is missing or unusable: the try never starts, and must not be made again at once, for ever."""
     health.note(REFUSED, "a", probe=False)
     await clock.advance(5)
