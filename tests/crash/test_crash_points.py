@@ -68,7 +68,7 @@ async def test_a_backfill_on_its_way(mortal):
     assert 0 == await mortal.interrupted_tries()
 
 
-@points(slow=(Point.GATE_SENT, Point.TRY_ENDED, Point.RECORDER_AFTER_COMMIT))
+@points(slow=(Point.GATE_SENT, Point.RECORDER_AFTER_COMMIT))
 async def test_again_and_again_in_full_swing(mortal):
     await mortal.start(mortal.point, passes=40)
     await mortal.daemon.upload(ENTITIES)
