@@ -22,6 +22,13 @@ class Point(StrEnum):
     CREATE_BEFORE_COMMIT = "create.before_commit"
     CREATE_AFTER_COMMIT = "create.after_commit"  # and before the answer; so for all that people ask for
 
+    SESSIONS_OPENED = "sessions.opened"  # of a request over past times; the plan is not made of them yet
+    SESSIONS_BEFORE_COMMIT = "sessions.before_commit"
+    SESSIONS_AFTER_COMMIT = "sessions.after_commit"
+
+    KILL_BEFORE_COMMIT = "kill.before_commit"  # of one attempt of a backfill
+    KILL_AFTER_COMMIT = "kill.after_commit"
+
     LEASE_BEFORE_TAKING = "lease.before_taking"
     LEASE_TAKEN = "lease.taken"
     LEASE_BEFORE_RENEWAL = "lease.before_renewal"
@@ -43,6 +50,7 @@ class Point(StrEnum):
 
     RECORDER_BEFORE_COMMIT = "recorder.before_commit"
     RECORDER_BETWEEN = "recorder.between"  # the tries of a batch are written, its outcomes are not
+    RECORDER_SESSIONS = "recorder.sessions"  # the outcomes of a batch are written, and so are their attempts
     RECORDER_AFTER_COMMIT = "recorder.after_commit"
 
     ALONE_BEFORE_START = "recovery.alone.before_start"  # not yet committed that an item is about to start by itself

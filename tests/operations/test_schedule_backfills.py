@@ -269,7 +269,7 @@ async def test_an_advance_catches_up_to_now_and_moves_the_schedule(pool, stored)
         moved.next_session_at, moved.next_run_at, moved.last_session_at
     )  # fmt: skip
     assert moved.disabled_at is not None
-    assert ["backfill.create", "schedule.advance"] == [
+    assert ["backfill.create", "backfill.status", "schedule.advance"] == [
         row["action"] for row in await pool.fetch("SELECT action FROM audit_log ORDER BY id")
     ]
 

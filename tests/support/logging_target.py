@@ -134,8 +134,8 @@ class LoggingTarget:
         self.most_live[generation] = max(self.most_live[generation], self.live[generation])
         self.most_live_altogether = max(self.most_live_altogether, sum(self.live.values()))
         call = Call(
-            backfill_id=document["backfill"]["id"],
-            entity_id=document["entity"]["id"],
+            backfill_id=(document["backfill"] or {"id": ""})["id"],
+            entity_id=document["entity"]["id"] if "entity" in document else document["session"]["session_time"],
             key=headers["idempotency-key"],
             attempt=document["attempt"],
             generation=generation,

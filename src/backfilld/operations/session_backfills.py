@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import SCHEDULE, Backfill
 from backfilld.domain.sessions import Attempt, StoredSchedule
 from backfilld.events import BackfillCreated, Bus
@@ -110,8 +111,9 @@ class SessionBackfills:
             opened = await open_attempts(connection, opening)
             if not opened:
                 raise NothingLeft
-            await plan_sessions(connection, backfill.no, len(opened), new.created_at)
+            passing(Point.SESSIONS_OPENED)
             await _write_down(connection, asker, new, backfill, len(opened))
+            await plan_sessions(connection, backfill.no, len(opened), new.created_at)
             found = await self._store.get_by_no(backfill.no, on=connection)
         return Made(found, attempts_of(opened, opening, place.project_name, place.target.name, new.max_in_flight))
 

@@ -69,6 +69,7 @@ async def record(
                 [entry for entry in ended if entry.is_session and entry.backfill_no in owned],
                 [entry for entry in tried if entry.is_session and entry.backfill_no in owned],
             )
+            passing(Point.RECORDER_SESSIONS)
         return owned
 
 

@@ -36,8 +36,16 @@ SELECT a.backfill_no, a.position, to_char(s.session_time AT TIME ZONE 'UTC', 'YY
 UPDATE backfill_progress SET planned = $2 WHERE backfill_no = $1;
 
 -- name: open_plan
+-- The plan is frozen: it may run. Told in the timeline like the end of any other planning.
 -- $1 backfill   $2 at
-UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1 AND status = 'planning';
+WITH opened AS (
+    UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1 AND status = 'planning' RETURNING no, id
+)
+INSERT INTO audit_log (at, actor, action, backfill_no, subject, old, new)
+SELECT $2, 'system', 'backfill.status', no, 'backfill/' || id,
+       json_build_object('status', 'planning', 'status_reason', NULL),
+       json_build_object('status', 'running', 'status_reason', NULL)
+  FROM opened;
 
 -- name: list_attempts_of_sessions
 -- The attempts that a backfill made, of some of its items, to be run again under another name.
