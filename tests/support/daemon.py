@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tests.support.bent_world import BentWorld
 from tests.support.waiting import eventually
 
 from backfilld.cli.demo_folder import clean_environment
@@ -72,6 +73,7 @@ class DaemonProcess:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder = folder
         self.environment: dict[str, str] = {}  # what its next life is told besides ours
+        self.program = "backfilld"  # the module that is run
         self.state = folder / "state"
         self.config = folder / "backfilld.toml"
         self.output = folder / "daemon.log"
@@ -91,6 +93,11 @@ class DaemonProcess:
         fresh.replace(self.config)
 
     # Its life
+
+    def live_in(self, world: BentWorld) -> None:
+        """From its next life on."""
+        self.program = "tests.support.bent_world"
+        self.environment |= world.environment
 
     async def launch(self, *options: str) -> None:
         """Start the process, with more `options` of `serve`; its API may not be there yet."""
@@ -232,7 +239,7 @@ class DaemonProcess:
             self._client = None
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "backfilld", *arguments]
+        return [sys.executable, "-m", self.program, *arguments]
 
     async def run_command(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of a command that is run beside it."""
