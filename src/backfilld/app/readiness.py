@@ -6,6 +6,7 @@ import structlog
 
 from backfilld.app.database import Database
 from backfilld.clock import Clock
+from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
 from backfilld.store.deadlines import connection_within
 from backfilld.store.pool import Pool
@@ -19,10 +20,11 @@ TICK_SECONDS = 130.0  # two of the scheduler's longest waits
 class Readiness:
     """What start and stop know, and what can be asked."""
 
-    def __init__(self, database: Database, pool: Pool, scheduler: Scheduler, clock: Clock) -> None:
+    def __init__(self, database: Database, pool: Pool, scheduler: Scheduler, recorder: Recorder, clock: Clock) -> None:
         self.database_name = database.name
         self._pool = pool
         self._scheduler = scheduler
+        self._recorder = recorder
         self._clock = clock
         self._started_at = clock.monotonic()
         self._report = "waiting for the database"
@@ -63,6 +65,8 @@ class Readiness:
                 await connection.fetchval("SELECT 1")
         except Exception as problem:
             return f"{self.database_name} does not answer: {type(problem).__name__}"
+        if (obstacle := self._recorder.obstacle) is not None:  # a full disk still answers questions
+            return f"{self.database_name} does not take what became of items: {type(obstacle).__name__}"
         return None
 
     def _scheduler_state(self) -> str | None:

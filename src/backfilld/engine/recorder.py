@@ -58,6 +58,7 @@ class Recorder:
         self._called = asyncio.Event()
         self._hurry = asyncio.Event()
         self._last_batch = 0
+        self.obstacle: Exception | None = None  # what the last commit failed of, while it is being repeated
 
     @property
     def unrecorded(self) -> int:
@@ -93,6 +94,7 @@ class Recorder:
             batch = self._next_batch()
             if batch.entries:
                 await self._commit_patiently(batch)
+                self.obstacle = None
 
     def _next_batch(self) -> "Batch":
         """All that has gathered. The marks are taken here, once: what gathers later may still be lost with us."""
@@ -125,6 +127,7 @@ class Recorder:
                     return
                 if not outages.passes(problem):
                     raise
+                self.obstacle = problem
                 self._bus.tell(RecorderFailed(repr(problem), len(batch.entries) + len(self._gathered)))
             await self._clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
