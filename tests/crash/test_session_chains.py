@@ -176,6 +176,21 @@ async def test_a_kill_that_was_cut_off_is_in_force_or_was_never_asked_for(mortal
     await assert_chain_is_whole(mortal, ["success"] * (CHAIN - 1) + ["killed" if killed else "success"])
 
 
+@points(slow=(Point.CANCEL_REST_BEFORE_COMMIT, Point.CANCEL_REST_AFTER_COMMIT))
+async def test_a_chain_that_is_being_cancelled_leaves_no_attempt_unfinished(mortal):
+    await mortal.start(mortal.point)
+    await run_back(mortal, CHAIN)
+    await eventually(lambda: len(mortal.target.calls) > 3)
+    (backfill,) = await rows(mortal, "SELECT id::text FROM backfills")
+    await mortal.is_cut_off(mortal.daemon.client.cancel_backfill(backfill["id"]))
+    await mortal.dies()
+    started = len(mortal.target.calls)
+    await mortal.start()
+    await assert_chain_is_whole(mortal, ["success"] * started + ["killed"] * (CHAIN - started))
+
+    assert started == len(mortal.target.calls)  # no later life starts anything
+
+
 @pytest.mark.slow
 async def test_a_chain_that_is_killed_again_and_again(daemon, target, dsn):
     mortal = given(daemon, target, dsn, None)
