@@ -16,6 +16,7 @@ from backfilld.store.queries import load
 HOURS, BACKFILLS = 3_000, 4
 BIG = {"sessions", "attempts", "plan_items", "outcomes"}
 ITEMS, PLANS, SESSIONS = load("session_items"), load("session_plans"), load("sessions")
+PAGES = load("session_pages")
 SOME = [NOON - timedelta(hours=hours) for hours in range(1, 40)]
 
 
@@ -62,6 +63,13 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "list_session_times": (PLANS.list_session_times, [1, SOME[-1], SOME[0]]),
     "find_session_before": (PLANS.find_session_before, [1, NOON]),
     "list_attempts_of_sessions": (PLANS.list_attempts_of_sessions, [1, ["2027-02-27T00:00:00Z"]]),
+    "list_sessions": (PAGES.list_sessions, [2_000, 100]),
+    "list_sessions_of_project": (PAGES.list_sessions_of_project, [2_000, 100, 1]),
+    "list_sessions_of_workflow": (PAGES.list_sessions_of_workflow, [2_000, 100, 1]),
+    "list_of_session": (PAGES.list_of_session, [None, 100, 7]),
+    "list_all": (PAGES.list_all, [9_000, 100, False]),
+    "list_of_project": (PAGES.list_of_project, [9_000, 100, True, 1]),
+    "list_of_workflow": (PAGES.list_of_workflow, [9_000, 100, False, 1]),
     "list_attempts_by_id": (SESSIONS.list_attempts_by_id, [[1, 2, 3]]),
 }
 

@@ -60,6 +60,44 @@ class AttemptsShape(Shape):
     attempts: list[AttemptShape]
 
 
+class LastAttemptShape(Shape):
+    """The last attempt inside of its session."""
+
+    id: str
+    retry_attempt_name: str
+    done: bool
+    success: bool
+    cancel_requested: bool
+    params: dict[str, Any]
+    created_at: str
+    finished_at: str | None
+    status: str
+
+
+class SessionShape(Shape):
+    """One slot of a workflow that was run."""
+
+    id: str
+    project: NamedShape
+    workflow: NamedShape
+    session_uuid: str
+    session_time: str
+    last_attempt: LastAttemptShape
+
+
+class SessionsShape(Shape):
+    sessions: list[SessionShape]
+
+
+class TruncatedShape(Shape):
+    """A session time, and where it holds."""
+
+    project: NamedShape
+    revision: str
+    session_time: str
+    timezone: str
+
+
 class ScheduleShape(Shape):
     """A schedule, and where it stands."""
 
@@ -131,6 +169,24 @@ def attempt(one: Attempt) -> Json:
         "createdAt": instant(one.created_at),
         "finishedAt": optional_instant(one.finished_at),
         "status": one.status.value,
+    }
+
+
+_OF_LAST = (
+    "id", "retryAttemptName", "done", "success", "cancelRequested", "params", "createdAt", "finishedAt", "status",
+)  # fmt: skip
+
+
+def session(last: Attempt) -> Json:
+    """A session, told by its last attempt."""
+    shown = attempt(last)
+    return {
+        "id": shown["sessionId"],
+        "project": shown["project"],
+        "workflow": shown["workflow"],
+        "sessionUuid": shown["sessionUuid"],
+        "sessionTime": shown["sessionTime"],
+        "lastAttempt": {name: shown[name] for name in _OF_LAST},
     }
 
 

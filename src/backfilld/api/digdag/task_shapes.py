@@ -1,0 +1,69 @@
+"""The one task of an attempt, as the dialect lists tasks."""
+
+from typing import Any
+
+from backfilld.api.digdag.shapes import Json, Shape, instant, optional_instant
+from backfilld.domain.sessions import Attempt, AttemptStatus
+
+_STATES = {
+    AttemptStatus.BLOCKED: "blocked",
+    AttemptStatus.QUEUED: "ready",
+    AttemptStatus.RUNNING: "running",
+    AttemptStatus.CANCELING: "running",
+    AttemptStatus.SUCCESS: "success",
+    AttemptStatus.ERROR: "error",
+    AttemptStatus.KILLED: "canceled",
+}
+
+
+class TaskShape(Shape):
+    """What an attempt does."""
+
+    id: str
+    full_name: str
+    parent_id: str | None
+    config: dict[str, Any]
+    upstreams: list[str]
+    is_group: bool
+    group: bool
+    state: str
+    cancel_requested: bool
+    export_params: dict[str, Any]
+    store_params: dict[str, Any]
+    state_params: dict[str, Any]
+    updated_at: str
+    retry_at: str | None
+    started_at: str | None
+    error: dict[str, Any]
+
+
+class TasksShape(Shape):
+    tasks: list[TaskShape]
+
+
+def task_name(attempt: Attempt) -> str:
+    """`+<workflow>+run`: there is one task in each workflow."""
+    return f"+{attempt.workflow_name}+run"
+
+
+def task(attempt: Attempt) -> Json:
+    latest = attempt.finished_at or attempt.running_since or attempt.created_at
+    error = {"message": attempt.error, "class": attempt.error_class} if attempt.error_class else {}
+    return {
+        "id": str(attempt.id),
+        "fullName": task_name(attempt),
+        "parentId": None,
+        "config": {},
+        "upstreams": [],
+        "isGroup": False,
+        "group": False,
+        "state": _STATES[attempt.status],
+        "cancelRequested": attempt.cancel_requested_at is not None,
+        "exportParams": {},
+        "storeParams": {},
+        "stateParams": {},
+        "updatedAt": instant(latest),
+        "retryAt": None,
+        "startedAt": optional_instant(attempt.started_at),
+        "error": error,
+    }

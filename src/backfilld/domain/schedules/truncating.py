@@ -1,0 +1,48 @@
+"""Which session time somebody means who names some time: cut to an hour or a day, or put on a schedule."""
+
+from datetime import datetime, tzinfo
+
+from backfilld.domain.errors import Fault, did_you_mean, nearest
+from backfilld.domain.schedules.moments import parse_moment
+from backfilld.domain.schedules.schedule import Schedule
+from backfilld.domain.schedules.zones import day_begins
+
+MODES = ("second", "minute", "hour", "day", "schedule", "next_schedule")
+TIME, MODE = "/query/session_time", "/query/mode"
+
+
+def truncated(text: str, mode: str | None, zone: tzinfo, schedule: Schedule | None) -> datetime | Fault:
+    """The session time; without a mode it is the second that `text` names, by the zone's clock if it has no offset.
+
+    `schedule`: of the first slot that runs then or later; `next_schedule`: of the first slot later than that.
+    """
+    at = parse_moment(text, TIME, zone)
+    if isinstance(at, Fault):
+        return at
+    if mode in ("schedule", "next_schedule"):
+        return _slot(at, mode, schedule)
+    return _cut(at, mode, zone)
+
+
+def _slot(at: datetime, mode: str, schedule: Schedule | None) -> datetime | Fault:
+    if schedule is None:
+        return Fault(MODE, "no_schedule", "the workflow has no schedule")
+    slot = schedule.first(at) if mode == "schedule" else schedule.next(at)
+    if slot is None:
+        return Fault(TIME, "no_session", "the schedule is finished by then")
+    return slot.session_time
+
+
+def _cut(at: datetime, mode: str | None, zone: tzinfo) -> datetime | Fault:
+    local = at.astimezone(zone)
+    match mode:
+        case None | "second":
+            return at.replace(microsecond=0)
+        case "minute":
+            return local.replace(second=0, microsecond=0).astimezone(at.tzinfo)
+        case "hour":
+            return local.replace(minute=0, second=0, microsecond=0).astimezone(at.tzinfo)
+        case "day":
+            return datetime.fromtimestamp(day_begins(zone, local.date()), at.tzinfo)
+    message = f"there is no mode {mode[:40]!r}{did_you_mean(mode, MODES)}"
+    return Fault(MODE, "invalid_value", message, nearest(mode, MODES) or MODES)
