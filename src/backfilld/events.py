@@ -51,10 +51,11 @@ class PlanFrozen(Event):
 class TryEnded(Event):
     """One execution is over. `kind` is a VerdictKind, `seconds` how long its slot was held.
 
-    `outcome` is how the item ended, None if it is to be tried again or held.
+    `outcome` is how the item ended, None if it is to be tried again or held. `backfill_id` is None for an attempt that
+    no backfill made.
     """
 
-    backfill_id: UUID
+    backfill_id: UUID | None
     workflow: str
     target: str
     kind: str
@@ -108,6 +109,25 @@ class ItemInterrupted(Event):
 
     backfill_id: UUID
     entity_id: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded(Event):
+    """An attempt that no backfill made is finished."""
+
+    attempt_id: int
+    workflow: str
+    session_time: datetime
+    status: str  # succeeded, failed, skipped, cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInterrupted(Event):
+    """An attempt that no backfill made was in flight when its process died."""
+
+    attempt_id: int
+    workflow: str
     times: int
 
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from backfilld.events import (
+    AttemptInterrupted,
     BackfillCreated,
     BackfillExpired,
     BreakerMoved,
@@ -132,7 +133,7 @@ class Metrics:
                 self.expired.labels(event.workflow).inc()
             case RowsRemoved():
                 self.removed.labels(event.what).inc(event.rows)
-            case ItemInterrupted():
+            case ItemInterrupted() | AttemptInterrupted():
                 self.interrupted.inc()
             case LeaseTaken() | LeaseLost():
                 self.leases.labels("taken" if isinstance(event, LeaseTaken) else "lost").inc()

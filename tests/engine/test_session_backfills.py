@@ -133,7 +133,7 @@ async def test_the_chain_waits_for_an_attempt_that_somebody_else_started_meanwhi
         (other,) = await open_attempts(connection, new)
     executor = ScriptedExecutor()
     backfill = await backfill_of(pool, answer)
-    async with engine_on(dsn, pool, executor, ListSource()) as engine:
+    async with engine_on(dsn, pool, executor, ListSource(), runs_live=False) as engine:
         waiting = await engine.until(backfill, "waiting")
         started = len(executor.starts)
         await pool.execute("UPDATE attempts SET finished_at = $2 WHERE id = $1", other.id, stored.created_at)

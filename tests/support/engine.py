@@ -19,8 +19,11 @@ from backfilld.domain.retries import Backoff
 from backfilld.domain.verdicts import SUCCEEDED, Verdict
 from backfilld.engine.capacity import Capacity
 from backfilld.engine.control import Control
+from backfilld.engine.firing import Firing
 from backfilld.engine.janitor import Janitor
 from backfilld.engine.leases import LeaseKeeper
+from backfilld.engine.live_attempts import LiveAttempts
+from backfilld.engine.live_leases import LiveLeases
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
 from backfilld.engine.stopping import Stopping
@@ -34,6 +37,7 @@ from backfilld.store.backfills import BackfillStore
 from backfilld.store.channel import Channel, Lookout
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
+from backfilld.store.live_attempts import LiveAttemptStore
 from backfilld.store.pool import Pool, open_pool
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.removal import RemovalStore
@@ -176,7 +180,7 @@ class Engine:
             keeper=self.keeper,
             recorder=self.recorder,
             targets=Targets(self.clock, bus),
-            capacity=Capacity(kw.get("capacity", 100)),
+            capacity=Capacity(kw.get("capacity", 100), kw.get("reserve", 10)),
             executors=executor,
             sources=source,
             limits=kw.get("limits") or Limits(ramp_seconds=0, backoff=QUICK),
@@ -184,9 +188,23 @@ class Engine:
         self.scheduler = Scheduler(self.tools)
         self.control = Control(self.scheduler, leases, self.clock)
         self.janitor = Janitor(self.tools.remembered, RemovalStore(pool), self.clock, bus)
-        self.stopping = Stopping(StopStore(pool), self.keeper, self.clock)
+        self._join_live(pool, own, leases, bus, **kw)
+        self.stopping = Stopping(StopStore(pool), self.keeper, self.clock, self.live_leases.obey)
         listens = kw.get("listens", True)
-        self.channel = Channel(dsn, self.clock, self._heard) if listens else Lookout(self.clock, self._heard)
+        heard = (self.clock, self._heard, self._heard_live)
+        self.channel = Channel(dsn, *heard) if listens else Lookout(*heard)
+
+    def _join_live(self, pool: Pool, own: Pool, leases: LeaseStore, bus: Bus, **kw: Any) -> None:
+        self.firing = Firing(pool, self.clock, bus, most_unfinished=kw.get("most_unfinished", 100))
+        store = LiveAttemptStore(pool, own, instance=leases.instance, process=uuid4().hex[:8])
+        self.live_leases = LiveLeases(store, self.clock, self.keeper.stop_switch)
+        longest = kw.get("longest", timedelta(days=7))
+        self.runs_live = kw.get("runs_live", True)  # attempts that no backfill carries
+        self.live = LiveAttempts(store, self.live_leases, self.tools, longest=longest)
+
+    def _heard_live(self) -> None:
+        self.firing.nudge()
+        self.live.nudge()
 
     def _heard(self, backfill_no: int | None) -> None:
         if backfill_no is None:
@@ -195,13 +213,17 @@ class Engine:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Engine"]:
-        parts = (self.recorder, self.keeper, self.scheduler, self.channel, self.stopping)
+        parts = (
+            self.recorder, self.keeper, self.live_leases, self.scheduler, self.channel, self.stopping, self.firing,
+            *((self.live,) if self.runs_live else ()),
+        )  # fmt: skip
         loops = [part.serve for part in parts]
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             yield self
         finally:
-            await self.scheduler.drain(0.2)
+            self.firing.drain()
+            await asyncio.gather(self.scheduler.drain(0.2), self.live.drain(0.2))
             for task in reversed(tasks):
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)

@@ -120,6 +120,7 @@ def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
     metrics = Metrics()
     bus.listen(metrics)
     metrics.watch("in_flight", "Items in flight.", lambda: engine.tools.capacity.in_use)
+    metrics.watch("live_in_flight", "Attempts in flight that no backfill carries.", lambda: engine.live.in_flight)
     metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
 
     def stopped() -> float:

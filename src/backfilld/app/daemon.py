@@ -88,7 +88,10 @@ class Daemon:
 
     async def _drain(self, engine: EngineParts, broken: "asyncio.Future[None]") -> None:
         engine.firing.drain()
-        drain = engine.scheduler.drain
+
+        async def drain(grace_seconds: float) -> None:
+            await asyncio.gather(engine.scheduler.drain(grace_seconds), engine.live.drain(grace_seconds))
+
         await _first(drain(self._settings.engine.shutdown_grace_seconds), self._stop_now.wait(), broken)
         if not broken.done():
             await drain(0)  # returns at once if everything has ended

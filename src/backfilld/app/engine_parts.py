@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from backfilld.app.database import Database, Pools
@@ -14,6 +15,8 @@ from backfilld.engine.control import Control
 from backfilld.engine.firing import Firing
 from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.leases import LeaseKeeper
+from backfilld.engine.live_attempts import LiveAttempts
+from backfilld.engine.live_leases import LiveLeases
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
 from backfilld.engine.stopping import Stopping
@@ -30,6 +33,7 @@ from backfilld.store.backfills import BackfillStore
 from backfilld.store.channel import Channel, Lookout
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
+from backfilld.store.live_attempts import LiveAttemptStore
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.removal import RemovalStore
 from backfilld.store.session_items import SessionItems
@@ -43,6 +47,7 @@ class EngineParts:
     tools: Tools
     scheduler: Scheduler
     firing: Firing
+    live: LiveAttempts
     control: Control
     stopping: Stopping
     recorder: Recorder
@@ -77,14 +82,20 @@ def engine_parts(
         keeper=keeper,
         recorder=recorder,
         targets=targets,
-        capacity=Capacity(settings.engine.max_in_flight_total - settings.engine.live_reserve),
+        capacity=Capacity(
+            settings.engine.max_in_flight_total - settings.engine.live_reserve, settings.engine.live_reserve
+        ),
         executors=executors,
         sources=sources,
         limits=_limits(settings),
         time_fields={name: known.time_field for name, known in settings.entity_types.items() if known.time_field},
     )
     scheduler = Scheduler(tools)
-    stopping = Stopping(StopStore(pools.engine), keeper, clock)
+    live_store = LiveAttemptStore(pools.engine, pools.leases, instance=instance.name, process=instance.process)
+    live_leases = LiveLeases(live_store, clock, keeper.stop_switch)
+    longest = timedelta(seconds=settings.executor.attempt_ttl_seconds)
+    live = LiveAttempts(live_store, live_leases, tools, longest=longest)
+    stopping = Stopping(StopStore(pools.engine), keeper, clock, live_leases.obey)
 
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
 
@@ -93,15 +104,20 @@ def engine_parts(
             stopping.hear()
         scheduler.hear(backfill_no)
 
+    def heard_live() -> None:
+        firing.nudge()
+        live.nudge()
+
     if database.direct is None:
-        channel: Lookout | Channel = Lookout(clock, heard, firing.nudge)
+        channel: Lookout | Channel = Lookout(clock, heard, heard_live)
     else:
-        channel = Channel(database.direct, clock, heard, firing.nudge)
+        channel = Channel(database.direct, clock, heard, heard_live)
     janitor = Janitor(remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
     return EngineParts(
         tools,
         scheduler,
         firing,
+        live,
         Control(scheduler, leases, clock),
         stopping,
         recorder,
@@ -109,7 +125,17 @@ def engine_parts(
         sources,
         targets,
         janitor,
-        (recorder.serve, keeper.serve, stopping.serve, channel.serve, janitor.serve, firing.serve, scheduler.serve),
+        (
+            recorder.serve,
+            keeper.serve,
+            live_leases.serve,
+            stopping.serve,
+            channel.serve,
+            janitor.serve,
+            firing.serve,
+            live.serve,
+            scheduler.serve,
+        ),
     )
 
 

@@ -26,7 +26,8 @@ class EngineSettings(Section):
         default=10,
         ge=0,
         le=10_000,
-        description="How many of them are kept free of backfills, for what schedules start.",
+        description="How many of them are kept free of backfills, for what schedules or people start."
+        " 0: that starts only when no backfill waits for the place.",
     )
     max_unrecorded: int = Field(
         default=100,

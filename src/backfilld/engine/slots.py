@@ -35,15 +35,16 @@ class Slots:
         for _ in range(-change):
             self._owed += 1
         while self._owed and not self._free.locked():
-            self._take_free_place()
-
-    def _take_free_place(self) -> None:
-        """Keep back a place that nobody holds. Without waiters and unlocked, acquiring never suspends."""
-        coroutine = self._free.acquire()
-        try:
-            coroutine.send(None)
-        except StopIteration:
+            take_free(self._free)
             self._owed -= 1
-        else:
-            coroutine.close()
-            raise AssertionError("an unlocked semaphore made us wait")
+
+
+def take_free(places: asyncio.Semaphore) -> None:
+    """Take a place that nobody holds. Without waiters and unlocked, acquiring never suspends."""
+    coroutine = places.acquire()
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise AssertionError("an unlocked semaphore made us wait")

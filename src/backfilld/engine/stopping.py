@@ -6,6 +6,7 @@ so that what it tells people is true.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from backfilld.clock import Clock
@@ -22,10 +23,14 @@ LOOKS_EVERY = timedelta(seconds=5)
 class Stopping:
     """One per process."""
 
-    def __init__(self, store: StopStore, keeper: LeaseKeeper, clock: Clock) -> None:
+    def __init__(
+        self, store: StopStore, keeper: LeaseKeeper, clock: Clock, tell_live: Callable[[int], Awaitable[None]]
+    ) -> None:
+        """`tell_live` writes the version that is obeyed beside the leases of single attempts."""
         self._store = store
         self._keeper = keeper
         self._clock = clock
+        self._tell_live = tell_live
 
     def hear(self) -> None:
         """The order may have changed: look now."""
@@ -49,8 +54,10 @@ class Stopping:
         switch = self._keeper.stop_switch
         known = switch.obeyed
         await switch.obey(order)
-        if known < order.version and (held := self._keeper.held):
-            await self._store.obey(held, order.version)
+        if known < order.version:
+            if held := self._keeper.held:
+                await self._store.obey(held, order.version)
+            await self._tell_live(order.version)
 
     async def confirm(self, version: int) -> None:
         """Return once nothing starts anywhere that `version` forbids; Unavailable `not_confirmed` after 10 s."""

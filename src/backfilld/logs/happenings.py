@@ -8,6 +8,8 @@ from uuid import UUID
 import structlog
 
 from backfilld.events import (
+    AttemptEnded,
+    AttemptInterrupted,
     BreakerMoved,
     DatabaseLost,
     Event,
@@ -21,8 +23,8 @@ from backfilld.events import (
 )
 
 # A written line costs more than processing an item: nothing per item or commit at the usual level.
-QUIET = (TryEnded, OutcomesRecorded)
-ALARMING = (RecorderFailed, LeaseLost, ItemInterrupted, DatabaseLost, SchedulePostponed)
+QUIET = (TryEnded, AttemptEnded, OutcomesRecorded)
+ALARMING = (RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed)
 
 
 class EventLog:

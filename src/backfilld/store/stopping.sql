@@ -23,9 +23,12 @@ UPDATE leases AS l
  WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence;
 
 -- name: count_not_obeying
--- Leases whose holder may still start something that the order of this version forbids.
+-- Leases, of backfills and of single attempts, whose holder may still start something that the order of this version
+-- forbids.
 -- $1 version
-SELECT count(*) FROM leases WHERE NOT released AND expires_at > clock_timestamp() AND obeys_stop < $1;
+SELECT (SELECT count(*) FROM leases WHERE NOT released AND expires_at > clock_timestamp() AND obeys_stop < $1)
+     + (SELECT count(*) FROM attempts
+         WHERE finished_at IS NULL AND backfill_no IS NULL AND lease_until > clock_timestamp() AND obeys_stop < $1);
 
 -- name: count_relations
 -- Whether a database was ever used by anybody.

@@ -1,0 +1,129 @@
+-- name: take_attempt
+-- The oldest attempt outside of backfills that may start now, with its lease. Taking and fencing are one statement; the
+-- database's clock decides whether a lease is over, and only that. A lease of an earlier process of the same instance
+-- is over, too: an instance has one process at a time, so the earlier one is dead.
+-- A try that was under way then is one that the process may have died of: that is counted, and such attempts are taken
+-- only by those who run no other of their kind.
+-- The stop order is locked: it is seen here, or whoever gives it sees this lease.
+-- $1 instance   $2 process   $3 length   $4 now   $5 may be one that stood in flight when a process died
+WITH due AS MATERIALIZED (
+    SELECT a.id
+      FROM attempts AS a
+      JOIN workflows AS w ON w.id = a.workflow_id
+     WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND a.cancel_requested_at IS NULL AND w.enabled
+       AND (a.next_attempt_at IS NULL OR a.next_attempt_at <= $4)
+       AND (a.holder IS NULL OR a.lease_until <= clock_timestamp()
+            OR (split_part(a.holder, '/', 1) = $1 AND a.holder <> $1 || '/' || $2))
+       AND ($5 OR (a.interruptions = 0 AND a.running_since IS NULL))
+     ORDER BY a.id
+     LIMIT 1
+       FOR UPDATE OF a SKIP LOCKED
+), stop AS MATERIALIZED (
+    SELECT version, stopped, by, why, since FROM stop_order FOR SHARE
+), taken AS (
+    UPDATE attempts AS a
+       SET holder = $1 || '/' || $2, fence = a.fence + 1, lease_until = clock_timestamp() + $3,
+           obeys_stop = stop.version, next_attempt_at = NULL, running_since = NULL,
+           interruptions = a.interruptions + (a.running_since IS NOT NULL)::integer
+      FROM due, stop
+     WHERE a.id = due.id
+    RETURNING a.*
+)
+SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, t.session_id, s.uuid AS session_uuid,
+       s.session_time, t.workflow_id, w.name AS workflow_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
+       t.interruptions, t.started_at, stop.version, stop.stopped, stop.by, stop.why, stop.since
+  FROM taken AS t
+  JOIN sessions AS s ON s.id = t.session_id
+  JOIN workflows AS w ON w.id = t.workflow_id
+  JOIN revisions AS r ON r.id = t.revision_id
+ CROSS JOIN stop;
+
+-- name: begin_try
+-- Before anything is sent, so that whoever comes after a dead process knows what was under way. No row: it may not
+-- start any more.
+-- $1 attempt   $2 fence   $3 at
+UPDATE attempts AS a
+   SET running_since = $3, started_at = coalesce(a.started_at, $3)
+  FROM workflows AS w
+ WHERE a.id = $1 AND a.fence = $2 AND a.finished_at IS NULL AND a.cancel_requested_at IS NULL
+   AND w.id = a.workflow_id AND w.enabled
+RETURNING a.id;
+
+-- name: renew_attempts
+-- While its fence stands the holder may renew, even after expiry: expiry only lets others in.
+-- $1 attempts   $2 fences   $3 length   $4 version of the stop order that the holder obeys
+UPDATE attempts AS a
+   SET lease_until = clock_timestamp() + $3, obeys_stop = greatest(a.obeys_stop, $4)
+  FROM unnest($1::bigint[], $2::bigint[]) AS held (id, fence), stop_order AS stop
+ WHERE a.id = held.id AND a.fence = held.fence AND a.holder IS NOT NULL
+RETURNING a.id, a.cancel_requested_at IS NOT NULL AS is_killed, stop.*;
+
+-- name: obey_stop
+-- $1 attempts   $2 fences   $3 version
+UPDATE attempts AS a
+   SET obeys_stop = greatest(a.obeys_stop, $3)
+  FROM unnest($1::bigint[], $2::bigint[]) AS held (id, fence)
+ WHERE a.id = held.id AND a.fence = held.fence AND a.holder IS NOT NULL;
+
+-- name: list_killed
+-- $1 attempts
+SELECT id FROM attempts WHERE id = ANY ($1::bigint[]) AND cancel_requested_at IS NOT NULL;
+
+-- name: rest_attempt
+-- Nothing is under way any more, and it is nobody's. After a try that was not final it says how many there were.
+-- $1 attempt   $2 fence   $3 next attempt, or null   $4 tries   $5 counted   $6 at   $7 log, or null
+WITH rested AS (
+    UPDATE attempts
+       SET holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = $3, tries = $4, counted = $5
+     WHERE id = $1 AND fence = $2 AND finished_at IS NULL
+    RETURNING id, tries
+)
+INSERT INTO attempt_logs (attempt_id, try, finished_at, content)
+SELECT id, tries, $6, $7::text FROM rested WHERE $7::text IS NOT NULL
+ON CONFLICT (attempt_id, try) DO NOTHING;
+
+-- name: finish_attempt
+-- Once: the fence and the missing end guard it, so that repeating it after a commit of unknown result writes nothing.
+-- $1 attempt   $2 fence   $3 at   $4 succeeded   $5 killed   $6 tries   $7 message   $8 result   $9 credits
+-- $10 error class   $11 error   $12 HTTP status   $13 log, or null
+WITH finished AS (
+    UPDATE attempts
+       SET finished_at = $3, succeeded = $4, tries = $6, counted = least(counted, $6),
+           cancel_requested_at = CASE WHEN $5 THEN coalesce(cancel_requested_at, $3) ELSE cancel_requested_at END,
+           holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = NULL,
+           message = $7, result = $8::json, credits = $9, error_class = $10, error = $11, http_status = $12
+     WHERE id = $1 AND fence = $2 AND finished_at IS NULL
+    RETURNING id, tries
+)
+INSERT INTO attempt_logs (attempt_id, try, finished_at, content)
+SELECT id, tries, $3, $13::text FROM finished WHERE $13::text IS NOT NULL AND tries > 0
+ON CONFLICT (attempt_id, try) DO NOTHING;
+
+-- name: kill_overdue
+-- $1 made before   $2 at
+UPDATE attempts
+   SET cancel_requested_at = $2
+ WHERE finished_at IS NULL AND backfill_no IS NULL AND cancel_requested_at IS NULL AND created_at < $1;
+
+-- name: end_unheld
+-- Nobody runs these, so nobody else ends them: those that somebody wants to be killed, and those whose workflow or
+-- project is gone.
+-- $1 at   $2 instance   $3 process
+UPDATE attempts AS a
+   SET finished_at = $1, holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = NULL,
+       error_class = CASE WHEN a.cancel_requested_at IS NULL THEN 'workflow_deleted' END,
+       error = CASE WHEN a.cancel_requested_at IS NULL THEN 'its workflow was deleted before it could run' END
+  FROM workflows AS w JOIN projects AS p ON p.id = w.project_id
+ WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND w.id = a.workflow_id
+   AND (a.cancel_requested_at IS NOT NULL OR w.deleted_at IS NOT NULL OR p.deleted_at IS NOT NULL)
+   AND (a.holder IS NULL OR a.lease_until <= clock_timestamp()
+        OR (split_part(a.holder, '/', 1) = $2 AND a.holder <> $2 || '/' || $3));
+
+-- name: next_look
+-- When a retry falls due, and whether something is due that this process does not hold.
+-- $1 now   $2 holder
+SELECT min(a.next_attempt_at) FILTER (WHERE a.next_attempt_at > $1) AS wake_at,
+       coalesce(bool_or(a.holder IS DISTINCT FROM $2 AND coalesce(a.next_attempt_at, $1) <= $1), false) AS waits
+  FROM attempts AS a
+  JOIN workflows AS w ON w.id = a.workflow_id
+ WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND w.enabled;
