@@ -6,7 +6,8 @@ shows; what is sent are plain dictionaries of the same keys, since an answer may
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import cache
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -136,7 +137,7 @@ def named(id: int, name: str) -> Json:
 
 def instant(at: datetime) -> str:
     """UTC, whole seconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
 def optional_instant(at: datetime | None) -> str | None:
@@ -145,10 +146,14 @@ def optional_instant(at: datetime | None) -> str | None:
 
 def local(at: datetime, timezone: str) -> str:
     """With the offset of a zone; the end of time has none to speak of."""
-    zone = parse_schedule_zone(timezone, "")
-    if at == FINISHED_AT or isinstance(zone, Fault):
-        return at.astimezone(UTC).isoformat(timespec="seconds")
+    zone = UTC if at == FINISHED_AT else _zone(timezone)
     return at.astimezone(zone).isoformat(timespec="seconds")
+
+
+@cache  # of the few that workflows have
+def _zone(timezone: str) -> tzinfo:
+    zone = parse_schedule_zone(timezone, "")
+    return UTC if isinstance(zone, Fault) else zone
 
 
 def attempt(one: Attempt) -> Json:
