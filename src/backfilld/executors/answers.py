@@ -229,6 +229,14 @@ def decoded_body(answer: Answer) -> bytes | None:
     return body if decompressor.eof else None
 
 
+def text_of(answer: Answer) -> str:
+    """The body as people read it, as far as it was read."""
+    body = decoded_body(answer)
+    if body is None:
+        return "(the answer is compressed, and was not read to its end)"
+    return body.decode(errors="replace") + ("" if answer.complete else "\n… the rest was not read")
+
+
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     """What `Retry-After` asks for, as seconds from `now`, at most a day; None if it is absent or makes no sense."""
     text = headers.get("Retry-After", "").strip()

@@ -6,19 +6,30 @@ with all that it started before anybody hears that it is over.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
+from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import NotPermitted, Permit, Work
-from backfilld.executors.command_environment import as_input, inherited, item_variables, variables_of
+from backfilld.executors.command_environment import (
+    as_input,
+    inherited,
+    item_variables,
+    session_environment,
+    variables_of,
+)
 from backfilld.executors.command_process import Running, spawn
 from backfilld.executors.command_verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
 from backfilld.executors.definition import CommandExecutor as Definition
+from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.executors.signing import UnusableSecret
+from backfilld.executors.substitution import Filling, unfilled_verdict
+
+_LEFT_OUT = "\n… something is left out here …\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +51,10 @@ class CommandExecutor:
         secrets: SecretStore,
         limits: CommandLimits,
         environ: Mapping[str, str] | None = None,
+        filling: Filling | None = None,
     ) -> None:
         self._definition = definition
+        self._filling = filling
         self._target = target
         self._secrets = secrets
         self._limits = limits
@@ -61,6 +74,8 @@ class CommandExecutor:
             return await self._run(work, permit)
         except NotPermitted:
             raise
+        except Unfilled as problem:
+            return unfilled_verdict(problem)
         except (SecretMissing, UnusableSecret) as problem:
             word = "secret_missing" if isinstance(problem, SecretMissing) else "secret_unusable"
             return Verdict(VerdictKind.REFUSED, error_class=word, error=str(problem))
@@ -71,23 +86,31 @@ class CommandExecutor:
     async def _run(self, work: Work, permit: Permit) -> Verdict:
         argv, cwd = self._definition.argv, self._definition.cwd
         variables, hide = variables_of(self._definition, self._secrets)
-        environment = {**self._inherited, **variables, **item_variables(work)}
+        environment = {**self._inherited, **variables}
+        if self._filling is not None:
+            work = self._filling.work(work)
+            argv = self._filling.argv(argv, work)
+            environment = {**session_environment(work), **environment}
+        environment |= item_variables(work)
         with as_input(item_body(work)) as stdin:
             permit.start()
             try:
                 process = spawn(argv, environment, cwd, stdin)
             except OSError as problem:
                 return start_verdict(problem, argv[0], cwd)
-        running = Running(process, stdout_bytes=self._limits.most_bytes, stderr_bytes=KEPT_OF_ERRORS_BYTES)
+        shown = max(KEPT_OF_ERRORS_BYTES, LOG_BYTES if work.wants_log else 0)
+        running = Running(process, stdout_bytes=self._limits.most_bytes, stderr_bytes=shown)
         try:
             permit.sent()
             status = await self._ended(running, work.timeout_seconds)
         finally:
             running.kill_all()
+        out, errors = running.stdout, running.stderr.kept()
         if status is None:
-            return timeout_verdict(work.timeout_seconds, running.stderr.kept(), hide)
-        out = running.stdout
-        return exit_verdict(status, out.kept(), running.stderr.kept(), complete=out.complete, hide=hide)
+            verdict = timeout_verdict(work.timeout_seconds, errors, hide)
+        else:
+            verdict = exit_verdict(status, out.kept(), errors, complete=out.complete, hide=hide)
+        return replace(verdict, log=_log(running, hide)) if work.wants_log else verdict
 
     async def _ended(self, running: Running, seconds: float) -> int | None:
         """Its exit status; None if it took too long. It is over in any case."""
@@ -100,3 +123,14 @@ class CommandExecutor:
         except asyncio.CancelledError:
             await running.end(self._limits.grace_seconds)
             raise
+
+
+def _log(running: Running, hide: Callable[[str], str]) -> str:
+    """What it wrote. Where something was dropped, so are the lines beside it: they may hold half a secret."""
+    out = running.stdout.kept()
+    if not running.stdout.complete:
+        out = out.rpartition(b"\n")[0] + _LEFT_OUT + running.stdout.ending().partition(b"\n")[2]
+    errors = running.stderr.kept()
+    if not running.stderr.complete:
+        errors = _LEFT_OUT + errors.partition(b"\n")[2]
+    return kept_log(two_streams(hide(out.decode(errors="replace")), hide(errors.decode(errors="replace"))))

@@ -5,16 +5,20 @@ where programs are, the language, and the home directory.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from backfilld.domain.placeholders import as_text
 from backfilld.executors.base import Work
 from backfilld.executors.definition import CommandExecutor, SecretReference
 from backfilld.executors.payload import Hiding
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.signing import UnusableSecret
 
+_PLAIN_NAME = re.compile("[a-z_][a-z0-9_]*")  # not what loaders and shells listen to, such as LD_PRELOAD or IFS
+_UNPASSABLE = re.compile("[\ud800-\udfff]")
 INHERITED = ("PATH", "LANG", "HOME")
 DEFAULTS = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 
@@ -41,6 +45,18 @@ def _subject(work: Work) -> dict[str, str]:
     if work.session is not None:
         return {"BACKFILLD_SESSION_TIME": work.session.get("session_time", "")}
     return {"BACKFILLD_ENTITY_TYPE": work.entity_type, "BACKFILLD_ENTITY_ID": work.entity_id}
+
+
+def session_environment(work: Work) -> dict[str, str]:
+    """The variables of a session under their own names, as far as programs can be given them.
+
+    They stand behind everything else: no param may become another PATH.
+    """
+    return {
+        name: text
+        for name, value in work.variables.items()
+        if _PLAIN_NAME.fullmatch(name) and "\0" not in (text := as_text(value)) and not _UNPASSABLE.search(text)
+    }
 
 
 def variables_of(definition: CommandExecutor, secrets: SecretStore) -> tuple[dict[str, str], Hiding]:

@@ -18,6 +18,7 @@ Process: TypeAlias = "subprocess.Popen[bytes]"
 READ_BYTES = 65_536
 # What is still in a pipe when the program is over, if nothing keeps filling it.
 LAST_READ_BYTES = 1 << 20
+ENDING_BYTES = 32_768
 LOOK_AGAIN_SECONDS = 0.02  # only where the kernel does not tell of an end by itself (before Linux 5.3)
 
 
@@ -37,13 +38,17 @@ def spawn(argv: Iterable[str], environment: Mapping[str, str], cwd: str | None, 
 
 
 class Output:
-    """What a program writes: its first bytes, or (`tail`) its last ones. The rest is read and forgotten."""
+    """What a program writes: its first bytes, or (`tail`) its last ones. The rest is read and forgotten.
+
+    Of what follows the first bytes, the last ones are there for a log.
+    """
 
     def __init__(self, pipe: IO[bytes], most_bytes: int, *, tail: bool) -> None:
         self._pipe = pipe
         self._most_bytes = most_bytes
         self._tail = tail
         self._kept = bytearray()
+        self._ending = bytearray()
         self.complete = True  # False once something was forgotten
         os.set_blocking(pipe.fileno(), False)
         asyncio.get_running_loop().add_reader(pipe.fileno(), self._read)
@@ -51,6 +56,10 @@ class Output:
     def kept(self) -> bytes:
         """Its beginning, or its end."""
         return bytes(self._kept[-self._most_bytes :] if self._tail else self._kept)
+
+    def ending(self) -> bytes:
+        """What came last, and is not in `kept` where that is the beginning."""
+        return bytes(self._ending[-ENDING_BYTES:])
 
     def finish(self) -> None:
         """Take what is there, and wait for no more: somebody who got away may hold the pipe open for ever."""
@@ -77,6 +86,9 @@ class Output:
         self.complete = self.complete and len(data) <= room
         if not self._tail:
             self._kept += data[: max(room, 0)]
+            self._ending += data[max(room, 0) :]
+            if len(self._ending) > 2 * ENDING_BYTES:
+                del self._ending[:-ENDING_BYTES]
             return
         self._kept += data
         if len(self._kept) > 2 * self._most_bytes:  # seldom, so that a flood is not moved about byte by byte

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from backfilld.domain.errors import Fault
-from backfilld.domain.timezones import parse_zone
+from backfilld.domain.schedules import parse_schedule_zone
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 LONGEST_TIMEOUT_SECONDS = 86_400.0
@@ -31,7 +31,7 @@ def _whole(value: Any) -> Any:
 
 
 def _zone(value: str) -> str:
-    zone = parse_zone(value, "")
+    zone = parse_schedule_zone(value, "")
     if isinstance(zone, Fault):
         raise ValueError(zone.message)
     return value
@@ -49,6 +49,12 @@ class SecretReference(Part):
     """`{"secret": "name"}`: the value stands in [secrets] of the configuration file or among the credentials."""
 
     secret: Name = Field(description="Name of a secret.")
+
+
+class ProjectSecretReference(Part):
+    """`{"project_secret": "key"}`: the value was set for the workflow's project, by digdag's clients."""
+
+    project_secret: Name = Field(description="Key of a secret of the project.")
 
 
 class Poll(Part):
@@ -69,18 +75,24 @@ class HttpExecutor(Part):
 
     type: Literal["http"]
     url: Url = Field(description="Where each item is sent by POST.")
-    headers: dict[Name, Annotated[str, Field(max_length=4096)] | SecretReference] = Field(
+    headers: dict[Name, Annotated[str, Field(max_length=4096)] | SecretReference | ProjectSecretReference] = Field(
         default_factory=dict,
         max_length=MOST_HEADERS,
         description='Sent along. Whatever is secret is a reference: {"secret": "name"}.',
     )
-    secret: SecretReference | None = Field(
+    secret: SecretReference | ProjectSecretReference | None = Field(
         default=None, description="Signs each request (Standard Webhooks), so that the target knows it is from here."
     )
     completion: Literal["response", "poll"] = Field(
         default="response", description="`response`: a 2xx ends the item. `poll`: ask until the target says it is done."
     )
     poll: Poll | None = Field(default=None, description="Only for completion `poll`.")
+    content: dict[Name, JsonValue] | None = Field(
+        default=None,
+        max_length=MOST_VARIABLES,
+        examples=[{"model": "small"}],
+        description="Sent along with each item, among its params.",
+    )
 
     @model_validator(mode="after")
     def _poll_only_when_polling(self) -> Self:
@@ -89,13 +101,18 @@ class HttpExecutor(Part):
         return self
 
     def secret_references(self) -> dict[tuple[str, ...], str]:
-        """Every secret that is named: where (below the executor) → its name."""
+        """Every secret of this installation that is named: where (below the executor) → its name."""
         found = {
             ("headers", header): value.secret
             for header, value in self.headers.items()
             if isinstance(value, SecretReference)
         }
-        return found | ({("secret",): self.secret.secret} if self.secret is not None else {})
+        return found | ({("secret",): self.secret.secret} if isinstance(self.secret, SecretReference) else {})
+
+    @property
+    def names_project_secrets(self) -> bool:
+        """Whether a secret of the project is needed."""
+        return any(isinstance(value, ProjectSecretReference) for value in (self.secret, *self.headers.values()))
 
 
 class CommandExecutor(Part):
@@ -119,8 +136,19 @@ class CommandExecutor(Part):
         return {("env", name): value.secret for name, value in self.env.items() if isinstance(value, SecretReference)}
 
 
-Executor = Annotated[HttpExecutor | CommandExecutor, Field(discriminator="type")]
-EXECUTOR_TYPES = ("http", "command")
+class EchoExecutor(Part):
+    """Write a message into the log of each item, and nothing else."""
+
+    type: Literal["echo"]
+    message: Argument = Field(description="What is written.")
+
+    def secret_references(self) -> dict[tuple[str, ...], str]:
+        """None: a log is no place for a secret."""
+        return {}
+
+
+Executor = Annotated[HttpExecutor | CommandExecutor | EchoExecutor, Field(discriminator="type")]
+EXECUTOR_TYPES = ("http", "command", "echo")
 
 
 class WorkflowDefinition(Part):
@@ -129,7 +157,7 @@ class WorkflowDefinition(Part):
     name: Name = Field(description="Unique within its project.")
     project: Name = Field(default="default", description="Groups workflows.")
     executor: Executor = Field(description="What is done to an item.")
-    timezone: Zone = Field(default="UTC", description="IANA name; of the workflow's schedule.")
+    timezone: Zone = Field(default="UTC", description="IANA name or offset such as +09:00; of the workflow's schedule.")
     schedule: dict[str, JsonValue] | None = Field(
         default=None,
         examples=[{"daily>": "07:00:00"}],
@@ -142,6 +170,14 @@ class WorkflowDefinition(Part):
         default=DEFAULT_MAX_ATTEMPTS, description="Tries per entity, the first one included."
     )
     timeout_seconds: Seconds = Field(default=DEFAULT_TIMEOUT_SECONDS, description="Seconds that one try may take.")
+    exports: dict[Name, JsonValue] = Field(
+        default_factory=dict, max_length=MOST_VARIABLES, description="Params of every session of the workflow."
+    )
+    substitutes: bool = Field(
+        default=False,
+        description="${name} in the path and query of the URL, in headers, content, arguments, message and exports"
+        " stands for a variable of the session, an export or a param.",
+    )
     enabled: bool = Field(default=True, description="false: nothing of it starts, and no new backfill may name it.")
 
     def plain(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
 from backfilld.executors.addresses import host_is_listed, host_is_never_a_target
 from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, HttpExecutor, WorkflowDefinition
+from backfilld.executors.substitution import substitution_faults, without_placeholders
 
 # A header of these names is a secret by itself, so its value has to be a reference to one.
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
@@ -39,6 +40,7 @@ RESERVED_VARIABLES = frozenset(
     )
 )
 PLACEHOLDERS = ("idempotency_key", "entity_id")
+HARMLESS = "echo"  # reaches nothing, so anybody who may define workflows may define it
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -68,14 +70,17 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
             yield Fault(pointer(field), "invalid_text", "contains control characters")
     yield from schedule_faults(definition.schedule, definition.timezone)
     executor = definition.executor
-    if rules.executor_types is not None and executor.type not in rules.executor_types:
+    if rules.executor_types is not None and executor.type not in (*rules.executor_types, HARMLESS):
         message = f"executors of type '{executor.type}' may only be defined in the configuration file"
         allowed = tuple(name for name in EXECUTOR_TYPES if name in rules.executor_types)
         yield Fault("/executor/type", "executor_not_allowed", message, allowed)
+    if definition.substitutes:
+        yield from substitution_faults(definition)
     if isinstance(executor, HttpExecutor):
-        for fault in http_faults(executor, rules):
+        looked_at = without_placeholders(executor) if definition.substitutes else executor
+        for fault in http_faults(looked_at, rules):
             yield fault.under("/executor")
-    else:
+    elif isinstance(executor, CommandExecutor):
         for fault in command_faults(executor, rules):
             yield fault.under("/executor")
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,9 +13,9 @@ from yarl import URL
 
 from backfilld import __version__
 from backfilld.executors.base import Work
-from backfilld.executors.definition import HttpExecutor, SecretReference
+from backfilld.executors.definition import HttpExecutor, ProjectSecretReference, SecretReference
 from backfilld.executors.definition_rules import header_value_is_fit
-from backfilld.executors.secrets import SecretStore
+from backfilld.executors.secrets import Secret, SecretMissing, SecretStore
 from backfilld.executors.signing import UnusableSecret, signatures, signing_key
 
 HIDDEN = "[secret]"  # never longer than what it hides: a shorter "secret" stands in too many innocent words
@@ -89,11 +90,14 @@ class RequestWriter:
     SecretMissing or UnusableSecret if the secrets that the executor names cannot be used.
     """
 
-    def __init__(self, executor: HttpExecutor, secrets: SecretStore) -> None:
-        headers, confidential = _headers(executor, secrets)
+    def __init__(
+        self, executor: HttpExecutor, secrets: SecretStore, of_project: Mapping[str, str] | None = None
+    ) -> None:
+        known = Known(secrets, of_project or {})
+        headers, confidential = _headers(executor, known)
         self._keys: tuple[bytes, ...] = ()
         if executor.secret is not None:
-            values = secrets.get(executor.secret.secret).reveal()
+            values = known.secret(executor.secret).reveal()
             self._keys = tuple(signing_key(value) for value in values)
             confidential += values
         self.without_secrets = Hiding(confidential)
@@ -121,16 +125,33 @@ class RequestWriter:
         )
 
 
-def _headers(executor: HttpExecutor, secrets: SecretStore) -> tuple[dict[str, str], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Where secrets are looked up: those of this installation, and those of the workflow's project."""
+
+    installation: SecretStore
+    project: Mapping[str, str]
+
+    def secret(self, reference: SecretReference | ProjectSecretReference) -> Secret:
+        """SecretMissing."""
+        if isinstance(reference, SecretReference):
+            return self.installation.get(reference.secret)
+        secret = Secret(self.project.get(reference.project_secret, ""))
+        if not secret:
+            raise SecretMissing(reference.project_secret, of_project=True)
+        return secret
+
+
+def _headers(executor: HttpExecutor, secrets: Known) -> tuple[dict[str, str], tuple[str, ...]]:
     """The headers of every request, and those of their values that are secret."""
     headers = {"User-Agent": f"backfilld/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     own = {name.lower(): name for name in headers}
     confidential: tuple[str, ...] = ()
     for name, value in executor.headers.items():
-        if isinstance(value, SecretReference):
-            text = secrets.get(value.secret).present
+        if isinstance(value, SecretReference | ProjectSecretReference):
+            text = secrets.secret(value).present
             if not header_value_is_fit(text):
-                raise UnusableSecret(f"the secret '{value.secret}' has characters that a header may not have")
+                raise UnusableSecret(f"the secret of the header '{name}' has characters that a header may not have")
             confidential += (text,)
         else:
             text = value

@@ -7,9 +7,10 @@ its backfills hold and say why, instead of failing their items.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
@@ -18,12 +19,17 @@ from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import Executor, Permit, Work
 from backfilld.executors.command import CommandExecutor, CommandLimits
+from backfilld.executors.definition import EchoExecutor as EchoDefinition
 from backfilld.executors.definition import HttpExecutor as HttpDefinition
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.executors.echo import EchoExecutor
 from backfilld.executors.http import HttpExecutor
 from backfilld.executors.secrets import SecretStore
+from backfilld.executors.substitution import Filling
 from backfilld.executors.wire import Limits
+
+SecretsOfProject: TypeAlias = Callable[[str], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,15 @@ class RefusingExecutor:
 class ExecutorRegistry:
     """The executors that are in use."""
 
-    def __init__(self, options: ExecutorOptions, clock: Clock, secrets: SecretStore) -> None:
+    def __init__(
+        self,
+        options: ExecutorOptions,
+        clock: Clock,
+        secrets: SecretStore,
+        project_secrets: SecretsOfProject | None = None,
+    ) -> None:
         self._options = options
+        self._project_secrets = project_secrets
         self._clock = clock
         self.secrets = secrets
         self._executors: dict[int, Executor] = {}
@@ -100,11 +113,26 @@ class ExecutorRegistry:
             return _refusing(
                 target, faults[0].code, f"the workflow's definition: {faults[0].path}: {faults[0].message}"
             )
+        return self._made(revision_id, definition)
+
+    def _made(self, revision_id: int, definition: WorkflowDefinition) -> Executor:
         options, wanted = self._options, definition.executor
+        filling = Filling(definition.exports) if definition.substitutes else None
         if isinstance(wanted, HttpDefinition):
-            return HttpExecutor(wanted, secrets=self.secrets, clock=self._clock, limits=options.limits, tls=options.tls)
+            of_project = self._project_secrets
+            return HttpExecutor(
+                wanted,
+                secrets=self.secrets,
+                clock=self._clock,
+                limits=options.limits,
+                tls=options.tls,
+                filling=filling,
+                project_secrets=None if of_project is None else partial(of_project, definition.project),
+            )
+        if isinstance(wanted, EchoDefinition):
+            return EchoExecutor(wanted, target=f"echo:{revision_id}", filling=filling)
         name = f"command:{wanted.argv[0]}@{revision_id}"
-        return CommandExecutor(wanted, target=name, secrets=self.secrets, limits=options.commands)
+        return CommandExecutor(wanted, target=name, secrets=self.secrets, limits=options.commands, filling=filling)
 
 
 def _refusing(target: str, error_class: str, error: str) -> RefusingExecutor:

@@ -5,14 +5,20 @@ the configuration and may change while the daemon runs (SIGHUP); an executor ask
 change by the store's version.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+ProjectSecrets: TypeAlias = Callable[[], Awaitable[Mapping[str, str]]]
+"""The secrets of one project, as they are now."""
 
 
 class SecretMissing(Exception):
     """A definition names a secret that there is not, or that is empty."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the secret '{name}' is not defined, or empty; add it to [secrets] and reload")
+    def __init__(self, name: str, *, of_project: bool = False) -> None:
+        what = f"the secret '{name}' of the project" if of_project else f"the secret '{name}'"
+        how = "set it there" if of_project else "add it to [secrets] and reload"
+        super().__init__(f"{what} is not defined, or empty; {how}")
 
 
 class Secret:

@@ -24,7 +24,9 @@ class WorkflowAnswer(Answer):
     id: int
     project: str
     name: str
-    managed_by: Literal["config", "api"] = Field(description="those of the configuration file are read-only here")
+    managed_by: Literal["config", "api", "push"] = Field(
+        description="those of the configuration file are read-only here"
+    )
     enabled: bool
     revision_id: int = Field(description="of its present definition")
     version: int = Field(description="how many definitions it has had")

@@ -1,0 +1,31 @@
+"""What is kept of what a program printed or a target answered: bounded, clean, and without our secrets."""
+
+import re
+from collections.abc import Callable
+
+LOG_BYTES = 65_536
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+# As `domain.texts` has it; returns before a line's end are dropped with the other controls.
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+
+def kept_log(text: str, hide: Callable[[str], str] = str) -> str:
+    """`text` fit to be stored; where it is too long, its beginning and its end."""
+    clean = _UNFIT.sub("", _COLOURS.sub("", hide(text)))
+    encoded = clean.encode()
+    if len(encoded) <= LOG_BYTES:
+        return clean
+    note = f"\n… {len(encoded) - LOG_BYTES} bytes or more are left out here …\n"
+    half = (LOG_BYTES - len(note.encode())) // 2
+    return encoded[:half].decode(errors="ignore") + note + encoded[-half:].decode(errors="ignore")
+
+
+def two_streams(stdout: str, stderr: str) -> str:
+    """What a program wrote, one stream after the other; which is which is said where both have something."""
+    if not stderr.strip():
+        return stdout
+    if not stdout.strip():
+        return stderr
+    end = "" if stdout.endswith("\n") else "\n"
+    return f"{stdout}{end}--- standard error ---\n{stderr}"

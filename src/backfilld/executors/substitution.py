@@ -1,0 +1,151 @@
+"""`${name}` in a workflow's definition, put in for each session.
+
+What is put in comes from people who may only start things, so it never changes where a request goes (the origin is
+fixed), never ends a header, and never becomes a command: each place takes only what is harmless there. An item whose
+variables do not fit fails, with the name of the variable.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from backfilld.domain.errors import Fault, pointer
+from backfilld.domain.placeholders import (
+    Unfilled,
+    blanked,
+    filled,
+    filled_value,
+    names_in,
+    problems_with,
+    resolved_exports,
+    texts_in,
+)
+from backfilld.domain.texts import MESSAGE_BYTES, clean_text
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.executors.base import Work
+from backfilld.executors.definition import CommandExecutor, EchoExecutor, HttpExecutor, WorkflowDefinition
+
+_DOTS = (".", "..")
+SHELL = ("/bin/sh", "-c")
+
+_SAFE_IN_A_SHELL = re.compile(r"[\w@%+=:,./ -]*", re.ASCII)
+_FIT_FOR_A_HEADER = re.compile(r"[\t\x20-\x7e]*")
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What there is to put in, of one workflow."""
+
+    exports: Mapping[str, Any]
+
+    def work(self, work: Work) -> Work:
+        """The item with its exports resolved, as params and as variables. Unfilled."""
+        resolved = resolved_exports(self.exports, work.variables)
+        session = work.session or {}
+        return replace(work, params={**work.params, **resolved}, variables={**work.variables, **resolved, **session})
+
+    def http(self, executor: HttpExecutor, work: Work) -> HttpExecutor:
+        """The executor as it is for a work that came from `work`. Unfilled."""
+        headers = {
+            name: filled(value, work.variables, _in_header) if isinstance(value, str) else value
+            for name, value in executor.headers.items()
+        }
+        content = None if executor.content is None else filled_value(executor.content, work.variables)
+        changes: dict[str, Any] = {
+            "url": _filled_url(executor.url, work.variables),
+            "headers": headers,
+            "content": content,
+        }
+        if executor.poll is not None and executor.poll.url is not None:
+            asked = _filled_url(executor.poll.url, work.variables)
+            changes["poll"] = executor.poll.model_copy(update={"url": asked})
+        return executor.model_copy(update=changes)
+
+    def argv(self, argv: list[str], work: Work) -> list[str]:
+        """The same for the arguments of a command; in a shell's text, values that the shell acts upon are refused."""
+        in_shell = tuple(argv[: len(SHELL)]) == SHELL
+
+        def fit(name: str, value: str) -> str:
+            own = name.partition(".")[0] in self.exports
+            if in_shell and not own and not _SAFE_IN_A_SHELL.fullmatch(value):
+                message = f'${{{name}}} holds characters that a shell acts upon; write "${name}" without braces for it'
+                raise Unfilled("variable_unfit", message)
+            return value
+
+        return [filled(text, work.variables, fit) for text in argv]
+
+    def message(self, executor: EchoExecutor, work: Work) -> str:
+        """The same for what is echoed."""
+        return filled(executor.message, work.variables)
+
+
+def _filled_url(url: str, variables: Mapping[str, Any]) -> str:
+    result = filled(url, variables, lambda _, value: quote(value, safe=""))
+    if set(_DOTS) & set(result.split("?", 1)[0].split("/")) and not set(_DOTS) & set(url.split("?", 1)[0].split("/")):
+        raise Unfilled("variable_unfit", "with its variables the URL has a part '.' or '..', which leads elsewhere")
+    return result
+
+
+def _in_header(name: str, value: str) -> str:
+    if not _FIT_FOR_A_HEADER.fullmatch(value):
+        raise Unfilled("variable_unfit", f"${{{name}}} holds characters that a header may not have")
+    return value
+
+
+def unfilled_verdict(problem: Unfilled) -> Verdict:
+    """The item's own fault: trying again would not help."""
+    return Verdict(VerdictKind.FAILED, error_class=problem.code, error=clean_text(str(problem), MESSAGE_BYTES))
+
+
+def with_content(work: Work, content: Mapping[str, Any] | None) -> Work:
+    """The item with what its workflow sends along."""
+    return work if content is None else replace(work, params={**work.params, **content})
+
+
+def without_placeholders(executor: HttpExecutor) -> HttpExecutor:
+    """To be checked by the rules for all URLs and headers."""
+    headers = {name: blanked(value) if isinstance(value, str) else value for name, value in executor.headers.items()}
+    changes: dict[str, Any] = {"url": blanked(executor.url), "headers": headers}
+    if executor.poll is not None and executor.poll.url is not None:
+        changes["poll"] = executor.poll.model_copy(update={"url": blanked(executor.poll.url)})
+    return executor.model_copy(update=changes)
+
+
+def substitution_faults(definition: WorkflowDefinition) -> Iterator[Fault]:
+    """What is wrong with the placeholders of a definition that has them put in."""
+    for place, text in _texts_of(definition):
+        for problem in problems_with(text):
+            yield Fault(pointer(*place), "invalid_placeholder", problem)
+    executor = definition.executor
+    if isinstance(executor, HttpExecutor):
+        urls = {"url": executor.url} | ({"poll": executor.poll.url} if executor.poll and executor.poll.url else {})
+        for key, url in urls.items():
+            if names_in(_origin(url)):
+                message = "a placeholder may stand in the path and the query, not in the scheme, host or port"
+                yield Fault(pointer("executor", key), "invalid_url", message)
+
+
+def _origin(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return url if not separator else scheme + separator + re.split(r"[/?#]", rest, maxsplit=1)[0]
+
+
+def _texts_of(definition: WorkflowDefinition) -> Iterator[tuple[Place, str]]:
+    executor = definition.executor
+    places: dict[Place, Any] = {("exports", name): value for name, value in definition.exports.items()}
+    if isinstance(executor, HttpExecutor):
+        places[("executor", "url")] = executor.url
+        places |= {("executor", "headers", name): v for name, v in executor.headers.items() if isinstance(v, str)}
+        places |= {("executor", "content", name): v for name, v in (executor.content or {}).items()}
+        if executor.poll is not None and executor.poll.url is not None:
+            places[("executor", "poll", "url")] = executor.poll.url
+    elif isinstance(executor, CommandExecutor):
+        places |= {("executor", "argv", number): text for number, text in enumerate(executor.argv)}
+    else:
+        places[("executor", "message")] = executor.message
+    for place, value in places.items():
+        for text in texts_in(value):
+            yield place, text
