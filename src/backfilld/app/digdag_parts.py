@@ -1,25 +1,32 @@
 """The digdag dialect, joined: its routes over the operations that it shares with everybody else."""
 
-from backfilld.api.digdag import logs, schedules, sessions
+from backfilld.api.digdag import logs, projects, schedules, sessions, workflows
 from backfilld.api.routing import Route
 from backfilld.app.database import Pools
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.projects import ProjectOperations
 from backfilld.operations.schedule_backfills import ScheduleBackfills, ScheduleLimits
 from backfilld.operations.schedule_reading import ScheduleReading
 from backfilld.operations.scheduling import ScheduleOperations
 from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.workflows import WorkflowOperations
 
 
-def digdag_routes(settings: Settings, pools: Pools, backfills: BackfillOperations, clock: Clock) -> list[Route]:
+def digdag_routes(
+    settings: Settings, pools: Pools, backfills: BackfillOperations, defined: WorkflowOperations, clock: Clock
+) -> list[Route]:
     """Everything below /api but the version."""
     pool = pools.requests
+    project_operations = ProjectOperations(pool, clock, lambda: defined.rules)
     limits = ScheduleLimits(max_in_flight=settings.engine.max_in_flight_limit)
     reading = SessionReading(pool)
     return [
         *sessions.routes(reading),
         *logs.routes(reading),
+        *projects.routes(project_operations, max_body_bytes=settings.server.max_body_bytes),
+        *workflows.routes(project_operations),
         *schedules.routes(
             ScheduleReading(pool),
             ScheduleOperations(pool, clock),

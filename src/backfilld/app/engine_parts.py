@@ -34,6 +34,7 @@ from backfilld.store.channel import Channel, Lookout
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.live_attempts import LiveAttemptStore
+from backfilld.store.projects import ProjectStore
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.removal import RemovalStore
 from backfilld.store.session_items import SessionItems
@@ -67,7 +68,7 @@ def engine_parts(
     linger = settings.engine.record_linger_milliseconds / 1000
     recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
     secrets = SecretStore(settings.read_secrets())
-    executors = ExecutorRegistry(executor_options(settings), clock, secrets)
+    executors = ExecutorRegistry(executor_options(settings), clock, secrets, ProjectStore(pools.engine).read_secrets)
     sources = sources_of(settings, pools.engine, secrets, clock)
     targets = Targets(clock, bus)
     remembered = RememberedStore(pools.engine)

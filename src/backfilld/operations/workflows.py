@@ -69,7 +69,9 @@ class WorkflowOperations:
             return await self._present(conn, id_)
 
     async def patch(self, id_: int, changes: Mapping[str, Any], by: By) -> Workflow:
-        """Change fields of the definition (JSON data; None restores a default). Conflict `managed_by_config`.
+        """Change fields of the definition (JSON data; None restores a default).
+
+        Conflict `managed_by_config`, `managed_by_push`.
 
         A changed definition is a new revision; backfills keep the one they were made with.
         """
@@ -95,7 +97,7 @@ class WorkflowOperations:
             return await self._present(conn, old.id)
 
     async def delete(self, id_: int, by: By) -> None:
-        """Hide it; its backfills stay. Conflict `managed_by_config`, `workflow_in_use`."""
+        """Hide it; its backfills stay. Conflict `managed_by_config`, `managed_by_push`, `workflow_in_use`."""
         at = self._clock.now()
         async with self._pool.acquire() as conn, conn.transaction():
             old = _writable(await self._store.lock(conn, id_), id_)
@@ -230,6 +232,9 @@ def _writable(workflow: Workflow | None, id_: int) -> Workflow:
     if found.managed_by == "config":
         message = f"workflow {found.name!r} stands in the configuration file; change it there"
         raise Conflict(message, code="managed_by_config")
+    if found.managed_by == "push":
+        message = f"workflow {found.name!r} was pushed with the project {found.project!r}; push it again to change it"
+        raise Conflict(message, code="managed_by_push")
     return found
 
 

@@ -28,7 +28,7 @@ class Workflow:
     id: int
     project: str
     name: str
-    managed_by: str  # config, api
+    managed_by: str  # config, api, push
     enabled: bool
     revision_id: int
     version: int  # counts the revisions
@@ -79,9 +79,21 @@ class WorkflowStore:
         id_ = await conn.fetchval(_sql.lock_by_name, project, name)
         return id_, await self.find(id_, on=conn)
 
-    async def add_revision(self, conn: Connection, id_: int, definition: Mapping[str, Any], at: datetime) -> int:
-        """Make `definition` the present one; the id of its revision."""
-        revision: int = await conn.fetchval(_sql.add_revision, id_, orjson.dumps(definition).decode(), at)
+    async def add_revision(
+        self,
+        conn: Connection,
+        id_: int,
+        definition: Mapping[str, Any],
+        at: datetime,
+        *,
+        push: int | None = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Make `definition` the present one; the id of its revision. `push`, `document`: where it came from, and as
+        what it was written."""
+        plain = orjson.dumps(definition).decode()
+        written = None if document is None else orjson.dumps(document).decode()
+        revision: int = await conn.fetchval(_sql.add_revision, id_, plain, at, push, written)
         await conn.execute(_sql.set_revision, id_, revision)
         return revision
 

@@ -52,12 +52,12 @@ SELECT w.id, p.name AS project, w.name
  ORDER BY w.id;
 
 -- name: add_revision
--- $1 workflow   $2 definition   $3 at
+-- $1 workflow   $2 definition   $3 at   $4 the push that brought it, or null   $5 what it was written as, or null
 WITH numbered AS (
     UPDATE workflows SET version = version + 1, updated_at = $3 WHERE id = $1 RETURNING id, version
 ), made AS (
-    INSERT INTO revisions (workflow_id, version, definition, created_at)
-    SELECT id, version, $2, $3 FROM numbered
+    INSERT INTO revisions (workflow_id, version, definition, created_at, project_revision_id, document)
+    SELECT id, version, $2, $3, $4, $5 FROM numbered
     RETURNING id, workflow_id
 )
 SELECT id FROM made;

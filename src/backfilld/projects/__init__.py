@@ -1,0 +1,18 @@
+"""Projects as digdag's clients push them: an archive of `.dig` files in, definitions of workflows out.
+
+Free of I/O. Everything that is wrong is said at once, each with its file and line, since whoever pushes sits in front
+of an editor.
+"""
+
+from backfilld.projects.archives import ArchiveLimits
+from backfilld.projects.faults import ProjectFault, ProjectInvalid
+from backfilld.projects.reading import PushedWorkflow, read_archived_project, read_files
+
+__all__ = [
+    "ArchiveLimits",
+    "ProjectFault",
+    "ProjectInvalid",
+    "PushedWorkflow",
+    "read_archived_project",
+    "read_files",
+]

@@ -1,0 +1,65 @@
+"""A whole project: every workflow in it, or everything that is wrong with any of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backfilld.executors.definition import WorkflowDefinition
+from backfilld.executors.definition_rules import DefinitionRules
+from backfilld.projects.archives import SUFFIX, ArchiveLimits, workflow_files
+from backfilld.projects.definitions import Translation
+from backfilld.projects.faults import ProjectFault, ProjectInvalid
+from backfilld.projects.yaml_text import NotYaml, read_yaml
+
+LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class PushedWorkflow:
+    """One workflow of a project, and the document that it was written as."""
+
+    definition: WorkflowDefinition
+    document: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+
+def read_archived_project(
+    archive: bytes, project: str, rules: DefinitionRules, limits: ArchiveLimits
+) -> list[PushedWorkflow]:
+    """The workflows in a gzip tar, by name. ProjectInvalid with every fault."""
+    return read_files(workflow_files(archive, limits), project, rules)
+
+
+def read_files(files: Mapping[str, str], project: str, rules: DefinitionRules) -> list[PushedWorkflow]:
+    """The workflows in `.dig` files, file name → text. ProjectInvalid with every fault."""
+    faults: list[ProjectFault] = []
+    found: list[PushedWorkflow] = []
+    for file, text in sorted(files.items()):
+        workflow = _read(file, text, project, rules, faults)
+        if workflow is not None:
+            found.append(workflow)
+    if faults:
+        raise ProjectInvalid(faults)
+    return found
+
+
+def _read(
+    file: str, text: str, project: str, rules: DefinitionRules, faults: list[ProjectFault]
+) -> PushedWorkflow | None:
+    name = file.removesuffix(SUFFIX)
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        message = f"a workflow is named by its file, so that must have 1 to {LONGEST_NAME} printable characters"
+        faults.append(ProjectFault(file, 0, message))
+        return None
+    try:
+        document = read_yaml(text)
+    except NotYaml as problem:
+        faults.append(ProjectFault(file, problem.line, str(problem)))
+        return None
+    translation = Translation(file, name, project, document, rules)
+    definition = translation.definition()
+    faults += translation.faults
+    return None if definition is None else PushedWorkflow(definition, document.value)
