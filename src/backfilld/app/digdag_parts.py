@@ -20,7 +20,11 @@ def digdag_routes(
     """Everything below /api but the version."""
     pool = pools.requests
     project_operations = ProjectOperations(pool, clock, lambda: defined.rules)
-    limits = ScheduleLimits(max_in_flight=settings.engine.max_in_flight_limit)
+    limits = ScheduleLimits(
+        max_points_per_request=settings.schedules.max_points_per_request,
+        max_waiting_attempts=settings.schedules.max_waiting_attempts,
+        max_in_flight=settings.engine.max_in_flight_limit,
+    )
     reading = SessionReading(pool)
     return [
         *sessions.routes(reading),

@@ -42,7 +42,7 @@ class LiveRun:
         self._trial: asyncio.Task[Verdict] | None = None
         self._ticket: LiveTicket | None = None
         self._killed = False
-        self.has_ended = False  # for good
+        self._is_cut_off = False
         lease.on_kill = self.kill
         lease.on_lost = self.cut_off
 
@@ -59,8 +59,9 @@ class LiveRun:
         self.cut_off()
 
     def cut_off(self) -> None:
-        """Stop what is under way."""
-        if self._trial is not None:
+        """Stop what is under way; once, so that an executor can put away what it has to."""
+        if self._trial is not None and not self._is_cut_off:
+            self._is_cut_off = True
             self._trial.cancel()
 
     async def run(self) -> None:
@@ -94,7 +95,8 @@ class LiveRun:
         try:
             await asyncio.wait([self._trial])
         finally:
-            self._trial.cancel()
+            if not self._trial.done():
+                self.cut_off()
             ticket.end()
         verdict = self._verdict(self._trial)
         if verdict is None and ticket.is_probe:
@@ -170,7 +172,6 @@ class LiveRun:
             )  # fmt: skip
             await self._patiently(lambda: self._store.finish(self._taken, outcome))
         if not self._lease.lost:
-            self.has_ended = True
             session = self._taken.session
             self._tools.bus.tell(
                 AttemptEnded(self._taken.id, self._taken.workflow_name, session.session_time, outcome.status)
