@@ -6,7 +6,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_NATIVE_TLS ?= true
 endif
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-slow test-all check format config migration lock wheel
+.PHONY: help setup demo dev test test-slow test-all check format bench config migration lock wheel
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -39,16 +39,19 @@ test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfill
 
 test-all: test test-slow ## both rings
 
+bench: .venv/.setup-test ## compare with peers and limits, about 20 minutes (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
+	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue)
+
 check: .venv/.setup-test ## format, lint, types, import arrows, unused dependencies
-	@$(B)/ruff format --check src tests
-	@$(B)/ruff check src tests
+	@$(B)/ruff format --check src tests bench
+	@$(B)/ruff check src tests bench
 	@$(B)/mypy
 	@$(B)/lint-imports
 	@$(B)/deptry src
 
 format: .venv/.setup-test ## put the code into the house's shape
-	@$(B)/ruff format src tests
-	@$(B)/ruff check --fix src tests
+	@$(B)/ruff format src tests bench
+	@$(B)/ruff check --fix src tests bench
 
 config: .venv/.setup ## write config.example.toml anew, from the settings themselves
 	@$(B)/python -m backfilld.config.example > config.example.toml

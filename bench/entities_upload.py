@@ -87,7 +87,9 @@ async def upload(url: str, entities: int, priority: int) -> None:
     seconds, counts, size = await asyncio.to_thread(answer.get)
     process.join()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{entities / seconds:9,.0f} entities/s of {size:.0f} bytes, peak {peak:.0f} MB, {counts}", flush=True)  # noqa: T201  # what it is for
+    print(
+        f"{entities / seconds:9,.0f} entities/s of {size:.0f} bytes, peak {peak:.0f} MB, {counts}", flush=True
+    )  # what it is for
 
 
 async def main(entities: int, rounds: int) -> None:

@@ -7,24 +7,20 @@ process that answers at once. Ends with exit code 1 if an outcome is missing or 
 """
 
 import asyncio
-import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-import uvloop
 from tests.support.daemon import ENDED, DaemonProcess, Plan, daemon_process
+
+from bench.machine import peak_bytes
+from bench.target import target
 
 MIB = 1 << 20
 POLL_SECONDS = 0.1
 FLAT_MIB = 15  # from a tenth of the work to all of it
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclass
@@ -36,56 +32,11 @@ class Figures:
     outcomes: int = 0
 
 
-class Silent(asyncio.Protocol):
-    """Answers every request with an empty 200; requests have a Content-Length, and come one at a time."""
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self._transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head, end, body = self._buffer.partition(b"\r\n\r\n")
-        if not end:
-            return
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        if len(body) >= length:
-            self._buffer = body[length:]
-            self._transport.write(ANSWER)
-
-
-def serve_target(address: Connection) -> None:
-    """The target's process: says where it listens, and answers until it is ended."""
-
-    async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)
-        address.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    uvloop.run(serve())
-
-
-@asynccontextmanager
-async def target() -> AsyncIterator[str]:
-    """The URL of a target in another process."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve_target, args=(theirs,), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{await asyncio.to_thread(ours.recv)}"
-    finally:
-        process.terminate()
-        process.join()
-
-
 async def measure(entities: int, max_in_flight: int) -> Figures:
     """One run from nothing."""
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="bd-", ignore_cleanup_errors=True) as folder:
-        async with target() as url, daemon_process(Path(folder) / "d", Plan(url)) as daemon:
+        async with target() as running, daemon_process(Path(folder) / "d", Plan(running.url)) as daemon:
             await daemon.start()
             await daemon.make_key()
             figures.memory["ready"] = daemon.memory_bytes()
@@ -94,7 +45,7 @@ async def measure(entities: int, max_in_flight: int) -> Figures:
             figures.seconds["upload"] = time.monotonic() - began
             figures.memory["entities loaded"] = daemon.memory_bytes()
             await follow(daemon, entities, max_in_flight, figures)
-            figures.memory["peak"] = peak_bytes(daemon)
+            figures.memory["peak"] = peak_bytes(daemon.pid)
     return figures
 
 
@@ -119,11 +70,6 @@ async def follow(daemon: DaemonProcess, entities: int, max_in_flight: int, figur
     figures.outcomes = backfill["succeeded_count"]
 
 
-def peak_bytes(daemon: DaemonProcess) -> int:
-    status = Path(f"/proc/{daemon.pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) * 1024
-
-
 def main() -> None:
     entities = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     max_in_flight = int(sys.argv[2]) if len(sys.argv) > 2 else 10
@@ -135,7 +81,7 @@ def main() -> None:
         *(f"{when:>16} {memory / MIB:8.1f} MiB" for when, memory in figures.memory.items()),
         f"grown by {grown:.1f} MiB between 10 % and 100 %",
     ]
-    print("\n".join(lines))  # noqa: T201  # what it is for
+    print("\n".join(lines))  # what it is for
     if figures.outcomes != entities or grown > FLAT_MIB:
         sys.exit(1)
 

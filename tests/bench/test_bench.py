@@ -1,0 +1,82 @@
+"""The comparison can be made: small, ours alone, with every part that needs nothing but Python."""
+
+from dataclasses import replace
+
+import pytest
+from bench.__main__ import Comparison, prepared
+from bench.judging import Figure, ratio
+from bench.measured import Run
+from bench.notebook import Notebook
+from bench.plan import LIMIT, QUICK
+from bench.project import OURS, run_ours
+from bench.workloads import W1, W2, W3_MANY
+
+from bench import report
+
+TINY = replace(QUICK, medium=300, waiting=3, idle_seconds=0.5, restarts=1, large=50_000)
+
+
+def run(contender: str, seconds: float, number: int, *, others: float = 0.0) -> Run:
+    return Run(contender, "W2", 1000, number, seconds, 0.1, 0.1, others, 0, 0)
+
+
+def test_a_ratio_is_the_median_over_the_rounds_in_which_nobody_else_worked():
+    ours = [run(OURS, seconds, number) for number, seconds in enumerate((2.0, 4.0, 5.0, 1.0))]
+    theirs = [run(LIMIT, 1.0, number, others=0.9 if number == 3 else 0.0) for number in range(4)]
+
+    (found,) = ratio("P1", "", ours, theirs, ">= 0.75", ">= 0.95")
+
+    assert (0.25, 0.2, 0.5, 3) == (found.value, found.low, found.high, found.rounds)
+    assert "1 rounds dropped" in found.note
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(1.0, "aim"), (0.8, "gate"), (0.7, "missed")])
+def test_a_figure_is_judged_by_gate_and_aim(value, verdict):
+    assert verdict == Figure("P1", "", value, ">= 0.75", ">= 0.95").verdict
+
+
+def test_the_page_keeps_what_stands_around_its_figures():
+    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+
+    assert f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n" == report.with_figures(page, "new")
+
+
+def test_the_page_has_its_marks():
+    assert "new" in report.with_figures(report.PAGE.read_text(), "new")
+
+
+def test_what_was_measured_is_still_there_after_an_interruption(tmp_path):
+    Notebook.opened(tmp_path / "notes").add(run(OURS, 1.0, 0))
+    again = Notebook.opened(tmp_path / "notes")
+
+    assert again.has(OURS, "W2", 1000, 0)
+
+
+@pytest.mark.slow
+async def test_ours_can_be_measured_in_every_workload():
+    async with prepared(TINY, with_peers=False) as setting:
+        book = Notebook()
+        for workload in (W1, W2, W3_MANY):
+            book.add(
+                await run_ours(
+                    workload, 300, 0, postgres=setting.postgres, stock=setting.stock, target=setting.target,
+                    folder=setting.folder,
+                )
+            )  # fmt: skip
+
+    assert all(run.seconds > 0 and run.client_cpu > 0 and run.wal_bytes > 0 for run in book.runs)
+    assert all(run.commits > 0 and run.recorder_cpu > 0 for run in book.runs)
+    assert "| backfilld | W2 | 300 |" in report.markdown(
+        book, {"when": "", "cores": 1, "python": "", "postgres": "", "scale": ""}
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["planning", "points", "recovery", "idle"])
+async def test_what_is_no_ratio_of_rounds_can_be_measured(name):
+    book = Notebook()
+    async with prepared(TINY, with_peers=False) as setting:
+        await Comparison(setting, book, budget_seconds=300)._measure(name)
+
+    assert [] == book.troubles
+    assert name in book.findings
