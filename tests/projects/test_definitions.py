@@ -1,0 +1,156 @@
+"""What becomes of a digdag workflow: a definition of ours, or faults with their lines."""
+
+from typing import Any
+
+import pytest
+
+from backfilld.executors.definition_rules import DefinitionRules
+from backfilld.projects import ProjectInvalid, read_files
+
+RULES = DefinitionRules(("http",), (), frozenset({"signing"}))
+WITH_COMMANDS = DefinitionRules(("http", "command"), ("api.example.com",), frozenset())
+TASK = "+t:\n  echo>: hi\n"
+
+
+def plain(text: str, rules: DefinitionRules = RULES) -> dict[str, Any]:
+    (workflow,) = read_files({"w.dig": text}, "p", rules)
+    return workflow.definition.plain()
+
+
+def faults(text: str, rules: DefinitionRules = RULES) -> list[tuple[int, str]]:
+    with pytest.raises(ProjectInvalid) as problem:
+        read_files({"w.dig": text}, "p", rules)
+    return [(fault.line, fault.message) for fault in problem.value.faults]
+
+
+def test_an_http_task_with_everything():
+    text = """timezone: +09:00
+schedule: {daily>: 07:00:00}
+_export: {a: 1, b: {c: x}}
++work:
+  _export: {a: 2}
+  http>: https://api.example.com/run/${b.c}
+  method: post
+  headers:
+    - X-A: ${a}
+    - Authorization: ${secret:token}
+  secret: signing
+  content: {day: "${session_date}"}
+  content_format: json
+  completion: poll
+  poll: {url: "https://api.example.com/status/{idempotency_key}", interval_seconds: 2}
+  timeout: 30
+  _retry: 4
+"""
+
+    assert {
+        "name": "w",
+        "project": "p",
+        "timezone": "+09:00",
+        "schedule": {"daily>": "07:00:00"},
+        "executor": {
+            "type": "http",
+            "url": "https://api.example.com/run/${b.c}",
+            "headers": {"X-A": "${a}", "Authorization": {"project_secret": "token"}},
+            "secret": {"secret": "signing"},
+            "content": {"day": "${session_date}"},
+            "completion": "poll",
+            "poll": {"url": "https://api.example.com/status/{idempotency_key}", "interval_seconds": 2.0},
+        },
+        "exports": {"a": 2, "b": {"c": "x"}},
+        "max_attempts": 5,
+        "timeout_seconds": 30.0,
+        "substitutes": True,
+    } == plain(text)
+
+
+def test_a_shell_task_where_commands_are_allowed():
+    executor = plain("+t:\n  sh>: echo ${session_date}\n", WITH_COMMANDS)["executor"]
+
+    assert {"type": "command", "argv": ["/bin/sh", "-c", "echo ${session_date}"]} == executor
+
+
+def test_without_retry_there_is_one_try_as_in_digdag():
+    assert 1 == plain(TASK)["max_attempts"]
+
+
+def test_an_operator_at_the_top_is_the_task():
+    assert {"type": "echo", "message": "hi"} == plain("timezone: UTC\necho>: hi\n")["executor"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("+t:\n  sh>: ls\n", 2, "'sh>' is not allowed here"),
+        ("+t:\n  py>: a.b\n", 2, "the operator 'py>' does not run here"),
+        ("+t:\n  eco>: a\n", 2, "did you mean 'echo>'?"),
+        ("+t:\n  for_each>: {a: [1]}\n  _do:\n    echo>: hi\n", 2, "'for_each>' does not run here"),
+        (TASK + "+u:\n  echo>: ho\n", 3, "'+u' is a second task"),
+        ("+t:\n  +u:\n    echo>: hi\n", 2, "'+u' is a task in a task"),
+        ("+t:\n  echo>: hi\n  sh>: ls\n", 3, "second operator"),
+        ("+t: text\n", 1, "a task must be a mapping"),
+        ("+t:\n  foo: 1\n", 1, "the task has no operator"),
+        ("timezone: UTC\n", 1, "has no task"),
+        (TASK + "_parallel: true\n", 3, "'_parallel'"),
+        (TASK + "_error:\n  echo>: no\n", 3, "'_error'"),
+        (TASK + "_check:\n  echo>: no\n", 3, "'_check'"),
+        (TASK + "sla:\n  time: 1\n", 3, "'sla'"),
+        (TASK + "shedule:\n  daily>: 1\n", 3, "did you mean 'schedule'?"),
+        (TASK + "_retry: {limit: 3}\n", 3, "'_retry' must be a number"),
+        (TASK + "_retry: 20\n", 3, "'_retry' must be a number from 0 to 19"),
+        (TASK + "_export: text\n", 3, "'_export' must be a mapping"),
+        (TASK + "_export:\n  a: ${b + 1}\n", 4, "${b + 1} is an expression"),
+        (TASK + "timezone: Asia/Tokio\n", 3, "did you mean 'Asia/Tokyo'?"),
+        (TASK + "timezone: 9\n", 3, "valid string"),
+        (TASK + "schedule:\n  daily>: 07:00\n", 4, "must be HH:MM:SS"),
+        (TASK + "schedule:\n  daily>: 07:00:00\n  hourly>: 30:00\n", 5, "one of these only"),
+        (TASK + "schedule:\n  dayly>: 07:00:00\n", 4, "did you mean 'daily>'?"),
+        (TASK + "schedule:\n  hourly>: 30:00\n  skp_on_overtime: true\n", 5, "did you mean 'skip_on_overtime'?"),
+        (TASK + "schedule: daily\n", 3, "dictionary"),
+        ("+t:\n  echo>: ${moment(session_time)}\n", 2, "is an expression"),
+        ("+t:\n  echo>: ${secret:x}\n", 2, "whole value of a header"),
+        ("+t:\n  echo>: hi\n  foo: 1\n", 3, "'echo>' takes no 'foo' here"),
+        ("+t:\n  http>: http://h/\n  method: GET\n", 3, "'method' must be POST"),
+        ("+t:\n  http>: http://h/\n  store_content: true\n", 3, "it stands in the log"),
+        ("+t:\n  http>: http://h/\n  metod: POST\n", 3, "did you mean 'method'?"),
+        ("+t:\n  http>: http://h/\n  content: text\n", 3, "'content' must be a mapping"),
+        ("+t:\n  http>: http://h/\n  content_format: form\n", 3, "'content_format' must be json"),
+        ("+t:\n  http>: http://h/\n  timeout: soon\n", 3, "'timeout' must be a number"),
+        ("+t:\n  http>: http://h/\n  secret: other\n", 3, "there is no secret 'other'"),
+        ("+t:\n  http>: http://h/\n  completion: later\n", 3, "'response' or 'poll'"),
+        ("+t:\n  http>: http://h/\n  headers: text\n", 3, "'headers' must be a mapping"),
+        ("+t:\n  http>: http://h/\n  headers:\n  - A: b\n  - Authorization: abc\n", 5, "is a secret"),
+        ("+t:\n  http>: http://h/\n  headers:\n  - A: b\n  - A: c\n", 5, "given twice"),
+        ("+t:\n  http>: http://h/\n  headers: {Host: x}\n", 3, "set for each request by backfilld itself"),
+        ("+t:\n  http>: http://${host}/\n", 2, "not in the scheme, host or port"),
+        ("+t:\n  http>: ftp://h/\n", 2, "http:// or https://"),
+        ("+t:\n  http>: http://169.254.169.254/\n", 2, "never a target"),
+        ("+t:\n  http>:\n", 2, "'http>' must be text"),
+        ("a: 1\na: 2\n" + TASK, 2, "'a' is given twice"),
+        (TASK + "x: !include 'a.dig'\n", 3, "the tag !include"),
+    ],
+)
+def test_what_does_not_run_here_is_named_with_its_line(text, line, words):
+    found = faults(text)
+
+    assert [line] == [at for at, message in found if words in message], found
+
+
+def test_a_host_that_is_not_allowed_is_refused():
+    ((line, message),) = faults("+t:\n  http>: http://other.example.com/\n", WITH_COMMANDS)
+
+    assert 2 == line
+    assert "not among executors.allowed_hosts" in message
+
+
+def test_the_faults_of_all_files_come_at_once():
+    with pytest.raises(ProjectInvalid) as problem:
+        read_files({"b.dig": "+t:\n  py>: a\n", "a.dig": "[", "c.dig": TASK}, "p", RULES)
+
+    assert [("a.dig", 1), ("b.dig", 2)] == [(fault.file, fault.line) for fault in problem.value.faults]
+
+
+@pytest.mark.parametrize("file", [".dig", "a\nb.dig", "x" * 256 + ".dig"])
+def test_a_file_that_is_no_name_for_a_workflow_is_refused(file):
+    with pytest.raises(ProjectInvalid, match="named by its file"):
+        read_files({file: TASK}, "p", RULES)
