@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "stop-all": ("stopping", "stop_all", "Start nothing any more, in any daemon on the database."),
     "start-all": ("stopping", "start_all", "Take back `stop-all`, or the stop of `serve --paused`."),
     "workflows": ("workflows", "group", "See what can be run."),
+    "projects": ("projects", "group", "Check and push workflows in .dig files."),
     "schedules": ("schedules", "group", "See when a schedule fires."),
     "entities": ("entities", "group", "Load records into the built-in entity store."),
     "keys": ("keys", "group", "Make, list and revoke API keys, directly on the database."),

@@ -93,6 +93,10 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
 
 def _refusal(status: int, headers: Mapping[str, str], document: dict[str, Any], body: bytes) -> ApiError:
     error = document.get("error")
+    if error is None and document.get("status") == status and isinstance(document.get("message"), str):
+        return ApiError(  # of the digdag dialect, which has no more words for it
+            status, f"http_{status}", document["message"], (), headers.get("X-Request-Id"), retry_after(headers)
+        )
     if not isinstance(error, dict):
         return _not_ours(status, headers, body)
     details = tuple(

@@ -139,6 +139,14 @@ class Client:
     async def list_workflows(self, **query: object) -> Answer:
         return await self._get("/workflows", **query)
 
+    async def push_project(self, archive: bytes, **query: object) -> Answer:
+        """Push a gzip tar; `project` and `revision` name it. `data`: the project, in the words of the dialect."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield archive
+
+        return await self._http.upload("PUT", "/api/projects", pieces(), "application/gzip", query=query)
+
     async def create_workflow(self, body: Json) -> Answer:
         return await self._post("/workflows", body)
 

@@ -1,7 +1,7 @@
 """Projects as digdag's clients push them: an archive of `.dig` files in, definitions of workflows out.
 
-Free of I/O. Everything that is wrong is said at once, each with its file and line, since whoever pushes sits in front
-of an editor.
+Everything that is wrong is said at once, each with its file and line, since whoever pushes sits in front of an editor.
+Free of I/O, but for `packing`, which the command line uses.
 """
 
 from backfilld.projects.archives import ArchiveLimits
