@@ -82,6 +82,10 @@ class Point(StrEnum):
 
     FIRE_BEFORE_COMMIT = "fire.before_commit"  # a slot has its attempt, and the schedule has moved
     FIRE_AFTER_COMMIT = "fire.after_commit"
+    ATTEMPT_TAKEN = "attempt.taken"  # of those that no backfill carries; so for the next three
+    ATTEMPT_BEGUN = "attempt.begun"  # it is written down that it is about to start
+    ATTEMPT_BEFORE_END = "attempt.before_end"  # the target has answered
+    ATTEMPT_ENDED = "attempt.ended"
 
     REMEMBER_BEFORE_COMMIT = "last_runs.before_commit"
     REMEMBER_AFTER_COMMIT = "last_runs.after_commit"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Item, Outcome
 from backfilld.domain.retries import MOST_INTERRUPTIONS, Held, interrupted, judge
 from backfilld.domain.sessions import attempt_key
@@ -82,6 +83,7 @@ class LiveRun:
         if self._gate.refusal(self._lease, health) is not None:
             await self._give_back(self._looks_again(health))
         elif await self._patiently(lambda: self._store.begin(self._taken.id, self._taken.fence, now)):
+            passing(Point.ATTEMPT_BEGUN)
             await self._try(executor, health, work)
         else:
             await self._give_back(None)
@@ -160,6 +162,7 @@ class LiveRun:
             )  # fmt: skip
 
     async def _finish(self, outcome: Outcome) -> None:
+        passing(Point.ATTEMPT_BEFORE_END)
         try:
             await self._patiently(lambda: self._store.finish(self._taken, outcome))
         except Exception as problem:
@@ -171,6 +174,7 @@ class LiveRun:
                 attempts=outcome.attempts,
             )  # fmt: skip
             await self._patiently(lambda: self._store.finish(self._taken, outcome))
+        passing(Point.ATTEMPT_ENDED)
         if not self._lease.lost:
             session = self._taken.session
             self._tools.bus.tell(

@@ -14,6 +14,7 @@ import orjson
 
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
+from backfilld.store.schedule_positions import tell_live
 
 if TYPE_CHECKING:
     import asyncpg
@@ -107,9 +108,10 @@ class WorkflowStore:
         at: datetime,
         deleted_at: datetime | None = None,
     ) -> None:
-        """Write the columns; owners of its active backfills hear of it when the transaction commits."""
+        """Write the columns; whoever runs its backfills and attempts hears of it when the transaction commits."""
         await conn.execute(_sql.set_workflow, id_, managed_by, enabled, deleted_at, at)
         await conn.execute(_sql.tell_owners, id_)
+        await tell_live(conn)
 
     async def find_active_backfill(self, conn: Connection, id_: int) -> tuple[UUID, str] | None:
         """Id and status of an active backfill of the workflow, of either kind."""
