@@ -167,5 +167,5 @@ def _public_routes(
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
         *audit.routes(AuditReading(pools.requests)),
-        *digdag_routes(settings, pools, operations, workflow_operations, clock),
+        *digdag_routes(settings, pools, engine.control, operations, workflow_operations, clock),
     ]

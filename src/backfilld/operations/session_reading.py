@@ -75,6 +75,14 @@ class SessionReading:
             raise NotFound(f"Resource does not exist: attempt id={attempt_id}")
         return found
 
+    async def workflow_named(self, project: str, workflow: str) -> int:
+        """The id of a workflow of a project that lives."""
+        project_id = await self._pages.find_project(project)
+        found = None if project_id is None else await self._pages.find_workflow(project_id, workflow)
+        if found is None:
+            raise NotFound(f"Resource does not exist: workflow name={workflow} of project name={project}")
+        return found
+
     async def retries(self, attempt_id: int) -> list[Attempt]:
         """All attempts of the same session, the first one first."""
         one = await self.attempt(attempt_id)

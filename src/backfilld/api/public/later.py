@@ -21,41 +21,6 @@ PUBLIC: tuple[_Listed, ...] = (
     ("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),
     ("GET", _BACKFILL + "/explain", "viewer", "Why nothing, or not more, is starting"),
 )
-DIGDAG: tuple[_Listed, ...] = (
-    ("GET", "/api/projects", "viewer", "List projects"),
-    ("PUT", "/api/projects", "admin", "Push a project"),
-    ("GET", "/api/projects/{id}", "viewer", "Show a project"),
-    ("DELETE", "/api/projects/{id}", "admin", "Delete a project"),
-    ("GET", "/api/projects/{id}/revisions", "viewer", "List the revisions of a project"),
-    ("GET", "/api/projects/{id}/archive", "viewer", "Download a project"),
-    ("GET", "/api/projects/{id}/secrets", "admin", "List the secrets of a project"),
-    ("PUT", "/api/projects/{id}/secrets/{key}", "admin", "Set a secret"),
-    ("DELETE", "/api/projects/{id}/secrets/{key}", "admin", "Delete a secret"),
-    ("GET", "/api/projects/{id}/workflows", "viewer", "List the workflows of a project"),
-    ("GET", "/api/projects/{id}/workflows/{name}", "viewer", "Show a workflow of a project"),
-    ("GET", "/api/projects/{id}/schedules", "viewer", "List the schedules of a project"),
-    ("GET", "/api/projects/{id}/sessions", "viewer", "List the sessions of a project"),
-    ("GET", "/api/workflows", "viewer", "List workflows"),
-    ("GET", "/api/workflows/{id}", "viewer", "Show a workflow"),
-    ("GET", "/api/workflows/{id}/truncated_session_time", "viewer", "The session time of an instant"),
-    ("GET", "/api/schedules", "viewer", "List schedules"),
-    ("GET", "/api/schedules/{id}", "viewer", "Show a schedule"),
-    ("POST", "/api/schedules/{id}/enable", "operator", "Enable a schedule"),
-    ("POST", "/api/schedules/{id}/disable", "operator", "Disable a schedule"),
-    ("POST", "/api/schedules/{id}/skip", "operator", "Skip sessions of a schedule"),
-    ("POST", "/api/schedules/{id}/backfill", "operator", "Run a schedule for past times"),
-    ("GET", "/api/sessions", "viewer", "List sessions"),
-    ("GET", "/api/sessions/{id}", "viewer", "Show a session"),
-    ("GET", "/api/sessions/{id}/attempts", "viewer", "List the attempts of a session"),
-    ("GET", "/api/attempts", "viewer", "List attempts"),
-    ("PUT", "/api/attempts", "operator", "Start an attempt"),
-    ("GET", "/api/attempts/{id}", "viewer", "Show an attempt"),
-    ("GET", "/api/attempts/{id}/retries", "viewer", "List the retries of an attempt"),
-    ("GET", "/api/attempts/{id}/tasks", "viewer", "List the tasks of an attempt"),
-    ("POST", "/api/attempts/{id}/kill", "operator", "Kill an attempt"),
-    ("GET", "/api/logs/{id}/files", "viewer", "List the log files of an attempt"),
-    ("GET", "/api/logs/{id}/files/{name}", "viewer", "Read a log file of an attempt"),
-)
 
 
 async def _never(_: Asked[None, None]) -> NoReturn:
@@ -67,8 +32,8 @@ def routes(implemented: tuple[tuple[str, str], ...] = ()) -> list[Route]:
     return [
         Route(
             method, path, _never, role, summary, None, tag="Not yet", supported=False,
-            path_types={"id": int if path.startswith("/api/") else UUID} if "{id}" in path else {},
+            path_types={"id": UUID},
         )
-        for method, path, role, summary in (*PUBLIC, *DIGDAG)
+        for method, path, role, summary in PUBLIC
         if (method, path) not in implemented
     ]  # fmt: skip
