@@ -67,7 +67,7 @@ class Table:
         segments = _segments(raw_path)
         allowed: set[str] = set()
         for pattern, methods in self._by_length.get(len(segments), ()):
-            if not all(part[:1] == "{" or part == given for part, given in zip(pattern, segments, strict=True)):
+            if not all(_fits(part, given) for part, given in zip(pattern, segments, strict=True)):
                 continue
             route = methods.get(method)
             if route is not None:
@@ -79,6 +79,10 @@ class Table:
 
 def _segments(path: str) -> tuple[str, ...]:
     return tuple(path.split("/"))
+
+
+def _fits(part: str, given: str) -> bool:
+    return given != "" if part[:1] == "{" else part == given
 
 
 def _same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
