@@ -188,6 +188,17 @@ async def test_logs_are_files_that_are_listed_and_read(client: Client, pool: Poo
     await get(client, "/api/logs/999/files", 404)
 
 
+async def test_a_long_log_is_packed_once(client: Client, pool: Pool, two_names: Any) -> None:
+    attempt = two_names[0][0].id
+    printed = "".join(f"{number * 7919 % 100_003}\n" for number in range(5_000))
+    await pool.execute("INSERT INTO attempt_logs VALUES ($1, 1, $2, $3)", attempt, NOON, printed)
+    file = (await get(client, f"/api/logs/{attempt}/files"))["files"][0]
+    answer = await client.get(f"/api/logs/{attempt}/files/{file['fileName']}", headers={"Accept-Encoding": "gzip"})
+
+    assert "Content-Encoding" not in answer.headers
+    assert printed == gzip.decompress(await answer.read()).decode()
+
+
 @pytest.mark.parametrize(("query", "expected"), [
     ("session_time=2016-01-01T00:00", "2016-01-01T00:00:00+09:00"),
     ("session_time=2016-01-01T12:34:56.7Z", "2016-01-01T21:34:56+09:00"),

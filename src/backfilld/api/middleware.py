@@ -146,7 +146,8 @@ class Dispatcher:
 def _squeezed(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     body = response.body if isinstance(response, web.Response) else None
     takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
-    if takes_gzip and isinstance(body, bytes) and len(body) >= SQUEEZED_FROM_BYTES:
+    is_packed = response.content_type == "application/gzip"  # an archive, a log: once is enough
+    if takes_gzip and not is_packed and isinstance(body, bytes) and len(body) >= SQUEEZED_FROM_BYTES:
         response.enable_compression(web.ContentCoding.gzip)
     return response
 
