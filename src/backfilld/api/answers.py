@@ -111,7 +111,7 @@ def _http_error(problem: web.HTTPException, request: web.BaseRequest) -> Backfil
 def failure(error: BackfilldError, request: web.BaseRequest, request_id: UUID) -> web.Response:
     """The answer to an error, in the dialect of the request's path."""
     status = error.status
-    if request.path.startswith(DIGDAG_PREFIX):
+    if f"{request.path}/".startswith(DIGDAG_PREFIX):
         status = 400 if status in _BAD_REQUESTS else status
         document: Any = {"message": _all_at_once(error), "status": status}
     else:

@@ -16,7 +16,7 @@ from backfilld.api import reading
 from backfilld.api.answers import DIGDAG_PREFIX
 from backfilld.api.auth.roles import Doorkeeper, require
 from backfilld.api.client_addresses import CLIENT_ADDRESS
-from backfilld.api.lenient import IGNORED_HEADER, header_value, overlooked
+from backfilld.api.lenient import IGNORED_HEADER, AnyQuery, header_value, overlooked
 from backfilld.api.routing import ANYBODY, Asked, Reply
 from backfilld.api.table import Match
 from backfilld.api.validating import validate_body, validate_query
@@ -69,9 +69,12 @@ class Endpoint:
 
     async def _read(self, match: Match, request: web.Request) -> tuple[BaseModel | None, BaseModel | None]:
         route = match.route
-        query, faults = validate_query(route.query, request)
-        if route.query is not None:
-            faults += self._overlook(route.query, request.query, request, "/query")
+        expected = route.query
+        if expected is None and route.path.startswith(DIGDAG_PREFIX):
+            expected = AnyQuery
+        query, faults = validate_query(expected, request)
+        if expected is not None:
+            faults += self._overlook(expected, request.query, request, "/query")
         body = None
         if route.raw_body is not None:
             reading.require_type(request, *route.raw_body)

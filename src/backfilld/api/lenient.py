@@ -36,6 +36,10 @@ class LenientQuery(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
+class AnyQuery(LenientQuery):
+    """The query of a route that takes none: whatever is there is left alone."""
+
+
 class LastId(LenientQuery):
     """A page behind an id."""
 

@@ -12,6 +12,7 @@ from backfilld import __version__
 from backfilld.api.answers import DIGDAG_PREFIX
 from backfilld.api.envelope import DigdagProblem, Meta, ProblemAnswer
 from backfilld.api.fields import LARGEST_ID
+from backfilld.api.lenient import IGNORED_HEADER
 from backfilld.api.routing import Route
 
 Json = dict[str, Any]
@@ -204,6 +205,8 @@ def _statuses(route: Route) -> set[int]:
 
 def _success(route: Route, schemas: _Schemas) -> Json:
     headers = _ref_headers("X-Request-Id", *(_RATE_HEADERS if route.role is not None else ()))
+    if route.path.startswith(DIGDAG_PREFIX) and route.role is not None:
+        headers |= _ref_headers(IGNORED_HEADER)
     if route.status == 201:
         headers |= _ref_headers("Location")
     answer: Json = {"description": "Done.", "headers": headers}
@@ -246,6 +249,10 @@ def _headers() -> Json:
         "X-Request-Id": {"description": "Of this request.", "schema": {"type": "string", "format": "uuid"}},
         "Location": {"description": "Where the new thing is.", "schema": text},
         "Retry-After": {"description": "Seconds to wait.", "schema": number},
+        IGNORED_HEADER: {
+            "description": "Keys and parameters that are not known here, if there were any.",
+            "schema": text,
+        },
         "WWW-Authenticate": {"description": "What to sign in with.", "schema": text},
         **{name: {"description": description, "schema": number} for name, description in _RATE_HEADERS.items()},
     }
