@@ -1,5 +1,6 @@
 -- name: lock_due
--- The schedule that waits longest. One that somebody else holds is being fired or moved, and is passed over.
+-- The schedule that waits longest. One that somebody else holds is being fired or moved, and is passed over; so is one
+-- whose workflow is being written, who comes to the schedule next, while we would come to the workflow with the session.
 -- $1 now
 SELECT s.id
   FROM schedules AS s
@@ -8,7 +9,8 @@ SELECT s.id
    AND w.enabled AND w.deleted_at IS NULL
  ORDER BY s.next_run_at, s.id
  LIMIT 1
-   FOR UPDATE OF s SKIP LOCKED;
+   FOR UPDATE OF s SKIP LOCKED
+   FOR KEY SHARE OF w SKIP LOCKED;
 
 -- name: next_due
 -- When to look next.

@@ -25,6 +25,7 @@ class ScheduleStore:
 
     async def lock(self, connection: Connection, id: int) -> StoredSchedule | None:
         """The same, held until the transaction ends: neither a tick nor a backfill moves it meanwhile."""
+        await connection.fetchval(_sql.lock_workflow_of_schedule, id)
         if await connection.fetchval(_sql.lock_schedule, id) is None:
             return None
         return await self.find(id, on=connection)

@@ -9,6 +9,12 @@ SELECT s.id, w.project_id, p.name AS project_name, s.workflow_id, w.name AS work
   JOIN revisions AS r ON r.id = w.revision_id
  WHERE s.id = $1;
 
+-- name: lock_workflow_of_schedule
+-- First the workflow, then its schedule: the order in which those go who write the workflow. A session that is made
+-- refers to the workflow, and would come to it last.
+-- $1 id
+SELECT w.id FROM schedules AS s JOIN workflows AS w ON w.id = s.workflow_id WHERE s.id = $1 FOR KEY SHARE OF w;
+
 -- name: lock_schedule
 -- Whoever moves a schedule, or makes sessions up to where it stands, holds this; so a tick and a backfill never
 -- interleave.
