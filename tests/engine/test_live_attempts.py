@@ -326,6 +326,26 @@ async def test_whoever_is_cut_off_is_followed_by_another_under_the_same_key(dsn,
     assert "success" == (await attempt_of(pool, id)).status
 
 
+async def test_a_lease_that_is_lost_charges_nobody(dsn, pool):
+    gone, held = ScriptedExecutor(Held()), Held()
+    (id,) = await make_attempts(pool)
+    async with wire_to(dsn) as wire:
+        far = await open_pool(wire.dsn, size=3)
+        async with engine_on(wire.dsn, far, gone):
+            await eventually(lambda: gone.starts)
+            wire.cut()
+            async with engine_on(dsn, pool, ScriptedExecutor(held)) as second:
+                await eventually(lambda: held.began)
+                charged = await pool.fetchval("SELECT interruptions FROM attempts")
+                wire.mend()
+                await eventually(lambda: pool.fetchval("SELECT interruptions = 0 FROM attempts"))
+                held.let_go.set()
+                (attempt,) = await all_ended(second, [id])
+        await far.close()
+
+    assert (1, "success") == (charged, attempt.status)
+
+
 @pytest.mark.parametrize(("deaths", "status", "error"), [(2, "success", None), (3, "error", "interrupted")])
 async def test_one_that_stood_in_flight_three_times_when_its_process_died_ends_interrupted(
     dsn, pool, deaths, status, error

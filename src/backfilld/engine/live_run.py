@@ -85,6 +85,8 @@ class LiveRun:
         elif await self._patiently(lambda: self._store.begin(self._taken.id, self._taken.fence, now)):
             passing(Point.ATTEMPT_BEGUN)
             await self._try(executor, health, work)
+            if self._lease.lost:
+                await self._take_back_charge()
         else:
             await self._give_back(None)
 
@@ -109,6 +111,14 @@ class LiveRun:
             await self._finish(self._cancelled(ticket.started_at))
         else:
             await self._give_back(self._looks_again(health))
+
+    async def _take_back_charge(self) -> None:
+        """Asked once: the renewal that told of the loss has just been answered."""
+        try:
+            await self._store.take_back_charge(self._taken)
+        except Exception as problem:
+            if not outages.passes(problem):
+                raise
 
     def _verdict(self, trial: "asyncio.Task[Verdict]") -> Verdict | None:
         """None: it did not start, or was cut off."""

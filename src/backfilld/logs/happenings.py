@@ -19,11 +19,12 @@ from backfilld.events import (
     OutcomesRecorded,
     RecorderFailed,
     SchedulePostponed,
+    SessionFired,
     TryEnded,
 )
 
 # A written line costs more than processing an item: nothing per item or commit at the usual level.
-QUIET = (TryEnded, AttemptEnded, OutcomesRecorded)
+QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
 ALARMING = (RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed)
 
 

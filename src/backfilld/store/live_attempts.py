@@ -97,6 +97,10 @@ class LiveAttemptStore:
             _sql.rest_attempt, taken.id, taken.fence, next_attempt_at, tries, counted, at, log
         )  # fmt: skip
 
+    async def take_back_charge(self, taken: TakenAttempt) -> None:
+        """We are alive, and have lost it: nobody died of it."""
+        await self._pool.execute(_sql.take_back_charge, taken.id, taken.fence)
+
     async def finish(self, taken: TakenAttempt, outcome: Outcome) -> None:
         """End it. A second time changes nothing, and nor does one whose fence has fallen."""
         await self._pool.execute(

@@ -82,6 +82,13 @@ INSERT INTO attempt_logs (attempt_id, try, finished_at, content)
 SELECT id, tries, $6, $7::text FROM rested WHERE $7::text IS NOT NULL
 ON CONFLICT (attempt_id, try) DO NOTHING;
 
+-- name: take_back_charge
+-- Whoever took it over counted a death that was none: the earlier holder was only cut off.
+-- $1 attempt   $2 fence that has fallen
+UPDATE attempts
+   SET interruptions = interruptions - 1
+ WHERE id = $1 AND fence > $2 AND interruptions > 0 AND finished_at IS NULL;
+
 -- name: finish_attempt
 -- Once: the fence and the missing end guard it, so that repeating it after a commit of unknown result writes nothing.
 -- $1 attempt   $2 fence   $3 at   $4 succeeded   $5 killed   $6 tries   $7 message   $8 result   $9 credits
