@@ -166,6 +166,23 @@ async def test_a_long_log_keeps_its_beginning_and_its_end() -> None:
     assert len(verdict.log.encode()) <= 65_536
 
 
+@pytest.mark.parametrize(
+    "executor",
+    [
+        {"type": "http", "url": "http://127.0.0.1:1/${nothing}"},
+        {"type": "echo", "message": "${nothing}"},
+        {"type": "command", "argv": ["/bin/echo", "${nothing}"]},
+        {"type": "http", "url": "http://127.0.0.1:1/"},
+        {"type": "command", "argv": ["/nowhere/at/all"]},
+    ],
+)
+async def test_what_never_came_to_run_has_its_reason_in_the_log(executor: dict[str, Any]) -> None:
+    verdict = await run(definition(executor), of_session(wants_log=True))
+
+    assert verdict.kind is not VerdictKind.SUCCEEDED
+    assert f"{verdict.error}\n" == verdict.log
+
+
 async def test_no_log_is_kept_where_nobody_wants_it(target: Target) -> None:
     verdict = await run(definition({"type": "http", "url": target.url}), of_session())
 

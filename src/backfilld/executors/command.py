@@ -23,7 +23,7 @@ from backfilld.executors.command_environment import (
 from backfilld.executors.command_process import Running, spawn
 from backfilld.executors.command_verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
 from backfilld.executors.definition import CommandExecutor as Definition
-from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams
+from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams, with_reason
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.executors.signing import UnusableSecret
@@ -70,6 +70,9 @@ class CommandExecutor:
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Run it once. Raises only `NotPermitted` (nothing ran) and `CancelledError` (nothing runs any more)."""
+        return with_reason(await self._attempt(work, permit), work)
+
+    async def _attempt(self, work: Work, permit: Permit) -> Verdict:
         try:
             return await self._run(work, permit)
         except NotPermitted:

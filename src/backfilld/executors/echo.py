@@ -10,7 +10,7 @@ from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import Permit, Work
 from backfilld.executors.definition import EchoExecutor as Definition
-from backfilld.executors.kept_logs import kept_log
+from backfilld.executors.kept_logs import kept_log, with_reason
 from backfilld.executors.substitution import Filling, unfilled_verdict
 
 
@@ -37,7 +37,7 @@ class EchoExecutor:
             if self._filling is not None:
                 message = self._filling.message(self._definition, self._filling.work(work))
         except Unfilled as problem:
-            return unfilled_verdict(problem)
+            return with_reason(unfilled_verdict(problem), work)
         permit.start()
         permit.sent()
         verdict = Verdict(VerdictKind.SUCCEEDED, message=clean_text(message, MESSAGE_BYTES) or None)

@@ -21,7 +21,7 @@ from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.definition import HttpExecutor as Definition
 from backfilld.executors.definition import Poll
 from backfilld.executors.failures import TargetFailure, failed
-from backfilld.executors.kept_logs import kept_log
+from backfilld.executors.kept_logs import kept_log, with_reason
 from backfilld.executors.payload import RequestWriter, url_of
 from backfilld.executors.polling import Poller, Progress
 from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore
@@ -78,6 +78,9 @@ class HttpExecutor:
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Do it once. Raises only `NotPermitted` (then no byte was sent) and `CancelledError`."""
+        return with_reason(await self._attempt(work, permit), work)
+
+    async def _attempt(self, work: Work, permit: Permit) -> Verdict:
         this = _Try(Start(permit))
         try:
             async with asyncio.timeout(work.timeout_seconds):

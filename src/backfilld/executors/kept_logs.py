@@ -2,6 +2,10 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+
+from backfilld.domain.verdicts import Verdict
+from backfilld.executors.base import Work
 
 LOG_BYTES = 65_536
 
@@ -19,6 +23,13 @@ def kept_log(text: str, hide: Callable[[str], str] = str) -> str:
     note = f"\n… {len(encoded) - LOG_BYTES} bytes or more are left out here …\n"
     half = (LOG_BYTES - len(note.encode())) // 2
     return encoded[:half].decode(errors="ignore") + note + encoded[-half:].decode(errors="ignore")
+
+
+def with_reason(verdict: Verdict, work: Work) -> Verdict:
+    """A try that ended before anything was printed or answered has its reason in the log: there people look first."""
+    if not work.wants_log or verdict.log is not None or verdict.error is None:
+        return verdict
+    return replace(verdict, log=kept_log(verdict.error + "\n"))
 
 
 def two_streams(stdout: str, stderr: str) -> str:
