@@ -36,6 +36,8 @@ class WorkflowAnswer(Answer):
     credits_per_entity: float
     max_attempts: int
     timeout_seconds: float
+    exports: dict[str, JsonValue] = Field(description="params of every session")
+    substitutes: bool = Field(description="whether ${name} is put in")
     created_at: Instant
     updated_at: Instant
 
@@ -47,7 +49,10 @@ class WorkflowAnswer(Answer):
 
 
 _OF_WORKFLOW = ("id", "project", "name", "managed_by", "enabled", "revision_id", "version", "created_at", "updated_at")
-_OF_DEFINITION = ("executor", "timezone", "schedule", "credits_per_entity", "max_attempts", "timeout_seconds")
+_OF_DEFINITION = (
+    "executor", "timezone", "schedule", "credits_per_entity", "max_attempts", "timeout_seconds",
+    "exports", "substitutes",
+)  # fmt: skip
 
 
 class WorkflowData(Answer):
@@ -73,6 +78,8 @@ class PatchBase(Body):
     credits_per_entity: Annotated[float, Field(ge=0)] | None = None
     max_attempts: Attempts | None = None
     timeout_seconds: Seconds | None = None
+    exports: dict[Name, JsonValue] | None = None
+    substitutes: bool | None = None
     enabled: bool | None = None
 
     @field_validator("schedule")
