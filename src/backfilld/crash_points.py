@@ -29,6 +29,10 @@ class Point(StrEnum):
     KILL_BEFORE_COMMIT = "kill.before_commit"  # of one attempt of a backfill
     KILL_AFTER_COMMIT = "kill.after_commit"
 
+    PUSH_WORKFLOW_WRITTEN = "push.workflow_written"  # one of several
+    PUSH_BEFORE_COMMIT = "push.before_commit"
+    PUSH_AFTER_COMMIT = "push.after_commit"
+
     LEASE_BEFORE_TAKING = "lease.before_taking"
     LEASE_TAKEN = "lease.taken"
     LEASE_BEFORE_RENEWAL = "lease.before_renewal"

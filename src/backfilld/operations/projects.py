@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.asking import Asker
@@ -86,6 +87,7 @@ class ProjectOperations:
                 raise Conflict(message, code="revision_exists")
             for workflow in pushed:
                 await self._put(connection, workflow, push, request, at)
+                passing(Point.PUSH_WORKFLOW_WRITTEN)
             gone = _gone(pushed, existing)
             for vanished in gone:
                 await self._remove(connection, vanished, at)
@@ -102,7 +104,10 @@ class ProjectOperations:
                 ),
             }
             await self._audit(connection, asker, "project.push", project_id, at, new=new)
-            return await self.get(project_id, on=connection)
+            project = await self.get(project_id, on=connection)
+            passing(Point.PUSH_BEFORE_COMMIT)
+        passing(Point.PUSH_AFTER_COMMIT)
+        return project
 
     async def delete(self, asker: Asker, id: int) -> Project:
         """It and its schedules go; sessions, attempts and logs stay to be read. Conflict `managed_by_config`.
