@@ -1,5 +1,7 @@
-"""The Python package tdworkflow, as it comes, against a daemon."""
+"""The Python package tdworkflow, as it comes, against a daemon: every call that it has."""
 
+import inspect
+import re
 import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ from tdworkflow.exceptions import HttpError
 from tdworkflow.schedule import Schedule
 from tests.support.daemon import DaemonProcess
 
+VERBS = {"get", "post", "put", "delete", "http"}  # what its calls are made of
 SECONDS_BETWEEN_LOOKS = 0.05
 
 
@@ -36,6 +39,14 @@ def schedule(td: tdworkflow.client.Client, pushed: tdworkflow.project.Project) -
 
 def days_ago(days: int) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
+
+
+def test_every_call_of_the_client_is_tried_here():
+    source = Path(__file__).read_text()
+    calls = {name for name, _ in inspect.getmembers(tdworkflow.client.Client, inspect.isfunction) if name[0] != "_"}
+
+    assert {"backfill_schedule", "start_attempt", "create_project"} < calls
+    assert set() == {name for name in calls - VERBS if f"td.{name}(" not in source}
 
 
 def test_projects_are_pushed_looked_at_and_deleted(td, pushed, project, tmp_path):
@@ -131,3 +142,39 @@ def test_a_backfill_runs_and_everything_about_it_can_be_looked_at(td, pushed, sc
     assert len(td.logs(first)) == len(td.log_files(first.id))
     with pytest.raises(HttpError, match="409"):
         td.backfill_schedule(schedule, "again", days_ago(4).isoformat(), count=1)
+
+
+def test_an_attempt_is_started_killed_and_tried_again_by_hand(td, pushed):
+    workflow = td.project_workflows(pushed, "lengthy")[0]
+    started = td.start_attempt(workflow, workflow_params={"seconds": 600}, pool_id=7)
+    named = {"session_time": started.sessionTime.isoformat(), "retry_attempt_name": "again"}
+    with pytest.raises(HttpError, match="409"):
+        td.start_attempt(workflow, started.sessionTime.isoformat())
+    killed = td.wait_attempt(td.kill_attempt(started), SECONDS_BETWEEN_LOOKS)
+    again = td.wait_attempt(td.start_attempt(workflow, workflow_params={"seconds": 0}, **named), SECONDS_BETWEEN_LOOKS)
+
+    assert ("killed", False) == (killed.status, killed.success)
+    assert ("success", killed.sessionId, 2) == (again.status, again.sessionId, again.index)
+    assert [started.id, again.id] == [one.id for one in td.retried_attempts(again)]
+    assert [again.id] == [one.id for one in td.attempts(pushed.name)]
+
+
+def test_what_a_failed_attempt_printed_can_be_read(td, pushed):
+    workflow = td.project_workflows(pushed, "failing")[0]
+    failed = td.wait_attempt(td.start_attempt(workflow, workflow_params={"code": 1}), SECONDS_BETWEEN_LOOKS)
+    (file,) = td.log_files(failed)
+
+    assert "error" == failed.status
+    assert re.search("no such luck", str(td.log_file(failed, file)))
+
+
+def test_after_the_project_is_deleted_its_attempts_can_still_be_read(td, pushed):
+    workflow = td.project_workflows(pushed, "failing")[0]
+    done = td.wait_attempt(td.start_attempt(workflow, workflow_params={"code": 0}), SECONDS_BETWEEN_LOOKS)
+    td.delete_project(pushed)
+
+    assert "success" == td.attempt(done).status
+    assert ["no such luck\n"] == td.logs(done)
+    assert done.id in [one.lastAttempt.id for one in td.sessions()]
+    with pytest.raises(HttpError, match="404"):
+        td.start_attempt(workflow)
