@@ -12,10 +12,12 @@ ON CONFLICT (project_id, name) DO NOTHING
 RETURNING id;
 
 -- name: lock_by_name
+-- Not FOR UPDATE: whoever makes a backfill holds the schedule and then refers to the workflow; who writes a workflow
+-- holds the workflow and then moves the schedule. Neither shall wait for the other.
 -- $1 project   $2 name
 SELECT w.id FROM workflows w JOIN projects p ON p.id = w.project_id
  WHERE p.name = $1 AND p.deleted_at IS NULL AND w.name = $2
-   FOR UPDATE OF w;
+   FOR NO KEY UPDATE OF w;
 
 -- name: lock_by_id
 -- $1 id
