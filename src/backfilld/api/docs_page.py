@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 Json = dict[str, Any]
 _FOLDER = files("backfilld.api") / "templates"
 STYLE = (_FOLDER / "docs.css").read_text(encoding="utf-8")
@@ -58,6 +56,8 @@ class Section:
 
 def page(document: Json) -> str:
     """The whole page."""
+    from jinja2 import Environment, StrictUndefined  # here, so that a daemon is up before it is loaded
+
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((_FOLDER / "docs.html").read_text(encoding="utf-8"))
     return template.render(

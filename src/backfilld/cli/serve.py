@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from backfilld.cli.lean_start import lean_start
+
 
 @click.command()
 @click.option(
@@ -22,12 +24,14 @@ import click
 )
 def command(config: Path | None, paused: bool) -> None:
     """Run the daemon in the foreground. SIGTERM or Ctrl-C lets work in flight finish; SIGHUP reads the file again."""
-    import structlog
-    import uvloop
+    with lean_start():
+        import structlog
+        import uvloop
 
-    from backfilld import crash_points
-    from backfilld.config import crash_fuse, load_settings
-    from backfilld.logs import configure_logging
+        from backfilld import crash_points
+        from backfilld.app import Daemon
+        from backfilld.config import crash_fuse, load_settings
+        from backfilld.logs import configure_logging
 
     settings = load_settings(config)
     configure_logging(settings.logging.level, settings.logging.format)
@@ -40,8 +44,6 @@ def command(config: Path | None, paused: bool) -> None:
         crash_points.arm(fuse)
 
     async def serve() -> None:
-        from backfilld.app import Daemon
-
         daemon = Daemon(settings, lambda: load_settings(config), paused=paused)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
