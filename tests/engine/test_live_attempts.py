@@ -15,8 +15,10 @@ from tests.support.wire import wire_to
 from backfilld.domain.sessions import attempt_key
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.tools import Limits
+from backfilld.events import AttemptInterrupted
 from backfilld.executors.base import Work
 from backfilld.store.pool import open_pool
+from backfilld.store.workflows import WorkflowStore
 
 FAILED = Verdict(VerdictKind.FAILED, error_class="http_404", error="not there", http_status=404, log="gone")
 AGAIN = Verdict(VerdictKind.TRY_AGAIN, error_class="http_500", error="oops", log="oops")
@@ -132,6 +134,15 @@ async def test_between_two_tries_it_is_queued_and_takes_no_place(dsn, pool):
     assert "queued" == status
 
 
+async def test_a_clock_that_was_set_back_puts_no_retry_off_for_ever(dsn, pool):
+    (id,) = await make_attempts(pool)
+    await pool.execute("UPDATE attempts SET next_attempt_at = now() + interval '1 year'")
+    async with engine_on(dsn, pool) as engine:
+        (attempt,) = await all_ended(engine, [id], seconds=5)
+
+    assert "success" == attempt.status
+
+
 async def test_a_target_that_is_away_is_waited_for(dsn, pool):
     ids = await make_attempts(pool, 6, max_attempts=1)
     away = True
@@ -193,9 +204,10 @@ async def test_a_disabled_workflow_starts_nothing(dsn, pool):
     async with engine_on(dsn, pool) as engine:
         await asyncio.sleep(0.3)
         starts = len(engine.executor.starts)
-        await pool.execute("UPDATE workflows SET enabled = true")
-        engine.live.nudge()
-        await all_ended(engine, ids)
+        workflow_id = await pool.fetchval("SELECT id FROM workflows")
+        async with pool.acquire() as connection, connection.transaction():
+            await WorkflowStore(pool).set(connection, workflow_id, managed_by="api", enabled=True, at=NOON)
+        await all_ended(engine, ids, seconds=5)
 
     assert 0 == starts
 
@@ -360,6 +372,7 @@ async def test_one_that_stood_in_flight_three_times_when_its_process_died_ends_i
 
     assert (status, error) == (attempt.status, attempt.error_class)
     assert (deaths < 3) == bool(engine.executor.starts)
+    assert [deaths] == [event.times for event in engine.events if isinstance(event, AttemptInterrupted)]
 
 
 async def test_what_a_process_may_have_died_of_runs_one_at_a_time_beside_the_others(dsn, pool):

@@ -67,12 +67,12 @@ class LiveRun:
 
     async def run(self) -> None:
         now = self._tools.clock.now()
-        if self.is_suspect:
+        if self._taken.was_under_way:
             times = self._taken.interruptions
             self._tools.bus.tell(AttemptInterrupted(self._taken.id, self._taken.workflow_name, times))
-            if times >= MOST_INTERRUPTIONS:
-                await self._finish(interrupted(self._item, now))
-                return
+        if self._taken.interruptions >= MOST_INTERRUPTIONS:
+            await self._finish(interrupted(self._item, now))
+            return
         try:
             work = self._work()
         except ValueError as problem:

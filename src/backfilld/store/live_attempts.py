@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import orjson
 
 from backfilld.domain.backfills import Outcome
+from backfilld.domain.retries import LONGEST_WAIT as LONGEST_ASKED
 from backfilld.domain.stopping import StopOrder
 from backfilld.store.deadlines import connection_within
 from backfilld.store.leases import LENGTH
@@ -17,14 +18,28 @@ from backfilld.store.queries import load
 from backfilld.store.session_items import SessionItem
 from backfilld.store.stopping import order_of
 
+LONGEST_WAIT = LONGEST_ASKED + timedelta(hours=1)  # with room for jitter and for clocks that differ
+
 _sql = load("live_attempts")
 _OF_SESSION = ("attempt_id", "index", "name", "project_id", "timezone", "session_id", "session_uuid", "session_time")
-_OF_ATTEMPT = ("workflow_id", "workflow_name", "revision_id", "fence", "tries", "counted", "interruptions")
+_OF_ATTEMPT = (
+    "workflow_id",
+    "workflow_name",
+    "revision_id",
+    "fence",
+    "tries",
+    "counted",
+    "interruptions",
+    "was_under_way",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TakenAttempt:
-    """An attempt that is ours, as it was when it was taken; and the stop order that was in force then."""
+    """An attempt that is ours, as it was when it was taken; and the stop order that was in force then.
+
+    `was_under_way`: its last holder died in the middle of a try, which `interruptions` has counted.
+    """
 
     session: SessionItem
     workflow_id: int
@@ -35,6 +50,7 @@ class TakenAttempt:
     tries: int
     counted: int
     interruptions: int
+    was_under_way: bool
     started_at: datetime | None
     stop_order: StopOrder
 
@@ -63,7 +79,9 @@ class LiveAttemptStore:
 
     async def take(self, now: datetime, *, suspects: bool) -> TakenAttempt | None:
         """The oldest one that may start now. `suspects`: also one that was under way when a process died."""
-        row = await self._pool.fetchrow(_sql.take_attempt, self._instance, self._process, LENGTH, now, suspects)
+        row = await self._pool.fetchrow(
+            _sql.take_attempt, self._instance, self._process, LENGTH, now, suspects, LONGEST_WAIT
+        )
         return None if row is None else _taken(row)
 
     async def begin(self, id: int, fence: int, at: datetime) -> bool:
@@ -117,7 +135,7 @@ class LiveAttemptStore:
 
     async def next_look(self, now: datetime) -> tuple[datetime | None, bool]:
         """When the next retry falls due, and whether something is due already that is not ours."""
-        row = await self._pool.fetchrow(_sql.next_look, now, f"{self._instance}/{self._process}")
+        row = await self._pool.fetchrow(_sql.next_look, now, f"{self._instance}/{self._process}", LONGEST_WAIT)
         assert row is not None  # noqa: S101 - an aggregate always has a row
         return row["wake_at"], row["waits"]
 

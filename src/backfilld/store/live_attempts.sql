@@ -5,13 +5,15 @@
 -- A try that was under way then is one that the process may have died of: that is counted, and such attempts are taken
 -- only by those who run no other of their kind.
 -- The stop order is locked: it is seen here, or whoever gives it sees this lease.
+-- A retry that is further off than any wait was put there by a clock that has been set back since, and is due.
 -- $1 instance   $2 process   $3 length   $4 now   $5 may be one that stood in flight when a process died
+-- $6 the longest wait
 WITH due AS MATERIALIZED (
-    SELECT a.id
+    SELECT a.id, a.running_since IS NOT NULL AS was_under_way
       FROM attempts AS a
       JOIN workflows AS w ON w.id = a.workflow_id
      WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND a.cancel_requested_at IS NULL AND w.enabled
-       AND (a.next_attempt_at IS NULL OR a.next_attempt_at <= $4)
+       AND (a.next_attempt_at IS NULL OR a.next_attempt_at <= $4 OR a.next_attempt_at > $4 + $6)
        AND (a.holder IS NULL OR a.lease_until <= clock_timestamp()
             OR (split_part(a.holder, '/', 1) = $1 AND a.holder <> $1 || '/' || $2))
        AND ($5 OR (a.interruptions = 0 AND a.running_since IS NULL))
@@ -24,14 +26,14 @@ WITH due AS MATERIALIZED (
     UPDATE attempts AS a
        SET holder = $1 || '/' || $2, fence = a.fence + 1, lease_until = clock_timestamp() + $3,
            obeys_stop = stop.version, next_attempt_at = NULL, running_since = NULL,
-           interruptions = a.interruptions + (a.running_since IS NOT NULL)::integer
+           interruptions = a.interruptions + due.was_under_way::integer
       FROM due, stop
      WHERE a.id = due.id
-    RETURNING a.*
+    RETURNING a.*, due.was_under_way
 )
 SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, t.session_id, s.uuid AS session_uuid,
        s.session_time, t.workflow_id, w.name AS workflow_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
-       t.interruptions, t.started_at, stop.version, stop.stopped, stop.by, stop.why, stop.since
+       t.interruptions, t.was_under_way, t.started_at, stop.version, stop.stopped, stop.by, stop.why, stop.since
   FROM taken AS t
   JOIN sessions AS s ON s.id = t.session_id
   JOIN workflows AS w ON w.id = t.workflow_id
@@ -128,9 +130,10 @@ UPDATE attempts AS a
 
 -- name: next_look
 -- When a retry falls due, and whether something is due that this process does not hold.
--- $1 now   $2 holder
-SELECT min(a.next_attempt_at) FILTER (WHERE a.next_attempt_at > $1) AS wake_at,
-       coalesce(bool_or(a.holder IS DISTINCT FROM $2 AND coalesce(a.next_attempt_at, $1) <= $1), false) AS waits
+-- $1 now   $2 holder   $3 the longest wait
+SELECT min(a.next_attempt_at) FILTER (WHERE a.next_attempt_at > $1 AND a.next_attempt_at <= $1 + $3) AS wake_at,
+       coalesce(bool_or(a.holder IS DISTINCT FROM $2
+                        AND (coalesce(a.next_attempt_at, $1) <= $1 OR a.next_attempt_at > $1 + $3)), false) AS waits
   FROM attempts AS a
   JOIN workflows AS w ON w.id = a.workflow_id
  WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND w.enabled;
