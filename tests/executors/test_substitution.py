@@ -138,6 +138,33 @@ async def test_a_param_never_becomes_a_command(value: str) -> None:
     assert (VerdictKind.FAILED, "variable_unfit") == (verdict.kind, verdict.error_class)
 
 
+@pytest.mark.parametrize("text", ["echo ${y}", "echo ${z.deep}"])
+async def test_a_param_never_becomes_a_command_by_way_of_an_export(text: str) -> None:
+    stored = definition(
+        {"type": "command", "argv": [*SHELL, text]},
+        exports={"y": "is ${x}", "z": {"deep": "${y}"}, "session_id": "$(id)"},
+    )
+    verdict = await run(stored, of_session({"x": "a; id"}))
+
+    assert (VerdictKind.FAILED, "variable_unfit") == (verdict.kind, verdict.error_class)
+
+
+async def test_an_export_stands_in_a_shell_as_it_was_written() -> None:
+    stored = definition(
+        {"type": "command", "argv": [*SHELL, "${say} ${unused_too}"]},
+        exports={"say": "echo '${session_date}' | tr 2 3;", "unused_too": "true", "other": "${x}"},
+    )
+    verdict = await run(stored, of_session({"x": "$(id)"}, wants_log=True))
+
+    assert "3037-03-01\n" == verdict.log
+
+
+async def test_an_entity_finds_its_params_as_variables() -> None:
+    item = work(params={"model": "small"})
+
+    assert "small" == (await run(definition({"type": "echo", "message": "${model}"}), item)).message
+
+
 async def test_a_param_reaches_a_shell_as_a_variable_whatever_it_holds() -> None:
     stored = definition({"type": "command", "argv": [*SHELL, 'printf %s "$x"']})
     verdict = await run(stored, of_session({"x": "a; $(id) 'b'", "PATH": "/nowhere"}, wants_log=True))

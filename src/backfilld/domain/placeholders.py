@@ -6,7 +6,7 @@ has to guard a language, and the same text would mean something else on the next
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*"
@@ -57,22 +57,30 @@ def blanked(text: str, filler: str = "x") -> str:
     return _PLACEHOLDER.sub(filler, text)
 
 
-def filled(text: str, variables: Mapping[str, Any], fit: Callable[[str, str], str] = lambda _, value: value) -> str:
-    """The text with its variables in place; `fit(name, value)` makes each fit to stand there. Unfilled."""
+Fit = Callable[[str, str], str]
+"""Makes the text of a variable, by its name, fit to stand somewhere; raises Unfilled if it cannot."""
+
+
+def _as_it_is(_: str, value: str) -> str:
+    return value
+
+
+def filled(text: str, variables: Mapping[str, Any], fit: Fit = _as_it_is) -> str:
+    """The text with its variables in place. Unfilled."""
     result = _PLACEHOLDER.sub(lambda match: fit(match[1].strip(), as_text(look_up(match[1].strip(), variables))), text)
     if len(result) > LONGEST:
         raise Unfilled("text_too_long", f"with its variables the text is longer than {LONGEST} characters")
     return result
 
 
-def filled_value(value: Any, variables: Mapping[str, Any]) -> Any:
+def filled_value(value: Any, variables: Mapping[str, Any], fit: Fit = _as_it_is) -> Any:
     """The same for every text inside a JSON value."""
     if isinstance(value, str):
-        return filled(value, variables)
+        return filled(value, variables, fit)
     if isinstance(value, Mapping):
-        return {key: filled_value(inner, variables) for key, inner in value.items()}
+        return {key: filled_value(inner, variables, fit) for key, inner in value.items()}
     if isinstance(value, list):
-        return [filled_value(inner, variables) for inner in value]
+        return [filled_value(inner, variables, fit) for inner in value]
     return value
 
 
@@ -95,10 +103,17 @@ def as_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def resolved_exports(exports: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+def resolved_exports(
+    exports: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    *,
+    of: Iterable[str] | None = None,
+    fit: Fit = _as_it_is,
+) -> dict[str, Any]:
     """The exports with what they refer to put in, be it variables or each other. Unfilled, also for a circle.
 
-    A variable's own text is taken as it is: only what stands in the definition is looked through for names.
+    `of`: only what these texts refer to. A variable's own text is taken as it is: only what stands in the definition is
+    looked through for names.
     """
     done: dict[str, Any] = {}
 
@@ -107,18 +122,19 @@ def resolved_exports(exports: Mapping[str, Any], variables: Mapping[str, Any]) -
             raise Unfilled(
                 "variables_in_a_circle", f"the exports {', '.join(trail)} refer to each other without an end"
             )
-        for root in _roots(exports[name]):
+        for root in roots_in(exports[name]):
             if root in exports and root not in done:
                 resolve(root, (*trail, name))
-        done[name] = filled_value(exports[name], {**variables, **done})
+        done[name] = filled_value(exports[name], {**variables, **done}, fit)
 
-    for name in exports:
+    for name in exports if of is None else sorted(roots_in(list(of)) & set(exports)):
         if name not in done:
             resolve(name, ())
     return done
 
 
-def _roots(value: Any) -> set[str]:
+def roots_in(value: Any) -> set[str]:
+    """The names, without what follows a dot, that the texts inside a value refer to."""
     return {name.partition(".")[0] for text in texts_in(value) for name in names_in(text)}
 
 

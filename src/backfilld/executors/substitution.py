@@ -43,9 +43,13 @@ class Filling:
 
     def work(self, work: Work) -> Work:
         """The item with its exports resolved, as params and as variables. Unfilled."""
-        resolved = resolved_exports(self.exports, work.variables)
-        session = work.session or {}
-        return replace(work, params={**work.params, **resolved}, variables={**work.variables, **resolved, **session})
+        variables = {**work.params, **work.variables}
+        resolved = resolved_exports(self.exports, variables)
+        return replace(
+            work,
+            params={**work.params, **resolved},
+            variables={**variables, **resolved, **(work.session or {})},
+        )
 
     def http(self, executor: HttpExecutor, work: Work) -> HttpExecutor:
         """The executor as it is for a work that came from `work`. Unfilled."""
@@ -65,17 +69,23 @@ class Filling:
         return executor.model_copy(update=changes)
 
     def argv(self, argv: list[str], work: Work) -> list[str]:
-        """The same for the arguments of a command; in a shell's text, values that the shell acts upon are refused."""
-        in_shell = tuple(argv[: len(SHELL)]) == SHELL
+        """The same for the arguments of a command; in a shell's text, values that the shell acts upon are refused.
+
+        What the definition itself says is the administrator's, and stands as it is. What is put into that is not.
+        """
+        if tuple(argv[: len(SHELL)]) != SHELL:
+            return [filled(text, work.variables) for text in argv]
+        own = set(self.exports) - set(work.session or {})
 
         def fit(name: str, value: str) -> str:
-            own = name.partition(".")[0] in self.exports
-            if in_shell and not own and not _SAFE_IN_A_SHELL.fullmatch(value):
+            if name.partition(".")[0] not in own and not _SAFE_IN_A_SHELL.fullmatch(value):
                 message = f'${{{name}}} holds characters that a shell acts upon; write "${name}" without braces for it'
                 raise Unfilled("variable_unfit", message)
             return value
 
-        return [filled(text, work.variables, fit) for text in argv]
+        exports = {name: self.exports[name] for name in own}
+        variables = {**work.variables, **resolved_exports(exports, work.variables, of=argv, fit=fit)}
+        return [filled(text, variables, fit) for text in argv]
 
     def message(self, executor: EchoExecutor, work: Work) -> str:
         """The same for what is echoed."""
