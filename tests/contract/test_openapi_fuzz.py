@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import requests
 import schemathesis
@@ -23,9 +25,12 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.support.daemon import ALL_DAY, DaemonProcess, Plan, daemon_process
+from tests.support.daemon import ALL_DAY, WORKFLOW, DaemonProcess, Plan, daemon_process
 from tests.support.database import scratch_folder
 from tests.support.logging_target import LoggingTarget, Reply
+from tests.support.project_archives import packed
+
+from backfilld.clock import SystemClock
 
 CHECKS = [
     not_a_server_error,
@@ -37,9 +42,18 @@ CHECKS = [
 RANK = {"viewer": 0, "operator": 1, "admin": 2}
 EXAMPLES, EXAMPLES_OF_LATER = 20, 3
 ENGINE = {"allow_concurrent_backfills_per_workflow": True}
+SCHEDULED = {"schedule": {"daily>": "00:00:00"}}
+NAMES: dict[str, Any] = {"name": WORKFLOW, "key": "token"}
 ENTITIES = [f"T{number}" for number in range(20)]
 # What ends or stops things comes last, in this order, so that the others still find something.
 LAST = ("cancel", "stop-all", "start-all", "DELETE")
+
+
+@schemathesis.serializer("application/gzip", "application/x-gzip")
+def archive(_: Any, value: Any) -> bytes:
+    """Some bytes as they are, or in a good archive, as a workflow that is none."""
+    raw = value if isinstance(value, bytes) else getattr(value, "data", None) or str(value).encode("utf-8", "replace")
+    return raw if len(raw) % 2 else packed({"w.dig": raw, "good.dig": "+a: {echo>: hello}\n"})
 
 
 @dataclass
@@ -49,6 +63,8 @@ class Known:
     ended: str
     paused: str
     workflow: int
+    digdag: dict[str, int]  # by the word behind /api/
+    since: str  # some sessions of the schedule ago
 
     def values(self) -> dict[str, Any]:
         """For fields whose schema says less than what is looked at: ids of others, names of zones, a language."""
@@ -59,6 +75,13 @@ class Known:
             "target_workflow_id": self.workflow,
             "schedule": None,
             "executor": {"type": "http", "url": "http://127.0.0.1:9/"},
+            "workflowId": str(self.workflow),
+            "projectName": "default",
+            "workflowName": WORKFLOW,
+            "sessionTime": "2027-03-01T00:00:00+09:00",
+            "fromTime": self.since,
+            "nextTime": "2027-03-01T00:00",
+            "count": 2,
         }
 
     def ids(self, operation: APIOperation) -> list[dict[str, Any]]:
@@ -66,6 +89,10 @@ class Known:
         path = operation.path
         if "/entities/{entity_type}" in path:
             return [{"entity_type": "ticket"} | ({"id": "T1"} if "{id}" in path else {})]
+        if path.startswith("/api/"):
+            names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+            given = NAMES | {"id": self.digdag.get(path.split("/")[2])}
+            return [{name: given[name] for name in names}] if names else []
         if path.startswith("/public-api/workflows/{id}"):
             return [{"id": self.workflow}]
         if not path.startswith("/public-api/backfills/{id}"):
@@ -90,7 +117,7 @@ async def target() -> AsyncIterator[LoggingTarget]:
 
 @pytest.fixture
 async def daemon(folder: Path, target: LoggingTarget, dsn: str) -> AsyncIterator[DaemonProcess]:
-    async with daemon_process(folder / "daemon", Plan(target.url, dsn, engine=ENGINE)) as daemon:
+    async with daemon_process(folder / "daemon", Plan(target.url, dsn, engine=ENGINE, workflow=SCHEDULED)) as daemon:
         await daemon.make_key("admin")
         await daemon.start()
         await daemon.upload(ENTITIES)
@@ -102,7 +129,29 @@ async def known(daemon: DaemonProcess) -> Known:
     ended = await daemon.create()
     await daemon.ends(ended)
     paused = await daemon.create(start="when_approved")
-    return Known(ended, paused, await daemon.workflow_id())
+    workflow = await daemon.workflow_id()
+    since = (SystemClock().now() - timedelta(days=3)).isoformat()
+    return Known(ended, paused, workflow, await _in_digdag(daemon, workflow, since), since)
+
+
+async def _in_digdag(daemon: DaemonProcess, workflow: int, since: str) -> dict[str, int]:
+    """The ids of one thing of each kind, once its attempt has ended."""
+    headers = {"Authorization": f"TD1 {daemon.api_key}"}
+    body = {"fromTime": since, "dryRun": False, "attemptName": "first", "count": 1}
+    async with aiohttp.ClientSession(daemon.url, headers=headers, raise_for_status=True) as session:
+        schedule = (await (await session.get("/api/schedules")).json())["schedules"][0]
+        path = f"/api/schedules/{schedule['id']}/backfill"
+        made = await (await session.post(path, json=body)).json()
+        await daemon.ends(made["backfillId"])
+    attempt = made["attempts"][0]
+    return {
+        "projects": int(schedule["project"]["id"]),
+        "schedules": int(schedule["id"]),
+        "workflows": workflow,
+        "sessions": int(attempt["sessionId"]),
+        "attempts": int(attempt["id"]),
+        "logs": int(attempt["id"]),
+    }
 
 
 @pytest.mark.slow
