@@ -35,7 +35,8 @@ SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, 
        s.session_time, t.workflow_id, w.name AS workflow_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
        t.interruptions, t.was_under_way, t.started_at, stop.version, stop.stopped, stop.by, stop.why, stop.since
   FROM taken AS t
-  JOIN sessions AS s ON s.id = t.session_id
+  -- one row, whatever is thought of how many were taken: the table is not to be read whole
+ CROSS JOIN LATERAL (SELECT uuid, session_time FROM sessions WHERE id = t.session_id LIMIT 1) AS s
   JOIN workflows AS w ON w.id = t.workflow_id
   JOIN revisions AS r ON r.id = t.revision_id
  CROSS JOIN stop;
