@@ -25,7 +25,8 @@ FIELDS = {
     "retrying_count", "pending_count", "window", "throughput_per_minute", "estimated_completion_at", "credits_used",
     "filter_resolved", "effective_windows", "updated_at", "version", "name", "reason", "start", "entity_ids", "order",
     "reprocess_behavior", "rehearsal", "sample_size", "max_attempts", "starts_per_minute", "failure_policy",
-    "max_credits", "excluded_dates", "params", "workflow_version", "entity_ids_count",
+    "max_credits", "excluded_dates", "params", "workflow_version", "entity_ids_count", "schedule_id", "session_from",
+    "session_to", "stop_on_failure",
 }  # fmt: skip
 ENTRIES = {"a": "succeeded", "b": "failed", "c": "skipped", "d": "retrying", "e": "cancelled", "f": "pending"}
 
