@@ -1,13 +1,15 @@
-"""`backfilld schedules …`: when a schedule fires, over HTTP."""
+"""`backfilld schedules …`: when a schedule fires, where it stands, and its past, over HTTP."""
 
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from backfilld.cli import schedule_steering, session_backfills
 from backfilld.cli.inputs import JsonObject
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import print_json, print_table, print_warnings
 from backfilld.cli.running import run
+from backfilld.cli.schedule_steering import print_schedule
 
 if TYPE_CHECKING:
     from backfilld.client import Answer
@@ -15,7 +17,64 @@ if TYPE_CHECKING:
 
 @click.group("schedules")
 def group() -> None:
-    """See when a schedule fires."""
+    """See when schedules fire, steer them, and run them for past times."""
+
+
+for command in (
+    session_backfills.backfill,
+    schedule_steering.enable,
+    schedule_steering.disable,
+    schedule_steering.skip,
+):
+    group.add_command(command)
+
+
+@group.command("list")
+@click.option("--project", type=int, help="Id of a project.")
+@click.option("--workflow", help="Name of a workflow of that project.")
+@json_option
+@server_options
+def list_(server: Server, as_json: bool, project: int | None, workflow: str | None) -> None:
+    """List schedules, and where they stand."""
+    if workflow is not None and project is None:
+        raise click.UsageError("--workflow needs --project")
+    path = "/schedules" if project is None else f"/projects/{project}/schedules"
+
+    async def ask() -> list[dict[str, Any]]:
+        async with server.client() as client:
+            return [schedule async for schedule in client.digdag.every("schedules", path, workflow=workflow)]
+
+    schedules = run(ask())
+    if as_json:
+        print_json({"schedules": schedules})
+        return
+    rows = [
+        (
+            schedule["id"],
+            schedule["project"]["name"],
+            schedule["workflow"]["name"],
+            schedule["nextScheduleTime"],
+            schedule["nextRunTime"],
+            "no" if schedule["disabledAt"] else "yes",
+        )
+        for schedule in schedules
+    ]
+    header = ("ID", "PROJECT", "WORKFLOW", "NEXT SESSION", "RUNS AT", "ENABLED")
+    print_table(header, rows, empty="No schedules.")
+
+
+@group.command("show")
+@click.argument("id", type=click.IntRange(1))
+@json_option
+@server_options
+def show(server: Server, as_json: bool, id: int) -> None:
+    """Show where a schedule stands."""
+
+    async def ask() -> "Answer":
+        async with server.client() as client:
+            return await client.digdag.get_schedule(id)
+
+    print_schedule(run(ask()), as_json=as_json)
 
 
 @group.command("preview")

@@ -97,6 +97,9 @@ def _refusal(status: int, headers: Mapping[str, str], document: dict[str, Any], 
         return ApiError(  # of the digdag dialect, which has no more words for it
             status, f"http_{status}", document["message"], (), headers.get("X-Request-Id"), retry_after(headers)
         )
+    if status == 409 and "sessionId" in document:  # a start meets an attempt, which is the answer
+        message = f"attempt {document.get('id')} of this session has that name; give another one to run it again"
+        return ApiError(status, "attempt_exists", message, (), headers.get("X-Request-Id"))
     if not isinstance(error, dict):
         return _not_ours(status, headers, body)
     details = tuple(

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from backfilld.client.answers import Answer, Json
+from backfilld.client.digdag import DigdagRoutes
 from backfilld.client.events import ProgressEvent, follow
 from backfilld.client.transport import Patience, Transport
 from backfilld.clock import Clock, SystemClock
@@ -28,6 +29,7 @@ class Client:
         self._clock = clock or SystemClock()
         self._patience_seconds = patience_seconds
         self._http = Transport(url, api_key, clock=self._clock, patience=Patience(patience_seconds))
+        self.digdag = DigdagRoutes(self._http)
 
     async def __aenter__(self) -> "Client":
         return self
