@@ -81,6 +81,21 @@ async def test_the_pace_counts_outcomes_and_forgets_slowly():
     assert 4.9 < halved < 5.1
 
 
+async def test_who_reads_ahead_knows_the_pace_before_the_first_second_is_over():
+    clock = FakeClock()
+    account = an_account(clock)
+    await clock.advance(0.01)
+    paces = []
+    for _ in range(20):
+        paces.append(account.pace())
+        account.ended(0, finally_=True)
+    paces.append(account.pace())
+
+    assert {0.0} == set(paces[:-1])
+    assert 1_900 < paces[-1] < 2_100
+    assert 0.0 == account.throughput()
+
+
 def test_two_looks_at_once_are_no_division_by_zero():
     account = an_account(FakeClock())
     account.ended(0, finally_=True)

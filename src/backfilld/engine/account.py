@@ -16,6 +16,7 @@ from backfilld.engine.leases import Lease
 from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 
 RATE_HALF_LIFE_SECONDS = 20.0
+ENOUGH_FOR_A_PACE = 20  # ended items; fewer may have come together by chance
 
 
 class Account:
@@ -92,6 +93,14 @@ class Account:
             self._rate = self._rate * weight + (self._since_rate / seconds) * (1 - weight)
             self._rate_at, self._since_rate = now, 0
         return self._rate
+
+    def pace(self) -> float:
+        """Items a second for whoever reads ahead, known as soon as some have ended: the average needs a second."""
+        average = self.throughput()  # begins to count anew when it moves
+        seconds = self._clock.monotonic() - self._rate_at
+        if self._since_rate < ENOUGH_FOR_A_PACE or seconds <= 0:
+            return average
+        return max(average, self._since_rate / seconds)
 
     def standing(self) -> Standing:
         """What the next commit says of this backfill as a whole."""

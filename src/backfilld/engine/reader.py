@@ -133,7 +133,7 @@ class Reader:
             self._loading = None
 
     def _wanted(self, slots: int) -> int:
-        pace = self._account.throughput() * self._freshness / 2
+        pace = self._account.pace() * self._freshness / 2
         return min(MOST_AHEAD, max(2 * slots, int(pace)))
 
     async def _loaded(self, slots: int) -> list[Item]:
