@@ -6,6 +6,7 @@ backfill: their number grows without bound.
 """
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -59,6 +60,10 @@ class Metrics:
         self.try_seconds = Histogram(
             "backfilld_try_seconds", "How long a slot was held.", ["workflow"], buckets=_TRY_BUCKETS, registry=own
         )
+        # looked up once per combination and not with every try: that is half of what counting a try costs
+        self._tries_of = cache(self.tries.labels)
+        self._outcomes_of = cache(self.outcomes.labels)
+        self._seconds_of = cache(self.try_seconds.labels)
         self.breaker = Gauge(
             "backfilld_target_breaker", "1 for the state a target is in.", ["target", "state"], registry=own
         )
@@ -141,10 +146,10 @@ class Metrics:
                 self.database_up.set(isinstance(event, DatabaseBack))
 
     def _try_ended(self, event: TryEnded) -> None:
-        self.tries.labels(event.workflow, event.kind, event.error_class or "").inc()
-        self.try_seconds.labels(event.workflow).observe(event.seconds)
+        self._tries_of(event.workflow, event.kind, event.error_class or "").inc()
+        self._seconds_of(event.workflow).observe(event.seconds)
         if event.outcome is not None:
-            self.outcomes.labels(event.workflow, event.outcome).inc()
+            self._outcomes_of(event.workflow, event.outcome).inc()
 
     def _recorded(self, event: OutcomesRecorded) -> None:
         self.recorded.labels("outcome").inc(event.outcomes)

@@ -6,8 +6,7 @@ places of backfills as well, if nobody waits for these.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from backfilld.engine.slots import take_free
 
@@ -23,20 +22,23 @@ class Capacity:
         self.waiting = 0
         self.in_use = 0
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold one place for the length of the block; waits in order of arrival."""
+    def place(self) -> "Place":
+        """For `async with`: hold one place for the length of the block; waits in order of arrival."""
+        return Place(self)
+
+    async def take(self) -> None:
+        """Take a place, when it is our turn."""
         self.waiting += 1
         try:
             await self._places.acquire()
         finally:
             self.waiting -= 1
         self.in_use += 1
-        try:
-            yield
-        finally:
-            self.in_use -= 1
-            self._places.release()
+
+    def give_back(self) -> None:
+        """What `take` took."""
+        self.in_use -= 1
+        self._places.release()
 
     def take_live(self) -> Callable[[], None] | None:
         """A place for a live attempt, to be given back by calling what is returned; None if there is none now."""
@@ -61,3 +63,18 @@ class Capacity:
     @property
     def is_full(self) -> bool:
         return self._places.locked()
+
+
+class Place:
+    """A place of a `Capacity`, held for the length of a block. A class: made with every try, a generator costs more."""
+
+    __slots__ = ("_capacity",)
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+
+    async def __aenter__(self) -> None:
+        await self._capacity.take()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._capacity.give_back()
