@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import pytest
 from tests.crash.accounts import (
     assert_audit_is_whole,
     assert_exact,
@@ -28,6 +29,12 @@ MAX_IN_FLIGHT = 5
 MAX_UNRECORDED = 10
 QUIET_SECONDS = 0.5  # enough for a daemon that is ready to start something, if it is going to
 ENTITIES = [f"T{number:04}" for number in range(300)]
+
+
+def points(*quick: Point, slow: tuple[Point, ...] = ()) -> pytest.MarkDecorator:
+    """One test per point; those in `slow` in the slow ring."""
+    given = [*quick, *(pytest.param(point, marks=pytest.mark.slow) for point in slow)]
+    return pytest.mark.parametrize("point", given, ids=str)
 
 
 @dataclass

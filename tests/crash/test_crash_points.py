@@ -6,7 +6,7 @@ in force as a whole or was never asked. `BACKFILLD_CRASH_AT=pause.after_commit b
 """
 
 import pytest
-from tests.crash.mortal import ENTITIES, MAX_IN_FLIGHT, Mortal
+from tests.crash.mortal import ENTITIES, MAX_IN_FLIGHT, Mortal, points
 from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
 
@@ -19,12 +19,6 @@ SEVERAL_PAGES = [f"P{number:05}" for number in range(5_500)]
 @pytest.fixture
 def mortal(daemon, target, dsn, point) -> Mortal:
     return Mortal(daemon, target, dsn, point)
-
-
-def points(*quick: Point, slow: tuple[Point, ...] = ()):
-    """One test per point; those in `slow` in the slow ring."""
-    given = [*quick, *(pytest.param(point, marks=pytest.mark.slow) for point in slow)]
-    return pytest.mark.parametrize("point", given, ids=str)
 
 
 @points(Point.JANITOR_PIECE_REMOVED)
@@ -288,15 +282,10 @@ async def test_stop_all_is_in_force_or_was_never_asked_for(mortal):
     await mortal.start(mortal.point)
     id = await mortal.under_way()
     cut_off = await mortal.is_cut_off(mortal.daemon.client.stop_all(reason="fire"))
-    await mortal.lives_again()
-    stopped = await is_stopped(mortal)
-    quiet = await mortal.starts_nothing() if stopped else True
-    await mortal.daemon.client.start_all()
-    await mortal.assert_nothing_lost(id, status="completed")
+    stopped = await is_stopped_in_its_next_life(mortal, id)
 
     assert cut_off
     assert stopped is (mortal.point is not Point.STOP_ALL_BEFORE_COMMIT)
-    assert quiet
     assert stopped == await mortal.count("SELECT count(*) FROM audit_log WHERE action = 'daemon.stop_all'")
 
 
@@ -306,16 +295,23 @@ async def test_start_all_is_in_force_or_was_never_asked_for(mortal):
     id = await mortal.under_way()
     await mortal.daemon.client.stop_all(reason="fire")
     cut_off = await mortal.is_cut_off(mortal.daemon.client.start_all())
+    stopped = await is_stopped_in_its_next_life(mortal, id)
+
+    assert cut_off
+    assert stopped is (mortal.point is Point.START_ALL_BEFORE_COMMIT)
+    assert 1 == await mortal.count("SELECT count(*) FROM audit_log WHERE action = 'daemon.start_all'")
+
+
+async def is_stopped_in_its_next_life(mortal, id):
+    """Whether everything is stopped, which then is true of the target as well; afterwards the backfill has ended."""
     await mortal.lives_again()
     stopped = await is_stopped(mortal)
     quiet = await mortal.starts_nothing() if stopped else True
     await mortal.daemon.client.start_all()
     await mortal.assert_nothing_lost(id, status="completed")
 
-    assert cut_off
-    assert stopped is (mortal.point is Point.START_ALL_BEFORE_COMMIT)
     assert quiet
-    assert 1 == await mortal.count("SELECT count(*) FROM audit_log WHERE action = 'daemon.start_all'")
+    return stopped
 
 
 async def is_stopped(mortal):

@@ -14,7 +14,7 @@ import aiohttp
 import asyncpg
 import pytest
 from tests.crash.accounts import assert_audit_is_whole, assert_exact, assert_keys_never_change, repeats
-from tests.crash.mortal import MAX_UNRECORDED, Mortal
+from tests.crash.mortal import MAX_UNRECORDED, Mortal, points
 from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
 
@@ -35,11 +35,6 @@ def given(daemon, target, dsn, point: Point | None) -> Mortal:
     mortal = Mortal(daemon, target, dsn, point)  # type: ignore[arg-type] # where it is killed from outside
     daemon.configure(replace(daemon.plan, workflow=DAILY))
     return mortal
-
-
-def points(*quick: Point, slow: tuple[Point, ...] = ()):
-    given = [*quick, *(pytest.param(point, marks=pytest.mark.slow) for point in slow)]
-    return pytest.mark.parametrize("point", given, ids=str)
 
 
 async def ask(mortal: Mortal, path: str, **settings: Any) -> tuple[int, Any] | None:
