@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -137,6 +138,7 @@ async def compare(scale: Scale, book: Notebook, budget_seconds: float) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no daemon may be left behind
     options = _options()
     configure_logging("critical")
     scale = QUICK if options.quick else FULL
