@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from tests.support.stub_daemon import Scripted
+from tests.support.stub_daemon import Scripted, digdag
 
 ATTEMPT: dict[str, Any] = {
     "id": "7", "index": 1, "project": {"id": "1", "name": "sales"}, "workflow": {"id": "9", "name": "daily"},
@@ -14,10 +14,6 @@ ATTEMPT: dict[str, Any] = {
     "cancelRequested": False, "params": {"a": 1, "b": 2}, "createdAt": "2027-03-01T00:00:00Z",
     "finishedAt": "2027-03-01T00:01:00Z", "status": "error",
 }  # fmt: skip
-
-
-def digdag(document: object, status: int = 200) -> Scripted:
-    return Scripted(status=status, raw=orjson.dumps(document))
 
 
 async def test_attempts_are_listed_up_to_the_limit(backfilld, daemon):

@@ -3,9 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-import orjson
 import pytest
-from tests.support.stub_daemon import Scripted
+from tests.support.stub_daemon import Scripted, digdag
 
 PATH = "/public-api/schedules/preview"
 SESSION = {
@@ -37,11 +36,6 @@ async def test_left_out_it_looks_from_now_on_and_shows_both_times(backfilld, dae
     for shown in SESSION.values():
         assert shown in ended.out
     assert "read as UTC" in ended.err
-
-
-def digdag(document: object, status: int = 200) -> Scripted:
-    """An answer of the other dialect, which has no envelope."""
-    return Scripted(status=status, raw=orjson.dumps(document))
 
 
 SCHEDULE = {

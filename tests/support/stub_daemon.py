@@ -24,6 +24,11 @@ class Scripted:
     hang_up: bool = False  # close the connection behind `raw`
 
 
+def digdag(document: object, status: int = 200) -> Scripted:
+    """An answer of the other dialect, which has no envelope."""
+    return Scripted(status=status, raw=orjson.dumps(document))
+
+
 @dataclass(frozen=True)
 class Received:
     """One request as it came."""

@@ -9,6 +9,7 @@ from backfilld.cli.inputs import JsonObject
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import compact, local, print_fields, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.times import with_offset
 
 if TYPE_CHECKING:
     from backfilld.client import Answer
@@ -89,7 +90,7 @@ def start(
     async def ask() -> "Answer":
         async with server.client() as client:
             id = await workflow_id(client, workflow)
-            body = {"workflowId": id, "sessionTime": await client.digdag.session_time(id, time), "params": params or {}}
+            body = {"workflowId": id, "sessionTime": await with_offset(client, id, time), "params": params or {}}
             return await client.digdag.start_attempt(body if name is None else body | {"retryAttemptName": name})
 
     _print(run(ask()), as_json)

@@ -1,6 +1,5 @@
 """`backfilld schedules backfill`: run a schedule for past times."""
 
-import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -11,12 +10,10 @@ from backfilld.cli.inputs import read_windows
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import print_fields, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.times import has_offset, with_offset
 
 if TYPE_CHECKING:
     from backfilld.client import Client
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_OFFSET = re.compile(r"(?:[Zz]|[+-]\d\d:?\d\d)$")
 
 
 @click.command("backfill")
@@ -83,19 +80,12 @@ def _body(options: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _times(client: "Client", id: int, **texts: str | None) -> dict[str, str]:
-    """Times with offsets; those without one are asked for, as the schedule's workflow reads them."""
-    found: dict[str, str] = {}
-    for key, text in texts.items():
-        if text is None:
-            continue
-        if not _DATE.fullmatch(text) and _OFFSET.search(text):
-            found[key] = text
-            continue
-        workflow = (await client.digdag.get_schedule(id))["workflow"]["id"]
-        found[key] = await client.digdag.session_time(
-            int(workflow), f"{text}T00:00:00" if _DATE.fullmatch(text) else text
-        )
-    return found
+    """Those that were given, with their offsets; the schedule's workflow is looked for only if one has none."""
+    given = {key: text for key, text in texts.items() if text is not None}
+    if all(has_offset(text) for text in given.values()):
+        return given
+    workflow = int((await client.digdag.get_schedule(id))["workflow"]["id"])
+    return {key: await with_offset(client, workflow, text) for key, text in given.items()}
 
 
 def _print_made(data: dict[str, Any], *, dry_run: bool) -> None:

@@ -1,0 +1,22 @@
+"""Times as people write them: with an offset, by the workflow's clock, or as a mere date, which is its midnight."""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backfilld.client import Client
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_OFFSET = re.compile(r"(?:[Zz]|[+-]\d\d:?\d\d)$")
+
+
+def has_offset(text: str) -> bool:
+    """Whether everybody reads it as the same instant."""
+    return _DATE.fullmatch(text) is None and _OFFSET.search(text) is not None
+
+
+async def with_offset(client: "Client", workflow_id: int, text: str) -> str:
+    """The same time with its offset; the daemon knows the workflow's zone."""
+    if has_offset(text):
+        return text
+    return await client.digdag.session_time(workflow_id, f"{text}T00:00:00" if _DATE.fullmatch(text) else text)
