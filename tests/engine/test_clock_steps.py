@@ -100,3 +100,40 @@ async def test_a_clock_that_steps_to_and_fro_in_the_middle_of_the_work_disturbs_
 async def slowly(_: Work) -> Verdict:
     await asyncio.sleep(0.01)
     return SUCCEEDED
+
+
+async def planned(engine, pool, status: str):
+    """A backfill that nobody runs, put into that status by a clock that is a day ahead."""
+    backfill = await make_backfill(pool, **ALL, start_mode="when_approved")
+    engine.scheduler.nudge()
+    await engine.until(backfill, "paused")
+    await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+    tomorrow = engine.clock.now() + timedelta(days=1)
+    await pool.execute("UPDATE backfills SET status = $1, reason_code = NULL, reason_since = NULL,"
+                       " reason_message = NULL, wake_at = $2", status, tomorrow)  # fmt: skip
+    return backfill
+
+
+@pytest.mark.parametrize("status", ["cancelling", "running"])
+async def test_what_a_clock_that_was_ahead_wrote_down_is_not_waited_for(dsn, pool, status: str):
+    async with engine_on(dsn, pool, source=ListSource(entities(3))) as engine:
+        backfill = await planned(engine, pool, status)
+        engine.scheduler.nudge()
+        await engine.until(backfill, "cancelled", "completed", seconds=5)
+
+
+async def test_after_a_step_what_cannot_be_taken_is_looked_at_when_it_can(dsn, pool):
+    clock = SteppedClock()
+    async with engine_on(dsn, pool, source=ListSource(entities(3)), clock=clock) as engine:
+        backfill = await planned(engine, pool, "waiting")
+        acquire, refused = engine.keeper.store.acquire, []
+
+        async def somebody_has_it(no: int) -> None:
+            refused.append(no)
+
+        engine.keeper.store.acquire = somebody_has_it
+        clock.offset -= timedelta(hours=1)
+        engine.scheduler.nudge()
+        await eventually(lambda: refused)
+        engine.keeper.store.acquire = acquire
+        await engine.until(backfill, "completed", seconds=5)

@@ -35,6 +35,7 @@ class Scheduler:
         self._bug: BaseException | None = None
         self._draining = False
         self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
+        self._unseen: set[int] = set()  # of everything: what could not be taken yet since then
         self._wall_offset: float | None = None  # of the wall clock, against boot time
         self.last_tick_at: float | None = None
         self.waits_for_database = False
@@ -94,15 +95,25 @@ class Scheduler:
         self._notice_steps(now)
         all_taken = True
         if not self._draining:
-            for no in await store.list_candidates(now, all_of_them=not self._knows_all):
+            for no in await self._candidates(now):
                 if no not in self._tasks:
                     all_taken = await self._take(no) and all_taken
-            self._knows_all = True
         wake_at, others = await store.next_look(now)
         self.last_tick_at = self._tools.clock.monotonic()
         if others or not all_taken:
             return min(wake_at or now + WATCHES_OTHERS, now + WATCHES_OTHERS)
         return wake_at
+
+    async def _candidates(self, now: datetime) -> list[int]:
+        """What is due, and after a step of the clock everything once, each as soon as it can be had."""
+        store = self._tools.keeper.store
+        if self._knows_all and not self._unseen:
+            return await store.list_candidates(now, all_of_them=False)
+        everything = await store.list_candidates(now, all_of_them=True)
+        self._unseen = self._unseen & set(everything) if self._knows_all else set(everything)
+        self._knows_all = True
+        due = await store.list_candidates(now, all_of_them=False)
+        return sorted(self._unseen.union(due))
 
     def _notice_steps(self, now: datetime) -> None:
         """What was written down to be looked at next year, by a clock that was wrong, is looked at now."""
@@ -116,6 +127,7 @@ class Scheduler:
         lease = await self._tools.keeper.take(no)
         if lease is None:
             return False
+        self._unseen.discard(no)
         try:
             backfill = await self._tools.backfills.find_by_no(no)
             if backfill is None:

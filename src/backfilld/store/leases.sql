@@ -73,7 +73,8 @@ SELECT holder, fence, acknowledged_version
  WHERE backfill_no = $1 AND NOT released AND expires_at > clock_timestamp();
 
 -- name: list_candidates
--- What a daemon could run now: runnable, due, and not held by a living owner.
+-- What a daemon could run now: runnable, due, and not held by a living owner. What runs or is being cancelled has nothing
+-- to wait for; a time in it is one of a clock that is ahead of ours, or was set back since.
 -- $1 statuses   $2 now   $3 instance   $4 look at everything, due or not
 SELECT b.no
   FROM backfills AS b
@@ -81,7 +82,7 @@ SELECT b.no
  WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
    AND b.status = ANY ($1::text[])
    AND b.deleted_at IS NULL
-   AND (b.wake_at IS NULL OR b.wake_at <= $2 OR $4)
+   AND (b.wake_at IS NULL OR b.wake_at <= $2 OR b.status IN ('running', 'cancelling') OR $4)
    AND (l.backfill_no IS NULL OR l.released OR l.expires_at <= clock_timestamp()
         OR split_part(l.holder, '/', 1) = $3)
  ORDER BY b.no;
