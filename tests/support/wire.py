@@ -52,10 +52,17 @@ class Wire:
         for way in ways or Way:
             self._moves[way].clear()
 
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """Those that carry."""
+        return set(self._tasks)
+
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._accept, self._path)
 
     async def stop(self) -> None:
+        self.cut()
+        await asyncio.sleep(0.01)  # a connection that comes in as the server closes would never be closed
         if self._server is not None:
             self._server.close()
         self.mend()
@@ -65,17 +72,28 @@ class Wire:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._keep(asyncio.current_task())
+        self._ends.add(writer)
+        try:
+            there_reader, there_writer = await asyncio.open_unix_connection(self._to)
+        except BaseException:
+            writer.transport.abort()
+            raise
         if self._is_cut:
             writer.transport.abort()
+            there_writer.transport.abort()
             return
-        there_reader, there_writer = await asyncio.open_unix_connection(self._to)
         for way, one, other in ((Way.QUESTIONS, reader, there_writer), (Way.ANSWERS, there_reader, writer)):
-            task = asyncio.create_task(self._carry(way, one, other))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._ends.add(other)
+            self._keep(asyncio.create_task(self._carry(way, one, other)))
+
+    def _keep(self, task: asyncio.Task[None] | None) -> None:
+        assert task is not None
+
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._ends.add(writer)
         with suppress(OSError):
             await self._copy(way, reader, writer)
         self._ends.discard(writer)

@@ -1,0 +1,288 @@
+"""The whole of it in small, for tests by chance: a database, a target, a daemon that may be killed, and what was seen.
+
+What must never happen is noticed at the moment of a start, by rules of its own: they are the model that the engine is
+held against, and know nothing of how it works.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter, defaultdict
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from tests.engine.parts import MONDAY_NOON_TO_ONE, cut_connections
+from tests.support.backfill_api import make_operations
+from tests.support.backfills import ALWAYS, make_backfill
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock, entities
+from tests.support.schedules import ANNA
+from tests.support.wire import Wire
+
+from backfilld.domain.backfills import Backfill
+from backfilld.domain.errors import Conflict, NotFound, Unavailable
+from backfilld.domain.states import ENDED, Status
+from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.executors.base import Work
+from backfilld.operations.backfills import BackfillOperations
+from backfilld.store import outages
+from backfilld.store.pool import Pool, open_pool
+
+ITEMS = 12
+END_PATIENCE_SECONDS = 30.0
+NOON = datetime(2027, 3, 1, 12, 5, tzinfo=UTC)  # a Monday
+K = VerdictKind
+AGAIN, FAILED = Verdict(K.TRY_AGAIN, error_class="http_500"), Verdict(K.FAILED, error_class="http_404")
+DOWN, REFUSED = Verdict(K.UNREACHABLE, error_class="connect_failed"), Verdict(K.REFUSED, error_class="http_401")
+MOODS = {
+    "fine": [SUCCEEDED],
+    "mixed": [SUCCEEDED, SUCCEEDED, AGAIN, FAILED, Verdict(K.SKIPPED)],
+    "bad": [FAILED, AGAIN],
+    "down": [DOWN],
+    "refusing": [REFUSED, SUCCEEDED],
+}
+COUNTERS = ("succeeded", "failed", "skipped", "cancelled")
+LEDGERS = f"""
+SELECT b.id, b.status, b.planned_at, p.planned, {", ".join(f"p.{name}" for name in COUNTERS)}, p.retrying,
+       (SELECT count(*) FROM plan_items i WHERE i.backfill_no = b.no) AS items,
+       (SELECT count(*) FROM retries r WHERE r.backfill_no = b.no) AS has_retrying,
+       {
+    ", ".join(
+        f"(SELECT count(*) FROM outcomes o WHERE o.backfill_no = b.no AND o.status = '{name}') AS has_{name}"
+        for name in COUNTERS
+    )
+}
+  FROM backfills b JOIN backfill_progress p ON p.backfill_no = b.no WHERE b.deleted_at IS NULL
+"""  # noqa: S608 - names of ours
+OUTCOMES = """
+SELECT b.id, i.entity_id, o.status, o.error_class
+  FROM backfills b JOIN plan_items i ON i.backfill_no = b.no LEFT JOIN outcomes o USING (backfill_no, position)
+ WHERE b.deleted_at IS NULL
+"""
+
+
+@dataclass
+class Known:
+    """What the model knows of one backfill."""
+
+    backfill: Backfill
+    always_open: bool
+    stopped: bool = False  # a pause or a cancel was answered, and nobody asked to go on since
+    deleted: bool = False
+    in_flight: Counter[int] = field(default_factory=Counter)  # by life of the daemon
+    given: dict[str, list[VerdictKind]] = field(default_factory=lambda: defaultdict(list))
+
+    def is_open(self, at: datetime) -> bool:
+        return self.always_open or (at.weekday() == 0 and at.hour == 12)
+
+
+class Whole:
+    """`faults` is what must stay empty."""
+
+    def __init__(self, dsn: str, wire: Wire, pool: Pool) -> None:
+        self.clock = SteppedClock(NOON)
+        self.chance = random.Random(0)
+        self.mood = "fine"
+        self.lives = 0
+        self.faults: list[str] = []
+        self.known: dict[UUID, Known] = {}
+        self._pool, self._wire = pool, wire
+        self._source = ListSource(entities(ITEMS))
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._pools: list[Pool] = []
+        self.engine: Engine
+        self.operations: BackfillOperations
+
+    # The daemon
+
+    async def launch(self) -> None:
+        """A new life; it takes over what the last one held."""
+        self._wire.mend()
+        self._pools = [await open_pool(self._wire.dsn, size=size) for size in (4, 3)]
+        executor = ScriptedExecutor(self._answer)
+        self.engine = Engine(
+            self._wire.dsn, *self._pools, executor, self._source, clock=self.clock, instance="one", listens=False
+        )
+        control = self.engine.control
+        self.operations = make_operations(self._pool, self.clock, control, source=self._source)  # type: ignore[arg-type]
+        parts = (self.engine.recorder, self.engine.keeper, self.engine.scheduler, self.engine.channel)
+        self._tasks = {asyncio.create_task(part.serve()) for part in parts}
+
+    async def kill(self) -> None:
+        """As SIGKILL: nothing more reaches the database, whatever the tasks still wish to do."""
+        self._wire.cut()
+        self.lives += 1
+        while pending := {task for task in asyncio.all_tasks() if self._is_of_the_daemon(task)}:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.05)
+        self._tasks.clear()
+        for pool in self._pools:
+            pool.terminate()
+
+    def _is_of_the_daemon(self, task: asyncio.Task[Any]) -> bool:
+        """And not of the wire, nor of what takes its connections in."""
+        accepts = "_accept" in getattr(task.get_coro(), "__qualname__", "")
+        return not accepts and task is not asyncio.current_task() and task not in self._wire.tasks
+
+    def bugs(self) -> list[BaseException]:
+        """What a part of the engine ended of."""
+        return [task.exception() for task in self._tasks if task.done() and not task.cancelled() and task.exception()]  # type: ignore[misc]
+
+    # The target
+
+    async def _answer(self, work: Work) -> Verdict:
+        known, life = self.known[work.backfill_id], self.lives
+        self._judge_start(known, life)
+        known.in_flight[life] += 1
+        try:
+            await asyncio.sleep(self.chance.choice([0, 0.001, 0.01, 0.03]))
+            verdict = self.chance.choice(MOODS[self.mood])
+            known.given[work.entity_id].append(verdict.kind)
+            return verdict
+        finally:
+            known.in_flight[life] -= 1
+
+    def _judge_start(self, known: Known, life: int) -> None:
+        now = self.clock.now()
+        if known.stopped or known.deleted:
+            self.faults.append("a start after the answer to a pause, a cancel or a delete")
+        if not known.is_open(now):
+            self.faults.append(f"a start outside the window, at {now}")
+        if known.in_flight[life] >= known.backfill.max_in_flight:
+            self.faults.append("a start above max_in_flight")
+        if life != self.lives:
+            self.faults.append("a start by the dead")
+
+    # What people do
+
+    async def create(self, **settings: Any) -> None:
+        always = self.chance.random() < 0.5
+        windows = ALWAYS if always else MONDAY_NOON_TO_ONE
+        made = await make_backfill(
+            self._pool, filter_resolved={"match_all": True}, windows=windows, created_at=self.clock.now(), **settings
+        )
+        self.known[made.id] = Known(made, always)
+        self.engine.scheduler.nudge()
+
+    async def pause(self, known: Known) -> None:
+        ended = await self._has_ended(known)
+        if await self._had(self.operations.pause(ANNA, known.backfill.id), known, ended):
+            known.stopped = True
+
+    async def cancel(self, known: Known, in_flight: Any) -> None:
+        ended = await self._has_ended(known) and (await self._row(known)).status is not Status.CANCELLED
+        if await self._had(self.operations.cancel(ANNA, known.backfill.id, in_flight=in_flight), known, ended):
+            known.stopped = True
+
+    async def resume(self, known: Known) -> None:
+        was, known.stopped = known.stopped, False  # it may start before the answer
+        if not await self._had(self.operations.resume(ANNA, known.backfill.id), known, await self._has_ended(known)):
+            known.stopped = was
+
+    async def delete(self, known: Known) -> None:
+        if not known.deleted and not await self._has_ended(known):
+            return
+        if await self._had(self.operations.delete(ANNA, known.backfill.id), known, False):
+            known.deleted = True
+
+    async def rerun(self, known: Known) -> None:
+        before = set(self.known)
+        with contextlib.suppress(Conflict, NotFound):
+            made = await self.operations.rerun_failed(ANNA, known.backfill.id, keyed=None, render=lambda _: {})
+            row = made.view.backfill
+            self.known[row.id] = Known(row, known.always_open)
+        if known.deleted and before != set(self.known):
+            self.faults.append("what was deleted was run again")
+
+    async def cut(self, seconds: float) -> None:
+        """The database is away for a while."""
+        self._wire.cut()
+        await asyncio.sleep(seconds)
+        self._wire.mend()
+
+    async def break_connections(self) -> None:
+        await cut_connections(self._pool)
+
+    def step(self, hours: float) -> None:
+        self.clock.offset += timedelta(hours=hours)
+        self.engine.scheduler.nudge()  # as happens each minute by itself
+
+    async def _row(self, known: Known) -> Backfill:
+        return await self._again(lambda: self.engine.tools.backfills.get(known.backfill.id))
+
+    async def _has_ended(self, known: Known) -> bool:
+        return not known.deleted and (await self._row(known)).status in ENDED
+
+    async def _had(self, wish: Awaitable[Any], known: Known, impossible: bool) -> bool:
+        """Whether it was granted. What has ended cannot be moved, and what was deleted is not there."""
+        try:
+            await wish
+        except NotFound:
+            if not known.deleted:
+                self.faults.append("a backfill is gone that nobody deleted")
+            return False
+        except (Conflict, Unavailable):
+            return False
+        except Exception as problem:
+            if not outages.passes(problem):
+                raise
+            return False
+        if impossible or known.deleted:
+            self.faults.append(f"granted, though it is {'deleted' if known.deleted else 'over'}")
+        return True
+
+    async def _again(self, call: Any) -> Any:
+        """Until the database answers."""
+        for _ in range(200):
+            try:
+                return await call()
+            except Exception as problem:
+                if not outages.passes(problem):
+                    raise
+            await asyncio.sleep(0.02)
+        raise AssertionError("the database does not come back")
+
+    # What must be true
+
+    async def check(self) -> list[Any]:
+        """Counters equal the ledger, at any instant."""
+        rows = await self._again(lambda: self._pool.fetch(LEDGERS))
+        for row in rows:
+            if row["planned_at"] is not None:
+                assert row["planned"] == row["items"]
+            for name in (*COUNTERS, "retrying"):
+                assert row[name] == row[f"has_{name}"], (name, dict(row))
+        assert [] == self.faults
+        assert [] == self.bugs()
+        return list(rows)
+
+    async def finish(self) -> None:
+        """Let everything come to its end, then hold the account against what the target said."""
+        self.mood = "fine"
+        self.clock.set(NOON)
+        began = self.clock.monotonic()
+        while left := [dict(row) for row in await self.check() if row["status"] not in ENDED]:
+            assert self.clock.monotonic() - began < END_PATIENCE_SECONDS, left
+
+            self.engine.tools.targets.reset()  # nobody wants to wait for probes here
+            for known in list(self.known.values()):
+                if not known.deleted and (await self._row(known)).status is Status.PAUSED:
+                    await self.resume(known)
+            self.engine.scheduler.nudge()
+            await asyncio.sleep(0.02)
+        await self.check()
+        for row in await self._pool.fetch(OUTCOMES):
+            self._judge_outcome(row)
+
+    def _judge_outcome(self, row: Any) -> None:
+        given = self.known[row["id"]].given[row["entity_id"]]
+        assert row["status"] is not None, "an item without outcome"
+        if row["status"] == "succeeded":
+            assert K.SUCCEEDED in given
+        if row["status"] == "skipped":
+            assert K.SKIPPED in given
+        if row["status"] == "failed":
+            assert {K.FAILED, K.TRY_AGAIN, K.UNREACHABLE} & set(given) or row["error_class"] == "interrupted"
