@@ -381,9 +381,10 @@ async def test_revisions_are_listed_newest_first(client: Client) -> None:
 async def test_secrets_are_set_listed_by_key_and_deleted_and_never_shown(client: Client, pool: Pool) -> None:
     project = await push(client, {"load.dig": PLAIN})
     path = f"/api/projects/{project['id']}/secrets"
-    await client.put(f"{path}/token", json={"value": "hush-hush"})
+    token = await client.put(f"{path}/token", json={"value": "hush-hush"})
     await client.put(f"{path}/other", json={"value": "quiet"})
 
+    assert {"key": "token", "project": {"id": project["id"], "name": project["name"]}} == await token.json()
     assert {"secrets": [{"key": "other"}, {"key": "token"}]} == await get(client, path + "/") == await get(client, path)
     assert 200 == (await client.delete(f"{path}/other")).status
     assert 404 == (await client.delete(f"{path}/other")).status

@@ -48,6 +48,12 @@ class SecretShape(Shape):
     key: str
 
 
+class SecretOfProjectShape(SecretShape):
+    """After a change; digdag's own client needs both."""
+
+    project: NamedShape
+
+
 class SecretsShape(Shape):
     secrets: list[SecretShape]
 

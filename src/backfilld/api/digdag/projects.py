@@ -9,7 +9,7 @@ from pydantic import Field
 
 from backfilld.api import reading
 from backfilld.api.digdag import project_shapes as shapes
-from backfilld.api.digdag.shapes import listed
+from backfilld.api.digdag.shapes import listed, named
 from backfilld.api.digdag.times import Moment
 from backfilld.api.fields import LARGEST_ID
 from backfilld.api.lenient import LARGEST_PAGE, PAGE_SIZE, LenientBody, LenientQuery, Truth
@@ -119,11 +119,15 @@ class ProjectRoutes:
 
     async def put_secret(self, asked: Asked[PutSecret, None]) -> Reply:
         await self._operations.put_secret(_asker(asked), asked.path["id"], asked.path["key"], asked.body.value)
-        return Reply({"key": asked.path["key"]})
+        return await self._secret(asked)
 
     async def delete_secret(self, asked: Asked[None, None]) -> Reply:
         await self._operations.delete_secret(_asker(asked), asked.path["id"], asked.path["key"])
-        return Reply({"key": asked.path["key"]})
+        return await self._secret(asked)
+
+    async def _secret(self, asked: Asked[Any, None]) -> Reply:
+        project = await self._operations.get(asked.path["id"])
+        return Reply({"key": asked.path["key"], "project": named(project.id, project.name)})
 
 
 def _asker(asked: Asked[Any, Any]) -> Asker:
@@ -150,9 +154,9 @@ def routes(operations: ProjectOperations, *, max_body_bytes: int) -> list[Route]
               path_types=ids, streams=True, content_type=GZIP, description="Byte for byte as it was pushed."),
         listed_secrets,
         replace(listed_secrets, path=secrets + "/", hidden=True),  # as one client writes it
-        Route("PUT", secret, does.put_secret, "admin", "Set a secret", shapes.SecretShape, body=PutSecret,
+        Route("PUT", secret, does.put_secret, "admin", "Set a secret", shapes.SecretOfProjectShape, body=PutSecret,
               path_types=ids),
-        Route("DELETE", secret, does.delete_secret, "admin", "Delete a secret", shapes.SecretShape, path_types=ids),
+        Route("DELETE", secret, does.delete_secret, "admin", "Delete a secret", shapes.SecretOfProjectShape, path_types=ids),
     ]  # fmt: skip
     return [replace(route, tag=TAG) for route in all_routes]
 
