@@ -156,7 +156,8 @@ def routes(operations: ProjectOperations, *, max_body_bytes: int) -> list[Route]
         replace(listed_secrets, path=secrets + "/", hidden=True),  # as one client writes it
         Route("PUT", secret, does.put_secret, "admin", "Set a secret", shapes.SecretOfProjectShape, body=PutSecret,
               path_types=ids),
-        Route("DELETE", secret, does.delete_secret, "admin", "Delete a secret", shapes.SecretOfProjectShape, path_types=ids),
+        Route("DELETE", secret, does.delete_secret, "admin", "Delete a secret", shapes.SecretOfProjectShape,
+              path_types=ids),
     ]  # fmt: skip
     return [replace(route, tag=TAG) for route in all_routes]
 
