@@ -56,6 +56,11 @@ class Account:
         """True while another item may start without more than the bound being unrecorded."""
         return self.unrecorded < self._max_unrecorded
 
+    @property
+    def is_half_full(self) -> bool:
+        """True once a commit has to begin, so that there is room for what ends while it lasts."""
+        return 2 * self.unrecorded >= self._max_unrecorded
+
     def read(self, position: int) -> None:
         """A position was read from the plan; it holds the mark down until it goes into a commit."""
         self._outstanding[position] = None

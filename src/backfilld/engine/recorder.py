@@ -70,7 +70,7 @@ class Recorder:
         account.ended(position, finally_=isinstance(result, Outcome))
         self._gathered.append((account, entry_of(account, position, result, had_retry=had_retry)))
         self._called.set()
-        if not account.has_room:
+        if account.is_half_full:
             self._hurry.set()
 
     def hurry(self) -> None:
@@ -106,7 +106,7 @@ class Recorder:
         return Batch(entries, tuple(account.standing() for account in accounts.values()))
 
     async def _linger(self) -> None:
-        """Let a batch grow under load, until somebody waits for room."""
+        """Let a batch grow under load, until somebody would have to wait for room while it is committed."""
         if self._last_batch < BUSY_BATCH or self._linger_seconds <= 0 or self._hurry.is_set():
             return
         try:
