@@ -6,7 +6,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_NATIVE_TLS ?= true
 endif
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-slow test-all check format bench config migration lock wheel
+.PHONY: help setup demo dev test test-slow test-clients test-all check format bench config migration lock wheel
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -37,7 +37,20 @@ test: .venv/.setup-test ## every test that needs nothing but Python
 test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfills
 	@$(B)/python -m pytest -m slow
 
-test-all: test test-slow ## both rings
+DIGDAG := tests/clients/digdag
+STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')
+.venv/.setup-clients: .venv/.setup-test $(DIGDAG)/pom.xml $(STUBS)
+	@command -v mvn > /dev/null && command -v javac > /dev/null || { echo "digdag's command line needs Java: apt-get install maven default-jdk-headless"; exit 1; }
+	@rm -rf .venv/digdag
+	@mvn -B -q -Dstyle.color=never -f $(DIGDAG)/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.venv/digdag/lib
+	@cp -r $(DIGDAG)/stubs .venv/digdag/
+	@javac -XDsuppressNotes -d .venv/digdag/stubs -cp '.venv/digdag/lib/*' $(STUBS)
+	@touch $@
+
+test-clients: .venv/.setup-clients ## digdag's own command line against a daemon (needs maven and a JDK)
+	@$(B)/python -m pytest -m clients
+
+test-all: test test-slow test-clients ## all rings
 
 bench: .venv/.setup-test ## compare with peers and limits, about 20 minutes (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
 	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue)
