@@ -8,11 +8,12 @@ import click
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import local, print_fields, print_json
 from backfilld.cli.running import run
+from backfilld.cli.times import with_time_of_day
 
 if TYPE_CHECKING:
     from backfilld.client import Answer
 
-TIME = "TIME"  # with an offset, or by the workflow's clock
+TIME = "TIME"  # with an offset, or by the workflow's clock; a mere date is its midnight
 
 
 @click.command("enable")
@@ -25,7 +26,9 @@ def enable(server: Server, as_json: bool, id: int, next_time: str | None, run_mi
     """Let a schedule fire again; what it missed is left out."""
     if run_missed and next_time is not None:
         raise click.UsageError("--next leaves out what --run-missed would run; give one of them")
-    body = {"skipSchedule": not run_missed} | ({} if next_time is None else {"nextTime": next_time})
+    body: dict[str, Any] = {"skipSchedule": not run_missed}
+    if next_time is not None:
+        body["nextTime"] = with_time_of_day(next_time)
 
     async def ask() -> "Answer":
         async with server.client() as client:
@@ -59,7 +62,11 @@ def disable(server: Server, as_json: bool, id: int) -> None:
 @server_options
 def skip(server: Server, as_json: bool, id: int, **options: Any) -> None:
     """Leave sessions of a schedule out: up to a time, or a number of them."""
-    body = {name: value for name, value in options.items() if value is not None}
+    body = {
+        name: with_time_of_day(value) if isinstance(value, str) else value
+        for name, value in options.items()
+        if value is not None
+    }
 
     async def ask() -> "Answer":
         async with server.client() as client:

@@ -15,8 +15,13 @@ def has_offset(text: str) -> bool:
     return _DATE.fullmatch(text) is None and _OFFSET.search(text) is not None
 
 
+def with_time_of_day(text: str) -> str:
+    """A mere date as its midnight, anything else as it is."""
+    return f"{text}T00:00:00" if _DATE.fullmatch(text) else text
+
+
 async def with_offset(client: "Client", workflow_id: int, text: str) -> str:
     """The same time with its offset; the daemon knows the workflow's zone."""
     if has_offset(text):
         return text
-    return await client.digdag.session_time(workflow_id, f"{text}T00:00:00" if _DATE.fullmatch(text) else text)
+    return await client.digdag.session_time(workflow_id, with_time_of_day(text))
