@@ -92,6 +92,23 @@ async def test_a_dry_run_names_each_session_and_says_that_nothing_was_made(backf
     assert "1 would be run; nothing was made." in ended.err
 
 
+async def test_a_dry_run_names_what_is_left_out_because_it_was_run_before(backfilld, daemon):
+    earlier, later = (ATTEMPT | {"sessionTime": f"2027-03-0{day}T00:00:00+09:00"} for day in (1, 2))
+    daemon.script(
+        "POST", BACKFILL, digdag(MADE | {"attempts": [later], "backfillId": None}),
+        digdag(MADE | {"attempts": [earlier, later], "backfillId": None}),
+    )  # fmt: skip
+    ended = await backfilld(
+        "schedules", "backfill", "42", "--from", "2027-03-01T00:00:00Z", "--skip-existing", "--dry-run"
+    )
+    first, second = ended.out.splitlines()[1:]
+
+    assert first.startswith(f"{earlier['sessionTime']}  left out")
+    assert second.startswith(f"{later['sessionTime']}  {later['status']}")
+    assert "1 would be run, 1 left out; nothing was made." in ended.err
+    assert all(request.json["dryRun"] for request in daemon.received)
+
+
 @pytest.mark.parametrize(("written", "asked"), [("2027-03-01", "2027-03-01T00:00:00"), ("2027-03-01T09:30", None)])
 async def test_a_time_without_an_offset_is_read_by_the_workflow(backfilld, daemon, written, asked):
     daemon.script("GET", "/api/schedules/42", digdag(SCHEDULE))
@@ -133,8 +150,10 @@ async def test_a_refusal_is_told_in_the_words_of_the_daemon(backfilld, daemon, s
     [
         (["enable", "42"], {"skipSchedule": True}),
         (["enable", "42", "--next", "2027-03-05T00:00"], {"skipSchedule": True, "nextTime": "2027-03-05T00:00"}),
+        (["enable", "42", "--next", "2027-03-05"], {"skipSchedule": True, "nextTime": "2027-03-05T00:00:00"}),
         (["enable", "42", "--run-missed"], {"skipSchedule": False}),
         (["disable", "42"], {}),
+        (["skip", "42", "--to", "2027-03-05"], {"nextTime": "2027-03-05T00:00:00", "dryRun": False}),
         (["skip", "42", "--to", "2027-03-05T00:00", "--dry-run"], {"nextTime": "2027-03-05T00:00", "dryRun": True}),
         (
             ["skip", "42", "--from", "2027-03-05T00:00", "--count", "2", "--run-at", "2027-03-05T01:00"],

@@ -1,5 +1,6 @@
 """`backfilld schedules backfill`: run a schedule for past times."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -49,8 +50,10 @@ def backfill(
             data = (await client.digdag.backfill_schedule(id, body)).data
             if as_json:
                 print_json(data)
+            elif body["dryRun"]:
+                _print_dry(data, await _left_out(client, id, body, data))
             else:
-                _print_made(data, dry_run=body["dryRun"])
+                _print_made(data)
             if not watch_it or data["backfillId"] is None:
                 return exit_codes.OK
             from backfilld.cli import watching
@@ -88,13 +91,30 @@ async def _times(client: "Client", id: int, **texts: str | None) -> dict[str, st
     return {key: await with_offset(client, workflow, text) for key, text in given.items()}
 
 
-def _print_made(data: dict[str, Any], *, dry_run: bool) -> None:
+async def _left_out(client: "Client", id: int, body: dict[str, Any], data: dict[str, Any]) -> list[str]:
+    """Sessions that `--skip-existing` passes over: those that a name which nobody has used would run besides."""
+    if not body.get("skipExisting") or body.get("advanceSchedule"):
+        return []
+    every = body | {"skipExisting": False, "attemptName": str(uuid4())}
+    found = (await client.digdag.backfill_schedule(id, every))["attempts"]
+    to_run = {attempt["sessionTime"] for attempt in data["attempts"]}
+    return [attempt["sessionTime"] for attempt in found if attempt["sessionTime"] not in to_run]
+
+
+def _print_dry(data: dict[str, Any], left_out: list[str]) -> None:
+    runs = data["attempts"]
+    rows = [(attempt["sessionTime"], attempt["status"], attempt["retryAttemptName"]) for attempt in runs]
+    rows += [(session_time, "left out: it has an attempt", None) for session_time in left_out]
+    rows.sort(key=lambda row: datetime.fromisoformat(row[0]))
+    print_table(("SESSION", "STATUS", "NAME"), rows, empty="No sessions: there is nothing to run.")
+    besides = f", {len(left_out)} left out" if left_out else ""
+    click.echo(f"{len(runs)} would be run{besides}; nothing was made.", err=True)
+
+
+def _print_made(data: dict[str, Any]) -> None:
     rows = [
-        (attempt["sessionTime"], attempt["status"], None if dry_run else attempt["id"], attempt["retryAttemptName"])
+        (attempt["sessionTime"], attempt["status"], attempt["id"], attempt["retryAttemptName"])
         for attempt in data["attempts"]
     ]
     print_table(("SESSION", "STATUS", "ATTEMPT", "NAME"), rows, empty="No sessions: there is nothing to run.")
-    if dry_run:
-        click.echo(f"{len(rows)} would be run; nothing was made.", err=True)
-    else:
-        print_fields({"backfill": data["backfillId"]})
+    print_fields({"backfill": data["backfillId"]})
