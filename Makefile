@@ -48,7 +48,7 @@ STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')
 	@touch $@
 
 test-clients: .venv/.setup-clients ## digdag's own command line against a daemon (needs maven and a JDK)
-	@$(B)/python -m pytest -m clients
+	@$(B)/python -m pytest -m clients tests/clients
 
 test-all: test test-slow test-clients ## all rings
 

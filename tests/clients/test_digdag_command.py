@@ -19,6 +19,7 @@ INSTALLED = Path(__file__).parents[2] / ".venv" / "digdag"
 # The libraries that it brings are older than the walls around java.lang.
 JAVA = ("java", "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-cp", f"{INSTALLED}/stubs:{INSTALLED}/lib/*")
 PATIENCE_SECONDS = 120
+TODAY = datetime.now(ZoneInfo("Asia/Tokyo"))  # one day for all, whatever the hour
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ def pushed(digdag: Digdag, project: Path) -> str:
 
 def midnight(days: int) -> str:
     """In the zone of the workflow, so many days from now; as digdag prints it."""
-    day = datetime.now(ZoneInfo("Asia/Tokyo")) + timedelta(days=days)
-    return f"{day:%Y-%m-%d} 00:00:00 +0900"
+    return f"{TODAY + timedelta(days=days):%Y-%m-%d} 00:00:00 +0900"
 
 
 def values(printed: str, name: str) -> list[str]:

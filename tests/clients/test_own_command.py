@@ -10,6 +10,7 @@ import pytest
 from tests.support.daemon import DaemonProcess
 
 Backfilld = Callable[..., Awaitable[str]]
+TODAY = datetime.now(ZoneInfo("Asia/Tokyo"))  # one day for all, whatever the hour
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def schedule(backfilld: Backfilld, project: Path) -> str:
 
 
 def tokyo(days: int) -> str:
-    return f"{datetime.now(ZoneInfo('Asia/Tokyo')) + timedelta(days=days):%Y-%m-%d}"
+    return f"{TODAY + timedelta(days=days):%Y-%m-%d}"
 
 
 async def test_a_backfill_is_watched_and_then_left_out_of_the_next(backfilld, schedule):
