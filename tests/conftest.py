@@ -3,10 +3,15 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 from tests.support.clock import FakeClock
 from tests.support.database import Databases, running_server
 
 from backfilld.store.pool import Pool, open_pool
+
+# How long an example takes says nothing on a machine that others use, too; `make bench` measures.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests.domain.schedules.test_schedule_cases import of_kind, schedule_of
 
 from backfilld.domain.schedules import Range, TooManySlots, slots_in
 
-MOST = 1_000
+MOST = 300
 
 
 def at(text: str) -> datetime:
