@@ -70,35 +70,58 @@ def engine_parts(
     secrets = SecretStore(settings.read_secrets())
     executors = ExecutorRegistry(executor_options(settings), clock, secrets, ProjectStore(pools.engine).read_secrets)
     sources = sources_of(settings, pools.engine, secrets, clock)
-    targets = Targets(clock, bus)
-    remembered = RememberedStore(pools.engine)
-    tools = Tools(
-        clock=clock,
-        bus=bus,
-        pool=pools.engine,
-        backfills=BackfillStore(pools.engine),
-        ledger=Ledger(pools.engine),
-        remembered=remembered,
-        session_items=SessionItems(pools.engine),
-        keeper=keeper,
-        recorder=recorder,
-        targets=targets,
-        capacity=Capacity(
-            settings.engine.max_in_flight_total - settings.engine.live_reserve, settings.engine.live_reserve
-        ),
-        executors=executors,
-        sources=sources,
-        limits=_limits(settings),
-        time_fields={name: known.time_field for name, known in settings.entity_types.items() if known.time_field},
-    )
+    tools = _tools(settings, pools, clock, bus, keeper, recorder, executors, sources)
     scheduler = Scheduler(tools)
     live_store = LiveAttemptStore(pools.engine, pools.leases, instance=instance.name, process=instance.process)
     live_leases = LiveLeases(live_store, clock, keeper.stop_switch)
     longest = timedelta(seconds=settings.executor.attempt_ttl_seconds)
     live = LiveAttempts(live_store, live_leases, tools, longest=longest)
     stopping = Stopping(StopStore(pools.engine), keeper, clock, live_leases.obey)
-
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
+    channel = _channel(database, clock, scheduler, stopping, firing, live)
+    janitor = Janitor(tools.remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
+    control = Control(scheduler, leases, clock)
+    parts = (recorder, keeper, live_leases, stopping, channel, janitor, firing, live, scheduler)
+    return EngineParts(
+        tools, scheduler, firing, live, control, stopping, recorder, executors, sources, tools.targets, janitor,
+        tuple(part.serve for part in parts),
+    )  # fmt: skip
+
+
+def _tools(
+    settings: Settings,
+    pools: Pools,
+    clock: Clock,
+    bus: Bus,
+    keeper: LeaseKeeper,
+    recorder: Recorder,
+    executors: ExecutorRegistry,
+    sources: SourceRegistry,
+) -> Tools:
+    reserve = settings.engine.live_reserve
+    return Tools(
+        clock=clock,
+        bus=bus,
+        pool=pools.engine,
+        backfills=BackfillStore(pools.engine),
+        ledger=Ledger(pools.engine),
+        remembered=RememberedStore(pools.engine),
+        session_items=SessionItems(pools.engine),
+        keeper=keeper,
+        recorder=recorder,
+        targets=Targets(clock, bus),
+        capacity=Capacity(settings.engine.max_in_flight_total - reserve, reserve),
+        executors=executors,
+        sources=sources,
+        limits=_limits(settings),
+        time_fields={name: known.time_field for name, known in settings.entity_types.items() if known.time_field},
+    )
+
+
+def _channel(
+    database: Database, clock: Clock, scheduler: Scheduler, stopping: Stopping, firing: Firing, live: LiveAttempts
+) -> Channel | Lookout:
+    """Who hears of what others commit."""
 
     def heard(backfill_no: int | None) -> None:
         if backfill_no is None:
@@ -110,34 +133,8 @@ def engine_parts(
         live.nudge()
 
     if database.direct is None:
-        channel: Lookout | Channel = Lookout(clock, heard, heard_live)
-    else:
-        channel = Channel(database.direct, clock, heard, heard_live)
-    janitor = Janitor(remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
-    return EngineParts(
-        tools,
-        scheduler,
-        firing,
-        live,
-        Control(scheduler, leases, clock),
-        stopping,
-        recorder,
-        executors,
-        sources,
-        targets,
-        janitor,
-        (
-            recorder.serve,
-            keeper.serve,
-            live_leases.serve,
-            stopping.serve,
-            channel.serve,
-            janitor.serve,
-            firing.serve,
-            live.serve,
-            scheduler.serve,
-        ),
-    )
+        return Lookout(clock, heard, heard_live)
+    return Channel(database.direct, clock, heard, heard_live)
 
 
 def _limits(settings: Settings) -> Limits:

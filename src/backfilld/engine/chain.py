@@ -15,7 +15,7 @@ from backfilld.engine.leases import Lease
 from backfilld.engine.standing import LeaseGone, Standing
 from backfilld.engine.tools import Tools
 
-LOOKS_EVERY = timedelta(seconds=1)  # an attempt of somebody else ends without a word to us
+WAITS_FOR_OTHERS = timedelta(seconds=1)  # an attempt of somebody else ends without a word to us
 
 
 class Chain:

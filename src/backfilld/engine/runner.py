@@ -17,6 +17,7 @@ from backfilld.engine.account import Account
 from backfilld.engine.chain import Chain
 from backfilld.engine.gate import CannotGoOn, Gate
 from backfilld.engine.leases import Lease
+from backfilld.engine.leaving import Left
 from backfilld.engine.planning import Planning
 from backfilld.engine.processing import Processor
 from backfilld.engine.reader import Reader
@@ -24,7 +25,7 @@ from backfilld.engine.recovery import Recovery
 from backfilld.engine.session_source import SessionSource
 from backfilld.engine.standing import LeaseGone, Standing
 from backfilld.engine.tools import Tools
-from backfilld.engine.worker import Left, Worker
+from backfilld.engine.worker import Worker
 from backfilld.events import LeaseLost, LeaseTaken
 from backfilld.sources.base import EntitySource
 from backfilld.store import outages

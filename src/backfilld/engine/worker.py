@@ -7,16 +7,15 @@ in flight; a slot is refilled the moment it frees.
 import asyncio
 import contextlib
 from datetime import datetime, timedelta
-from enum import Enum
 
 from backfilld.domain.backfills import Item
 from backfilld.domain.states import STARTABLE, ReasonCode, Status
 from backfilld.engine.account import Account
-from backfilld.engine.chain import LOOKS_EVERY as WAITS_FOR_OTHERS
-from backfilld.engine.chain import Chain
+from backfilld.engine.chain import WAITS_FOR_OTHERS, Chain
 from backfilld.engine.choosing import Chooser
 from backfilld.engine.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.leases import Lease
+from backfilld.engine.leaving import Left
 from backfilld.engine.processing import Processor
 from backfilld.engine.reader import Reader
 from backfilld.engine.recovery import Recovery
@@ -26,14 +25,6 @@ from backfilld.engine.tools import Tools
 
 STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
 LOOKS_AGAIN = timedelta(milliseconds=500)  # for what nobody announces: a lease that may be renewed, a ramp
-
-
-class Left(Enum):
-    """Why the worker came to an end."""
-
-    NOTHING_LEFT = "every item has an outcome"
-    SAMPLE_DONE = "the sample is done"
-    NOT_NOW = "nothing may start for a while, or somebody stopped it"
 
 
 class Worker:
