@@ -35,7 +35,7 @@ test: .venv/.setup-test ## every test that needs nothing but Python
 	@$(B)/python -m pytest
 
 test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfills
-	@$(B)/python -m pytest -m slow
+	@$(B)/python -m pytest -m slow -n 2 --dist loadfile
 
 DIGDAG := tests/clients/digdag
 STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')
