@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import struct
 import tracemalloc
 
 import pytest
@@ -130,6 +131,37 @@ async def test_a_kept_connection_that_breaks_inside_its_answer_counts(executor_f
         verdict = await executor.execute(work(), FreePermit())
 
         assert ("try_again", "reset") == (verdict.kind, verdict.error_class)
+
+
+def reset_at_close(writer):
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closes", "resets"])
+@pytest.mark.parametrize("kept", [False, True], ids=["fresh", "kept"])
+@pytest.mark.parametrize(
+    "part", [b"H", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"]
+)
+async def test_an_answer_that_has_begun_and_breaks_counts(executor_for, part, kept, resets):
+    async def break_off(reader, writer):
+        if kept:
+            await read_request(reader)
+            writer.write(OK)
+        await read_request(reader)
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0.02)  # for it to be read: a reset overtakes it else
+        if resets:
+            reset_at_close(writer)
+
+    async with raw_target(break_off) as there:
+        executor = executor_for(there.url)
+        if kept:
+            await executor.execute(work(), FreePermit())
+        verdict = await executor.execute(work(), FreePermit())
+
+    assert ("try_again", "reset") == (verdict.kind, verdict.error_class)
+    assert f"{there.url}: the connection broke in the middle of the answer" == verdict.error
 
 
 async def test_a_connection_closed_while_idle_is_not_used_again(executor_for):

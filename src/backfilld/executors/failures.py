@@ -56,17 +56,21 @@ def _unreachable(error_class: str, origin: str, text: str) -> TargetFailure:
     return failed(VerdictKind.UNREACHABLE, error_class, f"{origin}: {text}")
 
 
-def answering_failed(problem: Exception, origin: str, *, reused: bool) -> TargetFailure:
-    """The request was sent, or partly, and no whole answer came back. `reused`: not the connection's first request."""
-    if isinstance(problem, ServerDisconnectedError | ClientOSError | ConnectionError):
-        if reused:
-            # Servers close idle connections, most of all when they restart; now and then just when the next request
-            # is on its way. So this is no try of the item's, but a target that is about to come back.
-            return _unreachable("connection_closed", origin, "a kept connection was closed as the request was sent")
+def answering_failed(problem: Exception, origin: str, *, reused: bool, heard: bool) -> TargetFailure:
+    """The request was sent, or partly, and no whole answer came back.
+
+    `reused`: not the connection's first request. `heard`: something of the answer came.
+    """
+    broke = isinstance(problem, ServerDisconnectedError | ClientOSError | ConnectionError)
+    if isinstance(problem, ClientPayloadError) or (broke and heard):
+        return failed(VerdictKind.TRY_AGAIN, "reset", f"{origin}: the connection broke in the middle of the answer")
+    if broke and reused:
+        # Servers close idle connections, most of all when they restart; now and then just when the next request
+        # is on its way. So this is no try of the item's, but a target that is about to come back.
+        return _unreachable("connection_closed", origin, "a kept connection was closed as the request was sent")
+    if broke:
         text = f"the connection broke before an answer came: {_words(problem)}"
         return failed(VerdictKind.TRY_AGAIN, "reset", f"{origin}: {text}")
-    if isinstance(problem, ClientPayloadError):
-        return failed(VerdictKind.TRY_AGAIN, "reset", f"{origin}: the connection broke in the middle of the answer")
     if isinstance(problem, TimeoutError):
         return failed(VerdictKind.TRY_AGAIN, "timeout", f"{origin}: the answer began and then stalled")
     return failed(VerdictKind.TRY_AGAIN, "bad_answer", f"{origin}: the answer is not HTTP: {_words(problem)}")

@@ -12,8 +12,8 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from weakref import WeakSet
 
 from aiohttp import ClientRequest, ClientTimeout, TCPConnector, ThreadedResolver
 from aiohttp.client_proto import ResponseHandler
@@ -66,6 +66,17 @@ class Start:
         self._permit.sent()
 
 
+class _Line(ResponseHandler):
+    """The end of a connection that is ours: `was_used` by an earlier request; something `was_heard` since the last."""
+
+    was_used = False
+    was_heard = False
+
+    def data_received(self, data: bytes) -> None:
+        self.was_heard = True
+        super().data_received(data)
+
+
 class Wire:
     """The connections of one executor. Made inside a running event loop."""
 
@@ -79,8 +90,9 @@ class Wire:
             socket_factory=guarded_socket,
             keepalive_timeout=KEEPALIVE_SECONDS,
         )
+        lines = partial(_Line, loop=asyncio.get_running_loop())
+        self._connector._factory = lines  # type: ignore[assignment]  # a _Line is a ResponseHandler
         self._origins: dict[URL, ClientRequest] = {}
-        self._used: WeakSet[ResponseHandler] = WeakSet()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -95,8 +107,8 @@ class Wire:
         origin = url.origin()
         connection = await self._connect(origin)
         protocol = connection.protocol
-        assert protocol is not None  # noqa: S101 - a connection that was just taken has one
-        reused = self._take_note_of(protocol)
+        assert isinstance(protocol, _Line)  # noqa: S101 - a connection that was just taken has one
+        reused = _take_note_of(protocol)
         if start is not None:
             try:
                 start.now()
@@ -109,7 +121,7 @@ class Wire:
             _abort(connection)
             if isinstance(problem, asyncio.CancelledError) or not isinstance(problem, Exception):
                 raise
-            raise answering_failed(problem, str(origin), reused=reused) from problem
+            raise answering_failed(problem, str(origin), reused=reused, heard=protocol.was_heard) from problem
         if answer.complete:
             connection.release()
         else:
@@ -128,18 +140,7 @@ class Wire:
         except Exception as problem:
             raise connecting_failed(problem, str(origin), self._limits.connect_seconds) from problem
 
-    def _take_note_of(self, protocol: ResponseHandler) -> bool:
-        """Prepare a new connection; answers whether it was here before."""
-        if protocol in self._used:
-            return True
-        self._used.add(protocol)
-        if protocol.transport is not None:
-            # Then a transport tries to write at once instead of at the end of the loop's round, and says that
-            # writing is paused if and only if some of it is still with us.
-            protocol.transport.set_write_buffer_limits(high=0)
-        return False
-
-    async def _exchange(self, protocol: ResponseHandler, data: bytes, start: Start | None) -> Answer:
+    async def _exchange(self, protocol: _Line, data: bytes, start: Start | None) -> Answer:
         """From here to the write nothing is awaited."""
         transport = protocol.transport
         if transport is None:
@@ -167,6 +168,19 @@ class Wire:
             protocol.start_timeout()
         body, complete = await _read_body(payload, self._limits.most_bytes)
         return Answer(message.code, message.headers, body, complete and not protocol.upgraded)
+
+
+def _take_note_of(line: _Line) -> bool:
+    """Prepare it for a request; answers whether it has had one before."""
+    line.was_heard = False
+    if line.was_used:
+        return True
+    line.was_used = True
+    if line.transport is not None:
+        # Then a transport tries to write at once instead of at the end of the loop's round, and says that
+        # writing is paused if and only if some of it is still with us.
+        line.transport.set_write_buffer_limits(high=0)
+    return False
 
 
 async def _read_body(payload: StreamReader, most_bytes: int) -> tuple[bytes, bool]:
