@@ -193,8 +193,15 @@ class DaemonProcess:
 
     def memory_bytes(self) -> int:
         """What the process holds in memory of its own and shared (RSS)."""
+        return self._status_bytes("VmRSS:")
+
+    def most_memory_bytes(self) -> int:
+        """The most that this life ever held."""
+        return self._status_bytes("VmHWM:")
+
+    def _status_bytes(self, name: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        line = next(line for line in status.splitlines() if line.startswith(name))
         return int(line.split()[1]) * 1024
 
     # What it says
