@@ -70,11 +70,15 @@ async def says(engine, backfill, code: str | None) -> None:
 async def test_a_target_that_is_down_is_waited_for_and_fails_no_item(dsn, pool):
     target = Moody()
     executor = ScriptedExecutor(target)
-    # Two: one that is in flight as it goes down may see another succeed after its own start, and then it counts.
-    backfill = await make_backfill(pool, **ALL, max_attempts=2)
+    backfill = await make_backfill(pool, **ALL, max_attempts=1)
     async with engine_on(dsn, pool, executor, ListSource(entities(150))) as engine:
         await eventually(lambda: len(executor.starts) > 20)
+        await engine.pause(
+            backfill
+        )  # with others in flight, one may succeed after another's start, whose try then counts
+        await eventually(lambda: executor.running == 0)
         target.says = DOWN
+        await engine.resume(backfill)
         await says(engine, backfill, "target_unreachable")
         row = await engine.tools.backfills.get(backfill.id)
         before = len(executor.starts)
