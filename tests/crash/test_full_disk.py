@@ -48,11 +48,14 @@ async def test_a_full_disk_of_the_database_is_told_of_and_waited_for(external, t
     started = await nothing_starts(target)
     shown = await external.backfill(id)
     alive, _ = await external.get("/healthz")
+    blocked = await external.metric("backfilld_recorder_blocked")
     disk.clear()
     await external.becomes_ready()
 
     assert (503, 200, "running") == (status, alive, shown["status"])
     assert "does not take what became of items: DiskFullError" in str(document)
+    assert ("waiting_for_capacity", 1) == (shown["status_reason"]["code"], blocked)
+    assert shown["status_reason"]["message"].endswith("outcomes cannot be recorded: the disk of the database is full")
     assert 200 < started < 800
     assert external.events("recorder failed")
     await assert_all_done(external, target, server.dsn, id, most_repeats=0)

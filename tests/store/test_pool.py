@@ -10,7 +10,8 @@ import pytest
 from tests.support.clock import FakeClock, settle
 
 from backfilld.clock import SystemClock
-from backfilld.store.pool import open_pool, wait_for_database
+from backfilld.store import outages
+from backfilld.store.pool import NoConnection, open_pool, wait_for_database
 
 
 async def test_instants_come_back_aware_and_in_utc(pool):
@@ -42,6 +43,18 @@ async def test_a_statement_that_takes_too_long_is_cut_off(dsn):
             await pool.execute("SELECT pg_sleep(5)")
     finally:
         await pool.close()
+
+
+async def test_whoever_waits_too_long_for_a_connection_is_told_so_and_the_next_one_gets_it(dsn):
+    pool = await open_pool(dsn, size=1, patience=0.05)
+    async with pool.acquire():
+        with pytest.raises(NoConnection, match="all 1 connections of this daemon are in use") as caught:
+            await pool.fetchval("SELECT 1")
+    found = await pool.fetchval("SELECT 2")
+    await pool.close()
+
+    assert 2 == found
+    assert outages.passes(caught.value)
 
 
 async def test_an_absent_database_is_waited_for_with_pauses_that_grow_to_five_seconds(tmp_path):

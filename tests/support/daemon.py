@@ -240,6 +240,12 @@ class DaemonProcess:
         except (aiohttp.ClientError, OSError):
             return 0, None
 
+    async def metric(self, name: str) -> float:
+        """The value of a metric without labels."""
+        async with aiohttp.ClientSession() as session, session.get(self.url + "/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
     async def _forget_client(self) -> None:
         if self._client is not None:
             await self._client.close()

@@ -98,7 +98,7 @@ def as_error(problem: Exception, request: web.BaseRequest) -> BackfilldError:
     if isinstance(problem, web.HTTPException):
         return _http_error(problem, request)
     if outages.passes(problem):
-        return Unavailable("the database does not answer; try again in a moment", retry_after_seconds=2)
+        return Unavailable(f"{outages.in_words(problem)}; try again in a moment", retry_after_seconds=2)
     return Internal("something went wrong here; the log says more beside this request id")
 
 

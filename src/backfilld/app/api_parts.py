@@ -123,6 +123,16 @@ def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
     metrics.watch("live_in_flight", "Attempts in flight that no backfill carries.", lambda: engine.live.in_flight)
     metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
 
+    def recorder_blocked() -> float:
+        return float(engine.recorder.obstacle is not None)
+
+    metrics.watch("recorder_blocked", "1 while the database takes no outcomes.", recorder_blocked)
+
+    def leases_blocked() -> float:
+        return float(engine.tools.keeper.obstacle is not None)
+
+    metrics.watch("leases_blocked", "1 while leases cannot be renewed, and so nothing starts.", leases_blocked)
+
     def stopped() -> float:
         return float(engine.scheduler.stop_reason is not None)
 

@@ -11,6 +11,7 @@ from backfilld.store.address import Address
 from backfilld.store.pool import Pool, open_pool
 
 ENGINE_CONNECTIONS = 5
+REQUEST_PATIENCE_SECONDS = 10.0  # for a connection: as long as a statement may wait for a lock
 ENGINE_PATIENCE_SECONDS = 45.0  # more than the server's own statement_timeout, which speaks first if it can
 COMMAND_PATIENCE_SECONDS = 60.0  # what `keys create` and its like may take, with all who came to use its server
 PAUSE_SECONDS = 0.1
@@ -70,13 +71,12 @@ async def _started(server: EmbeddedPostgres, clock: Clock) -> str:
 async def pools_of(database: Database, size: int) -> AsyncIterator[Pools]:
     """Pools that connect when they are first used: the database may be late."""
     address = database.address
-    wanted = (
-        (address, size, None),
-        (address, ENGINE_CONNECTIONS, ENGINE_PATIENCE_SECONDS),
-        (address, 1, None),
-        (database.direct or address, 1, None),  # a renewal should wait for no pooler
-    )
-    pools = [await open_pool(to, size=n, ready=0, command_timeout=most) for to, n, most in wanted]
+    pools = [
+        await open_pool(address, size=size, ready=0, patience=REQUEST_PATIENCE_SECONDS),
+        await open_pool(address, size=ENGINE_CONNECTIONS, ready=0, command_timeout=ENGINE_PATIENCE_SECONDS),
+        await open_pool(address, size=1, ready=0),
+        await open_pool(database.direct or address, size=1, ready=0),  # a renewal should wait for no pooler
+    ]
     try:
         yield Pools(*pools)
     finally:

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
+import asyncpg
 import structlog
 
 from backfilld.app.database import Database
 from backfilld.clock import Clock
+from backfilld.engine.leases import LeaseKeeper
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
 from backfilld.store.deadlines import connection_within
@@ -20,11 +22,20 @@ TICK_SECONDS = 130.0  # two of the scheduler's longest waits
 class Readiness:
     """What start and stop know, and what can be asked."""
 
-    def __init__(self, database: Database, pool: Pool, scheduler: Scheduler, recorder: Recorder, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        pool: Pool,
+        scheduler: Scheduler,
+        recorder: Recorder,
+        keeper: LeaseKeeper,
+        clock: Clock,
+    ) -> None:
         self.database_name = database.name
         self._pool = pool
         self._scheduler = scheduler
         self._recorder = recorder
+        self._keeper = keeper
         self._clock = clock
         self._started_at = clock.monotonic()
         self._report = "waiting for the database"
@@ -63,10 +74,18 @@ class Readiness:
         try:
             async with connection_within(self._pool, ASK_SECONDS) as connection:
                 await connection.fetchval("SELECT 1")
+        except asyncpg.TooManyConnectionsError as problem:
+            return f"{self.database_name} has no connection left for us: {problem}"
         except Exception as problem:
+            if self._pool.get_size() == self._pool.get_max_size() and not self._pool.get_idle_size():
+                return f"all {self._pool.get_size()} connections for requests are in use (database.pool_size)"
             return f"{self.database_name} does not answer: {type(problem).__name__}"
         if (obstacle := self._recorder.obstacle) is not None:  # a full disk still answers questions
             return f"{self.database_name} does not take what became of items: {type(obstacle).__name__}"
+        if (obstacle := self._keeper.obstacle) is not None:  # a connection of its own, which may be missing
+            return f"{self.database_name} does not renew our leases: {type(obstacle).__name__}"
+        if self._scheduler.waits_for_database:
+            return f"{self.database_name} does not answer the scheduler"
         return None
 
     def _scheduler_state(self) -> str | None:

@@ -56,6 +56,8 @@ class LeaseKeeper:
         self.store = store
         self._clock = clock
         self._held: dict[int, Lease] = {}
+        self.obstacle: Exception | None = None  # what the last renewal failed of
+        self.on_obstacle: Callable[[], None] = lambda: None
         self.stop_switch = StopSwitch()
 
     @property
@@ -96,13 +98,16 @@ class LeaseKeeper:
     async def renew(self) -> None:
         """Renew everything once. A database that does not answer changes nothing here."""
         held = list(self._held.values())
-        if not held:
-            return
         try:
-            await self._renew(held)
+            if held:
+                await self._renew(held)
         except Exception as problem:
             if not outages.passes(problem):
                 raise
+            self.obstacle = problem
+            self.on_obstacle()
+        else:
+            self.obstacle = None
 
     async def _renew(self, held: list[Lease]) -> None:
         # The renewal of a lease that had run out may have begun before a change that was confirmed because it had run

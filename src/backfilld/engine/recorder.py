@@ -58,12 +58,13 @@ class Recorder:
         self._called = asyncio.Event()
         self._hurry = asyncio.Event()
         self._last_batch = 0
+        self._in_commit = 0
         self.obstacle: Exception | None = None  # what the last commit failed of, while it is being repeated
 
     @property
     def unrecorded(self) -> int:
-        """How many ended items wait for their commit."""
-        return len(self._gathered)
+        """How many ended items wait for their commit, or for its end."""
+        return len(self._gathered) + self._in_commit
 
     def submit(self, account: Account, position: int, result: Outcome | Try, *, had_retry: bool) -> None:
         """Take over what became of an item; never waits. The account says when there is room for more."""
@@ -93,7 +94,9 @@ class Recorder:
             self._hurry.clear()
             batch = self._next_batch()
             if batch.entries:
+                self._in_commit = len(batch.entries)
                 await self._commit_patiently(batch)
+                self._in_commit = 0
                 self.obstacle = None
 
     def _next_batch(self) -> "Batch":
@@ -128,7 +131,7 @@ class Recorder:
                 if not outages.passes(problem):
                     raise
                 self.obstacle = problem
-                self._bus.tell(RecorderFailed(repr(problem), len(batch.entries) + len(self._gathered)))
+                self._bus.tell(RecorderFailed(repr(problem), self.unrecorded))
             await self._clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             batch = self._without_lost(batch)

@@ -15,7 +15,7 @@ from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.engine.account import Account
 from backfilld.engine.chain import Chain
-from backfilld.engine.gate import CannotGoOn, Gate
+from backfilld.engine.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.leases import Lease
 from backfilld.engine.leaving import Left
 from backfilld.engine.planning import Planning
@@ -100,16 +100,24 @@ class Runner:
         now = self._tools.clock.now()
         refusal = self.gate.refusal(now) if self.backfill.status in STARTABLE else None
         if refusal is None or refusal.code is None:
-            full = self._tools.capacity.is_full and self._tools.capacity.waiting
-            code, message, until = ReasonCode.WAITING_FOR_CAPACITY, "the daemon's own limit is reached", None
-            if not full or self.backfill.status is not Status.RUNNING:
+            message = self._lacks()
+            if message is None or self.backfill.status is not Status.RUNNING:
                 self._hold = None
                 return None
-        else:
-            code, message, until = refusal.code, refusal.message, refusal.until
+            refusal = Refusal(ReasonCode.WAITING_FOR_CAPACITY, message)
+        code = refusal.code or ReasonCode.WAITING_FOR_CAPACITY
         since = self._hold.since if self._hold is not None and self._hold.code is code else now
-        self._hold = Reason(code, message, since, until)
+        self._hold = Reason(code, refusal.message, since, refusal.until)
         return self._hold
+
+    def _lacks(self) -> str | None:
+        """What this daemon, or its database, has not enough of; None: nothing."""
+        tools = self._tools
+        if (obstacle := tools.keeper.obstacle) is not None and not self._lease.is_safe(tools.clock.boottime()):
+            return f"the right to run it cannot be renewed: {outages.in_words(obstacle)}"
+        if (obstacle := tools.recorder.obstacle) is not None and self._worker is not None and not self._worker.has_room:
+            return f"{tools.recorder.unrecorded} outcomes cannot be recorded: {outages.in_words(obstacle)}"
+        return "the daemon's own limit is reached" if tools.capacity.is_full and tools.capacity.waiting else None
 
     def drain(self) -> None:
         """Start nothing any more; what is in flight may finish."""

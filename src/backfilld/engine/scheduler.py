@@ -30,6 +30,7 @@ class Scheduler:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._nudged = asyncio.Event()
+        tools.keeper.on_obstacle = self.nudge  # to say that the database is away, if it is
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._bug: BaseException | None = None

@@ -9,6 +9,8 @@ import asyncio
 
 import asyncpg
 
+from backfilld.store.pool import NoConnection
+
 _PASSING = (
     OSError,
     TimeoutError,
@@ -32,6 +34,21 @@ def passes(error: BaseException) -> bool:
     """True if asking the same again later may help."""
     # asyncpg's complaint about a value that it cannot encode is an InterfaceError too, but also a ValueError
     return isinstance(error, _PASSING) and not isinstance(error, ValueError)
+
+
+def in_words(error: BaseException) -> str:
+    """What such an error means, for whoever asked; nothing of what was asked, or of the database, is in it."""
+    if isinstance(error, NoConnection):
+        return str(error)
+    return next((words for kind, words in _WORDS if isinstance(error, kind)), "the database does not answer")
+
+
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (asyncpg.TooManyConnectionsError, "the database has no connection left for this daemon"),
+    (asyncpg.DiskFullError, "the disk of the database is full"),
+    (asyncpg.ReadOnlySQLTransactionError, "the database takes no changes at the moment"),
+    (asyncpg.LockNotAvailableError, "others in the database held for too long what this needs"),
+)
 
 
 def is_data_error(error: BaseException) -> bool:

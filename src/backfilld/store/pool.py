@@ -61,28 +61,51 @@ PASSING = (
 )
 
 
+class NoConnection(TimeoutError):
+    """Nobody gave a connection back in time, and there may not be more; it passes by itself."""
+
+
 class _BoundedPool(asyncpg.Pool):
-    """Does not wait for ever for a connection to be given back.
+    """Does not wait for ever: neither for a connection to be given back, nor (`patience_seconds`) for one to be had.
 
     After a statement was cancelled, giving back waits until the server has confirmed that; a server that hangs never
     does. The connection is broken off then, and the next one is new.
     """
+
+    patience_seconds: float | None = None
+
+    async def _acquire(self, timeout: float | None) -> Any:  # every way to a connection leads through here
+        try:
+            return await super()._acquire(  # type: ignore[misc]  # the stubs leave it out
+                self.patience_seconds if timeout is None else timeout
+            )
+        except TimeoutError as problem:
+            if self.get_idle_size() or self.get_size() < self.get_max_size():
+                raise
+            raise NoConnection(f"all {self.get_size()} connections of this daemon are in use") from problem
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
         await super().release(connection, timeout=RELEASE_TIMEOUT_SECONDS if timeout is None else timeout)
 
 
 async def open_pool(
-    database: Located, *, size: int = 10, ready: int = 1, command_timeout: float | None = None, **session: str
+    database: Located,
+    *,
+    size: int = 10,
+    ready: int = 1,
+    command_timeout: float | None = None,
+    patience: float | None = None,
+    **session: str,
 ) -> Pool:
     """A pool of at most `size` connections, `ready` of them made at once. The caller closes it.
 
     `session` overrides single settings of SESSION for every connection (`statement_timeout="0"`).
     `command_timeout`: seconds after which a statement is given up, though its server says nothing at all; otherwise
     the server's statement_timeout decides, and says so in its own words.
+    `patience`: seconds after which waiting for one of the connections is given up, with NoConnection.
     Fails at once if the database is not there; see `wait_for_database`.
     """
-    pool: Pool = await _BoundedPool(
+    pool = _BoundedPool(
         min_size=min(ready, size),
         max_size=size,
         max_queries=MOST_QUERIES,
@@ -93,7 +116,8 @@ async def open_pool(
         command_timeout=command_timeout,
         **_way_to(address_of(database), session),
     )
-    return pool
+    pool.patience_seconds = patience
+    return await pool
 
 
 async def connect(database: Located, **session: str) -> "asyncpg.Connection[asyncpg.Record]":
