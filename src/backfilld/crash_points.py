@@ -78,6 +78,9 @@ class Point(StrEnum):
     CANCEL_REST_BEFORE_COMMIT = "cancel_rest.before_commit"
     CANCEL_REST_AFTER_COMMIT = "cancel_rest.after_commit"
 
+    STOP_HEARD = "stop.heard"  # a pause or a cancel is in force at the owner, and whoever asked has not been told
+    STOP_ACKNOWLEDGED = "stop.acknowledged"
+
     STOP_ALL_BEFORE_COMMIT = "stop_all.before_commit"
     STOP_ALL_AFTER_COMMIT = "stop_all.after_commit"
     STOP_ALL_CONFIRMED = "stop_all.confirmed"

@@ -240,6 +240,28 @@ async def test_a_cancel_is_in_force_or_was_never_asked_for(mortal):
     assert cancelled == (came_before == len(mortal.target.calls))  # no later life starts anything
 
 
+@points(slow=(Point.STOP_HEARD, Point.STOP_ACKNOWLEDGED))
+@pytest.mark.parametrize("wish", ["pause", "cancel"])
+async def test_a_wish_that_the_owner_had_heard_of_is_in_force(mortal, wish):
+    mortal.target.script = lambda _: Reply(seconds=0.1)  # what is in flight keeps a cancel from being over at once
+    await mortal.start(mortal.point)
+    id = await mortal.under_way()
+    client = mortal.daemon.client
+    await mortal.is_cut_off(client.pause_backfill(id) if wish == "pause" else client.cancel_backfill(id))
+    await mortal.dies()  # before the answer or behind it: both hurry
+    came_before = len(mortal.target.calls)
+    mortal.target.script = lambda _: Reply(seconds=0.01)
+    await mortal.start()
+    quiet = await mortal.starts_nothing()
+    came_later = len(mortal.target.calls) - came_before
+    if wish == "pause":
+        await mortal.daemon.client.resume_backfill(id)
+    told = await mortal.assert_nothing_lost(id, status="completed" if wish == "pause" else "cancelled")
+
+    assert (True, 0) == (quiet, came_later)
+    assert 1 == told[f"backfill.{wish}"]
+
+
 @points(slow=(Point.CANCEL_REST_BEFORE_COMMIT, Point.CANCEL_REST_AFTER_COMMIT))
 async def test_a_cancel_that_was_answered_is_carried_out_by_the_next_life(mortal):
     await mortal.start(mortal.point)

@@ -7,10 +7,12 @@ import signal
 import time
 
 import pytest
-from tests.crash.accounts import assert_exact, assert_keys_never_change, repeats
+from tests.crash.accounts import assert_audit_is_whole, assert_exact, assert_keys_never_change, repeats
 from tests.support.daemon import WORKFLOW, Plan, daemon_process
 from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
+
+from backfilld.crash_points import VARIABLE, Point
 
 MAX_IN_FLIGHT = 10
 IDS = [f"T{number:05}" for number in range(30_000)]
@@ -141,6 +143,36 @@ async def test_owners_change_again_and_again_and_never_are_there_two(daemons, ta
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("point", [Point.STOP_HEARD, Point.STOP_ACKNOWLEDGED], ids=str)
+async def test_an_owner_that_dies_of_a_pause_has_obeyed_it_or_is_waited_for(daemons, target, dsn, point):
+    id, owner = await begun(daemons, target, random.Random(8))
+    dying, heir = daemons[owner], daemons[other_than(owner)]
+    await dying.stop()
+    dying.environment = {VARIABLE: str(point)}
+    await dying.start()
+    await heir.stop()  # so that the one that is going to die is the owner
+    await starts(target, owner, since=time.monotonic())
+    await heir.start()
+    began = time.monotonic()
+    await heir.client.pause_backfill(id)
+    answered = time.monotonic()
+    code = await dying.ended()
+    paused = (await heir.backfill(id))["status"]
+    await asyncio.sleep(LEASE)
+    late = [call for call in target.calls if call.arrived_at > answered]
+    await heir.client.resume_backfill(id)
+    await heir.client.cancel_backfill(id)
+    await heir.ends(id)
+    told = await assert_audit_is_whole(dsn, id)
+
+    assert (-signal.SIGKILL, "paused", []) == (code, paused, late)
+    assert answered - began < TAKEOVER_WITHIN
+    assert (1, 1) == (told["backfill.pause"], told["backfill.cancel"])
+    await assert_exact(heir, dsn, id, planned=len(IDS))
+    assert_keys_never_change(target)
+
+
 async def test_two_backfills_are_shared_out_and_each_keeps_its_limit(daemons, target, dsn):
     target.script = lambda _: Reply(seconds=0.01)
     await daemons["A"].upload(IDS[:1000])

@@ -60,8 +60,7 @@ class Control:
             runner = self._scheduler.runner(backfill_no)
             if runner is not None:
                 with contextlib.suppress(LeaseGone):  # then the owner is somebody else, who is asked next
-                    await runner.learn()
-                    if runner.backfill.version >= version:
+                    if await runner.learn() >= version:
                         return
             owner = await self._leases.find_owner(backfill_no)
             if owner is None or owner.acknowledged_version >= version:

@@ -87,13 +87,15 @@ class Runner:
         except CannotGoOn as problem:
             await self._standing.move(Status.FAILED, error={"code": problem.code, "message": str(problem)})
 
-    async def learn(self) -> None:
-        """Put the row as it is now in force; once this returns, nothing starts that it forbids."""
+    async def learn(self) -> int:
+        """Put the row as it is now in force; once this returns its version, nothing starts that it forbids."""
         await self._standing.learn()
+        version = self.backfill.version  # a newer one that comes meanwhile may have starts before it on their way out
         if self._worker is not None:
             self._worker.obey_limit()
         self._obey_cancel()  # what is on its way out may be stuck there, and ends by this
         await self.gate.settled()
+        return version
 
     def hold(self) -> Reason | None:
         """Why nothing starts at this moment, also where it is too short-lived to be written down."""
@@ -218,12 +220,19 @@ class Runner:
         while True:
             await self._news.wait()
             self._news.clear()
-            await self.learn()
+            version = await self.learn()
             if self._worker is not None:
                 await self._worker.obey_kills()
-            await self._standing.patiently(
-                lambda: self._tools.keeper.store.acknowledge(self.backfill.no, self._lease.fence, self.backfill.version)
-            )
+            await self._acknowledge(version)
+
+    async def _acknowledge(self, version: int) -> None:
+        stops = self.backfill.status in (Status.PAUSED, Status.CANCELLING)
+        if stops:
+            passing(Point.STOP_HEARD)
+        store, no, fence = self._tools.keeper.store, self.backfill.no, self._lease.fence
+        await self._standing.patiently(lambda: store.acknowledge(no, fence, version))
+        if stops:
+            passing(Point.STOP_ACKNOWLEDGED)
 
     def _heard(self, version: int) -> None:
         if version > self.backfill.version:
