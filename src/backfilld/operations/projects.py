@@ -75,7 +75,8 @@ class ProjectOperations:
         async with self._pool.acquire() as connection, connection.transaction():
             project_id = await self.store.lock_name(connection, request.project, at)
             if project_id is None:
-                raise Conflict(f"the project {request.project!r} was deleted in this moment; push again")
+                message = f"the project {request.project!r} is deleted all the time; push again"
+                raise Conflict(message, code="too_many_changes")
             existing = await self.store.list_existing(connection, project_id)
             _require_ours(pushed, existing)
             md5 = base64.b64encode(hashlib.md5(request.archive, usedforsecurity=False).digest()).decode()

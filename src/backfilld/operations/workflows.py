@@ -120,17 +120,21 @@ class WorkflowOperations:
         wanted = [WorkflowDefinition.model_validate(dict(definition)) for definition in definitions]
         self._check_config(wanted)
         at, by = self._clock.now(), By(SYSTEM.identity)
-        # Always in the same order, so that two daemons that start at once do not lock each other out.
-        wanted.sort(key=lambda definition: (definition.project, definition.name))
+        named = {(definition.project, definition.name): definition for definition in wanted}
         async with self._pool.acquire() as conn, conn.transaction():
-            gone = await self._store.list_managed_by_config(conn)
-            for definition in wanted:
-                gone.pop((definition.project, definition.name), None)
-                await self._sync(conn, definition, by, at)
-            for (project, name), id_ in sorted(gone.items()):
-                await self._store.set(conn, id_, managed_by="config", enabled=False, at=at)
-                reason = f"{project}/{name} is no longer in the configuration file"
-                await self._audit(conn, "workflow.disable", id_, by, at, reason=reason)
+            known = await self._store.list_managed_by_config(conn)
+            # Always in the same order, so that two daemons that start at once do not lock each other out, whatever
+            # stands in their files.
+            for project, name in sorted(named.keys() | known.keys()):
+                if (definition := named.get((project, name))) is not None:
+                    await self._sync(conn, definition, by, at)
+                else:
+                    await self._disable(conn, known[project, name], f"{project}/{name}", by, at)
+
+    async def _disable(self, conn: Connection, id_: int, name: str, by: By, at: datetime) -> None:
+        await self._store.set(conn, id_, managed_by="config", enabled=False, at=at)
+        reason = f"{name} is no longer in the configuration file"
+        await self._audit(conn, "workflow.disable", id_, by, at, reason=reason)
 
     async def _sync(self, conn: Connection, definition: WorkflowDefinition, by: By, at: datetime) -> None:
         plain, enabled = plain_of(definition), definition.enabled

@@ -34,7 +34,8 @@ class KillRequest:
 
 
 async def find_startable(connection: Connection, id: int) -> Startable | None:
-    """What the id of a workflow, or of one of its revisions, names."""
+    """What the id of a workflow, or of one of its revisions, names; nobody changes it until the transaction ends."""
+    await connection.execute(_sql.hold_workflow, id)
     row = await connection.fetchrow(_sql.find_startable, id)
     return Startable(**{**row, "definition": orjson.loads(row["definition"])}) if row else None
 

@@ -1,14 +1,18 @@
+-- name: hold_workflow
+-- So that nobody deletes the workflow in between. A statement of its own: whoever has waited for an edit would look for
+-- the new revision among those of before.
+-- $1 id of the workflow, or of one of its revisions
+SELECT id FROM workflows WHERE id = coalesce((SELECT workflow_id FROM revisions WHERE id = $1), $1) FOR SHARE;
+
 -- name: find_startable
--- What a number names: a workflow, then its present revision; or one of its revisions, then that one. Held, so that
--- nobody deletes the workflow in between.
+-- What a number names: a workflow, then its present revision; or one of its revisions, then that one.
 -- $1 id of either
 SELECT w.id AS workflow_id, w.project_id, w.name AS workflow_name, w.enabled, r.id AS revision_id, r.definition
   FROM workflows AS w
   JOIN projects AS p ON p.id = w.project_id
   JOIN revisions AS r ON r.workflow_id = w.id AND r.id = CASE WHEN w.id = $1 THEN w.revision_id ELSE $1 END
  WHERE w.id = coalesce((SELECT workflow_id FROM revisions WHERE id = $1), $1)
-   AND w.deleted_at IS NULL AND p.deleted_at IS NULL
-   FOR SHARE OF w;
+   AND w.deleted_at IS NULL AND p.deleted_at IS NULL;
 
 -- name: find_attempt
 -- $1 workflow   $2 session time   $3 name

@@ -14,6 +14,7 @@ import orjson
 
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
+from backfilld.store.workflows import MOST_RACES
 
 _sql = load("projects")
 _sql_of_workflows = load("workflows")
@@ -112,10 +113,13 @@ class ProjectStore:
         return _project(row) if row else None
 
     async def lock_name(self, connection: Connection, name: str, at: datetime) -> int | None:
-        """The id of the project of that name, made if it is missing; None if it was deleted in this moment."""
-        await connection.execute(_sql_of_workflows.make_project, name, at)
-        id: int | None = await connection.fetchval(_sql.lock_project, name)
-        return id
+        """The id of the project of that name, made if it is missing; None if it is deleted again and again."""
+        for _ in range(MOST_RACES):
+            await connection.execute(_sql_of_workflows.make_project, name, at)
+            id: int | None = await connection.fetchval(_sql.lock_project, name)
+            if id is not None:
+                return id
+        return None
 
     async def lock(self, connection: Connection, id: int) -> bool:
         """Whether there is such a project; nobody else changes it until the transaction ends."""

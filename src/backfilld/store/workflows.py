@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 
+from backfilld.domain.errors import Conflict
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 from backfilld.store.schedule_positions import tell_live
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import asyncpg
 
 _sql = load("workflows")
+
+MOST_RACES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,19 @@ class WorkflowStore:
     async def lock_name(
         self, conn: Connection, project: str, name: str, *, managed_by: str, enabled: bool, at: datetime
     ) -> tuple[int, Workflow | None]:
-        """The id for a name, locked, and the workflow that has it; None: the row is new and needs its revision."""
-        await conn.execute(_sql.make_project, project, at)
-        made = await conn.fetchval(_sql.make_workflow, project, name, managed_by, enabled, at)
-        if made is not None:
-            return made, None
-        id_ = await conn.fetchval(_sql.lock_by_name, project, name)
-        return id_, await self.find(id_, on=conn)
+        """The id for a name, locked, and the workflow that has it; None: the row is new and needs its revision.
+
+        Nobody deletes the project until the transaction ends. Conflict if it is deleted again and again.
+        """
+        for _ in range(MOST_RACES):
+            await conn.execute(_sql.make_project, project, at)
+            made = await conn.fetchval(_sql.make_workflow, project, name, managed_by, enabled, at)
+            if made is not None:
+                return made, None
+            id_ = await conn.fetchval(_sql.lock_by_name, project, name)
+            if id_ is not None:  # else the project was deleted in this moment, and its name is free
+                return id_, await self.find(id_, on=conn)
+        raise Conflict(f"the project {project!r} is deleted all the time; ask again", code="too_many_changes")
 
     async def add_revision(
         self,

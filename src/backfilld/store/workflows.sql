@@ -4,10 +4,11 @@ INSERT INTO projects (name, created_at, updated_at) VALUES ($1, $2, $2)
 ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING;
 
 -- name: make_workflow
--- No row comes back if the name is taken; who asks then locks that row and looks.
+-- No row comes back if the name is taken; who asks then locks that row and looks. The project is held, so that nobody
+-- deletes it meanwhile and leaves a workflow alive in it; nor is there a row if somebody just did.
 -- $1 project   $2 name   $3 managed by   $4 enabled   $5 at
 INSERT INTO workflows (project_id, name, managed_by, enabled, version, created_at, updated_at)
-SELECT id, $2, $3, $4, 0, $5, $5 FROM projects WHERE name = $1 AND deleted_at IS NULL
+SELECT id, $2, $3, $4, 0, $5, $5 FROM projects WHERE name = $1 AND deleted_at IS NULL FOR SHARE
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING id;
 
