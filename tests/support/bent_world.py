@@ -1,7 +1,8 @@
 """The daemon in a world that a test bends: another wall time, and names that resolve or do not.
 
 Run as `python -m tests.support.bent_world serve …`. Nothing in the program knows of it: here the one class that reads
-the clock, and the one that asks DNS, are told to look into a file first, which the test may change at any moment.
+the clock, and the one function that asks DNS, are told to look into a file first, which the test may change at any
+moment.
 """
 
 import json
@@ -12,10 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ThreadedResolver
-
 from backfilld.cli.main import main
 from backfilld.clock import SystemClock
+from backfilld.executors import names
 
 VARIABLE = "BENT_WORLD"
 REPOSITORY = Path(__file__).parents[2]
@@ -49,23 +49,23 @@ def _world() -> Any:
     return json.loads(Path(os.environ[VARIABLE]).read_text())
 
 
-_now, _resolve = SystemClock.now, ThreadedResolver.resolve
+_now, _look_up = SystemClock.now, names.look_up
 
 
 def _bent_now(clock: SystemClock) -> datetime:
     return _now(clock) + timedelta(seconds=_world()["seconds"])
 
 
-async def _bent_resolve(resolver: Any, host: str, *arguments: Any, **named: Any) -> Any:
+async def _bent_look_up(host: str, port: int) -> list[names.AddressInfo]:
     if not host.endswith(".test"):
-        return await _resolve(resolver, host, *arguments, **named)
+        return await _look_up(host, port)
     address = _world()["hosts"].get(host)
     if address is None:
-        raise OSError(socket.EAI_NONAME, "Name or service not known")
-    return [{**found, "hostname": host} for found in await _resolve(resolver, address, *arguments, **named)]
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return await _look_up(address, port)
 
 
 if __name__ == "__main__":
     SystemClock.now = _bent_now  # type: ignore[method-assign]
-    ThreadedResolver.resolve = _bent_resolve  # type: ignore[method-assign]
+    names.look_up = _bent_look_up
     main()

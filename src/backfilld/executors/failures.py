@@ -4,21 +4,14 @@ Before the request was on its way nothing can have happened at the target: it wa
 After that anything may have happened, so the try counts and is repeated under the same key.
 """
 
+import socket
 import ssl
-
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientConnectorSSLError,
-    ClientOSError,
-    ClientPayloadError,
-    ServerDisconnectedError,
-)
 
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.addresses import AddressNotAllowed
+from backfilld.executors.connections import NoConnectionInTime
+from backfilld.executors.line import Stalled
 
 
 class TargetFailure(Exception):
@@ -38,18 +31,17 @@ def failed(kind: VerdictKind, error_class: str, error: str, http_status: int | N
 
 def connecting_failed(problem: Exception, origin: str, connect_seconds: float) -> TargetFailure:
     """No connection came about, so nothing was sent."""
-    cause = problem.os_error if isinstance(problem, ClientConnectorError) else problem
-    if isinstance(cause, AddressNotAllowed):
-        return failed(VerdictKind.REFUSED, "address_not_allowed", f"{origin}: {cause}")
-    if isinstance(problem, ClientConnectorDNSError):
-        return _unreachable("dns_failed", origin, f"the name cannot be resolved: {_words(cause)}")
-    if isinstance(problem, ClientConnectorCertificateError):
-        return _unreachable("tls_failed", origin, f"the certificate is not trusted: {problem.certificate_error}")
-    if isinstance(problem, ClientConnectorSSLError | ssl.SSLError):
-        return _unreachable("tls_failed", origin, f"no TLS connection: {_words(cause)}")
-    if isinstance(problem, TimeoutError):
+    if isinstance(problem, AddressNotAllowed):
+        return failed(VerdictKind.REFUSED, "address_not_allowed", f"{origin}: {problem}")
+    if isinstance(problem, socket.gaierror):
+        return _unreachable("dns_failed", origin, f"the name cannot be resolved: {_words(problem)}")
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return _unreachable("tls_failed", origin, f"the certificate is not trusted: {problem}")
+    if isinstance(problem, ssl.SSLError):
+        return _unreachable("tls_failed", origin, f"no TLS connection: {_words(problem)}")
+    if isinstance(problem, NoConnectionInTime):
         return _unreachable("connect_failed", origin, f"no connection within {connect_seconds:g} s")
-    return _unreachable("connect_failed", origin, f"no connection: {_words(cause)}")
+    return _unreachable("connect_failed", origin, f"no connection: {_words(problem)}")
 
 
 def _unreachable(error_class: str, origin: str, text: str) -> TargetFailure:
@@ -61,8 +53,8 @@ def answering_failed(problem: Exception, origin: str, *, reused: bool, heard: bo
 
     `reused`: not the connection's first request. `heard`: something of the answer came.
     """
-    broke = isinstance(problem, ServerDisconnectedError | ClientOSError | ConnectionError)
-    if isinstance(problem, ClientPayloadError) or (broke and heard):
+    broke = isinstance(problem, OSError)
+    if broke and heard:
         return failed(VerdictKind.TRY_AGAIN, "reset", f"{origin}: the connection broke in the middle of the answer")
     if broke and reused:
         # Servers close idle connections, most of all when they restart; now and then just when the next request
@@ -71,7 +63,7 @@ def answering_failed(problem: Exception, origin: str, *, reused: bool, heard: bo
     if broke:
         text = f"the connection broke before an answer came: {_words(problem)}"
         return failed(VerdictKind.TRY_AGAIN, "reset", f"{origin}: {text}")
-    if isinstance(problem, TimeoutError):
+    if isinstance(problem, Stalled):
         return failed(VerdictKind.TRY_AGAIN, "timeout", f"{origin}: the answer began and then stalled")
     return failed(VerdictKind.TRY_AGAIN, "bad_answer", f"{origin}: the answer is not HTTP: {_words(problem)}")
 

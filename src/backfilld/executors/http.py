@@ -8,7 +8,7 @@ twice but is never forgotten.
 import asyncio
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from yarl import URL
 
@@ -27,16 +27,21 @@ from backfilld.executors.polling import Poller, Progress
 from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore
 from backfilld.executors.signing import UnusableSecret
 from backfilld.executors.substitution import Filling, unfilled_verdict, with_content
-from backfilld.executors.wire import Answer, Limits, Start, Wire
+from backfilld.executors.wire import Answer, Limits, OutOfTime, Start, Wire
+
+_NONE: Mapping[str, str] = {}
 
 
-@dataclass
-class _Try:
-    """How far one try has come."""
+class _Try(Start):
+    """The start of one try, and how far it has come. `ends_at` is in the loop's time."""
 
-    start: Start
-    accepted: bool = False
-    progress: Progress = field(default_factory=Progress)
+    __slots__ = ("ends_at", "progress")
+
+    def __init__(self, permit: Permit, ends_at: float) -> None:
+        super().__init__(permit)
+        self.ends_at = ends_at
+        self.progress: Progress | None = None
+        """Of the questions whether it is done, once the target has accepted the item."""
 
 
 class HttpExecutor:
@@ -55,7 +60,7 @@ class HttpExecutor:
     ) -> None:
         self._definition = definition
         self._filling = filling
-        self._project_secrets = project_secrets
+        self._project_secrets = project_secrets if definition.names_project_secrets else None
         self._secrets = secrets
         self._clock = clock
         self._limits = limits
@@ -78,27 +83,14 @@ class HttpExecutor:
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Do it once. Raises only `NotPermitted` (then no byte was sent) and `CancelledError`."""
-        return with_reason(await self._attempt(work, permit), work)
-
-    async def _attempt(self, work: Work, permit: Permit) -> Verdict:
-        this = _Try(Start(permit))
+        this = _Try(permit, asyncio.get_running_loop().time() + work.timeout_seconds)
         try:
-            async with asyncio.timeout(work.timeout_seconds):
-                return await self._run(work, this)
+            verdict = await self._run(work, this)
         except NotPermitted:
             raise
-        except TimeoutError:
-            return self._out_of_time(work, this)
-        except TargetFailure as failure:
-            return failure.verdict
-        except Unfilled as problem:
-            return unfilled_verdict(problem)
-        except (SecretMissing, UnusableSecret) as problem:
-            word = "secret_missing" if isinstance(problem, SecretMissing) else "secret_unusable"
-            return Verdict(VerdictKind.REFUSED, error_class=word, error=str(problem))
         except Exception as problem:
-            text = f"{type(problem).__name__}: {problem}"
-            return Verdict(VerdictKind.TRY_AGAIN, error_class="internal", error=clean_text(text, MESSAGE_BYTES))
+            verdict = self._verdict_after(problem, work, this)
+        return with_reason(verdict, work) if work.wants_log else verdict
 
     async def _run(self, work: Work, this: _Try) -> Verdict:
         definition, url = self._definition, self._url
@@ -106,24 +98,39 @@ class HttpExecutor:
             work = self._filling.work(work)
             definition = self._filling.http(definition, work)
             url = url_of(definition.url)
-        work = with_content(work, definition.content)
-        writer = await self._present_writer(definition)
+        if definition.content is not None:
+            work = with_content(work, definition.content)
+        of_project = _NONE if self._project_secrets is None else await _read(self._project_secrets, this.ends_at)
+        writer = self._present_writer(definition, of_project)
         wire = self._wire
         if wire is None:
             wire = self._wire = Wire(self._limits, self._tls)
-        answer = await wire.request(url, writer.post(url, work, self._timestamp()), this.start)
+        answer = await wire.request(url, writer.post(url, work, self._timestamp()), this, this.ends_at)
         if definition.completion == "response" or not 200 <= answer.status < 300:
             verdict = verdict_of(answer, self._clock.now(), writer.without_secrets)
-            return _logged(verdict, work, answer, writer)
-        this.accepted = True
-        poller = self._poller(definition, url, wire, writer)
-        return _logged(await poller.verdict(answer, work, this.progress), work, answer, writer)
+        else:
+            this.progress = Progress()
+            poller = self._poller(definition, url, wire, writer)
+            async with asyncio.timeout_at(this.ends_at):
+                verdict = await poller.verdict(answer, work, this.progress)
+        return _logged(verdict, answer, writer) if work.wants_log else verdict
 
-    async def _present_writer(self, definition: Definition) -> RequestWriter:
+    def _verdict_after(self, problem: Exception, work: Work, this: _Try) -> Verdict:
+        """What it means that there is no verdict."""
+        if isinstance(problem, OutOfTime | TimeoutError):
+            return self._out_of_time(work, this)
+        if isinstance(problem, TargetFailure):
+            return problem.verdict
+        if isinstance(problem, Unfilled):
+            return unfilled_verdict(problem)
+        if isinstance(problem, SecretMissing | UnusableSecret):
+            word = "secret_missing" if isinstance(problem, SecretMissing) else "secret_unusable"
+            return Verdict(VerdictKind.REFUSED, error_class=word, error=str(problem))
+        text = f"{type(problem).__name__}: {problem}"
+        return Verdict(VerdictKind.TRY_AGAIN, error_class="internal", error=clean_text(text, MESSAGE_BYTES))
+
+    def _present_writer(self, definition: Definition, of_project: Mapping[str, str]) -> RequestWriter:
         """Made anew after secrets were changed, and for each item where headers differ between them."""
-        of_project: Mapping[str, str] = {}
-        if definition.names_project_secrets and self._project_secrets is not None:
-            of_project = await _read(self._project_secrets)
         if self._filling is not None:
             return RequestWriter(definition, self._secrets, of_project)
         version = (self._secrets.version, of_project)
@@ -142,28 +149,29 @@ class HttpExecutor:
 
     def _out_of_time(self, work: Work, this: _Try) -> Verdict:
         limit = f"{work.timeout_seconds:g} s"
-        if not this.start.happened:
+        if not this.happened:
             text = f"{self.target}: no connection within {limit}"
             return Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed", error=text)
-        if this.accepted:
+        if this.progress is not None:
             text = f"accepted, but not done within {limit}: {this.progress.last}"
         else:
             text = f"{self.target}: no whole answer within {limit}"
         return Verdict(VerdictKind.TRY_AGAIN, error_class="timeout", error=clean_text(text, MESSAGE_BYTES))
 
 
-async def _read(secrets: ProjectSecrets) -> Mapping[str, str]:
+async def _read(secrets: ProjectSecrets, ends_at: float) -> Mapping[str, str]:
     """Where they cannot be had, the item waits: that is no try of its own."""
     try:
-        return await secrets()
+        async with asyncio.timeout_at(ends_at) as limit:
+            return await secrets()
     except Exception as problem:
+        if limit.expired():
+            raise
         text = f"the secrets of the project cannot be read: {type(problem).__name__}: {problem}"
         raise failed(VerdictKind.UNREACHABLE, "secrets_unreachable", text) from problem
 
 
-def _logged(verdict: Verdict, work: Work, answer: Answer, writer: RequestWriter) -> Verdict:
-    """With the target's first answer, where somebody wants to keep it."""
-    if not work.wants_log:
-        return verdict
+def _logged(verdict: Verdict, answer: Answer, writer: RequestWriter) -> Verdict:
+    """With the target's first answer, which somebody wants to keep."""
     text = f"HTTP {answer.status}\n{text_of(answer)}" if answer.body else f"HTTP {answer.status}\n"
     return replace(verdict, log=kept_log(text, writer.without_secrets))

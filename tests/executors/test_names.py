@@ -1,0 +1,106 @@
+"""How often a name is looked up, and in which order its addresses are tried."""
+
+import asyncio
+import socket
+
+import pytest
+
+from backfilld.executors import names as module
+from backfilld.executors.names import Names
+
+ONE = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))
+TWO = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.2", 80))
+
+
+@pytest.fixture
+async def directory(monkeypatch):
+    """The system's resolver: what it answers, how often it was asked, and whether it may answer yet."""
+
+    class Directory:
+        def __init__(self):
+            self.answer = [ONE, TWO]
+            self.asked = 0
+            self.may_answer = asyncio.Event()
+            self.may_answer.set()
+
+        async def look_up(self, host, port, **_):
+            self.asked += 1
+            await self.may_answer.wait()
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return self.answer
+
+    directory = Directory()
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", directory.look_up)
+    return directory
+
+
+async def test_several_addresses_take_turns_at_being_the_first(directory):
+    names = Names()
+    orders = [await names.addresses("app.example", 80) for _ in range(3)]
+
+    assert [[ONE, TWO], [TWO, ONE], [ONE, TWO]] == orders
+    assert 1 == directory.asked
+
+
+async def test_who_asks_at_the_same_time_waits_for_one_look_up(directory):
+    directory.may_answer.clear()
+    names = Names()
+    asking = [asyncio.create_task(names.addresses("app.example", 80)) for _ in range(10)]
+    await asyncio.sleep(0)
+    asking[0].cancel()  # whoever asked first may leave
+    directory.may_answer.set()
+    results = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert 1 == directory.asked
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert {2} == {len(result) for result in results[1:]}
+
+
+async def test_a_name_is_looked_up_again_once_it_may_have_moved(directory, monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED_SECONDS", 0.0)
+    names = Names()
+    await names.addresses("app.example", 80)
+    directory.answer = [TWO]
+
+    assert [TWO] == await names.addresses("app.example", 80)
+
+
+async def test_a_failure_is_not_remembered(directory):
+    names = Names()
+    directory.answer = socket.gaierror(socket.EAI_AGAIN, "try again")
+    with pytest.raises(socket.gaierror):
+        await names.addresses("app.example", 80)
+    directory.answer = [ONE]
+
+    assert [ONE] == await names.addresses("app.example", 80)
+
+
+@pytest.mark.parametrize("answer", [[], UnicodeError("label too long")])
+async def test_a_name_that_leads_nowhere_is_an_error_of_its_own_kind(directory, answer):
+    directory.answer = answer
+    with pytest.raises(socket.gaierror):
+        await Names().addresses("app.example", 80)
+
+
+@pytest.mark.parametrize(
+    ("host", "family", "address"),
+    [("192.0.2.7", socket.AF_INET, ("192.0.2.7", 80)), ("2001:db8::7", socket.AF_INET6, ("2001:db8::7", 80, 0, 0))],
+)
+async def test_nobody_is_asked_for_an_address(directory, host, family, address):
+    (info,) = await Names().addresses(host, 80)
+
+    assert (family, address, 0) == (info[0], info[4], directory.asked)
+
+
+async def test_closing_leaves_no_look_up_behind(directory):
+    directory.may_answer.clear()
+    names, before = Names(), asyncio.all_tasks()
+    asking = asyncio.create_task(names.addresses("app.example", 80))
+    await asyncio.sleep(0)
+    asking.cancel()
+    (look_up,) = asyncio.all_tasks() - before - {asking}
+    names.close()
+    await asyncio.wait([look_up], timeout=5)
+
+    assert True is look_up.cancelled()
