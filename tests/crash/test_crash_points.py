@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 from backfilld.client import ApiError
 from backfilld.crash_points import Point
 
-SEVERAL_PAGES = [f"P{number:05}" for number in range(5_500)]
+SEVERAL_PAGES = [f"P{number:05}" for number in range(10_500)]
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def test_a_plan_page_by_page(mortal):
     id = await mortal.create(start="when_approved")
     await assert_planned_and_cancelled(mortal, id)
 
-    assert planned == (5_000 if mortal.point is Point.PLANNER_PAGE_AFTER_COMMIT else 0)
+    assert planned == (10_000 if mortal.point is Point.PLANNER_PAGE_AFTER_COMMIT else 0)
 
 
 @points(slow=(Point.PLANNER_FREEZE_BEFORE_COMMIT, Point.PLANNER_FREEZE_AFTER_COMMIT))

@@ -11,7 +11,7 @@ from tests.support.engine import ListSource, entities
 from backfilld.domain.backfills import Backfill
 from backfilld.domain.entities import Entity
 from backfilld.engine.planner import Planner
-from backfilld.sources.base import EntityQuery, Page
+from backfilld.sources.base import EntityQuery, EntitySource, Page
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LeaseStore
 from backfilld.store.plans import PlanStore
@@ -23,7 +23,9 @@ ALL = {"filter_resolved": {"match_all": True}}
 class Making:
     """A plan in the making, by planners that may be interrupted."""
 
-    def __init__(self, pool: Pool, backfill: Backfill, fence: int, source: ListSource | None) -> None:
+    time_field: str | None = None
+
+    def __init__(self, pool: Pool, backfill: Backfill, fence: int, source: EntitySource | None) -> None:
         self.pool, self.backfill, self.source = pool, backfill, source
         self.plan = PlanStore(pool, backfill.no, fence)
 
@@ -36,7 +38,7 @@ class Making:
             return pages >= 0
 
         row = await BackfillStore(self.pool).get_by_no(self.backfill.no)
-        return await Planner(row, self.plan, self.source, FakeClock(), may_go_on).gather()
+        return await Planner(row, self.plan, self.source, FakeClock(), may_go_on, self.time_field).gather()
 
     async def freeze(self) -> list[str]:
         drafts = self.backfill.item_order != "source"
@@ -58,10 +60,11 @@ class Making:
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
     monkeypatch.setattr("backfilld.engine.planner.PAGE", 7)
+    monkeypatch.setattr("backfilld.engine.planner.PAGE_IN_PLACE", 7)
     monkeypatch.setattr("backfilld.engine.planner.IDS_AT_ONCE", 3)
 
 
-async def making(pool: Pool, source: ListSource | None, **settings) -> Making:
+async def making(pool: Pool, source: EntitySource | None, **settings) -> Making:
     backfill = await make_backfill(pool, **ALL | settings)
     grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
     return Making(pool, backfill, grant.fence, source)

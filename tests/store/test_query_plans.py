@@ -212,3 +212,28 @@ async def test_no_index_stands_on_what_a_success_updates(ledgers: Pool):
     )
 
     assert ["backfill_progress_pkey", "leases_pkey", "outcomes_failed", "outcomes_pkey"] == [row[0] for row in rows]
+
+
+async def test_a_page_of_our_own_entities_is_planned_along_two_keys(ledgers: Pool):
+    values = [1, 0, NOON, False, "ticket", "", 1000, 1, "already_succeeded", None]
+    async with ledgers.acquire() as connection, connection.transaction():
+        for table in ("entities", "last_runs"):
+            await _fill_by_id(connection, table)
+        plan = await plan_of(connection, load("selections").plan_selected, values)
+    indexes = {node.get("Index Name") for node in plan}
+    kinds = {node["Node Type"] for node in plan}
+
+    assert {"entities_pkey", "last_runs_pkey"} <= indexes
+    assert not {"Seq Scan", "Sort", "Hash Join"} & kinds
+
+
+async def _fill_by_id(connection: Connection, table: str) -> None:
+    """As many of one type, and of one workflow."""
+    columns = {
+        "entities": "(entity_type, id, attributes, loaded_at) SELECT 'ticket', 'e' || n, '{}', $2",
+        "last_runs": "SELECT 1, 'ticket', 'e' || n, 'succeeded', $2",
+    }
+    await connection.execute(
+        f"INSERT INTO {table} {columns[table]} FROM generate_series(1, $1::integer) AS n", ITEMS, NOON
+    )
+    await connection.execute(f"ANALYZE {table}")

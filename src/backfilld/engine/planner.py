@@ -2,7 +2,8 @@
 
 The source lists, the filter's predicate decides (a source may list too much), earlier outcomes decide
 what is left out, and each page is written together with the source's cursor: a crash resumes where it
-was. Nothing starts before the plan is frozen, so totals, order and samples are exact ever after.
+was. Where SQL decides alone, on our own entities, a page is one statement.
+Nothing starts before the plan is frozen, so totals, order and samples are exact ever after.
 """
 
 import json
@@ -19,9 +20,12 @@ from backfilld.domain.filters.paths import getter, parse_path
 from backfilld.domain.filters.predicate import compile_predicate
 from backfilld.domain.filters.resolve import from_json
 from backfilld.sources.base import EntityQuery, EntitySource
+from backfilld.sources.builtin import BuiltinSource
 from backfilld.store.plans import PlannedEntity, PlanStore
+from backfilld.store.selections import LeavingOut, Selection
 
 PAGE = 5000
+PAGE_IN_PLACE = 10_000  # takes 40 ms of a backend and nothing of ours; 5,000 took a sixth longer in all
 IDS_AT_ONCE = 1000
 NOT_FOUND = "not_found"
 NOT_MATCHING = "not_matching"
@@ -59,8 +63,15 @@ class Planner:
         """True if the order is made when the plan freezes, and not as the source lists."""
         return self._backfill.item_order != "source"
 
+    @property
+    def _reads_times(self) -> bool:
+        """True if the order goes by an attribute."""
+        return self.gathers_drafts and self._time_of is not None
+
     async def gather(self) -> bool:
         """Write every page that is not written yet; False if it was told to stop before the end."""
+        if (source := self._source_in_place()) is not None and (selection := source.selection(self._query())):
+            return await self._gather_in_place(selection, source.id_behind(self._backfill.source_cursor))
         pages = self._listed() if self._backfill.entity_ids is None else self._named(self._backfill.entity_ids)
         async with aclosing(pages):
             async for entities, cursor in pages:
@@ -69,15 +80,36 @@ class Planner:
                 await self._plan.add_page(entities, cursor=cursor, at=self._clock.now(), drafts=self.gathers_drafts)
         return await self._may_go_on()
 
+    def _source_in_place(self) -> BuiltinSource | None:
+        """The source, if its entities lie in the database that the plan goes into, and hold what the order goes by."""
+        is_listed = self._backfill.entity_ids is None
+        return self._source if isinstance(self._source, BuiltinSource) and is_listed and not self._reads_times else None
+
+    async def _gather_in_place(self, selection: Selection, behind: str | None) -> bool:
+        """Write the pages that are missing, of which nothing comes here."""
+        behavior = self._backfill.reprocess_behavior
+        succeeded, others = (_left_out(behavior, last) for last in ("succeeded", "failed"))
+        leaving_out = LeavingOut(self._backfill.workflow_id, succeeded, others)
+        while behind is not None:
+            if not await self._may_go_on():
+                return False
+            at, drafts = self._clock.now(), self.gathers_drafts
+            behind = await self._plan.add_selected(
+                selection, leaving_out, after=behind, most=PAGE_IN_PLACE, at=at, drafts=drafts
+            )
+        return await self._may_go_on()
+
+    def _query(self) -> EntityQuery:
+        again = self._source is not None and self._source.can_be_read_again
+        return EntityQuery(self._entity_type, self._tree, with_attributes=self._reads_times or not again)
+
     async def _listed(self) -> AsyncGenerator[Written, None]:
         """Whatever the source lists and the filter lets through."""
         source = self._source
         if source is None:
             raise ValueError(f"entities of type {self._entity_type} cannot be listed")
         matches = self._predicate()
-        plain_ids = source.can_be_read_again and self._time_of is None
-        query = EntityQuery(self._entity_type, self._tree, with_attributes=not plain_ids)
-        async for page in source.pages(query, cursor=self._backfill.source_cursor, page_size=PAGE):
+        async for page in source.pages(self._query(), cursor=self._backfill.source_cursor, page_size=PAGE):
             if not page.entities:
                 return
             matching = page.entities

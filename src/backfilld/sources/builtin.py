@@ -1,7 +1,7 @@
 """The source that needs no other system: entities that were loaded into our own database.
 
 The filter goes into the statement. Where SQL says exactly what the filter means (nearly always), nothing is tested
-again and attributes stay where they are; where it selects too much, the predicate has the last word.
+again and a plan is made where the entities lie; where it selects too much, the predicate has the last word.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from backfilld.sources.base import EntityQuery, Order, Page, SourceUnreachable
 from backfilld.store.entities import EntityStore
 from backfilld.store.filters import SqlFilter, to_sql
 from backfilld.store.outages import passes
+from backfilld.store.selections import FIRST_PARAMETER, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,17 @@ class BuiltinSource:
             after, place = place, place.behind(entities, full=len(entities) == page_size)
             if entities:
                 yield Page(entities, (place or after.at(entities[-1])).written(), exact=lister.exact)
+
+    def selection(self, query: EntityQuery) -> Selection | None:
+        """A query as SQL alone answers it, in the order of ids; None if the predicate must have the last word."""
+        condition = _condition(query.tree, FIRST_PARAMETER)
+        if condition is not None and not condition.exact:
+            return None
+        return Selection(query.entity_type, condition, lambda id: _Place("source", id).written())
+
+    def id_behind(self, cursor: str | None) -> str:
+        """The id that a listing in the order of ids goes on behind."""
+        return _Place.read(cursor, "source").id
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """Those of `ids` that there are."""

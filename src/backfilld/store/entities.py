@@ -75,7 +75,7 @@ class EntityStore:
 
         Without `attributes` they come empty, which is about half the work.
         """
-        sql, parameters = _with(SQL.page_by_id, condition)
+        sql, parameters = with_condition(SQL.page_by_id, condition)
         rows = await self._pool.fetch(sql, entity_type, after, limit, attributes, *parameters)
         return [entity_of(row) for row in rows]
 
@@ -91,7 +91,7 @@ class EntityStore:
     ) -> list[Entity]:
         """Up to `limit` entities that have a time, in the order of (time, id) behind `after`."""
         statement = SQL.page_newest_first if newest_first else SQL.page_oldest_first
-        sql, parameters = _with(statement, condition)
+        sql, parameters = with_condition(statement, condition)
         at, id = after or (_BEFORE_NEWEST if newest_first else _BEFORE_OLDEST)
         rows = await self._pool.fetch(sql, entity_type, id, at, limit, attributes, *parameters)
         return [entity_of(row) for row in rows]
@@ -100,7 +100,7 @@ class EntityStore:
         self, entity_type: str, *, after: str, limit: int, condition: Condition | None = None, attributes: bool = True
     ) -> list[Entity]:
         """As `page_by_id`, of the entities that have no time."""
-        sql, parameters = _with(SQL.page_without_time, condition)
+        sql, parameters = with_condition(SQL.page_without_time, condition)
         rows = await self._pool.fetch(sql, entity_type, after, limit, attributes, *parameters)
         return [entity_of(row) for row in rows]
 
@@ -108,7 +108,7 @@ class EntityStore:
         """How many there are; without a condition that is known, with one they are looked at."""
         if condition is None:
             return (await self.get_type(entity_type)).entities
-        sql, parameters = _with(SQL.count_entities, condition)
+        sql, parameters = with_condition(SQL.count_entities, condition)
         return int(await self._pool.fetchval(sql, entity_type, *parameters))
 
     async def delete(
@@ -157,7 +157,8 @@ def _type_of(row: asyncpg.Record) -> StoredType:
     return StoredType(row["name"], row["entities"], orjson.loads(row["fields"]), row["loaded_at"])
 
 
-def _with(statement: str, condition: Condition | None) -> tuple[str, Sequence[Any]]:
+def with_condition(statement: str, condition: Condition | None) -> tuple[str, Sequence[Any]]:
+    """`statement` with a condition where it has room for one, and the parameters that come with it."""
     if condition is None:
         return statement, ()
     return statement.replace(_FILTER, condition.sql), condition.parameters

@@ -10,6 +10,7 @@ from backfilld.crash_points import Point, passing
 from backfilld.store.deadlines import allow
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
+from backfilld.store.selections import LeavingOut, Selection, plan_page
 
 queries = load("plans")
 
@@ -73,6 +74,25 @@ class PlanStore:
             await connection.execute(queries.move_cursor, self._no, cursor)
             passing(Point.PLANNER_PAGE_BEFORE_COMMIT)
         passing(Point.PLANNER_PAGE_AFTER_COMMIT)
+
+    async def add_selected(
+        self, selection: Selection, leaving_out: LeavingOut, *, after: str, most: int, at: datetime, drafts: bool
+    ) -> str | None:
+        """As `add_page`, of up to `most` entities behind an id; the id to go on behind, None if these were the last."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            position = await self._lock(connection)
+            page = await plan_page(
+                connection, self._no, selection, leaving_out,
+                position=position, after=after, most=most, at=at, drafts=drafts,
+            )  # fmt: skip
+            if page.last is None:
+                return None
+            if not drafts:
+                await connection.execute(queries.grow_plan, self._no, page.entities, page.skipped)
+            await connection.execute(queries.move_cursor, self._no, selection.cursor_of(page.last))
+            passing(Point.PLANNER_PAGE_BEFORE_COMMIT)
+        passing(Point.PLANNER_PAGE_AFTER_COMMIT)
+        return page.last if page.entities == most else None
 
     async def _lock(self, connection: Connection) -> int:
         position: int | None = await connection.fetchval(queries.lock_plan, self._no, self._fence)
