@@ -1,8 +1,12 @@
 """What the bytes of an answer come to, whatever a target sends."""
 
-import pytest
+from itertools import pairwise
 
-from backfilld.executors.reading import MOST_HEAD_BYTES, MOST_HEADERS, AnswerReader, BadAnswer, Headers
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from backfilld.executors.reading import MOST_HEAD_BYTES, MOST_HEADERS, Answer, AnswerReader, BadAnswer, Headers
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = (
@@ -229,3 +233,47 @@ def test_a_folded_header_is_one_line(reader):
     answer = whole(reader, b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nEmpty:\r\nContent-Length: 0\r\n\r\n")
 
     assert ("a b", "") == (answer.headers["x"], answer.headers["empty"])
+
+
+@given(data=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=5))
+@example(data=OK[:-2] + b"\xff\x00", cuts=[10])
+def test_garbage_is_an_answer_or_none_and_never_anything_else(data, cuts):
+    reader = AnswerReader(MOST_BYTES)
+    reader.expect()
+    try:
+        answers = [reader.feed(piece) for piece in pieces(b"HTTP/1.1 200 OK\r\n" + data, cuts)]
+    except BadAnswer as refused:
+        answers = [refused]
+
+    assert {BadAnswer, Answer, type(None)} >= {type(answer) for answer in answers}
+
+
+@given(
+    body=st.binary(max_size=MOST_BYTES + 10),
+    sizes=st.lists(st.integers(1, 50), max_size=10),
+    cuts=st.lists(st.integers(0, 1500), max_size=10),
+    is_chunked=st.booleans(),
+)
+def test_a_body_is_the_same_however_it_is_cut(body, sizes, cuts, is_chunked):
+    reader = AnswerReader(MOST_BYTES)
+    reader.expect()
+    head = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % len(body)
+    sent = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + (in_chunks(body, sizes) if is_chunked else body)
+    answers = [answer for piece in pieces(sent, cuts) if (answer := reader.feed(piece)) is not None]
+
+    assert (body[:MOST_BYTES], len(body) <= MOST_BYTES) == (answers[-1].body, answers[-1].complete)
+
+
+def pieces(data, cuts):
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(places) if end > start]
+
+
+def in_chunks(body, sizes):
+    """`sizes` and, if they are not enough, the rest in one."""
+    chunks, at = [], 0
+    for size in [*sizes, len(body)]:
+        if part := body[at : at + size]:
+            chunks.append(b"%x\r\n%s\r\n" % (len(part), part))
+        at += size
+    return b"".join([*chunks, b"0\r\n\r\n"])
