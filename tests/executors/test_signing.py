@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from backfilld.executors.signing import UnusableSecret, signatures, signing_key
+from backfilld.executors.signing import Signer, UnusableSecret, signatures, signing_key
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -17,7 +17,10 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 def test_signatures_equal_those_of_the_reference_library(key, body):
     at = datetime(2027, 3, 1, 12, 0, 7, tzinfo=UTC)
 
-    assert Webhook(key).sign("msg_1", at, body) == signatures([key], "msg_1", int(at.timestamp()), body.encode())
+    signer = Signer(key)
+    signer.signature("msg_0", 1, b"another message")  # leaves nothing behind
+
+    assert Webhook(key).sign("msg_1", at, body) == signatures([signer], "msg_1", int(at.timestamp()), body.encode())
 
 
 def test_a_secret_with_the_usual_prefix_is_decoded():

@@ -39,15 +39,8 @@ _ERROR_KEYS = ("message", "error", "detail", "title", "error_description")
 _BLANKS = re.compile(r"\s+")
 
 
-def verdict_of(answer: Answer, now: datetime, hide: Callable[[str], str] = str) -> Verdict:
-    """What became of the try. `hide` takes our secrets out of texts that a target sent back."""
-    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return success_of(answer, hide)
-    return failure_of(answer, now, hide)
-
-
 def failure_of(answer: Answer, now: datetime, hide: Callable[[str], str] = str) -> Verdict:
-    """What any answer but a 2xx means."""
+    """What any answer but a 2xx means. `hide` takes our secrets out of texts that a target sent back."""
     kind, error_class = _class_of(answer.status)
     error = clean_text(hide(_error_text(answer)), MESSAGE_BYTES)
     retry_after = None if kind is VerdictKind.FAILED else retry_after_seconds(answer.headers, now)
@@ -105,6 +98,8 @@ def success_of(answer: Answer, hide: Callable[[str], str] = str) -> Verdict:
     """What a 2xx means: what its body says, else a plain success."""
     if not answer.complete:
         return noted_success("the answer is too long to be read", answer.status)
+    if not answer.body:
+        return plain_success(answer.status)
     return meaning_of(document_of(answer), answer.status, hide)
 
 

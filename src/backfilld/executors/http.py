@@ -16,7 +16,7 @@ from backfilld.clock import Clock
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.domain.verdicts import Verdict, VerdictKind
-from backfilld.executors.answers import text_of, verdict_of
+from backfilld.executors.answers import failure_of, success_of, text_of
 from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.definition import HttpExecutor as Definition
 from backfilld.executors.definition import Poll
@@ -106,8 +106,10 @@ class HttpExecutor:
         if wire is None:
             wire = self._wire = Wire(self._limits, self._tls)
         answer = await wire.request(url, writer.post(url, work, self._timestamp()), this, this.ends_at)
-        if definition.completion == "response" or not 200 <= answer.status < 300:
-            verdict = verdict_of(answer, self._clock.now(), writer.without_secrets)
+        if not 200 <= answer.status < 300:
+            verdict = failure_of(answer, self._clock.now(), writer.without_secrets)
+        elif definition.completion == "response":
+            verdict = success_of(answer, writer.without_secrets)
         else:
             this.progress = Progress()
             poller = self._poller(definition, url, wire, writer)

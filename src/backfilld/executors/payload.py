@@ -1,7 +1,7 @@
 """What a target receives: one item as JSON, in a request signed by the rules of Standard Webhooks."""
 
 import json
-import os
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +16,7 @@ from backfilld.executors.base import Work
 from backfilld.executors.definition import HttpExecutor, ProjectSecretReference, SecretReference
 from backfilld.executors.definition_rules import header_value_is_fit
 from backfilld.executors.secrets import Secret, SecretMissing, SecretStore
-from backfilld.executors.signing import UnusableSecret, signatures, signing_key
+from backfilld.executors.signing import Signer, UnusableSecret, signatures, signing_key
 
 HIDDEN = "[secret]"  # never longer than what it hides: a shorter "secret" stands in too many innocent words
 
@@ -30,33 +30,27 @@ def url_of(text: str) -> URL:
 
 def item_body(work: Work) -> bytes:
     """The item as JSON (API §3.4)."""
-    item = {
+    item: dict[str, Any] = {
         "workflow": {"id": work.workflow_id, "name": work.workflow_name},
         "backfill": None if work.backfill_id is None else {"id": work.backfill_id, "name": work.backfill_name},
-        **_subject(work),
-        "params": work.params,
-        "rehearsal": work.rehearsal,
-        "attempt": work.attempt,
-        "idempotency_key": work.idempotency_key,
     }
-    try:
-        return orjson.dumps(item, default=_plain)
-    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair: the slow way can do both
-        return json.dumps(item, default=_plainer).encode()
-
-
-def _subject(work: Work) -> dict[str, Any]:
-    """What the item is about."""
     if work.session is not None:
-        return {"session": work.session}
-    return {
-        "entity": {
+        item["session"] = work.session
+    else:
+        item["entity"] = {
             "id": work.entity_id,
             "type": work.entity_type,
             "attributes": work.attributes,
             "as_of": work.as_of,
         }
-    }
+    item["params"] = work.params
+    item["rehearsal"] = work.rehearsal
+    item["attempt"] = work.attempt
+    item["idempotency_key"] = work.idempotency_key
+    try:
+        return orjson.dumps(item, default=_plain)
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair: the slow way can do both
+        return json.dumps(item, default=_plainer).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -95,33 +89,42 @@ class RequestWriter:
     ) -> None:
         known = Known(secrets, of_project or {})
         headers, confidential = _headers(executor, known)
-        self._keys: tuple[bytes, ...] = ()
+        self._signers: tuple[Signer, ...] = ()
         if executor.secret is not None:
             values = known.secret(executor.secret).reveal()
-            self._keys = tuple(signing_key(value) for value in values)
+            self._signers = tuple(Signer(signing_key(value)) for value in values)
             confidential += values
         self.without_secrets = Hiding(confidential)
         self._shared = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._start_url: URL | None = None
+        self._start = ""
 
     def post(self, url: URL, work: Work, timestamp: int) -> bytes:
         """The request that starts an item."""
+        if url is not self._start_url:  # the same for all items, unless something is put into it
+            self._start_url, self._start = url, self._beginning("POST", url) + "Content-Type: application/json\r\n"
         body = item_body(work)
-        head = self._head("POST", url, work.idempotency_key, timestamp, body)
-        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        own = self._own(work.idempotency_key, timestamp, body)
+        return f"{self._start}{own}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def get(self, url: URL, work: Work, timestamp: int) -> bytes:
         """The request that asks whether the item is done; signed over an empty body."""
-        return (self._head("GET", url, work.idempotency_key, timestamp, b"") + "\r\n").encode()
+        own = self._own(work.idempotency_key, timestamp, b"")
+        return f"{self._beginning('GET', url)}{own}\r\n".encode()
 
-    def _head(self, method: str, url: URL, key: str, timestamp: int, body: bytes) -> str:
+    def _beginning(self, method: str, url: URL) -> str:
+        return f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n{self._shared}"
+
+    def _own(self, key: str, timestamp: int, body: bytes) -> str:
+        """The headers that no other request has."""
         if not key.isprintable() or not key.isascii():
             raise ValueError("the idempotency key cannot be the value of a header")
-        trace = os.urandom(24).hex()
-        signature = f"webhook-signature: {signatures(self._keys, key, timestamp, body)}\r\n" if self._keys else ""
+        # Nobody has to be unable to guess it, so it need not come from the kernel.
+        trace, span = random.getrandbits(128) or 1, random.getrandbits(64) or 1
+        signature = f"webhook-signature: {signatures(self._signers, key, timestamp, body)}\r\n" if self._signers else ""
         return (
-            f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n{self._shared}"
             f"webhook-id: {key}\r\nwebhook-timestamp: {timestamp}\r\n{signature}Idempotency-Key: {key}\r\n"
-            f"traceparent: 00-{trace[:32]}-{trace[32:]}-01\r\n"
+            f"traceparent: 00-{trace:032x}-{span:016x}-01\r\n"
         )
 
 

@@ -5,7 +5,6 @@ it likes for as long as it likes, and knows when an answer is whole, and when no
 """
 
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -14,6 +13,9 @@ MOST_HEAD_BYTES = 65_536
 MOST_HEADERS = 256
 # What is sent in chunks of one byte comes with five bytes around each.
 MOST_SENT_PER_BYTE = 8
+
+
+SWITCHING_PROTOCOLS = 101
 
 
 class BadAnswer(Exception):
@@ -146,10 +148,10 @@ class AnswerReader:
         if self._answer is not None:
             return
         status = self._parser.get_status_code()
-        if status >= HTTPStatus.OK:
+        if status >= 200:
             self.may_follow = self._parser.should_keep_alive()
             self._finish(complete=True)
-        elif status == HTTPStatus.SWITCHING_PROTOCOLS:
+        elif status == SWITCHING_PROTOCOLS:
             self._finish(complete=False)
         else:  # "continue", "early hints": the answer is still to come
             self.is_in_body = False
