@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.engine.whole import MOODS, Known, Whole
 from tests.support.database import TEMPLATE, Databases
+from tests.support.small_daemon import remember_who_makes_tasks, shorten_leases
 from tests.support.wire import wire_to
 
 from backfilld.store.pool import open_pool
 
 MOST_BACKFILLS = 4
+LONGER_THAN_A_LEASE_SECONDS = 0.5  # as shortened here
 PLAIN = settings(
     deadline=None,
     database=None,
@@ -53,11 +55,13 @@ def machine_on(databases: Databases, loop: asyncio.AbstractEventLoop, deadline: 
             self.stack.push_async_callback(admin.close)
             await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
             self.stack.push_async_callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
+            # what the server has to say is read by another loop, which stands still; a full pipe would hold backends up
+            await admin.execute(f"ALTER DATABASE {name} SET log_min_messages = 'panic'")
             dsn = databases.dsn_of(name)
-            wire = await self.stack.enter_async_context(wire_to(dsn))
+            wires = [await self.stack.enter_async_context(wire_to(dsn)) for _ in range(2)]
             pool = await open_pool(dsn, size=3)
             self.stack.push_async_callback(pool.close)
-            self.whole = Whole(dsn, wire, pool)
+            self.whole = Whole(pool, wires)
             self.whole.chance.seed(seed)
             await self.whole.launch()
             await self.whole.create(max_in_flight=3)
@@ -111,15 +115,27 @@ def machine_on(databases: Databases, loop: asyncio.AbstractEventLoop, deadline: 
                 self.whole.mood = mood
 
         @rule()
-        def kill_the_daemon(self) -> None:
+        def kill_both_and_start_them_again(self) -> None:
             if self.began:
                 self.run(self.whole.kill())
                 self.run(self.whole.launch())
 
-        @rule(seconds=st.sampled_from([0.0, 0.02, 0.1]))
-        def take_the_database_away(self, seconds: float) -> None:
+        @rule(which=st.integers(0, 1))
+        def kill_one(self, which: int) -> None:
+            """The other takes over what it had, unless that is dead, too."""
             if self.began:
-                self.run(self.whole.cut(seconds))
+                self.run(self.whole.daemons[which].kill())
+                self.run(self.whole.launch() if not self.whole.alive else asyncio.sleep(0))
+
+        @rule()
+        def start_who_is_dead(self) -> None:
+            if self.began:
+                self.run(self.whole.launch())
+
+        @rule(which=st.integers(0, 1), seconds=st.sampled_from([0.0, 0.02, 0.1, LONGER_THAN_A_LEASE_SECONDS]))
+        def take_the_database_away_from_one(self, which: int, seconds: float) -> None:
+            if self.began:
+                self.run(self.whole.daemons[which].cut(seconds))
 
         @rule()
         def break_every_connection(self) -> None:
@@ -148,9 +164,11 @@ def machine_on(databases: Databases, loop: asyncio.AbstractEventLoop, deadline: 
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.AbstractEventLoop]:
     """One of its own: hypothesis calls plain functions, between which nothing may happen."""
+    shorten_leases(monkeypatch)
     loop = asyncio.new_event_loop()
+    remember_who_makes_tasks(loop)
     yield loop
     loop.run_until_complete(asyncio.sleep(0.05))
     loop.close()

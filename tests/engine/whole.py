@@ -1,4 +1,4 @@
-"""The whole of it in small, for tests by chance: a database, a target, a daemon that may be killed, and what was seen.
+"""The whole of it in small, for tests by chance: a database, a target, daemons that may be killed, and what was seen.
 
 What must never happen is noticed at the moment of a start, by rules of its own: they are the model that the engine is
 held against, and know nothing of how it works.
@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,8 +17,9 @@ from uuid import UUID
 from tests.engine.parts import MONDAY_NOON_TO_ONE, cut_connections
 from tests.support.backfill_api import make_operations
 from tests.support.backfills import ALWAYS, make_backfill
-from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock, entities
+from tests.support.engine import ListSource, SteppedClock, entities
 from tests.support.schedules import ANNA
+from tests.support.small_daemon import SmallDaemon
 from tests.support.wire import Wire
 
 from backfilld.domain.backfills import Backfill
@@ -28,7 +29,8 @@ from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.executors.base import Work
 from backfilld.operations.backfills import BackfillOperations
 from backfilld.store import outages
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.backfills import BackfillStore
+from backfilld.store.pool import Pool
 
 ITEMS = 12
 END_PATIENCE_SECONDS = 30.0
@@ -71,7 +73,7 @@ class Known:
     always_open: bool
     stopped: bool = False  # a pause or a cancel was answered, and nobody asked to go on since
     deleted: bool = False
-    in_flight: Counter[int] = field(default_factory=Counter)  # by life of the daemon
+    in_flight: Counter[tuple[str, int]] = field(default_factory=Counter)  # by daemon, and by life of it
     given: dict[str, list[VerdictKind]] = field(default_factory=lambda: defaultdict(list))
 
     def is_open(self, at: datetime) -> bool:
@@ -81,80 +83,71 @@ class Known:
 class Whole:
     """`faults` is what must stay empty."""
 
-    def __init__(self, dsn: str, wire: Wire, pool: Pool) -> None:
+    def __init__(self, pool: Pool, wires: Sequence[Wire]) -> None:
         self.clock = SteppedClock(NOON)
         self.chance = random.Random(0)
         self.mood = "fine"
-        self.lives = 0
         self.faults: list[str] = []
         self.known: dict[UUID, Known] = {}
-        self._pool, self._wire = pool, wire
+        self._pool = pool
         self._source = ListSource(entities(ITEMS))
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._pools: list[Pool] = []
-        self.engine: Engine
-        self.operations: BackfillOperations
+        self.daemons = [
+            SmallDaemon(name, wire, self.clock, self._answer, self._source)
+            for name, wire in zip(("one", "two"), wires, strict=True)
+        ]
 
-    # The daemon
+    # The daemons
+
+    @property
+    def alive(self) -> list[SmallDaemon]:
+        return [daemon for daemon in self.daemons if daemon.is_alive]
 
     async def launch(self) -> None:
-        """A new life; it takes over what the last one held."""
-        self._wire.mend()
-        self._pools = [await open_pool(self._wire.dsn, size=size) for size in (4, 3)]
-        executor = ScriptedExecutor(self._answer)
-        self.engine = Engine(
-            self._wire.dsn, *self._pools, executor, self._source, clock=self.clock, instance="one", listens=False
-        )
-        control = self.engine.control
-        self.operations = make_operations(self._pool, self.clock, control, source=self._source)  # type: ignore[arg-type]
-        parts = (self.engine.recorder, self.engine.keeper, self.engine.scheduler, self.engine.channel)
-        self._tasks = {asyncio.create_task(part.serve()) for part in parts}
+        """Whoever is dead gets a new life."""
+        for daemon in self.daemons:
+            if not daemon.is_alive:
+                await daemon.launch()
 
     async def kill(self) -> None:
-        """As SIGKILL: nothing more reaches the database, whatever the tasks still wish to do."""
-        self._wire.cut()
-        self.lives += 1
-        while pending := {task for task in asyncio.all_tasks() if self._is_of_the_daemon(task)}:
-            for task in pending:
-                task.cancel()
-            await asyncio.wait(pending, timeout=0.05)
-        self._tasks.clear()
-        for pool in self._pools:
-            pool.terminate()
+        """All of them."""
+        for daemon in self.alive:
+            await daemon.kill()
 
-    def _is_of_the_daemon(self, task: asyncio.Task[Any]) -> bool:
-        """And not of the wire, nor of what takes its connections in."""
-        accepts = "_accept" in getattr(task.get_coro(), "__qualname__", "")
-        return not accepts and task is not asyncio.current_task() and task not in self._wire.tasks
+    @property
+    def operations(self) -> BackfillOperations:
+        """Of any daemon, which need not run what it is asked about."""
+        daemon = self.chance.choice(self.alive)
+        control: Any = daemon.engine.control
+        return make_operations(self._pool, self.clock, control, source=self._source)  # type: ignore[arg-type]
 
-    def bugs(self) -> list[BaseException]:
-        """What a part of the engine ended of."""
-        return [task.exception() for task in self._tasks if task.done() and not task.cancelled() and task.exception()]  # type: ignore[misc]
+    def nudge(self) -> None:
+        for daemon in self.alive:
+            daemon.nudge()
 
     # The target
 
-    async def _answer(self, work: Work) -> Verdict:
-        known, life = self.known[work.backfill_id], self.lives
-        self._judge_start(known, life)
-        known.in_flight[life] += 1
+    async def _answer(self, daemon: SmallDaemon, life: int, work: Work) -> Verdict:
+        known, owner = self.known[work.backfill_id], (daemon.name, life)
+        if not daemon.is_alive or daemon.life != life:
+            self.faults.append("a start by the dead")
+        self._judge_start(known, owner)
+        known.in_flight[owner] += 1
         try:
             await asyncio.sleep(self.chance.choice([0, 0.001, 0.01, 0.03]))
             verdict = self.chance.choice(MOODS[self.mood])
             known.given[work.entity_id].append(verdict.kind)
             return verdict
         finally:
-            known.in_flight[life] -= 1
+            known.in_flight[owner] -= 1
 
-    def _judge_start(self, known: Known, life: int) -> None:
+    def _judge_start(self, known: Known, owner: tuple[str, int]) -> None:
         now = self.clock.now()
         if known.stopped or known.deleted:
             self.faults.append("a start after the answer to a pause, a cancel or a delete")
         if not known.is_open(now):
             self.faults.append(f"a start outside the window, at {now}")
-        if known.in_flight[life] >= known.backfill.max_in_flight:
+        if known.in_flight[owner] >= known.backfill.max_in_flight:
             self.faults.append("a start above max_in_flight")
-        if life != self.lives:
-            self.faults.append("a start by the dead")
 
     # What people do
 
@@ -165,7 +158,7 @@ class Whole:
             self._pool, filter_resolved={"match_all": True}, windows=windows, created_at=self.clock.now(), **settings
         )
         self.known[made.id] = Known(made, always)
-        self.engine.scheduler.nudge()
+        self.nudge()
 
     async def pause(self, known: Known) -> None:
         ended = await self._has_ended(known)
@@ -197,21 +190,15 @@ class Whole:
         if known.deleted and before != set(self.known):
             self.faults.append("what was deleted was run again")
 
-    async def cut(self, seconds: float) -> None:
-        """The database is away for a while."""
-        self._wire.cut()
-        await asyncio.sleep(seconds)
-        self._wire.mend()
-
     async def break_connections(self) -> None:
         await cut_connections(self._pool)
 
     def step(self, hours: float) -> None:
         self.clock.offset += timedelta(hours=hours)
-        self.engine.scheduler.nudge()  # as happens each minute by itself
+        self.nudge()
 
     async def _row(self, known: Known) -> Backfill:
-        return await self._again(lambda: self.engine.tools.backfills.get(known.backfill.id))
+        return await self._again(lambda: BackfillStore(self._pool).get(known.backfill.id))
 
     async def _has_ended(self, known: Known) -> bool:
         return not known.deleted and (await self._row(known)).status in ENDED
@@ -256,22 +243,24 @@ class Whole:
             for name in (*COUNTERS, "retrying"):
                 assert row[name] == row[f"has_{name}"], (name, dict(row))
         assert [] == self.faults
-        assert [] == self.bugs()
+        assert [] == [bug for daemon in self.daemons for bug in daemon.bugs()]
         return list(rows)
 
     async def finish(self) -> None:
         """Let everything come to its end, then hold the account against what the target said."""
         self.mood = "fine"
         self.clock.set(NOON)
+        await self.launch()
         began = self.clock.monotonic()
         while left := [dict(row) for row in await self.check() if row["status"] not in ENDED]:
             assert self.clock.monotonic() - began < END_PATIENCE_SECONDS, left
 
-            self.engine.tools.targets.reset()  # nobody wants to wait for probes here
+            for daemon in self.daemons:
+                daemon.engine.tools.targets.reset()  # nobody wants to wait for probes here
             for known in list(self.known.values()):
                 if not known.deleted and (await self._row(known)).status is Status.PAUSED:
                     await self.resume(known)
-            self.engine.scheduler.nudge()
+            self.nudge()
             await asyncio.sleep(0.02)
         await self.check()
         for row in await self._pool.fetch(OUTCOMES):

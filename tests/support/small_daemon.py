@@ -1,0 +1,115 @@
+"""A daemon in small: an engine on a way to the database of its own, killed while others in this process go on.
+
+A kill must end each task of that daemon and none of another's. So every task remembers in whose name it was made: that
+of the daemon in whose context it, or what made it, was started.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
+from weakref import WeakSet
+
+import pytest
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock
+from tests.support.wire import Wire
+
+from backfilld.domain.verdicts import Verdict
+from backfilld.engine import leases, live_leases, scheduler
+from backfilld.executors.base import Work
+from backfilld.store import channel, live_attempts
+from backfilld.store import leases as lease_store
+from backfilld.store.pool import Pool, open_pool
+
+Answer = Callable[["SmallDaemon", int, Work], Awaitable[Verdict]]
+_ACTING: ContextVar["SmallDaemon | None"] = ContextVar("acting", default=None)
+
+
+class SmallDaemon:
+    """One instance, which may have many lives. `answer` is told whose try it is, and of which life."""
+
+    def __init__(self, name: str, wire: Wire, clock: SteppedClock, answer: Answer, source: ListSource) -> None:
+        self.name, self.clock, self.source = name, clock, source
+        self.life = 0
+        self.is_alive = False
+        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._wire, self._answer = wire, answer
+        self._loops: list[asyncio.Task[None]] = []
+        self._pools: list[Pool] = []
+        self.engine: Engine
+
+    async def launch(self, *, with_schedules: bool = False) -> None:
+        """A new life."""
+        self._wire.mend()
+        self.life, self.is_alive = self.life + 1, True
+        life = self.life
+        acting = _ACTING.set(self)
+        try:
+            self._pools = [await open_pool(self._wire.dsn, size=size) for size in (4, 3)]
+            executor = ScriptedExecutor(lambda work: self._answer(self, life, work))
+            self.engine = Engine(
+                self._wire.dsn, *self._pools, executor, self.source,
+                clock=self.clock, instance=self.name, listens=False, most_unfinished=10_000,
+            )  # fmt: skip
+            self._loops = [asyncio.create_task(part.serve()) for part in self._parts(with_schedules)]
+        finally:
+            _ACTING.reset(acting)
+
+    def _parts(self, with_schedules: bool) -> list[Any]:
+        engine = self.engine
+        parts: list[Any] = [engine.recorder, engine.keeper, engine.scheduler, engine.channel]
+        return parts + ([engine.live_leases, engine.live, engine.firing] if with_schedules else [])
+
+    async def kill(self) -> None:
+        """As SIGKILL: nothing more reaches the database, whatever the tasks still wish to do."""
+        self._wire.cut()
+        self.is_alive = False
+        while pending := {task for task in self.tasks if not task.done()}:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.05)
+        for pool in self._pools:
+            pool.terminate()
+
+    async def cut(self, seconds: float) -> None:
+        """The database is away for a while."""
+        self._wire.cut()
+        await asyncio.sleep(seconds)
+        if self.is_alive:
+            self._wire.mend()
+
+    def bugs(self) -> list[BaseException]:
+        """What a part of the engine ended of."""
+        ended = [task for task in self._loops if task.done() and not task.cancelled()]
+        return [bug for task in ended if self.is_alive and (bug := task.exception())]
+
+    def nudge(self) -> None:
+        """Look now, as happens each minute by itself."""
+        for part in (self.engine.scheduler, self.engine.firing, self.engine.live) if self.is_alive else ():
+            part.nudge()
+
+
+def remember_who_makes_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """On this loop, from now on."""
+
+    def made(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kw: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(coro, loop=loop, **kw)
+        context = kw.get("context")
+        daemon = _ACTING.get() if context is None else context.get(_ACTING)
+        if daemon is not None:
+            daemon.tasks.add(task)
+        return task
+
+    loop.set_task_factory(made)  # type: ignore[arg-type]
+
+
+def shorten_leases(patch: pytest.MonkeyPatch) -> None:
+    """A tenth of everything, in the same proportions: nobody wants to wait here for the leases of the dead."""
+    for module in (lease_store, live_attempts):
+        patch.setattr(module, "LENGTH", timedelta(seconds=0.3))
+    for module in (leases, live_leases):
+        patch.setattr(module, "SAFE_SECONDS", 0.2)
+        patch.setattr(module, "RENEW_EVERY_SECONDS", 0.1)
+    patch.setattr(scheduler, "WATCHES_OTHERS", timedelta(seconds=0.1))
+    patch.setattr(channel, "LOOKS_EVERY_SECONDS", 0.1)
