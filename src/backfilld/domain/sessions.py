@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from backfilld.domain.errors import Fault
@@ -74,12 +74,14 @@ class AttemptStatus(StrEnum):
     KILLED = "killed"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One run of a session. `is_blocked`: it waits for an earlier session of its backfill's serial chain."""
+class Attempt(NamedTuple):
+    """One run of a session. `is_blocked`: it waits for an earlier session of its backfill's serial chain.
+
+    A request makes ten thousand of them, and a tuple is made in a third of the time of a frozen dataclass.
+    """
 
     id: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides a tuple's method of that name
     name: str
     session_id: int
     session_uuid: UUID

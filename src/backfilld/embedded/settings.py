@@ -8,6 +8,7 @@ BASE = {
     "unix_socket_permissions": "0700",
     "max_connections": "50",
     "shared_buffers": "128MB",
+    "wal_buffers": "16MB",  # a request for ten thousand sessions writes as much; by itself it would be 4
     "max_wal_size": "512MB",
     "jit": "off",
     "timezone": "UTC",

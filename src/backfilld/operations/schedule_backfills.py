@@ -153,7 +153,7 @@ class ScheduleBackfills:
         existing = await session_plans.list_session_times(connection, stored.workflow_id, times[0], times[-1])
         name = request.attempt_name or ""
         if not request.skip_existing:
-            await self._refuse_conflict(connection, stored, schedule, times, name)
+            await self._refuse_conflict(connection, stored, schedule, sorted(set(times).intersection(existing)), name)
         if request.attempt_name is not None and (fault := name_fault(name)) is not None:
             raise Invalid([fault])
         chosen = times if not request.skip_existing else sorted(set(times) - set(existing))
@@ -168,6 +168,8 @@ class ScheduleBackfills:
     async def _refuse_conflict(
         self, connection: Connection, stored: StoredSchedule, schedule: Schedule, times: Sequence[datetime], name: str
     ) -> None:
+        if not times:
+            return
         taken = await session_plans.find_named(connection, stored.workflow_id, times, name)
         if taken is not None:
             message = (

@@ -1,10 +1,11 @@
 """What the attempts of a backfill over past times will be: their slots, and the params that each is given."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from itertools import pairwise
+from heapq import merge
 from typing import Any
 from uuid import UUID
 
@@ -41,25 +42,25 @@ def params_of(
     """
     first, last = schedule.previous(covered[0]), schedule.next(covered[-1])
     around = [first.session_time if first else None, *covered, last.session_time if last else None]
-    neighbours = dict(zip(covered, zip(around, around[2:], strict=False), strict=True))
     executed = _executed_before(chosen, existing, before)
     text = cache(lambda at: local_text(at, schedule.zone))  # each slot is named by three of them
-    return [
-        slot_params(*neighbours[slot], last_executed, text)
-        for slot, last_executed in zip(chosen, executed, strict=True)
-    ]
+    params, left = [], deque(zip(chosen, executed, strict=True))
+    for slot, earlier, later in zip(covered, around, around[2:], strict=False):
+        if left and left[0][0] == slot:
+            params.append(slot_params(earlier, later, left.popleft()[1], text))
+    return params
 
 
 def _executed_before(
     chosen: Sequence[datetime], existing: Sequence[datetime], before: datetime | None
 ) -> list[datetime | None]:
     """For each chosen slot the newest session that is earlier."""
-    newest: dict[datetime, datetime | None] = {}
-    together = sorted({*chosen, *existing})
-    if together:
-        newest[together[0]] = before
-        newest.update({later: earlier for earlier, later in pairwise(together)})
-    return [newest[slot] for slot in chosen]
+    newest, executed = before, []
+    for slot, is_chosen in merge(((slot, True) for slot in chosen), ((slot, False) for slot in existing)):
+        if is_chosen:
+            executed.append(newest)
+        newest = slot
+    return executed
 
 
 def attempts_of(

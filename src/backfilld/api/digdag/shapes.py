@@ -7,7 +7,7 @@ shows; what is sent are plain dictionaries of the same keys, since an answer may
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -135,6 +135,7 @@ def named(id: int, name: str) -> Json:
     return {"id": str(id), "name": name}
 
 
+@lru_cache(maxsize=100)  # the attempts of one request were all made at once
 def instant(at: datetime) -> str:
     """UTC, whole seconds."""
     return at.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
