@@ -6,19 +6,20 @@ must be quick and may not fail the one who speaks.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from backfilld.domain.records import plain_record
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class Event:
     """Anything that happened."""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class StatusChanged(Event):
     """A backfill moved, or has another reason for standing still."""
 
@@ -30,7 +31,7 @@ class StatusChanged(Event):
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class BackfillCreated(Event):
     backfill_id: UUID
     workflow: str
@@ -38,7 +39,7 @@ class BackfillCreated(Event):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class PlanFrozen(Event):
     backfill_id: UUID
     workflow: str
@@ -47,7 +48,7 @@ class PlanFrozen(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class TryEnded(Event):
     """One execution is over. `kind` is a VerdictKind, `seconds` how long its slot was held.
 
@@ -64,7 +65,7 @@ class TryEnded(Event):
     outcome: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class OutcomesRecorded(Event):
     """A commit of the recorder: how many outcomes and retries it carried, and how long it took."""
 
@@ -73,7 +74,7 @@ class OutcomesRecorded(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class RecorderFailed(Event):
     """A commit could not be made (or its result is not known); it is tried again."""
 
@@ -81,7 +82,7 @@ class RecorderFailed(Event):
     unrecorded: int
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class BreakerMoved(Event):
     """A target became unreachable, is being probed, refuses us, or is well again."""
 
@@ -90,20 +91,20 @@ class BreakerMoved(Event):
     why: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class LeaseTaken(Event):
     backfill_id: UUID
     fence: int
     clean: bool  # False: the last owner did not give it back in order
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class LeaseLost(Event):
     backfill_id: UUID
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class ItemInterrupted(Event):
     """An item stood alone in flight when its process died."""
 
@@ -112,7 +113,7 @@ class ItemInterrupted(Event):
     times: int
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class AttemptEnded(Event):
     """An attempt that no backfill made is finished."""
 
@@ -122,7 +123,7 @@ class AttemptEnded(Event):
     status: str  # succeeded, failed, skipped, cancelled
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class AttemptInterrupted(Event):
     """An attempt that no backfill made was in flight when its process died."""
 
@@ -131,7 +132,7 @@ class AttemptInterrupted(Event):
     times: int
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class BackfillExpired(Event):
     """A backfill ended so long ago that it was deleted; its rows go in the background."""
 
@@ -139,7 +140,7 @@ class BackfillExpired(Event):
     workflow: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class RowsRemoved(Event):
     """Rows went in the background: of the ledger of one deleted backfill, or of the audit log."""
 
@@ -148,7 +149,7 @@ class RowsRemoved(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class SessionFired(Event):
     """The tick of a schedule made an attempt; `attempt_id` None: that session had one already."""
 
@@ -158,7 +159,7 @@ class SessionFired(Event):
     attempt_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class SlotsLeftOut(Event):
     """The tick of a schedule left slots out: they were too late, or the one before was still running."""
 
@@ -169,7 +170,7 @@ class SlotsLeftOut(Event):
     why: str  # delayed, overtime
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class SchedulePostponed(Event):
     """A schedule could not fire, keeps its slot, and is looked at again."""
 
@@ -179,12 +180,12 @@ class SchedulePostponed(Event):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class DatabaseLost(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class DatabaseBack(Event):
     seconds: float
 

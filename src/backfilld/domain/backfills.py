@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from backfilld.domain.records import plain_record
 from backfilld.domain.states import ReasonCode, Status
 
 ENTITIES, SCHEDULE = "entities", "schedule"
@@ -120,7 +121,7 @@ class Backfill:
         return self.is_schedule and self.max_in_flight == 1
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class Item:
     """One planned entity on its way: where it stands in the plan, what is known of it, which try this is.
 
@@ -147,7 +148,7 @@ class Item:
         return self.tries + 1
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class Outcome:
     """What finally became of an item. Texts are clean and bounded: `domain.texts` has seen them."""
 
@@ -165,7 +166,7 @@ class Outcome:
     log: str | None = None  # what a session's executor printed, or its target answered
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class Try:
     """One execution of an item that was not final, and when the next one is due."""
 

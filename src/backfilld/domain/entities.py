@@ -1,8 +1,9 @@
 """A record of the user's world, as the rest of the program sees it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
+
+from backfilld.domain.records import plain_record
 
 EntityType = Literal[
     "ticket", "project_ticket", "task", "scheduled_entry", "time_entry", "project", "company", "contact",
@@ -15,7 +16,7 @@ NOT_ENUMERABLE = "none"
 FieldType = Literal["string", "number", "integer", "boolean", "date"]
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class Entity:
     """`attributes` is what JSON gave; `as_of` says how fresh they are (a built-in entity: its last import)."""
 

@@ -7,10 +7,11 @@ what the answer to a pause waits for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 from uuid import UUID
 
+from backfilld.domain.records import plain_record
 from backfilld.domain.verdicts import Verdict
 
 
@@ -28,7 +29,7 @@ class Permit(Protocol):
         """Nothing of this start is on its way out any more. May be called again, or never (then `execute` ends)."""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class Work:
     """One item as an executor receives it; the payload that a target sees is made of these (API §3.4).
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backfilld.crash_points import Point, passing
+from backfilld.domain.records import plain_record
 from backfilld.store import session_items
 from backfilld.store.deadlines import allow
 from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
@@ -22,7 +23,7 @@ CANCEL_TIMEOUT_SECONDS = 120
 CLOCKS_DIFFER = timedelta(minutes=1)  # between daemons, and when the time of a network is followed
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class PlanRow:
     """A planned item as stored; `attributes` is JSON text, and only there if the source cannot be read again."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backfilld.domain.backfills import Outcome, Try
+from backfilld.domain.records import plain_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Standing:
     throughput: float
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class EndedItem:
     backfill_no: int
     position: int
@@ -24,7 +25,7 @@ class EndedItem:
     is_session: bool = False  # the item is an attempt, which ends with it
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class TriedItem:
     backfill_no: int
     position: int
