@@ -85,6 +85,12 @@ class Account:
         if self.next_retry_at is None or due_at < self.next_retry_at:
             self.next_retry_at = due_at
 
+    @property
+    def may_have_retry_due(self) -> bool:
+        """True if one is to be looked for before anything else starts."""
+        due_at = self.next_retry_at
+        return not self.retries_known or (due_at is not None and due_at <= self._clock.now())
+
     def low_water_mark(self) -> int:
         """Every smaller position has an outcome or a retry row once the present commit has happened."""
         return next(iter(self._outstanding), self.next_position)

@@ -178,6 +178,11 @@ class Gate:
             return limit
         return max(1, math.ceil(limit * share))
 
+    @property
+    def opens_slowly(self) -> bool:
+        """True while fewer may be in flight than the limit says: see `ramp_limit`."""
+        return self._ramp_since is not None or self._health.is_half_open
+
     def permit(self, item: Item) -> "Ticket":
         """What an executor needs to start `item`."""
         return Ticket(self, item)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Item, Outcome, Reason, Try
@@ -25,6 +26,12 @@ log = logging.getLogger(__name__)
 
 ENTITY_GONE = "entity_gone"
 SOURCE_PAUSE_SECONDS = 5.0
+TURN = 16  # items that one slot may end without waiting for anything, before others have their turn
+
+
+def no_other() -> Item | None:
+    """Nothing follows."""
+    return None
 
 
 class Processor:
@@ -50,18 +57,24 @@ class Processor:
         self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
         self._asks_source_again = Moment(tools.clock)
 
-    async def process(self, item: Item) -> None:
-        """Try `item` once. Afterwards the recorder has what became of it, or it was given back."""
-        if item.position in self._chain.killed:  # ended between its choice and now
-            self._account.batched(item.position)
+    async def process(self, first: Item, following: Callable[[], Item | None] = no_other) -> None:
+        """Try `first` once, then those that follow it. Of each the recorder has what became of it, or it went back."""
+        if first.position in self._chain.killed:  # ended between its choice and now
+            self._account.batched(first.position)
             return
+        item: Item | None = first
+        done = 0
         try:
             async with self._tools.capacity.place():  # waiting for it may take longer than attributes stay fresh
-                await self._process(item)
+                while item is not None and await self._process(item) and self._source_hold is None:
+                    done += 1
+                    if done % TURN == 0:
+                        await asyncio.sleep(0)
+                    item = following()
         except asyncio.CancelledError:
-            if item.position not in self._chain.killed:
+            if first.position not in self._chain.killed:  # whose items never follow each other
                 raise
-            self.end_killed(item.position, item)
+            self.end_killed(first.position, first)
 
     def end_killed(self, position: int, item: Item | None = None, began_at: datetime | None = None) -> None:
         """End an item that somebody killed: `item` if it was on its way, `began_at` if it had been started."""
@@ -71,24 +84,26 @@ class Processor:
         self._account.retries_known = False  # its retry may have been the next one
         self._tools.recorder.submit(self._account, position, outcome, had_retry=True)
 
-    async def _process(self, item: Item) -> None:
-        try:
-            item = await self._reader.refreshed(item)
-        except SourceBroken as problem:
-            raise CannotGoOn.with_source(problem) from problem
-        except SourceUnreachable as problem:
-            self.hold_for_source(problem)
-            self._reader.give_back(item)
-            return
+    async def _process(self, item: Item) -> bool:
+        """False if it went back."""
+        if self._reader.is_stale(item):
+            try:
+                item = await self._reader.refreshed(item)
+            except SourceBroken as problem:
+                raise CannotGoOn.with_source(problem) from problem
+            except SourceUnreachable as problem:
+                self.hold_for_source(problem)
+                self._reader.give_back(item)
+                return False
         if item.gone:
             self.skip(item, ENTITY_GONE)
-        else:
-            await self._try(item)
+            return True
+        return await self._try(item)
 
-    async def _try(self, item: Item) -> None:
+    async def _try(self, item: Item) -> bool:
         clock = self._tools.clock
         ticket = self._gate.permit(item)
-        began, began_at = clock.monotonic(), clock.now()
+        began = clock.monotonic()
         verdict: Verdict | None = None
         try:
             verdict = await self._executor.execute(self._work(item), ticket)
@@ -98,7 +113,7 @@ class Processor:
         except asyncio.CancelledError:
             if item.position in self._chain.killed:
                 self.end_killed(item.position, item, ticket.started_at)
-                return
+                return True
             if self._gate.backfill.status is Status.CANCELLING and ticket.started:
                 self.record(item, _cancelled(item, ticket.started_at, clock.now()))
             raise
@@ -109,16 +124,17 @@ class Processor:
             ticket.end()
             if verdict is None and ticket.is_probe:
                 self._health.abandon_probe()
-        if verdict is not None:
-            self._settle(item, verdict, ticket, began_at, clock.monotonic() - began)
+        return verdict is not None and self._settle(item, verdict, ticket, clock.monotonic() - began)
 
-    def _settle(self, item: Item, verdict: Verdict, ticket: Ticket, began_at: datetime, seconds: float) -> None:
-        started_at = ticket.started_at or began_at
+    def _settle(self, item: Item, verdict: Verdict, ticket: Ticket, seconds: float) -> bool:
+        """Learn from a try; False if its item went back."""
+        now = self._tools.clock.now()
+        started_at = ticket.started_at or now - timedelta(seconds=seconds)
         result = judge(
             verdict,
             item,
             started_at=started_at,
-            finished_at=self._tools.clock.now(),
+            finished_at=now,
             max_attempts=self._gate.backfill.max_attempts,
             others_succeed=self._others_succeed(item, started_at),
             backoff=self._tools.limits.backoff,
@@ -142,6 +158,7 @@ class Processor:
                 outcome,
             )
         )
+        return not isinstance(result, Held)
 
     def _others_succeed(self, item: Item, started_at: datetime) -> bool:
         health = self._health

@@ -42,6 +42,7 @@ class Reader:
         self._entity_type = backfill.entity_type or NOT_ENUMERABLE
         self._ledger = ledger
         self._source = source
+        self._reads_again = source is not None and source.can_be_read_again
         self._account = account
         self._clock = clock
         self._freshness = freshness_seconds
@@ -49,7 +50,9 @@ class Reader:
         self._sample_position = 0
         self._returned: deque[Item] = deque()
         self._ahead: deque[Item] = deque()
-        self._loading: asyncio.Task[list[Item]] | None = None
+        self._reads_on_at = 0  # so few left ahead, and more is read
+        self._slots = 1
+        self._loading: asyncio.Task[None] | None = None
         self._exhausted = False
 
     @property
@@ -71,11 +74,18 @@ class Reader:
         """The next item of the plan (or the sample); None when there is none left to start for the first time."""
         if self._returned:
             return self._returned.popleft()
-        if not self._ahead and (self._loading is not None or not self._exhausted):
-            self._ahead.extend(await self._loaded(slots))
-        if len(self._ahead) <= self._wanted(slots) // 2 and not self._exhausted and self._loading is None:
-            self._loading = asyncio.ensure_future(self._load(self._wanted(slots)))
+        self._slots = slots
+        while not self._ahead and not self.is_exhausted:
+            await self._loaded()
+        self._read_on()
         return self._ahead.popleft() if self._ahead else None
+
+    def take_read(self) -> Item | None:
+        """The next of the plan if it is at hand and there is nothing to be said of it; never waits."""
+        if self._returned or not self._ahead or self._ahead[0].gone:
+            return None
+        self._read_on()
+        return self._ahead.popleft()
 
     async def next_retries(self, now: datetime, most: int) -> list[Item]:
         """Due retries, at most `most`; each is taken until it is recorded or given back."""
@@ -110,12 +120,14 @@ class Reader:
         """The gate sent it back untouched: it comes again before everything else."""
         self._returned.append(item)
 
+    def is_stale(self, item: Item) -> bool:
+        """True if the attributes were read too long ago to be sent."""
+        return self._reads_again and self._clock.boottime() - item.read_at > self._freshness
+
     async def refreshed(self, item: Item) -> Item:
         """The item with attributes that are fresh enough to be sent."""
         source = self._source
-        if source is None or not source.can_be_read_again:
-            return item
-        if self._clock.boottime() - item.read_at <= self._freshness:
+        if source is None or not self.is_stale(item):
             return item
         read_at = self._clock.boottime()
         found = (await source.read(self._entity_type, [item.entity_id])).get(item.entity_id)
@@ -132,20 +144,25 @@ class Reader:
                 self._loading.exception()  # seen, and of no interest any more
             self._loading = None
 
-    def _wanted(self, slots: int) -> int:
-        pace = self._account.pace() * self._freshness / 2
-        return min(MOST_AHEAD, max(2 * slots, int(pace)))
+    def _read_on(self) -> None:
+        """Read more in the background, if little is left ahead."""
+        if len(self._ahead) <= self._reads_on_at and not self._exhausted and self._loading is None:
+            self._loading = asyncio.ensure_future(self._load())
 
-    async def _loaded(self, slots: int) -> list[Item]:
-        if self._loading is None:
-            return await self._load(self._wanted(slots))
+    async def _loaded(self) -> None:
+        """Wait until more is ahead, or there is no more. What was not to be had in the background is told here."""
+        loading = self._loading
+        if loading is None:
+            await self._load()
+            return
         try:
-            return await asyncio.shield(self._loading)
+            await asyncio.shield(loading)
         finally:
-            if self._loading.done():
+            if loading.done() and self._loading is loading:
                 self._loading = None
 
-    async def _load(self, most: int) -> list[Item]:
+    async def _load(self) -> None:
+        most = self._most_at_once()
         since = self._sample_position if self._sample else self._account.next_position
         rows = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
         passing(Point.READER_PLAN_READ)
@@ -158,7 +175,13 @@ class Reader:
             for row in rows:
                 self._account.read(row.position)
             self._account.next_position = rows[-1].position + 1
-        return items
+        self._ahead.extend(items)
+        self._reads_on_at = most // 2
+        self._loading = None
+
+    def _most_at_once(self) -> int:
+        pace = self._account.pace() * self._freshness / 2
+        return min(MOST_AHEAD, max(2 * self._slots, int(pace)))
 
     async def _items(self, rows: Sequence[PlanRow], *, is_retry: bool) -> list[Item]:
         if not rows:
@@ -170,7 +193,7 @@ class Reader:
     async def _read_entities(self, rows: Sequence[PlanRow]) -> dict[str, Entity] | None:
         """The present entities; None where the plan itself holds what is known of them."""
         source = self._source
-        if source is None or not source.can_be_read_again:
+        if source is None or not self._reads_again:
             return None
         return await source.read(self._entity_type, [row.entity_id for row in rows])
 

@@ -26,6 +26,11 @@ class Slots:
         else:
             self._free.release()
 
+    @property
+    def are_owed(self) -> bool:
+        """True while more are taken than the limit allows: whoever has one gives it back."""
+        return self._owed > 0
+
     def resize(self, limit: int) -> None:
         """Allow `limit` from now on."""
         change = limit - self.limit

@@ -13,6 +13,7 @@ from backfilld.domain.states import STARTABLE, ReasonCode, Status
 from backfilld.engine.account import Account
 from backfilld.engine.chain import WAITS_FOR_OTHERS, Chain
 from backfilld.engine.choosing import Chooser
+from backfilld.engine.following import Following
 from backfilld.engine.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.leases import Lease
 from backfilld.engine.leaving import Left
@@ -53,7 +54,8 @@ class Worker:
         self._tools = tools
         self._slots = Slots(gate.backfill.max_in_flight)
         self._chooser = Chooser(reader, recovery, processor, standing, account, chain)
-        self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they carry
+        self._following = Following(gate, account, reader, recovery, self._slots, tools.capacity)
+        self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
         self._left: Left = Left.NOT_NOW
         self._bug: BaseException | None = None
 
@@ -120,7 +122,8 @@ class Worker:
         return item
 
     def _spawn(self, item: Item) -> None:
-        task = asyncio.create_task(self._processor.process(item), name=f"{item.backfill_no}/{item.entity_id}")
+        process = self._processor.process(item, self._following.next)
+        task = asyncio.create_task(process, name=f"{item.backfill_no}/{item.entity_id} …")
         self._tasks[task] = item.position
         task.add_done_callback(self._done)
 
