@@ -7,6 +7,7 @@ nothing. What people read of the ledger is in `ledger_pages`.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from backfilld.crash_points import Point, passing
 from backfilld.domain.records import plain_record
@@ -17,6 +18,7 @@ from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 
 queries = load("ledger")
+T = TypeVar("T")
 
 CANCELLED_AT_ONCE = 50_000
 CANCEL_TIMEOUT_SECONDS = 120
@@ -85,22 +87,27 @@ async def _record_outcomes(
         [s.mark for s in standings],
         [s.throughput for s in standings],
         now,
-        [item.backfill_no for item in ended],
+        None if len(standings) == 1 else [item.backfill_no for item in ended],
         [item.position for item in ended],
-        [o.status for o in outcomes],
-        [o.started_at for o in outcomes],
+        _unless_all([o.status for o in outcomes], "succeeded"),
+        _unless_all([o.started_at for o in outcomes], None),
         [o.finished_at for o in outcomes],
-        [o.attempts for o in outcomes],
-        [o.http_status for o in outcomes],
-        [o.message for o in outcomes],
-        [o.result for o in outcomes],
-        [o.credits for o in outcomes],
-        [o.error_class for o in outcomes],
-        [o.error for o in outcomes],
-        [o.skip_reason for o in outcomes],
-        [item.had_retry for item in ended],
+        _unless_all([o.attempts for o in outcomes], 1),
+        _unless_all([o.http_status for o in outcomes], None),
+        _unless_all([o.message for o in outcomes], None),
+        _unless_all([o.result for o in outcomes], None),
+        _unless_all([o.credits for o in outcomes], None),
+        _unless_all([o.error_class for o in outcomes], None),
+        _unless_all([o.error for o in outcomes], None),
+        _unless_all([o.skip_reason for o in outcomes], None),
+        _unless_all([item.had_retry for item in ended], False),
     )
     return {row["backfill_no"] for row in rows}
+
+
+def _unless_all(values: list[T], usual: T) -> list[T] | None:
+    """The list, or None if it says the usual throughout: asyncpg looks at each element of a list most thoroughly."""
+    return None if values.count(usual) == len(values) else values
 
 
 async def _record_tries(connection: Connection, standings: Sequence[Standing], tried: Sequence[TriedItem]) -> None:

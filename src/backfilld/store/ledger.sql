@@ -4,6 +4,8 @@
 -- $1 backfills   $2 fences   $3 marks   $4 items a second (one of each per backfill)   $5 now
 -- $6 backfill   $7 position   $8 status   $9 started   $10 finished   $11 attempts   $12 http status   $13 message
 -- $14 result   $15 credits   $16 error class   $17 error   $18 skip reason   $19 had a retry row  (one of each per outcome)
+-- Every list of these but $7 may be NULL, which stands for the usual in all of them: the one backfill, a success at the
+-- first attempt, and nothing else to tell.
 WITH given AS (
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[])
         AS g (backfill_no, fence, mark, throughput)
@@ -15,13 +17,15 @@ WITH given AS (
      ORDER BY p.backfill_no
        FOR NO KEY UPDATE OF p
 ), ended AS (
-    SELECT r.*
+    SELECT owned.backfill_no, r.position, COALESCE(r.status, 'succeeded') AS status, r.started_at, r.finished_at,
+           COALESCE(r.attempts, 1) AS attempts, r.http_status, r.message, r.result, r.credits, r.error_class, r.error,
+           r.skip_reason, r.had_retry
       FROM unnest($6::bigint[], $7::integer[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::smallint[],
                   $12::smallint[], $13::text[], $14::text[], $15::numeric[], $16::text[], $17::text[], $18::text[],
                   $19::boolean[])
         AS r (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
               result, credits, error_class, error, skip_reason, had_retry)
-      JOIN owned USING (backfill_no)
+      JOIN owned ON owned.backfill_no = COALESCE(r.backfill_no, ($1::bigint[])[1])
 ), written AS (
     INSERT INTO outcomes AS o (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
                                result, credits, error_class, error, skip_reason)
