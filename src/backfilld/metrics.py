@@ -6,7 +6,6 @@ backfill: their number grows without bound.
 """
 
 from collections.abc import Callable, Iterable
-from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -28,12 +27,12 @@ from backfilld.events import (
     RowsRemoved,
     TryEnded,
 )  # fmt: skip
+from backfilld.tallies import TryTallies
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BREAKER_STATES = ("closed", "half_open", "open", "refusing")
 _COMMIT_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_TRY_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # has no annotations; such series only tell when we started
 
@@ -49,21 +48,8 @@ class Metrics:
 
     def _count_work(self) -> None:
         own = self.registry
-        self.outcomes = Counter(
-            "backfilld_outcomes", "Items that ended after a try, by workflow and how.", ["workflow", "status"],
-            registry=own,
-        )  # fmt: skip
-        self.tries = Counter(
-            "backfilld_tries", "Executions, by workflow, how they ended and why.", ["workflow", "kind", "error_class"],
-            registry=own,
-        )  # fmt: skip
-        self.try_seconds = Histogram(
-            "backfilld_try_seconds", "How long a slot was held.", ["workflow"], buckets=_TRY_BUCKETS, registry=own
-        )
-        # looked up once per combination and not with every try: that is half of what counting a try costs
-        self._tries_of = cache(self.tries.labels)
-        self._outcomes_of = cache(self.outcomes.labels)
-        self._seconds_of = cache(self.try_seconds.labels)
+        self.tries = TryTallies()
+        own.register(self.tries)
         self.breaker = Gauge(
             "backfilld_target_breaker", "1 for the state a target is in.", ["target", "state"], registry=own
         )
@@ -121,7 +107,7 @@ class Metrics:
         """Listen to the bus."""
         match event:
             case TryEnded():
-                self._try_ended(event)
+                self.tries.count(event)
             case OutcomesRecorded():
                 self._recorded(event)
             case RecorderFailed():
@@ -144,12 +130,6 @@ class Metrics:
                 self.leases.labels("taken" if isinstance(event, LeaseTaken) else "lost").inc()
             case DatabaseLost() | DatabaseBack():
                 self.database_up.set(isinstance(event, DatabaseBack))
-
-    def _try_ended(self, event: TryEnded) -> None:
-        self._tries_of(event.workflow, event.kind, event.error_class or "").inc()
-        self._seconds_of(event.workflow).observe(event.seconds)
-        if event.outcome is not None:
-            self._outcomes_of(event.workflow, event.outcome).inc()
 
     def _recorded(self, event: OutcomesRecorded) -> None:
         self.recorded.labels("outcome").inc(event.outcomes)
