@@ -1,5 +1,6 @@
 """What the memory knows of a backfill: the low-water mark above all, which recovery trusts."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.parts import an_account
@@ -54,6 +55,21 @@ def test_there_is_room_until_the_bound_and_again_after_a_commit():
     seen.append(account.has_room)
 
     assert [True, True, True, False, True] == seen
+
+
+@pytest.mark.parametrize(("ended_meanwhile", "next_from"), [(0, 90), (8, 84), (20, 60), (24, 52), (40, 50), (90, 50)])
+def test_a_commit_begins_early_enough_for_twice_what_ended_during_the_last_one(ended_meanwhile: int, next_from: int):
+    account = an_account(FakeClock(), most=100)
+    in_the_commit = 100 - ended_meanwhile
+    for position in range(100):
+        account.ended(position, finally_=True)
+    account.written(in_the_commit)
+    wanted = {}
+    for position in range(100 - ended_meanwhile):
+        wanted[account.unrecorded] = account.wants_commit
+        account.ended(position, finally_=True)
+
+    assert {unrecorded: unrecorded >= next_from for unrecorded in wanted} == wanted
 
 
 def test_the_earliest_retry_is_remembered():

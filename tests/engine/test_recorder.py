@@ -137,17 +137,17 @@ async def test_under_load_it_lingers_until_somebody_waits(pool: Pool, own: Pool)
     assert [BUSY_BATCH, 10] == recording.commits
 
 
-async def test_an_account_that_is_half_full_ends_the_lingering_so_that_there_is_room_meanwhile(pool: Pool, own: Pool):
+async def test_an_account_that_fills_ends_the_lingering_so_that_there_is_room_meanwhile(pool: Pool, own: Pool):
     recording = Recording(pool, own, linger_seconds=3600)
     account = await recording.account(60, most=5)
     task = asyncio.create_task(recording.recorder.serve())
     recording.submit(account, *range(BUSY_BATCH))
     await eventually(lambda: recording.commits)
-    recording.submit(account, *range(30, 33))
+    recording.submit(account, *range(30, 34))
     await eventually(lambda: len(recording.commits) == 2)
     task.cancel()
 
-    assert [BUSY_BATCH, 3] == recording.commits
+    assert [BUSY_BATCH, 4] == recording.commits
 
 
 async def test_a_database_that_does_not_take_them_leaves_no_room_and_room_comes_back(recording: Recording):

@@ -36,6 +36,7 @@ class Account:
         self.of_sessions = of_sessions
         self._clock = clock
         self._max_unrecorded = max_unrecorded
+        self._commits_from = max_unrecorded // 2
         self._outstanding: OrderedDict[int, None] = OrderedDict()
         self.next_position = mark  # the first that the reader has not read yet
         self.taken: set[int] = set()  # positions whose retry row must not be read: queued, in flight, unrecorded
@@ -57,9 +58,9 @@ class Account:
         return self.unrecorded < self._max_unrecorded
 
     @property
-    def is_half_full(self) -> bool:
+    def wants_commit(self) -> bool:
         """True once a commit has to begin, so that there is room for what ends while it lasts."""
-        return 2 * self.unrecorded >= self._max_unrecorded
+        return self.unrecorded >= self._commits_from
 
     def read(self, position: int) -> None:
         """A position was read from the plan; it holds the mark down until it goes into a commit."""
@@ -78,7 +79,13 @@ class Account:
     def written(self, entries: int) -> None:
         """A commit carried so many of ours (or they were dropped with the lease)."""
         self.unrecorded -= entries
+        self._commits_from = self._max_unrecorded - self._room_for_a_commit()
         self.recorded.set()
+
+    def _room_for_a_commit(self) -> int:
+        """Twice what ended during the last one; at least a tenth of all the room there is, and at most a half."""
+        most = self._max_unrecorded
+        return min(most - most // 2, max(-(-most // 10), 2 * self.unrecorded))
 
     def note_retry(self, due_at: datetime) -> None:
         """A retry row was written that falls due then."""

@@ -71,7 +71,7 @@ class Recorder:
         account.ended(position, finally_=isinstance(result, Outcome))
         self._gathered.append((account, entry_of(account, position, result, had_retry=had_retry)))
         self._called.set()
-        if account.is_half_full:
+        if account.wants_commit:
             self._hurry.set()
 
     def hurry(self) -> None:
