@@ -147,6 +147,11 @@ class Item:
         """The number of the try that comes next, from 1."""
         return self.tries + 1
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """What tells it from every other item: its backfill, and where it stands in the plan."""
+        return self.backfill_no, self.position
+
 
 @plain_record
 class Outcome:

@@ -69,6 +69,18 @@ def calendar_of(backfill: Backfill) -> Calendar:
     return Calendar(windows, zone_of(backfill), backfill.excluded_dates)
 
 
+def _refusal_by_settings(backfill: Backfill) -> Refusal | None:
+    """What status and workflow say, made once per change and not with every start."""
+    reason = backfill.reason
+    if backfill.status is Status.PAUSED and reason is not None:
+        return Refusal(reason.code, reason.message, reason.until)
+    if backfill.status not in STARTABLE:
+        return Refusal(None, f"the backfill is {backfill.status}")
+    if not backfill.workflow_enabled:
+        return Refusal(ReasonCode.WORKFLOW_DISABLED, f"the workflow {backfill.workflow_name} is disabled")
+    return None
+
+
 class Gate:
     """One backfill's gate. `changed` is set whenever a refusal may have become a permission, or the other way round."""
 
@@ -90,6 +102,7 @@ class Gate:
         self.draining = False
         self.stopped_because: str | None = None
         self.backfill = backfill
+        self._by_settings = _refusal_by_settings(backfill)
         self._windows = WindowGate(calendar_of(backfill))
         self._stop_listening = health.listen(self.changed.set)
         self._leave_switch = lease.stop_switch.join(self)
@@ -109,6 +122,7 @@ class Gate:
             self.backfill.excluded_dates,
         )
         self.backfill = backfill
+        self._by_settings = _refusal_by_settings(backfill)
         if windows_changed:
             self._windows = WindowGate(calendar_of(backfill))
         self.changed.set()
@@ -124,23 +138,15 @@ class Gate:
 
     def refusal(self, at: datetime) -> Refusal | None:
         """Why nothing may start at `at`, which is now; None if something may."""
-        if self.backfill.status not in STARTABLE:
-            return self._not_startable()
+        if self._by_settings is not None and self._by_settings.code is not ReasonCode.WORKFLOW_DISABLED:
+            return self._by_settings
         if not self._lease.is_safe(self._clock.boottime()):
             return Refusal(None, "the lease is not ours for certain")
         if self.backfill.version < self._lease.newest_version:
             return Refusal(None, "it was changed, and the change is not in force here yet")
         if self.draining:
             return Refusal(ReasonCode.DRAINING, "the daemon is stopping; what is in flight may finish")
-        if not self.backfill.workflow_enabled:
-            return Refusal(ReasonCode.WORKFLOW_DISABLED, f"the workflow {self.backfill.workflow_name} is disabled")
-        return self.window_refusal(at) or self.stop_refusal() or self._target_refusal()
-
-    def _not_startable(self) -> Refusal:
-        reason = self.backfill.reason
-        if self.backfill.status is Status.PAUSED and reason is not None:
-            return Refusal(reason.code, reason.message, reason.until)
-        return Refusal(None, f"the backfill is {self.backfill.status}")
+        return self._by_settings or self.window_refusal(at) or self.stop_refusal() or self._target_refusal()
 
     def window_refusal(self, at: datetime) -> Refusal | None:
         """Why no window is open at `at`, and when one opens."""
@@ -187,15 +193,17 @@ class Gate:
         """What an executor needs to start `item`."""
         return Ticket(self, item)
 
-    def _enter(self, item: Item) -> bool:
-        refusal = self.refusal(self._clock.now())
+    def _enter(self, item: Item, at: datetime) -> bool:
+        """True if it is a probe."""
+        refusal = self.refusal(at)
         if refusal is not None:
             raise NotPermitted(refusal.message)
         if len(self.in_flight) >= self.backfill.max_in_flight:
             raise NotPermitted(f"{len(self.in_flight)} are in flight already")
         self.in_flight[item.position] = item
+        if not self._crossing:
+            self._settled.clear()
         self._crossing += 1
-        self._settled.clear()
         self.first_start.set()
         self.on_start(item)
         return self._health.start()
@@ -212,6 +220,8 @@ class Gate:
 class Ticket:
     """The right to start one item. Used up by `start`, given back by `end`, however the try went."""
 
+    __slots__ = ("_gate", "_item", "_on_its_way", "is_probe", "started", "started_at")
+
     def __init__(self, gate: Gate, item: Item) -> None:
         self._gate = gate
         self._item = item
@@ -223,8 +233,9 @@ class Ticket:
     def start(self) -> None:
         if self.started:
             raise NotPermitted("a permit is good for one start")
-        self.is_probe = self._gate._enter(self._item)
-        self.started_at = self._gate._clock.now()
+        now = self._gate._clock.now()
+        self.is_probe = self._gate._enter(self._item, now)
+        self.started_at = now
         self.started = self._on_its_way = True
         passing(Point.GATE_PASSED)
 

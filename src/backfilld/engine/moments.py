@@ -21,7 +21,7 @@ class Moment:
 
     @property
     def is_to_come(self) -> bool:
-        return self._clock.boottime() < self.at
+        return self.at > 0 and self._clock.boottime() < self.at
 
     @property
     def told(self) -> datetime:

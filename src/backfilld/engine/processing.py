@@ -140,7 +140,7 @@ class Processor:
             backoff=self._tools.limits.backoff,
             draw=self._tools.draw,
         )
-        self._health.note(verdict, self._name(item), probe=ticket.is_probe)
+        self._health.note(verdict, item.place, probe=ticket.is_probe)
         if isinstance(result, Held):
             self._reader.give_back(item)
         else:
@@ -162,12 +162,9 @@ class Processor:
 
     def _others_succeed(self, item: Item, started_at: datetime) -> bool:
         health = self._health
-        if health.last_success_at is None or health.last_success_item == self._name(item):
+        if health.last_success_at is None or health.last_success_item == item.place:
             return False
         return health.last_success_at > (item.last_failed_at or started_at)
-
-    def _name(self, item: Item) -> str:
-        return f"{item.backfill_no}/{item.position}"
 
     def skip(self, item: Item, why: str) -> None:
         """End `item` without a start."""

@@ -4,7 +4,7 @@ One target serves many backfills, so its health is kept per target and not per b
 down is probed by one item at a time, ever more rarely; the first real answer opens the gate for all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,7 +42,7 @@ class TargetHealth:
         self._bus = bus
         self._listeners: list[Callable[[], None]] = []
         self._failures = 0
-        self._failing_items: set[str] = set()
+        self._failing_items: set[Hashable] = set()
         self._cause: ReasonCode | None = None  # the breaker is open because of this
         self._why = ""
         self._probe_at = Moment(clock)
@@ -51,7 +51,7 @@ class TargetHealth:
         self._paused_until = Moment(clock)
         self._throttle_wait = 0.0
         self.last_success_at: datetime | None = None
-        self.last_success_item: str | None = None
+        self.last_success_item: Hashable | None = None
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have `listener` called whenever the answer of `obstacle` may have changed; returns how to stop that."""
@@ -85,8 +85,8 @@ class TargetHealth:
         self._probing = False
         self._changed()
 
-    def note(self, verdict: Verdict, item: str, *, probe: bool) -> None:
-        """Learn from a try of `item`. `probe`: what `start` said of it."""
+    def note(self, verdict: Verdict, item: Hashable, *, probe: bool) -> None:
+        """Learn from a try of `item`, whatever tells that from others. `probe`: what `start` said of it."""
         probe = probe and self._probing  # else another answer came first, and this is a try like any other
         if probe:
             self._probing = False
@@ -101,7 +101,7 @@ class TargetHealth:
         if probe:
             self._changed()
 
-    def _note_unreachable(self, verdict: Verdict, item: str, probe: bool) -> None:
+    def _note_unreachable(self, verdict: Verdict, item: Hashable, probe: bool) -> None:
         self._failures += 1
         self._failing_items.add(item)
         long_enough = self._failures >= OPENS_AFTER and len(self._failing_items) >= OPENS_OVER
@@ -126,9 +126,10 @@ class TargetHealth:
         self._bus.tell(BreakerMoved(self.target, "refusing" if cause is ReasonCode.TARGET_REFUSES else "open", why))
         self._changed()
 
-    def _note_answer(self, verdict: Verdict, item: str, probe: bool) -> None:
-        self._failures = 0
-        self._failing_items.clear()
+    def _note_answer(self, verdict: Verdict, item: Hashable, probe: bool) -> None:
+        if self._failures:
+            self._failures = 0
+            self._failing_items.clear()
         if verdict.kind is VerdictKind.SUCCEEDED:
             self.last_success_at = self._clock.now()
             self.last_success_item = item
