@@ -186,7 +186,7 @@ class Try:
     log: str | None = None
 
 
-def idempotency_key(backfill_id: UUID, entity_type: str, entity_id: str) -> str:
+def idempotency_key(backfill_id: UUID | str, entity_type: str, entity_id: str) -> str:
     """The key under which a target sees an item: the same for every try and repeat, another for a rerun."""
     digest = hashlib.sha256(f"{entity_type}\0{entity_id}".encode()).hexdigest()[:32]
     return f"bf_{backfill_id}_{digest}"

@@ -17,7 +17,7 @@ from backfilld.engine.moments import Moment
 from backfilld.engine.reader import Reader
 from backfilld.engine.targets import TargetHealth
 from backfilld.engine.tools import Tools
-from backfilld.engine.works import backfilled_session, entity_work
+from backfilld.engine.works import works_of
 from backfilld.events import TryEnded
 from backfilld.executors.base import Executor, NotPermitted, Work
 from backfilld.sources.base import SourceBroken, SourceUnreachable
@@ -54,6 +54,8 @@ class Processor:
         self._executor = executor
         self._health = health
         self._tools = tools
+        self._works_of = gate.backfill
+        self._make_work = works_of(gate.backfill, tools.limits.timeout_seconds)
         self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
         self._asks_source_again = Moment(tools.clock)
 
@@ -192,8 +194,10 @@ class Processor:
         return Reason(ReasonCode.SOURCE_UNREACHABLE, message, since, self._asks_source_again.told)
 
     def _work(self, item: Item) -> Work:
-        make = backfilled_session if self._gate.backfill.is_schedule else entity_work
-        return make(self._gate.backfill, item, self._tools.limits.timeout_seconds)
+        if self._gate.backfill is not self._works_of:
+            self._works_of = self._gate.backfill
+            self._make_work = works_of(self._works_of, self._tools.limits.timeout_seconds)
+        return self._make_work(item)
 
 
 def _cancelled(item: Item, started_at: datetime | None, now: datetime) -> Outcome:

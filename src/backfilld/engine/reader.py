@@ -7,10 +7,9 @@ started within half of `freshness`, so that a target sees a record as it is and 
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import orjson
 
@@ -23,6 +22,7 @@ from backfilld.sources.base import EntitySource
 from backfilld.store.ledger import Ledger, PlanRow
 
 MOST_AHEAD = 1000
+GONE = Entity("", {})  # stands for one that the source has no more
 
 
 class Reader:
@@ -188,39 +188,37 @@ class Reader:
             return []
         read_at = self._clock.boottime()
         entities = await self._read_entities(rows)
-        return [self._item(row, entities, read_at, is_retry) for row in rows]
+        return self._items_of(rows, entities, read_at, is_retry)
 
-    async def _read_entities(self, rows: Sequence[PlanRow]) -> dict[str, Entity] | None:
-        """The present entities; None where the plan itself holds what is known of them."""
+    async def _read_entities(self, rows: Sequence[PlanRow]) -> list[Entity]:
+        """The entities as they are now; as the plan holds them where they cannot be read again."""
         source = self._source
         if source is None or not self._reads_again:
-            return None
-        return await source.read(self._entity_type, [row.entity_id for row in rows])
+            return [Entity(row.entity_id, orjson.loads(row.attributes or "{}")) for row in rows]
+        found = await source.read(self._entity_type, [row.entity_id for row in rows])
+        return [found.get(row.entity_id, GONE) for row in rows]
 
-    def _item(self, row: PlanRow, entities: dict[str, Entity] | None, read_at: float, is_retry: bool) -> Item:
-        attributes: Any = {}
-        as_of, gone = None, False
-        if entities is None:
-            attributes = orjson.loads(row.attributes) if row.attributes else {}
-        elif (entity := entities.get(row.entity_id)) is None:
-            gone = True
-        else:
-            attributes, as_of = entity.attributes, entity.as_of
-        return Item(
-            backfill_no=self._no,
-            position=row.position,
-            entity_id=row.entity_id,
-            attributes=attributes,
-            as_of=as_of,
-            read_at=read_at,
-            gone=gone,
-            tries=row.tries,
-            counted=row.counted,
-            interruptions=row.interruptions,
-            first_started_at=row.first_started_at,
-            last_failed_at=row.last_failed_at,
-            is_retry=is_retry,
-        )
+    def _items_of(
+        self, rows: Sequence[PlanRow], entities: Iterable[Entity], read_at: float, is_retry: bool
+    ) -> list[Item]:
+        return [
+            Item(
+                self._no,
+                row.position,
+                row.entity_id,
+                entity.attributes,
+                entity.as_of,
+                read_at,
+                entity is GONE,
+                row.tries,
+                row.counted,
+                row.interruptions,
+                row.first_started_at,
+                row.last_failed_at,
+                is_retry,
+            )
+            for row, entity in zip(rows, entities, strict=True)
+        ]
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -1,6 +1,6 @@
 """What an executor is handed: an item, told in the words of its workflow."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,28 +16,35 @@ from backfilld.executors.base import Work
 from backfilld.store.session_items import SessionItem
 
 
-def entity_work(backfill: Backfill, item: Item, timeout_seconds: float) -> Work:
-    """One entity of a backfill."""
+def works_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Work]:
+    """Makes what the executor is handed for an item of `backfill`; `timeout_seconds` unless the workflow says it."""
+    if backfill.is_schedule:
+        return lambda item: _session_of(backfill, item, timeout_seconds)
     entity_type = backfill.entity_type or NOT_ENUMERABLE
-    return Work(
-        workflow_id=backfill.workflow_id,
-        workflow_name=backfill.workflow_name,
-        backfill_id=backfill.id,
-        backfill_name=backfill.name,
-        entity_id=item.entity_id,
-        entity_type=entity_type,
-        attributes=item.attributes,
-        as_of=None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z"),
-        params=backfill.params,
-        rehearsal=False,
-        attempt=item.attempt,
-        idempotency_key=idempotency_key(backfill.id, entity_type, item.entity_id),
-        timeout_seconds=_seconds(backfill.definition, timeout_seconds),
-    )
+    seconds = _seconds(backfill.definition, timeout_seconds)
+    id_text = str(backfill.id)
+
+    def work(item: Item) -> Work:
+        return Work(
+            workflow_id=backfill.workflow_id,
+            workflow_name=backfill.workflow_name,
+            backfill_id=backfill.id,
+            backfill_name=backfill.name,
+            entity_id=item.entity_id,
+            entity_type=entity_type,
+            attributes=item.attributes,
+            as_of=None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z"),
+            params=backfill.params,
+            rehearsal=False,
+            attempt=item.attempt,
+            idempotency_key=idempotency_key(id_text, entity_type, item.entity_id),
+            timeout_seconds=seconds,
+        )
+
+    return work
 
 
-def backfilled_session(backfill: Backfill, item: Item, timeout_seconds: float) -> Work:
-    """One session of a backfill."""
+def _session_of(backfill: Backfill, item: Item, timeout_seconds: float) -> Work:
     return session_work(
         session_item(item.attributes),
         workflow_id=backfill.workflow_id,

@@ -66,7 +66,7 @@ class EntityStore:
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """Those of `ids` that there are."""
         rows = await self._pool.fetch(SQL.read_entities, entity_type, list(ids))
-        return {row["id"]: entity_of(row) for row in rows}
+        return {entity.id: entity for entity in map(entity_of, rows)}
 
     async def page_by_id(
         self, entity_type: str, *, after: str, limit: int, condition: Condition | None = None, attributes: bool = True
@@ -144,8 +144,9 @@ async def lock_type(connection: Connection, entity_type: str) -> dict[str, Field
 
 
 def entity_of(row: asyncpg.Record) -> Entity:
-    attributes = row["attributes"]
-    return Entity(row["id"], orjson.loads(attributes) if attributes else {}, row["updated_at"], row["loaded_at"])
+    """A row of the statements that list entities; they all name these columns in this order."""
+    id, attributes, updated_at, loaded_at = row
+    return Entity(id, orjson.loads(attributes) if attributes else {}, updated_at, loaded_at)
 
 
 def affected(status: str) -> int:

@@ -27,7 +27,10 @@ CLOCKS_DIFFER = timedelta(minutes=1)  # between daemons, and when the time of a 
 
 @plain_record
 class PlanRow:
-    """A planned item as stored; `attributes` is JSON text, and only there if the source cannot be read again."""
+    """A planned item as stored; `attributes` is JSON text, and only there if the source cannot be read again.
+
+    The statements that read it name the columns in this order.
+    """
 
     position: int
     entity_id: str
@@ -140,14 +143,14 @@ class Ledger:
     async def read_plan(self, backfill_no: int, *, since: int, most: int, sample: bool = False) -> list[PlanRow]:
         """At most `most` items from position `since` on without outcome or retry; of the sample only, if wished."""
         query = queries.read_sample if sample else queries.read_plan
-        return [PlanRow(**dict(row)) for row in await self._pool.fetch(query, backfill_no, since, most)]
+        return [PlanRow(*row) for row in await self._pool.fetch(query, backfill_no, since, most)]
 
     async def read_retries(
         self, backfill_no: int, *, due_at: datetime, taken: Collection[int], most: int
     ) -> list[PlanRow]:
         """At most `most` items whose next try is due, without those in `taken`."""
         rows = await self._pool.fetch(queries.read_retries, backfill_no, due_at, list(taken), most)
-        return [PlanRow(**dict(row)) for row in rows]
+        return [PlanRow(*row) for row in rows]
 
     async def next_retry(self, backfill_no: int, *, taken: Collection[int]) -> datetime | None:
         """When the next retry falls due, without those in `taken`; None if there is none."""
