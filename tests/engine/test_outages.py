@@ -106,7 +106,7 @@ async def test_an_item_is_in_flight_once_at_a_time_though_commits_are_of_unknown
 
 
 async def test_while_leases_cannot_be_renewed_nothing_starts_and_nobody_spins(dsn, pool, monkeypatch):
-    looks, seconds = 0, 0.0
+    looks, seconds = 0, 0.002
     refusal = Gate.refusal
 
     def counted(gate: Gate, at):

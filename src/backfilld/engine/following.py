@@ -2,8 +2,9 @@
 
 The worker's loop looks at everything that may stand in the way of a start, and makes a task for it. Nearly always
 nothing does, and the next item has been read already; then the slot that has just come free goes on with it at once.
-Nothing here waits or decides anything: where the least is out of the ordinary there is no next item, the task ends,
-and the worker looks itself. Whether an item may start is asked at the gate, as always.
+Nothing is decided here, and the only thing that is waited for is a commit: where anything else is out of the ordinary
+there is no next item, the task ends, and the worker looks itself. Whether an item may start is asked at the gate, as
+always.
 """
 
 from backfilld.domain.backfills import Backfill, Item
@@ -12,6 +13,7 @@ from backfilld.engine.account import Account
 from backfilld.engine.capacity import Capacity
 from backfilld.engine.gate import Gate
 from backfilld.engine.reader import Reader
+from backfilld.engine.recorder import Recorder
 from backfilld.engine.recovery import Recovery
 from backfilld.engine.slots import Slots
 
@@ -20,7 +22,14 @@ class Following:
     """The items of one backfill that follow each other without a detour."""
 
     def __init__(
-        self, gate: Gate, account: Account, reader: Reader, recovery: Recovery, slots: Slots, capacity: Capacity
+        self,
+        gate: Gate,
+        account: Account,
+        reader: Reader,
+        recovery: Recovery,
+        slots: Slots,
+        capacity: Capacity,
+        recorder: Recorder,
     ) -> None:
         self._gate = gate
         self._account = account
@@ -28,12 +37,15 @@ class Following:
         self._recovery = recovery
         self._slots = slots
         self._capacity = capacity
+        self._recorder = recorder
         self._seen: Backfill | None = None  # the settings that were looked at last
         self._is_plain = False
 
-    def next(self) -> Item | None:
-        """The item that may follow at once; None: let the worker look."""
+    async def next(self) -> Item | None:
+        """The item that may follow; None: let the worker look."""
         gate, account = self._gate, self._account
+        while not account.has_room and not self._capacity.waiting:
+            await self._recorder.room_for(account)
         if gate.backfill is not self._seen:
             self._seen = gate.backfill
             self._is_plain = _is_plain(gate.backfill)

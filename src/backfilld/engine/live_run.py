@@ -152,7 +152,7 @@ class LiveRun:
             backoff=self._tools.limits.backoff,
             draw=self._tools.draw,
         )
-        health.note(verdict, f"attempt {taken.id}", probe=ticket.is_probe)
+        health.note(verdict, f"attempt {taken.id}", probe=ticket.is_probe, at=now)
         ended = result.status if isinstance(result, Outcome) else None
         self._tools.bus.tell(
             TryEnded(None, taken.workflow_name, executor.target, verdict.kind, verdict.error_class, seconds, ended)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from backfilld.crash_points import Point, passing
@@ -29,7 +29,7 @@ SOURCE_PAUSE_SECONDS = 5.0
 TURN = 16  # items that one slot may end without waiting for anything, before others have their turn
 
 
-def no_other() -> Item | None:
+async def no_other() -> Item | None:
     """Nothing follows."""
     return None
 
@@ -59,7 +59,7 @@ class Processor:
         self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
         self._asks_source_again = Moment(tools.clock)
 
-    async def process(self, first: Item, following: Callable[[], Item | None] = no_other) -> None:
+    async def process(self, first: Item, following: Callable[[], Awaitable[Item | None]] = no_other) -> None:
         """Try `first` once, then those that follow it. Of each the recorder has what became of it, or it went back."""
         if first.position in self._chain.killed:  # ended between its choice and now
             self._account.batched(first.position)
@@ -72,7 +72,7 @@ class Processor:
                     done += 1
                     if done % TURN == 0:
                         await asyncio.sleep(0)
-                    item = following()
+                    item = await following()
         except asyncio.CancelledError:
             if first.position not in self._chain.killed:  # whose items never follow each other
                 raise
@@ -138,11 +138,11 @@ class Processor:
             started_at=started_at,
             finished_at=now,
             max_attempts=self._gate.backfill.max_attempts,
-            others_succeed=self._others_succeed(item, started_at),
+            others_succeed=verdict.kind is not VerdictKind.SUCCEEDED and self._others_succeed(item, started_at),
             backoff=self._tools.limits.backoff,
             draw=self._tools.draw,
         )
-        self._health.note(verdict, item.place, probe=ticket.is_probe)
+        self._health.note(verdict, item.place, probe=ticket.is_probe, at=now)
         if isinstance(result, Held):
             self._reader.give_back(item)
         else:

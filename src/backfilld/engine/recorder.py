@@ -78,6 +78,13 @@ class Recorder:
         """Somebody waits for the next commit: do not linger."""
         self._hurry.set()
 
+    async def room_for(self, account: Account) -> None:
+        """Return after a commit that concerned `account`, which has no room for more."""
+        self.hurry()
+        account.recorded.clear()
+        if not account.has_room:
+            await account.recorded.wait()
+
     async def flush(self, account: Account) -> None:
         """Return once nothing of `account` is unrecorded, or its lease is lost."""
         while account.unrecorded:

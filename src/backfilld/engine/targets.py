@@ -85,8 +85,11 @@ class TargetHealth:
         self._probing = False
         self._changed()
 
-    def note(self, verdict: Verdict, item: Hashable, *, probe: bool) -> None:
-        """Learn from a try of `item`, whatever tells that from others. `probe`: what `start` said of it."""
+    def note(self, verdict: Verdict, item: Hashable, *, probe: bool, at: datetime | None = None) -> None:
+        """Learn from a try of `item` (whatever tells that from others) that ended `at`, or just now.
+
+        `probe`: what `start` said of it.
+        """
         probe = probe and self._probing  # else another answer came first, and this is a try like any other
         if probe:
             self._probing = False
@@ -95,7 +98,7 @@ class TargetHealth:
         elif verdict.kind is VerdictKind.REFUSED:
             self._note_refusal(verdict, probe)
         else:
-            self._note_answer(verdict, item, probe)
+            self._note_answer(verdict, item, at, probe)
         if verdict.retry_after_seconds is not None or verdict.kind is VerdictKind.THROTTLED:
             self._note_pause(verdict)
         if probe:
@@ -126,12 +129,12 @@ class TargetHealth:
         self._bus.tell(BreakerMoved(self.target, "refusing" if cause is ReasonCode.TARGET_REFUSES else "open", why))
         self._changed()
 
-    def _note_answer(self, verdict: Verdict, item: Hashable, probe: bool) -> None:
+    def _note_answer(self, verdict: Verdict, item: Hashable, at: datetime | None, probe: bool) -> None:
         if self._failures:
             self._failures = 0
             self._failing_items.clear()
         if verdict.kind is VerdictKind.SUCCEEDED:
-            self.last_success_at = self._clock.now()
+            self.last_success_at = at or self._clock.now()
             self.last_success_item = item
         if verdict.kind is not VerdictKind.THROTTLED:
             self._throttle_wait = 0.0

@@ -54,7 +54,7 @@ class Worker:
         self._tools = tools
         self._slots = Slots(gate.backfill.max_in_flight)
         self._chooser = Chooser(reader, recovery, processor, standing, account, chain)
-        self._following = Following(gate, account, reader, recovery, self._slots, tools.capacity)
+        self._following = Following(gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
         self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
         self._left: Left = Left.NOT_NOW
         self._bug: BaseException | None = None
@@ -206,10 +206,7 @@ class Worker:
     async def _has_room(self) -> bool:
         """False after a wait: too much is unrecorded, or the ramp does not allow more yet."""
         if not self._account.has_room:
-            self._tools.recorder.hurry()
-            self._account.recorded.clear()
-            if not self._account.has_room:
-                await self._account.recorded.wait()
+            await self._tools.recorder.room_for(self._account)
             return False
         if len(self._tasks) >= self._gate.ramp_limit():
             await self._wait(self._tools.clock.now() + LOOKS_AGAIN / 5)
