@@ -15,12 +15,15 @@ from backfilld.domain.backfills import Backfill
 from backfilld.domain.retries import Backoff
 from backfilld.domain.sessions import Attempt, AttemptStatus
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.engine.leases import Lease, LeaseKeeper
 from backfilld.engine.tools import Limits
 from backfilld.executors.base import Work
 from backfilld.operations.killing_in_backfills import BackfillKiller
 from backfilld.operations.schedule_backfills import ScheduleBackfillAnswer
 from backfilld.store.backfills import BackfillStore
+from backfilld.store.leases import LeaseStore
 from backfilld.store.pool import Pool
+from backfilld.store.session_items import SessionItems, request_kill
 from backfilld.store.sessions import NewAttempts, list_attempts, open_attempts
 
 FAILED = Verdict(VerdictKind.FAILED, error_class="no", error="no")
@@ -238,6 +241,41 @@ async def test_killing_what_waits_to_be_tried_again_lets_the_chain_go_on(dsn, po
 
     assert ["killed", "success", "success"] == await statuses(pool, answer)
     await counters_equal_the_ledger(pool, backfill)
+
+
+async def test_a_kill_that_comes_as_the_owner_is_leaving_is_not_lost(dsn, pool, monkeypatch):
+    executor = ScriptedExecutor(lambda _: AGAIN if len(executor.starts) == 1 else SUCCEEDED)
+    limits = Limits(ramp_seconds=0, backoff=Backoff(floor=timedelta(hours=1)))
+    answer = await backfill_days(pool, await make_schedule(pool), 3)
+    backfill = await backfill_of(pool, answer)
+    give_back = LeaseKeeper.give_back
+
+    async def killed_meanwhile(keeper: LeaseKeeper, lease: Lease, *, in_order: bool) -> None:
+        if not killed.is_set():
+            killed.set()
+            async with pool.acquire() as connection, connection.transaction():
+                await request_kill(connection, backfill.no, answer.attempts[0].id, SystemClock().now())
+        await give_back(keeper, lease, in_order=in_order)
+
+    killed = asyncio.Event()
+    monkeypatch.setattr(LeaseKeeper, "give_back", killed_meanwhile)
+    async with engine_on(dsn, pool, executor, ListSource(), limits=limits, listens=False) as engine:
+        await engine.until(backfill, "completed")
+
+    assert ["killed", "success", "success"] == await statuses(pool, answer)
+    await counters_equal_the_ledger(pool, backfill)
+
+
+async def test_a_kill_that_comes_as_a_paused_one_is_left_is_not_lost(pool):
+    answer = await backfill_days(pool, await make_schedule(pool), 3)
+    backfill = await backfill_of(pool, answer)
+    lease = await LeaseStore(pool, instance="other", process="1").acquire(backfill.no)
+    killed = await kill(pool, None, answer.attempts[1])
+    await LeaseStore(pool, instance="other", process="1").release(backfill.no, lease.fence, in_order=True)
+    await SessionItems(pool).end_killed(backfill.no, SystemClock().now())
+
+    assert AttemptStatus.CANCELING is killed.status
+    assert ["queued", "killed", "blocked"] == await statuses(pool, answer)
 
 
 async def test_kills_by_the_dozen_while_it_runs_lose_and_double_nothing(dsn, pool):

@@ -248,6 +248,9 @@ class Runner:
         await self._standing.patiently(self._recovery.end)
         in_order = self._recovery.is_complete or self.backfill.status not in STARTABLE | {Status.PAUSED}
         await self._standing.patiently(lambda: self._tools.keeper.give_back(self._lease, in_order=in_order))
+        if self.backfill.is_schedule:  # whoever wanted to end one a moment ago may have thought that we would
+            items, no, now = self._tools.session_items, self.backfill.no, self._tools.clock.now()
+            await self._standing.patiently(lambda: items.end_killed(no, now))
 
     async def _taken_away(self) -> None:
         """Somebody else owns it now. One last word: whoever stood alone with us did not kill us."""

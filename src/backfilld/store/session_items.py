@@ -59,6 +59,14 @@ class SessionItems:
         """Positions whose attempts somebody wants to end, and that have not ended."""
         return {row["position"] for row in await self._pool.fetch(_sql.list_killed, backfill_no)}
 
+    async def end_killed(self, backfill_no: int, at: datetime) -> None:
+        """End what somebody wanted to end while its owner was leaving. Not if somebody runs the backfill again."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.fetchrow(_sql.lock_backfill, backfill_no)
+            if await connection.fetchval(_sql.find_owner, backfill_no) is None:
+                for row in await connection.fetch(_sql.list_killed, backfill_no):
+                    await _end_killed(connection, backfill_no, row["position"], at)
+
 
 async def finish(connection: Connection, ended: Sequence[EndedItem], tried: Sequence[TriedItem]) -> None:
     """Say of attempts what the ledger was just told of their items."""
@@ -97,11 +105,17 @@ async def request_kill(connection: Connection, backfill_no: int, attempt_id: int
         return None
     has_owner = await connection.fetchval(_sql.find_owner, backfill_no) is not None
     if not has_owner:
-        await connection.execute(_sql.end_killed, backfill_no, row["position"], at)
-        await connection.execute(_sql.finish_attempts, [backfill_no], [row["position"]], [None])
-        await connection.execute(_sql.wake, backfill_no)
+        await _end_killed(connection, backfill_no, row["position"], at)
+    await connection.execute(_sql.wake, backfill_no)
     await connection.execute(_sql.tell_owner, backfill_no)
     return KillRequest(is_first=row["is_first"], has_ended=not has_owner)
+
+
+async def _end_killed(connection: Connection, backfill_no: int, position: int, at: datetime) -> None:
+    """End one that nobody else can end."""
+    await connection.execute(_sql.end_killed, backfill_no, position, at)
+    await connection.execute(_sql.finish_attempts, [backfill_no], [position], [None])
+    await connection.execute(_sql.wake, backfill_no)
 
 
 @dataclass(frozen=True, slots=True)

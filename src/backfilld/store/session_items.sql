@@ -119,9 +119,10 @@ UPDATE backfill_progress
  WHERE backfill_no = $1;
 
 -- name: wake
--- What waited for the retry of a session that has ended now need not wait any more.
+-- What waited for the retry of a session that has ended, or shall, need not wait any more; and an owner that is just
+-- leaving is followed by another, who sees to the end.
 -- $1 backfill
-UPDATE backfills SET wake_at = NULL WHERE no = $1 AND status = 'waiting' AND reason_code = 'waiting_for_retry';
+UPDATE backfills SET wake_at = NULL WHERE no = $1 AND status = 'waiting';
 
 -- name: find_owner
 -- $1 backfill
