@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.engine.whole import MOODS, Known, Whole
 from tests.support.database import TEMPLATE, Databases
 from tests.support.small_daemon import remember_who_makes_tasks, shorten_leases
-from tests.support.wire import wire_to
+from tests.support.wire import Wire, wire_to
 
-from backfilld.store.pool import open_pool
+from backfilld.store.pool import Pool, open_pool
 
 MOST_BACKFILLS = 4
 LONGER_THAN_A_LEASE_SECONDS = 0.5  # as shortened here
@@ -33,6 +33,22 @@ PLAIN = settings(
 )
 _numbers = count(1)
 which = st.integers(0, MOST_BACKFILLS - 1)
+
+
+async def small_world(databases: Databases, stack: AsyncExitStack) -> tuple[Pool, list[Wire]]:
+    """A database for one example, and two ways to it, for two daemons."""
+    name = f"machine_{next(_numbers)}"
+    admin = await asyncpg.connect(databases.dsn_of("postgres"))
+    stack.push_async_callback(admin.close)
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    stack.push_async_callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
+    # what the server has to say is read by another loop, which stands still; a full pipe would hold backends up
+    await admin.execute(f"ALTER DATABASE {name} SET log_min_messages = 'panic'")
+    dsn = databases.dsn_of(name)
+    wires = [await stack.enter_async_context(wire_to(dsn)) for _ in range(2)]
+    pool = await open_pool(dsn, size=3)
+    stack.push_async_callback(pool.close)
+    return pool, wires
 
 
 def machine_on(databases: Databases, loop: asyncio.AbstractEventLoop, deadline: float) -> type[RuleBasedStateMachine]:
@@ -50,18 +66,7 @@ def machine_on(databases: Databases, loop: asyncio.AbstractEventLoop, deadline: 
                 self.run(self._start(seed))
 
         async def _start(self, seed: int) -> None:
-            name = f"machine_{next(_numbers)}"
-            admin = await asyncpg.connect(databases.dsn_of("postgres"))
-            self.stack.push_async_callback(admin.close)
-            await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-            self.stack.push_async_callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
-            # what the server has to say is read by another loop, which stands still; a full pipe would hold backends up
-            await admin.execute(f"ALTER DATABASE {name} SET log_min_messages = 'panic'")
-            dsn = databases.dsn_of(name)
-            wires = [await self.stack.enter_async_context(wire_to(dsn)) for _ in range(2)]
-            pool = await open_pool(dsn, size=3)
-            self.stack.push_async_callback(pool.close)
-            self.whole = Whole(pool, wires)
+            self.whole = Whole(*await small_world(databases, self.stack))
             self.whole.chance.seed(seed)
             await self.whole.launch()
             await self.whole.create(max_in_flight=3)
