@@ -1,17 +1,21 @@
 """What every connection agrees on."""
 
 import asyncio
+import re
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from tests.support.clock import FakeClock, settle
 
+from backfilld import store
 from backfilld.clock import SystemClock
 from backfilld.store import outages
 from backfilld.store.pool import NoConnection, open_pool, wait_for_database
+from backfilld.store.queries import load
 
 
 async def test_instants_come_back_aware_and_in_utc(pool):
@@ -111,3 +115,47 @@ async def test_a_server_that_vanishes_from_the_network_is_noticed_soon(databases
 
     assert 1 == probed
     assert 20_000 == patience
+
+
+async def test_a_setting_of_a_transaction_is_gone_when_its_connection_is_given_back(dsn):
+    pool = await open_pool(dsn, size=1)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT set_config('statement_timeout', '7s', true)")
+    after = await pool.fetchval("SHOW statement_timeout")
+    await pool.close()
+
+    assert "30s" == after
+
+
+async def test_a_transaction_that_was_left_open_is_rolled_back_when_its_connection_is_given_back(dsn):
+    pool = await open_pool(dsn, size=1)
+    async with pool.acquire() as connection:
+        await connection.execute("BEGIN; CREATE TABLE left_open (n integer)")
+    found = await pool.fetchval("SELECT to_regclass('left_open')")
+    await pool.close()
+
+    assert found is None
+
+
+# A connection is given back as it is: whatever belongs to a session would be found by who takes it next.
+LASTING = re.compile(
+    r"^(?:SET|LISTEN|PREPARE|DECLARE)\s|advisory_lock\(|set_config\([^)]*, *false\)"
+    r"|TEMPORARY TABLE(?![^;]*ON COMMIT DROP)",
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("file", sorted(Path(store.__file__).parent.glob("*.sql")), ids=lambda file: file.stem)
+def test_no_statement_leaves_anything_behind_in_its_session(file):
+    queries = load(file.stem)
+
+    assert [] == [name for name in queries.names() if LASTING.search(getattr(queries, name))]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SET work_mem = '1MB'", "SELECT pg_advisory_lock(1)", "SELECT set_config('a', 'b', false)",
+     "CREATE TEMPORARY TABLE t (n integer)"],
+)  # fmt: skip
+def test_what_would_be_left_behind_is_known_when_it_is_seen(sql):
+    assert LASTING.search(sql)

@@ -88,6 +88,17 @@ class _BoundedPool(asyncpg.Pool):
         await super().release(connection, timeout=RELEASE_TIMEOUT_SECONDS if timeout is None else timeout)
 
 
+class _TidyConnection(asyncpg.Connection):
+    """Is given back to its pool as it is, which spares every use of it a second round trip.
+
+    There is nothing to tidy up: an open transaction is rolled back all the same, and nothing of ours outlives one
+    (settings are LOCAL, locks and temporary tables the transaction's own). What must last has a connection of its own.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 async def open_pool(
     database: Located,
     *,
@@ -132,7 +143,7 @@ def _way_to(address: Address, session: dict[str, str]) -> dict[str, Any]:
     settings = SESSION | session
     if address.schema is not None:
         settings["search_path"] = address.schema
-    way = {"dsn": address.dsn, "timeout": CONNECT_TIMEOUT_SECONDS, "connection_class": asyncpg.Connection}
+    way = {"dsn": address.dsn, "timeout": CONNECT_TIMEOUT_SECONDS, "connection_class": _TidyConnection}
     if not address.pooled:
         return way | {"server_settings": settings}
     return way | {
