@@ -23,6 +23,12 @@ ASK = b"POST /do HTTP/1.1\r\nHost: there\r\nContent-Length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_closed_for_its_age(monkeypatch):
+    """Or else that would help where something has to be closed at once."""
+    monkeypatch.setattr(module, "KEEPALIVE_SECONDS", 1000.0)
+
+
 @asynccontextmanager
 async def wire_with(**limits):
     wire = Wire(Limits(**limits))
@@ -110,6 +116,25 @@ async def test_what_comes_on_an_idle_connection_closes_it():
         await wire.request(URL(there.url), ASK)
         may_speak.set()
         await asyncio.wait_for(gone.wait(), PATIENCE_SECONDS)
+        answer = await wire.request(URL(there.url), ASK)
+
+        assert (200, 2) == (answer.status, there.connections)
+
+
+async def test_a_connection_tells_of_the_last_byte_that_it_still_holds():
+    """By default a transport does not call 64 KiB worth mentioning, and a pause would be answered too early."""
+    async with raw_target(answer_all) as there, wire_with() as wire:
+        await wire.request(URL(there.url), ASK)
+        (line,) = wire._connections._lines
+
+        assert (0, 0) == line._transport.get_write_buffer_limits()
+
+
+async def test_a_connection_whose_other_side_is_done_is_not_used_although_it_is_not_closed_yet():
+    async with raw_target(answer_all) as there, wire_with() as wire:
+        await wire.request(URL(there.url), ASK)
+        (line,) = wire._connections._lines
+        line.eof_received()
         answer = await wire.request(URL(there.url), ASK)
 
         assert (200, 2) == (answer.status, there.connections)
@@ -253,6 +278,24 @@ async def test_an_answer_that_goes_on_slowly_is_no_silence():
         answer = await wire.request(URL(there.url), ASK)
 
         assert b"x" * 8 == answer.body
+
+
+async def test_a_pause_in_one_answer_does_not_count_against_the_next():
+    async def hesitate_then_think(reader, writer):
+        await read_request(reader)
+        writer.write(OK.replace(b"h: 0", b"h: 2") + b"o")
+        await asyncio.sleep(0.05)
+        writer.write(b"k")
+        await read_request(reader)
+        await asyncio.sleep(0.8)
+        writer.write(OK)
+        await reader.read(1)
+
+    async with raw_target(hesitate_then_think) as there, wire_with(silence_seconds=0.5) as wire:
+        await wire.request(URL(there.url), ASK)
+        answer = await wire.request(URL(there.url), ASK)
+
+        assert (200, 1) == (answer.status, there.connections)
 
 
 async def test_the_silence_before_an_answer_is_none_inside_it():

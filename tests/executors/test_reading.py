@@ -106,6 +106,8 @@ def test_the_end_of_the_connection_does_not_make_half_an_answer_whole(reader, se
         OK + b"H",
         OK + OK,
         OK + b"garbage",
+        OK + b"\0",
+        OK + b" ",
         b"HTTP/1.1 204 None\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )

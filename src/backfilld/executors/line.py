@@ -59,7 +59,7 @@ class Line(asyncio.Protocol):
         if transport is None or not self.is_open:
             raise ConnectionResetError("closed before the request was sent")
         self.asked += 1
-        self.ends_at, self._stalls_at = ends_at, inf
+        self.ends_at = ends_at
         self._reader.expect()
         waiter = self._waiter = self._loop.create_future()
         transport.write(data)

@@ -87,12 +87,9 @@ class AnswerReader:
         self.heard += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            self.may_follow = False
-        except HttpParserError as problem:
-            if self._answer is None:
+        except (HttpParserError, HttpParserUpgrade) as problem:
+            if self._answer is None:  # else it is what comes behind that makes no sense
                 raise BadAnswer(str(_told(problem))) from problem
-            self.may_follow = False
         if self.heard > MOST_HEAD_BYTES:
             self._check_lengths()
         return self._answer
@@ -157,7 +154,7 @@ class AnswerReader:
             self.is_in_body = False
 
 
-def _told(problem: HttpParserError) -> BaseException:
+def _told(problem: Exception) -> BaseException:
     """The parser wraps what is raised in what it calls."""
     return problem.__context__ if isinstance(problem.__context__, BadAnswer) else problem
 
