@@ -371,13 +371,13 @@ async def test_closing_closes_what_is_idle_in_use_and_being_opened():
 
     async with raw_target(count) as there:
         url = URL(there.url)
-        wire = Wire(Limits(), trusting_tls())
+        wire = Wire(Limits(connect_seconds=1000), trusting_tls())
         in_use = asyncio.create_task(wire.request(url, ASK))
         await eventually(lambda: there.connections == 1)
         await wire.request(url, ASK.replace(b"/do", b"/idle"))
         opening = asyncio.create_task(wire.request(url.with_scheme("https"), ASK))
         await eventually(lambda: there.connections == 3 and len(there.received) > 2 * len(ASK) + 100)
-        await wire.close()
+        await asyncio.wait_for(wire.close(), PATIENCE_SECONDS)
         results = await asyncio.gather(in_use, opening, return_exceptions=True)
         await eventually(lambda: ended == 3)
 

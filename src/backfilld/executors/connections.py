@@ -80,7 +80,7 @@ class Connections:
 
     def give_back(self, line: Line) -> None:
         """Keep it for the next request."""
-        if not line.is_open or self._is_closed:
+        if not line.is_open:
             line.abort()
             return
         line.ends_at = self._loop.time() + KEEPALIVE_SECONDS
