@@ -79,8 +79,11 @@ def judge(
 
 def _ended(verdict: Verdict, item: Item, started_at: datetime, finished_at: datetime) -> Outcome:
     if verdict.kind is VerdictKind.SUCCEEDED:
-        status = "succeeded"
-    elif verdict.kind is VerdictKind.SKIPPED:
+        return Outcome(
+            "succeeded", started_at, finished_at, item.tries + 1, verdict.message, verdict.result, verdict.credits,
+            http_status=verdict.http_status, log=verdict.log,
+        )  # fmt: skip
+    if verdict.kind is VerdictKind.SKIPPED:
         status = "skipped"
     else:
         status = "failed"

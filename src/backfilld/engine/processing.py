@@ -52,6 +52,7 @@ class Processor:
         self._account = account
         self._reader = reader
         self._executor = executor
+        self._target = executor.target
         self._health = health
         self._tools = tools
         self._works_of = gate.backfill
@@ -147,19 +148,13 @@ class Processor:
             self._reader.give_back(item)
         else:
             self.record(item, result)
-        backfill = self._gate.backfill
+        backfill, kind = self._gate.backfill, verdict.kind
         outcome = result.status if isinstance(result, Outcome) else None
         self._tools.bus.tell(
             TryEnded(
-                backfill.id,
-                backfill.workflow_name,
-                self._executor.target,
-                verdict.kind,
-                verdict.error_class,
-                seconds,
-                outcome,
+                backfill.id, backfill.workflow_name, self._target, kind, verdict.error_class, seconds, outcome
             )
-        )
+        )  # fmt: skip
         return not isinstance(result, Held)
 
     def _others_succeed(self, item: Item, started_at: datetime) -> bool:

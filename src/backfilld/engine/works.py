@@ -25,21 +25,13 @@ def works_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Wor
     id_text = str(backfill.id)
 
     def work(item: Item) -> Work:
+        as_of = None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z")
+        key = idempotency_key(id_text, entity_type, item.entity_id)
         return Work(
-            workflow_id=backfill.workflow_id,
-            workflow_name=backfill.workflow_name,
-            backfill_id=backfill.id,
-            backfill_name=backfill.name,
-            entity_id=item.entity_id,
-            entity_type=entity_type,
-            attributes=item.attributes,
-            as_of=None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z"),
-            params=backfill.params,
-            rehearsal=False,
-            attempt=item.attempt,
-            idempotency_key=idempotency_key(id_text, entity_type, item.entity_id),
+            backfill.workflow_id, backfill.workflow_name, backfill.id, backfill.name, item.entity_id, entity_type,
+            item.attributes, as_of, backfill.params, rehearsal=False, attempt=item.tries + 1, idempotency_key=key,
             timeout_seconds=seconds,
-        )
+        )  # fmt: skip
 
     return work
 
