@@ -10,6 +10,7 @@ from tests.support.clock import NOON, FakeClock
 
 from backfilld.domain.backfills import Backfill, Item
 from backfilld.domain.states import Status
+from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.engine.account import Account
 from backfilld.engine.gate import Gate
 from backfilld.engine.leases import Lease
@@ -65,6 +66,12 @@ class Target:
     def gate(self, lease: Lease | None = None, *, ramp_seconds: float = 0.0, **settings: Any) -> Gate:
         lease = lease or a_lease(self.clock)
         return Gate(a_backfill(**settings), lease, self.health, self.clock, ramp_seconds=ramp_seconds)
+
+
+def break_down(health: TargetHealth) -> None:
+    """So that its breaker opens."""
+    for item in range(5):
+        health.note(Verdict(VerdictKind.UNREACHABLE), item, probe=False)
 
 
 def renewed(lease: Lease, clock: FakeClock) -> None:

@@ -1,0 +1,126 @@
+"""The short way to the next item: taken only when nothing at all is out of the ordinary."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.engine.parts import Target, an_account, an_item, break_down
+from tests.support.clock import NOON, FakeClock
+
+from backfilld.domain.backfills import Item, Reason
+from backfilld.domain.states import ReasonCode, Status
+from backfilld.engine.capacity import Capacity
+from backfilld.engine.following import Following
+from backfilld.engine.reader import Reader
+from backfilld.engine.recorder import Recorder
+from backfilld.engine.recovery import Recovery
+from backfilld.engine.slots import Slots
+from backfilld.events import Bus
+
+
+class Short:
+    """A short way on which everything is as usual, and two items have been read."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.gate = Target(clock).gate(ramp_seconds=2.0)
+        self.account = an_account(clock, most=3)
+        self.account.retries_known = True
+        backfill = self.gate.backfill
+        self.reader = Reader(backfill, None, None, self.account, clock, freshness_seconds=5)  # type: ignore[arg-type]
+        self.reader._ahead.extend([an_item(0), an_item(1)])
+        self.reader._exhausted = True
+        lease = self.account.lease
+        self.recovery = Recovery(backfill, lease, None, clock, Bus(), most=5)  # type: ignore[arg-type]
+        self.slots = Slots(5)
+        self.capacity = Capacity(1)
+        recorder = Recorder(None, clock, Bus(), linger_seconds=0)  # type: ignore[arg-type]
+        self.following = Following(
+            self.gate, self.account, self.reader, self.recovery, self.slots, self.capacity, recorder
+        )
+
+    def apply(self, **changes: object) -> None:
+        self.gate.apply(replace(self.gate.backfill, version=self.gate.backfill.version + 1, **changes))  # type: ignore[arg-type]
+
+    async def next(self) -> Item | None:
+        async with asyncio.timeout(5):
+            return await self.following.next()
+
+
+@pytest.fixture
+def short(clock: FakeClock) -> Short:
+    return Short(clock)
+
+
+async def test_items_that_have_been_read_follow_each_other(short: Short):
+    assert [an_item(0), an_item(1), None] == [await short.next(), await short.next(), await short.next()]
+
+
+WAITING = Reason(ReasonCode.WAITING_FOR_RETRY, "…", NOON)
+OUT_OF_THE_ORDINARY: dict[str, Callable[[Short], object]] = {
+    "paused": lambda short: short.apply(status=Status.PAUSED),
+    "waiting": lambda short: short.apply(status=Status.WAITING, reason=WAITING),
+    "running with a reason": lambda short: short.apply(reason=WAITING),
+    "to be woken": lambda short: short.apply(wake_at=NOON),
+    "over sessions": lambda short: short.apply(kind="schedule"),
+    "a window has just opened": lambda short: short.gate.open_slowly(),
+    "the target is being probed": lambda short: break_down(short.gate._health),
+    "fewer slots than before": lambda short: take_all_and_shrink(short.slots),
+    "another backfill waits": lambda short: setattr(short.capacity, "waiting", 1),
+    "retries are not known": lambda short: setattr(short.account, "retries_known", False),
+    "a retry is due": lambda short: short.account.note_retry(short.clock.now()),
+    "items of a dead process": lambda short: setattr(short.recovery, "_planned", 1),
+    "something was given back": lambda short: short.reader.give_back(an_item(9)),
+    "the source has it no more": lambda short: short.reader._ahead.appendleft(an_item(9, gone=True)),
+}
+
+
+def take_all_and_shrink(slots: Slots) -> None:
+    for _ in range(slots.limit):
+        slots._free._value -= 1
+    slots.resize(2)
+
+
+@pytest.mark.parametrize("what", OUT_OF_THE_ORDINARY)
+async def test_whatever_is_out_of_the_ordinary_is_left_to_the_worker(short: Short, what: str):
+    OUT_OF_THE_ORDINARY[what](short)
+
+    assert await short.next() is None
+
+
+async def test_a_retry_that_is_not_due_yet_stops_nothing(short: Short):
+    short.account.note_retry(short.clock.now() + timedelta(seconds=1))
+
+    assert an_item(0) == await short.next()
+
+
+async def test_what_was_changed_back_goes_on(short: Short):
+    short.apply(status=Status.PAUSED)
+    while_paused = await short.next()
+    short.apply(status=Status.RUNNING)
+
+    assert while_paused is None
+    assert an_item(0) == await short.next()
+
+
+async def test_without_room_it_waits_for_a_commit_and_looks_again_then(short: Short):
+    for position in range(3):
+        short.account.ended(position, finally_=True)
+    waiting = asyncio.create_task(short.next())
+    await asyncio.sleep(0)
+    before = waiting.done()
+    short.apply(status=Status.PAUSED)
+    short.account.written(3)
+
+    assert not before
+    assert await waiting is None
+
+
+async def test_without_room_it_leaves_its_place_to_a_backfill_that_waits_for_one(short: Short):
+    for position in range(3):
+        short.account.ended(position, finally_=True)
+    short.capacity.waiting = 1
+
+    assert await short.next() is None
