@@ -52,7 +52,7 @@ test-clients: .venv/.setup-clients ## digdag's own command line against a daemon
 
 test-all: test test-slow test-clients ## all rings
 
-bench: .venv/.setup-test ## compare with peers and limits, about 20 minutes (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
+bench: .venv/.setup-test ## compare with peers and limits, 15 to 20 minutes (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
 	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue)
 
 check: .venv/.setup-test ## format, lint, types, import arrows, unused dependencies

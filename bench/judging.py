@@ -14,6 +14,7 @@ from bench.plan import LIMIT, PGQUEUER
 from bench.project import OURS
 
 FEWEST_QUIET = 3
+RATIOS = (("W2", LIMIT), ("W3", LIMIT), ("W3 x 10", LIMIT), ("W1", PGQUEUER), ("W2", PGQUEUER))
 MIB = 1 << 20
 
 
@@ -56,8 +57,7 @@ def ratio(
     of: Callable[[Run], float] = lambda run: run.items / run.seconds,
 ) -> list[Figure]:  # fmt: skip
     """The median of the per-round ratios; nothing if no round has both."""
-    other = {run.round: run for run in theirs}
-    pairs = [(run, other[run.round]) for run in ours if run.round in other]
+    pairs = _pairs(ours, theirs)
     quiet = [pair for pair in pairs if pair[0].is_quiet and pair[1].is_quiet]
     chosen, note = (quiet, "") if len(quiet) >= min(FEWEST_QUIET, len(pairs)) else (pairs, "others used the machine")
     if len(chosen) < len(pairs):
@@ -66,6 +66,20 @@ def ratio(
         return []
     ratios = [of(one) / of(two) for one, two in chosen]
     return [Figure(name, what, median(ratios), gate, aim, "", min(ratios), max(ratios), len(chosen), note)]
+
+
+def _pairs(ours: list[Run], theirs: list[Run]) -> list[tuple[Run, Run]]:
+    """Runs of the same round."""
+    other = {run.round: run for run in theirs}
+    return [(run, other[run.round]) for run in ours if run.round in other]
+
+
+def quiet_rounds(book: Notebook) -> int:
+    """How many rounds the ratio has that has the fewest of those in which nobody else used the machine."""
+    return min(
+        sum(one.is_quiet and two.is_quiet for one, two in _pairs(book.of(OURS, workload), book.of(other, workload)))
+        for workload, other in RATIOS
+    )
 
 
 def middle(

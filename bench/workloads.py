@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-OURS_PER_CONNECTION = ("host", "content-length", "accept", "accept-encoding", "user-agent", "connection")
+WRITTEN_BY_CLIENTS = ("host", "content-length", "connection")
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,5 @@ def request_of(sample: bytes) -> Request:
     """Body and headers of a raw request; without those that every client writes by itself."""
     head, _, body = sample.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-    kept = {name: value for name, value in headers.items() if name.lower() not in OURS_PER_CONNECTION}
+    kept = {name: value for name, value in headers.items() if name.lower() not in WRITTEN_BY_CLIENTS}
     return Request(body.decode(), kept)

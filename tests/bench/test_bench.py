@@ -1,16 +1,19 @@
 """The comparison can be made: small, ours alone, with every part that needs nothing but Python."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from bench.__main__ import Comparison, prepared
-from bench.judging import Figure, ratio
+from bench.judging import Figure, quiet_rounds, ratio
 from bench.measured import Run
 from bench.notebook import Notebook
-from bench.plan import LIMIT, QUICK
+from bench.plan import LIMIT, PGQUEUER, QUICK
+from bench.postgres import RECORDING
 from bench.project import OURS, run_ours
-from bench.workloads import W1, W2, W3_MANY
+from bench.workloads import W1, W2, W3_MANY, Request, request_of
 
+from backfilld.store.queries import load
 from bench import report
 
 TINY = replace(QUICK, medium=300, waiting=3, idle_seconds=0.5, restarts=1, large=50_000)
@@ -28,6 +31,33 @@ def test_a_ratio_is_the_median_over_the_rounds_in_which_nobody_else_worked():
 
     assert (0.25, 0.2, 0.5, 3) == (found.value, found.low, found.high, found.rounds)
     assert "1 rounds dropped" in found.note
+
+
+def test_a_round_is_quiet_if_it_is_for_every_ratio():
+    def disturbed(workload: str, number: int) -> float:
+        return 0.9 if (workload, number) == ("W3", 2) else 0.0
+
+    book = Notebook()
+    for number in range(3):
+        for contender, workload in ((OURS, "W1"), (PGQUEUER, "W1"), (PGQUEUER, "W2")):
+            book.add(replace(run(contender, 1.0, number), workload=workload))
+        for contender, workload in product((OURS, LIMIT), ("W2", "W3", "W3 x 10")):
+            book.add(replace(run(contender, 1.0, number, others=disturbed(workload, number)), workload=workload))
+
+    assert 2 == quiet_rounds(book)
+
+
+def test_the_backend_of_the_recorder_is_known_by_what_it_says():
+    fragment = RECORDING.strip("%")
+    queries = load("ledger")
+
+    assert any(fragment in getattr(queries, name) for name in queries.names())
+
+
+def test_others_send_what_ours_sends_but_for_what_belongs_to_a_connection():
+    head = b"POST /do HTTP/1.1\r\nHost: x\r\nUser-Agent: backfilld\r\nwebhook-id: 1\r\nContent-Length: 2\r\n\r\n{}"
+
+    assert Request("{}", {"User-Agent": "backfilld", "webhook-id": "1"}) == request_of(head)
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(1.0, "aim"), (0.8, "gate"), (0.7, "missed")])
