@@ -171,6 +171,16 @@ class SlotsLeftOut(Event):
 
 
 @plain_record
+class ScheduleMoved(Event):
+    """The rules of its zone have changed: a schedule stands at the slot that is nearest to where it stood."""
+
+    schedule_id: int
+    workflow: str
+    stood_at: datetime
+    session_time: datetime
+
+
+@plain_record
 class SchedulePostponed(Event):
     """A schedule could not fire, keeps its slot, and is looked at again."""
 

@@ -5,6 +5,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 import tzdata
 from tests.crash.accounts import assert_exact, assert_keys_never_change
@@ -126,3 +127,57 @@ async def test_zone_rules_that_change_between_two_starts_are_in_force_at_once(da
     assert meanwhile == len(target.calls)
     assert {opens_at} == {one["status_reason"]["until"][11:16] for one in (waits, again)}
     assert_keys_never_change(target)
+
+
+async def stands(dsn):
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchrow("SELECT id, next_session_at, next_run_at FROM schedules")
+    finally:
+        await connection.close()
+
+
+async def sessions(dsn):
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("SELECT s.session_time, s.attempts FROM sessions AS s ORDER BY 1")
+    finally:
+        await connection.close()
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.slow
+async def test_schedules_follow_zone_rules_that_change_between_two_starts_and_what_is_planned_stays(
+    daemon, target, dsn, scratch
+):
+    runs_at = datetime.now(UTC) + timedelta(hours=9, seconds=20)  # by the clock of Abidjan; by that of Tokyo, soon
+    daemon.plan.workflow = {"timezone": "Africa/Abidjan", "schedule": {"daily>": f"{runs_at:%H:%M:%S}"}}
+    daemon.configure(daemon.plan)
+    await daemon.start()
+    first = await stands(dsn)
+    since = first["next_session_at"] - timedelta(days=3)
+    body = {"fromTime": since.isoformat(), "attemptName": "again", "dryRun": False}
+    made = await daemon.client.digdag.backfill_schedule(first["id"], body)
+    planned = await sessions(dsn)
+    await daemon.stop()
+    daemon.environment["PYTHONPATH"] = zone_data_with(scratch / "zones", "Africa/Abidjan", "Asia/Tokyo")
+    await daemon.start()
+    await eventually(lambda: daemon.events("schedule moved"))
+    moved = await stands(dsn)
+    await eventually(lambda: _is_fired(dsn, len(planned) + 1), seconds=40)
+    fired = await sessions(dsn)
+    await daemon.stop()
+    del daemon.environment["PYTHONPATH"]
+    await daemon.start()
+    await eventually(lambda: daemon.events("schedule moved"))
+    back = await stands(dsn)
+
+    assert made["backfillId"]
+    assert 3 == len(planned)
+    assert (first["next_session_at"] - timedelta(hours=9), first["next_run_at"] - timedelta(hours=9)) == moved[1:]
+    assert [*planned, (moved["next_session_at"], 1)] == fired
+    assert first["next_session_at"] + timedelta(days=1) == back["next_session_at"]
+
+
+async def _is_fired(dsn, count):
+    return count == len(await sessions(dsn))

@@ -130,15 +130,24 @@ class Whole:
         known, owner = self.known[work.backfill_id], (daemon.name, life)
         if not daemon.is_alive or daemon.life != life:
             self.faults.append("a start by the dead")
+        if self._is_followed(daemon, known):
+            self.faults.append("a start by an owner who has been followed by another")
         self._judge_start(known, owner)
         known.in_flight[owner] += 1
         try:
-            await asyncio.sleep(self.chance.choice([0, 0.001, 0.01, 0.03]))
+            await asyncio.sleep(self.chance.choice([0, 0.001, 0.01, 0.03, 0.2]))
             verdict = self.chance.choice(MOODS[self.mood])
             known.given[work.entity_id].append(verdict.kind)
             return verdict
         finally:
             known.in_flight[owner] -= 1
+
+    def _is_followed(self, daemon: SmallDaemon, known: Known) -> bool:
+        """Whether another daemon has been given a later lease."""
+        fences = {
+            one: fence for one in self.alive for no, fence in one.engine.keeper.held if no == known.backfill.no
+        }  # fmt: skip
+        return fences.get(daemon, 0) < max(fences.values(), default=0)
 
     def _judge_start(self, known: Known, owner: tuple[str, int]) -> None:
         now = self.clock.now()

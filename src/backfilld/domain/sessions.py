@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from backfilld.domain.errors import Fault
+from backfilld.domain.schedule_positions import Position
 from backfilld.domain.schedules import Schedule, parse_schedule, parse_schedule_zone
 
 LONGEST_ATTEMPT_NAME = 255
@@ -45,6 +46,10 @@ class StoredSchedule:
     def timezone(self) -> str:
         """IANA name or offset."""
         return str(self.definition.get("timezone") or "UTC")
+
+    @property
+    def position(self) -> Position:
+        return Position(self.id, self.next_session_at, self.next_run_at, self.last_session_at, self.skipped_to)
 
     def schedule(self) -> Schedule:
         """What the definition says; ValueError if it says nothing that this version understands."""

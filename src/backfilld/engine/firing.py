@@ -16,6 +16,7 @@ from backfilld.domain.schedule_positions import FINISHED, left_out_before
 from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.session_variables import params_of_slot
 from backfilld.domain.sessions import StoredSchedule
+from backfilld.engine.new_rules import obey_new_rules
 from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
 from backfilld.store import firing, outages
 from backfilld.store.pool import Connection, Pool
@@ -54,6 +55,7 @@ class Firing:
         self._most_unfinished = most_unfinished
         self._nudged = asyncio.Event()
         self._draining = False
+        self._obeys_rules = False  # those of the zones, which may be others than before the start
 
     def nudge(self) -> None:
         """A schedule may have been changed: look now."""
@@ -82,6 +84,10 @@ class Firing:
     async def tick(self) -> datetime | None:
         """Fire what is due; when to look again (None: only when nudged)."""
         now = self._clock.now()
+        if not self._obeys_rules:
+            for moved in await obey_new_rules(self._pool, now):
+                self._bus.tell(moved)
+            self._obeys_rules = True
         for _ in range(MOST_TRANSACTIONS):
             if self._draining or not await self._fire_one(now):
                 break

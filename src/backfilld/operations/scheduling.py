@@ -10,7 +10,7 @@ from itertools import islice
 
 from backfilld.clock import Clock
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
-from backfilld.domain.schedule_positions import FINISHED, Position, leave_out
+from backfilld.domain.schedule_positions import FINISHED, leave_out
 from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.schedules.moments import parse_moment
 from backfilld.domain.session_variables import local_text
@@ -72,7 +72,7 @@ class ScheduleOperations:
                 to = _instants(schedule.zone, nextTime=next_time)["nextTime"] or at
                 slot = schedule.first(to) or FINISHED
                 if slot.session_time > stored.next_session_at:
-                    await put_position(connection, leave_out(_position(stored), slot), at)
+                    await put_position(connection, leave_out(stored.position, slot), at)
             await set_disabled(connection, id, None, at)
             return await self._written(connection, asker, "schedule.enable", stored, at, why)
 
@@ -99,7 +99,7 @@ class ScheduleOperations:
             slot = _target(schedule, wanted)
             if slot.session_time <= stored.next_session_at:
                 raise AlreadyPast(_past(stored, schedule, slot))
-            moved = leave_out(_position(stored), slot)
+            moved = leave_out(stored.position, slot)
             if dry_run:
                 return replace(stored, next_session_at=moved.next_session_at, next_run_at=moved.next_run_at)
             await put_position(connection, moved, at)
@@ -154,12 +154,6 @@ def _readable(stored: StoredSchedule) -> Schedule:
     except ValueError as problem:
         message = f"the schedule of workflow {stored.workflow_name!r} cannot be read: {problem}"
         raise Invalid([Fault("", "invalid_schedule", message)], message) from problem
-
-
-def _position(stored: StoredSchedule) -> Position:
-    return Position(
-        stored.id, stored.next_session_at, stored.next_run_at, stored.last_session_at, stored.skipped_to
-    )  # fmt: skip
 
 
 def _past(stored: StoredSchedule, schedule: Schedule, slot: Slot) -> str:

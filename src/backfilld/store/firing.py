@@ -5,7 +5,7 @@ from datetime import datetime
 from backfilld.domain.sessions import StoredSchedule
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
-from backfilld.store.schedules import ScheduleStore
+from backfilld.store.schedules import ScheduleStore, schedule_row
 
 _sql = load("firing")
 
@@ -20,6 +20,11 @@ async def next_due(pool: Pool) -> datetime | None:
     """When the next enabled schedule runs; it may be over already."""
     due: datetime | None = await pool.fetchval(_sql.next_due)
     return due
+
+
+async def list_standing(pool: Pool, after: int, most: int) -> list[StoredSchedule]:
+    """Schedules that have a slot to come, by id."""
+    return [schedule_row(row) for row in await pool.fetch(_sql.list_standing, after, most)]
 
 
 async def is_running(connection: Connection, workflow_id: int) -> bool:

@@ -12,6 +12,19 @@ SELECT s.id
    FOR UPDATE OF s SKIP LOCKED
    FOR KEY SHARE OF w SKIP LOCKED;
 
+-- name: list_standing
+-- $1 id of the last one seen   $2 how many
+SELECT s.id, w.project_id, p.name AS project_name, s.workflow_id, w.name AS workflow_name,
+       w.enabled AS workflow_enabled, w.revision_id, r.definition, s.next_session_at, s.next_run_at,
+       s.last_session_at, s.skipped_to, s.disabled_at, s.created_at, s.updated_at
+  FROM schedules AS s
+  JOIN workflows AS w ON w.id = s.workflow_id
+  JOIN projects AS p ON p.id = w.project_id
+  JOIN revisions AS r ON r.id = w.revision_id
+ WHERE s.id > $1 AND s.next_session_at < '9999-01-01Z'
+ ORDER BY s.id
+ LIMIT $2;
+
 -- name: next_due
 -- When to look next.
 SELECT min(s.next_run_at)

@@ -59,6 +59,11 @@ class Schedule:
         found = self._points.before(_within(_ceiling(session_time)))
         return None if found is None else self._slot(found)
 
+    def stands_at(self, session_time: datetime) -> bool:
+        """Whether a slot has this session time; `start` and `end` do not count here."""
+        found = self.previous(session_time + _SECOND)
+        return found is not None and found.session_time == session_time
+
     def since(self, slot: Slot | None) -> Iterator[Slot]:
         """`slot` and all after it, one by one."""
         while slot is not None:

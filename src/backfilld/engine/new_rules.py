@@ -1,0 +1,68 @@
+"""Schedules whose zones have other rules than when they were put where they stand.
+
+A schedule keeps the instant of its next slot. Tz data may be exchanged between two starts; by the new rules that
+instant may be no slot at all: "every day at seven" would run at six once, or twice within an hour. So whoever starts
+looks all schedules over, before the first of them fires.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from backfilld.domain.callers import SYSTEM
+from backfilld.domain.schedule_positions import Position, by_new_rules
+from backfilld.domain.sessions import StoredSchedule
+from backfilld.events import ScheduleMoved
+from backfilld.store import audit, firing
+from backfilld.store.pool import Connection, Pool
+from backfilld.store.schedule_positions import put_position
+from backfilld.store.schedules import ScheduleStore
+
+AT_ONCE = 500
+
+
+async def obey_new_rules(pool: Pool, at: datetime) -> list[ScheduleMoved]:
+    """Put every schedule that stands at no slot at the one nearest to it; doing it again changes nothing."""
+    told: list[ScheduleMoved] = []
+    last = 0
+    while page := await firing.list_standing(pool, last, AT_ONCE):
+        for id in await asyncio.to_thread(_astray, page):  # many calendars take a while
+            told += await _move(pool, id, at)
+        last = page[-1].id
+    return told
+
+
+def _astray(page: Sequence[StoredSchedule]) -> list[int]:
+    return [stored.id for stored in page if _wanted(stored) is not None]
+
+
+async def _move(pool: Pool, id: int, at: datetime) -> list[ScheduleMoved]:
+    async with pool.acquire() as connection, connection.transaction():
+        stored = await ScheduleStore(pool).lock(connection, id)
+        wanted = None if stored is None else _wanted(stored)
+        if stored is None or wanted is None:
+            return []  # somebody else was faster
+        await put_position(connection, wanted, at)
+        await _write_down(connection, stored, wanted, at)
+        return [ScheduleMoved(id, stored.workflow_name, stored.next_session_at, wanted.next_session_at)]
+
+
+async def _write_down(connection: Connection, stored: StoredSchedule, wanted: Position, at: datetime) -> None:
+    await audit.record(
+        connection,
+        at=at,
+        actor=SYSTEM.identity,
+        action="schedule.new_rules",
+        subject=f"schedule/{stored.id}",
+        reason="the rules of its time zone have changed",
+        old={"next_session_time": stored.next_session_at, "next_run_time": stored.next_run_at},
+        new={"next_session_time": wanted.next_session_at, "next_run_time": wanted.next_run_at},
+    )
+
+
+def _wanted(stored: StoredSchedule) -> Position | None:
+    try:
+        schedule = stored.schedule()
+    except ValueError:  # told of when its time comes
+        return None
+    return by_new_rules(schedule, stored.position)
