@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from tests.support.clock import FakeClock, settle
+from tests.support.waiting import eventually
 
 from backfilld import store
 from backfilld.clock import SystemClock
@@ -159,3 +160,36 @@ def test_no_statement_leaves_anything_behind_in_its_session(file):
 )  # fmt: skip
 def test_what_would_be_left_behind_is_known_when_it_is_seen(sql):
     assert LASTING.search(sql)
+
+
+async def test_whoever_gives_up_in_the_middle_leaves_a_connection_that_others_can_use(dsn):
+    pool = await open_pool(dsn, size=1)
+    for _ in range(20):
+        asking = asyncio.ensure_future(pool.execute("SELECT pg_sleep(10)"))
+        await eventually(lambda: pool.get_size() == 1 and pool.get_idle_size() == 0)
+        asking.cancel()
+        await asyncio.wait([asking])
+    found = await pool.fetchval("SELECT 1")
+    await pool.close()
+
+    assert 1 == found
+
+
+async def test_what_belonged_to_the_last_user_of_a_connection_is_of_no_use_afterwards(dsn):
+    pool = await open_pool(dsn, size=1)
+    async with pool.acquire() as connection:
+        statement = await connection.prepare("SELECT 1")
+    with pytest.raises(asyncpg.InterfaceError):
+        await statement.fetchval()
+    await pool.close()
+
+
+async def test_a_pool_outlives_its_connections(dsn):
+    pool = await open_pool(dsn, size=1)
+    async with pool.acquire() as connection:
+        connection.terminate()
+    await pool.expire_connections()
+    found = await pool.fetchval("SELECT 1")
+    await pool.close()
+
+    assert 1 == found

@@ -75,17 +75,27 @@ class _BoundedPool(asyncpg.Pool):
     patience_seconds: float | None = None
 
     async def _acquire(self, timeout: float | None) -> Any:  # every way to a connection leads through here
+        if timeout is None and not self.get_idle_size():  # whoever need not wait needs no timer
+            timeout = self.patience_seconds
         try:
-            return await super()._acquire(  # type: ignore[misc]  # the stubs leave it out
-                self.patience_seconds if timeout is None else timeout
-            )
+            return await super()._acquire(timeout)  # type: ignore[misc]  # the stubs leave it out
         except TimeoutError as problem:
             if self.get_idle_size() or self.get_size() < self.get_max_size():
                 raise
             raise NoConnection(f"all {self.get_size()} connections of this daemon are in use") from problem
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
-        await super().release(connection, timeout=RELEASE_TIMEOUT_SECONDS if timeout is None else timeout)
+        own = connection._con
+        if own is None or _is_busy(own):
+            await super().release(connection, timeout=RELEASE_TIMEOUT_SECONDS if timeout is None else timeout)
+        else:  # what the pool does, too, but in a task of its own: two turns of a busy loop for whoever waits
+            own._on_release()
+            await connection._holder.release(None)
+
+
+def _is_busy(connection: Any) -> bool:
+    """True if something must happen before somebody else may use it."""
+    return bool(connection.is_closed() or connection.is_in_transaction() or connection._protocol._is_cancelling())
 
 
 class _TidyConnection(asyncpg.Connection):
