@@ -48,6 +48,21 @@ async def test_every_field_is_there(client: Client, pool: Pool) -> None:
     assert FIELDS == set(await show(client, backfill.id))
 
 
+async def test_a_zone_that_has_left_the_tz_data_hides_nothing(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool, windows=NIGHTS)
+    await make_ledger(pool, backfill, ENTRIES)
+    await pool.execute("UPDATE backfills SET timezone = 'Mars/Base', status = 'paused', wake_at = NULL")
+    shown = await show(client, backfill.id)
+    listed = (await (await client.get(PATH)).json())["data"]["backfills"]
+    resumed = await client.post(f"{PATH}/{backfill.id}/resume")
+
+    assert ("Mars/Base", {"open": False, "next_open_at": None, "closes_at": None}) == (
+        shown["timezone"], shown["window"],
+    )  # fmt: skip
+    assert [shown] == listed
+    assert 202 == resumed.status
+
+
 async def test_totals_are_unknown_until_the_plan_is_frozen(client: Client, pool: Pool) -> None:
     backfill = await make_backfill(pool)
     planning = await show(client, backfill.id)

@@ -20,7 +20,7 @@ from backfilld.domain.states import ReasonCode, Status, may_become
 from backfilld.events import Bus, StatusChanged
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
-from backfilld.operations.viewing import BackfillView, Viewer, calendar_of
+from backfilld.operations.viewing import BackfillView, UnreadableWindows, Viewer, calendar_of
 from backfilld.store import audit
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool
@@ -187,7 +187,10 @@ class Steering:
         now = self._clock.now()
         if backfill.planned_at is None:
             return _Move(S.PLANNING, wake_at=now)
-        calendar = calendar_of(backfill)
+        try:
+            calendar = calendar_of(backfill)
+        except UnreadableWindows:  # the engine ends it, and says why
+            return _Move(S.RUNNING, wake_at=now)
         if calendar is None or calendar.is_open(now):
             return _Move(S.RUNNING, wake_at=now)
         opens = calendar.state(now).next_open_at

@@ -16,14 +16,19 @@ from backfilld.operations.control import Control, Live
 
 HELD_BY_STOP = STARTABLE | {Status.PLANNING}
 ALWAYS_OPEN = WindowState(True, None, None)
+CANNOT_BE_TOLD = WindowState(False, None, None)
+
+
+class UnreadableWindows(Exception):
+    """Another version stored them, or their zone has left the tz data since; the engine ends such a backfill."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillView:
     """Everything that an answer tells of a backfill. `counts` always add up; `planned` says whether they are final.
 
-    `effective_windows` is None where there are none, which means always open. `throughput_per_minute` is the pace of
-    late (of the end, if it has ended); None if nothing has run yet.
+    `effective_windows` is None where there are none, which means always open, or where they cannot be read.
+    `throughput_per_minute` is the pace of late (of the end, if it has ended); None if nothing has run yet.
     """
 
     backfill: Backfill
@@ -42,13 +47,13 @@ class BackfillView:
 
 
 def calendar_of(backfill: Backfill) -> Calendar | None:
-    """When the backfill may run; None: always."""
+    """When the backfill may run; None: always. UnreadableWindows."""
     if backfill.windows is None:
         return None
     windows, faults, _ = parse_windows(backfill.windows, "")
     zone = find_zone(backfill.timezone)
-    if windows is None or zone is None:  # stored by another version, or the zone was renamed since
-        raise ValueError(f"the windows of backfill {backfill.id} cannot be read: {faults or backfill.timezone}")
+    if windows is None or zone is None:
+        raise UnreadableWindows(f"the windows of backfill {backfill.id} cannot be read: {faults or backfill.timezone}")
     return Calendar(windows, zone, backfill.excluded_dates)
 
 
@@ -63,7 +68,7 @@ class Viewer:
         """How the backfill stands now."""
         now = self._clock.now()
         live = None if backfill.status in ENDED else self._control.live(backfill.no)
-        calendar = calendar_of(backfill)
+        calendar, window = _windows(backfill, now)
         found = _counts(progress, live, has_ended=backfill.status in ENDED)
         pace = progress.throughput
         return BackfillView(
@@ -71,14 +76,24 @@ class Viewer:
             counts=found,
             planned=backfill.planned_at is not None,
             reason=_reason(backfill, live, self._control.stop_reason()),
-            window=ALWAYS_OPEN if calendar is None else calendar.state(now),
+            window=window,
             effective_windows=None if calendar is None else calendar.windows.effective(),
             throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,
             estimated_completion_at=(
-                finish_at(calendar, now, found.remaining, pace) if backfill.status in STARTABLE else None
+                finish_at(calendar, now, found.remaining, pace)
+                if backfill.status in STARTABLE and window is not CANNOT_BE_TOLD
+                else None
             ),
             progress=progress,
         )
+
+
+def _windows(backfill: Backfill, now: datetime) -> tuple[Calendar | None, WindowState]:
+    try:
+        calendar = calendar_of(backfill)
+    except UnreadableWindows:
+        return None, CANNOT_BE_TOLD
+    return calendar, ALWAYS_OPEN if calendar is None else calendar.state(now)
 
 
 def _counts(progress: Progress, live: Live | None, *, has_ended: bool) -> Counts:
