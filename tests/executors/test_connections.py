@@ -3,11 +3,11 @@
 import asyncio
 import socket
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from tests.support.executing import FreePermit, ShutPermit, work
-from tests.support.targets import raw_target, read_request, server_tls, trusting_tls
+from tests.support.targets import answering, raw_target, read_request, server_tls, target, trusting_tls
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from yarl import URL
 
@@ -334,6 +334,59 @@ async def test_cancelling_while_connecting_leaves_nothing_open():
         assert (set(), {}) == (wire._connections._lines, wire._connections._opening)
 
 
+@pytest.mark.parametrize("shakes_hands", [False, True])
+async def test_cancelling_at_any_moment_of_connecting_leaves_nothing_open(shakes_hands):
+    begun = ended = 0
+
+    async def until_the_end(reader, writer):
+        nonlocal begun, ended
+        begun += 1
+        with suppress(ConnectionError):
+            while await reader.read(1 << 16):
+                pass
+        ended += 1
+        writer.transport.abort()
+
+    tls = server_tls() if shakes_hands else None
+    server = await asyncio.start_server(until_the_end, "127.0.0.1", 0, ssl=tls)
+    wire = Wire(Limits(), trusting_tls())
+    url = URL(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    for moment in range(40):
+        opening = asyncio.create_task(wire.request(url, ASK))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait([opening])
+
+    await eventually(lambda: begun == ended)
+    assert set() == wire._connections._lines
+    await wire.close()
+    server.close()
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+async def test_a_socket_is_closed_whether_or_not_the_event_loop_took_it_before_it_failed(monkeypatch, is_taken):
+    gone = asyncio.Event()
+
+    async def wait_for_the_end(reader, writer):
+        await reader.read(1)
+        gone.set()
+
+    async def fail(make, **options):
+        if is_taken:
+            await create_connection(make, **options)
+        raise OSError("no room")
+
+    loop = asyncio.get_running_loop()
+    create_connection = loop.create_connection
+    monkeypatch.setattr(loop, "create_connection", fail)
+    async with raw_target(wait_for_the_end) as there, wire_with() as wire:
+        with pytest.raises(TargetFailure, match="no room"):
+            await wire.request(URL(there.url), ASK)
+
+        await asyncio.wait_for(gone.wait(), PATIENCE_SECONDS)
+
+
 @pytest.mark.parametrize(
     "begun", [b"", b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"]
 )
@@ -561,6 +614,24 @@ async def test_the_name_in_the_certificate_must_be_that_of_the_target(addresses)
 
     assert "tls_failed" == caught.value.verdict.error_class
     assert "the certificate is not trusted" in caught.value.verdict.error
+
+
+async def test_a_name_that_ends_with_a_dot_is_the_same_name(addresses):
+    addresses("127.0.0.1")
+    async with target(answering(204), server_tls()) as there:
+        wire = Wire(Limits(), trusting_tls())
+        answer = await wire.request(URL(there.url).with_host("localhost."), ASK)
+        await wire.close()
+
+    assert 204 == answer.status
+
+
+async def test_requests_do_not_wait_for_each_others_acknowledgement():
+    async with raw_target(answer_all) as there, wire_with() as wire:
+        await wire.request(URL(there.url), ASK)
+        (line,) = wire._connections._lines
+
+        assert 0 < line._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_target_with_an_address_of_version_six_is_reached():

@@ -11,6 +11,8 @@ from standardwebhooks import Webhook
 from tests.support.executing import BACKFILL, FreePermit, HurryingClock, work
 from tests.support.targets import answering, target
 
+from backfilld.executors.definition import HttpExecutor
+from backfilld.executors.payload import RequestWriter, url_of
 from backfilld.executors.secrets import SecretStore
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -147,3 +149,14 @@ async def test_a_key_that_would_break_the_header_is_not_sent(executor_for):
 
         assert ("try_again", "internal") == (verdict.kind, verdict.error_class)
         assert [] == there.seen
+
+
+def test_one_writer_writes_for_any_url():
+    """A placeholder in the path makes another URL for each item."""
+    writer = RequestWriter(HttpExecutor(type="http", url="http://app.example"), SecretStore())
+    requests = [writer.post(url_of(f"http://{host}/do?x=1"), work(), 1) for host in ("one.example", "two.example:81")]
+
+    assert [
+        [b"POST /do?x=1 HTTP/1.1", b"Host: one.example"],
+        [b"POST /do?x=1 HTTP/1.1", b"Host: two.example:81"],
+    ] == [request.split(b"\r\n")[:2] for request in requests]

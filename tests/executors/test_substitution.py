@@ -1,5 +1,6 @@
 """What a session's variables may change in a request or a command, and what they may not."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,6 +32,10 @@ def definition(executor: dict[str, Any], **more: Any) -> dict[str, Any]:
 def of_session(params: dict[str, Any] | None = None, **more: Any) -> Any:
     given = params or {}
     return work(session=SESSION, params=given, variables={**given, **SESSION}, **more)
+
+
+async def broken() -> Any:
+    raise OSError("away")
 
 
 async def run(stored: dict[str, Any], item: Any, secrets: dict[str, str] | None = None) -> Any:
@@ -115,6 +120,28 @@ async def test_without_the_project_secret_the_work_holds(target: Target) -> None
     verdict = await run(stored, of_session())
 
     assert (VerdictKind.REFUSED, "secret_missing") == (verdict.kind, verdict.error_class)
+    assert [] == target.seen
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error_class", "said"),
+    [
+        (asyncio.Event().wait, "connect_failed", "within 0.05 s"),
+        (broken, "secrets_unreachable", "the secrets of the project cannot be read: OSError: away"),
+    ],
+)
+async def test_project_secrets_that_cannot_be_had_are_waited_for_within_the_time_of_the_try(
+    target: Target, trouble: Any, error_class: str, said: str
+) -> None:
+    async def of_project(name: str) -> Any:
+        return await trouble()
+
+    stored = definition({"type": "http", "url": target.url, "headers": {"Authorization": {"project_secret": "token"}}})
+    registry = ExecutorRegistry(ExecutorOptions(), HurryingClock(), SecretStore(), of_project)
+    verdict = await registry.for_revision(1, stored).execute(of_session(timeout_seconds=0.05), FreePermit())
+
+    assert (VerdictKind.UNREACHABLE, error_class) == (verdict.kind, verdict.error_class)
+    assert said in verdict.error
     assert [] == target.seen
 
 

@@ -16,7 +16,7 @@ import aiohappyeyeballs
 from yarl import URL
 
 from backfilld.executors.addresses import guarded_socket
-from backfilld.executors.names import AddressInfo, Names
+from backfilld.executors.names import Names
 
 SECOND_ADDRESS_SECONDS = 0.25  # RFC 8305
 
@@ -27,7 +27,9 @@ async def connected(origin: URL, make: Callable[[], P], names: Names, tls: ssl.S
     """The end of a new connection. OSError if there is none; nobody but the caller bounds the time."""
     infos = await names.addresses(origin.raw_host or "", origin.port or 0)  # a checked URL has both
     while True:
-        sock = await _socket_to_one_of(infos)
+        sock = await aiohappyeyeballs.start_connection(
+            infos, happy_eyeballs_delay=SECOND_ADDRESS_SECONDS, socket_factory=guarded_socket
+        )
         reached = _peer(sock)
         try:
             return await _spoken_through(sock, origin, make, tls)
@@ -36,15 +38,6 @@ async def connected(origin: URL, make: Callable[[], P], names: Names, tls: ssl.S
             if not 0 < len(others) < len(infos):
                 raise
             infos = others
-
-
-async def _socket_to_one_of(infos: list[AddressInfo]) -> socket.socket:
-    sock = await aiohappyeyeballs.start_connection(
-        infos, happy_eyeballs_delay=SECOND_ADDRESS_SECONDS, socket_factory=guarded_socket
-    )
-    with suppress(OSError):  # some platforms refuse it on a socket that is gone already
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
 
 
 def _peer(sock: socket.socket) -> object:
@@ -56,18 +49,34 @@ def _peer(sock: socket.socket) -> object:
 
 
 async def _spoken_through(sock: socket.socket, origin: URL, make: Callable[[], P], tls: ssl.SSLContext | None) -> P:
-    """A protocol at the end of a connected socket; the socket is closed if that fails or is cancelled."""
+    """A protocol at the end of a connected socket; the socket ends if that fails or is cancelled."""
     loop = asyncio.get_running_loop()
+    made: list[P] = []
+
+    def protocol() -> P:
+        made.append(make())
+        return made[0]
+
     try:
         if origin.scheme == "https":
             name = (origin.raw_host or "").rstrip(".")  # as it stands in certificates
-            _, protocol = await loop.create_connection(make, sock=sock, ssl=tls or _trust(), server_hostname=name)
+            await loop.create_connection(protocol, sock=sock, ssl=tls or _trust(), server_hostname=name)
         else:
-            _, protocol = await loop.create_connection(make, sock=sock)
+            await loop.create_connection(protocol, sock=sock)
     except BaseException:
-        sock.close()
+        _end(sock, is_taken=bool(made))
         raise
-    return protocol
+    return made[0]
+
+
+def _end(sock: socket.socket, *, is_taken: bool) -> None:
+    """Where a transport has taken the socket, that has to close it: it would never hear of a close below it. From an
+    ended socket it learns at once, also where TLS would wait half a minute for the other side's farewell."""
+    if is_taken:
+        with suppress(OSError):  # closed already
+            sock.shutdown(socket.SHUT_RDWR)
+    else:
+        sock.close()
 
 
 @cache
