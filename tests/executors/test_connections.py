@@ -130,11 +130,16 @@ async def test_a_connection_tells_of_the_last_byte_that_it_still_holds():
         assert (0, 0) == line._transport.get_write_buffer_limits()
 
 
-async def test_a_connection_whose_other_side_is_done_is_not_used_although_it_is_not_closed_yet():
+@pytest.mark.parametrize(
+    "break_off",
+    [lambda line: line.eof_received(), lambda line: line._transport.abort()],
+    ids=["the other side is done", "a reset was read"],
+)
+async def test_a_connection_is_not_used_any_more_although_it_has_not_heard_of_its_end_yet(break_off):
     async with raw_target(answer_all) as there, wire_with() as wire:
         await wire.request(URL(there.url), ASK)
         (line,) = wire._connections._lines
-        line.eof_received()
+        break_off(line)
         answer = await wire.request(URL(there.url), ASK)
 
         assert (200, 2) == (answer.status, there.connections)
@@ -436,6 +441,20 @@ async def test_closing_closes_what_is_idle_in_use_and_being_opened():
 
     assert ["reset", "connect_failed"] == [failure.verdict.error_class for failure in results]
     assert set() == wire._connections._lines
+
+
+async def test_closing_may_be_cut_off():
+    async with raw_target(answer_all) as there:
+        wire = Wire(Limits())
+        await wire.request(URL(there.url), ASK)
+        (line,) = wire._connections._lines
+        closing = asyncio.create_task(wire.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        await asyncio.wait_for(line.lost, PATIENCE_SECONDS)
+
+        assert set() == wire._connections._lines
 
 
 async def test_closing_does_not_make_half_an_answer_whole():

@@ -53,7 +53,7 @@ class Connections:
         kept = self._idle.get(origin)
         while kept:
             line = kept.pop()
-            if line.is_open and line.ends_at > self._loop.time():
+            if line.may_be_asked and line.ends_at > self._loop.time():
                 return line
             line.abort()
         return None
@@ -92,13 +92,13 @@ class Connections:
     async def close(self) -> None:
         """Close every one, also those that are in use or being opened."""
         self._is_closed = True
-        being_opened = tuple(self._opening.values())
+        ends = [*self._opening.values(), *(line.lost for line in self._lines)]
         for limit in self._opening:
             limit.reschedule(self._loop.time())
-        lines = tuple(self._lines)
-        for line in lines:
+        for line in self._lines:
             line.abort()
-        await asyncio.gather(*being_opened, *(line.lost for line in lines))
+        if ends:
+            await asyncio.wait(ends)
         self._names.close()  # not before: who waits for a look-up would be cancelled with it
 
     def _made(self, origin: URL) -> Line:
@@ -108,7 +108,7 @@ class Connections:
         if self._is_closed:
             line.abort()
             raise ConnectionAbortedError("closed as it was opened")
-        if not line.is_open:
+        if not line.may_be_asked:
             raise ConnectionResetError("the target closed it at once")
         self._lines.add(line)
         if self._look is None:

@@ -49,6 +49,11 @@ class Line(asyncio.Protocol):
         return self._reader.heard > 0
 
     @property
+    def may_be_asked(self) -> bool:
+        """Open, and not just being closed: a transport that broke may say so a little later."""
+        return self.is_open and self._transport is not None and not self._transport.is_closing()
+
+    @property
     def may_be_kept(self) -> bool:
         """Fit for another request."""
         return self.is_open and self._reader.may_follow and not self._is_full and self._waiter is None
