@@ -31,6 +31,7 @@ class Scale:
 
     rounds: int = 7
     items: int = 10_000
+    noop_items: int = 20_000  # of W1, which takes so little that to begin and to end would be much of less
     few: int = 1_000
     slow_items: int = 3_000
     many_items: int = 20_000
@@ -45,8 +46,8 @@ class Scale:
 
 FULL = Scale()
 QUICK = Scale(
-    rounds=2, items=5_000, few=500, slow_items=500, many_items=5_000, medium=20_000, medium_rounds=1, large=100_000,
-    waiting=100, idle_seconds=5.0, slow_disk_rounds=1, restarts=1,
+    rounds=2, items=5_000, noop_items=10_000, few=500, slow_items=500, many_items=5_000, medium=20_000, medium_rounds=1,
+    large=100_000, waiting=100, idle_seconds=5.0, slow_disk_rounds=1, restarts=1,
 )  # fmt: skip
 
 
@@ -63,8 +64,8 @@ def one_round(scale: Scale, number: int) -> Iterator[Step]:
     yield Step(LIMIT, W2, scale.items, number)
     yield Step(OURS, W2, scale.items, number)
     yield Step(PGQUEUER, W2, scale.items, number)
-    yield Step(OURS, W1, scale.items, number)
-    yield Step(PGQUEUER, W1, scale.items, number)
+    yield Step(OURS, W1, scale.noop_items, number)
+    yield Step(PGQUEUER, W1, scale.noop_items, number)
     yield Step(LIMIT, W3, scale.slow_items, number)
     yield Step(OURS, W3, scale.slow_items, number)
     yield Step(LIMIT, W3_MANY, scale.many_items, number)
