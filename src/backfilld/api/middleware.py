@@ -6,6 +6,7 @@ cause, which goes into the log beside the request id.
 
 import asyncio
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -26,6 +27,8 @@ from backfilld.store import outages
 log = structlog.get_logger(__name__)
 
 SQUEEZED_FROM_BYTES = 2_048
+BIG_BYTES = 256 * 1024  # squeezed in less than a millisecond; what is more goes to a thread
+GZIP_WBITS = 16 + zlib.MAX_WBITS
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 UNKNOWN_ROUTE = "unknown"
 Observer = Callable[[str, str, int, float], None]  # route, method, status, seconds
@@ -92,7 +95,7 @@ class Dispatcher:
             finally:
                 self._tell(request, route, status, self._clock.monotonic() - began)
         self._ways.point(response)
-        return _squeezed(request, response)
+        return await _squeezed(request, response)
 
     async def _answer(
         self, found: Match | OtherMethods | None, request: web.Request, request_id: UUID, began: float
@@ -143,13 +146,21 @@ class Dispatcher:
         )  # fmt: skip
 
 
-def _squeezed(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+async def _squeezed(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     body = response.body if isinstance(response, web.Response) else None
     takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
     is_packed = response.content_type == "application/gzip"  # an archive, a log: once is enough
     if takes_gzip and not is_packed and isinstance(body, bytes) and len(body) >= SQUEEZED_FROM_BYTES:
-        response.enable_compression(web.ContentCoding.gzip)
+        assert isinstance(response, web.Response)  # noqa: S101  # it has a body
+        response.body = gzip(body) if len(body) < BIG_BYTES else await asyncio.to_thread(gzip, body)
+        response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def gzip(body: bytes) -> bytes:
+    """At the lowest level: the others make ours a tenth smaller, and take up to three times as long."""
+    squeezer = zlib.compressobj(zlib.Z_BEST_SPEED, wbits=GZIP_WBITS)
+    return squeezer.compress(body) + squeezer.flush()
 
 
 async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:

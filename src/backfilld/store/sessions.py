@@ -1,5 +1,6 @@
 """Sessions and their attempts: made here, whoever wants them; shown the same wherever they are shown."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,12 +63,21 @@ async def open_attempts(connection: Connection, new: NewAttempts) -> list[Opened
         rows = await connection.fetch(
             _sql.open_attempts, new.project_id, new.workflow_id, new.revision_id, new.timezone, new.name,
             new.created_by, new.created_at, new.backfill_no, new.skip_existing, list(new.session_times), texts,
+            _bytes_of_uuids(len(texts)),
         )  # fmt: skip
     except asyncpg.UniqueViolationError as problem:
         if problem.constraint_name == _NAME_TAKEN:
             raise AttemptNameTaken(new.name) from problem
         raise
     return [Opened(**row) for row in rows]
+
+
+def _bytes_of_uuids(count: int) -> list[bytes]:
+    """Those of random UUIDs, from one draw; by itself each would take the server four microseconds."""
+    drawn = bytearray(os.urandom(16 * count))
+    drawn[6::16] = bytes(byte & 0x0F | 0x40 for byte in drawn[6::16])  # version 4
+    drawn[8::16] = bytes(byte & 0x3F | 0x80 for byte in drawn[8::16])  # and its variant
+    return [bytes(drawn[start : start + 16]) for start in range(0, len(drawn), 16)]
 
 
 async def list_attempts(on: Connection | Pool, ids: Collection[int]) -> list[Attempt]:

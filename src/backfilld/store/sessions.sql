@@ -4,12 +4,13 @@
 -- where sessions that have an attempt shall be skipped.
 -- A name that a session has already breaks the unique key, and with it the whole request.
 -- $1 project   $2 workflow   $3 revision   $4 timezone   $5 attempt name   $6 created by   $7 at
--- $8 backfill, or null   $9 skip sessions that exist   $10 session times   $11 params (one of each per slot)
+-- $8 backfill, or null   $9 skip sessions that exist
+-- $10 session times   $11 params   $12 bytes for the uuids of sessions that are missing (one of each per slot)
 WITH wanted AS MATERIALIZED (
-    SELECT * FROM unnest($10::timestamptz[], $11::text[]) AS w (session_time, params)
+    SELECT * FROM unnest($10::timestamptz[], $11::text[], $12::bytea[]) AS w (session_time, params, drawn)
 ), opened AS (
-    INSERT INTO sessions AS s (project_id, workflow_id, session_time, created_at)
-    SELECT $1, $2, session_time, $7 FROM wanted ORDER BY session_time
+    INSERT INTO sessions AS s (uuid, project_id, workflow_id, session_time, created_at)
+    SELECT encode(drawn, 'hex')::uuid, $1, $2, session_time, $7 FROM wanted ORDER BY session_time
     ON CONFLICT (workflow_id, session_time) DO UPDATE SET attempts = s.attempts + 1 WHERE NOT $9
     RETURNING s.id, s.uuid, s.session_time, s.attempts
 ), made AS (
