@@ -83,6 +83,14 @@ class RecorderFailed(Event):
 
 
 @plain_record
+class BackfillHeldUp(Event):
+    """The database is away, or does not take what was to be written; it is tried again until it does."""
+
+    backfill_id: UUID
+    error: str
+
+
+@plain_record
 class BreakerMoved(Event):
     """A target became unreachable, is being probed, refuses us, or is well again."""
 

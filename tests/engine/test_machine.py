@@ -24,7 +24,7 @@ from tests.support.wire import Wire, wire_to
 from backfilld.store.pool import Pool, open_pool
 
 MOST_BACKFILLS = 4
-LONGER_THAN_A_LEASE_SECONDS = 0.7  # as shortened here
+LONGER_THAN_A_LEASE_SECONDS = 0.5  # as shortened here
 PLAIN = settings(
     deadline=None,
     database=None,
@@ -139,7 +139,7 @@ def machine_on(databases: Databases, loop: asyncio.AbstractEventLoop, deadline: 
 
         @rule(
             which=st.integers(0, 1),
-            seconds=st.sampled_from([0.0, 0.05, LONGER_THAN_A_LEASE_SECONDS, LONGER_THAN_A_LEASE_SECONDS]),
+            seconds=st.sampled_from([0.0, 0.05, 0.1, LONGER_THAN_A_LEASE_SECONDS]),
         )
         def take_the_database_away_from_one(self, which: int, seconds: float) -> None:
             if self.began:

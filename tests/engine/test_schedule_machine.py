@@ -148,4 +148,4 @@ def test_whatever_happens_no_slot_is_lost_or_fired_twice(databases, loop):
 @pytest.mark.slow
 def test_whatever_happens_no_slot_is_lost_or_fired_twice_many_times(databases, loop):
     chosen = settings(PLAIN, max_examples=1_000, stateful_step_count=30)
-    run_state_machine_as_test(machine_on(databases, loop, time.monotonic() + 45), settings=chosen)
+    run_state_machine_as_test(machine_on(databases, loop, time.monotonic() + 30), settings=chosen)

@@ -6,10 +6,8 @@ import asyncpg
 import structlog
 
 from backfilld.app.database import Database
+from backfilld.app.engine_parts import EngineParts
 from backfilld.clock import Clock
-from backfilld.engine.leases import LeaseKeeper
-from backfilld.engine.recorder import Recorder
-from backfilld.engine.scheduler import Scheduler
 from backfilld.store.deadlines import connection_within
 from backfilld.store.pool import Pool
 
@@ -22,20 +20,11 @@ TICK_SECONDS = 130.0  # two of the scheduler's longest waits
 class Readiness:
     """What start and stop know, and what can be asked."""
 
-    def __init__(
-        self,
-        database: Database,
-        pool: Pool,
-        scheduler: Scheduler,
-        recorder: Recorder,
-        keeper: LeaseKeeper,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, database: Database, pool: Pool, engine: EngineParts, clock: Clock) -> None:
         self.database_name = database.name
         self._pool = pool
-        self._scheduler = scheduler
-        self._recorder = recorder
-        self._keeper = keeper
+        self._engine = engine
+        self._scheduler = engine.scheduler
         self._clock = clock
         self._started_at = clock.monotonic()
         self._report = "waiting for the database"
@@ -80,13 +69,21 @@ class Readiness:
             if self._pool.get_size() == self._pool.get_max_size() and not self._pool.get_idle_size():
                 return f"all {self._pool.get_size()} connections for requests are in use (database.pool_size)"
             return f"{self.database_name} does not answer: {type(problem).__name__}"
-        if (obstacle := self._recorder.obstacle) is not None:  # a full disk still answers questions
-            return f"{self.database_name} does not take what became of items: {type(obstacle).__name__}"
-        if (obstacle := self._keeper.obstacle) is not None:  # a connection of its own, which may be missing
-            return f"{self.database_name} does not renew our leases: {type(obstacle).__name__}"
-        if self._scheduler.waits_for_database:
-            return f"{self.database_name} does not answer the scheduler"
-        return None
+        return self._obstacle()
+
+    def _obstacle(self) -> str | None:
+        """What a database refuses that answers questions: its disk may be full, or one of our connections missing."""
+        engine = self._engine
+        obstacles = {
+            "take what became of items": engine.recorder.obstacle,
+            "renew our leases": engine.tools.keeper.obstacle,
+            "take what backfills need": engine.scheduler.obstacle,
+            "let schedules fire": engine.firing.obstacle,
+        }
+        for what, obstacle in obstacles.items():
+            if obstacle is not None:
+                return f"{self.database_name} does not {what}: {type(obstacle).__name__}"
+        return f"{self.database_name} does not answer the scheduler" if self._scheduler.waits_for_database else None
 
     def _scheduler_state(self) -> str | None:
         if self.stopping:

@@ -55,6 +55,7 @@ class Firing:
         self._most_unfinished = most_unfinished
         self._nudged = asyncio.Event()
         self._draining = False
+        self.obstacle: Exception | None = None  # what the last tick failed of
         self._obeys_rules = False  # those of the zones, which may be others than before the start
 
     def nudge(self) -> None:
@@ -72,10 +73,11 @@ class Firing:
             self._nudged.clear()  # before looking, so that a nudge meanwhile is not lost
             try:
                 wake_at = await self.tick()
-                pause = 0.1
+                pause, self.obstacle = 0.1, None
             except Exception as problem:
                 if not outages.passes(problem):
                     raise
+                self.obstacle = problem
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 continue

@@ -97,13 +97,18 @@ class Runner:
         await self.gate.settled()
         return version
 
+    @property
+    def obstacle(self) -> Exception | None:
+        """What it waits for the database for."""
+        return self._standing.obstacle
+
     def hold(self) -> Reason | None:
         """Why nothing starts at this moment, also where it is too short-lived to be written down."""
         now = self._tools.clock.now()
         refusal = self.gate.refusal(now) if self.backfill.status in STARTABLE else None
         if refusal is None or refusal.code is None:
             message = self._lacks()
-            if message is None or self.backfill.status is not Status.RUNNING:
+            if message is None or self.backfill.status not in (Status.RUNNING, Status.PLANNING):
                 self._hold = None
                 return None
             refusal = Refusal(ReasonCode.WAITING_FOR_CAPACITY, message)
@@ -117,8 +122,12 @@ class Runner:
         tools = self._tools
         if (obstacle := tools.keeper.obstacle) is not None and not self._lease.is_safe(tools.clock.boottime()):
             return f"the right to run it cannot be renewed: {outages.in_words(obstacle)}"
-        if (obstacle := tools.recorder.obstacle) is not None and self._worker is not None and not self._worker.has_room:
+        if (obstacle := tools.recorder.obstacle) is not None and self._worker is not None:
             return f"{tools.recorder.unrecorded} outcomes cannot be recorded: {outages.in_words(obstacle)}"
+        if (obstacle := self._standing.obstacle) is not None:
+            return f"it waits for the database: {outages.in_words(obstacle)}"
+        if self.backfill.status is Status.PLANNING:
+            return None
         return "the daemon's own limit is reached" if tools.capacity.is_full and tools.capacity.waiting else None
 
     def drain(self) -> None:

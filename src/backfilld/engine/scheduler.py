@@ -54,6 +54,11 @@ class Scheduler:
         """Why nothing may start anywhere, by an operator's word; None if something may."""
         return self._tools.keeper.stop_switch.reason
 
+    @property
+    def obstacle(self) -> Exception | None:
+        """What a runner waits for the database for; None if none does."""
+        return next((runner.obstacle for runner in self._runners.values() if runner.obstacle is not None), None)
+
     def hear(self, backfill_no: int | None) -> None:
         """A backfill was changed, here or elsewhere (None: any may have been)."""
         for no, runner in list(self._runners.items()):

@@ -14,7 +14,7 @@ from backfilld.domain.states import ReasonCode, Status
 from backfilld.engine.gate import Gate
 from backfilld.engine.leases import Lease
 from backfilld.engine.tools import Tools
-from backfilld.events import StatusChanged
+from backfilld.events import BackfillHeldUp, StatusChanged
 from backfilld.store import outages
 
 T = TypeVar("T")
@@ -36,10 +36,16 @@ class Standing:
         self._lease = lease
         self._gate = gate
         self._tools = tools
+        self._obstacles: dict[object, Exception] = {}  # what each call failed of that is being tried again
 
     @property
     def backfill(self) -> Backfill:
         return self._gate.backfill
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """Why the database is waited for; None if it is not."""
+        return next(iter(self._obstacles.values()), None)
 
     @property
     def status(self) -> Status:
@@ -125,13 +131,22 @@ class Standing:
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Do it again while the database is away; raises LeaseGone once the lease is lost."""
         pause = 0.1
-        while True:
-            if self._lease.lost:
-                raise LeaseGone
-            try:
-                return await call()
-            except Exception as problem:
-                if not outages.passes(problem):
-                    raise
-            await self._tools.clock.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        try:
+            while True:
+                if self._lease.lost:
+                    raise LeaseGone
+                try:
+                    return await call()
+                except Exception as problem:
+                    if not outages.passes(problem):
+                        raise
+                    self._held_up(call, problem)
+                await self._tools.clock.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        finally:
+            self._obstacles.pop(call, None)
+
+    def _held_up(self, call: object, problem: Exception) -> None:
+        if not self._obstacles:
+            self._tools.bus.tell(BackfillHeldUp(self.backfill.id, repr(problem)))
+        self._obstacles[call] = problem

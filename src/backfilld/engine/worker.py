@@ -85,11 +85,6 @@ class Worker:
         with contextlib.suppress(LeaseGone):
             await self._standing.patiently(lambda: self._tools.ledger.note_start(no, fence, at))
 
-    @property
-    def has_room(self) -> bool:
-        """True while another item may start without more than the bound being unrecorded."""
-        return self._account.has_room
-
     def cancel_in_flight(self) -> None:
         """Stop what is running: somebody asked for it, the grace is over, or the lease is lost."""
         for task in self._tasks:

@@ -10,6 +10,7 @@ import structlog
 from backfilld.events import (
     AttemptEnded,
     AttemptInterrupted,
+    BackfillHeldUp,
     BreakerMoved,
     DatabaseLost,
     Event,
@@ -25,7 +26,9 @@ from backfilld.events import (
 
 # A written line costs more than processing an item: nothing per item or commit at the usual level.
 QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
-ALARMING = (RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed)
+ALARMING = (
+    BackfillHeldUp, RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed,
+)  # fmt: skip
 
 
 class EventLog:
