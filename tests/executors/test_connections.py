@@ -270,6 +270,16 @@ async def test_a_connection_is_not_waited_for_beyond_the_end_of_the_try():
             await Connections(Limits(connect_seconds=0.05)).opened(URL(there.url.replace("http:", "https:")), 1e9)
 
 
+async def test_a_system_that_gives_up_connecting_before_we_do_is_quoted(monkeypatch):
+    async def give_up(*_):
+        raise TimeoutError(110, "Connection timed out")
+
+    monkeypatch.setattr(module, "connected", give_up)
+    async with wire_with() as wire:
+        with pytest.raises(TargetFailure, match="no connection: Connection timed out"):
+            await wire.request(URL("http://app.example"), ASK)
+
+
 async def test_an_answer_that_goes_on_slowly_is_no_silence():
     async def slow(reader, writer):
         await read_request(reader)

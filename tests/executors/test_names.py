@@ -76,6 +76,26 @@ async def test_a_failure_is_not_remembered(directory):
     assert [ONE] == await names.addresses("app.example", 80)
 
 
+async def test_a_failure_that_comes_late_does_not_take_away_what_is_known_by_then(directory, monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED_SECONDS", 0.0)
+    names, directory.answer = Names(), socket.gaierror(socket.EAI_AGAIN, "try again")
+    directory.may_answer.clear()
+    late = asyncio.create_task(names.addresses("app.example", 80))
+    await asyncio.sleep(0.001)
+    monkeypatch.setattr(module, "REMEMBERED_SECONDS", 1000.0)
+    may_fail, directory.may_answer = directory.may_answer, asyncio.Event()
+    directory.may_answer.set()
+    failure, directory.answer = directory.answer, [ONE]
+    await names.addresses("app.example", 80)
+    directory.answer = failure
+    may_fail.set()
+    await asyncio.wait([late])
+    directory.answer = [TWO]
+
+    assert failure is late.exception()
+    assert [ONE] == await names.addresses("app.example", 80)
+
+
 @pytest.mark.parametrize("answer", [[], UnicodeError("label too long")])
 async def test_a_name_that_leads_nowhere_is_an_error_of_its_own_kind(directory, answer):
     directory.answer = answer
