@@ -19,7 +19,7 @@ from tests.support.backfill_api import make_operations
 from tests.support.backfills import ALWAYS, make_backfill
 from tests.support.engine import ListSource, SteppedClock, entities
 from tests.support.schedules import ANNA
-from tests.support.small_daemon import SmallDaemon
+from tests.support.small_daemon import SmallDaemon, TwoDaemons
 from tests.support.wire import Wire
 
 from backfilld.domain.backfills import Backfill
@@ -80,7 +80,7 @@ class Known:
         return self.always_open or (at.weekday() == 0 and at.hour == 12)
 
 
-class Whole:
+class Whole(TwoDaemons):
     """`faults` is what must stay empty."""
 
     def __init__(self, pool: Pool, wires: Sequence[Wire]) -> None:
@@ -91,27 +91,9 @@ class Whole:
         self.known: dict[UUID, Known] = {}
         self._pool = pool
         self._source = ListSource(entities(ITEMS))
-        self.daemons = [
-            SmallDaemon(name, wire, self.clock, self._answer, self._source)
-            for name, wire in zip(("one", "two"), wires, strict=True)
-        ]
+        super().__init__(self.clock, wires, self._answer, self._source)
 
     # The daemons
-
-    @property
-    def alive(self) -> list[SmallDaemon]:
-        return [daemon for daemon in self.daemons if daemon.is_alive]
-
-    async def launch(self) -> None:
-        """Whoever is dead gets a new life."""
-        for daemon in self.daemons:
-            if not daemon.is_alive:
-                await daemon.launch()
-
-    async def kill(self) -> None:
-        """All of them."""
-        for daemon in self.alive:
-            await daemon.kill()
 
     @property
     def operations(self) -> BackfillOperations:
@@ -119,10 +101,6 @@ class Whole:
         daemon = self.chance.choice(self.alive)
         control: Any = daemon.engine.control
         return make_operations(self._pool, self.clock, control, source=self._source)  # type: ignore[arg-type]
-
-    def nudge(self) -> None:
-        for daemon in self.alive:
-            daemon.nudge()
 
     # The target
 
@@ -252,7 +230,7 @@ class Whole:
             for name in (*COUNTERS, "retrying"):
                 assert row[name] == row[f"has_{name}"], (name, dict(row))
         assert [] == self.faults
-        assert [] == [bug for daemon in self.daemons for bug in daemon.bugs()]
+        assert [] == self.bugs()
         return list(rows)
 
     async def finish(self) -> None:

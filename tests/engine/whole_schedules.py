@@ -18,7 +18,7 @@ from tests.engine.parts import cut_connections
 from tests.support.backfill_api import make_operations
 from tests.support.engine import ListSource, SteppedClock
 from tests.support.schedules import ANNA, make_schedule, maker
-from tests.support.small_daemon import SmallDaemon
+from tests.support.small_daemon import SmallDaemon, TwoDaemons
 from tests.support.wire import Wire
 
 from backfilld.domain.errors import BackfilldError
@@ -63,8 +63,10 @@ SELECT (SELECT count(*) FROM attempts WHERE finished_at IS NULL)
 """
 
 
-class WholeSchedule:
+class WholeSchedule(TwoDaemons):
     """`faults` is what must stay empty."""
+
+    with_schedules = True
 
     def __init__(self, pool: Pool, wires: Sequence[Wire]) -> None:
         self.clock = SteppedClock(NOON)
@@ -74,34 +76,13 @@ class WholeSchedule:
         self._in_flight: Counter[tuple[str, int, str]] = Counter()
         self._pool = pool
         self._names = count(1)
-        self.daemons = [
-            SmallDaemon(name, wire, self.clock, self._answer, ListSource())
-            for name, wire in zip(("one", "two"), wires, strict=True)
-        ]
+        super().__init__(self.clock, wires, self._answer, ListSource())
 
     async def begin(self) -> None:
         self.stored: StoredSchedule = await make_schedule(self._pool, EVERY, next_session_at=NOON)
         await self.launch()
 
     # The daemons
-
-    @property
-    def alive(self) -> list[SmallDaemon]:
-        return [daemon for daemon in self.daemons if daemon.is_alive]
-
-    async def launch(self) -> None:
-        """Whoever is dead gets a new life."""
-        for daemon in self.daemons:
-            if not daemon.is_alive:
-                await daemon.launch(with_schedules=True)
-
-    async def kill(self) -> None:
-        for daemon in self.alive:
-            await daemon.kill()
-
-    def nudge(self) -> None:
-        for daemon in self.alive:
-            daemon.nudge()
 
     async def break_connections(self) -> None:
         await cut_connections(self._pool)
@@ -214,7 +195,7 @@ class WholeSchedule:
                 assert row[name] == row[f"has_{name}"], (name, dict(row))
         assert [] == [n for n in Counter(row[0] for row in await self._fetch(FIRED)).values() if n > 1]
         assert [] == self.faults
-        assert [] == [bug for daemon in self.daemons for bug in daemon.bugs()]
+        assert [] == self.bugs()
 
     async def _check_slots(self) -> None:
         """Each behind which the schedule stands was opened, or left out by somebody."""

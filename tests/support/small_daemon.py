@@ -5,7 +5,7 @@ of the daemon in whose context it, or what made it, was started.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -88,6 +88,45 @@ class SmallDaemon:
         """Look now, as happens each minute by itself."""
         for part in (self.engine.scheduler, self.engine.firing, self.engine.live) if self.is_alive else ():
             part.nudge()
+
+
+class TwoDaemons:
+    """Of one database, each with a way to it of its own, of which any may be dead."""
+
+    with_schedules = False
+
+    def __init__(self, clock: SteppedClock, wires: Sequence[Wire], answer: Answer, source: ListSource) -> None:
+        self.daemons = [
+            SmallDaemon(name, wire, clock, answer, source) for name, wire in zip(("one", "two"), wires, strict=True)
+        ]
+
+    @property
+    def alive(self) -> list[SmallDaemon]:
+        return [daemon for daemon in self.daemons if daemon.is_alive]
+
+    async def launch(self) -> None:
+        """Whoever is dead gets a new life."""
+        for daemon in self.daemons:
+            if not daemon.is_alive:
+                await daemon.launch(with_schedules=self.with_schedules)
+
+    async def kill(self) -> None:
+        """All of them."""
+        for daemon in self.alive:
+            await daemon.kill()
+
+    async def kill_one(self, which: int) -> None:
+        """The other takes over what it had, unless that is dead, too; then both live again."""
+        await self.daemons[which].kill()
+        if not self.alive:
+            await self.launch()
+
+    def nudge(self) -> None:
+        for daemon in self.alive:
+            daemon.nudge()
+
+    def bugs(self) -> list[BaseException]:
+        return [bug for daemon in self.daemons for bug in daemon.bugs()]
 
 
 def remember_who_makes_tasks(loop: asyncio.AbstractEventLoop) -> None:
