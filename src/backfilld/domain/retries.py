@@ -17,6 +17,7 @@ MOST_INTERRUPTIONS = 3
 MOST_TRIES = 30_000  # what a smallint holds, with room; at a minute each that is three weeks of an unreachable target
 INTERRUPTED = "interrupted"
 SKIPPED_BY_TARGET = "skipped_by_target"
+_SUCCEEDED = VerdictKind.SUCCEEDED  # asked for every item, and a look-up in an enum is a call (until Python 3.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,11 @@ def judge(
 ) -> Outcome | Try | Held:
     """What one try means for its item. `others_succeed`: some other item did since this one's last failure."""
     kind = verdict.kind
+    if kind is _SUCCEEDED:
+        return _succeeded(verdict, item, started_at, finished_at)
     if kind is VerdictKind.REFUSED:
         return Held(verdict.error or "the target refuses us")
-    if kind in (VerdictKind.SUCCEEDED, VerdictKind.SKIPPED, VerdictKind.FAILED):
+    if kind in (VerdictKind.SKIPPED, VerdictKind.FAILED):
         return _ended(verdict, item, started_at, finished_at)
     counts = kind is VerdictKind.TRY_AGAIN or others_succeed
     counted = item.counted + (1 if counts else 0)
@@ -77,12 +80,15 @@ def judge(
     )
 
 
+def _succeeded(verdict: Verdict, item: Item, started_at: datetime, finished_at: datetime) -> Outcome:
+    return Outcome(
+        "succeeded", started_at, finished_at, item.tries + 1, verdict.message, verdict.result, verdict.credits,
+        http_status=verdict.http_status, log=verdict.log,
+    )  # fmt: skip
+
+
 def _ended(verdict: Verdict, item: Item, started_at: datetime, finished_at: datetime) -> Outcome:
-    if verdict.kind is VerdictKind.SUCCEEDED:
-        return Outcome(
-            "succeeded", started_at, finished_at, item.tries + 1, verdict.message, verdict.result, verdict.credits,
-            http_status=verdict.http_status, log=verdict.log,
-        )  # fmt: skip
+    """Skipped, or failed."""
     if verdict.kind is VerdictKind.SKIPPED:
         status = "skipped"
     else:

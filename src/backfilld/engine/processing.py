@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 ENTITY_GONE = "entity_gone"
 SOURCE_PAUSE_SECONDS = 5.0
+# What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
+_TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
 TURN = 16  # items that one slot may end without waiting for anything, before others have their turn
 
 
@@ -110,7 +112,7 @@ class Processor:
         verdict: Verdict | None = None
         try:
             verdict = await self._executor.execute(self._work(item), ticket)
-            passing(Point.TRY_ENDED)
+            passing(_TRY_ENDED)
         except NotPermitted:
             self._reader.give_back(item)
         except asyncio.CancelledError:
@@ -131,6 +133,7 @@ class Processor:
 
     def _settle(self, item: Item, verdict: Verdict, ticket: Ticket, seconds: float) -> bool:
         """Learn from a try; False if its item went back."""
+        backfill, kind = self._gate.backfill, verdict.kind
         now = self._tools.clock.now()
         started_at = ticket.started_at or now - timedelta(seconds=seconds)
         result = judge(
@@ -138,8 +141,8 @@ class Processor:
             item,
             started_at=started_at,
             finished_at=now,
-            max_attempts=self._gate.backfill.max_attempts,
-            others_succeed=verdict.kind is not VerdictKind.SUCCEEDED and self._others_succeed(item, started_at),
+            max_attempts=backfill.max_attempts,
+            others_succeed=kind is not _SUCCEEDED and self._others_succeed(item, started_at),
             backoff=self._tools.limits.backoff,
             draw=self._tools.draw,
         )
@@ -148,7 +151,6 @@ class Processor:
             self._reader.give_back(item)
         else:
             self.record(item, result)
-        backfill, kind = self._gate.backfill, verdict.kind
         outcome = result.status if isinstance(result, Outcome) else None
         self._tools.bus.tell(
             TryEnded(

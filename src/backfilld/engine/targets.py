@@ -22,6 +22,9 @@ FIRST_REFUSAL_SECONDS = 5.0
 RAREST_REFUSAL_SECONDS = 60.0
 THROTTLE_SECONDS = 1.0  # a 429 that does not say how long; doubles while they go on
 LONGEST_THROTTLE_SECONDS = 30.0
+# What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
+_SUCCEEDED, _UNREACHABLE = VerdictKind.SUCCEEDED, VerdictKind.UNREACHABLE
+_REFUSED, _THROTTLED = VerdictKind.REFUSED, VerdictKind.THROTTLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,14 @@ class TargetHealth:
         probe = probe and self._probing  # else another answer came first, and this is a try like any other
         if probe:
             self._probing = False
-        if verdict.kind is VerdictKind.UNREACHABLE:
+        kind = verdict.kind
+        if kind is _UNREACHABLE:
             self._note_unreachable(verdict, item, probe)
-        elif verdict.kind is VerdictKind.REFUSED:
+        elif kind is _REFUSED:
             self._note_refusal(verdict, probe)
         else:
             self._note_answer(verdict, item, at, probe)
-        if verdict.retry_after_seconds is not None or verdict.kind is VerdictKind.THROTTLED:
+        if verdict.retry_after_seconds is not None or kind is _THROTTLED:
             self._note_pause(verdict)
         if probe:
             self._changed()
@@ -133,10 +137,10 @@ class TargetHealth:
         if self._failures:
             self._failures = 0
             self._failing_items.clear()
-        if verdict.kind is VerdictKind.SUCCEEDED:
+        if verdict.kind is _SUCCEEDED:
             self.last_success_at = at or self._clock.now()
             self.last_success_item = item
-        if verdict.kind is not VerdictKind.THROTTLED:
+        if verdict.kind is not _THROTTLED:
             self._throttle_wait = 0.0
         # an answer to what was started before the refusal does not say that we are welcome again
         if self._cause is not None and (probe or self._cause is not ReasonCode.TARGET_REFUSES):

@@ -23,12 +23,13 @@ def works_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Wor
     entity_type = backfill.entity_type or NOT_ENUMERABLE
     seconds = _seconds(backfill.definition, timeout_seconds)
     id_text = str(backfill.id)
+    id = UUID(id_text)  # one that orjson knows, unlike asyncpg's
 
     def work(item: Item) -> Work:
         as_of = None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z")
         key = idempotency_key(id_text, entity_type, item.entity_id)
         return Work(
-            backfill.workflow_id, backfill.workflow_name, backfill.id, backfill.name, item.entity_id, entity_type,
+            backfill.workflow_id, backfill.workflow_name, id, backfill.name, item.entity_id, entity_type,
             item.attributes, as_of, backfill.params, rehearsal=False, attempt=item.tries + 1, idempotency_key=key,
             timeout_seconds=seconds,
         )  # fmt: skip
