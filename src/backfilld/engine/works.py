@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ def works_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Wor
     id = UUID(id_text)  # one that orjson knows, unlike asyncpg's
 
     def work(item: Item) -> Work:
-        as_of = None if item.as_of is None else item.as_of.isoformat().replace("+00:00", "Z")
+        as_of = None if item.as_of is None else _text_of(item.as_of)
         key = idempotency_key(id_text, entity_type, item.entity_id)
         return Work(
             backfill.workflow_id, backfill.workflow_name, id, backfill.name, item.entity_id, entity_type,
@@ -35,6 +36,11 @@ def works_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Wor
         )  # fmt: skip
 
     return work
+
+
+@lru_cache(maxsize=64)  # what was loaded together is equally old
+def _text_of(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 def _session_of(backfill: Backfill, item: Item, timeout_seconds: float) -> Work:
