@@ -37,7 +37,7 @@ DIG = "schedule:\n  minutes_interval>: {}\n+t:\n  echo>: hi\n"
 PATIENCE_SECONDS = 120
 MAY_BE_TOLD = {
     "delete_project": {"not_found"},
-    "come_and_go": {"workflow_in_use", "not_found"},  # gone with its project
+    "come_and_go": {"workflow_in_use", "workflow_exists", "not_found"},  # it stays while it has a backfill
     "backfill": {"invalid", "not_found", "workflow_disabled"},
     "steer_backfills": {"backfill_not_ended", "illegal_transition", "not_found"},
     "steer_schedule": {"not_found", "already_past"},
