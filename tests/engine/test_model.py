@@ -134,7 +134,12 @@ async def run(seed: int, dsn: str, pool: Pool) -> tuple[Schedule, Backfill]:
                 return row.status in ENDED
             return False
 
-        await eventually(has_ended, seconds=25)
+        try:
+            await eventually(has_ended, seconds=25)
+        except AssertionError as problem:
+            row, progress = await engine.tools.backfills.get(backfill.id), await engine.progress(backfill)
+            tasks = [task.get_stack(limit=2) for task in asyncio.all_tasks()]
+            raise AssertionError(f"{problem}: {row.status}, {row.reason}, {progress}, {tasks}") from None
     await engines.close()
     return schedule, backfill
 
