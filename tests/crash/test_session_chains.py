@@ -133,10 +133,14 @@ STEPS = (
 @points(Point.RECORDER_SESSIONS, slow=(Point.GATE_PASSED, *STEPS))
 async def test_a_chain_goes_on_where_it_was(mortal):
     passes = 1 if mortal.point in (Point.LEASE_TAKEN, Point.LEASE_RELEASED) or "end." in mortal.point else 3
+    if mortal.point is Point.ALONE_COMMITTED:
+        mortal.target.script = lambda _: Reply(seconds=30)
     await mortal.start(mortal.point, passes=passes)
     await run_back(mortal, CHAIN)
-    if mortal.point is Point.ALONE_COMMITTED:  # only after a death
+    if mortal.point is Point.ALONE_COMMITTED:  # only after a death, in the middle of something
+        await eventually(lambda: mortal.target.calls)
         await mortal.kill()
+        mortal.target.script = lambda _: Reply(seconds=0.01)
         await mortal.start(mortal.point)
     await mortal.lives_again()
     await assert_chain_is_whole(mortal, ["success"] * CHAIN)

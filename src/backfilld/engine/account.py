@@ -83,9 +83,9 @@ class Account:
         self.recorded.set()
 
     def _room_for_a_commit(self) -> int:
-        """Twice what ended during the last one; at least a tenth of all the room there is, and at most a half."""
+        """A quarter more than ended during the last one; at least a tenth of all room there is, and at most a half."""
         most = self._max_unrecorded
-        return min(most - most // 2, max(-(-most // 10), 2 * self.unrecorded))
+        return min(most - most // 2, max(-(-most // 10), self.unrecorded * 5 // 4))
 
     def note_retry(self, due_at: datetime) -> None:
         """A retry row was written that falls due then."""

@@ -151,10 +151,9 @@ class Reader:
 
     async def _loaded(self) -> None:
         """Wait until more is ahead, or there is no more. What was not to be had in the background is told here."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self._load())
         loading = self._loading
-        if loading is None:
-            await self._load()
-            return
         try:
             await asyncio.shield(loading)
         finally:

@@ -71,7 +71,7 @@ class Recorder:
         account.ended(position, finally_=isinstance(result, Outcome))
         self._gathered.append((account, entry_of(account, position, result, had_retry=had_retry)))
         self._called.set()
-        if account.wants_commit:
+        if account.wants_commit and not self._in_commit:
             self._hurry.set()
 
     def hurry(self) -> None:
@@ -105,6 +105,8 @@ class Recorder:
                 await self._commit_patiently(batch)
                 self._in_commit = 0
                 self.obstacle = None
+                if any(account.wants_commit for account, _ in self._gathered):
+                    self._hurry.set()
 
     def _next_batch(self) -> "Batch":
         """All that has gathered. The marks are taken here, once: what gathers later may still be lost with us."""
