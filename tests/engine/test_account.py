@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from tests.engine.parts import an_account
 from tests.support.clock import NOON, FakeClock
 
+from backfilld.engine.account import Account
+
 
 @given(
     mark=st.integers(0, 5),
@@ -57,19 +59,40 @@ def test_there_is_room_until_the_bound_and_again_after_a_commit():
     assert [True, True, True, False, True] == seen
 
 
-@pytest.mark.parametrize(("ended_meanwhile", "next_from"), [(0, 90), (8, 90), (20, 75), (24, 70), (40, 50), (90, 50)])
-def test_a_commit_begins_early_enough_for_what_ended_during_the_last_one(ended_meanwhile: int, next_from: int):
+@pytest.mark.parametrize(("ended_meanwhile", "next_from"), [(0, 90), (8, 90), (20, 80), (24, 76), (40, 60), (80, 50)])
+def test_a_commit_begins_early_enough_for_what_ended_during_the_last_ones(ended_meanwhile: int, next_from: int):
     account = an_account(FakeClock(), most=100)
-    in_the_commit = 100 - ended_meanwhile
-    for position in range(100):
-        account.ended(position, finally_=True)
-    account.written(in_the_commit)
-    wanted = {}
-    for position in range(100 - ended_meanwhile):
-        wanted[account.unrecorded] = account.wants_commit
-        account.ended(position, finally_=True)
+    for _ in range(5):
+        commit(account, 10, ended_meanwhile=ended_meanwhile)
 
-    assert {unrecorded: unrecorded >= next_from for unrecorded in wanted} == wanted
+    assert next_from == commits_from(account)
+
+
+def test_a_commit_that_left_no_room_is_followed_by_one_that_leaves_half_as_much_again():
+    account = an_account(FakeClock(), most=100)
+    for _ in range(5):
+        commit(account, 10, ended_meanwhile=0)
+    seen = [commits_from(account)]
+    for _ in range(3):
+        commit(account, 95, ended_meanwhile=5)
+        seen.append(commits_from(account))
+
+    assert [90, 85, 78, 67] == seen
+
+
+def commit(account: Account, entries: int, *, ended_meanwhile: int) -> None:
+    for position in range(entries + ended_meanwhile - account.unrecorded):
+        account.ended(position, finally_=True)
+    account.written(entries)
+
+
+def commits_from(account: Account) -> int:
+    """How many must be unrecorded for a commit to be wanted."""
+    unrecorded, account.unrecorded = account.unrecorded, 0
+    while not account.wants_commit:
+        account.unrecorded += 1
+    found, account.unrecorded = account.unrecorded, unrecorded
+    return found
 
 
 def test_the_earliest_retry_is_remembered():

@@ -36,7 +36,8 @@ class Account:
         self.of_sessions = of_sessions
         self._clock = clock
         self._max_unrecorded = max_unrecorded
-        self._commits_from = max_unrecorded // 2
+        self._room_meanwhile = most_room = max_unrecorded - max_unrecorded // 2  # for what ends during a commit
+        self._commits_from = max_unrecorded - most_room
         self._outstanding: OrderedDict[int, None] = OrderedDict()
         self.next_position = mark  # the first that the reader has not read yet
         self.taken: set[int] = set()  # positions whose retry row must not be read: queued, in flight, unrecorded
@@ -78,14 +79,17 @@ class Account:
 
     def written(self, entries: int) -> None:
         """A commit carried so many of ours (or they were dropped with the lease)."""
+        sufficed = self.has_room
         self.unrecorded -= entries
-        self._commits_from = self._max_unrecorded - self._room_for_a_commit()
+        self._leave_room(sufficed=sufficed)
         self.recorded.set()
 
-    def _room_for_a_commit(self) -> int:
-        """A quarter more than ended during the last one; at least a tenth of all room there is, and at most a half."""
-        most = self._max_unrecorded
-        return min(most - most // 2, max(-(-most // 10), self.unrecorded * 5 // 4))
+    def _leave_room(self, *, sufficed: bool) -> None:
+        """As much as was used by what ended during the last commits; between a tenth and a half of all there is."""
+        most, room = self._max_unrecorded, self._room_meanwhile
+        wanted = (room + self.unrecorded) // 2 if sufficed else max(self.unrecorded, room * 3 // 2)
+        self._room_meanwhile = min(most - most // 2, max(-(-most // 10), wanted))
+        self._commits_from = most - self._room_meanwhile
 
     def note_retry(self, due_at: datetime) -> None:
         """A retry row was written that falls due then."""

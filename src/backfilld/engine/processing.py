@@ -28,7 +28,7 @@ ENTITY_GONE = "entity_gone"
 SOURCE_PAUSE_SECONDS = 5.0
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
 _TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
-TURN = 16  # items that one slot may end without waiting for anything, before others have their turn
+TURN = 2  # items that one slot may end without waiting for anything, before others have their turn
 
 
 async def no_other() -> Item | None:

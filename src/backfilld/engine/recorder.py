@@ -79,8 +79,7 @@ class Recorder:
         self._hurry.set()
 
     async def room_for(self, account: Account) -> None:
-        """Return after a commit that concerned `account`, which has no room for more."""
-        self.hurry()
+        """Return after a commit that concerned `account`, which has no room for more, and so wants one already."""
         account.recorded.clear()
         if not account.has_room:
             await account.recorded.wait()
