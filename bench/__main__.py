@@ -30,7 +30,7 @@ from bench.measured import Run
 from bench.notebook import Notebook
 from bench.plan import FULL, QUICK, Scale, Step, one_round, rounds, sizes
 from bench.postgres import running_postgres
-from bench.project import OURS, run_ours
+from bench.project import OURS, SETTINGS, run_ours
 from bench.setting import Setting
 from bench.stock import Stock
 from bench.table import figures_table
@@ -80,7 +80,7 @@ class Comparison:
             if self._book.has(step.contender, step.workload.name, step.items, step.round) or self._is_late(name):
                 continue
             try:
-                run = await (self._ours(step) if step.contender == OURS else self._other(step, request))
+                run = await (self._ours(step) if step.contender in SETTINGS else self._other(step, request))
             except Exception as problem:
                 self._book.trouble(f"{name}: {problem!r}")
                 tell(f"{name}: {problem!r}")
@@ -92,7 +92,7 @@ class Comparison:
         setting = self._setting
         return await run_ours(
             step.workload, step.items, step.round, postgres=setting.postgres, stock=setting.stock,
-            target=setting.target, folder=setting.folder,
+            target=setting.target, folder=setting.folder, contender=step.contender,
         )  # fmt: skip
 
     async def _other(self, step: Step, request: Request) -> Run:

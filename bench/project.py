@@ -24,6 +24,8 @@ from bench.target import Target
 from bench.workloads import Workload
 
 OURS = "backfilld"
+WIDER = "backfilld, 200 unrecorded"
+SETTINGS: Mapping[str, Mapping[str, Any]] = {OURS: {}, WIDER: {"max_unrecorded": 200}}  # of [engine]
 POLL_SECONDS = 0.2  # an answer costs the daemon as much as ten items
 LONGEST_SECONDS = 600.0
 COMMITS = "backfilld_commit_seconds_count"
@@ -96,12 +98,13 @@ async def benched_daemon(
 
 
 async def run_ours(
-    workload: Workload, items: int, round: int, *, postgres: Postgres, stock: Stock, target: Target, folder: Path
-) -> Run:
+    workload: Workload, items: int, round: int, *, postgres: Postgres, stock: Stock, target: Target, folder: Path,
+    contender: str = OURS,
+) -> Run:  # fmt: skip
     """One run on a fresh database: `items` in all, in as many backfills as the workload wants."""
     each = items // workload.backfills
     template, key = await stock.template(each)
-    engine = {"max_in_flight_total": 120, "allow_concurrent_backfills_per_workflow": True}
+    engine = {"max_in_flight_total": 120, "allow_concurrent_backfills_per_workflow": True, **SETTINGS[contender]}
     async with (
         postgres.database(template) as dsn,
         benched_daemon(folder, dsn, key, target, does_nothing=not workload.is_http, engine=engine) as daemon,
@@ -123,7 +126,7 @@ async def run_ours(
         assert done == items and (not workload.is_http or arrived == items), (done, arrived, items)
         figures = after.since(before) | {"recorder_cpu": cpu_seconds(recorders)}
         return Run(
-            OURS, workload.name, items, round, max(map(_ended_at, ended)) - resumed_at,
+            contender, workload.name, items, round, max(map(_ended_at, ended)) - resumed_at,
             peak_bytes=peak_bytes(daemon.pid), commits=await daemon.commits() - commits, plan_seconds=planned,
             **figures,
         )  # fmt: skip
