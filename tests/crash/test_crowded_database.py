@@ -108,6 +108,7 @@ async def test_a_server_without_a_free_connection_is_waited_for_at_start(externa
 @pytest.mark.parametrize("most", [0, pytest.param(TOO_FEW, marks=pytest.mark.slow)])
 async def test_a_role_without_connections_in_the_middle_is_waited_for(external, server, admin, target, most):
     id = await begun(external, target)
+    target.script = lambda _: Reply(seconds=0.1)  # some shall be left by the time that it is noticed
     async with limited(admin, "worker", most):
         await eventually(lambda: unready(external))
         started = await nothing_starts(target)
