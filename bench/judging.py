@@ -11,7 +11,7 @@ from statistics import median
 from bench.measured import Run
 from bench.notebook import Notebook
 from bench.plan import LIMIT, PGQUEUER
-from bench.project import OURS, WIDER
+from bench.project import OURS
 
 FEWEST_QUIET = 3
 RATIOS = (("W2", LIMIT), ("W3", LIMIT), ("W3 x 10", LIMIT), ("W1", PGQUEUER), ("W2", PGQUEUER))
@@ -102,9 +102,6 @@ def _throughput(book: Notebook) -> list[Figure]:
         *ratio("P2", "W3 ÷ bare aiohttp, 10 in flight", slow, book.of(LIMIT, "W3"), ">= 0.96", ">= 0.99"),
         *ratio("P2", "W3 ÷ bare aiohttp, 10 backfills × 10", many, book.of(LIMIT, "W3 x 10"), ">= 0.96", ">= 0.99"),
         *ratio("P3", "W1 ÷ PgQueuer", book.of(OURS, "W1"), book.of(PGQUEUER, "W1"), ">= 10", ">= 30"),
-        *ratio(
-            "P3", "the same, of 200 unrecorded", book.of(WIDER, "W1"), book.of(PGQUEUER, "W1"), ">= 10", ">= 30"
-        ),
         *ratio("P4", "W2 ÷ PgQueuer", ours_w2, book.of(PGQUEUER, "W2"), ">= 3.5", ">= 5"),
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ rounds that others disturbed.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.project import OURS, WIDER
+from bench.project import NARROWER, OURS
 from bench.workloads import W1, W2, W3, W3_MANY, Workload
 
 LIMIT, PGQUEUER, PROCRASTINATE = "bare aiohttp", "PgQueuer", "Procrastinate"
@@ -78,8 +78,8 @@ def _beside(scale: Scale, number: int) -> Iterator[Step]:
         yield Step(PROCRASTINATE, workload, scale.few, number)
     for workload in (W1, W2):
         yield Step(OURS, workload, scale.few, number)
-    yield Step(WIDER, W1, scale.noop_items, number)
-    yield Step(WIDER, W2, scale.items, number)
+    yield Step(NARROWER, W1, scale.noop_items, number)
+    yield Step(NARROWER, W2, scale.items, number)
     yield Step(PGQUEUER, W3, scale.few, number)
 
 

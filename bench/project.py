@@ -24,8 +24,8 @@ from bench.target import Target
 from bench.workloads import Workload
 
 OURS = "backfilld"
-WIDER = "backfilld, 200 unrecorded"
-SETTINGS: Mapping[str, Mapping[str, Any]] = {OURS: {}, WIDER: {"max_unrecorded": 200}}  # of [engine]
+NARROWER = "backfilld, 100 unrecorded"
+SETTINGS: Mapping[str, Mapping[str, Any]] = {OURS: {}, NARROWER: {"max_unrecorded": 100}}  # of [engine]
 POLL_SECONDS = 0.2  # an answer costs the daemon as much as ten items
 LONGEST_SECONDS = 600.0
 COMMITS = "backfilld_commit_seconds_count"

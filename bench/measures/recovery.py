@@ -15,7 +15,7 @@ from bench.setting import Setting
 UNDER_LOAD_SECONDS = 1.0
 POLL_SECONDS = 0.005
 PATIENCE_SECONDS = 120.0
-BOUND = 100 + 10  # engine.max_unrecorded, and what is in flight
+BOUND = 200 + 10  # engine.max_unrecorded, and what is in flight
 
 
 async def measure(setting: Setting) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Plan:
 
     target: str
     dsn: str | None = None
-    engine: Mapping[str, Any] = field(default_factory=dict)
+    engine: Mapping[str, Any] = field(default_factory=lambda: {"max_unrecorded": 100})  # repeats are counted by it
     executor: Mapping[str, Any] = field(default_factory=dict)
     workflow: Mapping[str, Any] = field(default_factory=dict)
     database: Mapping[str, Any] = field(default_factory=dict)

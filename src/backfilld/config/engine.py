@@ -30,7 +30,7 @@ class EngineSettings(Section):
         " 0: that starts only when no backfill waits for the place.",
     )
     max_unrecorded: int = Field(
-        default=100,
+        default=200,
         ge=1,
         le=10_000,
         description="Finished entities that may wait to be written; how many are repeated after a kill -9, at most.",

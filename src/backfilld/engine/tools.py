@@ -25,7 +25,7 @@ from backfilld.store.session_items import SessionItems
 class Limits:
     """The numbers of `[engine]` that a runner obeys."""
 
-    max_unrecorded: int = 100
+    max_unrecorded: int = 200
     freshness_seconds: float = 5.0
     ramp_seconds: float = 2.0
     timeout_seconds: float = 60.0
