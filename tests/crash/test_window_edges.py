@@ -15,7 +15,7 @@ from tests.crash.accounts import (
 )
 from tests.crash.test_random_kills import MAX_IN_FLIGHT, busy, seeded
 
-MAX_UNRECORDED = 100  # engine.max_unrecorded, unless it is set
+MAX_UNRECORDED = 100  # engine.max_unrecorded of a daemon under test, unless it is set
 
 
 def zone_at_noon(now: datetime) -> str:
