@@ -8,11 +8,13 @@ import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client, Serve
 from tests.support.backfill_api import body, make_operations, store_entities
-from tests.support.backfills import ALWAYS, Workflow, make_workflow
-from tests.support.clock import NOON, FakeClock
+from tests.support.backfills import ALWAYS, Workflow, make_backfill, make_workflow, put_into
+from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
+from tests.support.ledgers import make_ledger
 
 from backfilld.api.public.backfills import routes
+from backfilld.domain.states import Status
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -273,10 +275,9 @@ async def test_windows_are_open_when_they_always_are(client: Client, workflow: W
 async def test_those_that_are_left_out_are_counted_in_a_warning(
     client: Client, pool: Pool, workflow: Workflow, behavior: str, ids: list[str] | None, said: str | None
 ) -> None:
-    for id, status in (("e0", "succeeded"), ("e1", "succeeded"), ("e2", "failed")):
-        await pool.execute(
-            "INSERT INTO last_runs VALUES ($1, 'ticket', $2, $3, $4)", workflow.workflow_id, id, status, NOON
-        )
+    earlier = await make_backfill(pool, workflow)
+    await make_ledger(pool, earlier, {"e0": "succeeded", "e1": "succeeded", "e2": "failed"})
+    await put_into(pool, earlier, Status.COMPLETED)
     asked = body(workflow.workflow_id, reprocess_behavior=behavior, entity_ids=ids)
     warnings = (await create(client, asked))["meta"]["warnings"]
 

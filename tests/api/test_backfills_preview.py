@@ -8,8 +8,9 @@ from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client, Serve
 from tests.support.backfill_api import body, make_operations, store_entities
 from tests.support.backfills import Workflow, make_backfill, put_into
-from tests.support.clock import NOON, FakeClock
+from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
+from tests.support.ledgers import make_ledger
 
 from backfilld.api.public import backfills
 from backfilld.domain.states import Status
@@ -28,10 +29,9 @@ async def ask(client: Client, path: str, document: dict[str, Any]) -> tuple[Any,
 
 
 async def run_before(pool: Pool, workflow: Workflow, **outcomes: str) -> None:
-    for entity_id, status in outcomes.items():
-        await pool.execute(
-            "INSERT INTO last_runs VALUES ($1, 'ticket', $2, $3, $4)", workflow.workflow_id, entity_id, status, NOON
-        )
+    backfill = await make_backfill(pool, workflow)
+    await make_ledger(pool, backfill, outcomes)
+    await put_into(pool, backfill, Status.COMPLETED)
 
 
 @pytest.mark.parametrize(("behavior", "skipped", "to_run"), [
@@ -53,7 +53,7 @@ async def test_a_preview_counts_what_planning_would_skip(
     )
     assert ["e0", "e1", "e2", "e3"] == [entity["id"] for entity in data["sample"]]
     assert len(skipped) == len(warnings)
-    assert 0 == await pool.fetchval("SELECT count(*) FROM backfills")
+    assert 1 == await pool.fetchval("SELECT count(*) FROM backfills")
 
 
 async def test_named_entities_are_all_planned(client: Client, pool: Pool, workflow: Workflow) -> None:
@@ -84,7 +84,7 @@ async def test_clock_changes_are_noted(client: Client, workflow: Workflow) -> No
     sent = body(workflow.workflow_id, daily_execution_windows=windows, timezone="America/New_York")
     data, _ = await ask(client, "/preview", sent)
 
-    assert 1 == len(data["notes"])
+    assert 1 == sum("New_York" in note or "clock" in note for note in data["notes"])
 
 
 async def test_what_is_always_open_has_one_opening_without_an_end(client: Client, workflow: Workflow) -> None:
@@ -109,8 +109,12 @@ async def test_the_end_is_estimated_at_the_pace_of_the_last_time(
     approved, _ = await ask(client, "/preview", body(workflow.workflow_id, start="when_approved"))
 
     assert None is unknown["estimated_completion_at"]
+    assert ["the end cannot be estimated: workflow classify has no backfill yet to tell its pace"] == unknown["notes"]
     assert "2027-03-01T12:00:05Z" == known["estimated_completion_at"]
-    assert (None, None) == (approved["estimated_start_at"], approved["estimated_completion_at"])
+    assert ("2027-03-01T12:00:00Z", "2027-03-01T12:00:04Z") == (
+        approved["estimated_start_at"], approved["estimated_completion_at"],
+    )  # fmt: skip
+    assert ["it waits for approval; start and end are estimated as if it were approved now"] == approved["notes"]
 
 
 class Stuck:
@@ -139,11 +143,25 @@ async def test_what_cannot_be_had_in_time_is_null(
     pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve
 ) -> None:
     operations = make_operations(pool, clock, FakeControl(), source=Stuck(), count_timeout_seconds=0.05)
-    data, _ = await ask(await serve(backfills.routes(operations)), "/preview", body(workflow.workflow_id))
+    data, warnings = await ask(await serve(backfills.routes(operations)), "/preview", body(workflow.workflow_id))
 
     assert (7, None, None, []) == (
         data["total_entities"], data["to_run_count"], data["skipped"], data["sample"],
     )  # fmt: skip
+    assert any("what would run is not known: looking took longer than 0.05 s" in warning for warning in warnings)
+    assert ["the end cannot be estimated: how much would run is not known"] == data["notes"]
+
+
+async def test_who_waits_longer_is_told_more(pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve) -> None:
+    await store_entities(pool, {}, {})
+    client = await serve(backfills.routes(make_operations(pool, clock, FakeControl(), count_timeout_seconds=0)))
+    hasty, _ = await ask(client, "/preview", body(workflow.workflow_id))
+    patient, _ = await ask(client, "/preview?wait=30", body(workflow.workflow_id))
+    verified, _ = await ask(client, "/verify?wait=30", {"entity_type": "ticket", "filter_spec": {}})
+    refused = await client.post(f"{PATH}/preview?wait=31", json=body(workflow.workflow_id))
+
+    assert (None, 2, 2) == (hasty["to_run_count"], patient["to_run_count"], verified["matching_entities"])
+    assert 422 == refused.status
 
 
 async def test_a_source_that_is_away_is_said_so(pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve) -> None:

@@ -155,7 +155,7 @@ async def test_an_outage_charges_no_interruption(dsn, pool):
 
 
 async def test_a_planner_that_loses_the_database_goes_on_where_it_was(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.planner.PAGE", 20)
+    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 20)
     engines = await open_pool(dsn, size=4)
     backfill = await make_backfill(pool, **ALL)
     async with engine_on(dsn, engines, source=ListSource(entities(600))) as engine:

@@ -16,6 +16,7 @@ from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LeaseStore
 from backfilld.store.plans import PlanStore
 from backfilld.store.pool import Pool
+from backfilld.store.remembered import RememberedStore
 
 ALL = {"filter_resolved": {"match_all": True}}
 
@@ -38,7 +39,9 @@ class Making:
             return pages >= 0
 
         row = await BackfillStore(self.pool).get_by_no(self.backfill.no)
-        return await Planner(row, self.plan, self.source, FakeClock(), may_go_on, self.time_field).gather()
+        return await Planner(
+            row, self.plan, self.source, RememberedStore(self.pool), FakeClock(), may_go_on, self.time_field
+        ).gather()
 
     async def freeze(self) -> list[str]:
         drafts = self.backfill.item_order != "source"
@@ -59,9 +62,9 @@ class Making:
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
-    monkeypatch.setattr("backfilld.engine.planner.PAGE", 7)
+    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 7)
     monkeypatch.setattr("backfilld.engine.planner.PAGE_IN_PLACE", 7)
-    monkeypatch.setattr("backfilld.engine.planner.IDS_AT_ONCE", 3)
+    monkeypatch.setattr("backfilld.engine.plan_walk.IDS_AT_ONCE", 3)
 
 
 async def making(pool: Pool, source: EntitySource | None, **settings) -> Making:

@@ -17,7 +17,7 @@ ALL = {"filter_resolved": {"match_all": True}}
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
-    monkeypatch.setattr("backfilld.engine.planner.PAGE", 10)
+    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 10)
 
 
 class Gated(ListSource):

@@ -16,6 +16,7 @@ from backfilld.store.entities import EntityStore
 from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms
 from backfilld.store.plans import FenceLost, PlanStore
 from backfilld.store.pool import Pool
+from backfilld.store.remembered import RememberedStore
 
 ENTITIES = 40
 OPEN = {"combinator": "and", "not": False, "rules": [{"field": "status", "operator": "=", "value": "open"}]}
@@ -35,7 +36,7 @@ class Lister(BuiltinSource):
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
-    monkeypatch.setattr("backfilld.engine.planner.PAGE", 7)
+    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 7)
     monkeypatch.setattr("backfilld.engine.planner.PAGE_IN_PLACE", 7)
 
 
@@ -124,7 +125,7 @@ async def test_a_plan_of_another_owner_is_left_alone(pool: Pool, store: EntitySt
         return True
 
     with pytest.raises(FenceLost):
-        await Planner(row, late, BuiltinSource(store), FakeClock(), may_go_on).gather()
+        await Planner(row, late, BuiltinSource(store), RememberedStore(pool), FakeClock(), may_go_on).gather()
     assert 0 == await pool.fetchval("SELECT count(*) FROM plan_items")
 
 

@@ -120,16 +120,17 @@ def create(
 
 @click.command("preview")
 @plan_options
+@click.option("--wait", type=click.FloatRange(0, 30), default=0, help="Seconds to look for, if numbers take long.")
 @json_option
 @server_options
-def preview(server: Server, as_json: bool, workflow: str, **options: Any) -> None:
+def preview(server: Server, as_json: bool, workflow: str, wait: float, **options: Any) -> None:
     """Show what `create` with the same options would do; creates nothing."""
     body = backfill_body(options)
 
     async def ask() -> "Answer":
         async with server.client() as client:
             body["target_workflow_id"] = await _workflow_id(client, workflow)
-            return await client.preview_backfill(body)
+            return await client.preview_backfill(body, wait_seconds=wait)
 
     answer = run(ask())
     print_warnings(answer.warnings)

@@ -46,8 +46,10 @@ class Client:
         """`data`: backfill, cost_estimate."""
         return await self._post("/backfills", body, idempotency_key)
 
-    async def preview_backfill(self, body: Json) -> Answer:
-        return await self._post("/backfills/preview", body)
+    async def preview_backfill(self, body: Json, *, wait_seconds: float = 0) -> Answer:
+        return await self._post(
+            f"/backfills/preview?wait={wait_seconds:g}" if wait_seconds else "/backfills/preview", body
+        )
 
     async def verify_filter(self, entity_type: str, filter_spec: Any, timezone: str | None = None) -> Answer:
         body = {"entity_type": entity_type, "filter_spec": filter_spec}

@@ -112,7 +112,7 @@ class Planning:
         row = await self._tools.backfills.get_by_no(self._backfill.no)
         source = self._tools.sources.find(row.entity_type or NOT_ENUMERABLE)
         time_field = self._tools.time_fields.get(row.entity_type or NOT_ENUMERABLE)
-        planner = Planner(row, self._plan, source, self._tools.clock, self._goes_on, time_field)
+        planner = Planner(row, self._plan, source, self._tools.remembered, self._tools.clock, self._goes_on, time_field)
         return await self._while_it_may(planner.gather())
 
     async def _while_it_may(self, gathering: Coroutine[Any, Any, bool]) -> bool:

@@ -33,6 +33,7 @@ from backfilld.store.backfills import BackfillFilter, BackfillStore
 from backfilld.store.idempotency import IdempotencyStore
 from backfilld.store.ledger_pages import LedgerPages
 from backfilld.store.pool import Pool
+from backfilld.store.remembered import RememberedStore
 from backfilld.store.targets import TargetStore
 
 
@@ -58,6 +59,7 @@ class BackfillOperations:
         bus = bus or Bus()
         timeout = limits.count_timeout_seconds
         targets, ledger = TargetStore(pool), LedgerPages(pool)
+        last_runs = RememberedStore(pool)
         self.limits = limits
         self.clock = clock
         self._pool = pool
@@ -67,10 +69,10 @@ class BackfillOperations:
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
         creator = Creator(
-            pool, self._store, self.idempotency, Counter(sources, timeout), LeftOut(ledger, timeout), self._viewer,
-            control, clock, limits, bus,
+            pool, self._store, self.idempotency, Counter(sources, timeout), LeftOut(ledger, last_runs, timeout),
+            self._viewer, control, clock, limits, bus,
         )  # fmt: skip
-        previewer = Previewer(Surveyor(sources, ledger, timeout), targets, clock)
+        previewer = Previewer(Surveyor(sources, last_runs, timeout), targets, clock)
         steering = Steering(pool, self._store, self._viewer, control, clock, bus)
         self.create = creator.create
         sessions = SessionBackfills(self._store, control, clock, bus)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from backfilld.domain.requests import Reprocess
 from backfilld.store.ledger_pages import LedgerPages
+from backfilld.store.remembered import RememberedStore
 
 _DONE = {"failed": "have succeeded", "none": "were run"}
 
@@ -16,8 +17,9 @@ _DONE = {"failed": "have succeeded", "none": "were run"}
 class LeftOut:
     """Warns of them, within a time that the configuration sets."""
 
-    def __init__(self, ledger: LedgerPages, timeout_seconds: float) -> None:
+    def __init__(self, ledger: LedgerPages, last_runs: RememberedStore, timeout_seconds: float) -> None:
         self._ledger = ledger
+        self._last_runs = last_runs
         self._timeout_seconds = timeout_seconds
 
     async def warnings(
@@ -28,6 +30,7 @@ class LeftOut:
             return []
         try:
             async with asyncio.timeout(self._timeout_seconds):
+                await self._last_runs.bring_up_to_date(workflow_id)
                 before = await self._ledger.count_run_before(workflow_id, entity_type, entity_ids)
         except TimeoutError:
             return []

@@ -10,9 +10,10 @@ from backfilld.domain.entities import Entity
 from backfilld.domain.openings import HORIZON, Calendar, Opening
 from backfilld.domain.progress import finish_at
 from backfilld.domain.requests import BackfillSettings
+from backfilld.engine.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
 from backfilld.operations.checking import Checked, opening_warnings
 from backfilld.operations.counting import CostEstimate, estimate_warnings
-from backfilld.operations.surveying import ALREADY_RUN, ALREADY_SUCCEEDED, Ground, Survey, Surveyor
+from backfilld.operations.surveying import Survey, Surveyor
 from backfilld.store.targets import Target, TargetStore
 
 OPENINGS_SHOWN = 10
@@ -60,29 +61,30 @@ class Previewer:
         self._targets = targets
         self._clock = clock
 
-    async def preview(self, settings: BackfillSettings, checked: Checked) -> Preview:
-        """What creating this backfill now would do. Invalid as there."""
+    async def preview(self, settings: BackfillSettings, checked: Checked, *, wait_seconds: float = 0) -> Preview:
+        """What creating this backfill now would do; who waits longer is told more. Invalid as there."""
         checked.require()
         target, calendar = checked.target, checked.calendar(settings.excluded_dates)
         if target is None or calendar is None or checked.tree is None:
             raise ValueError("a body that was not checked as a whole")
         behavior = settings.reprocess_behavior
         survey = await self._surveyor.survey(
-            Ground(
-                settings.entity_type, checked.tree, settings.entity_ids, settings.order, target.workflow_id, behavior
-            )
+            Scope(settings.entity_type, checked.tree, settings.entity_ids, target.workflow_id, behavior),
+            order=settings.order,
+            wait_seconds=wait_seconds,
         )
         now = self._clock.now()
-        starts_at = None if settings.start == "when_approved" else _start_at(calendar, now)
+        starts_at = _start_at(calendar, now)
+        completes_at, unknown = await self._completion(settings, target, calendar, survey, starts_at)
         return Preview(
             survey=survey,
             cost=CostEstimate(target.credits_per_entity, survey.to_run if survey.to_run is not None else survey.total),
             calendar=calendar,
             effective_windows=calendar.windows.effective(),
             openings=tuple(_next_openings(calendar, now)),
-            notes=tuple(calendar.notes(now, now + NOTES_HORIZON)),
+            notes=(*calendar.notes(now, now + NOTES_HORIZON), *_approval_note(settings), *unknown),
             estimated_start_at=starts_at,
-            estimated_completion_at=await self._finish_at(settings, target, calendar, survey, starts_at),
+            estimated_completion_at=completes_at,
             warnings=(
                 *checked.warnings,
                 *opening_warnings(calendar, now),
@@ -92,27 +94,33 @@ class Previewer:
             ),
         )
 
-    async def _finish_at(
+    async def _completion(
         self,
         settings: BackfillSettings,
         target: Target,
         calendar: Calendar,
         survey: Survey,
         starts_at: datetime | None,
-    ) -> datetime | None:
-        if starts_at is None or survey.to_run is None:
-            return None
+    ) -> tuple[datetime | None, list[str]]:
+        """When it would end; else a note that says why that cannot be told."""
+        if starts_at is None:
+            return None, ["the end cannot be estimated: its windows never open"]
+        if survey.to_run is None:
+            return None, ["the end cannot be estimated: how much would run is not known"]
         if survey.to_run == 0:
-            return starts_at
+            return starts_at, []
         pace = await self._targets.find_pace(target.workflow_id)
-        return None if pace is None else finish_at(calendar, starts_at, survey.to_run, pace * settings.max_in_flight)
+        if pace is None:
+            return None, [f"the end cannot be estimated: workflow {target.name} has no backfill yet to tell its pace"]
+        end = finish_at(calendar, starts_at, survey.to_run, pace * settings.max_in_flight)
+        return end, [] if end is not None else ["the end cannot be estimated: it is more than ten years away"]
 
-    async def verify(self, entity_type: str, checked: Checked) -> Verified:
+    async def verify(self, entity_type: str, checked: Checked, *, wait_seconds: float = 0) -> Verified:
         """How many entities a filter matches, and what looks wrong about that. Invalid for a filter with faults."""
         checked.require()
         if checked.tree is None:
             raise ValueError("a body that was not checked")
-        survey = await self._surveyor.survey(Ground(entity_type, checked.tree))
+        survey = await self._surveyor.survey(Scope(entity_type, checked.tree), wait_seconds=wait_seconds)
         level, message = await self._judge(entity_type, checked, survey)
         return Verified(survey.total, level, message, tuple(survey.sample), (*checked.warnings, *survey.warnings))
 
@@ -128,6 +136,12 @@ class Previewer:
             return level, "; ".join([f"{what} of type {entity_type} {matches}", *checked.warnings])
         reasons = await self._surveyor.why_none(entity_type, checked.tree) if checked.tree is not None else []
         return "WARNING", "; ".join([f"no entity of type {entity_type} matches", *reasons])
+
+
+def _approval_note(settings: BackfillSettings) -> list[str]:
+    if settings.start != "when_approved":
+        return []
+    return ["it waits for approval; start and end are estimated as if it were approved now"]
 
 
 def _start_at(calendar: Calendar, now: datetime) -> datetime | None:

@@ -1,41 +1,30 @@
 """Looking over what a backfill would cover, for as long as patience lasts.
 
-Previews and checks of filters want the same: how many, a few to look at, and how many were run before. The source is
-read page by page until everything was seen or the time is over; what was not seen to the end is not told as a number.
+Previews and checks of filters want the same: how many, a few to look at, and how many were run before. A preview takes
+the planner's own walk until everything was seen or the time is over; what was not seen to the end is no number.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from backfilld.domain.entities import Entity
-from backfilld.domain.filters import MatchAll, Tree, compile_predicate, explain_zero
-from backfilld.domain.requests import Order, Reprocess
+from backfilld.domain.filters import MatchAll, Tree, explain_zero
+from backfilld.domain.requests import Order
+from backfilld.engine.plan_walk import PlanWalk, Scope, predicate_of
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.ledger_pages import LedgerPages
+from backfilld.store.remembered import RememberedStore
 
 PAGE = 1_000
 SAMPLE = 10
+SAMPLED_FROM = 100
 EXPLAINED_AT_MOST = 100_000
-
-NOT_FOUND, NOT_MATCHING = "not_found", "not_matching"
-ALREADY_SUCCEEDED, ALREADY_RUN = "already_succeeded", "already_run"
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What is to be looked over. Without `workflow_id` nobody asks what was run before."""
-
-    entity_type: str
-    tree: Tree
-    entity_ids: Sequence[str] | None = None
-    order: Order = "source"
-    workflow_id: int | None = None
-    reprocess_behavior: Reprocess = "completed"
+LONGEST_WAIT_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -56,96 +45,90 @@ class Survey:
 
 
 class Surveyor:
-    """Looks things over within `timeout_seconds`."""
+    """Looks things over within `timeout_seconds`, or as long as the caller waits, if that is longer."""
 
-    def __init__(self, sources: SourceRegistry, ledger: LedgerPages, timeout_seconds: float) -> None:
+    def __init__(self, sources: SourceRegistry, last_runs: RememberedStore, timeout_seconds: float) -> None:
         self._sources = sources
-        self._ledger = ledger
+        self._last_runs = last_runs
         self._timeout_seconds = timeout_seconds
 
-    async def survey(self, ground: Ground) -> Survey:
-        """What planning would find now. A source that does not answer is a warning."""
+    async def survey(self, scope: Scope, *, order: Order = "source", wait_seconds: float = 0) -> Survey:
+        """What planning would find now. What was not seen in time, and a source that does not answer, are warnings."""
         survey = Survey()
-        source = self._sources.find(ground.entity_type)
-        counting = asyncio.create_task(self._count(ground, source))
+        source = self._sources.find(scope.entity_type)
+        within = max(self._timeout_seconds, wait_seconds)
+        walks = scope.entity_ids is not None or scope.asks_for_history
+        bounded = partial(self._bounded, scope, survey, within)
+        counting = asyncio.create_task(bounded(self._count(scope, source, survey, within)))
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self._walk(ground, source, survey)
-        except TimeoutError:
-            survey.total = await counting
-        except SourceBroken as problem:
-            survey.warnings.append(f"the source of type {ground.entity_type} is broken: {problem}")
-        except SourceUnreachable as problem:
-            survey.warnings.append(f"the source of type {ground.entity_type} does not answer: {problem}")
+            looking = [self._take_sample(scope, source, order, survey)]
+            if walks:
+                looking.append(self._walk(scope, source, survey))
+            await asyncio.gather(*map(bounded, looking))
+            if survey.total is None:
+                await counting
         finally:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)
+        if not walks and survey.total is not None:
+            survey.skipped = {}
+        if survey.to_run is None and not survey.warnings:
+            survey.warnings.append(_took_longer(within, unknown="what would run" if walks else "the total"))
         return survey
 
-    async def _count(self, ground: Ground, source: EntitySource | None) -> int | None:
-        """The total alone, which the source may know although the time does not suffice to see every entity."""
-        if ground.entity_ids is not None:
-            return len(ground.entity_ids)
-        if source is None:
-            return None
-        query = EntityQuery(ground.entity_type, ground.tree)
+    async def _bounded(self, scope: Scope, survey: Survey, seconds: float, looking: Awaitable[None]) -> None:
+        warning = None
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await source.count(query, within_seconds=self._timeout_seconds)
-        except (TimeoutError, SourceUnreachable, SourceBroken):
-            return None
+            async with asyncio.timeout(seconds):
+                await looking
+        except TimeoutError:
+            pass  # what is not known stays None
+        except SourceBroken as problem:
+            warning = f"the source of type {scope.entity_type} is broken: {problem}"
+        except SourceUnreachable as problem:
+            warning = f"the source of type {scope.entity_type} does not answer: {problem}"
+        if warning is not None and warning not in survey.warnings:
+            survey.warnings.append(warning)
 
-    async def _walk(self, ground: Ground, source: EntitySource | None, survey: Survey) -> None:
-        total, skipped = 0, Counter[str]()
-        async with aclosing(self._pages(ground, source, skipped)) as pages:
-            async for entities in pages:
-                total += len(entities)
-                survey.sample += entities[: SAMPLE - len(survey.sample)]
-                await self._count_skips(ground, entities, skipped)
-        if ground.entity_ids is not None:
-            total = len(ground.entity_ids)
-        survey.total, survey.skipped = total, dict(+skipped)
-
-    def _pages(
-        self, ground: Ground, source: EntitySource | None, skipped: Counter[str]
-    ) -> AsyncGenerator[list[Entity], None]:
-        if ground.entity_ids is not None:
-            return self._named(ground, source, ground.entity_ids, skipped)
-        return self._listed(ground, source)
-
-    async def _listed(self, ground: Ground, source: EntitySource | None) -> AsyncGenerator[list[Entity], None]:
-        if source is None:
-            return
-        matches = compile_predicate(ground.tree)
-        query = EntityQuery(ground.entity_type, ground.tree, ground.order)
-        async for page in source.pages(query, cursor=None, page_size=PAGE):
-            if not page.entities:
-                return
-            yield list(page.entities) if page.exact else [e for e in page.entities if matches(e.attributes)]
-
-    async def _named(
-        self, ground: Ground, source: EntitySource | None, ids: Sequence[str], skipped: Counter[str]
-    ) -> AsyncGenerator[list[Entity], None]:
-        matches = compile_predicate(ground.tree)
-        for start in range(0, len(ids), PAGE):
-            some = ids[start : start + PAGE]
-            if source is None:
-                yield [Entity(id, {}) for id in some]
-                continue
-            found = await source.read(ground.entity_type, some)
-            matching = [found[id] for id in some if id in found and matches(found[id].attributes)]
-            skipped.update({NOT_FOUND: len(some) - len(found), NOT_MATCHING: len(found) - len(matching)})
-            yield matching
-
-    async def _count_skips(self, ground: Ground, entities: Sequence[Entity], skipped: Counter[str]) -> None:
-        if ground.workflow_id is None or ground.reprocess_behavior == "completed" or not entities:
-            return
-        ids = [entity.id for entity in entities]
-        before = await self._ledger.count_run_before(ground.workflow_id, ground.entity_type, ids)
-        if ground.reprocess_behavior == "none":
-            skipped[ALREADY_RUN] += sum(before.values())
+    async def _count(self, scope: Scope, source: EntitySource | None, survey: Survey, seconds: float) -> None:
+        """The total alone, which the source may know although the time does not suffice to see every entity."""
+        if scope.entity_ids is not None:
+            survey.total = len(set(scope.entity_ids))
+        elif source is None:
+            survey.total = 0
         else:
-            skipped[ALREADY_SUCCEEDED] += before.get("succeeded", 0)
+            query = EntityQuery(scope.entity_type, scope.tree)
+            total = await source.count(query, within_seconds=seconds)
+            survey.total = total if survey.total is None else survey.total
+
+    async def _walk(self, scope: Scope, source: EntitySource | None, survey: Survey) -> None:
+        total, skipped = 0, Counter[str]()
+        if scope.asks_for_history:
+            await self._last_runs.bring_up_to_date(scope.workflow_id)
+        async with aclosing(PlanWalk(scope, source, self._last_runs).lines()) as pages:
+            async for lines in pages:
+                total += len(lines)
+                skipped.update(line.skip_reason for line in lines if line.skip_reason is not None)
+        survey.total, survey.skipped = total, dict(skipped)
+
+    async def _take_sample(self, scope: Scope, source: EntitySource | None, order: Order, survey: Survey) -> None:
+        """The first few that match, with their attributes."""
+        if scope.entity_ids is not None:
+            found = PlanWalk(replace(scope, workflow_id=None), source, self._last_runs).lines()
+            async with aclosing(found):
+                async for lines in found:
+                    fit = [line.entity for line in lines if line.entity is not None and line.skip_reason is None]
+                    survey.sample += fit[: SAMPLE - len(survey.sample)]
+                    if len(survey.sample) == SAMPLE:
+                        return
+        elif source is not None:
+            matches = predicate_of(scope)
+            query = EntityQuery(scope.entity_type, scope.tree, order)
+            async for page in source.pages(query, cursor=None, page_size=SAMPLED_FROM):
+                fit = [entity for entity in page.entities if page.exact or matches(entity.attributes)]
+                survey.sample += fit[: SAMPLE - len(survey.sample)]
+                if not page.entities or len(survey.sample) == SAMPLE:
+                    return
 
     async def why_none(self, entity_type: str, tree: Tree) -> list[str]:
         """Sentences about what keeps every entity from matching, as far as time allows to look at them."""
@@ -162,3 +145,10 @@ class Surveyor:
         except (TimeoutError, SourceUnreachable, SourceBroken):
             pass  # what was seen until then may explain it as well
         return await asyncio.to_thread(explain_zero, tree, records)
+
+
+def _took_longer(seconds: float, *, unknown: str) -> str:
+    return (
+        f"{unknown} is not known: looking took longer than {seconds:g} s;"
+        f" ask again with ?wait={LONGEST_WAIT_SECONDS:g}, or raise engine.count_timeout_seconds"
+    )

@@ -131,11 +131,6 @@ class PlanStore:
         known = await self._planned_among(ids)
         return [entity_id for entity_id in ids if entity_id not in known]
 
-    async def last_outcomes(self, workflow_id: int, entity_type: str, ids: Sequence[str]) -> dict[str, str]:
-        """How each of `ids` ended last under the workflow; those that never ran are missing."""
-        rows = await self._pool.fetch(queries.last_outcomes, workflow_id, entity_type, ids)
-        return {row["entity_id"]: row["status"] for row in rows}
-
     async def freeze(
         self, connection: Connection, *, at: datetime, drafts: bool, newest_first: bool, sample_size: int | None
     ) -> Totals:

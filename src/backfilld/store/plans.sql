@@ -25,13 +25,6 @@ UPDATE backfill_progress
 -- $1 backfill   $2 cursor
 UPDATE backfills SET source_cursor = $2 WHERE no = $1;
 
--- name: last_outcomes
--- How these entities ended last under a workflow, in any backfill.
--- $1 workflow   $2 entity type   $3 entity ids
-SELECT entity_id, status::text AS status
-  FROM last_runs
- WHERE workflow_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[]);
-
 -- name: order_drafts
 -- A gathered plan gets its order: by time, those without one last, equal times by id.
 -- $1 backfill   $2 newest first

@@ -1,9 +1,10 @@
 """What outlives a backfill: the last outcome of each entity under its workflow.
 
 Filled in batches behind the recorder, so that a success writes nothing but its one row; brought up to
-date before a planner reads it.
+date before a planner or a preview reads it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from backfilld.crash_points import Point, passing
@@ -28,6 +29,11 @@ class RememberedStore:
         for row in rows:
             await self._remember(row["no"], row["remembered_mark"], row["planned"], ended=row["ended"])
         return len(rows)
+
+    async def last_outcomes(self, workflow_id: int, entity_type: str, ids: Sequence[str]) -> dict[str, str]:
+        """How each of `ids` ended last under the workflow; those that never ran are missing."""
+        rows = await self._pool.fetch(queries.last_outcomes, workflow_id, entity_type, ids)
+        return {row["entity_id"]: row["status"] for row in rows}
 
     async def _remember(self, no: int, mark: int, planned: int, *, ended: bool) -> None:
         for since in range(mark, planned, AT_ONCE):

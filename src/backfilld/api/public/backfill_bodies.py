@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
 
 from backfilld.api import jsontext
-from backfilld.api.fields import LARGEST_ID, WHOLE, Body, Count, FaultsFound, Id, Instant, LocalDate, Page
+from backfilld.api.fields import LARGEST_ID, WHOLE, Body, Count, FaultsFound, Id, Instant, LocalDate, Page, Query
 from backfilld.domain.entities import EntityType
 from backfilld.domain.errors import Fault
 from backfilld.domain.requests import (
@@ -27,6 +27,7 @@ from backfilld.domain.requests import (
 )
 from backfilld.domain.states import Status
 from backfilld.domain.windows import WEEKDAYS
+from backfilld.operations.surveying import LONGEST_WAIT_SECONDS
 
 LedgerStatus = Literal["pending", "in_flight", "retrying", "succeeded", "failed", "skipped", "cancelled"]
 
@@ -164,6 +165,14 @@ class RerunFailed(Body):
     entity_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_ENTITY_IDS)] | None = None
     error_class: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     reason: Reason | None = None
+
+
+class Patience(Query):
+    """How long a look at what would happen may take."""
+
+    wait: Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)] = Field(
+        0, description="Seconds to go on looking, if that is longer than engine.count_timeout_seconds."
+    )
 
 
 class ListBackfills(Page):

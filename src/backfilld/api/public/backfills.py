@@ -18,6 +18,7 @@ from backfilld.api.public.backfill_bodies import (
     CancelBackfill,
     CreateBackfill,
     ListBackfills,
+    Patience,
     RerunFailed,
     SteerBackfill,
     VerifyFilter,
@@ -72,19 +73,19 @@ class BackfillRoutes:
             raise Invalid(faults)
         return body.settings(), checked
 
-    async def preview(self, asked: Asked[WholeBody, None]) -> Reply:
+    async def preview(self, asked: Asked[WholeBody, Patience]) -> Reply:
         settings, checked = await self._read(asked.body.root)
-        preview = await self._operations.preview(settings, checked)
+        preview = await self._operations.preview(settings, checked, wait_seconds=asked.query.wait)
         return Reply(PreviewData.of(preview, settings.entity_type), warnings=preview.warnings)
 
-    async def verify(self, asked: Asked[WholeBody, None]) -> Reply:
+    async def verify(self, asked: Asked[WholeBody, Patience]) -> Reply:
         document = asked.body.root
         body, faults = read_as(VerifyFilter, document)
         checked = await self._operations.check_filter(document)
         checked.require(faults)
         if body is None:
             raise Invalid(faults)
-        verified = await self._operations.verify(body.entity_type, checked)
+        verified = await self._operations.verify(body.entity_type, checked, wait_seconds=asked.query.wait)
         return Reply(VerifiedData.of(verified, body.entity_type), warnings=verified.warnings)
 
     async def list(self, asked: Asked[None, ListBackfills]) -> Reply:
@@ -192,9 +193,10 @@ def routes(operations: BackfillOperations) -> list[Route]:
         Route("POST", PATH, does.create, "operator", "Create a backfill", CreatedData, body=wanted, status=201,
               errors=(409,), headers=DESCRIBED, tag=TAG),
         Route("POST", PATH + "/preview", does.preview, "viewer", "Tell what a backfill would do", PreviewData,
-              body=wanted, tag=TAG, description="Creates nothing, and takes a bounded time."),
+              body=wanted, query=Patience, tag=TAG, description="Creates nothing, and takes a bounded time."),
         Route("POST", PATH + "/verify", does.verify, "viewer", "Tell what a filter matches", VerifiedData,
-              body=whole(VerifyFilter), tag=TAG, description="Creates nothing, and takes a bounded time."),
+              body=whole(VerifyFilter), query=Patience, tag=TAG,
+              description="Creates nothing, and takes a bounded time."),
         Route("GET", PATH, does.list, "viewer", "List backfills, newest first", BackfillsData, query=ListBackfills,
               paged=True, tag=TAG),
         Route("GET", ONE, does.get, "viewer", "Show a backfill", BackfillData, path_types=ids, tag=TAG),

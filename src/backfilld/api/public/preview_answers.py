@@ -60,9 +60,11 @@ class PreviewData(Answer):
     cost_estimate: CostAnswer
     effective_windows: Any
     openings: list[OpeningAnswer] = Field(description="The next 10, the present one included.")
-    notes: list[str] = Field(description="What changes of clocks do to the windows in the next 60 days.")
-    estimated_start_at: Instant | None = Field(description="null if it waits for approval, or never opens.")
-    estimated_completion_at: Instant | None = Field(description="At the workflow's latest pace; null if unknown.")
+    notes: list[str] = Field(
+        description="What changes of clocks do to the windows in the next 60 days, and why an estimate is null."
+    )
+    estimated_start_at: Instant | None = Field(description="As if approved now; null if it never opens.")
+    estimated_completion_at: Instant | None = Field(description="At the workflow's latest pace; null: `notes` say why.")
 
     @classmethod
     def of(cls, preview: Preview, entity_type: str) -> Self:
