@@ -208,6 +208,22 @@ class DatabaseBack(Event):
     seconds: float
 
 
+@plain_record
+class WorkHeldUp(Event):
+    """A part of the daemon asks the database again and again for what it needs; told once, when that begins."""
+
+    part: str  # attempts, schedules, leases, …
+    error: str
+
+
+@plain_record
+class WorkGoesOn(Event):
+    """The database let that part go on."""
+
+    part: str
+    seconds: float
+
+
 Listener = Callable[[Event], None]
 
 

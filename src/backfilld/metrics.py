@@ -77,6 +77,10 @@ class Metrics:
         self.commits_failed = Counter("backfilld_commits_failed", "Commits that had to be repeated.", registry=own)
         self.database_up = Gauge("backfilld_database_up", "1 while the database answers.", registry=own)
         self.database_up.set(1)
+        self.waits = Gauge(
+            "backfilld_waits_for_database", "1 while this part of the daemon waits for the database.", ["part"],
+            registry=own,
+        )  # fmt: skip
 
     def _count_requests(self) -> None:
         self.requests = Counter(
@@ -91,6 +95,10 @@ class Metrics:
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
         """A gauge whose value is asked for at every scrape; `name` without the `backfilld_`."""
         Gauge(f"backfilld_{name}", description, registry=self.registry).set_function(value)
+
+    def watch_part(self, part: str, waits: Callable[[], float]) -> None:
+        """Ask at every scrape whether `part` waits for the database."""
+        self.waits.labels(part).set_function(waits)
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """An answer was given; `route` is its pattern, never a path."""

@@ -1,6 +1,11 @@
-"""A database that answers, and takes nothing: a backfill tells what it waits for, and goes on by itself."""
+"""A database that answers, and takes nothing: whatever waits for it tells what for, and goes on by itself."""
 
+import asyncio
+from contextlib import asynccontextmanager
+
+import asyncpg
 import pytest
+from tests.support.attempts import all_ended, make_attempts
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
@@ -8,7 +13,10 @@ from tests.support.schedules import make_schedule
 from tests.support.waiting import eventually
 
 from backfilld.domain.states import ReasonCode
-from backfilld.events import BackfillHeldUp
+from backfilld.domain.verdicts import SUCCEEDED
+from backfilld.engine.service import Part
+from backfilld.events import BackfillHeldUp, WorkGoesOn, WorkHeldUp
+from backfilld.store.pool import open_pool
 
 FULL = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
@@ -58,3 +66,58 @@ async def test_sessions_that_cannot_be_made_are_told_and_made_later(dsn, pool):
         await eventually(lambda: engine.firing.obstacle is None)
 
     assert "DiskFullError" == type(obstacle).__name__
+
+
+@asynccontextmanager
+async def locked(dsn, table):
+    """As by somebody who alters the table by hand, and goes for a coffee."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+# what of the engine cannot do without a table, and so has to say that it waits for it
+NEEDS = {
+    "attempts": {Part.ATTEMPTS},
+    "schedules": {Part.SCHEDULES},
+    "stop_order": {Part.STOP_ORDER, Part.LEASES, Part.ATTEMPT_LEASES, Part.ATTEMPTS},
+    "leases": {Part.LEASES, Part.BACKFILLS},
+    "backfills": {Part.BACKFILLS},
+    "idempotency_keys": {Part.CLEANING},
+}
+
+
+@pytest.mark.parametrize("table", NEEDS)
+async def test_every_loop_that_waits_for_the_database_says_so(dsn, pool, monkeypatch, table):
+    monkeypatch.setattr("backfilld.engine.janitor.EVERY_SECONDS", 0.1)
+    monkeypatch.setattr("backfilld.engine.service.LONGEST_PAUSE_SECONDS", 0.1)
+    held = asyncio.Event()
+    impatient = {"lock_timeout": "100ms"}
+    engine_pool = await open_pool(dsn, size=4, **impatient)
+    backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_in_flight=1)
+    (attempt,) = await make_attempts(pool)
+
+    async def script(_):
+        await held.wait()
+        return SUCCEEDED
+
+    executor = ScriptedExecutor(script)
+    more = {"session": impatient, "cleans": True, "listens": False}
+    async with engine_on(dsn, engine_pool, executor, ListSource(entities(1)), **more) as engine:
+        await eventually(lambda: executor.running == 2)
+        async with locked(dsn, table):
+            for part in NEEDS[table]:
+                await eventually(lambda part=part: engine.serving[part].obstacle, seconds=10)
+            told = {event.part for event in engine.events if isinstance(event, WorkHeldUp)}
+        held.set()
+        await engine.until(backfill, "completed")
+        await all_ended(engine, [attempt])
+        await eventually(lambda: all(part.obstacle is None for part in engine.serving.values()))
+        over = {event.part for event in engine.events if isinstance(event, WorkGoesOn)}
+    await engine_pool.close()
+
+    assert {part.label for part in NEEDS[table]} - {"backfills"} <= told <= over  # the scheduler says `database lost`

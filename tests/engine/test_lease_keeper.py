@@ -11,6 +11,7 @@ from tests.support.wire import Wire, wire_to
 
 from backfilld.domain.states import Status
 from backfilld.engine.leases import Lease, LeaseKeeper
+from backfilld.events import Bus
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LeaseStore
 from backfilld.store.pool import Pool, open_pool
@@ -22,7 +23,7 @@ class Keeping:
     def __init__(self, pool: Pool, far: Pool, wire: Wire) -> None:
         self.pool, self.wire = pool, wire
         self.clock = FakeClock()
-        self.keeper = LeaseKeeper(LeaseStore(far, instance="a", process="1"), self.clock)
+        self.keeper = LeaseKeeper(LeaseStore(far, instance="a", process="1"), self.clock, Bus())
 
     async def take(self) -> Lease:
         lease = await self.keeper.take((await make_backfill(self.pool)).no)

@@ -14,6 +14,7 @@ from backfilld.domain.errors import Unavailable
 from backfilld.domain.states import ReasonCode, Status
 from backfilld.domain.verdicts import SUCCEEDED, Verdict
 from backfilld.engine.leases import LeaseKeeper
+from backfilld.events import Bus
 from backfilld.executors.base import Work
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LeaseStore, Renewal
@@ -202,7 +203,7 @@ class TooLate(LeaseStore):
 async def test_a_lease_that_had_run_out_is_safe_again_only_with_all_that_was_confirmed_meanwhile(pool, clock):
     backfill = await make_backfill(pool, **ALL)
     store = TooLate(pool, backfill.no)
-    keeper = LeaseKeeper(store, clock)
+    keeper = LeaseKeeper(store, clock, Bus())
     lease = await keeper.take(backfill.no)
     clock.suspend(timedelta(seconds=10))
     await keeper.renew()
@@ -215,7 +216,7 @@ async def test_a_lease_that_had_run_out_is_safe_again_only_with_all_that_was_con
 async def test_a_lease_in_time_is_renewed_once(pool, clock):
     backfill = await make_backfill(pool, **ALL)
     store = TooLate(pool, backfill.no)
-    keeper = LeaseKeeper(store, clock)
+    keeper = LeaseKeeper(store, clock, Bus())
     lease = await keeper.take(backfill.no)
     await clock.advance(1)
     await keeper.renew()

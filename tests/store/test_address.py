@@ -11,9 +11,9 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.states import Status
 from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.engine.news import Lookout
 from backfilld.executors.base import Work
 from backfilld.store.address import Address
-from backfilld.store.channel import Lookout
 from backfilld.store.entity_uploads import EntityUploads, UploadTerms
 from backfilld.store.migrate import MigrationRefused, grant, migrate, pending, tables
 from backfilld.store.pool import connect, open_pool

@@ -12,6 +12,8 @@ from tests.support.wire import wire_to
 
 from backfilld.clock import SystemClock
 from backfilld.domain.states import Status
+from backfilld.engine.news import News
+from backfilld.events import Bus
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.channel import Channel
 
@@ -21,7 +23,7 @@ Heard = list[int | None]
 @pytest.fixture
 async def heard(dsn: str) -> AsyncIterator[Heard]:
     heard: Heard = []
-    task = asyncio.create_task(Channel(dsn, SystemClock(), heard.append).serve())
+    task = asyncio.create_task(News(Channel(dsn, heard.append), SystemClock(), Bus()).serve())
     await eventually(lambda: heard)
     yield heard
     task.cancel()
@@ -75,7 +77,7 @@ async def test_a_database_that_is_away_is_waited_for(dsn):
     heard: Heard = []
     async with wire_to(dsn) as wire:
         wire.cut()
-        task = asyncio.create_task(Channel(wire.dsn, SystemClock(), heard.append).serve())
+        task = asyncio.create_task(News(Channel(wire.dsn, heard.append), SystemClock(), Bus()).serve())
         await asyncio.sleep(0.15)
         before = list(heard)
         wire.mend()

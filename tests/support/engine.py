@@ -24,8 +24,10 @@ from backfilld.engine.janitor import Janitor
 from backfilld.engine.leases import LeaseKeeper
 from backfilld.engine.live_attempts import LiveAttempts
 from backfilld.engine.live_leases import LiveLeases
+from backfilld.engine.news import Lookout, News
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.service import Part, Serving
 from backfilld.engine.stopping import Stopping
 from backfilld.engine.targets import Targets
 from backfilld.engine.tools import Limits, Tools
@@ -34,7 +36,7 @@ from backfilld.executors.base import Permit, Work
 from backfilld.sources.base import EntityQuery, Page, SourceUnreachable
 from backfilld.store.address import Located
 from backfilld.store.backfills import BackfillStore
-from backfilld.store.channel import Channel, Lookout
+from backfilld.store.channel import Channel
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.live_attempts import LiveAttemptStore
@@ -165,7 +167,7 @@ class Engine:
         bus = Bus()
         bus.listen(self.events.append)
         leases = LeaseStore(own, instance=self.instance, process=uuid4().hex[:8])
-        self.keeper = LeaseKeeper(leases, self.clock)
+        self.keeper = LeaseKeeper(leases, self.clock, bus)
         self.recorder = Recorder(own, self.clock, bus, linger_seconds=kw.get("linger_seconds", 0.0))
         self.executor, self.source, self.pool = executor, source, pool
         executor.clock = self.clock
@@ -187,17 +189,18 @@ class Engine:
         )
         self.scheduler = Scheduler(self.tools)
         self.control = Control(self.scheduler, leases, self.clock)
+        self.cleans = kw.get("cleans", False)
         self.janitor = Janitor(self.tools.remembered, RemovalStore(pool), self.clock, bus)
         self._join_live(pool, own, leases, bus, **kw)
-        self.stopping = Stopping(StopStore(pool), self.keeper, self.clock, self.live_leases.obey)
+        self.stopping = Stopping(StopStore(pool), self.keeper, self.clock, bus, self.live_leases.obey)
         listens = kw.get("listens", True)
-        heard = (self.clock, self._heard, self._heard_live)
-        self.channel = Channel(dsn, *heard) if listens else Lookout(*heard)
+        heard = (self._heard, self._heard_live)
+        self.news = News(Channel(dsn, *heard), self.clock, bus) if listens else Lookout(self.clock, *heard)
 
     def _join_live(self, pool: Pool, own: Pool, leases: LeaseStore, bus: Bus, **kw: Any) -> None:
         self.firing = Firing(pool, self.clock, bus, most_unfinished=kw.get("most_unfinished", 100))
         store = LiveAttemptStore(pool, own, instance=leases.instance, process=uuid4().hex[:8])
-        self.live_leases = LiveLeases(store, self.clock, self.keeper.stop_switch)
+        self.live_leases = LiveLeases(store, self.clock, bus, self.keeper.stop_switch)
         longest = kw.get("longest", timedelta(days=7))
         self.runs_live = kw.get("runs_live", True)  # attempts that no backfill carries
         self.live = LiveAttempts(store, self.live_leases, self.tools, longest=longest)
@@ -211,14 +214,19 @@ class Engine:
             self.stopping.hear()
         self.scheduler.hear(backfill_no)
 
+    @property
+    def serving(self) -> dict[Part, Serving]:
+        """All loops, as the daemon runs them."""
+        loops: list[Serving] = [
+            self.recorder, self.keeper, self.live_leases, self.scheduler, self.news, self.stopping, self.firing,
+            self.janitor, *((self.live,) if self.runs_live else ()),
+        ]  # fmt: skip
+        return {loop.part: loop for loop in loops}
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Engine"]:
-        parts = (
-            self.recorder, self.keeper, self.live_leases, self.scheduler, self.channel, self.stopping, self.firing,
-            *((self.live,) if self.runs_live else ()),
-        )  # fmt: skip
-        loops = [part.serve for part in parts]
-        tasks = [asyncio.create_task(loop()) for loop in loops]
+        loops = [loop for loop in self.serving.values() if loop is not self.janitor or self.cleans]
+        tasks = [asyncio.create_task(loop.serve()) for loop in loops]
         try:
             yield self
         finally:
@@ -295,7 +303,7 @@ async def engine_on(
     dsn: Located, pool: Pool, executor: ScriptedExecutor | None = None, source: ListSource | None = None, **kw: Any
 ) -> AsyncIterator[Engine]:
     """A running engine; several may share a database."""
-    own = await open_pool(dsn, size=3)
+    own = await open_pool(dsn, size=3, **kw.pop("session", {}))
     engine = Engine(dsn, pool, own, executor or ScriptedExecutor(), source or ListSource(entities(50)), **kw)
     try:
         async with engine.running():

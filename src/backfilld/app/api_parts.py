@@ -1,5 +1,6 @@
 """The ways in, joined: operations, their routes, and the server in front of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from backfilld.api import health
@@ -30,6 +31,7 @@ from backfilld.app.sign_in import Closable, authenticators_of
 from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
+from backfilld.engine.service import Serving
 from backfilld.events import Bus
 from backfilld.metrics import Metrics
 from backfilld.operations.auditing import AuditReading
@@ -123,15 +125,14 @@ def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
     metrics.watch("live_in_flight", "Attempts in flight that no backfill carries.", lambda: engine.live.in_flight)
     metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
 
-    def recorder_blocked() -> float:
-        return float(engine.recorder.obstacle is not None)
+    def is_blocked(loop: Serving) -> Callable[[], float]:
+        return lambda: float(loop.obstacle is not None)
 
-    metrics.watch("recorder_blocked", "1 while the database takes no outcomes.", recorder_blocked)
-
-    def leases_blocked() -> float:
-        return float(engine.tools.keeper.obstacle is not None)
-
-    metrics.watch("leases_blocked", "1 while leases cannot be renewed, and so nothing starts.", leases_blocked)
+    metrics.watch("recorder_blocked", "1 while the database takes no outcomes.", is_blocked(engine.recorder))
+    keeper = is_blocked(engine.tools.keeper)
+    metrics.watch("leases_blocked", "1 while leases cannot be renewed, and so nothing starts.", keeper)
+    for loop in engine.serving:
+        metrics.watch_part(loop.part.label, is_blocked(loop))
 
     def stopped() -> float:
         return float(engine.scheduler.stop_reason is not None)

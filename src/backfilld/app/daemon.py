@@ -113,8 +113,8 @@ class Daemon:
         await Preparation(self._settings, database, api, readiness, self._clock, paused=self._paused).run()
         readiness.migrated = True
         async with asyncio.TaskGroup() as group:
-            for loop in engine.loops:
-                group.create_task(loop(), name=loop.__qualname__)
+            for loop in engine.serving:
+                group.create_task(loop.serve(), name=loop.part.label)
             while engine.scheduler.last_tick_at is None:  # from then on /readyz says the same
                 await self._clock.sleep(LOOK_AGAIN_SECONDS)
             self._notifier.ready(f"serving {self.url} on {database.name}")

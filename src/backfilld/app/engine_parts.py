@@ -1,9 +1,7 @@
 """The engine, joined."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from backfilld.app.database import Database, Pools
 from backfilld.app.instance import Instance
@@ -17,8 +15,10 @@ from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.leases import LeaseKeeper
 from backfilld.engine.live_attempts import LiveAttempts
 from backfilld.engine.live_leases import LiveLeases
+from backfilld.engine.news import Lookout, News
 from backfilld.engine.recorder import Recorder
 from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.service import Serving
 from backfilld.engine.stopping import Stopping
 from backfilld.engine.targets import Targets
 from backfilld.engine.tools import Limits, Tools
@@ -30,7 +30,7 @@ from backfilld.executors.secrets import SecretStore
 from backfilld.executors.wire import Limits as WireLimits
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.backfills import BackfillStore
-from backfilld.store.channel import Channel, Lookout
+from backfilld.store.channel import Channel
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger
 from backfilld.store.live_attempts import LiveAttemptStore
@@ -56,7 +56,7 @@ class EngineParts:
     sources: SourceRegistry
     targets: Targets
     janitor: Janitor
-    loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
+    serving: tuple[Serving, ...]  # each is a loop, and says what it waits for the database for
 
 
 def engine_parts(
@@ -64,7 +64,7 @@ def engine_parts(
 ) -> EngineParts:
     """Everything of the engine; `loops` are to be run once the database is there and migrated."""
     leases = LeaseStore(pools.leases, instance=instance.name, process=instance.process)
-    keeper = LeaseKeeper(leases, clock)
+    keeper = LeaseKeeper(leases, clock, bus)
     linger = settings.engine.record_linger_milliseconds / 1000
     recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
     secrets = SecretStore(settings.read_secrets())
@@ -73,18 +73,18 @@ def engine_parts(
     tools = _tools(settings, pools, clock, bus, keeper, recorder, executors, sources)
     scheduler = Scheduler(tools)
     live_store = LiveAttemptStore(pools.engine, pools.leases, instance=instance.name, process=instance.process)
-    live_leases = LiveLeases(live_store, clock, keeper.stop_switch)
+    live_leases = LiveLeases(live_store, clock, bus, keeper.stop_switch)
     longest = timedelta(seconds=settings.executor.attempt_ttl_seconds)
     live = LiveAttempts(live_store, live_leases, tools, longest=longest)
-    stopping = Stopping(StopStore(pools.engine), keeper, clock, live_leases.obey)
+    stopping = Stopping(StopStore(pools.engine), keeper, clock, bus, live_leases.obey)
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
-    channel = _channel(database, clock, scheduler, stopping, firing, live)
+    news = _news(database, clock, bus, scheduler, stopping, firing, live)
     janitor = Janitor(tools.remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
     control = Control(scheduler, leases, clock)
-    parts = (recorder, keeper, live_leases, stopping, channel, janitor, firing, live, scheduler)
+    serving = (recorder, keeper, live_leases, stopping, news, janitor, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, tools.targets, janitor,
-        tuple(part.serve for part in parts),
+        serving,
     )  # fmt: skip
 
 
@@ -118,9 +118,15 @@ def _tools(
     )
 
 
-def _channel(
-    database: Database, clock: Clock, scheduler: Scheduler, stopping: Stopping, firing: Firing, live: LiveAttempts
-) -> Channel | Lookout:
+def _news(
+    database: Database,
+    clock: Clock,
+    bus: Bus,
+    scheduler: Scheduler,
+    stopping: Stopping,
+    firing: Firing,
+    live: LiveAttempts,
+) -> News | Lookout:
     """Who hears of what others commit."""
 
     def heard(backfill_no: int | None) -> None:
@@ -134,7 +140,7 @@ def _channel(
 
     if database.direct is None:
         return Lookout(clock, heard, heard_live)
-    return Channel(database.direct, clock, heard, heard_live)
+    return News(Channel(database.direct, heard, heard_live), clock, bus)
 
 
 def _limits(settings: Settings) -> Limits:

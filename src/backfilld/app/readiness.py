@@ -73,17 +73,10 @@ class Readiness:
 
     def _obstacle(self) -> str | None:
         """What a database refuses that answers questions: its disk may be full, or one of our connections missing."""
-        engine = self._engine
-        obstacles = {
-            "take what became of items": engine.recorder.obstacle,
-            "renew our leases": engine.tools.keeper.obstacle,
-            "take what backfills need": engine.scheduler.obstacle,
-            "let schedules fire": engine.firing.obstacle,
-        }
-        for what, obstacle in obstacles.items():
-            if obstacle is not None:
-                return f"{self.database_name} does not {what}: {type(obstacle).__name__}"
-        return f"{self.database_name} does not answer the scheduler" if self._scheduler.waits_for_database else None
+        for loop in self._engine.serving:
+            if loop.part.is_vital and (obstacle := loop.obstacle) is not None:
+                return f"{self.database_name} does not {loop.part.value}: {type(obstacle).__name__}"
+        return None
 
     def _scheduler_state(self) -> str | None:
         if self.stopping:

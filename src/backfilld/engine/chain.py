@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from backfilld.domain.backfills import Item, Reason
 from backfilld.domain.states import STARTABLE, ReasonCode, Status
 from backfilld.engine.gate import Gate
-from backfilld.engine.leases import Lease
-from backfilld.engine.standing import LeaseGone, Standing
+from backfilld.engine.leases import Lease, LeaseGone
+from backfilld.engine.standing import Standing
 from backfilld.engine.tools import Tools
 
 WAITS_FOR_OTHERS = timedelta(seconds=1)  # an attempt of somebody else ends without a word to us

@@ -5,7 +5,6 @@ many daemons look at one schedule, each slot is fired once. Missed slots come ol
 own. Who runs the attempts is another matter: under stop-all they are made all the same, and wait.
 """
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.session_variables import params_of_slot
 from backfilld.domain.sessions import StoredSchedule
 from backfilld.engine.new_rules import obey_new_rules
+from backfilld.engine.service import Part, Patience, Service
 from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
 from backfilld.store import firing, outages
 from backfilld.store.pool import Connection, Pool
@@ -32,7 +32,6 @@ MOST_TRANSACTIONS = 50  # in one tick
 WAITS_WHEN_FULL = timedelta(seconds=600)
 WAITS_AFTER_FAULT = timedelta(hours=1)
 LOOKS_AGAIN = timedelta(seconds=1)  # at a schedule that somebody else holds
-LONGEST_PAUSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +46,21 @@ class Moved:
 class Firing:
     """The tick of all schedules; one per process."""
 
+    part = Part.SCHEDULES
+
     def __init__(self, pool: Pool, clock: Clock, bus: Bus, *, most_unfinished: int) -> None:
         self._pool = pool
         self._schedules = ScheduleStore(pool)
         self._clock = clock
         self._bus = bus
         self._most_unfinished = most_unfinished
-        self._nudged = asyncio.Event()
+        self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus))
         self._draining = False
-        self.obstacle: Exception | None = None  # what the last tick failed of
         self._obeys_rules = False  # those of the zones, which may be others than before the start
 
     def nudge(self) -> None:
         """A schedule may have been changed: look now."""
-        self._nudged.set()
+        self._service.nudge()
 
     def drain(self) -> None:
         """Fire nothing any more: the daemon is stopping, and the next one will."""
@@ -68,20 +68,12 @@ class Firing:
 
     async def serve(self) -> None:
         """Fire until cancelled; patient with a database that is away."""
-        pause = 0.1
-        while True:
-            self._nudged.clear()  # before looking, so that a nudge meanwhile is not lost
-            try:
-                wake_at = await self.tick()
-                pause, self.obstacle = 0.1, None
-            except Exception as problem:
-                if not outages.passes(problem):
-                    raise
-                self.obstacle = problem
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-                continue
-            await self._clock.wait(self._nudged, until=wake_at)
+        await self._service.serve()
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the last tick failed of, while it is made again."""
+        return self._service.obstacle
 
     async def tick(self) -> datetime | None:
         """Fire what is due; when to look again (None: only when nudged)."""

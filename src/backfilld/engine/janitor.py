@@ -4,7 +4,6 @@ It has all the time in the world, and others are waiting for the same disk: afte
 the piece took, so that at most half of its time is spent on the database.
 """
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -12,12 +11,10 @@ from datetime import timedelta
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
+from backfilld.engine.service import Part, Patience
 from backfilld.events import BackfillExpired, Bus, RowsRemoved
-from backfilld.store import outages
 from backfilld.store.remembered import RememberedStore
 from backfilld.store.removal import RemovalStore
-
-log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 30.0
 ENTITIES_EVERY_SECONDS = 3_600.0
@@ -40,6 +37,8 @@ class Retention:
 class Janitor:
     """One loop, in the background. `retention` may be changed at any time, and holds from the next round on."""
 
+    part = Part.CLEANING
+
     def __init__(
         self,
         remembered: RememberedStore,
@@ -52,18 +51,19 @@ class Janitor:
         self._removal = removal
         self._clock = clock
         self._bus = bus
+        self._patience = Patience.of(self.part, clock, bus, first_pause_seconds=EVERY_SECONDS)
         self.retention = retention
         self._entities_hour: float | None = None  # in which the entities were last looked at
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the last round failed of."""
+        return self._patience.obstacle
 
     async def serve(self) -> None:
         """Clean up until cancelled."""
         while True:
-            try:
-                await self.round()
-            except Exception as problem:
-                if not outages.passes(problem):
-                    raise
-                log.debug("the janitor waits for the database: %r", problem)
+            await self._patience.insist(self.round)
             await self._clock.sleep(EVERY_SECONDS)
 
     async def round(self) -> None:

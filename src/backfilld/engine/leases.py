@@ -14,13 +14,18 @@ from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
+from backfilld.engine.service import Part, Patience
 from backfilld.engine.stop_switch import StopSwitch
-from backfilld.store import outages
+from backfilld.events import Bus
 from backfilld.store.leases import Grant, LeaseStore, Renewal
 
 RENEW_EVERY_SECONDS = 1.0
 SAFE_SECONDS = 2.0  # a second less than the lease itself, counted from before the renewal was sent
 RENEWAL_TIMEOUT_SECONDS = 5.0
+
+
+class LeaseGone(Exception):
+    """Another daemon has it now: stop, and write nothing."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,17 +53,29 @@ class Lease:
         """True while nobody else can have the lease, whatever the database's clock says."""
         return not self.lost and boottime - self.renewed_at < SAFE_SECONDS
 
+    def check(self) -> None:
+        """Raise LeaseGone if it is lost."""
+        if self.lost:
+            raise LeaseGone
+
 
 class LeaseKeeper:
     """Takes, renews and gives back the leases of this process."""
 
-    def __init__(self, store: LeaseStore, clock: Clock) -> None:
+    part = Part.LEASES
+
+    def __init__(self, store: LeaseStore, clock: Clock, bus: Bus) -> None:
         self.store = store
         self._clock = clock
+        self._patience = Patience.of(self.part, clock, bus)
         self._held: dict[int, Lease] = {}
-        self.obstacle: Exception | None = None  # what the last renewal failed of
         self.on_obstacle: Callable[[], None] = lambda: None
         self.stop_switch = StopSwitch()
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the last renewal failed of."""
+        return self._patience.obstacle
 
     @property
     def held(self) -> list[tuple[int, int]]:
@@ -102,12 +119,10 @@ class LeaseKeeper:
             if held:
                 await self._renew(held)
         except Exception as problem:
-            if not outages.passes(problem):
-                raise
-            self.obstacle = problem
+            self._patience.waits(self, problem)
             self.on_obstacle()
         else:
-            self.obstacle = None
+            self._patience.goes_on(self)
 
     async def _renew(self, held: list[Lease]) -> None:
         # The renewal of a lease that had run out may have begun before a change that was confirmed because it had run

@@ -13,19 +13,21 @@ from datetime import datetime, timedelta
 from backfilld.engine.live_gate import LiveGate
 from backfilld.engine.live_leases import LiveLease, LiveLeases
 from backfilld.engine.live_run import LiveRun
+from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.tools import Tools
-from backfilld.store import outages
 from backfilld.store.live_attempts import LiveAttemptStore
 
 log = logging.getLogger(__name__)
 
 LOOKS_AGAIN = timedelta(seconds=1)  # at what others hold, and what found no place
-LONGEST_PAUSE_SECONDS = 5.0
+CUT_OFF_SECONDS = 5.0  # for what was cut off, to put away what it has to
 Release = Callable[[], None]
 
 
 class LiveAttempts:
     """Owns every live attempt of this process."""
+
+    part = Part.ATTEMPTS
 
     def __init__(self, store: LiveAttemptStore, leases: LiveLeases, tools: Tools, *, longest: timedelta) -> None:
         """`longest`: an attempt that is not finished so long after it was made is killed."""
@@ -34,6 +36,8 @@ class LiveAttempts:
         self._tools = tools
         self._longest = longest
         self.gate = LiveGate(tools.clock, tools.keeper.stop_switch)
+        patience = Patience.of(self.part, tools.clock, tools.bus)  # of the loop and of every run
+        self._service = Service(self.tick, tools.clock, patience, self.gate.changed)
         self._runs: dict[asyncio.Task[None], LiveRun] = {}
         self._bug: BaseException | None = None
 
@@ -44,24 +48,17 @@ class LiveAttempts:
 
     def nudge(self) -> None:
         """Something may have been made, changed or killed: look now."""
-        self.gate.changed.set()
+        self._service.nudge()
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the loop, or a run, waits for the database for."""
+        return self._service.obstacle
 
     async def serve(self) -> None:
         """Run what is due until cancelled; patient with a database that is away."""
-        pause = 0.1
         try:
-            while True:
-                self.gate.changed.clear()  # before looking, so that a nudge meanwhile is not lost
-                try:
-                    wake_at = await self.tick()
-                    pause = 0.1
-                except Exception as problem:
-                    if not outages.passes(problem):
-                        raise
-                    await self._tools.clock.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-                    continue
-                await self._tools.clock.wait(self.gate.changed, until=wake_at)
+            await self._service.serve()
         finally:
             await self._end_all()
 
@@ -89,7 +86,7 @@ class LiveAttempts:
                 release()
         if lease is None:
             return False
-        run = LiveRun(lease, self.gate, self._store, self._tools)
+        run = LiveRun(lease, self.gate, self._store, self._service.patience, self._tools)
         task = asyncio.create_task(run.run(), name=f"attempt {lease.taken.id}")
         self._runs[task] = run
         task.add_done_callback(lambda done: self._ended(done, lease, release))
@@ -114,11 +111,11 @@ class LiveAttempts:
         for run in list(self._runs.values()):
             run.cut_off()
         if self._runs:
-            await asyncio.wait(list(self._runs), timeout=LONGEST_PAUSE_SECONDS)
+            await asyncio.wait(list(self._runs), timeout=CUT_OFF_SECONDS)
 
     async def _end_all(self) -> None:
         tasks = list(self._runs)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=LONGEST_PAUSE_SECONDS)
+            await asyncio.wait(tasks, timeout=CUT_OFF_SECONDS)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.engine.leases import RENEW_EVERY_SECONDS, RENEWAL_TIMEOUT_SECONDS, SAFE_SECONDS
+from backfilld.engine.leases import RENEW_EVERY_SECONDS, RENEWAL_TIMEOUT_SECONDS, SAFE_SECONDS, LeaseGone
+from backfilld.engine.service import Part, Patience
 from backfilld.engine.stop_switch import StopSwitch
-from backfilld.store import outages
+from backfilld.events import Bus
 from backfilld.store.live_attempts import LiveAttemptStore, TakenAttempt
 
 
@@ -31,15 +32,28 @@ class LiveLease:
         """True while nobody else can have the lease, and it never was otherwise."""
         return not self.lost and not self.lapsed and boottime - self.renewed_at < SAFE_SECONDS
 
+    def check(self) -> None:
+        """Raise LeaseGone if it is lost."""
+        if self.lost:
+            raise LeaseGone
+
 
 class LiveLeases:
     """Those of this process."""
 
-    def __init__(self, store: LiveAttemptStore, clock: Clock, stop_switch: StopSwitch) -> None:
+    part = Part.ATTEMPT_LEASES
+
+    def __init__(self, store: LiveAttemptStore, clock: Clock, bus: Bus, stop_switch: StopSwitch) -> None:
         self._store = store
         self._clock = clock
         self._stop_switch = stop_switch
+        self._patience = Patience.of(self.part, clock, bus)
         self._held: dict[int, LiveLease] = {}
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the last renewal failed of."""
+        return self._patience.obstacle
 
     @property
     def held(self) -> list[tuple[int, int]]:
@@ -76,17 +90,20 @@ class LiveLeases:
         """Renew until cancelled."""
         while True:
             await self._clock.sleep(RENEW_EVERY_SECONDS)
-            try:
-                await self.renew()
-            except Exception as problem:
-                if not outages.passes(problem):
-                    raise
+            await self.renew()
 
     async def renew(self) -> None:
-        """Renew everything once."""
+        """Renew everything once. A database that does not answer changes nothing here."""
         held = list(self._held.values())
-        if not held:
-            return
+        try:
+            if held:
+                await self._renew(held)
+        except Exception as problem:
+            self._patience.waits(self, problem)
+        else:
+            self._patience.goes_on(self)
+
+    async def _renew(self, held: list[LiveLease]) -> None:
         sent_at = self._clock.boottime()
         renewed = await self._store.renew(
             [(lease.taken.id, lease.taken.fence) for lease in held],

@@ -1,6 +1,7 @@
 """One try of one attempt outside of backfills, from its lease to what is written of it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,9 +13,11 @@ from backfilld.domain.backfills import Item, Outcome
 from backfilld.domain.retries import MOST_INTERRUPTIONS, Held, interrupted, judge
 from backfilld.domain.sessions import attempt_key
 from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.engine.leases import LeaseGone
 from backfilld.engine.live_gate import LiveGate, LiveTicket
 from backfilld.engine.live_leases import LiveLease
 from backfilld.engine.recorder import UNRECORDABLE
+from backfilld.engine.service import Patience
 from backfilld.engine.targets import TargetHealth
 from backfilld.engine.tools import Tools
 from backfilld.engine.works import session_work
@@ -27,18 +30,20 @@ from backfilld.store.live_attempts import LiveAttemptStore
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-LONGEST_PAUSE_SECONDS = 5.0
 LOOKS_AGAIN = timedelta(seconds=1)  # at what was refused by something that does not say for how long
 
 
 class LiveRun:
     """`run` returns when the attempt is finished, or was given back; or its lease is lost."""
 
-    def __init__(self, lease: LiveLease, gate: LiveGate, store: LiveAttemptStore, tools: Tools) -> None:
+    def __init__(
+        self, lease: LiveLease, gate: LiveGate, store: LiveAttemptStore, patience: Patience, tools: Tools
+    ) -> None:
         self._lease = lease
         self._taken = lease.taken
         self._gate = gate
         self._store = store
+        self._patience = patience
         self._tools = tools
         self._trial: asyncio.Task[Verdict] | None = None
         self._ticket: LiveTicket | None = None
@@ -209,15 +214,8 @@ class LiveRun:
 
     async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Ask until the database answers; None if the lease was lost before it did."""
-        pause = 0.1
-        while not self._lease.lost:
-            try:
-                return await write()
-            except Exception as problem:
-                if not outages.passes(problem):
-                    raise
-            await self._tools.clock.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        with contextlib.suppress(LeaseGone):
+            return await self._patience.insist(write, check=self._lease.check)
         return None
 
     @property

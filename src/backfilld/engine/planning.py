@@ -10,9 +10,9 @@ from backfilld.domain.backfills import Reason
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.states import ReasonCode, Status
 from backfilld.engine.gate import CannotGoOn, Gate, Refusal
-from backfilld.engine.leases import Lease
+from backfilld.engine.leases import Lease, LeaseGone
 from backfilld.engine.planner import Planner
-from backfilld.engine.standing import LeaseGone, Standing
+from backfilld.engine.standing import Standing
 from backfilld.engine.tools import Tools
 from backfilld.events import PlanFrozen
 from backfilld.sources.base import SourceBroken, SourceUnreachable

@@ -14,6 +14,7 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills import Outcome, Try
 from backfilld.engine.account import Account, entry_of
+from backfilld.engine.service import FIRST_PAUSE_SECONDS, Part, longer
 from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
 from backfilld.store import outages
 from backfilld.store.deadlines import connection_within
@@ -21,7 +22,6 @@ from backfilld.store.ledger import record
 from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 from backfilld.store.pool import Pool
 
-LONGEST_PAUSE_SECONDS = 5.0
 COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
 BUSY_BATCH = 20  # as many since the last commit mean load; fewer are committed at once
 UNRECORDABLE = "unrecordable"
@@ -48,6 +48,8 @@ class Batch:
 
 class Recorder:
     """`pool` has one connection, for nobody else: no operator and no reader can make an outcome wait."""
+
+    part = Part.OUTCOMES
 
     def __init__(self, pool: Pool, clock: Clock, bus: Bus, *, linger_seconds: float) -> None:
         self._pool = pool
@@ -127,7 +129,7 @@ class Recorder:
             pass
 
     async def _commit_patiently(self, batch: "Batch") -> None:
-        pause = 0.1
+        pause = FIRST_PAUSE_SECONDS
         while batch.entries:
             try:
                 await self._commit(batch)
@@ -141,7 +143,7 @@ class Recorder:
                 self.obstacle = problem
                 self._bus.tell(RecorderFailed(repr(problem), self.unrecorded))
             await self._clock.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            pause = longer(pause)
             batch = self._without_lost(batch)
 
     def _without_lost(self, batch: "Batch") -> "Batch":

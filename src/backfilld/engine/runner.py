@@ -16,14 +16,14 @@ from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.engine.account import Account
 from backfilld.engine.chain import Chain
 from backfilld.engine.gate import CannotGoOn, Gate, Refusal
-from backfilld.engine.leases import Lease
+from backfilld.engine.leases import Lease, LeaseGone
 from backfilld.engine.leaving import Left
 from backfilld.engine.planning import Planning
 from backfilld.engine.processing import Processor
 from backfilld.engine.reader import Reader
 from backfilld.engine.recovery import Recovery
 from backfilld.engine.session_source import SessionSource
-from backfilld.engine.standing import LeaseGone, Standing
+from backfilld.engine.standing import Standing
 from backfilld.engine.tools import Tools
 from backfilld.engine.worker import Worker
 from backfilld.events import LeaseLost, LeaseTaken

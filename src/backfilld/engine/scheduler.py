@@ -13,23 +13,29 @@ from backfilld.domain.states import Status
 from backfilld.engine.gate import CannotGoOn
 from backfilld.engine.leases import Lease
 from backfilld.engine.runner import Runner
+from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.tools import Tools
 from backfilld.events import DatabaseBack, DatabaseLost
-from backfilld.store import outages
 
 log = logging.getLogger(__name__)
 
 WATCHES_OTHERS = timedelta(seconds=1)  # how often to see whether a lease that we could not have has run out
 STEP_SECONDS = 5.0  # a wall clock that moved by so much more or less than time did was stepped
-LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Scheduler:
     """Owns every runner of this process."""
 
+    part = Part.BACKFILLS
+
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._nudged = asyncio.Event()
+        patience = Patience(
+            tools.clock,
+            lambda problem: tools.bus.tell(DatabaseLost(repr(problem))),
+            lambda seconds: tools.bus.tell(DatabaseBack(seconds)),
+        )
+        self._service = Service(self.tick, tools.clock, patience)
         tools.keeper.on_obstacle = self.nudge  # to say that the database is away, if it is
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -39,11 +45,10 @@ class Scheduler:
         self._unseen: set[int] = set()  # of everything: what could not be taken yet since then
         self._wall_offset: float | None = None  # of the wall clock, against boot time
         self.last_tick_at: float | None = None
-        self.waits_for_database = False
 
     def nudge(self) -> None:
         """Something changed: look now."""
-        self._nudged.set()
+        self._service.nudge()
 
     def runner(self, backfill_no: int) -> Runner | None:
         """The runner of a backfill, if it runs here."""
@@ -55,9 +60,14 @@ class Scheduler:
         return self._tools.keeper.stop_switch.reason
 
     @property
+    def waits_for_database(self) -> bool:
+        """True while it cannot look, because the database is away."""
+        return self._service.obstacle is not None
+
+    @property
     def obstacle(self) -> Exception | None:
-        """What a runner waits for the database for; None if none does."""
-        return next((runner.obstacle for runner in self._runners.values() if runner.obstacle is not None), None)
+        """What it, or a runner, waits for the database for; None if none does."""
+        return self._service.obstacle or next(filter(None, (one.obstacle for one in self._runners.values())), None)
 
     def hear(self, backfill_no: int | None) -> None:
         """A backfill was changed, here or elsewhere (None: any may have been)."""
@@ -68,27 +78,8 @@ class Scheduler:
 
     async def serve(self) -> None:
         """Run until cancelled. A bug in a runner ends it loudly; a database that is away is waited for."""
-        pause, lost_at = 0.1, None
         try:
-            while True:
-                self._nudged.clear()  # before looking, so that a nudge meanwhile is not lost
-                try:
-                    wake_at = await self.tick()
-                except Exception as problem:
-                    if not outages.passes(problem):
-                        raise
-                    self.waits_for_database = True
-                    if lost_at is None:
-                        lost_at = self._tools.clock.monotonic()
-                        self._tools.bus.tell(DatabaseLost(repr(problem)))
-                    await self._tools.clock.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-                    continue
-                self.waits_for_database = False
-                if lost_at is not None:
-                    self._tools.bus.tell(DatabaseBack(self._tools.clock.monotonic() - lost_at))
-                    pause, lost_at = 0.1, None
-                await self._tools.clock.wait(self._nudged, until=wake_at)
+            await self._service.serve()
         finally:
             await self._end_all()
 

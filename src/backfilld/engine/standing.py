@@ -13,19 +13,14 @@ from backfilld.domain.backfills import Backfill, Reason
 from backfilld.domain.states import ReasonCode, Status
 from backfilld.engine.gate import Gate
 from backfilld.engine.leases import Lease
+from backfilld.engine.service import Patience
 from backfilld.engine.tools import Tools
 from backfilld.events import BackfillHeldUp, StatusChanged
-from backfilld.store import outages
 
 T = TypeVar("T")
 
-LONGEST_PAUSE_SECONDS = 5.0
 WORTH_TELLING = timedelta(seconds=1)  # an obstacle that is gone sooner is not written down
 _WAITING = {ReasonCode.OUTSIDE_WINDOW, ReasonCode.NEVER_OPENS, ReasonCode.WAITING_FOR_RETRY}
-
-
-class LeaseGone(Exception):
-    """Another daemon owns the backfill now: stop, and write nothing."""
 
 
 class Standing:
@@ -36,7 +31,9 @@ class Standing:
         self._lease = lease
         self._gate = gate
         self._tools = tools
-        self._obstacles: dict[object, Exception] = {}  # what each call failed of that is being tried again
+        self._patience = Patience(
+            tools.clock, lambda problem: tools.bus.tell(BackfillHeldUp(self.backfill.id, repr(problem)))
+        )
 
     @property
     def backfill(self) -> Backfill:
@@ -45,7 +42,7 @@ class Standing:
     @property
     def obstacle(self) -> Exception | None:
         """Why the database is waited for; None if it is not."""
-        return next(iter(self._obstacles.values()), None)
+        return self._patience.obstacle
 
     @property
     def status(self) -> Status:
@@ -130,23 +127,4 @@ class Standing:
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Do it again while the database is away; raises LeaseGone once the lease is lost."""
-        pause = 0.1
-        try:
-            while True:
-                if self._lease.lost:
-                    raise LeaseGone
-                try:
-                    return await call()
-                except Exception as problem:
-                    if not outages.passes(problem):
-                        raise
-                    self._held_up(call, problem)
-                await self._tools.clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        finally:
-            self._obstacles.pop(call, None)
-
-    def _held_up(self, call: object, problem: Exception) -> None:
-        if not self._obstacles:
-            self._tools.bus.tell(BackfillHeldUp(self.backfill.id, repr(problem)))
-        self._obstacles[call] = problem
+        return await self._patience.insist(call, check=self._lease.check)

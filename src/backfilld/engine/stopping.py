@@ -7,12 +7,13 @@ so that what it tells people is true.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.leases import LeaseKeeper
-from backfilld.store import outages
+from backfilld.engine.service import Part, Patience, Service
+from backfilld.events import Bus
 from backfilld.store.stopping import StopStore
 
 CONFIRM_SECONDS = 10.0
@@ -23,30 +24,35 @@ LOOKS_EVERY = timedelta(seconds=5)
 class Stopping:
     """One per process."""
 
+    part = Part.STOP_ORDER
+
     def __init__(
-        self, store: StopStore, keeper: LeaseKeeper, clock: Clock, tell_live: Callable[[int], Awaitable[None]]
+        self, store: StopStore, keeper: LeaseKeeper, clock: Clock, bus: Bus, tell_live: Callable[[int], Awaitable[None]]
     ) -> None:
         """`tell_live` writes the version that is obeyed beside the leases of single attempts."""
         self._store = store
         self._keeper = keeper
         self._clock = clock
         self._tell_live = tell_live
+        self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus), keeper.stop_switch.news)
 
     def hear(self) -> None:
         """The order may have changed: look now."""
-        self._keeper.stop_switch.news.set()
+        self._service.nudge()
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the last look failed of, while it is made again."""
+        return self._service.obstacle
 
     async def serve(self) -> None:
         """Look whenever there are news, until cancelled; patient with a database that is away."""
-        news = self._keeper.stop_switch.news
-        while True:
-            news.clear()
-            try:
-                await self.look()
-            except Exception as problem:
-                if not outages.passes(problem):
-                    raise
-            await self._clock.wait(news, until=self._clock.now() + LOOKS_EVERY)
+        await self._service.serve()
+
+    async def tick(self) -> datetime:
+        """Look; when to look again, news or not."""
+        await self.look()
+        return self._clock.now() + LOOKS_EVERY
 
     async def look(self) -> None:
         """Put the order as it is now in force here, and tell whoever waits for that."""

@@ -15,13 +15,13 @@ from backfilld.engine.chain import WAITS_FOR_OTHERS, Chain
 from backfilld.engine.choosing import Chooser
 from backfilld.engine.following import Following
 from backfilld.engine.gate import CannotGoOn, Gate, Refusal
-from backfilld.engine.leases import Lease
+from backfilld.engine.leases import Lease, LeaseGone
 from backfilld.engine.leaving import Left
 from backfilld.engine.processing import Processor
 from backfilld.engine.reader import Reader
 from backfilld.engine.recovery import Recovery
 from backfilld.engine.slots import Slots
-from backfilld.engine.standing import LeaseGone, Standing
+from backfilld.engine.standing import Standing
 from backfilld.engine.tools import Tools
 
 STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back

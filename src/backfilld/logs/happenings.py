@@ -22,12 +22,14 @@ from backfilld.events import (
     SchedulePostponed,
     SessionFired,
     TryEnded,
+    WorkHeldUp,
 )
 
 # A written line costs more than processing an item: nothing per item or commit at the usual level.
 QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
 ALARMING = (
     BackfillHeldUp, RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed,
+    WorkHeldUp,
 )  # fmt: skip
 
 

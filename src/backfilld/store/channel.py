@@ -7,15 +7,11 @@ lost connection may have missed anything; after it is back, everything is looked
 import asyncio
 from collections.abc import Callable
 
-from backfilld.clock import Clock
-from backfilld.store import outages
+import asyncpg
+
 from backfilld.store.address import Located
 from backfilld.store.backfills import CHANNEL
 from backfilld.store.pool import connect
-
-LONGEST_PAUSE_SECONDS = 5.0
-LOOKS_EVERY_SECONDS = 1.0
-
 
 LIVE = "live"  # in place of a number: schedules, or attempts outside of backfills
 
@@ -25,41 +21,34 @@ class Channel:
     schedule or an attempt outside of backfills was changed, or may have been."""
 
     def __init__(
-        self,
-        database: Located,
-        clock: Clock,
-        heard: Callable[[int | None], None],
-        live: Callable[[], None] = lambda: None,
+        self, database: Located, heard: Callable[[int | None], None], live: Callable[[], None] = lambda: None
     ) -> None:
         self._database = database
-        self._clock = clock
         self._heard = heard
         self._live = live
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self.lost = asyncio.Event()  # set when the connection is; whatever is said from then on is missed
 
-    async def serve(self) -> None:
-        """Listen until cancelled, patiently."""
-        pause = 0.1
-        while True:
-            try:
-                await self._listen()
-                pause = 0.1
-            except Exception as problem:
-                if not outages.passes(problem):
-                    raise
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-    async def _listen(self) -> None:
+    async def open(self) -> None:
+        """Listen, if that is not the case yet."""
+        if self._connection is not None and not self._connection.is_closed():
+            return
         connection = await connect(self._database)
-        closed = asyncio.Event()
-        connection.add_termination_listener(lambda _: closed.set())
+        connection.add_termination_listener(lambda _: self.lost.set())
         try:
             await connection.add_listener(CHANNEL, self._received)
-            self._heard(None)
-            self._live()
-            await closed.wait()
-        finally:
+        except BaseException:
             connection.terminate()
+            raise
+        self._connection = connection
+        self._heard(None)
+        self._live()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
     def _received(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         number = str(payload).split(" ", 1)[0]
@@ -67,21 +56,3 @@ class Channel:
             self._live()
         else:
             self._heard(int(number) if number.isdigit() else None)
-
-
-class Lookout:
-    """In place of a Channel where nobody can listen, behind a pooler: says every second that anything may be new."""
-
-    def __init__(
-        self, clock: Clock, heard: Callable[[int | None], None], live: Callable[[], None] = lambda: None
-    ) -> None:
-        self._clock = clock
-        self._heard = heard
-        self._live = live
-
-    async def serve(self) -> None:
-        """Go on until cancelled."""
-        while True:
-            self._heard(None)
-            self._live()
-            await self._clock.sleep(LOOKS_EVERY_SECONDS)
