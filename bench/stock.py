@@ -67,4 +67,4 @@ async def _fill(dsn: str, entities: int) -> str:
 async def _batches(entities: int) -> AsyncIterator[Sequence[EntityRow]]:
     for start in range(0, entities, BATCH):
         numbers = range(start, min(entities, start + BATCH))
-        yield [(f"T{number:07}", orjson.dumps(attributes(number)).decode(), WRITTEN_AT) for number in numbers]
+        yield [(number, f"T{number:07}", orjson.dumps(attributes(number)).decode(), WRITTEN_AT) for number in numbers]

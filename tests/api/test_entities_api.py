@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 from yarl import URL
 
 from backfilld.api.public.entities import routes
-from backfilld.api.public.entity_bodies import LONGEST_LINE
+from backfilld.api.public.entity_lines import LONGEST_LINE
 from backfilld.domain.errors import FAULTS_SHOWN
 from backfilld.operations.entities import Entities
 from backfilld.sources.builtin import BuiltinSource

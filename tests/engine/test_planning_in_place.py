@@ -48,7 +48,8 @@ async def store(pool: Pool) -> EntityStore:
         for n in range(ENTITIES):
             attributes = {"status": "open" if n % 3 else "closed", "name": "straße" if n % 2 else "strasse"}
             at = NOON - timedelta(hours=n * 7 % 11) if n % 5 else None
-            yield [(f"t{n:02}", orjson.dumps(attributes | {"due": f"2026-01-{n % 28 + 1:02}T00:00:00Z"}).decode(), at)]
+            attributes |= {"due": f"2026-01-{n % 28 + 1:02}T00:00:00Z"}
+            yield [(n, f"t{n:02}", orjson.dumps(attributes).decode(), at)]
 
     await EntityUploads(pool).store(rows(), UploadTerms("ticket", NOON))
     return EntityStore(pool)

@@ -39,7 +39,7 @@ async def source(pool: Any) -> BuiltinSource:
     async def rows() -> AsyncIterator[Sequence[EntityRow]]:
         for n in range(30):
             time = NOON - timedelta(hours=n // 2) if n % 3 else None
-            yield [(f"{n:02d}", orjson.dumps({"n": n, "name": NAMES[n % 6]}).decode(), time)]
+            yield [(n, f"{n:02d}", orjson.dumps({"n": n, "name": NAMES[n % 6]}).decode(), time)]
 
     await EntityUploads(pool).store(rows(), UploadTerms("ticket", NOON))
     return BuiltinSource(EntityStore(pool))
@@ -87,7 +87,7 @@ async def test_no_page_is_empty(source: BuiltinSource) -> None:
 
 async def test_entities_added_behind_the_cursor_do_not_shift_the_rest(source: BuiltinSource, pool: Any) -> None:
     async def earlier() -> AsyncIterator[Sequence[EntityRow]]:
-        yield [("000", "{}", None)]
+        yield [(0, "000", "{}", None)]
 
     found = []
     async for page in source.pages(EntityQuery("ticket"), cursor=None, page_size=10):

@@ -106,7 +106,8 @@ async def test_uploads_need_temporary_tables_and_the_survey_says_so(dsn, app_dsn
     await admin.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {role_of(app_dsn)}")
     await admin.close()
     pool = await open_pool(app_dsn, size=2)
-    counts = await EntityUploads(pool).store(one_batch(("e1", "{}", None)), UploadTerms("ticket", NOON))
+    rows = one_batch((1, "e1", "{}", None))
+    counts = (await EntityUploads(pool).store(rows, UploadTerms("ticket", NOON))).counts
     await pool.close()
     then = await survey(Address(app_dsn))
 

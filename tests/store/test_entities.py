@@ -7,22 +7,30 @@ from typing import Any
 
 import pytest
 from tests.support.clock import NOON
+from tests.support.waiting import eventually
 
 from backfilld.domain.entities import Entity
 from backfilld.domain.errors import Invalid
+from backfilld.domain.upload_remarks import Replaced
 from backfilld.store.entities import SQL, EntityStore
-from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms, UpsertCounts
+from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
 
 EARLIER, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 Row = tuple[str, str, datetime | None]
 
 
-async def batches(*batches: Sequence[EntityRow]) -> AsyncIterator[Sequence[EntityRow]]:
+async def batches(*batches: Sequence[Row]) -> AsyncIterator[Sequence[EntityRow]]:
+    place = 0
     for batch in batches:
-        yield batch
+        yield [(place + n, *row) for n, row in enumerate(batch, start=1)]
+        place += len(batch)
 
 
 async def put(pool: Any, *rows: Row, at: datetime = NOON, **terms: Any) -> UpsertCounts:
+    return (await upload(pool, *rows, at=at, **terms)).counts
+
+
+async def upload(pool: Any, *rows: Row, at: datetime = NOON, **terms: Any) -> UploadOutcome:
     return await EntityUploads(pool).store(batches(rows) if rows else batches(), UploadTerms("ticket", at, **terms))
 
 
@@ -51,17 +59,17 @@ async def test_the_last_of_equal_ids_wins_in_and_across_batches(pool: Any, store
     lines = batches(
         [("1", '{"n": 1}', LATER), ("1", '{"n": 2}', LATER)], [("2", "{}", None)], [("1", '{"n": 3}', None)]
     )
-    counts = await EntityUploads(pool).store(lines, UploadTerms("ticket", NOON))
+    outcome = await EntityUploads(pool).store(lines, UploadTerms("ticket", NOON))
 
-    assert UpsertCounts(inserted=2) == counts
+    assert UploadOutcome(UpsertCounts(inserted=2), 2, (Replaced("1", 1, 4), Replaced("1", 2, 4))) == outcome
     assert Entity("1", {"n": 3}, None, NOON) == await store.find("ticket", "1")
 
 
 async def test_an_older_record_changes_nothing(pool: Any, store: EntityStore) -> None:
     await put(pool, ("1", '{"n": 1}', LATER))
-    counts = await put(pool, ("1", '{"n": 2}', EARLIER))
+    outcome = await upload(pool, ("1", '{"n": 2}', EARLIER))
 
-    assert UpsertCounts(unchanged=1) == counts
+    assert UploadOutcome(UpsertCounts(unchanged=1), older=1) == outcome
     assert {"n": 1} == (await store.read("ticket", ["1"]))["1"].attributes
 
 
@@ -98,7 +106,7 @@ async def test_replacing_by_nothing_is_refused(pool: Any, store: EntityStore) ->
 
 async def test_an_upload_that_breaks_off_stores_nothing(pool: Any, store: EntityStore) -> None:
     async def broken() -> AsyncIterator[Sequence[EntityRow]]:
-        yield [("1", "{}", None)]
+        yield [(1, "1", "{}", None)]
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
@@ -135,7 +143,7 @@ async def test_uploads_of_the_same_ids_at_once_all_get_through(pool: Any, store:
 
     async def one(number: int, order: list[str]) -> UpsertCounts:
         rows = [(id, f'{{"by": {number}}}', None) for id in order]
-        return await uploads.store(batches(rows[:100], rows[100:]), UploadTerms("ticket", NOON))
+        return (await uploads.store(batches(rows[:100], rows[100:]), UploadTerms("ticket", NOON))).counts
 
     counts = await asyncio.gather(*(one(number, order) for number, order in enumerate(orders)))
 
@@ -147,7 +155,7 @@ async def test_an_upload_that_waits_for_its_client_holds_up_nobody(pool: Any, st
     more, waits = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[Sequence[EntityRow]]:
-        yield [("1", '{"by": "slow"}', None)]
+        yield [(1, "1", '{"by": "slow"}', None)]
         waits.set()
         await more.wait()
 
@@ -157,8 +165,30 @@ async def test_an_upload_that_waits_for_its_client_holds_up_nobody(pool: Any, st
     more.set()
 
     assert UpsertCounts(inserted=1) == quick
-    assert UpsertCounts(updated=1) == await task
+    assert UpsertCounts(updated=1) == (await task).counts
     assert {"by": "slow"} == (await store.read("ticket", ["1", "2"]))["1"].attributes
+
+
+async def test_uploads_that_wait_for_their_turn_hold_nothing(pool: Any) -> None:
+    more = asyncio.Event()
+    asked: list[int] = []
+
+    async def rows(number: int) -> AsyncIterator[Sequence[EntityRow]]:
+        asked.append(number)
+        await more.wait()
+        yield [(1, str(number), "{}", None)]
+
+    uploads = EntityUploads(pool, at_once=2)
+    tasks = [asyncio.create_task(uploads.store(rows(number), UploadTerms("ticket", NOON))) for number in range(12)]
+    await eventually(lambda: len(asked) == 2)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    waiting = list(asked)
+    more.set()
+    done = await asyncio.gather(*tasks)
+
+    assert [0, 1] == waiting
+    assert 12 == sum(outcome.counts.inserted for outcome in done)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from backfilld.api import jsontext
 from backfilld.domain.errors import BackfilldError, Fault, Invalid, TooLarge, Unreadable, UnsupportedMediaType
 
 BODY_TIMEOUT_SECONDS = 30.0
+NDJSON = "application/x-ndjson"
 _GZIP = 31  # zlib's number for a gzip header and the largest window
 _PIECE = 64 * 1024  # inflated at most this much at once
 _QUICK_BYTES = 256 * 1024  # larger documents are parsed in a thread, so that the loop goes on
@@ -127,7 +128,12 @@ def require_type(request: web.Request, *accepted: str) -> str:
     found = content_type(request)
     if found not in accepted:
         shown = "none is given" if found is None else f"not {found[:60]!r}"
-        raise UnsupportedMediaType(f"Content-Type must be {' or '.join(accepted)}, {shown}")
+        hint = ""
+        if found == "application/x-www-form-urlencoded":
+            hint = f"; that is what curl -d says: add -H 'Content-Type: {accepted[-1]}'"
+            if accepted[-1] == NDJSON:
+                hint += ", and keep the line ends with --data-binary instead of -d"
+        raise UnsupportedMediaType(f"Content-Type must be {' or '.join(accepted)}, {shown}{hint}")
     return found
 
 

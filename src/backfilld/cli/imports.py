@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from backfilld.api.public.entity_bodies import LONGEST_LINE
+from backfilld.api.public.entity_lines import LONGEST_LINE
 from backfilld.api.public.entity_records import careful_row, quick_row
 from backfilld.cli.import_files import FieldPath, Record, read_records
 from backfilld.domain.entities import FieldType

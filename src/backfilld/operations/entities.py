@@ -14,9 +14,10 @@ from backfilld.domain.callers import Caller
 from backfilld.domain.entities import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
 from backfilld.domain.entity_ids import ENUMERABLE_TYPES
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
+from backfilld.domain.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.sources.registry import BUILTIN, Look, SourceRegistry
 from backfilld.store.entities import EntityStore, StoredType
-from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms, UpsertCounts
+from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,22 @@ class KnownType:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What an upload is to do besides storing entities; see `UploadTerms`."""
+    """What an upload is to do besides storing entities; see `UploadTerms`.
+
+    Whoever makes the batches shows every id to `ids`, and may add to `fields` until all have come.
+    """
 
     replace: bool = False
-    fields: Mapping[str, FieldType | None] = field(default_factory=dict)
+    fields: dict[str, FieldType | None] = field(default_factory=dict)
+    ids: IdRemarks = field(default_factory=IdRemarks)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What an upload did, and sentences about whatever of it was replaced, left out or may be misunderstood."""
+
+    counts: UpsertCounts
+    warnings: Sequence[str]
 
 
 class Entities:
@@ -61,13 +74,13 @@ class Entities:
         *,
         caller: Caller,
         request_id: UUID | None = None,
-    ) -> UpsertCounts:
+    ) -> Uploaded:
         """Store what `batches` bring, all of it or (if they raise) nothing."""
         self._require_kept_here(entity_type)
         terms = UploadTerms(
             entity_type, self._clock.now(), upload.replace, upload.fields, actor=caller.identity, request_id=request_id
         )
-        return await self._uploads.store(batches, terms)
+        return _told(await self._uploads.store(batches, terms), upload.ids)
 
     async def get(self, entity_type: str, id: str) -> Entity:
         """The entity; NotFound if there is none."""
@@ -124,3 +137,12 @@ class Entities:
         if source != BUILTIN:
             message = f"entities of type '{entity_type}' come from the source '{source}' and are not kept here"
             raise Conflict(message, code="entity_type_not_kept_here")
+
+
+def _told(outcome: UploadOutcome, ids: IdRemarks) -> Uploaded:
+    warnings = ids.warnings()
+    if outcome.replaced:
+        warnings.append(replaced_warning(outcome.replaced, outcome.first_replaced))
+    if outcome.older:
+        warnings.append(older_warning(outcome.older))
+    return Uploaded(outcome.counts, warnings)

@@ -119,17 +119,26 @@ CREATE TEMPORARY TABLE entity_upload (
 -- name: analyze_upload
 ANALYZE entity_upload (id);
 
--- name: drop_superseded
--- The last of equal ids wins.
-DELETE FROM entity_upload u
- USING (
+-- name: drop_replaced
+-- The last of equal ids stays. Of the others: how many there were, and the first of them by line.
+-- $1 rows
+WITH last AS (
        SELECT id, max(line) AS line
          FROM entity_upload
         GROUP BY id
        HAVING count(*) > 1
-       ) last
- WHERE u.id = last.id
-   AND u.line < last.line;
+),
+replaced AS (
+       DELETE FROM entity_upload u
+        USING last
+        WHERE u.id = last.id
+          AND u.line < last.line
+       RETURNING u.id, u.line, last.line AS by_line
+)
+SELECT count(*) OVER () AS replaced, id, line, by_line
+  FROM replaced
+ ORDER BY line
+ LIMIT $1;
 
 -- name: update_changed
 -- Not by ON CONFLICT DO UPDATE: that would lock, and so write to, every row that stays as it is.
@@ -151,6 +160,15 @@ SELECT $1, u.id, u.attributes, u.updated_at, $2
        SELECT FROM entities e
         WHERE e.entity_type = $1
           AND e.id = u.id);
+
+-- name: count_older
+-- After update_changed: those that it left alone because something later is stored.
+-- $1 entity type
+SELECT count(*)
+  FROM entity_upload u
+  JOIN entities e ON e.entity_type = $1 AND e.id = u.id
+ WHERE u.updated_at < e.updated_at
+   AND e.attributes <> u.attributes;
 
 -- name: delete_others
 -- $1 entity type

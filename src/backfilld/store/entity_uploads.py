@@ -17,11 +17,13 @@ import orjson
 from backfilld.domain.callers import SYSTEM
 from backfilld.domain.entities import FieldType
 from backfilld.domain.errors import Fault, Invalid
+from backfilld.domain.upload_remarks import PLACES_SHOWN, Replaced
 from backfilld.store import audit
 from backfilld.store.entities import SQL, affected, lock_type
 from backfilld.store.pool import Connection, Pool
 
-EntityRow: TypeAlias = tuple[str, str, datetime | None]  # id, attributes as JSON text, updated_at
+# Its place in the upload (the number of its line, or its index in a list), id, attributes as JSON text, updated_at
+EntityRow: TypeAlias = tuple[int, str, str, datetime | None]
 _WORTH_STATISTICS = 1_000  # rows; below, the planner's guess is as good
 
 
@@ -36,11 +38,26 @@ class UpsertCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadOutcome:
+    """What an upload did, and what of it did nothing.
+
+    `replaced` entities had a later one of the same id behind them, `first_replaced` says which. `older` ones changed
+    nothing, because the stored one has a later `updated_at`.
+    """
+
+    counts: UpsertCounts
+    replaced: int = 0
+    first_replaced: Sequence[Replaced] = ()
+    older: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class UploadTerms:
     """How an upload is meant.
 
     With `replace`, the type holds afterwards what was uploaded and nothing else: others are removed, and older
-    records count as well. `fields` are added to the known fields of the type; None forgets one.
+    records count as well. `fields` are added to the known fields of the type; None forgets one. They are read when all
+    batches have come, so whoever makes the batches may fill them in meanwhile.
     `actor` and `request_id` go into the audit log, which notes replacements only: a feed that keeps records fresh
     would drown everything else in it.
     """
@@ -60,45 +77,48 @@ class EntityUploads:
         self._pool = pool
         self._turns = asyncio.Semaphore(at_once)  # a connection is held while a client sends: never all of them
 
-    async def store(self, batches: AsyncIterator[Sequence[EntityRow]], terms: UploadTerms) -> UpsertCounts:
+    async def store(self, batches: AsyncIterator[Sequence[EntityRow]], terms: UploadTerms) -> UploadOutcome:
         """Store what `batches` bring, the last of equal ids; if they raise, nothing is stored.
 
-        Without `replace` a record that is older than the stored one changes nothing.
-        A connection is taken when the first batch is there, not before. Invalid for a replacement by nothing.
+        Without `replace` a record that is older than the stored one changes nothing. Nothing is asked of `batches`
+        before it is this upload's turn, so those that wait hold nothing in memory. A connection is taken when the
+        first batch is there, not before. Invalid for a replacement by nothing.
         """
-        first = await anext(batches, None) or ()  # CPython 3.11 stumbles over an anext whose default is a tuple
-        if terms.replace and not first:
-            message = "the upload is empty: replacing would remove everything, which is hardly meant"
-            raise Invalid([Fault("/query/replace", "nothing_to_replace_with", message)])
-        async with self._turns, self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(SQL.make_room_for_upload)
-            await connection.execute(SQL.create_upload)
-            lines = await _copy(connection, first, batches)
-            return await _merge(connection, lines, terms)
+        async with self._turns:
+            first = await anext(batches, None) or ()  # CPython 3.11 stumbles over an anext whose default is a tuple
+            if terms.replace and not first:
+                message = "the upload is empty: replacing would remove everything, which is hardly meant"
+                raise Invalid([Fault("/query/replace", "nothing_to_replace_with", message)])
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(SQL.make_room_for_upload)
+                await connection.execute(SQL.create_upload)
+                rows = await _copy(connection, first, batches)
+                return await _merge(connection, rows, terms)
 
 
 async def _copy(connection: Connection, first: Sequence[EntityRow], batches: AsyncIterator[Sequence[EntityRow]]) -> int:
-    line = 0
+    count = 0
 
-    async def rows() -> AsyncIterator[tuple[int, str, str, datetime | None]]:
-        nonlocal line
+    async def rows() -> AsyncIterator[EntityRow]:
+        nonlocal count
         batch: Sequence[EntityRow] | None = first
         while batch is not None:
-            for id, attributes, updated_at in batch:
-                line += 1
-                yield line, id, attributes, updated_at
+            count += len(batch)
+            for row in batch:
+                yield row
+            batch = None  # or it stays in memory until the next one is there
             batch = await anext(batches, None)
 
     await connection.copy_records_to_table(
         "entity_upload", records=rows(), columns=("line", "id", "attributes", "updated_at")
     )
-    return line
+    return count
 
 
-async def _merge(connection: Connection, lines: int, terms: UploadTerms) -> UpsertCounts:
-    if lines >= _WORTH_STATISTICS:
+async def _merge(connection: Connection, rows: int, terms: UploadTerms) -> UploadOutcome:
+    if rows >= _WORTH_STATISTICS:
         await connection.execute(SQL.analyze_upload)
-    superseded = affected(await connection.execute(SQL.drop_superseded))
+    replaced, first_replaced = await _drop_replaced(connection)
     known = await lock_type(connection, terms.entity_type)
     removed = 0
     if terms.replace:
@@ -107,10 +127,19 @@ async def _merge(connection: Connection, lines: int, terms: UploadTerms) -> Upse
     inserted = affected(await connection.execute(SQL.insert_new, terms.entity_type, terms.at))
     fields = orjson.dumps(_merged(known, terms.fields)).decode()
     await connection.execute(SQL.finish_upload, terms.entity_type, terms.at, inserted - removed, fields)
-    counts = UpsertCounts(inserted, updated, lines - superseded - inserted - updated, removed)
+    counts = UpsertCounts(inserted, updated, rows - replaced - inserted - updated, removed)
+    older = 0
     if terms.replace:
         await _note(connection, terms, counts)
-    return counts
+    elif counts.unchanged:
+        older = await connection.fetchval(SQL.count_older, terms.entity_type)
+    return UploadOutcome(counts, replaced, first_replaced, older)
+
+
+async def _drop_replaced(connection: Connection) -> tuple[int, Sequence[Replaced]]:
+    rows = await connection.fetch(SQL.drop_replaced, PLACES_SHOWN)
+    first = tuple(Replaced(row["id"], row["line"], row["by_line"]) for row in rows)
+    return (rows[0]["replaced"] if rows else 0), first
 
 
 async def _note(connection: Connection, terms: UploadTerms, counts: UpsertCounts) -> None:

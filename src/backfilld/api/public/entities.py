@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 
 from backfilld.api.cursors import encode_cursor
-from backfilld.api.public.entity_bodies import LONGEST_LINE, STALL_SECONDS, rows_of_lines, rows_of_list
+from backfilld.api.public.entity_bodies import STALL_SECONDS, rows_of_lines, rows_of_list
+from backfilld.api.public.entity_lines import LONGEST_LINE
 from backfilld.api.public.entity_schemas import (
     BODIES,
     EntityTypeAnswer,
@@ -28,7 +29,14 @@ ids wins; an `updated_at` older than the stored one changes nothing; none counts
 NDJSON (`application/x-ndjson`) may be of any length, is read as it comes, and is exempt from
 `server.max_body_bytes`; a line has at most {LONGEST_LINE} bytes, blank lines are skipped. Faults have the paths
 `/LINE/field`, the first line being 1; a line that is not JSON is such a fault, not a 400. In a JSON list they have the
-paths `/INDEX/field`, the first entity being 0. Whole numbers must fit 64 bits; others are kept as doubles."""
+paths `/INDEX/field`, the first entity being 0. Whole numbers must fit 64 bits; others are kept as doubles.
+
+Known fields may come along: a line (or an element of the list) `{{"field_types": {{"priority": "integer"}}}}` says of
+any number of fields what the query parameter says of a few. It may stand anywhere, also several times.
+
+`meta.warnings` says, with the first places, how many entities a later one of the same id replaced, how many are older
+than what is stored, and which ids begin or end with something invisible, or look as if a spreadsheet had rounded
+them."""
 
 
 def routes(
@@ -59,17 +67,18 @@ class _Handlers:
         self._stall_seconds = stall_seconds
 
     async def upload(self, asked: Asked[None, UploadQuery]) -> Reply:
-        counts = await self._entities.upload(
+        upload = Upload(asked.query.replace, dict(asked.query.field_types))
+        done = await self._entities.upload(
             asked.path["entity_type"],
-            self._rows(asked),
-            Upload(asked.query.replace, asked.query.field_types),
+            self._rows(asked, upload),
+            upload,
             caller=asked.caller,
             request_id=asked.request_id,
         )
-        data = asdict(counts)
-        if not asked.query.replace:
+        data = asdict(done.counts)
+        if not upload.replace:
             del data["removed"]
-        return Reply(data)
+        return Reply(data, warnings=done.warnings)
 
     async def list(self, asked: Asked[None, ListEntities]) -> Reply:
         entity_type, size = asked.path["entity_type"], asked.query.page_size
@@ -106,7 +115,7 @@ class _Handlers:
         ]
         return Reply(ManyEntityTypes(entity_types=types))
 
-    def _rows(self, asked: Asked[None, UploadQuery]) -> AsyncIterator[Sequence[EntityRow]]:
+    def _rows(self, asked: Asked[None, UploadQuery], upload: Upload) -> AsyncIterator[Sequence[EntityRow]]:
         if content_type(asked.http) == "application/json":
-            return rows_of_list(asked.http, self._max_body_bytes, self._clock)
-        return rows_of_lines(asked.http, self._clock, stall_seconds=self._stall_seconds)
+            return rows_of_list(asked.http, upload, self._max_body_bytes, self._clock)
+        return rows_of_lines(asked.http, upload, self._clock, stall_seconds=self._stall_seconds)

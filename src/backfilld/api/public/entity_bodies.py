@@ -11,31 +11,43 @@ from typing import Any
 from aiohttp import web
 
 from backfilld.api import jsontext
-from backfilld.api.public.entity_records import careful_row, quick_row, row_of
+from backfilld.api.public.entity_field_types import MOST_IN_BODY, says_types, types_of
+from backfilld.api.public.entity_lines import Lines
+from backfilld.api.public.entity_records import CleanEntity, quick_row, record_of, row_of
 from backfilld.api.reading import BodyTooSlow, body_pieces, read_body, read_json
 from backfilld.clock import Clock
-from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, TooLarge
+from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unreadable
+from backfilld.operations.entities import Upload
 from backfilld.store.entity_uploads import EntityRow
 
-LONGEST_LINE = 256 * 1024  # bytes
-MOST_BLANK = 1024 * 1024  # bytes of blank lines: what a zip bomb would be made of
 STALL_SECONDS = 30.0  # a client that sends nothing for so long is given up
-_BATCH = 500  # rows; about 2 ms of work, after which others get their turn
-_MARK = b"\xef\xbb\xbf"
+_BATCH_ROWS = 500  # about 2 ms of work, after which others get their turn
+_BATCH_BYTES = 1024 * 1024  # of JSON; wide records would be 100 MiB in 500 rows
 
 
-async def rows_of_list(request: web.Request, limit: int, clock: Clock) -> AsyncIterator[Sequence[EntityRow]]:
-    """Batches from a JSON list of at most `limit` bytes; faults have the paths `/INDEX/field`."""
-    document, _, faults = await read_json(await read_body(request, limit))
+async def rows_of_list(
+    request: web.Request, upload: Upload, limit: int, clock: Clock
+) -> AsyncIterator[Sequence[EntityRow]]:
+    """Batches from a JSON list of at most `limit` bytes; faults have the paths `/INDEX/field`.
+
+    What the list says of field types is put into `upload`, and every id is shown to it.
+    """
+    raw = await read_body(request, limit)
+    try:
+        document, _, faults = await read_json(raw)
+    except Unreadable as problem:
+        hint = "; one entity a line is application/x-ndjson" if raw.lstrip()[:1] == b"{" else ""
+        raise Unreadable(problem.message + hint, code=problem.code) from None
+    del raw
     if not isinstance(document, list):
         message = (
             f"must be a list of entities, not {jsontext.kind(document)}; one entity a line is application/x-ndjson"
         )
         raise Invalid([*faults, Fault("", "invalid_type", message)])
-    found = _Found(faults)
+    found = _Found(upload, faults)
     for index, record in enumerate(document):
-        found.take(row_of(record, f"/{index}"))
-        if len(found.rows) >= _BATCH:
+        found.take_record(record, index)
+        if found.is_full:
             yield found.batch()
             await clock.sleep(0)
     if found.end():
@@ -43,88 +55,95 @@ async def rows_of_list(request: web.Request, limit: int, clock: Clock) -> AsyncI
 
 
 async def rows_of_lines(
-    request: web.Request, clock: Clock, *, stall_seconds: float
+    request: web.Request, upload: Upload, clock: Clock, *, stall_seconds: float
 ) -> AsyncIterator[Sequence[EntityRow]]:
-    """Batches from NDJSON; faults have the paths `/LINE/field`, the first line being 1. Blank lines are skipped."""
-    found = _Found()
-    lines = _Lines()
+    """Batches from NDJSON; faults have the paths `/LINE/field`, the first line being 1. Blank lines are skipped.
+
+    What lines say of field types is put into `upload`, and every id is shown to it.
+    """
+    found = _Found(upload)
+    lines = Lines()
     async for piece in _unstalled(body_pieces(request), stall_seconds):
         for line in lines.feed(piece):
-            _take_line(found, line, lines.number)
-            if len(found.rows) >= _BATCH:
+            found.take_line(line, lines.number)
+            if found.is_full:
                 yield found.batch()
                 await clock.sleep(0)
     for line in lines.rest():
-        _take_line(found, line, lines.number)
+        found.take_line(line, lines.number)
     if found.end():
         yield found.batch()
-
-
-def _take_line(found: "_Found", line: bytes, number: int) -> None:
-    found.take(quick_row(line) or careful_row(line, f"/{number}"))
 
 
 class _Found:
     """Rows up to the first fault, and faults up to as many as are shown, which end the reading."""
 
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+    def __init__(self, upload: Upload, faults: Iterable[Fault] = ()) -> None:
+        self._upload = upload
         self.faults = list(faults)
-        self.rows: list[EntityRow] = []
+        self._rows: list[EntityRow] = []
+        self._bytes = 0
+        self._types_told = 0
 
-    def take(self, row: EntityRow | list[Fault]) -> None:
-        if isinstance(row, tuple):
-            if not self.faults:
-                self.rows.append(row)
+    @property
+    def is_full(self) -> bool:
+        return len(self._rows) >= _BATCH_ROWS or self._bytes >= _BATCH_BYTES
+
+    def take_line(self, line: bytes, number: int) -> None:
+        row = quick_row(line)
+        if row is not None:
+            self._take(row, number)
             return
-        self.faults += row
-        self.rows.clear()
-        if len(self.faults) >= FAULTS_SHOWN:
-            self.end()
+        place = f"/{number}"
+        record = record_of(line, place)
+        if isinstance(record, list):
+            self._fail(record)
+        else:
+            self.take_record(record, number)
+
+    def take_record(self, record: Any, number: int) -> None:
+        if says_types(record):
+            self._learn(record, f"/{number}")
+            return
+        row = row_of(record, f"/{number}")
+        if isinstance(row, list):
+            self._fail(row)
+        else:
+            self._take(row, number)
 
     def batch(self) -> Sequence[EntityRow]:
-        rows, self.rows = self.rows, []
+        rows, self._rows, self._bytes = self._rows, [], 0
         return rows
 
     def end(self) -> bool:
         """Whether there are rows left to hand on; Invalid if there were faults."""
         if self.faults:
             raise Invalid(self.faults[:FAULTS_SHOWN])
-        return bool(self.rows)
+        return bool(self._rows)
 
-
-class _Lines:
-    """Cuts pieces at newlines. `number` is that of the line last given, blank ones counted."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._begun = b""
-        self._blank = 0
-
-    def feed(self, piece: bytes) -> Iterable[bytes]:
-        *whole, self._begun = (self._begun + piece).split(b"\n")
-        for line in whole:
-            yield from self._next(line)
-        self._check_length(self._begun, self.number + 1)
-
-    def rest(self) -> Iterable[bytes]:
-        begun, self._begun = self._begun, b""
-        yield from self._next(begun)
-
-    def _next(self, line: bytes) -> Iterable[bytes]:
-        self.number += 1
-        if self.number == 1:
-            line = line.removeprefix(_MARK)
-        if line and not line.isspace():
-            self._check_length(line, self.number)
-            yield line
+    def _take(self, row: CleanEntity, number: int) -> None:
+        if self.faults:
             return
-        self._blank += len(line) + 1
-        if self._blank > MOST_BLANK:
-            raise TooLarge(f"more than {MOST_BLANK} bytes of blank lines, up to line {self.number}")
+        id, attributes, updated_at = row
+        self._upload.ids.see(id, number)
+        self._rows.append((number, id, attributes, updated_at))
+        self._bytes += len(attributes)
 
-    def _check_length(self, line: bytes, number: int) -> None:
-        if len(line) > LONGEST_LINE:
-            raise TooLarge(f"line {number} is longer than {LONGEST_LINE} bytes", code="line_too_long")
+    def _learn(self, record: dict[str, Any], place: str) -> None:
+        types = types_of(record, place)
+        if isinstance(types, list):
+            self._fail(types)
+            return
+        self._types_told += len(types)
+        if self._types_told > MOST_IN_BODY:
+            self._fail([Fault(place, "too_long", f"more than {MOST_IN_BODY:,} field types in one upload")])
+        self._upload.fields.update(types)
+
+    def _fail(self, faults: list[Fault]) -> None:
+        self.faults += faults
+        self._rows.clear()
+        if len(self.faults) >= FAULTS_SHOWN:
+            self.end()
 
 
 async def _unstalled(pieces: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:

@@ -5,9 +5,10 @@ careful answer. So there are two readers. The quick one (orjson, a handful of co
 a line or passes it on; the careful one decides. They agree on every line that the quick one lets through.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -15,7 +16,9 @@ from backfilld.api import jsontext
 from backfilld.api.fields import parse_instant
 from backfilld.domain.entity_ids import is_fit, why_unfit
 from backfilld.domain.errors import Fault, Unreadable, did_you_mean, nearest, pointer
-from backfilld.store.entity_uploads import EntityRow
+
+# The id, the attributes as JSON text, updated_at
+CleanEntity: TypeAlias = tuple[str, str, datetime | None]
 
 FIELDS = ("id", "attributes", "updated_at")
 DEEPEST = 32  # levels of lists and objects, the attributes themselves being the first
@@ -23,10 +26,12 @@ DEEPEST = 32  # levels of lists and objects, the attributes themselves being the
 _BARE, _TIMED = {"id", "attributes"}, set(FIELDS)
 _TO_ZERO = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else byte for byte in range(256))
 _LONG_NUMBER = b"0" * 19  # orjson makes a double of a whole number beyond 64 bits, without a word
+_JOINED = re.compile(rb"\}\s*\{")
+_SEND_LIST = "a list is sent as application/json, or as one entity a line"
 _EXAMPLE = '{"id": "1", "attributes": {}}'
 
 
-def quick_row(line: bytes) -> EntityRow | None:
+def quick_row(line: bytes) -> CleanEntity | None:
     """The row of a line that is valid beyond doubt, else None: then `careful_row` must look at it.
 
     What orjson lets through and we do not: NUL, whole numbers beyond 64 bits, deep nesting, equal keys. The last show
@@ -56,25 +61,29 @@ def quick_row(line: bytes) -> EntityRow | None:
     return (id, text.decode(), at) if line.count(b":") == colons else None
 
 
-def careful_row(line: bytes, place: str) -> EntityRow | list[Fault]:
+def careful_row(line: bytes, place: str) -> CleanEntity | list[Fault]:
     """The row of any line, or its faults; `place` is the JSON Pointer of the line."""
+    record = record_of(line, place)
+    return record if isinstance(record, list) else row_of(record, place)
+
+
+def record_of(line: bytes, place: str) -> dict[str, Any] | list[Fault]:
+    """The object in any line, or the faults of whatever else it holds."""
     try:
         document = jsontext.parse(line)
     except Unreadable as problem:
-        return [Fault(place, problem.code, _of_line(problem.message))]
+        return [Fault(place, problem.code, _of_line(problem.message) + _why_unreadable(line))]
     document, faults = jsontext.clean(document)
-    faults = [fault.under(place) for fault in faults]
-    row = row_of(document, place)
-    if isinstance(row, list):
-        return faults + row
-    return faults or row
+    if faults:
+        row = row_of(document, place)
+        return [fault.under(place) for fault in faults] + (row if isinstance(row, list) else [])
+    return document if isinstance(document, dict) else [_no_object(document, place)]
 
 
-def row_of(record: Any, place: str) -> EntityRow | list[Fault]:
+def row_of(record: Any, place: str) -> CleanEntity | list[Fault]:
     """The row of a parsed and clean record, or its faults."""
     if not isinstance(record, dict):
-        message = f"must be an object such as {_EXAMPLE}, not {jsontext.kind(record)}"
-        return [Fault(place, "invalid_type", message)]
+        return [_no_object(record, place)]
     faults = [*_unknown(record, place), *_bad_id(record, place), *_bad_attributes(record, place)]
     updated_at = record.get("updated_at")
     at = None if updated_at is None else _instant(updated_at)
@@ -82,6 +91,25 @@ def row_of(record: Any, place: str) -> EntityRow | list[Fault]:
         message = "must be an instant with its offset (RFC 3339), such as '2027-03-14T07:00:00Z', or null"
         faults.append(Fault(place + "/updated_at", "invalid_instant", message))
     return faults or (record["id"], orjson.dumps(record["attributes"]).decode(), at)
+
+
+def _no_object(document: Any, place: str) -> Fault:
+    message = f"must be an object such as {_EXAMPLE}, not {jsontext.kind(document)}"
+    if isinstance(document, list) and document and isinstance(document[0], dict):
+        message += f"; {_SEND_LIST}"
+    return Fault(place, "invalid_type", message)
+
+
+def _why_unreadable(line: bytes) -> str:
+    """What somebody may have meant by a line that is not JSON."""
+    text = line.lstrip()
+    if _JOINED.search(text):
+        return "; there are several entities in the line: keep the line ends (curl: --data-binary, not -d)"
+    if text[:1] == b"[":
+        return f"; if a JSON list begins here: {_SEND_LIST}"
+    if text[:1] == b"{":
+        return "; an entity must be one line (jq -c makes it so)"
+    return "; CSV is read by `backfilld entities import`" if re.search(rb"[,;\t|]", text) else ""
 
 
 def _unknown(record: dict[str, Any], place: str) -> Iterable[Fault]:
@@ -117,7 +145,8 @@ def _instant(value: Any) -> datetime | None:
         return None
     # The usual spelling, in a tenth of the time that a pattern takes. What else fromisoformat knows has other
     # characters at these places.
-    if len(value) == 20 and value[10] == "T" and value[19] == "Z" and value[7] == "-" and value[13] == ":":
+    usual = len(value) == 20 and value[10] == "T" and value[19] == "Z" and value[7] == "-" and value[13] == ":"
+    if usual and "1000" <= value[:4] < "9000":
         try:
             return datetime.fromisoformat(value).astimezone(UTC)
         except ValueError:

@@ -8,14 +8,12 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from backfilld.api import jsontext
 from backfilld.api.fields import Answer, FaultsFound, Page, Query
+from backfilld.api.public.entity_field_types import MEMBER, MOST_IN_QUERY, read_types
 from backfilld.api.public.entity_records import DEEPEST
 from backfilld.domain.entities import Entity, FieldType
 from backfilld.domain.entity_ids import LONGEST_ID
-from backfilld.domain.errors import Fault, Unreadable, did_you_mean, pointer
-from backfilld.domain.filters import parse_path, spell
+from backfilld.domain.errors import Fault, Unreadable
 from backfilld.domain.imports import FIELD_TYPES
-
-MOST_FIELDS = 500
 
 
 def _field_types(value: Any) -> Any:
@@ -26,32 +24,13 @@ def _field_types(value: Any) -> Any:
         document = jsontext.parse(value.encode())
     except Unreadable as problem:
         raise FaultsFound([Fault("", "invalid_json", problem.message.replace("the body", "the value", 1))]) from None
-    if not isinstance(document, dict):
-        raise FaultsFound([Fault("", "invalid_type", f"must be an object, not {jsontext.kind(document)}")])
-    faults = [fault for name, type in document.items() for fault in _bad_field(name, type)]
-    if len(document) > MOST_FIELDS:
-        faults.append(
-            Fault("", "too_long", f"must have at most {MOST_FIELDS} fields; send the others with another upload")
-        )
-    if faults:
-        raise FaultsFound(faults)
-    return {spell(parse_path(name)): type for name, type in document.items()}
-
-
-def _bad_field(name: str, type: Any) -> list[Fault]:
-    faults = []
-    if type is not None and type not in FIELD_TYPES:
-        near = did_you_mean(type, FIELD_TYPES) if isinstance(type, str) else ""
-        message = f"the type of {name[:100]!r} must be one of {', '.join(FIELD_TYPES)}, or null to forget it{near}"
-        faults.append(Fault(pointer(name[:100]), "invalid_value", message, FIELD_TYPES))
-    try:
-        parse_path(name)
-    except ValueError as problem:
-        faults.append(Fault(pointer(name[:100]), "invalid_path", str(problem)))
-    if len(name) > LONGEST_ID or not jsontext.text_is_clean(name):
-        message = f"a field has at most {LONGEST_ID} characters, without NUL or lone surrogates"
-        faults.append(Fault("", "invalid_path", message))
-    return faults
+    types = read_types(document)
+    if isinstance(types, list):
+        raise FaultsFound(types)
+    if len(types) > MOST_IN_QUERY:
+        message = f"must have at most {MOST_IN_QUERY} fields; say more of them in the body, as lines of {MEMBER!r}"
+        raise FaultsFound([Fault("", "too_long", message)])
+    return types
 
 
 FieldTypes = Annotated[
@@ -78,7 +57,8 @@ class UploadQuery(Query):
     field_types: FieldTypes = Field(
         default_factory=dict,
         description="JSON object of fields (spelled as in filters) and their types: string, number, integer, boolean,"
-        " date; null forgets one. Added to what is known of the type; filters compare accordingly.",
+        " date; null forgets one. Added to what is known of the type; filters compare accordingly. For a handful:"
+        f" more than {MOST_IN_QUERY}, or what an address cannot hold, is said in the body.",
     )
 
 
@@ -150,7 +130,22 @@ RECORD: Mapping[str, Any] = {
         "updated_at": {"type": ["string", "null"], "format": "date-time"},
     },
 }
+TYPES: Mapping[str, Any] = {
+    "type": "object",
+    "required": [MEMBER],
+    "additionalProperties": False,
+    "properties": {
+        MEMBER: {
+            "type": "object",
+            "additionalProperties": {"enum": [*FIELD_TYPES, None]},
+            "description": "As the query parameter, for any number of fields. May stand anywhere, also several times.",
+        }
+    },
+}
 BODIES: Mapping[str, Mapping[str, Any]] = {
-    "application/json": {"type": "array", "items": RECORD},
-    "application/x-ndjson": {"type": "string", "description": "One entity a line, each as in the JSON list."},
+    "application/json": {"type": "array", "items": {"anyOf": [RECORD, TYPES]}},
+    "application/x-ndjson": {
+        "type": "string",
+        "description": "One entity a line, each as in the JSON list; so are lines of field types.",
+    },
 }
