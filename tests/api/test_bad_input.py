@@ -271,7 +271,7 @@ PACKED = gzip.compress(json.dumps({"name": "x" * 1000}).encode())
         (gzip.compress(PACKED), {**JSON, "Content-Encoding": "gzip, gzip"}, 415),
         (b"{}", {**JSON, "Content-Encoding": "identity"}, 200),
         (gzip.compress(b" " * (LIMIT + 1)), GZIP, 413),
-        (gzip.compress(gzip.compress(b"\0" * (1 << 28))[:0] + b"\0" * (1 << 26)), GZIP, 413),
+        (gzip.compress(b"\0" * (1 << 24), compresslevel=1), GZIP, 413),
         (b" " * (LIMIT + 1), JSON, 413),
         (b"{}" + b" " * (LIMIT - 2), JSON, 200),
     ],

@@ -77,6 +77,7 @@ def _by_rule(rule: str) -> list[tuple[int, int]]:
     return sorted(found)
 
 
+@cache
 def _moment(year: int, move: str) -> int:
     """The local second of a move such as `M3.2.0/2`: March, second Sunday, 2 o'clock (5 is the last)."""
     day, _, time = move.partition("/")
