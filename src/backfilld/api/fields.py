@@ -38,19 +38,19 @@ class FaultsFound(ValueError):
 class Body(BaseModel):
     """A request body: strict types, unknown fields refused. Which fields were sent: `model_fields_set`."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Query(BaseModel):
     """Query parameters: text is converted, unknown names refused; only list fields may be repeated."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Answer(BaseModel):
     """A part of an answer. Every field is always present."""
 
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, defer_build=True)
 
 
 class Page(Query):

@@ -27,13 +27,15 @@ LARGEST_PAGE = 10_000
 class LenientBody(BaseModel):
     """A body of the dialect: strict types, camelCase, unknown keys left alone."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False, alias_generator=to_camel)
+    model_config = ConfigDict(
+        strict=True, extra="ignore", frozen=True, allow_inf_nan=False, alias_generator=to_camel, defer_build=True
+    )
 
 
 class LenientQuery(BaseModel):
     """Query parameters of the dialect; unknown ones are left alone."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class AnyQuery(LenientQuery):
