@@ -1,3 +1,3 @@
 """backfilld runs a workflow over the past without hurting the present."""
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"

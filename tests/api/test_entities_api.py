@@ -138,8 +138,10 @@ BAD = {
     "no offset": (b'{"id":"1","attributes":{},"updated_at":"2026-05-01T12:00:00"}', "/updated_at", "invalid_instant"),
     "a week": (b'{"id":"1","attributes":{},"updated_at":"2024-W18-4T11:12:13Z"}', "/updated_at", "invalid_instant"),
     "before the calendar": (
-        b'{"id":"1","attributes":{},"updated_at":"0001-01-01T00:00:00+10:00"}', "/updated_at", "invalid_instant",
+        b'{"id":"1","attributes":{},"updated_at":"0001-01-01T00:00:00+10:00"}', "/updated_at", "out_of_range",
     ),
+    "too early": (b'{"id":"1","attributes":{},"updated_at":"0999-12-31T23:59:59Z"}', "/updated_at", "out_of_range"),
+    "too late": (b'{"id":"1","attributes":{},"updated_at":"9001-01-01T00:00:00.0Z"}', "/updated_at", "out_of_range"),
     "seconds since 1970": (b'{"id":"1","attributes":{},"updated_at":1767225600}', "/updated_at", "invalid_instant"),
 }  # fmt: skip
 

@@ -119,11 +119,11 @@ async def test_a_misspelt_from_is_answered_with_its_name(client: Client) -> None
 
 
 @pytest.mark.parametrize("place", ["from", "after", "before"])
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("at", ["1000-01-01T00:00:00Z", "9000-12-31T23:59:59Z"])
 async def test_the_ends_of_time_are_answered(client: Client, place: str, at: str) -> None:
     found = await preview(client, {"minutes_interval>": 7}, timezone="Pacific/Apia", **{place: at})
 
-    assert len(found["data"]["sessions"]) in (0, 10)
+    assert 10 == len(found["data"]["sessions"])
 
 
 async def test_the_widest_preview_is_answered(client: Client) -> None:

@@ -101,7 +101,7 @@ async def test_every_fault_comes_at_once(client: Client) -> None:
     } == found
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "1899-01-01T00:00:00Z"])
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "0999-12-31T23:59:59Z"])
 async def test_the_ends_of_time_are_no_place_for_windows(client: Client, at: str) -> None:
     answer = await client.post(PATH, json={"daily_execution_windows": window("monday", "11:00", "12:00"), "at": at})
 

@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from backfilld.domain.instants import is_within_bounds
+
 LONGEST_CURSOR = 4096  # an entity id of 512 characters may take 2,048 bytes
 
 
@@ -55,6 +57,6 @@ def _part(part: Any, kind: type) -> Any:
     if kind not in _READERS:
         return part
     read = _READERS[kind](str(part))
-    if isinstance(read, datetime) and read.utcoffset() is None:
+    if isinstance(read, datetime) and (read.utcoffset() is None or not is_within_bounds(read)):
         raise ValueError
     return read

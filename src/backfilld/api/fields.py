@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from backfilld.api.cursors import LONGEST_CURSOR, decode_cursor
 from backfilld.domain.errors import Fault
+from backfilld.domain.instants import beyond, bounded, bounded_date
 from backfilld.domain.timezones import parse_zone
 
 LARGEST_ID = 2**63 - 1
@@ -25,6 +26,7 @@ _INSTANT = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_EXPECTED = "must be an instant with its offset (RFC 3339), such as '2027-03-14T07:00:00Z'"
 
 
 class FaultsFound(ValueError):
@@ -88,23 +90,25 @@ Id = Annotated[int, Field(ge=1, le=LARGEST_ID), WHOLE]
 Count = Annotated[int, Field(ge=0, le=LARGEST_ID), WHOLE]
 
 
-def parse_instant(text: str) -> datetime | None:
-    """The instant that an RFC 3339 date-time with offset names, in UTC; None if it is not one.
+def parse_instant(text: str, path: str = "") -> datetime | Fault:
+    """The instant that an RFC 3339 date-time with offset names, in UTC and within bounds.
 
     A leap second is the last microsecond of its minute; digits beyond the microsecond are cut.
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
-        return None
+        return Fault(path, "invalid_instant", _EXPECTED)
     second, fraction = match[6], ((match[7] or "") + "000000")[:6]
     if second == "60":
         second, fraction = "59", "999999"
     offset = "+00:00" if match[8] in "Zz" else match[8]
     stamp = f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{second}.{fraction}{offset}"
     try:
-        return datetime.fromisoformat(stamp).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+        return bounded(datetime.fromisoformat(stamp).astimezone(UTC), path)
+    except OverflowError:
+        return beyond(path)
+    except ValueError:
+        return Fault(path, "invalid_instant", _EXPECTED)
 
 
 def _instant(value: Any) -> Any:
@@ -113,9 +117,8 @@ def _instant(value: Any) -> Any:
     if not isinstance(value, str):
         raise FaultsFound([Fault("", "invalid_type", "must be an instant as text, such as '2027-03-14T07:00:00Z'")])
     instant = parse_instant(value)
-    if instant is None:
-        message = "must be an instant with its offset (RFC 3339), such as '2027-03-14T07:00:00Z'"
-        raise FaultsFound([Fault("", "invalid_instant", message)])
+    if isinstance(instant, Fault):
+        raise FaultsFound([instant])
     return instant
 
 
@@ -126,9 +129,13 @@ def _utc(value: datetime) -> datetime:
 def _date(value: Any) -> Any:
     if isinstance(value, str) and _DATE.fullmatch(value):
         try:
-            return date.fromisoformat(value)
+            found = bounded_date(date.fromisoformat(value), "")
         except ValueError:
             pass
+        else:
+            if isinstance(found, Fault):
+                raise FaultsFound([found])
+            return found
     elif isinstance(value, date) and not isinstance(value, datetime):
         return value
     elif not isinstance(value, str):

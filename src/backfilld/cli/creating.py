@@ -13,6 +13,8 @@ from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import print_json, print_warnings
 from backfilld.cli.running import run
 from backfilld.cli.showing import print_created, print_preview, print_verified
+from backfilld.domain.errors import Fault
+from backfilld.domain.instants import bounded_date
 
 if TYPE_CHECKING:
     from backfilld.client import Answer, Client
@@ -26,9 +28,12 @@ class _Date(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return date.fromisoformat(value).isoformat()
+            day = bounded_date(date.fromisoformat(value), "")
         except ValueError:
             self.fail(f"{value!r} is not a date; write it as YYYY-MM-DD", param, ctx)
+        if isinstance(day, Fault):
+            self.fail(f"{value!r} {day.message}", param, ctx)
+        return day.isoformat()
 
 
 _PLAN = (

@@ -17,6 +17,8 @@ from backfilld.cli.output import print_fields, print_json, print_table
 from backfilld.cli.running import run
 from backfilld.clock import SystemClock
 from backfilld.domain.callers import ROLES, Role
+from backfilld.domain.errors import Fault
+from backfilld.domain.instants import beyond, bounded
 
 BY = "cli"
 
@@ -39,11 +41,14 @@ class Expiry(click.ParamType[datetime]):
             when = datetime.fromisoformat(value)
             if when.tzinfo is None:
                 self.fail(f"{value!r} has no offset; write 2027-12-31T00:00:00Z", param, ctx)
-            return when.astimezone(UTC)
+            instant = bounded(when.astimezone(UTC), "")
         except ValueError:
             self.fail(f"{value!r} is neither like 30d or 12h nor like 2027-12-31T00:00:00Z", param, ctx)
         except OverflowError:
-            self.fail(f"{value!r} lies beyond the calendar", param, ctx)
+            instant = beyond("")
+        if isinstance(instant, Fault):
+            self.fail(f"{value!r} {instant.message}", param, ctx)
+        return instant
 
 
 @group.command("create")

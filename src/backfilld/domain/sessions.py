@@ -61,7 +61,7 @@ def schedule_of(definition: Mapping[str, Any]) -> Schedule:
     zone = parse_schedule_zone(definition.get("timezone") or "UTC", "/timezone")
     if isinstance(zone, Fault):
         raise ValueError(f"{zone.path}: {zone.message}")
-    schedule, faults = parse_schedule(definition.get("schedule"), "/schedule", zone)
+    schedule, faults = parse_schedule(definition.get("schedule"), "/schedule", zone, stored=True)
     if schedule is None:
         raise ValueError(f"{faults[0].path}: {faults[0].message}")
     return schedule

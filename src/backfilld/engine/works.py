@@ -9,6 +9,7 @@ from uuid import UUID
 from backfilld.domain.backfills import SESSION, Backfill, Item, idempotency_key
 from backfilld.domain.entities import NOT_ENUMERABLE
 from backfilld.domain.errors import Fault
+from backfilld.domain.instants import is_within_bounds
 from backfilld.domain.schedules import parse_schedule_zone
 from backfilld.domain.session_variables import LAST_EXECUTED, Run, session_variables
 from backfilld.domain.sessions import schedule_of
@@ -116,12 +117,12 @@ def _run(item: SessionItem, workflow_name: str, definition: Mapping[str, Any]) -
 
 
 def _instant(text: object) -> datetime | None:
-    """The time in a param; a user may have put anything there."""
+    """The time in a param; a user may have put anything there, and what may not come in is no time."""
     try:
         found = datetime.fromisoformat(str(text)) if text else None
     except ValueError:
         return None
-    return found if found is not None and found.tzinfo is not None else None
+    return found if found is not None and found.tzinfo is not None and is_within_bounds(found) else None
 
 
 def _seconds(definition: Mapping[str, Any], otherwise: float) -> float:

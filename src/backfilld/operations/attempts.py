@@ -14,6 +14,7 @@ import orjson
 
 from backfilld.clock import Clock
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
+from backfilld.domain.instants import bounded
 from backfilld.domain.schedules.moments import parse_moment
 from backfilld.domain.sessions import LONGEST_ATTEMPT_NAME, Attempt
 from backfilld.operations.asking import Asker
@@ -163,7 +164,7 @@ def _checked(session_time: datetime | str, params: Mapping[str, Any] | None, nam
     if isinstance(session_time, str):
         parsed = parse_moment(_FRACTION.sub("", session_time), "/sessionTime", None)
     else:
-        parsed = session_time
+        parsed = bounded(session_time, "/sessionTime")
     if isinstance(parsed, Fault):
         faults.append(parsed)
     if name is not None and len(name) > LONGEST_ATTEMPT_NAME:

@@ -10,6 +10,7 @@ from itertools import islice
 
 from backfilld.clock import Clock
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
+from backfilld.domain.instants import bounded
 from backfilld.domain.schedule_positions import FINISHED, leave_out
 from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.schedules.moments import parse_moment
@@ -139,13 +140,16 @@ def _target(schedule: Schedule, wanted: _Wanted) -> Slot:
 
 def _instants(zone: tzinfo, **times: Time) -> dict[str, datetime | None]:
     """`nextTime` may be by the workflow's clock, the others say their offset. Invalid, with every fault."""
-    read = {
-        name: parse_moment(time, f"/{name}", zone if name == "nextTime" else None) if isinstance(time, str) else time
-        for name, time in times.items()
-    }
+    read = {name: _instant(time, f"/{name}", zone if name == "nextTime" else None) for name, time in times.items()}
     if faults := [found for found in read.values() if isinstance(found, Fault)]:
         raise Invalid(faults)
     return {name: found for name, found in read.items() if not isinstance(found, Fault)}
+
+
+def _instant(time: Time, path: str, zone: tzinfo | None) -> datetime | Fault | None:
+    if isinstance(time, str):
+        return parse_moment(time, path, zone)
+    return None if time is None else bounded(time, path)
 
 
 def _readable(stored: StoredSchedule) -> Schedule:

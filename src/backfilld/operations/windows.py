@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backfilld.domain.errors import Fault, Invalid
+from backfilld.domain.instants import bounded
 from backfilld.domain.openings import HORIZON, Calendar, Opening, WindowState
 
 MOST_DAYS = 400
-EARLIEST_YEAR, LATEST_YEAR = 1900, 9990  # calendars end a few years further out
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,9 @@ class WindowsPreview:
 
 
 def preview(calendar: Calendar, *, at: datetime, days: int) -> WindowsPreview:
-    """When `calendar` is open in the `days` times 24 hours from `at` on. Invalid if `at` is beyond all calendars."""
-    if not EARLIEST_YEAR <= at.year <= LATEST_YEAR:
-        message = f"must lie between the years {EARLIEST_YEAR} and {LATEST_YEAR}"
-        raise Invalid([Fault("/at", "out_of_range", message)])
+    """When `calendar` is open in the `days` times 24 hours from `at` on. Invalid if `at` may not come in."""
+    if isinstance(fault := bounded(at, "/at"), Fault):
+        raise Invalid([fault])
     until = at + timedelta(days=days)
     state = calendar.state(at)
     never = not state.open and state.next_open_at is None

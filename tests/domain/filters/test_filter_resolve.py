@@ -93,15 +93,25 @@ def test_a_skipped_local_time_moves_behind_the_gap() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["now-9999y", "now+999999999y", "now-999999999d", "now+9999999M"])
+@pytest.mark.parametrize(
+    "value", ["now-9999y", "now+999999999y", "now-999999999d", "now+9999999M", "now-1100y", "0999-12-31", "9001-01-01"]
+)  # fmt: skip
 def test_a_date_outside_the_calendar_is_a_fault(value: str) -> None:
     assert [("/rules/0/value", "date_out_of_range")] == [(f.path, f.code) for f in resolved(value).faults]
 
 
 def test_the_first_and_last_dates_do_not_overflow() -> None:
-    assert "0001-01-01T00:00:00Z" == value_of(resolved("0001-01-01"))
-    assert "9999-12-31T00:00:00Z" == value_of(resolved("9999-12-31"))
-    assert ["date_out_of_range"] == [fault.code for fault in resolved("0001-01-01", zone="Asia/Tokyo").faults]
+    assert "1000-01-01T00:00:00Z" == value_of(resolved("1000-01-01"))
+    assert "9000-12-31T00:00:00Z" == value_of(resolved("9000-12-31"))
+    assert [] == resolved("1000-01-01", zone="Asia/Tokyo").faults
+    assert ["date_out_of_range"] == [fault.code for fault in resolved("9001-01-01", zone="Asia/Tokyo").faults]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
+def test_a_filter_that_an_earlier_version_stored_is_read_whatever_its_years(at: str) -> None:
+    stored = {"combinator": "and", "not": False, "rules": [{"field": "f", "operator": ">", "value": at}]}
+
+    assert at == to_json(from_json(stored))["rules"][0]["value"]
 
 
 def test_ends_are_compared_after_they_are_resolved() -> None:

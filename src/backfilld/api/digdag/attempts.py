@@ -12,6 +12,7 @@ from pydantic import Field
 
 from backfilld.api.digdag import shapes
 from backfilld.api.digdag.task_shapes import task_name
+from backfilld.api.digdag.times import MomentText
 from backfilld.api.lenient import AnyId, LenientBody
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import Fault, Invalid
@@ -37,7 +38,7 @@ class StartAttempt(LenientBody):
     workflow_id: AnyId | None = Field(None, description="of a workflow, or of one of its revisions")
     project_name: str | None = Field(None, description="with workflowName, in place of workflowId")
     workflow_name: str | None = None
-    session_time: str = Field(description="with its offset; cut to whole seconds")
+    session_time: MomentText = Field(description="with its offset; cut to whole seconds")
     params: dict[str, Any] | None = None
     retry_attempt_name: str | None = Field(None, description="another name is another attempt of the same session")
     resume: Resume | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes
-from backfilld.api.digdag.times import Moment
+from backfilld.api.digdag.times import Moment, MomentText
 from backfilld.api.fields import WHOLE
 from backfilld.api.lenient import LastId, LenientBody
 from backfilld.api.routing import Asked, Reply, Route
@@ -41,17 +41,17 @@ class EnableSchedule(LenientBody):
     """How to go on."""
 
     skip_schedule: bool | None = Field(None, description="false: everything that was missed runs at once")
-    next_time: str | None = Field(None, description="skip to this run time; default: now")
+    next_time: MomentText | None = Field(None, description="skip to this run time; default: now")
 
 
 class SkipSchedule(LenientBody):
     """Where to go on: at `nextTime`, or `count` slots behind `fromTime`."""
 
     dry_run: bool = Field(description="true: only say where it would stand")
-    next_time: str | None = None
-    from_time: str | None = None
+    next_time: MomentText | None = None
+    from_time: MomentText | None = None
     count: Number | None = None
-    next_run_time: str | None = None
+    next_run_time: MomentText | None = None
 
 
 class OfProject(LastId):

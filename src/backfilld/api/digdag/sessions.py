@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes, task_shapes
+from backfilld.api.digdag.times import MomentText
 from backfilld.api.lenient import LastId, LenientQuery, Truth
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.operations.session_reading import SessionReading
@@ -25,7 +26,7 @@ class ListAttempts(LastId):
 
 
 class TruncateTime(LenientQuery):
-    session_time: str = Field(description="with an offset, or by the clock of the workflow's zone")
+    session_time: MomentText = Field(description="with an offset, or by the clock of the workflow's zone")
     mode: str | None = Field(None, description="second, minute, hour, day, schedule or next_schedule")
 
 

@@ -26,4 +26,6 @@ def _moment(value: Any) -> Any:
     return found
 
 
+# To be read where the workflow's zone is known. The format is ours: it tells people, and a test, that this is a time.
+MomentText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time-or-local"})]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]

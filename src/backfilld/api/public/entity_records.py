@@ -16,6 +16,7 @@ from backfilld.api import jsontext
 from backfilld.api.fields import parse_instant
 from backfilld.domain.entity_ids import is_fit, why_unfit
 from backfilld.domain.errors import Fault, Unreadable, did_you_mean, nearest, pointer
+from backfilld.domain.instants import is_within_bounds
 
 # The id, the attributes as JSON text, updated_at
 CleanEntity: TypeAlias = tuple[str, str, datetime | None]
@@ -54,7 +55,7 @@ def quick_row(line: bytes) -> CleanEntity | None:
     colons = text.count(b":") + id.count(":") + len(record)
     at = None
     if updated_at is not None:
-        at = _instant(updated_at)
+        at = _quick_instant(updated_at)
         if at is None:
             return None
         colons += updated_at.count(":")
@@ -86,10 +87,9 @@ def row_of(record: Any, place: str) -> CleanEntity | list[Fault]:
         return [_no_object(record, place)]
     faults = [*_unknown(record, place), *_bad_id(record, place), *_bad_attributes(record, place)]
     updated_at = record.get("updated_at")
-    at = None if updated_at is None else _instant(updated_at)
-    if updated_at is not None and at is None:
-        message = "must be an instant with its offset (RFC 3339), such as '2027-03-14T07:00:00Z', or null"
-        faults.append(Fault(place + "/updated_at", "invalid_instant", message))
+    at = None if updated_at is None else _instant(updated_at, place + "/updated_at")
+    if isinstance(at, Fault):
+        return [*faults, at]
     return faults or (record["id"], orjson.dumps(record["attributes"]).decode(), at)
 
 
@@ -140,18 +140,26 @@ def _bad_attributes(record: dict[str, Any], place: str) -> Iterable[Fault]:
         yield Fault(place + "/attributes", "too_deep", f"must be at most {DEEPEST} levels deep")
 
 
-def _instant(value: Any) -> datetime | None:
+def _instant(value: Any, place: str) -> datetime | Fault:
+    if type(value) is not str:
+        return Fault(place, "invalid_instant", "must be an instant as text, such as '2027-03-14T07:00:00Z', or null")
+    return parse_instant(value, place)
+
+
+def _quick_instant(value: Any) -> datetime | None:
     if type(value) is not str:
         return None
     # The usual spelling, in a tenth of the time that a pattern takes. What else fromisoformat knows has other
     # characters at these places.
     usual = len(value) == 20 and value[10] == "T" and value[19] == "Z" and value[7] == "-" and value[13] == ":"
-    if usual and "1000" <= value[:4] < "9000":
+    if usual:
         try:
-            return datetime.fromisoformat(value).astimezone(UTC)
+            at = datetime.fromisoformat(value).astimezone(UTC)
         except ValueError:
-            return None if value[17:19] != "60" else parse_instant(value)
-    return parse_instant(value)
+            return None
+        return at if is_within_bounds(at) else None
+    found = parse_instant(value)
+    return None if isinstance(found, Fault) else found
 
 
 def _of_line(message: str) -> str:

@@ -1,34 +1,26 @@
 """The preview of windows: what they come to in UTC and in local time, clock changes included."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from backfilld.api.fields import WHOLE, Answer, Body, FaultsFound, Instant, LocalDate, ZoneName
 from backfilld.api.public.backfill_bodies import WINDOWS_SCHEMA
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.clock import Clock
-from backfilld.domain.errors import Fault
 from backfilld.domain.openings import Calendar, Opening
 from backfilld.domain.requests import MOST_EXCLUDED_DATES
 from backfilld.domain.timezones import find_zone
 from backfilld.domain.windows import parse_windows
 from backfilld.operations import windows as operations
-from backfilld.operations.windows import EARLIEST_YEAR, LATEST_YEAR, MOST_DAYS
+from backfilld.operations.windows import MOST_DAYS
 
 
 def _windows(value: Any) -> Any:
     _, faults, _ = parse_windows(value, "")
     if faults:
         raise FaultsFound(faults)
-    return value
-
-
-def _within_calendars(value: datetime) -> datetime:
-    if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
-        message = f"must lie between the years {EARLIEST_YEAR} and {LATEST_YEAR}"
-        raise FaultsFound([Fault("", "out_of_range", message)])
     return value
 
 
@@ -40,7 +32,7 @@ class PreviewWindows(Body):
     excluded_dates: Annotated[list[LocalDate], Field(max_length=MOST_EXCLUDED_DATES)] = Field(
         default_factory=list, description="Local dates on which no window starts."
     )
-    at: Annotated[Instant, AfterValidator(_within_calendars)] | None = Field(None, description="Left out: now.")
+    at: Instant | None = Field(None, description="Left out: now.")
     days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Of 24 hours each."), WHOLE] = 7
 
 

@@ -26,6 +26,7 @@ from backfilld.domain.filters.operators import EQUALITY, ORDERING, positive
 from backfilld.domain.filters.reader import read_filter
 from backfilld.domain.filters.tree import Group, MatchAll, Moment, Node, Rule, Scalar, Tree, Value
 from backfilld.domain.filters.values import date_fault, kind, reversed_fault
+from backfilld.domain.instants import IN_WORDS, is_date_within_bounds, is_within_bounds
 
 _UTC = ZoneInfo("UTC")
 
@@ -38,12 +39,15 @@ class Resolved:
     faults: list[Fault]
 
 
-def resolve(tree: Tree, *, now: datetime, zone: ZoneInfo, known_fields: Mapping[str, FieldType]) -> Resolved:
+def resolve(
+    tree: Tree, *, now: datetime, zone: ZoneInfo, known_fields: Mapping[str, FieldType], stored: bool = False
+) -> Resolved:
     """Resolve a tree that `read_filter` gave. Dates without a time are local midnights in `zone`.
 
-    The keys of `known_fields` are fields as filters spell them (`paths.spell`).
+    The keys of `known_fields` are fields as filters spell them (`paths.spell`). `stored`: it came in by the rules of
+    an earlier version, which took dates of all years.
     """
-    resolver = _Resolver(now, zone, known_fields, [])
+    resolver = _Resolver(now, zone, known_fields, [], stored)
     return Resolved(tree if isinstance(tree, MatchAll) else resolver.group(tree), resolver.faults)
 
 
@@ -53,6 +57,7 @@ class _Resolver:
     zone: ZoneInfo
     known_fields: Mapping[str, FieldType]
     faults: list[Fault]
+    stored: bool = False
 
     def group(self, group: Group) -> Group:
         return replace(group, rules=tuple(self.node(node) for node in group.rules))
@@ -93,19 +98,22 @@ class _Resolver:
             try:
                 return Moment(self.instant(str(value), zone), zone)
             except (OverflowError, ValueError):
-                fault = Fault(path, "date_out_of_range", f"'{value}' is outside the years 1 to 9999")
+                fault = Fault(path, "date_out_of_range", f"'{value}' is outside {IN_WORDS}")
         self.faults.append(fault)
         return Moment(EPOCH, zone)
 
     def instant(self, text: str, zone: ZoneInfo) -> datetime:
-        """In UTC. OverflowError or ValueError if it is outside the calendar."""
+        """In UTC. OverflowError or ValueError if it is outside the years that are taken."""
         form = form_of(text)
-        if form is Form.RELATIVE:
-            return resolve_relative(text, now=self.now, zone=zone)
-        at = local_midnight(date.fromisoformat(text), zone) if form is Form.DATE else parse_timestamp(text)
-        if at is None or at == datetime.max.replace(tzinfo=UTC):  # the instant after it could not be told
+        if form is Form.DATE:
+            day = date.fromisoformat(text)
+            at, is_near = local_midnight(day, zone).astimezone(UTC), is_date_within_bounds(day)
+        else:
+            at = resolve_relative(text, now=self.now, zone=zone) if form is Form.RELATIVE else _timestamp(text)
+            is_near = is_within_bounds(at)
+        if not (is_near or self.stored) or at == datetime.max.replace(tzinfo=UTC):  # nothing can be told after that
             raise ValueError(text)
-        return at.astimezone(UTC)
+        return at
 
     def check_order(self, rule: Rule) -> None:
         if positive(rule.operator)[0] != "between":
@@ -121,6 +129,13 @@ class _Resolver:
 
 def _no_date(value: Scalar | None, path: str) -> Fault:
     return Fault(path, "invalid_date", f"must be a date, not {kind(value)}")
+
+
+def _timestamp(text: str) -> datetime:
+    at = parse_timestamp(text)
+    if at is None:
+        raise ValueError(text)
+    return at.astimezone(UTC)
 
 
 def _folded(text: str, rule: Rule) -> str:
@@ -140,7 +155,7 @@ def from_json(stored: Any) -> Tree:
     read = read_filter(stored, "", most_bytes=None)
     faults = read.faults
     if read.tree is not None:
-        resolved = resolve(read.tree, now=EPOCH, zone=_UTC, known_fields={})
+        resolved = resolve(read.tree, now=EPOCH, zone=_UTC, known_fields={}, stored=True)
         if not resolved.faults:
             return resolved.tree
         faults = resolved.faults

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from backfilld.domain.errors import Fault
+from backfilld.domain.instants import beyond, bounded
 
 _SHAPE = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)[Tt ](?P<time>\d\d:\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?)?"
@@ -15,7 +16,7 @@ _EXAMPLE = "2027-03-01T09:00:00+09:00, or 2027-03-01T09:00 by the workflow's clo
 
 
 def parse_moment(text: str, path: str, zone: tzinfo | None) -> datetime | Fault:
-    """The instant that is meant; `zone` None: an offset has to be there.
+    """The instant that is meant, within bounds; `zone` None: an offset has to be there.
 
     A reading that the wall clock shows twice is the first of both; one that it skips is as much later.
     """
@@ -28,8 +29,10 @@ def parse_moment(text: str, path: str, zone: tzinfo | None) -> datetime | Fault:
         local = datetime.fromisoformat(f"{match['date']}T{match['time']}:{match['second'] or '00'}")
         offset = (match["offset"] or "").upper().replace("Z", "+00:00")
         aware = datetime.fromisoformat(local.isoformat() + offset) if offset else local.replace(tzinfo=zone)
-        return aware.astimezone(UTC) + _fraction(match["fraction"] or "")
-    except (ValueError, OverflowError):
+        return bounded(aware.astimezone(UTC) + _fraction(match["fraction"] or ""), path)
+    except OverflowError:
+        return beyond(path)
+    except ValueError:
         return Fault(path, "invalid_time", f"there is no such time; expected one such as {_EXAMPLE}")
 
 

@@ -1,13 +1,13 @@
 """Reads the definition of a schedule, and says everything that is wrong with it at once."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, date, timedelta, tzinfo
 from typing import Any, TypeVar
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
 from backfilld.domain.schedules.operators import LONGEST_INTERVAL_SECONDS, OPERATORS
 from backfilld.domain.schedules.schedule import Schedule
-from backfilld.domain.schedules.values import calendar_date, duration, truth, whole
+from backfilld.domain.schedules.values import calendar_date, duration, stored_date, truth, whole
 
 _OPTIONS = ("start", "end", "skip_on_overtime", "skip_delayed_by")
 _DELAY = "delay"
@@ -16,19 +16,27 @@ _LONGEST_SHOWN = 100
 T = TypeVar("T")
 
 
-def parse_schedule(value: object, path: str, zone: tzinfo = UTC) -> tuple[Schedule | None, list[Fault]]:
-    """The schedule that a JSON object defines, or all its faults; `path` is where the object stands."""
+def parse_schedule(
+    value: object, path: str, zone: tzinfo = UTC, *, stored: bool = False
+) -> tuple[Schedule | None, list[Fault]]:
+    """The schedule that a JSON object defines, or all its faults; `path` is where the object stands.
+
+    `stored`: it came in by the rules of an earlier version, which took dates of further years.
+    """
     if not isinstance(value, Mapping):
         example = '{"daily>": "07:00:00"}'
         return None, [Fault(path, "invalid_type", f"must be an object such as {example}")]
-    return _Reader(value, path, zone).read()
+    return _Reader(value, path, zone, stored_date if stored else calendar_date).read()
 
 
 class _Reader:
     """One definition, and the faults found in it so far."""
 
-    def __init__(self, value: Mapping[str, Any], path: str, zone: tzinfo) -> None:
+    def __init__(
+        self, value: Mapping[str, Any], path: str, zone: tzinfo, read_date: Callable[[object], date]
+    ) -> None:  # fmt: skip
         self._value = value
+        self._read_date = read_date
         self._path = path
         self._zone = zone
         self._faults: list[Fault] = []
@@ -43,7 +51,7 @@ class _Reader:
         self._faults += self._unknown((*_OPTIONS, _DELAY) if takes_delay else _OPTIONS, operator)
         if takes_delay:
             delay = timedelta(seconds=self._take(_DELAY, lambda v: whole(v, 0, LONGEST_INTERVAL_SECONDS)) or 0) or delay
-        start, end = self._take("start", calendar_date), self._take("end", calendar_date)
+        start, end = self._take("start", self._read_date), self._take("end", self._read_date)
         if start and end and end < start:
             self._fault("end", f"must not be before start, {start}")
         skips = self._take("skip_on_overtime", truth), self._take("skip_delayed_by", duration)

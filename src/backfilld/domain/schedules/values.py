@@ -8,10 +8,14 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+from backfilld.domain.errors import Fault
+from backfilld.domain.instants import bounded_date
+
 LONGEST_DELAY = timedelta(days=366)
 
 _WHOLE = re.compile("[0-9]{1,10}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NO_DATE = "must be a date of the calendar as YYYY-MM-DD"
 _DURATION = re.compile(
     r"\s*(?:([0-9]{1,6})\s*d)?\s*(?:([0-9]{1,6})\s*h)?\s*(?:([0-9]{1,6})\s*m)?\s*(?:([0-9]{1,6})\s*s)?\s*"
 )
@@ -51,15 +55,28 @@ def duration(value: object) -> timedelta:
 
 
 def calendar_date(value: object) -> date:
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            found = date.fromisoformat(value)
-        except ValueError:
-            pass
-        else:
-            if _is_reckoned(found):
-                return found
-    raise ValueError("must be a date of the calendar as YYYY-MM-DD")
+    """A date as it may come in."""
+    found = bounded_date(_date(value), "")
+    if isinstance(found, Fault):
+        raise ValueError(found.message)
+    return found
+
+
+def stored_date(value: object) -> date:
+    """A date as an earlier version took it."""
+    found = _date(value)
+    if not _is_reckoned(found):
+        raise ValueError(_NO_DATE)
+    return found
+
+
+def _date(value: object) -> date:
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError(_NO_DATE)
 
 
 def truth(value: object) -> bool:
