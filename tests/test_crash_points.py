@@ -63,11 +63,11 @@ def test_what_is_not_a_point_is_a_fault_of_the_configuration(text: str, message:
 
 def test_the_process_kills_itself_at_the_chosen_pass():
     program = (
-        "from backfilld.crash_points import Fuse, Point, arm, passing\n"
+        "from backfilld.crash_points import Fuse, Point, arm, reached\n"
         "arm(Fuse(Point.GATE_PASSED, 2))\n"
         "for name in ('GATE_SENT', 'GATE_PASSED', 'GATE_SENT', 'GATE_PASSED'):\n"
         "    print(name, flush=True)\n"
-        "    passing(Point[name])\n"
+        "    reached(Point[name])\n"
         "print('lives')"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

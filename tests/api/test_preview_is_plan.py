@@ -15,7 +15,7 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.api.public import backfills
 from backfilld.domain.states import Status
-from backfilld.engine.planner import Planner
+from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.entities import EntityStore

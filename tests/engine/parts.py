@@ -11,10 +11,10 @@ from tests.support.clock import NOON, FakeClock
 from backfilld.domain.backfills import Backfill, Item
 from backfilld.domain.states import Status
 from backfilld.domain.verdicts import Verdict, VerdictKind
-from backfilld.engine.account import Account
-from backfilld.engine.gate import Gate
-from backfilld.engine.leases import Lease
-from backfilld.engine.targets import TargetHealth
+from backfilld.engine.backfills.gate import Gate
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.starting.circuit_breaker import TargetHealth
+from backfilld.engine.starting.leases import Lease
 from backfilld.events import Bus, Event
 from backfilld.store.leases import Grant
 from backfilld.store.pool import Pool
@@ -49,8 +49,8 @@ def a_lease(clock: FakeClock, backfill_no: int = 7, *, clean: bool = True, fence
     return Lease(Grant(backfill_no, fence, "me/1", clean), clock.boottime())
 
 
-def an_account(clock: FakeClock, *, mark: int = 0, most: int = 100, lease: Lease | None = None) -> Account:
-    return Account(lease or a_lease(clock), clock, mark=mark, max_unrecorded=most, throughput=0.0)
+def an_account(clock: FakeClock, *, mark: int = 0, most: int = 100, lease: Lease | None = None) -> RunState:
+    return RunState(lease or a_lease(clock), clock, mark=mark, max_unrecorded=most, throughput=0.0)
 
 
 class Target:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.engine.parts import an_account
 from tests.support.clock import NOON, FakeClock
 
-from backfilld.engine.account import Account
+from backfilld.engine.backfills.run_state import RunState
 
 
 @given(
@@ -80,13 +80,13 @@ def test_a_commit_that_left_no_room_is_followed_by_one_that_leaves_half_as_much_
     assert [90, 85, 78, 67] == seen
 
 
-def commit(account: Account, entries: int, *, ended_meanwhile: int) -> None:
+def commit(account: RunState, entries: int, *, ended_meanwhile: int) -> None:
     for position in range(entries + ended_meanwhile - account.unrecorded):
         account.ended(position, finally_=True)
     account.written(entries)
 
 
-def commits_from(account: Account) -> int:
+def commits_from(account: RunState) -> int:
     """How many must be unrecorded for a commit to be wanted."""
     unrecorded, account.unrecorded = account.unrecorded, 0
     while not account.wants_commit:

@@ -6,7 +6,7 @@ from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
 
 from backfilld.domain.verdicts import SUCCEEDED
-from backfilld.engine.tools import Limits
+from backfilld.engine.backfills.context import Limits
 from backfilld.sources.base import SourceBroken
 
 ALL = {"filter_resolved": {"match_all": True}}

@@ -4,7 +4,7 @@ import asyncio
 
 from tests.support.clock import settle
 
-from backfilld.engine.capacity import Capacity
+from backfilld.engine.starting.capacity import Capacity
 
 
 class Visitor:

@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.retries import Backoff
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.tools import Limits
+from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
 
 ALL = {"filter_resolved": {"match_all": True}}

@@ -9,7 +9,7 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.schedules import make_schedule
 
 from backfilld.domain.schedules import FINISHED_AT
-from backfilld.engine.firing import Firing
+from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
 from backfilld.store.pool import Pool
 from backfilld.store.sessions import NewAttempts, open_attempts

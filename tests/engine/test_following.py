@@ -11,12 +11,12 @@ from tests.support.clock import NOON, FakeClock
 
 from backfilld.domain.backfills import Item, Reason
 from backfilld.domain.states import ReasonCode, Status
-from backfilld.engine.capacity import Capacity
-from backfilld.engine.following import Following
-from backfilld.engine.reader import Reader
-from backfilld.engine.recorder import Recorder
-from backfilld.engine.recovery import Recovery
-from backfilld.engine.slots import Slots
+from backfilld.engine.backfills.recorder import Recorder
+from backfilld.engine.backfills.running.fast_path import FastPath
+from backfilld.engine.backfills.running.plan_reader import PlanReader
+from backfilld.engine.backfills.running.recovery import Recovery
+from backfilld.engine.backfills.running.slots import Slots
+from backfilld.engine.starting.capacity import Capacity
 from backfilld.events import Bus
 
 
@@ -29,7 +29,7 @@ class Short:
         self.account = an_account(clock, most=3)
         self.account.retries_known = True
         backfill = self.gate.backfill
-        self.reader = Reader(backfill, None, None, self.account, clock, freshness_seconds=5)  # type: ignore[arg-type]
+        self.reader = PlanReader(backfill, None, None, self.account, clock, freshness_seconds=5)  # type: ignore[arg-type]
         self.reader._ahead.extend([an_item(0), an_item(1)])
         self.reader._exhausted = True
         lease = self.account.lease
@@ -37,7 +37,7 @@ class Short:
         self.slots = Slots(5)
         self.capacity = Capacity(1)
         recorder = Recorder(None, clock, Bus(), linger_seconds=0)  # type: ignore[arg-type]
-        self.following = Following(
+        self.following = FastPath(
             self.gate, self.account, self.reader, self.recovery, self.slots, self.capacity, recorder
         )
 

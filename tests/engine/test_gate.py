@@ -11,7 +11,7 @@ from tests.support.clock import NOON, FakeClock, settle
 from backfilld.domain.backfills import Reason
 from backfilld.domain.states import ReasonCode, Status
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.gate import CannotGoOn, Gate, zone_of
+from backfilld.engine.backfills.gate import CannotGoOn, Gate, zone_of
 from backfilld.executors.base import NotPermitted
 
 R = ReasonCode

@@ -10,7 +10,7 @@ from tests.support.waiting import eventually
 from tests.support.wire import Wire, wire_to
 
 from backfilld.domain.states import Status
-from backfilld.engine.leases import Lease, LeaseKeeper
+from backfilld.engine.starting.leases import Lease, LeaseKeeper
 from backfilld.events import Bus
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LeaseStore
@@ -91,7 +91,7 @@ async def test_a_database_that_does_not_answer_loses_nothing_and_renews_nothing(
 async def test_a_network_that_swallows_a_renewal_delays_the_next_by_no_more_than_its_time(
     keeping: Keeping, monkeypatch
 ):
-    monkeypatch.setattr("backfilld.engine.leases.RENEWAL_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("backfilld.engine.starting.leases.RENEWAL_TIMEOUT_SECONDS", 0.2)
     lease = await keeping.take()
     keeping.wire.stall()
     await keeping.clock.advance(1)

@@ -14,7 +14,7 @@ from tests.support.wire import wire_to
 
 from backfilld.domain.sessions import attempt_key
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.tools import Limits
+from backfilld.engine.backfills.context import Limits
 from backfilld.events import AttemptInterrupted
 from backfilld.executors.base import Work
 from backfilld.store.pool import open_pool

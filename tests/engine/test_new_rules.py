@@ -12,7 +12,7 @@ from tests.support.clock import NOON
 from tests.support.schedules import make_schedule
 
 from backfilld.domain.schedule_positions import FINISHED, Position, by_new_rules
-from backfilld.engine.firing import Firing
+from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus, ScheduleMoved
 
 SEVEN = {"daily>": "07:00:00"}

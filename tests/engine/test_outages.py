@@ -11,7 +11,7 @@ from tests.support.wire import wire_to
 
 from backfilld.domain.backfills import Backfill
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.gate import Gate
+from backfilld.engine.backfills.gate import Gate
 from backfilld.executors.base import Work
 from backfilld.store import outages
 from backfilld.store.pool import Pool, open_pool
@@ -155,7 +155,7 @@ async def test_an_outage_charges_no_interruption(dsn, pool):
 
 
 async def test_a_planner_that_loses_the_database_goes_on_where_it_was(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 20)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.PAGE", 20)
     engines = await open_pool(dsn, size=4)
     backfill = await make_backfill(pool, **ALL)
     async with engine_on(dsn, engines, source=ListSource(entities(600))) as engine:

@@ -10,7 +10,7 @@ from tests.support.engine import ListSource, entities
 
 from backfilld.domain.backfills import Backfill
 from backfilld.domain.entities import Entity
-from backfilld.engine.planner import Planner
+from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.base import EntityQuery, EntitySource, Page
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LeaseStore
@@ -62,9 +62,9 @@ class Making:
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
-    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 7)
-    monkeypatch.setattr("backfilld.engine.planner.PAGE_IN_PLACE", 7)
-    monkeypatch.setattr("backfilld.engine.plan_walk.IDS_AT_ONCE", 3)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.PAGE", 7)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.planner.PAGE_IN_PLACE", 7)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.IDS_AT_ONCE", 3)
 
 
 async def making(pool: Pool, source: EntitySource | None, **settings) -> Making:

@@ -9,7 +9,7 @@ from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
-from backfilld.engine.planning import Planning
+from backfilld.engine.backfills.planning.step import Planning
 from backfilld.sources.base import EntityQuery
 
 ALL = {"filter_resolved": {"match_all": True}}
@@ -17,7 +17,7 @@ ALL = {"filter_resolved": {"match_all": True}}
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
-    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 10)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.PAGE", 10)
 
 
 class Gated(ListSource):
@@ -52,7 +52,7 @@ async def reason(engine, backfill):
 
 
 async def test_a_source_that_is_down_is_told_and_waited_for(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.planning.FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 0.05)
     source = ListSource(entities(50))
     source.is_down = True
     backfill = await make_backfill(pool, **ALL)
@@ -67,7 +67,7 @@ async def test_a_source_that_is_down_is_told_and_waited_for(dsn, pool, monkeypat
 
 
 async def test_a_source_that_is_back_is_no_reason_any_more_though_planning_goes_on(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.planning.FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 0.02)
     source = Gated()
     source.is_down = True
     backfill = await make_backfill(pool, **ALL)
@@ -85,7 +85,7 @@ async def test_a_source_that_is_back_is_no_reason_any_more_though_planning_goes_
 
 @pytest.mark.parametrize("wish", ["pause", "cancel", "stop"])
 async def test_nobody_waits_for_the_end_of_a_pause_of_the_planner(dsn, pool, monkeypatch, wish: str):
-    monkeypatch.setattr("backfilld.engine.planning.FIRST_PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 3600.0)
     source = ListSource(entities(50))
     source.is_down = True
     backfill = await make_backfill(pool, **ALL)

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.test_planner import Making, making
 from tests.support.clock import NOON, FakeClock
 
-from backfilld.engine.planner import Planner
+from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.base import EntityQuery
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.store.backfills import BackfillStore
@@ -36,8 +36,8 @@ class Lister(BuiltinSource):
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
-    monkeypatch.setattr("backfilld.engine.plan_walk.PAGE", 7)
-    monkeypatch.setattr("backfilld.engine.planner.PAGE_IN_PLACE", 7)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.PAGE", 7)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.planner.PAGE_IN_PLACE", 7)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills import Backfill, Item
 from backfilld.domain.entities import Entity
-from backfilld.engine.account import Account
-from backfilld.engine.reader import Reader
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.sources.base import SourceUnreachable
 from backfilld.store.ledger import Ledger
 from backfilld.store.pool import Pool
@@ -28,8 +28,8 @@ class Reading:
     def __init__(self, pool: Pool, clock: FakeClock, backfill: Backfill, source: ListSource, ledger: Ledger) -> None:
         self.pool, self.clock, self.source = pool, clock, source
         lease = a_lease(clock, backfill.no)
-        self.account = Account(lease, clock, mark=0, max_unrecorded=100, throughput=0.0)
-        self.reader = Reader(backfill, ledger, source, self.account, clock, freshness_seconds=5.0)
+        self.account = RunState(lease, clock, mark=0, max_unrecorded=100, throughput=0.0)
+        self.reader = PlanReader(backfill, ledger, source, self.account, clock, freshness_seconds=5.0)
 
     async def rest(self, slots: int = 5) -> list[Item]:
         """Everything of the plan that is left."""

@@ -15,9 +15,9 @@ from tests.support.wire import Wire, wire_to
 
 from backfilld.clock import SystemClock
 from backfilld.domain.backfills import Backfill, Outcome, Try
-from backfilld.engine.account import Account
-from backfilld.engine.leases import Lease
-from backfilld.engine.recorder import BUSY_BATCH, Recorder
+from backfilld.engine.backfills.recorder import BUSY_BATCH, Recorder
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.starting.leases import Lease
 from backfilld.events import Bus, Event, OutcomesRecorded, RecorderFailed
 from backfilld.store.leases import LeaseStore
 from backfilld.store.pool import Pool, open_pool
@@ -41,23 +41,23 @@ class Recording:
         bus.listen(self.told.append)
         self.recorder = Recorder(own, SystemClock(), bus, linger_seconds=linger_seconds)
 
-    async def account(self, items: int, *, most: int = 1000, holder: str = "me") -> Account:
+    async def account(self, items: int, *, most: int = 1000, holder: str = "me") -> RunState:
         """Of a backfill of so many items, all of them read."""
         backfill: Backfill = await make_backfill(self.pool)
         await make_ledger(self.pool, backfill, {f"e{n:04}": "pending" for n in range(items)})
         grant = await LeaseStore(self.pool, instance=holder, process="1").acquire(backfill.no)
         lease = Lease(grant, SystemClock().boottime())
-        account = Account(lease, SystemClock(), mark=0, max_unrecorded=most, throughput=0.0)
+        account = RunState(lease, SystemClock(), mark=0, max_unrecorded=most, throughput=0.0)
         for position in range(items):
             account.read(position)
         account.next_position = items
         return account
 
-    def submit(self, account: Account, *positions: int, result: Outcome | Try = DONE, had_retry: bool = False) -> None:
+    def submit(self, account: RunState, *positions: int, result: Outcome | Try = DONE, had_retry: bool = False) -> None:
         for position in positions:
             self.recorder.submit(account, position, result, had_retry=had_retry)
 
-    async def flush(self, account: Account) -> None:
+    async def flush(self, account: RunState) -> None:
         async with asyncio.timeout(10):
             await self.recorder.flush(account)
 
@@ -65,7 +65,7 @@ class Recording:
     def commits(self) -> list[int]:
         return [event.outcomes + event.retries for event in self.told if isinstance(event, OutcomesRecorded)]
 
-    async def counters(self, account: Account) -> dict[str, int]:
+    async def counters(self, account: RunState) -> dict[str, int]:
         row = await self.pool.fetchrow(
             "SELECT succeeded, failed, skipped, cancelled, retrying, low_water_mark AS mark FROM backfill_progress"
             " WHERE backfill_no = $1",
@@ -296,7 +296,7 @@ async def test_nothing_is_lost_while_the_database_is_away(recording: Recording, 
 async def test_a_commit_whose_answer_never_comes_is_made_once_more_and_counts_once(
     recording: Recording, wire: Wire, monkeypatch
 ):
-    monkeypatch.setattr("backfilld.engine.recorder.COMMIT_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("backfilld.engine.backfills.recorder.COMMIT_TIMEOUT_SECONDS", 0.3)
     account = await recording.account(5)
     await recording.pool.execute(
         "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS"

@@ -12,8 +12,8 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.backfills import Backfill
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.recovery import Recovery
-from backfilld.engine.tools import Limits
+from backfilld.engine.backfills.context import Limits
+from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.events import Bus
 from backfilld.executors.base import Work
 from backfilld.store.leases import Grant, LeaseStore

@@ -15,8 +15,8 @@ from backfilld.domain.backfills import Backfill
 from backfilld.domain.retries import Backoff
 from backfilld.domain.sessions import Attempt, AttemptStatus
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.leases import Lease, LeaseKeeper
-from backfilld.engine.tools import Limits
+from backfilld.engine.backfills.context import Limits
+from backfilld.engine.starting.leases import Lease, LeaseKeeper
 from backfilld.executors.base import Work
 from backfilld.operations.killing_in_backfills import BackfillKiller
 from backfilld.operations.schedule_backfills import ScheduleBackfillAnswer

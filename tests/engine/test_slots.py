@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.clock import settle
 
-from backfilld.engine.slots import Slots
+from backfilld.engine.backfills.running.slots import Slots
 
 
 async def taken(slots: Slots, most: int) -> int:

@@ -13,7 +13,7 @@ from backfilld.domain.backfills import Backfill
 from backfilld.domain.errors import Unavailable
 from backfilld.domain.states import ReasonCode, Status
 from backfilld.domain.verdicts import SUCCEEDED, Verdict
-from backfilld.engine.leases import LeaseKeeper
+from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.events import Bus
 from backfilld.executors.base import Work
 from backfilld.store.backfills import BackfillStore
@@ -140,7 +140,7 @@ async def test_what_is_stopped_can_be_paused_and_cancelled(dsn, pool):
 
 
 async def test_an_owner_that_does_not_obey_is_not_confirmed_but_the_order_is_stored(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.stopping.CONFIRM_SECONDS", 0.3)
+    monkeypatch.setattr("backfilld.engine.starting.stop_order.CONFIRM_SECONDS", 0.3)
     backfill = await make_backfill(pool, **ALL)
     await pool.execute(
         "INSERT INTO leases (backfill_no, holder, fence, expires_at)"
@@ -169,7 +169,7 @@ async def test_an_owner_whose_lease_is_over_need_not_confirm(dsn, pool):
 
 async def test_without_notifications_the_order_comes_with_the_next_renewal(dsn, pool, monkeypatch):
     """A pooler may swallow them; the answer then takes a second and not forever."""
-    monkeypatch.setattr("backfilld.engine.stopping.Stopping.hear", lambda _: None)
+    monkeypatch.setattr("backfilld.engine.starting.stop_order.Stopping.hear", lambda _: None)
     await make_backfill(pool, **ALL, max_in_flight=5)
     source = ListSource(entities(5000))
     async with engine_on(dsn, pool, quick(), source) as one, engine_on(dsn, pool, quick(), source) as two:

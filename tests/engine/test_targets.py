@@ -8,7 +8,7 @@ from tests.support.clock import NOON, FakeClock
 
 from backfilld.domain.states import ReasonCode
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.targets import TargetHealth, Targets
+from backfilld.engine.starting.circuit_breaker import TargetHealth, Targets
 from backfilld.events import BreakerMoved, Bus
 
 DOWN = Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed", error="connection refused")

@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.entities import Entity
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.tools import Limits
+from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
 from backfilld.store.queries import load
 
@@ -24,11 +24,11 @@ BUSY = Verdict(VerdictKind.THROTTLED, error_class="http_429", http_status=429, r
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     """Probes, and questions to a source, come quickly; the rules stay as they are."""
-    monkeypatch.setattr("backfilld.engine.targets.FIRST_REFUSAL_SECONDS", 0.3)
-    monkeypatch.setattr("backfilld.engine.targets.FIRST_PROBE_SECONDS", 0.2)
-    monkeypatch.setattr("backfilld.engine.standing.WORTH_TELLING", timedelta())
-    monkeypatch.setattr("backfilld.engine.processing.SOURCE_PAUSE_SECONDS", 0.3)
-    monkeypatch.setattr("backfilld.engine.planning.FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr("backfilld.engine.starting.circuit_breaker.FIRST_REFUSAL_SECONDS", 0.3)
+    monkeypatch.setattr("backfilld.engine.starting.circuit_breaker.FIRST_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr("backfilld.engine.backfills.status_writer.WORTH_TELLING", timedelta())
+    monkeypatch.setattr("backfilld.engine.backfills.running.item_run.SOURCE_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 0.1)
 
 
 class Moody:

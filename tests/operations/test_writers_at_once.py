@@ -21,7 +21,7 @@ from tests.support.project_archives import packed
 from tests.support.schedules import ANNA, maker
 
 from backfilld.domain.errors import BackfilldError
-from backfilld.engine.firing import Firing
+from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules

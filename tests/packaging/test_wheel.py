@@ -69,7 +69,7 @@ def test_the_wheel_holds_whatever_lies_beside_the_code(dist):
         others = {name.split("/")[0] for name in wheel.namelist()}
     beside = shipped(ROOT / "src/backfilld")
 
-    assert {"store/migrations/0001_entity_backfills.sql", "cli/demo_tickets.jsonl.gz", "py.typed"} < beside
+    assert {"store/migrations/0001_entity_backfills.sql", "cli/demo/tickets.jsonl.gz", "py.typed"} < beside
     assert set() == beside - inside
     assert {"backfilld", f"backfilld-{__version__}.dist-info"} == others
 

@@ -146,9 +146,13 @@ LASTING = re.compile(
 )
 
 
-@pytest.mark.parametrize("file", sorted(Path(store.__file__).parent.glob("*.sql")), ids=lambda file: file.stem)
+STORE = Path(store.__file__).parent
+QUERIES = sorted(file for file in STORE.rglob("*.sql") if "migrations" not in file.parts)
+
+
+@pytest.mark.parametrize("file", QUERIES, ids=lambda file: str(file.relative_to(STORE)))
 def test_no_statement_leaves_anything_behind_in_its_session(file):
-    queries = load(file.stem)
+    queries = load(".".join(file.relative_to(STORE).with_suffix("").parts))
 
     assert [] == [name for name in queries.names() if LASTING.search(getattr(queries, name))]
 

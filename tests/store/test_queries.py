@@ -78,7 +78,7 @@ def loads(tree: ast.Module) -> Iterator[tuple[str, Path]]:
         match node:
             case ast.Assign([ast.Name(variable)], ast.Call(ast.Name("load"), [ast.Constant(store), *package])):
                 dotted = package[0].value if package else "backfilld.store"
-                yield variable, SOURCES.parent.joinpath(*dotted.split("."), f"{store}.sql")
+                yield variable, SOURCES.parent.joinpath(*dotted.split("."), store.replace(".", "/") + ".sql")
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:

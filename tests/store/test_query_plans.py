@@ -197,7 +197,7 @@ async def test_ids_are_looked_up_in_a_plan_that_has_just_grown_without_reading_i
     await pool.execute("INSERT INTO plan_items SELECT $1, n, 'e' || n FROM generate_series(0, 19999) AS n", backfill.no)
     wanted = [f"e{number}" for number in range(19_950, 20_050)]
     async with pool.acquire() as connection:
-        prepared = await connection.prepare(f"EXPLAIN (ANALYZE, FORMAT JSON) {load('plans').list_planned}")
+        prepared = await connection.prepare(f"EXPLAIN (ANALYZE, FORMAT JSON) {load('backfills.plans').list_planned}")
         found = json.loads(await prepared.fetchval(backfill.no, wanted))[0]["Plan"]
     looked_at = [
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes(found)

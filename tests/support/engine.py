@@ -17,20 +17,20 @@ from backfilld.domain.backfills import Backfill, Progress
 from backfilld.domain.entities import Entity
 from backfilld.domain.retries import Backoff
 from backfilld.domain.verdicts import SUCCEEDED, Verdict
-from backfilld.engine.capacity import Capacity
+from backfilld.engine.attempts.claimer import Claimer
+from backfilld.engine.attempts.leases import LiveLeases
+from backfilld.engine.backfills.context import EngineContext, Limits
+from backfilld.engine.backfills.recorder import Recorder
+from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.control import Control
-from backfilld.engine.firing import Firing
 from backfilld.engine.janitor import Janitor
-from backfilld.engine.leases import LeaseKeeper
-from backfilld.engine.live_attempts import LiveAttempts
-from backfilld.engine.live_leases import LiveLeases
 from backfilld.engine.news import Lookout, News
-from backfilld.engine.recorder import Recorder
-from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Part, Serving
-from backfilld.engine.stopping import Stopping
-from backfilld.engine.targets import Targets
-from backfilld.engine.tools import Limits, Tools
+from backfilld.engine.starting.capacity import Capacity
+from backfilld.engine.starting.circuit_breaker import Targets
+from backfilld.engine.starting.leases import LeaseKeeper
+from backfilld.engine.starting.stop_order import Stopping
 from backfilld.events import Bus, Event
 from backfilld.executors.base import Permit, Work
 from backfilld.sources.base import EntityQuery, Page, SourceUnreachable
@@ -171,7 +171,7 @@ class Engine:
         self.recorder = Recorder(own, self.clock, bus, linger_seconds=kw.get("linger_seconds", 0.0))
         self.executor, self.source, self.pool = executor, source, pool
         executor.clock = self.clock
-        self.tools = Tools(
+        self.tools = EngineContext(
             clock=self.clock,
             bus=bus,
             pool=pool,
@@ -203,7 +203,7 @@ class Engine:
         self.live_leases = LiveLeases(store, self.clock, bus, self.keeper.stop_switch)
         longest = kw.get("longest", timedelta(days=7))
         self.runs_live = kw.get("runs_live", True)  # attempts that no backfill carries
-        self.live = LiveAttempts(store, self.live_leases, self.tools, longest=longest)
+        self.live = Claimer(store, self.live_leases, self.tools, longest=longest)
 
     def _heard_live(self) -> None:
         self.firing.nudge()

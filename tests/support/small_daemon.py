@@ -16,7 +16,9 @@ from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedCl
 from tests.support.wire import Wire
 
 from backfilld.domain.verdicts import Verdict
-from backfilld.engine import leases, live_leases, scheduler
+from backfilld.engine.attempts import leases as live_leases
+from backfilld.engine.backfills import scheduler
+from backfilld.engine.starting import leases
 from backfilld.executors.base import Work
 from backfilld.store import channel, live_attempts
 from backfilld.store import leases as lease_store

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 Json = dict[str, Any]
-_FOLDER = files("backfilld.api") / "templates"
+_FOLDER = files("backfilld.api.reference") / "templates"
 STYLE = (_FOLDER / "docs.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 CONTENT_SECURITY_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"

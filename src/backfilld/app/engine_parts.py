@@ -8,20 +8,20 @@ from backfilld.app.instance import Instance
 from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.engine.capacity import Capacity
+from backfilld.engine.attempts.claimer import Claimer
+from backfilld.engine.attempts.leases import LiveLeases
+from backfilld.engine.backfills.context import EngineContext, Limits
+from backfilld.engine.backfills.recorder import Recorder
+from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.control import Control
-from backfilld.engine.firing import Firing
 from backfilld.engine.janitor import Janitor, Retention
-from backfilld.engine.leases import LeaseKeeper
-from backfilld.engine.live_attempts import LiveAttempts
-from backfilld.engine.live_leases import LiveLeases
 from backfilld.engine.news import Lookout, News
-from backfilld.engine.recorder import Recorder
-from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Serving
-from backfilld.engine.stopping import Stopping
-from backfilld.engine.targets import Targets
-from backfilld.engine.tools import Limits, Tools
+from backfilld.engine.starting.capacity import Capacity
+from backfilld.engine.starting.circuit_breaker import Targets
+from backfilld.engine.starting.leases import LeaseKeeper
+from backfilld.engine.starting.stop_order import Stopping
 from backfilld.events import Bus
 from backfilld.executors.command import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules
@@ -45,10 +45,10 @@ from backfilld.store.stopping import StopStore
 class EngineParts:
     """What runs by itself, and what others need of it."""
 
-    tools: Tools
+    tools: EngineContext
     scheduler: Scheduler
     firing: Firing
-    live: LiveAttempts
+    live: Claimer
     control: Control
     stopping: Stopping
     recorder: Recorder
@@ -75,7 +75,7 @@ def engine_parts(
     live_store = LiveAttemptStore(pools.engine, pools.leases, instance=instance.name, process=instance.process)
     live_leases = LiveLeases(live_store, clock, bus, keeper.stop_switch)
     longest = timedelta(seconds=settings.executor.attempt_ttl_seconds)
-    live = LiveAttempts(live_store, live_leases, tools, longest=longest)
+    live = Claimer(live_store, live_leases, tools, longest=longest)
     stopping = Stopping(StopStore(pools.engine), keeper, clock, bus, live_leases.obey)
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
     news = _news(database, clock, bus, scheduler, stopping, firing, live)
@@ -97,9 +97,9 @@ def _tools(
     recorder: Recorder,
     executors: ExecutorRegistry,
     sources: SourceRegistry,
-) -> Tools:
+) -> EngineContext:
     reserve = settings.engine.live_reserve
-    return Tools(
+    return EngineContext(
         clock=clock,
         bus=bus,
         pool=pools.engine,
@@ -125,7 +125,7 @@ def _news(
     scheduler: Scheduler,
     stopping: Stopping,
     firing: Firing,
-    live: LiveAttempts,
+    live: Claimer,
 ) -> News | Lookout:
     """Who hears of what others commit."""
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from backfilld.clock import Clock
 from backfilld.domain.backfills import Reason
 from backfilld.domain.errors import Unavailable
-from backfilld.engine.leases import LeaseGone
-from backfilld.engine.scheduler import Scheduler
+from backfilld.engine.backfills.scheduler import Scheduler
+from backfilld.engine.starting.leases import LeaseGone
 from backfilld.store.leases import LeaseStore
 
 CONFIRM_SECONDS = 10.0

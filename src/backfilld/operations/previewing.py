@@ -10,7 +10,7 @@ from backfilld.domain.entities import Entity
 from backfilld.domain.openings import HORIZON, Calendar, Opening
 from backfilld.domain.progress import finish_at
 from backfilld.domain.requests import BackfillSettings
-from backfilld.engine.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
+from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
 from backfilld.operations.checking import Checked, opening_warnings
 from backfilld.operations.counting import CostEstimate, estimate_warnings
 from backfilld.operations.surveying import Survey, Surveyor

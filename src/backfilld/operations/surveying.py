@@ -15,7 +15,7 @@ from typing import Any
 from backfilld.domain.entities import Entity
 from backfilld.domain.filters import MatchAll, Tree, explain_zero
 from backfilld.domain.requests import Order
-from backfilld.engine.plan_walk import PlanWalk, Scope, predicate_of
+from backfilld.engine.backfills.planning.plan_walk import PlanWalk, Scope, predicate_of
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.remembered import RememberedStore

@@ -1,0 +1,123 @@
+"""Runs the attempts that no backfill carries: fired by schedules, or started by hand.
+
+Each is leased by itself, so that all daemons on a database share them. A tick takes what is due while there are places;
+what is between two tries, or waits for its target, is given back and looks queued. After an unclean end what was under
+way is repeated under its key, one at a time, since one of them may be what the process died of.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from backfilld.engine.attempts.attempt_run import AttemptRun
+from backfilld.engine.attempts.gate import LiveGate
+from backfilld.engine.attempts.leases import LiveLease, LiveLeases
+from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.service import Part, Patience, Service
+from backfilld.store.live_attempts import LiveAttemptStore
+
+log = logging.getLogger(__name__)
+
+LOOKS_AGAIN = timedelta(seconds=1)  # at what others hold, and what found no place
+CUT_OFF_SECONDS = 5.0  # for what was cut off, to put away what it has to
+Release = Callable[[], None]
+
+
+class Claimer:
+    """Owns every live attempt of this process."""
+
+    part = Part.ATTEMPTS
+
+    def __init__(
+        self, store: LiveAttemptStore, leases: LiveLeases, tools: EngineContext, *, longest: timedelta
+    ) -> None:
+        """`longest`: an attempt that is not finished so long after it was made is killed."""
+        self._store = store
+        self._leases = leases
+        self._tools = tools
+        self._longest = longest
+        self.gate = LiveGate(tools.clock, tools.keeper.stop_switch)
+        patience = Patience.of(self.part, tools.clock, tools.bus)  # of the loop and of every run
+        self._service = Service(self.tick, tools.clock, patience, self.gate.changed)
+        self._runs: dict[asyncio.Task[None], AttemptRun] = {}
+        self._bug: BaseException | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many have been started and have not ended."""
+        return self.gate.in_flight
+
+    def nudge(self) -> None:
+        """Something may have been made, changed or killed: look now."""
+        self._service.nudge()
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the loop, or a run, waits for the database for."""
+        return self._service.obstacle
+
+    async def serve(self) -> None:
+        """Run what is due until cancelled; patient with a database that is away."""
+        try:
+            await self._service.serve()
+        finally:
+            await self._end_all()
+
+    async def tick(self) -> datetime | None:
+        """Cut off what is killed, start what is due; when to look again (None: only when nudged)."""
+        if self._bug is not None:
+            raise self._bug
+        now = self._tools.clock.now()
+        await self._leases.look_for_kills()
+        await self._store.sweep(now, now - self._longest)
+        while self.gate.is_open and (release := self._tools.capacity.take_live()) is not None:
+            if not await self._take(release):
+                break
+        wake_at, waits = await self._store.next_look(now)
+        soon = now + LOOKS_AGAIN
+        return min(wake_at or soon, soon) if waits else wake_at
+
+    async def _take(self, release: Release) -> bool:
+        """Start the oldest one that may start, in the place that `release` gives back; False if there is none."""
+        lease: LiveLease | None = None
+        try:
+            lease = await self._leases.take(suspects=not any(run.is_suspect for run in self._runs.values()))
+        finally:
+            if lease is None:
+                release()
+        if lease is None:
+            return False
+        run = AttemptRun(lease, self.gate, self._store, self._service.patience, self._tools)
+        task = asyncio.create_task(run.run(), name=f"attempt {lease.taken.id}")
+        self._runs[task] = run
+        task.add_done_callback(lambda done: self._ended(done, lease, release))
+        return True
+
+    def _ended(self, task: asyncio.Task[None], lease: LiveLease, release: Release) -> None:
+        del self._runs[task]
+        self._leases.forget(lease)
+        release()
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            log.critical("the run of an attempt ended on a bug", exc_info=bug)
+            self._bug = bug
+        self.nudge()
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Start nothing any more; let what is in flight finish within the grace, then cut it off and give it back."""
+        self.gate.draining = True
+        tasks = list(self._runs)
+        if not tasks:
+            return
+        await asyncio.wait(tasks, timeout=grace_seconds)
+        for run in list(self._runs.values()):
+            run.cut_off()
+        if self._runs:
+            await asyncio.wait(list(self._runs), timeout=CUT_OFF_SECONDS)
+
+    async def _end_all(self) -> None:
+        tasks = list(self._runs)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CUT_OFF_SECONDS)

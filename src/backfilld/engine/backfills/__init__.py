@@ -1,0 +1,1 @@
+"""Backfills that run: found, planned, worked off, recorded."""

@@ -1,0 +1,1 @@
+"""From a filter, a list of ids or a schedule to a frozen plan."""

@@ -1,0 +1,188 @@
+"""The step in which a backfill has no frozen plan yet."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+from backfilld.crash_points import Point, passing
+from backfilld.domain.backfills import Reason
+from backfilld.domain.entities import NOT_ENUMERABLE
+from backfilld.domain.states import ReasonCode, Status
+from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
+from backfilld.engine.backfills.planning.planner import Planner
+from backfilld.engine.backfills.status_writer import StatusWriter
+from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.events import PlanFrozen
+from backfilld.sources.base import SourceBroken, SourceUnreachable
+from backfilld.store.plans import PlanStore, Totals
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Outrun(Exception):
+    """The plan cannot be frozen now."""
+
+
+class Planning:
+    """Makes the plan, or goes on with it, and freezes it."""
+
+    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease, tools: EngineContext) -> None:
+        self._gate = gate
+        self._standing = standing
+        self._lease = lease
+        self._tools = tools
+        self._backfill = gate.backfill
+        self._plan = PlanStore(tools.pool, self._backfill.no, lease.fence)
+
+    async def run(self) -> bool:
+        """Plan until the plan is frozen or somebody stops it; True if there is a next step to look at."""
+        tools = self._tools
+        await self._wait_while_stopped()
+        if self._closed() is not None and await self._waits_for_window():
+            return False
+        await self._standing.patiently(lambda: tools.remembered.bring_up_to_date(self._backfill.workflow_id))
+        began = tools.clock.monotonic()
+        pause = FIRST_PAUSE_SECONDS
+        while self._may_go_on():
+            try:
+                if await self._standing.patiently(self._gather) and await self._freeze(began):
+                    return True
+                pause = FIRST_PAUSE_SECONDS
+            except SourceBroken as problem:
+                raise CannotGoOn.with_source(problem) from problem
+            except SourceUnreachable as problem:
+                await self._standing.stand_still(
+                    ReasonCode.SOURCE_UNREACHABLE, f"the source does not answer: {problem}"
+                )
+                await self._sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return not self._gate.draining and self._gate.backfill.status is not Status.PAUSED
+
+    def _closed(self) -> Refusal | None:
+        """The window that must open first, for a source that may be read in windows alone."""
+        source = self._tools.sources.find(self._backfill.entity_type or NOT_ENUMERABLE)
+        if source is None or source.plans_outside_windows:
+            return None
+        return self._gate.window_refusal(self._tools.clock.now())
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not through a pause, a cancel or the end of the daemon."""
+        clock = self._tools.clock
+        wakes_at = clock.monotonic() + seconds
+        while self._may_go_on() and (left := wakes_at - clock.monotonic()) > 0:
+            self._gate.changed.clear()
+            await clock.wait(self._gate.changed, until=clock.now() + timedelta(seconds=left))
+
+    async def _waits_for_window(self) -> bool:
+        refusal = self._closed()
+        if refusal is None or refusal.code is None:
+            return False
+        return await self._standing.stand_still(refusal.code, refusal.message, refusal.until, wake_at=refusal.until)
+
+    async def _wait_while_stopped(self) -> None:
+        """An order to stop holds the reading of sources, too: that may be what it was given for."""
+        if (stop := self._gate.stop_refusal()) is None or stop.code is None:
+            return
+        await self._standing.stand_still(stop.code, stop.message)
+        while self._is_planning() and self._gate.stop_refusal() is not None:
+            self._gate.changed.clear()
+            await self._tools.clock.wait(self._gate.changed)
+        if self._is_planning():
+            await self._standing.move(Status.PLANNING, expected=(Status.PLANNING,))
+
+    def _may_go_on(self) -> bool:
+        return self._is_planning() and self._gate.stop_refusal() is None and self._closed() is None
+
+    async def _goes_on(self) -> bool:
+        """Asked when a page has come: whatever was waited for is over."""
+        if self._may_go_on() and self._gate.backfill.reason is not None:
+            await self._standing.move(Status.PLANNING, expected=(Status.PLANNING,))
+        return self._may_go_on()
+
+    def _is_planning(self) -> bool:
+        if self._lease.lost:
+            raise LeaseGone
+        return self._gate.backfill.status is Status.PLANNING and not self._gate.draining
+
+    async def _gather(self) -> bool:
+        """Write the pages that are missing; from where the last owner, or the last failure, left off."""
+        row = await self._tools.backfills.get_by_no(self._backfill.no)
+        source = self._tools.sources.find(row.entity_type or NOT_ENUMERABLE)
+        time_field = self._tools.time_fields.get(row.entity_type or NOT_ENUMERABLE)
+        planner = Planner(row, self._plan, source, self._tools.remembered, self._tools.clock, self._goes_on, time_field)
+        return await self._while_it_may(planner.gather())
+
+    async def _while_it_may(self, gathering: Coroutine[Any, Any, bool]) -> bool:
+        """What it returns; False, at once, when it is not to go on: a source may take long to answer, or for ever."""
+        task = asyncio.ensure_future(gathering)
+        try:
+            while not task.done():
+                if not self._may_go_on():
+                    return False
+                self._gate.changed.clear()
+                change = asyncio.ensure_future(self._gate.changed.wait())
+                await asyncio.wait({task, change}, return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def _freeze(self, began: float) -> bool:
+        """One transaction: order, sample, totals, status. False if somebody changed the status meanwhile."""
+        try:
+            totals = await self._standing.patiently(self._freeze_once)
+        except Outrun:
+            await self._standing.learn()
+            return False
+        seconds = self._tools.clock.monotonic() - began
+        backfill = self._gate.backfill
+        self._tools.bus.tell(PlanFrozen(backfill.id, backfill.workflow_name, totals.planned, totals.skipped, seconds))
+        return True
+
+    async def _freeze_once(self) -> Totals:
+        tools, backfill = self._tools, self._gate.backfill
+        now = tools.clock.now()
+        async with tools.pool.acquire() as connection, connection.transaction():
+            totals = await self._plan.freeze(
+                connection,
+                at=now,
+                drafts=backfill.item_order != "source",
+                newest_first=backfill.item_order == "newest_first",
+                sample_size=backfill.sample_size,
+            )
+            wanted, reason = self._after(totals)
+            row = await tools.backfills.move(
+                backfill.no,
+                wanted,
+                reason=reason,
+                at=now,
+                expected=(Status.PLANNING,),
+                fence=self._lease.fence,
+                wake_at=None if reason is None else reason.until,
+                planned_at=now,
+                on=connection,
+            )
+            if row is None:
+                raise Outrun
+            passing(Point.PLANNER_FREEZE_BEFORE_COMMIT)
+        passing(Point.PLANNER_FREEZE_AFTER_COMMIT)
+        self._standing.moved(row)
+        return totals
+
+    def _after(self, totals: Totals) -> tuple[Status, Reason | None]:
+        """What a frozen plan leads to."""
+        now = self._tools.clock.now()
+        if not totals.to_run:
+            return Status.COMPLETED, None
+        if self._gate.backfill.start_mode == "when_approved":
+            message = f"the plan is frozen: {totals.to_run} to run; look at it, then resume"
+            return Status.PAUSED, Reason(ReasonCode.AWAITING_APPROVAL, message, now)
+        refusal = self._gate.window_refusal(now)
+        if refusal is not None and refusal.code is not None:
+            return Status.WAITING, Reason(refusal.code, refusal.message, now, refusal.until)
+        return Status.RUNNING, None

@@ -1,0 +1,205 @@
+"""Group commit of what happened.
+
+One recorder serves the whole process: whatever has gathered since its last commit goes into the next, so
+that an outcome costs a fraction of a flush. When idle it commits at once; under load it lingers a little,
+because fuller batches leave more of the machine to the work itself. Nothing submitted is ever dropped
+while its fence stands: a commit of unknown result is repeated, and writes nothing twice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
+from backfilld.domain.backfills import Outcome, Try
+from backfilld.engine.backfills.run_state import RunState, entry_of
+from backfilld.engine.service import FIRST_PAUSE_SECONDS, Part, longer
+from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
+from backfilld.store import outages
+from backfilld.store.deadlines import connection_within
+from backfilld.store.ledger import record
+from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
+from backfilld.store.pool import Pool
+
+COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
+BUSY_BATCH = 20  # as many since the last commit mean load; fewer are committed at once
+UNRECORDABLE = "unrecordable"
+
+Entry = tuple[RunState, EndedItem | TriedItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one commit carries, and where each backfill stands once it has happened."""
+
+    entries: Sequence[Entry]
+    standings: Sequence[Standing]
+
+    def only(self, entries: Sequence[Entry]) -> "Batch":
+        """The same commit without some backfills."""
+        kept = {account.backfill_no for account, _ in entries}
+        return Batch(entries, tuple(standing for standing in self.standings if standing.backfill_no in kept))
+
+    def part(self, entries: Sequence[Entry]) -> "Batch":
+        """Some of the entries. A part must not move a mark: the other part may hold positions below it."""
+        return replace(self.only(entries), standings=tuple(replace(s, mark=0) for s in self.only(entries).standings))
+
+
+class Recorder:
+    """`pool` has one connection, for nobody else: no operator and no reader can make an outcome wait."""
+
+    part = Part.OUTCOMES
+
+    def __init__(self, pool: Pool, clock: Clock, bus: Bus, *, linger_seconds: float) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._bus = bus
+        self._linger_seconds = linger_seconds
+        self._gathered: list[Entry] = []
+        self._called = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._last_batch = 0
+        self._in_commit = 0
+        self.obstacle: Exception | None = None  # what the last commit failed of, while it is being repeated
+
+    @property
+    def unrecorded(self) -> int:
+        """How many ended items wait for their commit, or for its end."""
+        return len(self._gathered) + self._in_commit
+
+    def submit(self, account: RunState, position: int, result: Outcome | Try, *, had_retry: bool) -> None:
+        """Take over what became of an item; never waits. The account says when there is room for more."""
+        account.ended(position, finally_=isinstance(result, Outcome))
+        self._gathered.append((account, entry_of(account, position, result, had_retry=had_retry)))
+        self._called.set()
+        if account.wants_commit and not self._in_commit:
+            self._hurry.set()
+
+    def hurry(self) -> None:
+        """Somebody waits for the next commit: do not linger."""
+        self._hurry.set()
+
+    async def room_for(self, account: RunState) -> None:
+        """Return after a commit that concerned `account`, which has no room for more, and so wants one already."""
+        account.recorded.clear()
+        if not account.has_room:
+            await account.recorded.wait()
+
+    async def flush(self, account: RunState) -> None:
+        """Return once nothing of `account` is unrecorded, or its lease is lost."""
+        while account.unrecorded:
+            self.hurry()
+            account.recorded.clear()
+            await account.recorded.wait()
+
+    async def serve(self) -> None:
+        """Record until cancelled. Runners flush before they leave, so that nothing is gathered by then."""
+        while True:
+            await self._called.wait()
+            await self._linger()
+            self._called.clear()
+            self._hurry.clear()
+            batch = self._next_batch()
+            if batch.entries:
+                self._in_commit = len(batch.entries)
+                await self._commit_patiently(batch)
+                self._in_commit = 0
+                self.obstacle = None
+                if any(account.wants_commit for account, _ in self._gathered):
+                    self._hurry.set()
+
+    def _next_batch(self) -> "Batch":
+        """All that has gathered. The marks are taken here, once: what gathers later may still be lost with us."""
+        entries, self._gathered = self._gathered, []
+        self._last_batch = len(entries)
+        for account, entry in entries:
+            account.batched(entry.position)
+        accounts = {id(account): account for account, _ in entries}
+        return Batch(entries, tuple(account.standing() for account in accounts.values()))
+
+    async def _linger(self) -> None:
+        """Let a batch grow under load, until somebody would have to wait for room while it is committed."""
+        if self._last_batch < BUSY_BATCH or self._linger_seconds <= 0 or self._hurry.is_set():
+            return
+        try:
+            async with asyncio.timeout(self._linger_seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+
+    async def _commit_patiently(self, batch: "Batch") -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while batch.entries:
+            try:
+                await self._commit(batch)
+                return
+            except Exception as problem:
+                if outages.is_data_error(problem):
+                    await self._commit_in_parts(batch, problem)
+                    return
+                if not outages.passes(problem):
+                    raise
+                self.obstacle = problem
+                self._bus.tell(RecorderFailed(repr(problem), self.unrecorded))
+            await self._clock.sleep(pause)
+            pause = longer(pause)
+            batch = self._without_lost(batch)
+
+    def _without_lost(self, batch: "Batch") -> "Batch":
+        """Entries of lost leases would be refused by their fence anyway; nobody shall wait for them."""
+        self._settle([entry for entry in batch.entries if entry[0].lease.lost])
+        return batch.only([entry for entry in batch.entries if not entry[0].lease.lost])
+
+    async def _commit_in_parts(self, batch: "Batch", problem: Exception) -> None:
+        """Something in the batch cannot be stored. Halve it until the culprit is alone; that ends unrecordable."""
+        if len(batch.entries) > 1:
+            middle = len(batch.entries) // 2
+            await self._commit_patiently(batch.part(batch.entries[:middle]))
+            await self._commit_patiently(batch.part(batch.entries[middle:]))
+            return
+        account, entry = batch.entries[0]
+        culprit = _unrecordable(entry, problem)
+        if culprit == entry:
+            raise problem
+        await self._commit_patiently(batch.part([(account, culprit)]))
+
+    async def _commit(self, batch: "Batch") -> None:
+        ended = [entry for _, entry in batch.entries if isinstance(entry, EndedItem)]
+        tried = [entry for _, entry in batch.entries if isinstance(entry, TriedItem)]
+        began = self._clock.monotonic()
+        async with connection_within(self._pool, COMMIT_TIMEOUT_SECONDS) as connection:
+            passing(Point.RECORDER_BEFORE_COMMIT)
+            await record(connection, batch.standings, ended, tried, self._clock.now())
+            passing(Point.RECORDER_AFTER_COMMIT)
+        seconds = self._clock.monotonic() - began
+        for account, entry in batch.entries:
+            if isinstance(entry, TriedItem):
+                account.note_retry(entry.tried.next_attempt_at)
+        self._settle(batch.entries)
+        self._bus.tell(OutcomesRecorded(len(ended), len(tried), seconds))
+
+    def _settle(self, batch: Sequence[Entry]) -> None:
+        counts: dict[int, tuple[RunState, int]] = {}
+        for account, entry in batch:
+            account.taken.discard(entry.position)
+            counts[id(account)] = (account, counts.get(id(account), (account, 0))[1] + 1)
+        for account, entries in counts.values():
+            account.written(entries)
+
+
+def _unrecordable(entry: EndedItem | TriedItem, problem: Exception) -> EndedItem | TriedItem:
+    """The same line with nothing in it that could be refused."""
+    why = f"what became of this item cannot be stored: {type(problem).__name__}"
+    if isinstance(entry, TriedItem):
+        tried = replace(entry.tried, error_class=UNRECORDABLE, error=why, http_status=None, log=None)
+        return replace(entry, tried=tried)
+    outcome = Outcome(
+        status="failed",
+        started_at=entry.outcome.started_at or entry.outcome.finished_at,
+        finished_at=entry.outcome.finished_at,
+        attempts=entry.outcome.attempts,
+        error_class=UNRECORDABLE,
+        error=why,
+    )
+    return replace(entry, outcome=outcome)

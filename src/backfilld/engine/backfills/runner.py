@@ -1,0 +1,270 @@
+"""Carries one backfill for as long as its lease stands and there is something to do.
+
+Plan, work, end: each step looks at the status as it is then, so that a pause, a cancel or a resume that
+arrives at any moment only changes what the next step is.
+"""
+
+import asyncio
+import contextlib
+
+from structlog.contextvars import bind_contextvars
+
+from backfilld.crash_points import Point, passing
+from backfilld.domain.backfills import Backfill, Reason
+from backfilld.domain.entities import NOT_ENUMERABLE
+from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
+from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
+from backfilld.engine.backfills.planning.session_source import SessionSource
+from backfilld.engine.backfills.planning.step import Planning
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.item_run import ItemRun
+from backfilld.engine.backfills.running.plan_reader import PlanReader
+from backfilld.engine.backfills.running.recovery import Recovery
+from backfilld.engine.backfills.running.session_chain import Chain
+from backfilld.engine.backfills.running.worker import Worker
+from backfilld.engine.backfills.running.worker_exit import WorkerExit
+from backfilld.engine.backfills.status_writer import StatusWriter
+from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.events import LeaseLost, LeaseTaken
+from backfilld.sources.base import EntitySource
+from backfilld.store import outages
+from backfilld.store.plans import FenceLost
+
+
+class Runner:
+    """One backfill, one lease. `run` returns when the lease is given back or lost."""
+
+    def __init__(self, backfill: Backfill, lease: Lease, tools: EngineContext) -> None:
+        self._lease = lease
+        self._tools = tools
+        self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
+        self._health = tools.targets.health(self._executor.target)
+        self.gate = Gate(backfill, lease, self._health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
+        self._standing = StatusWriter(backfill, lease, self.gate, tools)
+        self._recovery = Recovery(
+            backfill,
+            lease,
+            tools.ledger,
+            tools.clock,
+            tools.bus,
+            most=tools.limits.max_unrecorded + backfill.max_in_flight,
+        )
+        self._chain = Chain(self.gate, self._standing, lease, tools)
+        self._worker: Worker | None = None
+        self._hold: Reason | None = None
+        self._news = asyncio.Event()
+        lease.in_flight = lambda: len(self.gate.in_flight)
+        lease.on_lost = self._lost
+        lease.on_version = self._heard
+
+    @property
+    def backfill(self) -> Backfill:
+        return self.gate.backfill
+
+    async def run(self) -> None:
+        """Carry the backfill until there is nothing to do now, then give the lease back."""
+        bind_contextvars(backfill_id=str(self.backfill.id))  # on every line that is logged on its behalf
+        self._tools.bus.tell(LeaseTaken(self.backfill.id, self._lease.fence, self._lease.grant.clean))
+        listener = asyncio.create_task(self._listen(), name=f"{self.backfill.id}/listen")
+        try:
+            await self._standing.patiently(self._recovery.charge)
+            await self._carry()
+            await self._give_back()
+        except (LeaseGone, FenceLost):
+            await self._taken_away()
+        finally:
+            self._tools.keeper.forget(self._lease)
+            self.gate.close()
+            listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError, LeaseGone):
+                await listener
+
+    async def _carry(self) -> None:
+        try:
+            while await self._step():
+                pass
+        except CannotGoOn as problem:
+            await self._standing.move(Status.FAILED, error={"code": problem.code, "message": str(problem)})
+
+    async def learn(self) -> int:
+        """Put the row as it is now in force; once this returns its version, nothing starts that it forbids."""
+        await self._standing.learn()
+        version = self.backfill.version  # a newer one that comes meanwhile may have starts before it on their way out
+        if self._worker is not None:
+            self._worker.obey_limit()
+        self._obey_cancel()  # what is on its way out may be stuck there, and ends by this
+        await self.gate.settled()
+        return version
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What it waits for the database for."""
+        return self._standing.obstacle
+
+    def hold(self) -> Reason | None:
+        """Why nothing starts at this moment, also where it is too short-lived to be written down."""
+        now = self._tools.clock.now()
+        refusal = self.gate.refusal(now) if self.backfill.status in STARTABLE else None
+        if refusal is None or refusal.code is None:
+            message = self._lacks()
+            if message is None or self.backfill.status not in (Status.RUNNING, Status.PLANNING):
+                self._hold = None
+                return None
+            refusal = Refusal(ReasonCode.WAITING_FOR_CAPACITY, message)
+        code = refusal.code or ReasonCode.WAITING_FOR_CAPACITY
+        since = self._hold.since if self._hold is not None and self._hold.code is code else now
+        self._hold = Reason(code, refusal.message, since, refusal.until)
+        return self._hold
+
+    def _lacks(self) -> str | None:
+        """What this daemon, or its database, has not enough of; None: nothing."""
+        tools = self._tools
+        if (obstacle := tools.keeper.obstacle) is not None and not self._lease.is_safe(tools.clock.boottime()):
+            return f"the right to run it cannot be renewed: {outages.in_words(obstacle)}"
+        if (obstacle := tools.recorder.obstacle) is not None and self._worker is not None:
+            return f"{tools.recorder.unrecorded} outcomes cannot be recorded: {outages.in_words(obstacle)}"
+        if (obstacle := self._standing.obstacle) is not None:
+            return f"it waits for the database: {outages.in_words(obstacle)}"
+        if self.backfill.status is Status.PLANNING:
+            return None
+        return "the daemon's own limit is reached" if tools.capacity.is_full and tools.capacity.waiting else None
+
+    def drain(self) -> None:
+        """Start nothing any more; what is in flight may finish."""
+        self.gate.drain()
+
+    def cancel_in_flight(self) -> None:
+        """The grace is over."""
+        if self._worker is not None:
+            self._worker.cancel_in_flight()
+
+    def hear(self) -> None:
+        """Something about this backfill (or its workflow) was changed: read it again."""
+        self._news.set()
+
+    async def _step(self) -> bool:
+        """Do what the status asks for; False when there is nothing to do now."""
+        match self.backfill.status:
+            case Status.PLANNING if not self.gate.draining:
+                return await Planning(self.gate, self._standing, self._lease, self._tools).run()
+            case Status.CANCELLING:
+                return await self._cancel_rest()
+            case status if status in STARTABLE and not self.gate.draining:
+                return await self._work()
+        return False
+
+    async def _work(self) -> bool:
+        self._worker = await self._made_worker()
+        try:
+            await self._worker.obey_kills()
+            left = await self._worker.run()
+        finally:
+            self._worker = None
+        if left is WorkerExit.NOT_NOW:
+            # a resume may have come while the last item was ending
+            return self.backfill.status is Status.CANCELLING
+        if left is WorkerExit.SAMPLE_DONE and await self._has_unfinished():
+            await self._pause_after_sample()
+            return True
+        return await self._end()
+
+    async def _made_worker(self) -> Worker:
+        tools, backfill = self._tools, self.backfill
+        progress = await self._standing.patiently(lambda: tools.backfills.get_progress(backfill.no))
+        account = RunState(
+            self._lease,
+            tools.clock,
+            mark=0 if backfill.sample_open else progress.low_water_mark,
+            max_unrecorded=tools.limits.max_unrecorded,
+            throughput=progress.throughput,
+            of_sessions=backfill.is_schedule,
+        )
+        source = self._source()
+        reader = PlanReader(
+            backfill, tools.ledger, source, account, tools.clock, freshness_seconds=tools.limits.freshness_seconds
+        )
+        processor = ItemRun(self.gate, account, reader, self._executor, self._health, self._chain, tools)
+        return Worker(
+            self.gate, self._standing, account, reader, processor, self._recovery, self._chain, self._lease, tools
+        )
+
+    def _source(self) -> EntitySource | None:
+        if self.backfill.is_schedule:
+            return SessionSource(self._tools.session_items, self.backfill.no)
+        return self._tools.sources.find(self.backfill.entity_type or NOT_ENUMERABLE)
+
+    async def _has_unfinished(self) -> bool:
+        return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.no))
+
+    async def _pause_after_sample(self) -> None:
+        reason = Reason(ReasonCode.SAMPLE_DONE, "the sample is done; look at it, then resume", self._tools.clock.now())
+        await self._standing.move(Status.PAUSED, reason, expected=STARTABLE, sample_open=False)
+
+    async def _end(self) -> bool:
+        """Every item has an outcome, says the reader; the counters must say so too."""
+        if await self._has_unfinished():
+            raise CannotGoOn("nothing of the plan is left to be read, yet items have no outcome; please report this")
+        progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(self.backfill.no))
+        passing(Point.END_BEFORE_COMMIT)
+        await self._standing.move(end_status(failed=progress.failed), expected=STARTABLE)
+        passing(Point.END_AFTER_COMMIT)
+        return True
+
+    async def _cancel_rest(self) -> bool:
+        """Nothing is in flight any more: whatever has no outcome ends cancelled."""
+        tools, no, sessions = self._tools, self.backfill.no, self.backfill.is_schedule
+        now, fence = tools.clock.now(), self._lease.fence
+        if not await self._standing.patiently(lambda: tools.ledger.cancel_rest(no, fence, now, sessions=sessions)):
+            raise LeaseGone
+        await self._standing.move(Status.CANCELLED)
+        return True
+
+    def _obey_cancel(self) -> None:
+        if self.backfill.status is Status.CANCELLING and self.backfill.cancel_in_flight:
+            self.cancel_in_flight()
+
+    async def _listen(self) -> None:
+        """Put changes in force that were made elsewhere, and acknowledge them to whoever waits."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            version = await self.learn()
+            if self._worker is not None:
+                await self._worker.obey_kills()
+            await self._acknowledge(version)
+
+    async def _acknowledge(self, version: int) -> None:
+        stops = self.backfill.status in (Status.PAUSED, Status.CANCELLING)
+        if stops:
+            passing(Point.STOP_HEARD)
+        store, no, fence = self._tools.keeper.store, self.backfill.no, self._lease.fence
+        await self._standing.patiently(lambda: store.acknowledge(no, fence, version))
+        if stops:
+            passing(Point.STOP_ACKNOWLEDGED)
+
+    def _heard(self, version: int) -> None:
+        if version > self.backfill.version:
+            self.hear()
+        self.gate.changed.set()  # the lease is safe again, if it was not
+
+    def _lost(self) -> None:
+        self._tools.bus.tell(LeaseLost(self.backfill.id, self._lease.fence))
+        self.gate.changed.set()
+        self.cancel_in_flight()
+
+    async def _give_back(self) -> None:
+        await self._standing.patiently(self._recovery.end)
+        in_order = self._recovery.is_complete or self.backfill.status not in STARTABLE | {Status.PAUSED}
+        await self._standing.patiently(lambda: self._tools.keeper.give_back(self._lease, in_order=in_order))
+        if self.backfill.is_schedule:  # whoever wanted to end one a moment ago may have thought that we would
+            items, no, now = self._tools.session_items, self.backfill.no, self._tools.clock.now()
+            await self._standing.patiently(lambda: items.end_killed(no, now))
+
+    async def _taken_away(self) -> None:
+        """Somebody else owns it now. One last word: whoever stood alone with us did not kill us."""
+        try:
+            await self._recovery.take_back()
+        except Exception as problem:
+            if not outages.passes(problem):
+                raise

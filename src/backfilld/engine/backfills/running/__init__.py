@@ -1,0 +1,1 @@
+"""From a frozen plan to outcomes, one free slot at a time."""

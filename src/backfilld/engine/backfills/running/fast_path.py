@@ -1,0 +1,62 @@
+"""The short way from one item to the next in the same slot.
+
+The worker's loop looks at everything that may stand in the way of a start, and makes a task for it. Nearly always
+nothing does, and the next item has been read already; then the slot that has just come free goes on with it at once.
+Nothing is decided here, and the only thing that is waited for is a commit: where anything else is out of the ordinary
+there is no next item, the task ends, and the worker looks itself. Whether an item may start is asked at the gate, as
+always.
+"""
+
+from backfilld.domain.backfills import Backfill, Item
+from backfilld.domain.states import Status
+from backfilld.engine.backfills.gate import Gate
+from backfilld.engine.backfills.recorder import Recorder
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.plan_reader import PlanReader
+from backfilld.engine.backfills.running.recovery import Recovery
+from backfilld.engine.backfills.running.slots import Slots
+from backfilld.engine.starting.capacity import Capacity
+
+
+class FastPath:
+    """The items of one backfill that follow each other without a detour."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        account: RunState,
+        reader: PlanReader,
+        recovery: Recovery,
+        slots: Slots,
+        capacity: Capacity,
+        recorder: Recorder,
+    ) -> None:
+        self._gate = gate
+        self._account = account
+        self._reader = reader
+        self._recovery = recovery
+        self._slots = slots
+        self._capacity = capacity
+        self._recorder = recorder
+        self._seen: Backfill | None = None  # the settings that were looked at last
+        self._is_plain = False
+
+    async def next(self) -> Item | None:
+        """The item that may follow; None: let the worker look."""
+        gate, account = self._gate, self._account
+        while not account.has_room and not self._capacity.waiting:
+            await self._recorder.room_for(account)
+        if gate.backfill is not self._seen:
+            self._seen = gate.backfill
+            self._is_plain = _is_plain(gate.backfill)
+        if not self._is_plain or not account.has_room or account.may_have_retry_due:
+            return None
+        if self._slots.are_owed or self._capacity.waiting or gate.opens_slowly or not self._recovery.is_complete:
+            return None
+        return self._reader.take_read()
+
+
+def _is_plain(backfill: Backfill) -> bool:
+    """True if an item can start without a word about it, and none waits for the one before it."""
+    says_running = backfill.status is Status.RUNNING and backfill.reason is None and backfill.wake_at is None
+    return says_running and not backfill.is_schedule

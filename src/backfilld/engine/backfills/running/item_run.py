@@ -1,0 +1,201 @@
+"""One try of one item, from its slot to the recorder."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from backfilld.crash_points import Point, passing
+from backfilld.domain.backfills import Item, Outcome, Reason, Try
+from backfilld.domain.retries import Held, judge
+from backfilld.domain.states import ReasonCode, Status
+from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate, Ticket
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.plan_reader import PlanReader
+from backfilld.engine.backfills.running.session_chain import Chain
+from backfilld.engine.starting.boot_deadline import BootDeadline
+from backfilld.engine.starting.circuit_breaker import TargetHealth
+from backfilld.engine.starting.work_payload import payloads_of
+from backfilld.events import TryEnded
+from backfilld.executors.base import Executor, NotPermitted, Work
+from backfilld.sources.base import SourceBroken, SourceUnreachable
+
+log = logging.getLogger(__name__)
+
+ENTITY_GONE = "entity_gone"
+SOURCE_PAUSE_SECONDS = 5.0
+# What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
+_TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
+TURN = 2  # items that one slot may end without waiting for anything, before others have their turn
+
+
+async def no_other() -> Item | None:
+    """Nothing follows."""
+    return None
+
+
+class ItemRun:
+    """Carries single items of one backfill; the worker decides which and when."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        account: RunState,
+        reader: PlanReader,
+        executor: Executor,
+        health: TargetHealth,
+        chain: Chain,
+        tools: EngineContext,
+    ) -> None:
+        self._gate = gate
+        self._chain = chain
+        self._account = account
+        self._reader = reader
+        self._executor = executor
+        self._target = executor.target
+        self._health = health
+        self._tools = tools
+        self._works_of = gate.backfill
+        self._make_work = payloads_of(gate.backfill, tools.limits.timeout_seconds)
+        self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
+        self._asks_source_again = BootDeadline(tools.clock)
+
+    async def process(self, first: Item, following: Callable[[], Awaitable[Item | None]] = no_other) -> None:
+        """Try `first` once, then those that follow it. Of each the recorder has what became of it, or it went back."""
+        if first.position in self._chain.killed:  # ended between its choice and now
+            self._account.batched(first.position)
+            return
+        item: Item | None = first
+        done = 0
+        try:
+            async with self._tools.capacity.place():  # waiting for it may take longer than attributes stay fresh
+                while item is not None and await self._process(item) and self._source_hold is None:
+                    done += 1
+                    if done % TURN == 0:
+                        await asyncio.sleep(0)
+                    item = await following()
+        except asyncio.CancelledError:
+            if first.position not in self._chain.killed:  # whose items never follow each other
+                raise
+            self.end_killed(first.position, first)
+
+    def end_killed(self, position: int, item: Item | None = None, began_at: datetime | None = None) -> None:
+        """End an item that somebody killed: `item` if it was on its way, `began_at` if it had been started."""
+        tries = item.tries if item else 0
+        first = item.first_started_at if item else None
+        outcome = Outcome("cancelled", first or began_at, self._tools.clock.now(), tries + (began_at is not None))
+        self._account.retries_known = False  # its retry may have been the next one
+        self._tools.recorder.submit(self._account, position, outcome, had_retry=True)
+
+    async def _process(self, item: Item) -> bool:
+        """False if it went back."""
+        if self._reader.is_stale(item):
+            try:
+                item = await self._reader.refreshed(item)
+            except SourceBroken as problem:
+                raise CannotGoOn.with_source(problem) from problem
+            except SourceUnreachable as problem:
+                self.hold_for_source(problem)
+                self._reader.give_back(item)
+                return False
+        if item.gone:
+            self.skip(item, ENTITY_GONE)
+            return True
+        return await self._try(item)
+
+    async def _try(self, item: Item) -> bool:
+        clock = self._tools.clock
+        ticket = self._gate.permit(item)
+        began = clock.monotonic()
+        verdict: Verdict | None = None
+        try:
+            verdict = await self._executor.execute(self._work(item), ticket)
+            passing(_TRY_ENDED)
+        except NotPermitted:
+            self._reader.give_back(item)
+        except asyncio.CancelledError:
+            if item.position in self._chain.killed:
+                self.end_killed(item.position, item, ticket.started_at)
+                return True
+            if self._gate.backfill.status is Status.CANCELLING and ticket.started:
+                self.record(item, _cancelled(item, ticket.started_at, clock.now()))
+            raise
+        except Exception as problem:
+            log.exception("the executor of %s failed on its own account", self._gate.backfill.workflow_name)
+            verdict = Verdict(VerdictKind.TRY_AGAIN, error_class="executor_error", error=repr(problem)[:500])
+        finally:
+            ticket.end()
+            if verdict is None and ticket.is_probe:
+                self._health.abandon_probe()
+        return verdict is not None and self._settle(item, verdict, ticket, clock.monotonic() - began)
+
+    def _settle(self, item: Item, verdict: Verdict, ticket: Ticket, seconds: float) -> bool:
+        """Learn from a try; False if its item went back."""
+        backfill, kind = self._gate.backfill, verdict.kind
+        now = self._tools.clock.now()
+        started_at = ticket.started_at or now - timedelta(seconds=seconds)
+        result = judge(
+            verdict,
+            item,
+            started_at=started_at,
+            finished_at=now,
+            max_attempts=backfill.max_attempts,
+            others_succeed=kind is not _SUCCEEDED and self._others_succeed(item, started_at),
+            backoff=self._tools.limits.backoff,
+            draw=self._tools.draw,
+        )
+        self._health.note(verdict, item.place, probe=ticket.is_probe, at=now)
+        if isinstance(result, Held):
+            self._reader.give_back(item)
+        else:
+            self.record(item, result)
+        outcome = result.status if isinstance(result, Outcome) else None
+        self._tools.bus.tell(
+            TryEnded(
+                backfill.id, backfill.workflow_name, self._target, kind, verdict.error_class, seconds, outcome
+            )
+        )  # fmt: skip
+        return not isinstance(result, Held)
+
+    def _others_succeed(self, item: Item, started_at: datetime) -> bool:
+        health = self._health
+        if health.last_success_at is None or health.last_success_item == item.place:
+            return False
+        return health.last_success_at > (item.last_failed_at or started_at)
+
+    def skip(self, item: Item, why: str) -> None:
+        """End `item` without a start."""
+        now = self._tools.clock.now()
+        self.record(item, Outcome("skipped", item.first_started_at, now, item.tries, skip_reason=why))
+
+    def record(self, item: Item, result: Outcome | Try) -> None:
+        """Hand over to the recorder what became of `item`."""
+        self._tools.recorder.submit(self._account, item.position, result, had_retry=item.is_retry)
+
+    def hold_for_source(self, problem: SourceUnreachable) -> None:
+        """The source does not answer: nothing starts until it is asked again."""
+        clock = self._tools.clock
+        since = self._source_hold[1] if self._source_hold else clock.now()
+        self._source_hold = (f"the source does not answer: {problem}", since)
+        self._asks_source_again.move(clock.boottime() + SOURCE_PAUSE_SECONDS)
+
+    @property
+    def source_hold(self) -> Reason | None:
+        """Why nothing starts, if the source did not answer; None once it is to be asked again."""
+        if self._source_hold is None or not self._asks_source_again.is_to_come:
+            self._source_hold = None
+            return None
+        message, since = self._source_hold
+        return Reason(ReasonCode.SOURCE_UNREACHABLE, message, since, self._asks_source_again.told)
+
+    def _work(self, item: Item) -> Work:
+        if self._gate.backfill is not self._works_of:
+            self._works_of = self._gate.backfill
+            self._make_work = payloads_of(self._works_of, self._tools.limits.timeout_seconds)
+        return self._make_work(item)
+
+
+def _cancelled(item: Item, started_at: datetime | None, now: datetime) -> Outcome:
+    return Outcome("cancelled", started_at, now, item.attempt)

@@ -1,0 +1,224 @@
+"""Reads the plan ahead, so that a free slot never waits for the database.
+
+The lease makes the runner the only reader, so nothing is claimed: pages by keyset, anti-joined with what
+has ended, and the attributes read again with the page. How far ahead follows the pace: no more than is
+started within half of `freshness`, so that a target sees a record as it is and not as it was planned.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import orjson
+
+from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
+from backfilld.domain.backfills import Backfill, Item
+from backfilld.domain.entities import NOT_ENUMERABLE, Entity
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.sources.base import EntitySource
+from backfilld.store.ledger import Ledger, PlanRow
+
+MOST_AHEAD = 1000
+GONE = Entity("", {})  # stands for one that the source has no more
+
+
+class PlanReader:
+    """The items of one backfill in the order in which they shall start: returned ones, due retries, the plan."""
+
+    def __init__(
+        self,
+        backfill: Backfill,
+        ledger: Ledger,
+        source: EntitySource | None,
+        account: RunState,
+        clock: Clock,
+        *,
+        freshness_seconds: float,
+    ) -> None:
+        self._no = backfill.no
+        self._entity_type = backfill.entity_type or NOT_ENUMERABLE
+        self._ledger = ledger
+        self._source = source
+        self._reads_again = source is not None and source.can_be_read_again
+        self._account = account
+        self._clock = clock
+        self._freshness = freshness_seconds
+        self._sample = backfill.sample_open
+        self._sample_position = 0
+        self._returned: deque[Item] = deque()
+        self._ahead: deque[Item] = deque()
+        self._reads_on_at = 0  # so few left ahead, and more is read
+        self._slots = 1
+        self._loading: asyncio.Task[None] | None = None
+        self._exhausted = False
+
+    @property
+    def reads_sample(self) -> bool:
+        """True if only the sample is read."""
+        return self._sample
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True if nothing of the plan is left to be started for the first time."""
+        return self._exhausted and not self._ahead and self._loading is None
+
+    @property
+    def has_returned(self) -> bool:
+        """True while something that was given back has not been read again."""
+        return bool(self._returned)
+
+    async def next_planned(self, slots: int) -> Item | None:
+        """The next item of the plan (or the sample); None when there is none left to start for the first time."""
+        if self._returned:
+            return self._returned.popleft()
+        self._slots = slots
+        while not self._ahead and not self.is_exhausted:
+            await self._loaded()
+        self._read_on()
+        return self._ahead.popleft() if self._ahead else None
+
+    def take_read(self) -> Item | None:
+        """The next of the plan if it is at hand and there is nothing to be said of it; never waits."""
+        if self._returned or not self._ahead or self._ahead[0].gone:
+            return None
+        self._read_on()
+        return self._ahead.popleft()
+
+    async def next_retries(self, now: datetime, most: int) -> list[Item]:
+        """Due retries, at most `most`; each is taken until it is recorded or given back."""
+        account = self._account
+        if account.retries_known and (account.next_retry_at is None or account.next_retry_at > now):
+            return []
+        rows = await self._ledger.read_retries(self._no, due_at=now, taken=account.taken, most=most)
+        rows = [row for row in rows if row.position not in account.taken]  # some may have ended while we asked
+        account.taken.update(row.position for row in rows)
+        account.retries_known = False  # until all of this has come to its end
+        account.next_retry_at = None  # before looking, so that one that is recorded meanwhile is not lost
+        try:
+            items = await self._items(rows, is_retry=True)
+            if items:
+                passing(Point.READER_RETRIES_READ)
+            found = await self._ledger.next_retry(self._no, taken=account.taken)
+        except BaseException:
+            account.taken.difference_update(row.position for row in rows)
+            raise
+        account.next_retry_at = _earlier(account.next_retry_at, found)
+        account.retries_known = True
+        return items
+
+    async def wait_anew(self, now: datetime) -> bool:
+        """See whether retries wait for so long only because the clock was set back; True: they are to be read again."""
+        if not await self._ledger.wait_anew(self._no, self._account.lease.fence, now):
+            return False
+        self._account.retries_known, self._account.next_retry_at = False, None
+        return True
+
+    def give_back(self, item: Item) -> None:
+        """The gate sent it back untouched: it comes again before everything else."""
+        self._returned.append(item)
+
+    def is_stale(self, item: Item) -> bool:
+        """True if the attributes were read too long ago to be sent."""
+        return self._reads_again and self._clock.boottime() - item.read_at > self._freshness
+
+    async def refreshed(self, item: Item) -> Item:
+        """The item with attributes that are fresh enough to be sent."""
+        source = self._source
+        if source is None or not self.is_stale(item):
+            return item
+        read_at = self._clock.boottime()
+        found = (await source.read(self._entity_type, [item.entity_id])).get(item.entity_id)
+        if found is None:
+            return replace(item, gone=True)
+        return replace(item, attributes=found.attributes, as_of=found.as_of, read_at=read_at)
+
+    async def stop(self) -> None:
+        """Let go of what is being read."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+            if not self._loading.cancelled():
+                self._loading.exception()  # seen, and of no interest any more
+            self._loading = None
+
+    def _read_on(self) -> None:
+        """Read more in the background, if little is left ahead."""
+        if len(self._ahead) <= self._reads_on_at and not self._exhausted and self._loading is None:
+            self._loading = asyncio.ensure_future(self._load())
+
+    async def _loaded(self) -> None:
+        """Wait until more is ahead, or there is no more. What was not to be had in the background is told here."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self._load())
+        loading = self._loading
+        try:
+            await asyncio.shield(loading)
+        finally:
+            if loading.done() and self._loading is loading:
+                self._loading = None
+
+    async def _load(self) -> None:
+        most = self._most_at_once()
+        since = self._sample_position if self._sample else self._account.next_position
+        rows = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
+        passing(Point.READER_PLAN_READ)
+        items = await self._items(rows, is_retry=False)
+        if len(rows) < most:
+            self._exhausted = True
+        if rows and self._sample:
+            self._sample_position = rows[-1].position + 1
+        elif rows:
+            for row in rows:
+                self._account.read(row.position)
+            self._account.next_position = rows[-1].position + 1
+        self._ahead.extend(items)
+        self._reads_on_at = most // 2
+        self._loading = None
+
+    def _most_at_once(self) -> int:
+        pace = self._account.pace() * self._freshness / 2
+        return min(MOST_AHEAD, max(2 * self._slots, int(pace)))
+
+    async def _items(self, rows: Sequence[PlanRow], *, is_retry: bool) -> list[Item]:
+        if not rows:
+            return []
+        read_at = self._clock.boottime()
+        entities = await self._read_entities(rows)
+        return self._items_of(rows, entities, read_at, is_retry)
+
+    async def _read_entities(self, rows: Sequence[PlanRow]) -> list[Entity]:
+        """The entities as they are now; as the plan holds them where they cannot be read again."""
+        source = self._source
+        if source is None or not self._reads_again:
+            return [Entity(row.entity_id, orjson.loads(row.attributes or "{}")) for row in rows]
+        found = await source.read(self._entity_type, [row.entity_id for row in rows])
+        return [found.get(row.entity_id, GONE) for row in rows]
+
+    def _items_of(
+        self, rows: Sequence[PlanRow], entities: Iterable[Entity], read_at: float, is_retry: bool
+    ) -> list[Item]:
+        return [
+            Item(
+                self._no,
+                row.position,
+                row.entity_id,
+                entity.attributes,
+                entity.as_of,
+                read_at,
+                entity is GONE,
+                row.tries,
+                row.counted,
+                row.interruptions,
+                row.first_started_at,
+                row.last_failed_at,
+                is_retry,
+            )
+            for row, entity in zip(rows, entities, strict=True)
+        ]
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((at for at in (one, other) if at is not None), default=None)

@@ -1,0 +1,300 @@
+"""Starts the items of one backfill, one free slot at a time, until nothing is left to start.
+
+First the slot, then the item, then the gate. A closed gate makes it wait, never leave while something is
+in flight; a slot is refilled the moment it frees.
+"""
+
+import asyncio
+import contextlib
+from datetime import datetime, timedelta
+
+from backfilld.domain.backfills import Item
+from backfilld.domain.states import STARTABLE, ReasonCode, Status
+from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.fast_path import FastPath
+from backfilld.engine.backfills.running.item_order import ItemOrder
+from backfilld.engine.backfills.running.item_run import ItemRun
+from backfilld.engine.backfills.running.plan_reader import PlanReader
+from backfilld.engine.backfills.running.recovery import Recovery
+from backfilld.engine.backfills.running.session_chain import WAITS_FOR_OTHERS, Chain
+from backfilld.engine.backfills.running.slots import Slots
+from backfilld.engine.backfills.running.worker_exit import WorkerExit
+from backfilld.engine.backfills.status_writer import StatusWriter
+from backfilld.engine.starting.leases import Lease, LeaseGone
+
+STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
+LOOKS_AGAIN = timedelta(milliseconds=500)  # for what nobody announces: a lease that may be renewed, a ramp
+
+
+class Worker:
+    """`run` returns when nothing is in flight and nothing is unrecorded."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        standing: StatusWriter,
+        account: RunState,
+        reader: PlanReader,
+        processor: ItemRun,
+        recovery: Recovery,
+        chain: Chain,
+        lease: Lease,
+        tools: EngineContext,
+    ) -> None:
+        self._chain = chain
+        self._gate = gate
+        self._standing = standing
+        self._account = account
+        self._reader = reader
+        self._processor = processor
+        self._recovery = recovery
+        self._lease = lease
+        self._tools = tools
+        self._slots = Slots(gate.backfill.max_in_flight)
+        self._chooser = ItemOrder(reader, recovery, processor, standing, account, chain)
+        self._following = FastPath(gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
+        self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
+        self._left: WorkerExit = WorkerExit.NOT_NOW
+        self._bug: BaseException | None = None
+
+    async def run(self) -> WorkerExit:
+        """Start what may start, until nothing is left or nothing may for a while."""
+        noting = asyncio.create_task(self._note_first_start())
+        try:
+            while (item := await self._next_with_slot()) is not None:
+                if self._recovery.next_is_alone:
+                    await self._alone(item)
+                else:
+                    self._spawn(item)
+        except CannotGoOn:
+            raise  # what is in flight may finish
+        except BaseException:
+            self.cancel_in_flight()
+            raise
+        finally:
+            noting.cancel()
+            await self._wind_up()
+        return self._left
+
+    async def _note_first_start(self) -> None:
+        """Write down when the backfill really began; nobody waits for that."""
+        await self._gate.first_start.wait()
+        at, no, fence = self._tools.clock.now(), self._gate.backfill.no, self._lease.fence
+        with contextlib.suppress(LeaseGone):
+            await self._standing.patiently(lambda: self._tools.ledger.note_start(no, fence, at))
+
+    def cancel_in_flight(self) -> None:
+        """Stop what is running: somebody asked for it, the grace is over, or the lease is lost."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def obey_kills(self) -> None:
+        """End what somebody wants to end: cut it off if it is on its way, else write its end down."""
+        killed = await self._chain.newly_killed()
+        carried_by = {position: task for task, position in self._tasks.items()}
+        for position in killed:
+            if position in carried_by:
+                carried_by[position].cancel()
+            else:
+                self._processor.end_killed(position)
+        self._gate.changed.set()
+
+    def obey_limit(self) -> None:
+        """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
+        if self._gate.backfill.max_in_flight != self._slots.limit:
+            self._slots.resize(self._gate.backfill.max_in_flight)
+
+    async def _next_with_slot(self) -> Item | None:
+        await self._slots.acquire()
+        item: Item | None = None
+        try:
+            item = await self._next_startable()
+        finally:
+            if item is None or self._recovery.next_is_alone:
+                self._slots.release()
+        return item
+
+    def _spawn(self, item: Item) -> None:
+        process = self._processor.process(item, self._following.next)
+        task = asyncio.create_task(process, name=f"{item.backfill_no}/{item.entity_id} …")
+        self._tasks[task] = item.position
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._over(task)
+        self._slots.release()
+        self._gate.changed.set()
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            self._bug = bug
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        position = self._tasks.pop(task)
+        if task.cancelled() and position in self._chain.killed:  # before it could see to its own end
+            self._processor.end_killed(position)
+
+    async def _alone(self, item: Item) -> None:
+        """After an unclean end: the start is committed before it happens, and the outcome before the next one."""
+        await self._standing.patiently(lambda: self._recovery.begin(item))
+        task = asyncio.create_task(self._processor.process(item), name=f"{item.backfill_no}/{item.entity_id} alone")
+        self._tasks[task] = item.position
+        await asyncio.wait([task])
+        self._over(task)
+        if not task.cancelled():
+            task.result()
+        if self._reader.has_returned:
+            self._recovery.put_back()
+        await self._flush()
+        await self._standing.patiently(self._recovery.end)
+
+    async def _next_startable(self) -> Item | None:
+        """The next item that may start now. None: leave; `_left` says why."""
+        while True:
+            self._raise_bug()
+            self._gate.changed.clear()
+            self.obey_limit()
+            now = self._tools.clock.now()
+            refusal = self._refusal(now)
+            if refusal is not None:
+                if await self._refused(refusal):
+                    return None
+            elif await self._has_room() and not await self._is_stopped():
+                item = await self._chooser.next(now, self._slots.limit)
+                if item is not None:
+                    if await self._is_due(item) and await self._say_running():
+                        return item
+                    self._reader.give_back(item)
+                    self._recovery.put_back()
+                elif await self._nothing_to_start():
+                    return None
+
+    def _refusal(self, now: datetime) -> Refusal | None:
+        if self._lease.lost:
+            raise LeaseGone
+        refusal = self._gate.refusal(now)
+        if refusal is None and (hold := self._processor.source_hold) is not None:
+            return Refusal(hold.code, hold.message, hold.until)
+        return refusal
+
+    async def _refused(self, refusal: Refusal) -> bool:
+        """Nothing may start: say so and wait. True if the worker should leave."""
+        code = refusal.code
+        startable = self._gate.backfill.status in STARTABLE
+        leaves = not startable or code is ReasonCode.DRAINING
+        if startable and code is not None and code is not ReasonCode.DRAINING:
+            wake_at = refusal.until if code is ReasonCode.OUTSIDE_WINDOW else None
+            if code is ReasonCode.NEVER_OPENS:
+                wake_at = self._tools.clock.now().replace(microsecond=0) + timedelta(days=1)
+            if not await self._standing.stand_still(code, refusal.message, refusal.until, wake_at=wake_at):
+                return False
+            leaves = wake_at is not None and wake_at - self._tools.clock.now() > STAYS_FOR
+        if leaves and self._is_idle:
+            self._left = WorkerExit.NOT_NOW
+            return True
+        if leaves:
+            self._tools.recorder.hurry()
+        until = refusal.until if code is not None else self._tools.clock.now() + LOOKS_AGAIN
+        await self._wait(until)
+        return False
+
+    async def _has_room(self) -> bool:
+        """False after a wait: too much is unrecorded, or the ramp does not allow more yet."""
+        if not self._account.has_room:
+            await self._tools.recorder.room_for(self._account)
+            return False
+        if len(self._tasks) >= self._gate.ramp_limit():
+            await self._wait(self._tools.clock.now() + LOOKS_AGAIN / 5)
+            return False
+        return True
+
+    async def _is_stopped(self) -> bool:
+        """True if what became of the last sessions stops the rest."""
+        if not self._chain.wants_all_recorded:
+            return False
+        await self._flush()
+        return await self._chain.stops()
+
+    async def _is_due(self, item: Item) -> bool:
+        """False after a wait: the item's turn has not come."""
+        if await self._chain.is_due(item):
+            return True
+        await self._chain.say_waiting()
+        await self._wait(self._tools.clock.now() + WAITS_FOR_OTHERS)
+        return False
+
+    async def _say_running(self) -> bool:
+        """An item is about to start. `waiting` stays while nothing but retries is left."""
+        reason = self._gate.backfill.reason
+        waited_for = reason.code if reason is not None and self._gate.backfill.status is Status.WAITING else None
+        if waited_for is ReasonCode.WAITING_FOR_RETRY and self._reader.is_exhausted:
+            return True
+        opened = waited_for is ReasonCode.OUTSIDE_WINDOW
+        went_on = await self._standing.go_on()
+        if went_on and opened:
+            self._gate.open_slowly()
+        return went_on
+
+    async def _nothing_to_start(self) -> bool:
+        """Neither plan nor retries have anything now. True if the worker should leave."""
+        if self._processor.source_hold is not None:
+            return False
+        if not self._is_idle:
+            self._tools.recorder.hurry()
+            await self._wait(self._account.next_retry_at)
+            return False
+        due_at = self._account.next_retry_at
+        if due_at is None:
+            self._left = WorkerExit.SAMPLE_DONE if self._reader.reads_sample else WorkerExit.NOTHING_LEFT
+            return True
+        now = self._tools.clock.now()
+        if due_at <= now:
+            return False
+        if due_at - now > STAYS_FOR and await self._standing.patiently(lambda: self._reader.wait_anew(now)):
+            return False
+        message = self._chain.waits_for_retry
+        if not await self._standing.stand_still(ReasonCode.WAITING_FOR_RETRY, message, due_at, wake_at=due_at):
+            return False
+        if due_at - now > STAYS_FOR:
+            self._left = WorkerExit.NOT_NOW
+            return True
+        await self._wait(due_at)
+        return False
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._tasks and not self._account.unrecorded
+
+    async def _wait(self, until: datetime | None) -> None:
+        if self._account.unrecorded:  # a commit changes what there is to do, and does not set `changed`
+            self._account.recorded.clear()
+            waiting = asyncio.ensure_future(self._account.recorded.wait())
+            waiting.add_done_callback(self._recorded)
+            try:
+                await self._tools.clock.wait(self._gate.changed, until=until)
+            finally:
+                waiting.cancel()
+        else:
+            await self._tools.clock.wait(self._gate.changed, until=until)
+
+    def _recorded(self, waiting: "asyncio.Task[bool]") -> None:
+        """Something was; a wait that only ended may not wake the next one, which would then never sleep."""
+        if not waiting.cancelled():
+            self._gate.changed.set()
+
+    async def _flush(self) -> None:
+        await self._tools.recorder.flush(self._account)
+        if self._lease.lost:
+            raise LeaseGone
+
+    async def _wind_up(self) -> None:
+        """Whatever made us leave: nothing stays in flight, and what ended gets recorded."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._chain.settle()
+        await self._reader.stop()
+        await self._tools.recorder.flush(self._account)
+
+    def _raise_bug(self) -> None:
+        if self._bug is not None:
+            raise self._bug

@@ -1,0 +1,187 @@
+"""Which backfills run here, and when to look again.
+
+One tick takes the leases of whatever is due and makes a runner for each; it answers when the next thing
+falls due by itself. The loop around it waits for that, for a nudge, or for a minute at most.
+"""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from backfilld.domain.backfills import Reason
+from backfilld.domain.states import Status
+from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.gate import CannotGoOn
+from backfilld.engine.backfills.runner import Runner
+from backfilld.engine.service import Part, Patience, Service
+from backfilld.engine.starting.leases import Lease
+from backfilld.events import DatabaseBack, DatabaseLost
+
+log = logging.getLogger(__name__)
+
+WATCHES_OTHERS = timedelta(seconds=1)  # how often to see whether a lease that we could not have has run out
+STEP_SECONDS = 5.0  # a wall clock that moved by so much more or less than time did was stepped
+
+
+class Scheduler:
+    """Owns every runner of this process."""
+
+    part = Part.BACKFILLS
+
+    def __init__(self, tools: EngineContext) -> None:
+        self._tools = tools
+        patience = Patience(
+            tools.clock,
+            lambda problem: tools.bus.tell(DatabaseLost(repr(problem))),
+            lambda seconds: tools.bus.tell(DatabaseBack(seconds)),
+        )
+        self._service = Service(self.tick, tools.clock, patience)
+        tools.keeper.on_obstacle = self.nudge  # to say that the database is away, if it is
+        self._runners: dict[int, Runner] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._bug: BaseException | None = None
+        self._draining = False
+        self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
+        self._unseen: set[int] = set()  # of everything: what could not be taken yet since then
+        self._wall_offset: float | None = None  # of the wall clock, against boot time
+        self.last_tick_at: float | None = None
+
+    def nudge(self) -> None:
+        """Something changed: look now."""
+        self._service.nudge()
+
+    def runner(self, backfill_no: int) -> Runner | None:
+        """The runner of a backfill, if it runs here."""
+        return self._runners.get(backfill_no)
+
+    @property
+    def stop_reason(self) -> Reason | None:
+        """Why nothing may start anywhere, by an operator's word; None if something may."""
+        return self._tools.keeper.stop_switch.reason
+
+    @property
+    def waits_for_database(self) -> bool:
+        """True while it cannot look, because the database is away."""
+        return self._service.obstacle is not None
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What it, or a runner, waits for the database for; None if none does."""
+        return self._service.obstacle or next(filter(None, (one.obstacle for one in self._runners.values())), None)
+
+    def hear(self, backfill_no: int | None) -> None:
+        """A backfill was changed, here or elsewhere (None: any may have been)."""
+        for no, runner in list(self._runners.items()):
+            if backfill_no is None or no == backfill_no:
+                runner.hear()
+        self.nudge()
+
+    async def serve(self) -> None:
+        """Run until cancelled. A bug in a runner ends it loudly; a database that is away is waited for."""
+        try:
+            await self._service.serve()
+        finally:
+            await self._end_all()
+
+    async def tick(self) -> datetime | None:
+        """Take what is due; when something falls due next (None: only when nudged)."""
+        if self._bug is not None:
+            raise self._bug
+        now = self._tools.clock.now()
+        store = self._tools.keeper.store
+        self._notice_steps(now)
+        all_taken = True
+        if not self._draining:
+            for no in await self._candidates(now):
+                if no not in self._tasks:
+                    all_taken = await self._take(no) and all_taken
+        wake_at, others = await store.next_look(now)
+        self.last_tick_at = self._tools.clock.monotonic()
+        if others or not all_taken:
+            return min(wake_at or now + WATCHES_OTHERS, now + WATCHES_OTHERS)
+        return wake_at
+
+    async def _candidates(self, now: datetime) -> list[int]:
+        """What is due, and after a step of the clock everything once, each as soon as it can be had."""
+        store = self._tools.keeper.store
+        if self._knows_all and not self._unseen:
+            return await store.list_candidates(now, all_of_them=False)
+        everything = await store.list_candidates(now, all_of_them=True)
+        self._unseen = self._unseen & set(everything) if self._knows_all else set(everything)
+        self._knows_all = True
+        due = await store.list_candidates(now, all_of_them=False)
+        return sorted(self._unseen.union(due))
+
+    def _notice_steps(self, now: datetime) -> None:
+        """What was written down to be looked at next year, by a clock that was wrong, is looked at now."""
+        offset = now.timestamp() - self._tools.clock.boottime()
+        if self._wall_offset is not None and abs(offset - self._wall_offset) > STEP_SECONDS:
+            self._knows_all = False
+        self._wall_offset = offset
+
+    async def _take(self, no: int) -> bool:
+        """Run it here; False if it cannot be had now, so that it has to be looked at again."""
+        lease = await self._tools.keeper.take(no)
+        if lease is None:
+            return False
+        self._unseen.discard(no)
+        try:
+            backfill = await self._tools.backfills.find_by_no(no)
+            if backfill is None:
+                await self._tools.keeper.give_back(lease, in_order=True)
+                return True
+            runner = Runner(backfill, lease, self._tools)
+        except CannotGoOn as problem:
+            await self._fail(no, lease, str(problem))
+            return True
+        except BaseException:
+            self._tools.keeper.forget(lease)
+            raise
+        self._runners[no] = runner
+        self._tasks[no] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
+        task.add_done_callback(lambda done: self._ended(no, done))
+        return True
+
+    async def _fail(self, no: int, lease: Lease, why: str) -> None:
+        """A backfill that cannot even be looked at ends failed; it must not take the daemon along."""
+        tools = self._tools
+        error = {"code": "cannot_go_on", "message": why}
+        try:
+            at = tools.clock.now()
+            await tools.backfills.move(no, Status.FAILED, reason=None, at=at, fence=lease.fence, error=error)
+        finally:
+            await tools.keeper.give_back(lease, in_order=True)
+
+    def _ended(self, no: int, task: asyncio.Task[None]) -> None:
+        self._runners.pop(no, None)
+        self._tasks.pop(no, None)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            log.critical("a runner ended on a bug", exc_info=bug)
+            self._bug = bug
+        self.nudge()
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Start nothing any more; let what is in flight finish within the grace, then cancel it."""
+        self._draining = True
+        for runner in list(self._runners.values()):
+            runner.drain()
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        waiting = asyncio.ensure_future(asyncio.wait(tasks))
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await asyncio.shield(waiting)
+        except TimeoutError:
+            for runner in list(self._runners.values()):
+                runner.cancel_in_flight()
+            await asyncio.wait(tasks, timeout=5)
+        finally:
+            waiting.cancel()
+
+    async def _end_all(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)

@@ -1,0 +1,213 @@
+"""Makes the sessions of schedules when they are due.
+
+A session, its attempt and the schedule's move are one transaction under the schedule's lock: whatever dies, and however
+many daemons look at one schedule, each slot is fired once. Missed slots come oldest first, each with an attempt of its
+own. Who runs the attempts is another matter: under stop-all they are made all the same, and wait.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backfilld.clock import Clock
+from backfilld.crash_points import Point, passing
+from backfilld.domain.schedule_positions import FINISHED, left_out_before
+from backfilld.domain.schedules import Schedule, Slot
+from backfilld.domain.session_variables import params_of_slot
+from backfilld.domain.sessions import StoredSchedule
+from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
+from backfilld.engine.service import Part, Patience, Service
+from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
+from backfilld.store import firing, outages
+from backfilld.store.pool import Connection, Pool
+from backfilld.store.schedule_positions import tell_live
+from backfilld.store.schedules import ScheduleStore
+from backfilld.store.sessions import AttemptNameTaken, NewAttempts, open_attempts
+
+log = logging.getLogger(__name__)
+
+MOST_FIRED = 20  # slots in one transaction, so that nobody waits long for the schedule's lock
+MOST_WALKED = 1000  # slots left out in one transaction
+MOST_TRANSACTIONS = 50  # in one tick
+WAITS_WHEN_FULL = timedelta(seconds=600)
+WAITS_AFTER_FAULT = timedelta(hours=1)
+LOOKS_AGAIN = timedelta(seconds=1)  # at a schedule that somebody else holds
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a schedule goes on, and what there is to tell of it. `last` is the session that was fired."""
+
+    slot: Slot
+    event: Event
+    last: datetime | None = None
+
+
+class Firing:
+    """The tick of all schedules; one per process."""
+
+    part = Part.SCHEDULES
+
+    def __init__(self, pool: Pool, clock: Clock, bus: Bus, *, most_unfinished: int) -> None:
+        self._pool = pool
+        self._schedules = ScheduleStore(pool)
+        self._clock = clock
+        self._bus = bus
+        self._most_unfinished = most_unfinished
+        self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus))
+        self._draining = False
+        self._obeys_rules = False  # those of the zones, which may be others than before the start
+
+    def nudge(self) -> None:
+        """A schedule may have been changed: look now."""
+        self._service.nudge()
+
+    def drain(self) -> None:
+        """Fire nothing any more: the daemon is stopping, and the next one will."""
+        self._draining = True
+
+    async def serve(self) -> None:
+        """Fire until cancelled; patient with a database that is away."""
+        await self._service.serve()
+
+    @property
+    def obstacle(self) -> Exception | None:
+        """What the last tick failed of, while it is made again."""
+        return self._service.obstacle
+
+    async def tick(self) -> datetime | None:
+        """Fire what is due; when to look again (None: only when nudged)."""
+        now = self._clock.now()
+        if not self._obeys_rules:
+            for moved in await obey_new_rules(self._pool, now):
+                self._bus.tell(moved)
+            self._obeys_rules = True
+        for _ in range(MOST_TRANSACTIONS):
+            if self._draining or not await self._fire_one(now):
+                break
+        due = await firing.next_due(self._pool)
+        return None if due is None else max(due, now + LOOKS_AGAIN) if due <= now else due
+
+    async def _fire_one(self, now: datetime) -> bool:
+        """See to the schedule that is due longest, in one transaction; False if there is none."""
+        stored: StoredSchedule | None = None
+        told: list[Event] = []
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                stored = await firing.lock_due(connection, self._pool, now)
+                if stored is None:
+                    return False
+                told = await self._fire(connection, stored, now)
+                await tell_live(connection)
+                passing(Point.FIRE_BEFORE_COMMIT)
+        except Exception as problem:
+            if stored is None or outages.passes(problem):
+                raise
+            log.exception("the schedule of workflow %s could not be fired", stored.workflow_name)
+            told = [await self._postpone_after(stored, problem, now)]
+        passing(Point.FIRE_AFTER_COMMIT)
+        for event in told:
+            self._bus.tell(event)
+        return True
+
+    async def _postpone_after(self, stored: StoredSchedule, problem: Exception, now: datetime) -> Event:
+        async with self._pool.acquire() as connection, connection.transaction():
+            return await self._postpone(connection, stored, now, WAITS_AFTER_FAULT, repr(problem)[:500])
+
+    async def _postpone(
+        self, connection: Connection, stored: StoredSchedule, now: datetime, wait: timedelta, why: str
+    ) -> Event:
+        until = now + wait
+        await firing.postpone(connection, stored.id, until, now)
+        return SchedulePostponed(stored.id, stored.workflow_name, until, why)
+
+    async def _fire(self, connection: Connection, stored: StoredSchedule, now: datetime) -> list[Event]:
+        """Up to MOST_FIRED slots of one schedule."""
+        try:
+            schedule = stored.schedule()
+        except ValueError as problem:
+            return [await self._postpone(connection, stored, now, WAITS_AFTER_FAULT, str(problem)[:500])]
+        told: list[Event] = []
+        slot, last = Slot(stored.next_session_at, stored.next_run_at), stored.last_session_at
+        while slot.run_time <= now and slot != FINISHED and len(told) < MOST_FIRED:
+            moved = await self._step(connection, stored, schedule, slot, last, now)
+            if moved is None:
+                why = f"{self._most_unfinished} attempts are not finished"
+                return [*told, await self._postpone(connection, stored, now, WAITS_WHEN_FULL, why)]
+            await self._move(connection, stored, slot, moved, now)
+            told.append(moved.event)
+            slot, last = moved.slot, moved.last or last
+        return told
+
+    async def _move(
+        self, connection: Connection, stored: StoredSchedule, slot: Slot, moved: Moved, now: datetime
+    ) -> None:
+        await self._schedules.move(
+            connection,
+            stored.id,
+            next_session_at=moved.slot.session_time,
+            next_run_at=moved.slot.run_time,
+            last_session_at=moved.last,
+            skipped_to=left_out_before(slot.session_time, moved.slot) if moved.last is None else None,
+            at=now,
+        )
+
+    async def _step(
+        self,
+        connection: Connection,
+        stored: StoredSchedule,
+        schedule: Schedule,
+        slot: Slot,
+        last: datetime | None,
+        now: datetime,
+    ) -> Moved | None:
+        """What becomes of one slot that is due. None: too many attempts are unfinished, and it has to wait."""
+        patience = schedule.skip_delayed_by
+        if patience is not None and now > slot.run_time + patience:
+            return _leave_out(stored, schedule, slot, until=now - patience, why="delayed")
+        if schedule.skip_on_overtime and await firing.is_running(connection, stored.workflow_id):
+            return _leave_out(stored, schedule, slot, until=now + timedelta(microseconds=1), why="overtime")
+        if await firing.count_crowd(connection, self._most_unfinished) >= self._most_unfinished:
+            return None
+        made = await self._open(connection, stored, schedule, slot, last, now)
+        following = schedule.next(slot.session_time) or FINISHED
+        event = SessionFired(stored.id, stored.workflow_name, slot.session_time, made)
+        return Moved(following, event, slot.session_time)
+
+    async def _open(
+        self,
+        connection: Connection,
+        stored: StoredSchedule,
+        schedule: Schedule,
+        slot: Slot,
+        last: datetime | None,
+        now: datetime,
+    ) -> int | None:
+        """The attempt of a slot; None if somebody has started that session already."""
+        wanted = NewAttempts(
+            project_id=stored.project_id,
+            workflow_id=stored.workflow_id,
+            revision_id=stored.revision_id,
+            timezone=stored.timezone,
+            name="",
+            created_by=f"schedule:{stored.id}",
+            created_at=now,
+            session_times=[slot.session_time],
+            params=[params_of_slot(schedule, slot.session_time, last)],
+        )
+        try:
+            async with connection.transaction():
+                return (await open_attempts(connection, wanted))[0].id
+        except AttemptNameTaken:
+            return None
+
+
+def _leave_out(stored: StoredSchedule, schedule: Schedule, slot: Slot, *, until: datetime, why: str) -> Moved:
+    """Go on behind `slot`, with the first that runs at `until` or later (or as far as one transaction walks)."""
+    following: Slot | None = slot
+    for walked in range(1, MOST_WALKED + 1):  # noqa: B007 - told afterwards
+        following = schedule.next(following.session_time) if following else None
+        if following is None or following.run_time >= until:
+            break
+    event = SlotsLeftOut(stored.id, stored.workflow_name, slot.session_time, walked, why)
+    return Moved(following or FINISHED, event)
