@@ -8,7 +8,7 @@ from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 
 from backfilld.api.public import backfills, ledger, progress_stream
-from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"

@@ -12,7 +12,7 @@ from tests.support.clock import NOON, FakeClock
 
 from backfilld.api.public import audit, backfills, keys
 from backfilld.operations.auditing import AuditReading
-from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.keys import create_key
 from backfilld.store.pool import Pool
 

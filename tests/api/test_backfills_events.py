@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 from backfilld.api.public import progress_stream
 from backfilld.domain.states import Status
-from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"

@@ -10,9 +10,9 @@ from tests.support.schedules import backfill_days, make_schedule
 
 from backfilld.api.digdag import attempts
 from backfilld.domain.sessions import StoredSchedule
-from backfilld.operations.attempts import AttemptOperations
-from backfilld.operations.killing_in_backfills import BackfillKiller
-from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.sessions.attempts import AttemptOperations
+from backfilld.operations.sessions.kill import BackfillKiller
+from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.pool import Pool
 
 LIMIT = 3

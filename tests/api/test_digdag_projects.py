@@ -20,10 +20,10 @@ from backfilld.events import Bus
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations import projects as pushing
 from backfilld.operations.projects import ProjectOperations
-from backfilld.operations.schedule_backfills import ScheduleBackfills, ScheduleLimits
-from backfilld.operations.schedule_reading import ScheduleReading
-from backfilld.operations.scheduling import ScheduleOperations
-from backfilld.operations.session_backfills import SessionBackfills
+from backfilld.operations.schedules.read import ScheduleReading
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills, ScheduleLimits
+from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool
 

@@ -14,10 +14,10 @@ from tests.support.schedules import make_schedule
 from backfilld.api.digdag import schedules
 from backfilld.domain.sessions import StoredSchedule
 from backfilld.events import Bus
-from backfilld.operations.schedule_backfills import ScheduleBackfills, ScheduleLimits
-from backfilld.operations.schedule_reading import ScheduleReading
-from backfilld.operations.scheduling import ScheduleOperations
-from backfilld.operations.session_backfills import SessionBackfills
+from backfilld.operations.schedules.read import ScheduleReading
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills, ScheduleLimits
+from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool
 

@@ -18,9 +18,9 @@ from backfilld.api.routing import Route
 from backfilld.api.server import ServerOptions
 from backfilld.domain.sessions import StoredSchedule
 from backfilld.operations.keys import create_key
-from backfilld.operations.schedule_reading import ScheduleReading
-from backfilld.operations.scheduling import ScheduleOperations
-from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.schedules.read import ScheduleReading
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.keys import KeyStore
 from backfilld.store.pool import Pool
 

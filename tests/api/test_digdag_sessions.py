@@ -11,7 +11,7 @@ from tests.support.schedules import make_schedule
 
 from backfilld.api.digdag import logs, sessions
 from backfilld.domain.sessions import StoredSchedule
-from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.pool import Pool
 from backfilld.store.sessions import NewAttempts, Opened, open_attempts
 

@@ -18,7 +18,7 @@ from backfilld.api.openapi import document
 from backfilld.api.public import backfills, entities, keys, later, windows, workflows
 from backfilld.api.routing import Route
 from backfilld.metrics import Metrics
-from backfilld.operations.checking import Limits
+from backfilld.operations.backfills.check import Limits
 
 NOBODY = cast(Any, SimpleNamespace(limits=Limits()))  # handlers are not called here
 

@@ -14,8 +14,8 @@ from tests.support.fake_control import FakeControl
 from tests.support.sql_types import TICKETS, sql_sources
 
 from backfilld.api.public import backfills, entities
-from backfilld.operations.backfills import BackfillOperations
-from backfilld.operations.checking import Limits
+from backfilld.operations.backfills.check import Limits
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.entities import Entities
 from backfilld.store.entities import EntityStore
 from backfilld.store.entity_uploads import EntityUploads

@@ -14,7 +14,7 @@ from tests.engine.machines import PLAIN, MachineOfTwo
 from tests.engine.whole_schedules import WholeSchedule
 from tests.support.wire import Wire
 
-from backfilld.operations import attempts, killing_in_backfills
+from backfilld.operations.sessions import attempts, kill
 from backfilld.store.pool import Pool
 
 
@@ -77,7 +77,7 @@ class Machine(MachineOfTwo):
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever kills an attempt whose owner is dead waits for nothing."""
-    for module in (attempts, killing_in_backfills):
+    for module in (attempts, kill):
         monkeypatch.setattr(module, "WAITS_SECONDS", 0.1)
 
 

@@ -18,8 +18,8 @@ from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.context import Limits
 from backfilld.engine.starting.leases import Lease, LeaseKeeper
 from backfilld.executors.base import Work
-from backfilld.operations.killing_in_backfills import BackfillKiller
-from backfilld.operations.schedule_backfills import ScheduleBackfillAnswer
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer
+from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LeaseStore
 from backfilld.store.pool import Pool

@@ -27,7 +27,7 @@ from backfilld.domain.errors import Conflict, NotFound, Unavailable
 from backfilld.domain.states import ENDED, Status
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.executors.base import Work
-from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store import outages
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool

@@ -25,12 +25,12 @@ from backfilld.domain.errors import BackfilldError
 from backfilld.domain.sessions import StoredSchedule
 from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.executors.base import Work
-from backfilld.operations.attempts import AttemptOperations
-from backfilld.operations.backfills import BackfillOperations
-from backfilld.operations.killing_in_backfills import BackfillKiller
-from backfilld.operations.schedule_backfills import ScheduleBackfills
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest
-from backfilld.operations.scheduling import ScheduleOperations
+from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.attempts import AttemptOperations
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills
+from backfilld.operations.sessions.kill import BackfillKiller
+from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.store import outages
 from backfilld.store.pool import Pool
 

@@ -18,7 +18,7 @@ from backfilld.domain.sessions import Attempt
 from backfilld.domain.verdicts import SUCCEEDED, Verdict
 from backfilld.executors.base import Work
 from backfilld.operations.asking import Asker
-from backfilld.operations.attempts import AttemptExists, AttemptOperations
+from backfilld.operations.sessions.attempts import AttemptExists, AttemptOperations
 from backfilld.store.pool import Pool
 
 DAY = timedelta(days=1)

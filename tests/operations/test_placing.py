@@ -8,7 +8,7 @@ from tests.support.backfills import make_workflow
 from tests.support.clock import NOON
 
 from backfilld.domain.schedules import FINISHED_AT
-from backfilld.operations.placing import place_schedule, skip_missed
+from backfilld.operations.schedules.place import place_schedule, skip_missed
 from backfilld.store.pool import Pool
 
 DAILY = {"schedule": {"daily>": "09:00:00"}}

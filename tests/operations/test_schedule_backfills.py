@@ -11,8 +11,8 @@ from tests.support.schedules import ANNA, DAILY, make_schedule, maker
 
 from backfilld.domain.errors import BackfilldError, Conflict, Invalid, NotFound
 from backfilld.domain.sessions import StoredSchedule
-from backfilld.operations.schedule_backfills import ScheduleBackfillAnswer, ScheduleLimits
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleLimits
+from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.store.pool import Pool
 from backfilld.store.schedules import ScheduleStore
 from backfilld.store.sessions import NewAttempts, open_attempts

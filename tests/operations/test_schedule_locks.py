@@ -13,8 +13,8 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest
-from backfilld.operations.scheduling import ScheduleOperations
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.operations.workflows import By, WorkflowOperations
 from backfilld.store.pool import Pool
 from backfilld.store.workflows import WorkflowStore

@@ -8,8 +8,8 @@ from tests.support.schedules import ANNA, make_schedule
 
 from backfilld.domain.errors import Invalid, NotFound
 from backfilld.domain.schedules import FINISHED_AT
-from backfilld.operations.placing import place_schedule
-from backfilld.operations.scheduling import AlreadyPast, ScheduleOperations
+from backfilld.operations.schedules.place import place_schedule
+from backfilld.operations.schedules.steer import AlreadyPast, ScheduleOperations
 from backfilld.store.pool import Pool
 
 DAY = timedelta(days=1)

@@ -25,11 +25,11 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
-from backfilld.operations.attempts import AttemptOperations
-from backfilld.operations.killing_in_backfills import BackfillKiller
 from backfilld.operations.projects import ProjectOperations, PushRequest
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest
-from backfilld.operations.scheduling import ScheduleOperations
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.attempts import AttemptOperations
+from backfilld.operations.sessions.kill import BackfillKiller
+from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.operations.workflows import By, WorkflowOperations
 from backfilld.store.pool import Pool, open_pool
 

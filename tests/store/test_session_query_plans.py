@@ -9,7 +9,7 @@ import pytest
 from tests.support.clock import NOON
 from tests.support.schedules import ANNA, make_schedule, maker
 
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest
+from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.store.pool import Pool, open_pool
 from backfilld.store.queries import load
 

@@ -14,9 +14,9 @@ from backfilld.domain.sessions import StoredSchedule, schedule_of
 from backfilld.events import Bus
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
-from backfilld.operations.schedule_backfills import ScheduleBackfillAnswer, ScheduleBackfills, ScheduleLimits
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest
-from backfilld.operations.session_backfills import SessionBackfills
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleBackfills, ScheduleLimits
+from backfilld.operations.sessions.create import SessionBackfills
+from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool
 from backfilld.store.schedules import ScheduleStore

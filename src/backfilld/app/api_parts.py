@@ -35,8 +35,8 @@ from backfilld.engine.service import Serving
 from backfilld.events import Bus
 from backfilld.metrics import Metrics
 from backfilld.operations.auditing import AuditReading
-from backfilld.operations.backfills import BackfillOperations
-from backfilld.operations.checking import Limits
+from backfilld.operations.backfills.check import Limits
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.entities import Entities
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations

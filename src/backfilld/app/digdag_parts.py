@@ -5,15 +5,15 @@ from backfilld.api.routing import Route
 from backfilld.app.database import Pools
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.operations.attempts import AttemptOperations
-from backfilld.operations.backfills import BackfillOperations
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.control import Control
-from backfilld.operations.killing_in_backfills import BackfillKiller
 from backfilld.operations.projects import ProjectOperations
-from backfilld.operations.schedule_backfills import ScheduleBackfills, ScheduleLimits
-from backfilld.operations.schedule_reading import ScheduleReading
-from backfilld.operations.scheduling import ScheduleOperations
-from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.schedules.read import ScheduleReading
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.attempts import AttemptOperations
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills, ScheduleLimits
+from backfilld.operations.sessions.kill import BackfillKiller
+from backfilld.operations.sessions.read import SessionReading
 from backfilld.operations.workflows import WorkflowOperations
 
 

@@ -16,7 +16,7 @@ from backfilld.crash_points import Point, passing
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.asking import Asker
-from backfilld.operations.placing import place_schedule
+from backfilld.operations.schedules.place import place_schedule
 from backfilld.operations.workflows import plain_of
 from backfilld.projects import ArchiveLimits, ProjectFault, ProjectInvalid, PushedWorkflow, read_archived_project
 from backfilld.projects.archives import SUFFIX

@@ -15,7 +15,7 @@ from backfilld.domain.callers import SYSTEM
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.executors.definition import Executor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
-from backfilld.operations.placing import place_schedule, skip_missed
+from backfilld.operations.schedules.place import place_schedule, skip_missed
 from backfilld.store import audit
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.schedule_positions import delete_schedule

@@ -18,8 +18,8 @@ from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.sessions import AttemptStatus
 from backfilld.operations.asking import Asker
-from backfilld.operations.attempts import AttemptExists, AttemptOperations
-from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.sessions.attempts import AttemptExists, AttemptOperations
+from backfilld.operations.sessions.read import SessionReading
 
 TAG = "digdag: sessions and attempts"
 

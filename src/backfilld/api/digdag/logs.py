@@ -16,7 +16,7 @@ from backfilld.api.lenient import LenientQuery
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import NotFound
 from backfilld.domain.sessions import Attempt
-from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.session_pages import LogFile
 
 TAG = "digdag: logs"

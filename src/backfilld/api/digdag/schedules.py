@@ -12,10 +12,10 @@ from backfilld.api.fields import WHOLE
 from backfilld.api.lenient import LastId, LenientBody
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.operations.asking import Asker
-from backfilld.operations.schedule_backfills import ScheduleBackfills
-from backfilld.operations.schedule_reading import ScheduleReading
-from backfilld.operations.schedule_requests import MOST_IN_FLIGHT, ScheduleBackfillRequest
-from backfilld.operations.scheduling import ScheduleOperations
+from backfilld.operations.schedules.read import ScheduleReading
+from backfilld.operations.schedules.steer import ScheduleOperations
+from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills
+from backfilld.operations.sessions.request import MOST_IN_FLIGHT, ScheduleBackfillRequest
 
 TAG = "digdag: schedules"
 Number = Annotated[int, WHOLE]

@@ -10,7 +10,7 @@ from backfilld.api.digdag import shapes, task_shapes
 from backfilld.api.digdag.times import MomentText
 from backfilld.api.lenient import LastId, LenientQuery, Truth
 from backfilld.api.routing import Asked, Reply, Route
-from backfilld.operations.session_reading import SessionReading
+from backfilld.operations.sessions.read import SessionReading
 
 TAG = "digdag: sessions and attempts"
 

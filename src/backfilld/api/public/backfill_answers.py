@@ -11,8 +11,8 @@ from pydantic import Field
 from backfilld.api.fields import Answer, Instant
 from backfilld.domain.requests import Order, Reprocess, Start
 from backfilld.domain.states import ReasonCode, Status
-from backfilld.operations.counting import CostEstimate
-from backfilld.operations.viewing import BackfillView
+from backfilld.operations.backfills.estimate import CostEstimate
+from backfilld.operations.backfills.view import BackfillView
 
 IDS_SHOWN = 1_000
 

@@ -27,7 +27,7 @@ from backfilld.domain.requests import (
 )
 from backfilld.domain.states import Status
 from backfilld.domain.windows import WEEKDAYS
-from backfilld.operations.surveying import LONGEST_WAIT_SECONDS
+from backfilld.operations.backfills.plan_preview import LONGEST_WAIT_SECONDS
 
 LedgerStatus = Literal["pending", "in_flight", "retrying", "succeeded", "failed", "skipped", "cancelled"]
 

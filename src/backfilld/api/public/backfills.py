@@ -31,11 +31,11 @@ from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.domain.errors import Invalid
 from backfilld.domain.requests import BackfillSettings
 from backfilld.operations.asking import Asker
-from backfilld.operations.backfills import BackfillOperations
-from backfilld.operations.checking import Checked
-from backfilld.operations.creating import Created
-from backfilld.operations.idempotent import Keyed
-from backfilld.operations.steering import Signal
+from backfilld.operations.backfills.check import Checked
+from backfilld.operations.backfills.create import Created
+from backfilld.operations.backfills.idempotency import Keyed
+from backfilld.operations.backfills.steer import Signal
+from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store.backfills import BackfillFilter
 
 PATH = "/public-api/backfills"

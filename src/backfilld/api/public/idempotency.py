@@ -8,7 +8,7 @@ from aiohttp import web
 from backfilld.api.routing import Reply
 from backfilld.domain.callers import Caller
 from backfilld.domain.errors import Fault, Invalid
-from backfilld.operations.idempotent import AlreadyAnswered, Idempotency, Keyed, hash_of
+from backfilld.operations.backfills.idempotency import AlreadyAnswered, Idempotency, Keyed, hash_of
 from backfilld.store.idempotency import Key, Remembered
 
 HEADER = "Idempotency-Key"

@@ -10,7 +10,7 @@ from backfilld.api.fields import Answer, Instant
 from backfilld.api.public.backfill_answers import number
 from backfilld.api.public.backfill_bodies import LedgerStatus, ListLedger
 from backfilld.api.routing import Asked, Pagination, Reply, Route
-from backfilld.operations.ledger import LedgerReading
+from backfilld.operations.backfills.ledger import LedgerReading
 from backfilld.store.ledger_pages import LedgerEntry, TryEntry
 
 PATH = "/public-api/backfills/{id}/entities"

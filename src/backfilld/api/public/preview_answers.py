@@ -9,7 +9,7 @@ from backfilld.api.fields import Answer, Instant
 from backfilld.api.public.backfill_answers import CostAnswer
 from backfilld.domain.entities import Entity
 from backfilld.domain.openings import Calendar
-from backfilld.operations.previewing import Preview, Verified
+from backfilld.operations.backfills.preview import Preview, Verified
 
 
 class SampleAnswer(Answer):

@@ -17,8 +17,8 @@ from backfilld.api.public.backfill_answers import BackfillAnswer, BackfillData
 from backfilld.api.routing import Asked, Route
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
-from backfilld.operations.backfills import BackfillOperations
-from backfilld.operations.viewing import BackfillView
+from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfills.view import BackfillView
 from backfilld.store.outages import passes
 
 LOOKS_EVERY_SECONDS = 1.0

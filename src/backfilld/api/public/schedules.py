@@ -19,8 +19,8 @@ from backfilld.api.fields import WHOLE, Answer, Body, FaultsFound, Instant
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import Schedule, Slot, parse_schedule, parse_schedule_zone
-from backfilld.operations import schedules as operations
-from backfilld.operations.schedules import MOST_SESSIONS, Where
+from backfilld.operations.schedules import preview as operations
+from backfilld.operations.schedules.preview import MOST_SESSIONS, Where
 
 PLACES: tuple[Where, ...] = ("from", "after", "before")
 SCHEDULE_SCHEMA = {

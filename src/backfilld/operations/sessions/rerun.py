@@ -12,12 +12,12 @@ from backfilld.domain.backfills import Backfill, Progress
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions import LONGEST_ATTEMPT_NAME
 from backfilld.operations.asking import Asker
-from backfilld.operations.counting import CostEstimate
-from backfilld.operations.creating import CREATED, Created, Render
-from backfilld.operations.idempotent import Idempotency, Keyed
-from backfilld.operations.schedule_plans import Plan
-from backfilld.operations.session_backfills import Made, SessionBackfills, Workplace, new_backfill
-from backfilld.operations.viewing import Viewer
+from backfilld.operations.backfills.create import CREATED, Created, Render
+from backfilld.operations.backfills.estimate import CostEstimate
+from backfilld.operations.backfills.idempotency import Idempotency, Keyed
+from backfilld.operations.backfills.view import Viewer
+from backfilld.operations.sessions.create import Made, SessionBackfills, Workplace, new_backfill
+from backfilld.operations.sessions.plan import Plan
 from backfilld.store import session_plans
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.session_plans import PlannedAttempt

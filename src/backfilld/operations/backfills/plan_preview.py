@@ -28,7 +28,7 @@ LONGEST_WAIT_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class Survey:
+class PlanPreview:
     """What was found. `total` and `skipped` are exact, or None if the time did not suffice."""
 
     total: int | None = None
@@ -44,7 +44,7 @@ class Survey:
         return self.total - sum(self.skipped.values())
 
 
-class Surveyor:
+class PlanPreviewer:
     """Looks things over within `timeout_seconds`, or as long as the caller waits, if that is longer."""
 
     def __init__(self, sources: SourceRegistry, last_runs: RememberedStore, timeout_seconds: float) -> None:
@@ -52,9 +52,9 @@ class Surveyor:
         self._last_runs = last_runs
         self._timeout_seconds = timeout_seconds
 
-    async def survey(self, scope: Scope, *, order: Order = "source", wait_seconds: float = 0) -> Survey:
+    async def survey(self, scope: Scope, *, order: Order = "source", wait_seconds: float = 0) -> PlanPreview:
         """What planning would find now. What was not seen in time, and a source that does not answer, are warnings."""
-        survey = Survey()
+        survey = PlanPreview()
         source = self._sources.find(scope.entity_type)
         within = max(self._timeout_seconds, wait_seconds)
         walks = scope.entity_ids is not None or scope.asks_for_history
@@ -76,7 +76,7 @@ class Surveyor:
             survey.warnings.append(_took_longer(within, unknown="what would run" if walks else "the total"))
         return survey
 
-    async def _bounded(self, scope: Scope, survey: Survey, seconds: float, looking: Awaitable[None]) -> None:
+    async def _bounded(self, scope: Scope, survey: PlanPreview, seconds: float, looking: Awaitable[None]) -> None:
         warning = None
         try:
             async with asyncio.timeout(seconds):
@@ -90,7 +90,7 @@ class Surveyor:
         if warning is not None and warning not in survey.warnings:
             survey.warnings.append(warning)
 
-    async def _count(self, scope: Scope, source: EntitySource | None, survey: Survey, seconds: float) -> None:
+    async def _count(self, scope: Scope, source: EntitySource | None, survey: PlanPreview, seconds: float) -> None:
         """The total alone, which the source may know although the time does not suffice to see every entity."""
         if scope.entity_ids is not None:
             survey.total = len(set(scope.entity_ids))
@@ -101,7 +101,7 @@ class Surveyor:
             total = await source.count(query, within_seconds=seconds)
             survey.total = total if survey.total is None else survey.total
 
-    async def _walk(self, scope: Scope, source: EntitySource | None, survey: Survey) -> None:
+    async def _walk(self, scope: Scope, source: EntitySource | None, survey: PlanPreview) -> None:
         total, skipped = 0, Counter[str]()
         if scope.asks_for_history:
             await self._last_runs.bring_up_to_date(scope.workflow_id)
@@ -111,7 +111,7 @@ class Surveyor:
                 skipped.update(line.skip_reason for line in lines if line.skip_reason is not None)
         survey.total, survey.skipped = total, dict(skipped)
 
-    async def _take_sample(self, scope: Scope, source: EntitySource | None, order: Order, survey: Survey) -> None:
+    async def _take_sample(self, scope: Scope, source: EntitySource | None, order: Order, survey: PlanPreview) -> None:
         """The first few that match, with their attributes."""
         if scope.entity_ids is not None:
             found = PlanWalk(replace(scope, workflow_id=None), source, self._last_runs).lines()

@@ -13,12 +13,12 @@ from backfilld.domain.filters import to_json
 from backfilld.domain.requests import BackfillSettings
 from backfilld.events import BackfillCreated, Bus
 from backfilld.operations.asking import Asker
-from backfilld.operations.checking import Checked, Limits, opening_warnings
+from backfilld.operations.backfills.check import Checked, Limits, opening_warnings
+from backfilld.operations.backfills.estimate import CostEstimate, Counter, estimate_warnings
+from backfilld.operations.backfills.idempotency import Idempotency, Keyed
+from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
+from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.control import Control
-from backfilld.operations.counting import CostEstimate, Counter, estimate_warnings
-from backfilld.operations.idempotent import Idempotency, Keyed
-from backfilld.operations.left_out import LeftOut
-from backfilld.operations.viewing import BackfillView, Viewer
 from backfilld.store import audit
 from backfilld.store.backfill_rows import NewBackfill
 from backfilld.store.backfills import BackfillStore
@@ -50,7 +50,7 @@ class Creator:
         store: BackfillStore,
         idempotency: Idempotency,
         counter: Counter,
-        left_out: LeftOut,
+        left_out: ReprocessWarning,
         viewer: Viewer,
         control: Control,
         clock: Clock,

@@ -11,9 +11,9 @@ from backfilld.domain.openings import HORIZON, Calendar, Opening
 from backfilld.domain.progress import finish_at
 from backfilld.domain.requests import BackfillSettings
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
-from backfilld.operations.checking import Checked, opening_warnings
-from backfilld.operations.counting import CostEstimate, estimate_warnings
-from backfilld.operations.surveying import Survey, Surveyor
+from backfilld.operations.backfills.check import Checked, opening_warnings
+from backfilld.operations.backfills.estimate import CostEstimate, estimate_warnings
+from backfilld.operations.backfills.plan_preview import PlanPreview, PlanPreviewer
 from backfilld.store.targets import Target, TargetStore
 
 OPENINGS_SHOWN = 10
@@ -27,7 +27,7 @@ Level = Literal["OK", "WARNING", "ERROR"]
 class Preview:
     """Numbers are None where they could not be had in time. `calendar` turns instants into local times."""
 
-    survey: Survey
+    survey: PlanPreview
     cost: CostEstimate
     calendar: Calendar
     effective_windows: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Verified:
 class Previewer:
     """Looks, and changes nothing."""
 
-    def __init__(self, surveyor: Surveyor, targets: TargetStore, clock: Clock) -> None:
+    def __init__(self, surveyor: PlanPreviewer, targets: TargetStore, clock: Clock) -> None:
         self._surveyor = surveyor
         self._targets = targets
         self._clock = clock
@@ -99,7 +99,7 @@ class Previewer:
         settings: BackfillSettings,
         target: Target,
         calendar: Calendar,
-        survey: Survey,
+        survey: PlanPreview,
         starts_at: datetime | None,
     ) -> tuple[datetime | None, list[str]]:
         """When it would end; else a note that says why that cannot be told."""
@@ -124,7 +124,7 @@ class Previewer:
         level, message = await self._judge(entity_type, checked, survey)
         return Verified(survey.total, level, message, tuple(survey.sample), (*checked.warnings, *survey.warnings))
 
-    async def _judge(self, entity_type: str, checked: Checked, survey: Survey) -> tuple[Level, str]:
+    async def _judge(self, entity_type: str, checked: Checked, survey: PlanPreview) -> tuple[Level, str]:
         if survey.warnings:
             return "ERROR", survey.warnings[0]
         if survey.total is None:
@@ -160,7 +160,7 @@ def _next_openings(calendar: Calendar, now: datetime) -> list[tuple[datetime, da
     return [(one.opens_at, one.closes_at if one.closes_at < end else None) for one in found[:OPENINGS_SHOWN]]
 
 
-def _skip_warnings(survey: Survey, behavior: str) -> list[str]:
+def _skip_warnings(survey: PlanPreview, behavior: str) -> list[str]:
     skipped = survey.skipped or {}
     said = {ALREADY_SUCCEEDED: "have succeeded", ALREADY_RUN: "were run"}
     return [

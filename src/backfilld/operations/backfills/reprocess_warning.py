@@ -14,7 +14,7 @@ from backfilld.store.remembered import RememberedStore
 _DONE = {"failed": "have succeeded", "none": "were run"}
 
 
-class LeftOut:
+class ReprocessWarning:
     """Warns of them, within a time that the configuration sets."""
 
     def __init__(self, ledger: LedgerPages, last_runs: RememberedStore, timeout_seconds: float) -> None:

@@ -11,11 +11,11 @@ from backfilld.domain.backfills import Backfill
 from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
 from backfilld.domain.states import ENDED
 from backfilld.operations.asking import Asker
-from backfilld.operations.checking import Limits
-from backfilld.operations.counting import CostEstimate
-from backfilld.operations.creating import KIND, Created, Creator, Render
-from backfilld.operations.idempotent import Keyed
-from backfilld.operations.schedule_reruns import ScheduleReruns
+from backfilld.operations.backfills.check import Limits
+from backfilld.operations.backfills.create import KIND, Created, Creator, Render
+from backfilld.operations.backfills.estimate import CostEstimate
+from backfilld.operations.backfills.idempotency import Keyed
+from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.store.backfill_rows import NewBackfill
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.ledger_pages import LedgerPages

@@ -19,8 +19,8 @@ from backfilld.domain.openings import HORIZON
 from backfilld.domain.states import ReasonCode, Status, may_become
 from backfilld.events import Bus, StatusChanged
 from backfilld.operations.asking import Asker
+from backfilld.operations.backfills.view import BackfillView, UnreadableWindows, Viewer, calendar_of
 from backfilld.operations.control import Control
-from backfilld.operations.viewing import BackfillView, UnreadableWindows, Viewer, calendar_of
 from backfilld.store import audit
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool

@@ -17,8 +17,8 @@ from backfilld.domain.sessions import Attempt, StoredSchedule
 from backfilld.events import BackfillCreated, Bus
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
-from backfilld.operations.schedule_plans import Plan, attempts_of
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest, zone_of_windows
+from backfilld.operations.sessions.plan import Plan, attempts_of
+from backfilld.operations.sessions.request import ScheduleBackfillRequest, zone_of_windows
 from backfilld.store import audit
 from backfilld.store.backfill_rows import NewBackfill
 from backfilld.store.backfills import BackfillStore

@@ -13,20 +13,20 @@ from backfilld.domain.errors import Conflict
 from backfilld.domain.states import ENDED
 from backfilld.events import Bus
 from backfilld.operations.asking import Asker
-from backfilld.operations.checking import Checked, Checker, Limits
+from backfilld.operations.backfills.check import Checked, Checker, Limits
+from backfilld.operations.backfills.create import Creator
+from backfilld.operations.backfills.estimate import Counter
+from backfilld.operations.backfills.idempotency import Idempotency
+from backfilld.operations.backfills.ledger import LedgerReading
+from backfilld.operations.backfills.plan_preview import PlanPreviewer
+from backfilld.operations.backfills.preview import Previewer
+from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
+from backfilld.operations.backfills.rerun import Rerunner
+from backfilld.operations.backfills.steer import Steering
+from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.control import Control
-from backfilld.operations.counting import Counter
-from backfilld.operations.creating import Creator
-from backfilld.operations.idempotent import Idempotency
-from backfilld.operations.ledger import LedgerReading
-from backfilld.operations.left_out import LeftOut
-from backfilld.operations.previewing import Previewer
-from backfilld.operations.rerunning import Rerunner
-from backfilld.operations.schedule_reruns import ScheduleReruns
-from backfilld.operations.session_backfills import SessionBackfills
-from backfilld.operations.steering import Steering
-from backfilld.operations.surveying import Surveyor
-from backfilld.operations.viewing import BackfillView, Viewer
+from backfilld.operations.sessions.create import SessionBackfills
+from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store import audit
 from backfilld.store.backfills import BackfillFilter, BackfillStore
@@ -69,10 +69,10 @@ class BackfillOperations:
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
         creator = Creator(
-            pool, self._store, self.idempotency, Counter(sources, timeout), LeftOut(ledger, last_runs, timeout),
-            self._viewer, control, clock, limits, bus,
+            pool, self._store, self.idempotency, Counter(sources, timeout),
+            ReprocessWarning(ledger, last_runs, timeout), self._viewer, control, clock, limits, bus,
         )  # fmt: skip
-        previewer = Previewer(Surveyor(sources, last_runs, timeout), targets, clock)
+        previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), targets, clock)
         steering = Steering(pool, self._store, self._viewer, control, clock, bus)
         self.create = creator.create
         sessions = SessionBackfills(self._store, control, clock, bus)

@@ -17,14 +17,14 @@ from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooMa
 from backfilld.domain.session_variables import local_text
 from backfilld.domain.sessions import Attempt, StoredSchedule
 from backfilld.operations.asking import Asker
-from backfilld.operations.schedule_plans import Plan, dry_attempts, params_of
-from backfilld.operations.schedule_requests import (
+from backfilld.operations.sessions.create import Made, NothingLeft, SessionBackfills
+from backfilld.operations.sessions.plan import Plan, dry_attempts, params_of
+from backfilld.operations.sessions.request import (
     MOST_IN_FLIGHT,
     ScheduleBackfillRequest,
     name_fault,
     option_faults,
 )
-from backfilld.operations.session_backfills import Made, NothingLeft, SessionBackfills
 from backfilld.store import audit, session_plans
 from backfilld.store.deadlines import allow
 from backfilld.store.pool import Connection, Pool

@@ -12,7 +12,7 @@ from uuid import UUID
 from backfilld.domain.schedules import Schedule
 from backfilld.domain.session_variables import local_text, slot_params
 from backfilld.domain.sessions import Attempt, StoredSchedule
-from backfilld.operations.schedule_requests import ScheduleBackfillRequest
+from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.store.sessions import NewAttempts, Opened
 
 NO_UUID = UUID(int=0)
