@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backfilld.cli.main import main
-from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.executors.base import Executor, Permit, Work
 from backfilld.executors.registry import ExecutorRegistry
 

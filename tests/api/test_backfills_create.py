@@ -14,7 +14,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
 
 from backfilld.api.public.backfills import routes
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"

@@ -15,7 +15,7 @@ from tests.support.ledgers import make_ledger
 from tests.support.waiting import eventually
 
 from backfilld.api.public import progress_stream
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store.pool import Pool
 

@@ -9,7 +9,7 @@ from tests.support.backfills import make_backfill
 from tests.support.fake_control import FakeControl, FakeLive
 from tests.support.ledgers import make_ledger
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"

@@ -13,7 +13,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
 
 from backfilld.api.public import backfills
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 from backfilld.sources.base import SourceUnreachable
 from backfilld.store.pool import Pool
 

@@ -8,8 +8,8 @@ from tests.api.conftest import Client
 from tests.support.backfills import Workflow, make_backfill, put_into
 from tests.support.ledgers import make_ledger
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import Status
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"

@@ -11,7 +11,7 @@ from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 from backfilld.store.pool import Pool
 
 PATH = "/public-api/backfills"

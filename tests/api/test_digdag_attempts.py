@@ -9,7 +9,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.schedules import backfill_days, make_schedule
 
 from backfilld.api.digdag import attempts
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.sessions.attempts import AttemptOperations
 from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.operations.sessions.read import SessionReading

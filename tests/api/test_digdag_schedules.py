@@ -12,7 +12,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.schedules import make_schedule
 
 from backfilld.api.digdag import schedules
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.events import Bus
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations

@@ -16,7 +16,7 @@ from backfilld.api.lenient import IGNORED_HEADER
 from backfilld.api.openapi import document
 from backfilld.api.routing import Route
 from backfilld.api.server import ServerOptions
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.keys import create_key
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations

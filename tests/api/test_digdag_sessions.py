@@ -10,7 +10,7 @@ from tests.support.clock import NOON
 from tests.support.schedules import make_schedule
 
 from backfilld.api.digdag import logs, sessions
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.pool import Pool
 from backfilld.store.sessions import NewAttempts, Opened, open_attempts

@@ -14,7 +14,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
 
 from backfilld.api.public import backfills
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.store.backfills import BackfillStore

@@ -9,9 +9,9 @@ from tests.support.backfills import put_into
 from tests.support.clock import NOON
 from tests.support.schedules import backfill_days, make_schedule
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.sessions import StoredSchedule
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool
 

@@ -9,9 +9,9 @@ from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON
 
 from backfilld.api.public.stopping import routes
-from backfilld.domain.backfills import Reason
+from backfilld.domain.backfills.records import Reason
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.errors import Unavailable
-from backfilld.domain.states import ReasonCode, Status
 from backfilld.operations.stopping import StopOperations
 from backfilld.store.pool import Pool
 from backfilld.store.stopping import StopStore

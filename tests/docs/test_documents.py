@@ -7,7 +7,7 @@ import pytest
 
 from backfilld.app.reloading import NEEDS_RESTART
 from backfilld.config import Settings
-from backfilld.domain.states import MOVES, ReasonCode, Status
+from backfilld.domain.backfills.states import MOVES, ReasonCode, Status
 from backfilld.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]

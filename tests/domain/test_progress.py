@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfilld.domain.backfills import Progress
-from backfilld.domain.openings import Calendar
-from backfilld.domain.progress import counts, differs_much, finish_at
-from backfilld.domain.windows import parse_windows
+from backfilld.domain.backfills.progress import counts, differs_much, finish_at
+from backfilld.domain.backfills.records import Progress
+from backfilld.domain.windows.openings import Calendar
+from backfilld.domain.windows.weekly import parse_windows
 
 MONDAY_NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 small = st.integers(0, 30)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills import Item, Outcome, Try
-from backfilld.domain.retries import LONGEST_WAIT, MOST_TRIES, Backoff, Held, interrupted, judge
-from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.domain.backfills.records import Item, Outcome, Try
+from backfilld.domain.backfills.retries import LONGEST_WAIT, MOST_TRIES, Backoff, Held, interrupted, judge
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 
 K = VerdictKind
 FRESH = Item(backfill_no=1, position=4, entity_id="e", attributes={}, as_of=None, read_at=0.0)

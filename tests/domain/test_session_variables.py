@@ -5,7 +5,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from backfilld.domain.schedules import Schedule, parse_schedule
-from backfilld.domain.session_variables import Run, params_of_slot, session_variables
+from backfilld.domain.sessions.variables import Run, params_of_slot, session_variables
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 SLOT = datetime(2016, 1, 30, 8, tzinfo=UTC)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from backfilld.domain.states import ACTIVE, ENDED, MOVES, RUNNABLE, STARTABLE, Status, end_status, may_become
+from backfilld.domain.backfills.states import ACTIVE, ENDED, MOVES, RUNNABLE, STARTABLE, Status, end_status, may_become
 
 S = Status
 # who may follow whom, written down once more and by hand: a move that slips into the table must be wanted here too

@@ -11,7 +11,14 @@ from tests.domain.wall_clock_oracle import SINCE, UNTIL, distinct_zones, zone_fi
 from tests.domain.window_strategies import zones
 
 from backfilld.domain.errors import Fault
-from backfilld.domain.timezones import find_zone, nearest_zones, parse_zone, pieces, tzdata_version, use_pinned_tzdata
+from backfilld.domain.windows.timezones import (
+    find_zone,
+    nearest_zones,
+    parse_zone,
+    pieces,
+    tzdata_version,
+    use_pinned_tzdata,
+)
 
 use_pinned_tzdata()
 
@@ -81,7 +88,7 @@ def test_paths_and_nonsense_never_reach_the_file_system(name, monkeypatch):
     def refuse(_):
         raise AssertionError("ZoneInfo was asked")
 
-    monkeypatch.setattr("backfilld.domain.timezones.ZoneInfo", refuse)
+    monkeypatch.setattr("backfilld.domain.windows.timezones.ZoneInfo", refuse)
     fault = parse_zone(name, "/timezone")
 
     assert "unknown_timezone" == fault.code

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.domain.wall_clock_oracle import instant
 from tests.domain.window_strategies import calendar, situations
 
-from backfilld.domain.openings import Calendar, WindowState
-from backfilld.domain.window_gate import WindowGate
+from backfilld.domain.windows.gate import WindowGate
+from backfilld.domain.windows.openings import Calendar, WindowState
 
 OFFICE = {"monday": [{"run_start_time": "09:00", "run_end_time": "17:00"}]}
 

@@ -6,7 +6,7 @@ import pytest
 from tests.domain.wall_clock_oracle import DAYS
 from tests.domain.window_strategies import calendar
 
-from backfilld.domain.openings import Calendar
+from backfilld.domain.windows.openings import Calendar
 
 
 def daily(zone: str, start: str, end: str, *excluded: date) -> Calendar:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.domain.wall_clock_oracle import DAYS, drawn, instant
 from tests.domain.window_strategies import calendar, instants, requests, situations, zones
 
-from backfilld.domain.openings import HORIZON, Calendar, Opening, WindowState
-from backfilld.domain.timezones import find_zone
-from backfilld.domain.windows import WeeklyWindows
+from backfilld.domain.windows.openings import HORIZON, Calendar, Opening, WindowState
+from backfilld.domain.windows.timezones import find_zone
+from backfilld.domain.windows.weekly import WeeklyWindows
 
 CASES = json.loads((Path(__file__).parent.parent / "cases" / "window_cases.json").read_text())["cases"]
 HOUR = 3600

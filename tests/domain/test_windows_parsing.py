@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.window_strategies import requests
 
-from backfilld.domain.windows import WEEKDAYS, WeeklyWindows, parse_windows
+from backfilld.domain.windows.weekly import WEEKDAYS, WeeklyWindows, parse_windows
 
 
 def window(start: object, end: object) -> dict[str, object]:

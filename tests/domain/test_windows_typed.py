@@ -3,8 +3,8 @@
 import pytest
 
 from backfilld.domain.errors import Invalid
-from backfilld.domain.window_specs import parse_command_line, windows_from_specs
-from backfilld.domain.windows import WEEKDAYS
+from backfilld.domain.windows.specs import parse_command_line, windows_from_specs
+from backfilld.domain.windows.weekly import WEEKDAYS
 
 WORKING, WEEKEND = list(WEEKDAYS[:5]), list(WEEKDAYS[5:])
 

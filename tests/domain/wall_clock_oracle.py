@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 
-from backfilld.domain.openings import Opening
-from backfilld.domain.timezones import zone_names
+from backfilld.domain.windows.openings import Opening
+from backfilld.domain.windows.timezones import zone_names
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

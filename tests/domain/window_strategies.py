@@ -17,9 +17,9 @@ from tests.domain.wall_clock_oracle import (
     zone_file,
 )
 
-from backfilld.domain.openings import Calendar
-from backfilld.domain.timezones import find_zone, use_pinned_tzdata
-from backfilld.domain.windows import parse_windows
+from backfilld.domain.windows.openings import Calendar
+from backfilld.domain.windows.timezones import find_zone, use_pinned_tzdata
+from backfilld.domain.windows.weekly import parse_windows
 
 use_pinned_tzdata()
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 from tests.support.backfills import ALWAYS
 from tests.support.clock import NOON, FakeClock
 
-from backfilld.domain.backfills import Backfill, Item
-from backfilld.domain.states import Status
-from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.starting.circuit_breaker import TargetHealth

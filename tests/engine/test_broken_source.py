@@ -5,7 +5,7 @@ import asyncio
 from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
 
-from backfilld.domain.verdicts import SUCCEEDED
+from backfilld.domain.backfills.verdicts import SUCCEEDED
 from backfilld.engine.backfills.context import Limits
 from backfilld.sources.base import SourceBroken
 

@@ -8,9 +8,9 @@ import pytest
 from tests.engine.parts import MONDAY_NOON_TO_ONE, Target, a_backfill, a_lease, an_item, renewed, step
 from tests.support.clock import NOON, FakeClock, settle
 
-from backfilld.domain.backfills import Reason
-from backfilld.domain.states import ReasonCode, Status
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.records import Reason
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.gate import CannotGoOn, Gate, zone_of
 from backfilld.executors.base import NotPermitted
 

@@ -12,8 +12,8 @@ from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, eng
 from tests.support.schedules import make_schedule
 from tests.support.waiting import eventually
 
-from backfilld.domain.states import ReasonCode
-from backfilld.domain.verdicts import SUCCEEDED
+from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.backfills.verdicts import SUCCEEDED
 from backfilld.engine.service import Part
 from backfilld.events import BackfillHeldUp, WorkGoesOn, WorkHeldUp
 from backfilld.store.pool import open_pool

@@ -10,9 +10,9 @@ from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, eng
 from tests.support.ledgers import make_ledger
 
 from backfilld.clock import SystemClock
-from backfilld.domain.backfills import Outcome
-from backfilld.domain.states import ENDED, Status
-from backfilld.domain.verdicts import SUCCEEDED
+from backfilld.domain.backfills.records import Outcome
+from backfilld.domain.backfills.states import ENDED, Status
+from backfilld.domain.backfills.verdicts import SUCCEEDED
 from backfilld.engine.janitor import SHORTEST_REST_SECONDS, Janitor, Retention
 from backfilld.events import BackfillExpired, Bus, OutcomesRecorded, RowsRemoved
 from backfilld.store import audit, ledger

@@ -9,7 +9,7 @@ from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
 from tests.support.wire import Wire, wire_to
 
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 from backfilld.engine.starting.leases import Lease, LeaseKeeper
 from backfilld.events import Bus
 from backfilld.store.backfills import BackfillStore

@@ -12,8 +12,8 @@ from tests.support.schedules import make_schedule
 from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
-from backfilld.domain.sessions import attempt_key
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.backfills.context import Limits
 from backfilld.events import AttemptInterrupted
 from backfilld.executors.base import Work

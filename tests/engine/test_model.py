@@ -15,10 +15,10 @@ from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on
 from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ENDED, Status
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import Unavailable
-from backfilld.domain.states import ENDED, Status
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.executors.base import Work
 from backfilld.store import outages
 from backfilld.store.pool import Pool, open_pool

@@ -11,7 +11,7 @@ from tests.domain.schedules.schedule_strategies import definitions, schedule
 from tests.support.clock import NOON
 from tests.support.schedules import make_schedule
 
-from backfilld.domain.schedule_positions import FINISHED, Position, by_new_rules
+from backfilld.domain.sessions.positions import FINISHED, Position, by_new_rules
 from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus, ScheduleMoved
 

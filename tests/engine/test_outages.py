@@ -9,8 +9,8 @@ from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entiti
 from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.gate import Gate
 from backfilld.executors.base import Work
 from backfilld.store import outages

@@ -8,8 +8,8 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import FakeClock
 from tests.support.engine import ListSource, entities
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.entities import Entity
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.base import EntityQuery, EntitySource, Page
 from backfilld.store.backfills import BackfillStore

@@ -11,8 +11,8 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.engine import ListSource, entities
 from tests.support.ledgers import make_ledger
 
-from backfilld.domain.backfills import Backfill, Item
-from backfilld.domain.entities import Entity
+from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.sources.base import SourceUnreachable

@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 from tests.support.wire import Wire, wire_to
 
 from backfilld.clock import SystemClock
-from backfilld.domain.backfills import Backfill, Outcome, Try
+from backfilld.domain.backfills.records import Backfill, Outcome, Try
 from backfilld.engine.backfills.recorder import BUSY_BATCH, Recorder
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.starting.leases import Lease

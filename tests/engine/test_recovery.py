@@ -10,8 +10,8 @@ from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entiti
 from tests.support.ledgers import make_ledger
 from tests.support.waiting import eventually
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.context import Limits
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.events import Bus

@@ -8,8 +8,8 @@ from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
-from backfilld.domain.retries import Backoff
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.retries import Backoff
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
 

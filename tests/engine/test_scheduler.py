@@ -9,7 +9,7 @@ from tests.support.backfills import ALWAYS, make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
-from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.executors.base import Work
 
 ALL = {"filter_resolved": {"match_all": True}}

@@ -11,10 +11,10 @@ from tests.support.schedules import ANNA, DAYS, backfill_days, make_schedule
 from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.retries import Backoff
-from backfilld.domain.sessions import Attempt, AttemptStatus
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.retries import Backoff
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.sessions.records import Attempt, AttemptStatus
 from backfilld.engine.backfills.context import Limits
 from backfilld.engine.starting.leases import Lease, LeaseKeeper
 from backfilld.executors.base import Work

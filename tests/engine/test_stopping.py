@@ -9,10 +9,10 @@ from tests.support.clock import FakeClock
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.errors import Unavailable
-from backfilld.domain.states import ReasonCode, Status
-from backfilld.domain.verdicts import SUCCEEDED, Verdict
 from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.events import Bus
 from backfilld.executors.base import Work

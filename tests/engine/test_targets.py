@@ -6,8 +6,8 @@ import pytest
 from tests.engine.parts import Target, step
 from tests.support.clock import NOON, FakeClock
 
-from backfilld.domain.states import ReasonCode
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.starting.circuit_breaker import TargetHealth, Targets
 from backfilld.events import BreakerMoved, Bus
 

@@ -9,8 +9,8 @@ from tests.support.backfills import make_backfill
 from tests.support.engine import QUICK, ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
-from backfilld.domain.entities import Entity
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
 from backfilld.store.queries import load

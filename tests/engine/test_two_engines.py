@@ -8,7 +8,7 @@ from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entiti
 from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
-from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.executors.base import Work
 from backfilld.store.pool import open_pool
 

@@ -22,10 +22,10 @@ from tests.support.schedules import ANNA
 from tests.support.small_daemon import SmallDaemon, TwoDaemons
 from tests.support.wire import Wire
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ENDED, Status
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import Conflict, NotFound, Unavailable
-from backfilld.domain.states import ENDED, Status
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.executors.base import Work
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store import outages

@@ -21,9 +21,9 @@ from tests.support.schedules import ANNA, make_schedule, maker
 from tests.support.small_daemon import SmallDaemon, TwoDaemons
 from tests.support.wire import Wire
 
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import BackfilldError
-from backfilld.domain.sessions import StoredSchedule
-from backfilld.domain.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.executors.base import Work
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.schedules.steer import ScheduleOperations

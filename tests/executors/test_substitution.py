@@ -10,7 +10,7 @@ from tests.support.executing import FreePermit, HurryingClock, work
 from tests.support.targets import Target, answering
 from tests.support.targets import target as running_target
 
-from backfilld.domain.verdicts import VerdictKind
+from backfilld.domain.backfills.verdicts import VerdictKind
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry

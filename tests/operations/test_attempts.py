@@ -13,9 +13,9 @@ from tests.support.schedules import ANNA
 from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.errors import Conflict, Invalid, NotFound
-from backfilld.domain.sessions import Attempt
-from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.sessions.records import Attempt
 from backfilld.executors.base import Work
 from backfilld.operations.asking import Asker
 from backfilld.operations.sessions.attempts import AttemptExists, AttemptOperations

@@ -10,7 +10,7 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.schedules import ANNA, DAILY, make_schedule, maker
 
 from backfilld.domain.errors import BackfilldError, Conflict, Invalid, NotFound
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleLimits
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.store.pool import Pool

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tests.support.clock import NOON
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import Tree, read_filter, resolve
 from backfilld.sources.base import EntityQuery, EntitySource
 from backfilld.sources.sql import SqlSource

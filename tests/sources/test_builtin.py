@@ -9,7 +9,7 @@ import orjson
 import pytest
 from tests.support.clock import NOON
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
 from backfilld.sources.base import EntityQuery, EntitySource, Order, SourceUnreachable
 from backfilld.sources.builtin import BuiltinSource

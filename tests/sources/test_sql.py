@@ -7,7 +7,7 @@ import pytest
 from tests.sources.sql_asking import Foreign, Making, ids, listed, rule, tree_of
 from tests.support.clock import NOON, FakeClock
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll
 from backfilld.sources.base import EntityQuery, Order
 from backfilld.sources.sql_shape import look_at

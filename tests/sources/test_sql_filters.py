@@ -6,7 +6,7 @@ import pytest
 from tests.sources.sql_asking import Foreign, tree_of
 from tests.support.clock import NOON
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import Tree, compile_predicate
 from backfilld.domain.filters.operators import OPERATORS, Takes
 from backfilld.sources.sql_records import entities_of

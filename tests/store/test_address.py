@@ -9,8 +9,8 @@ from tests.support.clock import NOON
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
 
-from backfilld.domain.states import Status
-from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.engine.news import Lookout
 from backfilld.executors.base import Work
 from backfilld.store.address import Address

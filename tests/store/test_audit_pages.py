@@ -6,8 +6,8 @@ import pytest
 from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills import Backfill, Reason
-from backfilld.domain.states import ReasonCode, Status
+from backfilld.domain.backfills.records import Backfill, Reason
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.store import audit
 from backfilld.store.audit_pages import AuditFilter, AuditPages
 from backfilld.store.backfills import BackfillStore

@@ -10,9 +10,9 @@ from tests.support.backfills import make_backfill, make_workflow, new_backfill, 
 from tests.support.clock import NOON, FakeClock
 from tests.support.waiting import eventually
 
-from backfilld.domain.backfills import Reason
+from backfilld.domain.backfills.records import Reason
+from backfilld.domain.backfills.states import ENDED, MOVES, ReasonCode, Status, may_become
 from backfilld.domain.errors import NotFound
-from backfilld.domain.states import ENDED, MOVES, ReasonCode, Status, may_become
 from backfilld.store.backfills import AlreadyActive, BackfillFilter, BackfillStore
 from backfilld.store.pool import Pool
 

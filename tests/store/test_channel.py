@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
 from backfilld.clock import SystemClock
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 from backfilld.engine.news import News
 from backfilld.events import Bus
 from backfilld.store.backfills import BackfillStore

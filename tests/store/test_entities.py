@@ -9,7 +9,7 @@ import pytest
 from tests.support.clock import NOON
 from tests.support.waiting import eventually
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.errors import Invalid
 from backfilld.domain.upload_remarks import Replaced
 from backfilld.store.entities import SQL, EntityStore

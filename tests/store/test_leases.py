@@ -8,8 +8,8 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 from tests.support.waiting import eventually
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.states import RUNNABLE, Status
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import RUNNABLE, Status
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.leases import LENGTH, LeaseStore
 from backfilld.store.pool import Pool

@@ -9,7 +9,7 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 from tests.support.ledgers import make_ledger
 
-from backfilld.domain.backfills import Backfill, Outcome, Try
+from backfilld.domain.backfills.records import Backfill, Outcome, Try
 from backfilld.store.leases import LeaseStore
 from backfilld.store.ledger import Ledger, record
 from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem

@@ -5,7 +5,7 @@ from tests.support.backfills import make_backfill, make_workflow
 from tests.support.clock import NOON
 from tests.support.ledgers import MOMENT, insert_try, make_ledger
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
 from backfilld.store.ledger_pages import LedgerPages
 from backfilld.store.pool import Pool
 

@@ -6,7 +6,7 @@ import pytest
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
 from backfilld.store.leases import LeaseStore
 from backfilld.store.plans import FenceLost, PlannedEntity, PlanStore, Totals
 from backfilld.store.pool import Pool, open_pool

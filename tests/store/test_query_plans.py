@@ -14,7 +14,7 @@ import pytest
 from tests.support.backfills import make_backfill, make_workflow
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills import Outcome, Try
+from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.store.ledger import record
 from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 from backfilld.store.pool import Connection, Pool, open_pool

@@ -8,7 +8,7 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 from tests.support.ledgers import make_ledger
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
 from backfilld.store.pool import Pool
 from backfilld.store.remembered import RememberedStore
 

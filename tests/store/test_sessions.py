@@ -7,7 +7,7 @@ import pytest
 from tests.support.backfills import Workflow, make_workflow
 from tests.support.clock import NOON
 
-from backfilld.domain.sessions import AttemptStatus
+from backfilld.domain.sessions.records import AttemptStatus
 from backfilld.store.pool import Pool
 from backfilld.store.sessions import AttemptNameTaken, NewAttempts, list_attempts, open_attempts
 

@@ -8,7 +8,7 @@ from tests.support.clock import NOON
 from tests.support.engine import Engine
 from tests.support.waiting import eventually
 
-from backfilld.domain.sessions import Attempt, AttemptStatus
+from backfilld.domain.sessions.records import Attempt, AttemptStatus
 from backfilld.store.pool import Pool
 from backfilld.store.schedule_positions import tell_live
 from backfilld.store.sessions import NewAttempts, list_attempts, open_attempts

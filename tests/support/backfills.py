@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.states import ENDED, Status
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ENDED, Status
 from backfilld.store.backfill_rows import NewBackfill, json_text
 from backfilld.store.backfills import BackfillStore
 from backfilld.store.pool import Pool

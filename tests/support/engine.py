@@ -13,10 +13,10 @@ from typing import Any
 from uuid import uuid4
 
 from backfilld.clock import SystemClock
-from backfilld.domain.backfills import Backfill, Progress
-from backfilld.domain.entities import Entity
-from backfilld.domain.retries import Backoff
-from backfilld.domain.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.backfills.records import Backfill, Progress
+from backfilld.domain.backfills.retries import Backoff
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.entities.records import Entity
 from backfilld.engine.attempts.claimer import Claimer
 from backfilld.engine.attempts.leases import LiveLeases
 from backfilld.engine.backfills.context import EngineContext, Limits
@@ -287,8 +287,8 @@ class Engine:
             await self.stopping.confirm(order.version)
 
     async def _steer(self, backfill: Backfill, wanted: str, **changes: Any) -> Backfill:
-        from backfilld.domain.backfills import Reason
-        from backfilld.domain.states import ReasonCode, Status
+        from backfilld.domain.backfills.records import Reason
+        from backfilld.domain.backfills.states import ReasonCode, Status
 
         now = self.clock.now()
         reason = Reason(ReasonCode.PAUSED_BY_USER, "paused", now) if wanted == "paused" else None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from backfilld.domain.backfills import Reason
+from backfilld.domain.backfills.records import Reason
 from backfilld.domain.errors import Unavailable
 
 

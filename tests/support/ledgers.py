@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
 from backfilld.store.pool import Pool
 
 MOMENT = timedelta(milliseconds=250)

@@ -10,7 +10,7 @@ from tests.support.fake_control import FakeControl
 
 from backfilld.clock import Clock, SystemClock
 from backfilld.domain.callers import Caller
-from backfilld.domain.sessions import StoredSchedule, schedule_of
+from backfilld.domain.sessions.records import StoredSchedule, schedule_of
 from backfilld.events import Bus
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control

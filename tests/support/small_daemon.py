@@ -15,7 +15,7 @@ import pytest
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock
 from tests.support.wire import Wire
 
-from backfilld.domain.verdicts import Verdict
+from backfilld.domain.backfills.verdicts import Verdict
 from backfilld.engine.attempts import leases as live_leases
 from backfilld.engine.backfills import scheduler
 from backfilld.engine.starting import leases

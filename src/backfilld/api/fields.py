@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from backfilld.api.cursors import LONGEST_CURSOR, decode_cursor
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import beyond, bounded, bounded_date
-from backfilld.domain.timezones import parse_zone
+from backfilld.domain.windows.timezones import parse_zone
 
 LARGEST_ID = 2**63 - 1
 PAGE_SIZE = 50

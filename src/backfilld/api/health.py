@@ -19,7 +19,7 @@ from backfilld.api.fields import Answer, Instant, Query
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.callers import Role
 from backfilld.domain.errors import Unauthenticated
-from backfilld.domain.timezones import tzdata_version
+from backfilld.domain.windows.timezones import tzdata_version
 from backfilld.metrics import CONTENT_TYPE, Metrics
 
 log = structlog.get_logger(__name__)

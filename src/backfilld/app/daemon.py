@@ -16,7 +16,7 @@ from backfilld.app.readiness import Readiness
 from backfilld.app.reloading import Reloader
 from backfilld.clock import Clock, SystemClock
 from backfilld.config import Settings
-from backfilld.domain.timezones import use_pinned_tzdata
+from backfilld.domain.windows.timezones import use_pinned_tzdata
 from backfilld.events import Bus
 from backfilld.logs import EventLog
 from backfilld.systemd import Notifier

@@ -9,7 +9,7 @@ from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import local, number, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.running import run
 from backfilld.cli.showing import backfill_fields, share
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.states import Status
 
 
 @click.group("backfills")

@@ -10,7 +10,7 @@ import click
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import number, print_json, print_table
 from backfilld.cli.running import run
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 
 if TYPE_CHECKING:
     from backfilld.cli.imports import Reading
@@ -118,7 +118,7 @@ class _Pieces:
 def _reading(options: dict[str, Any]) -> "Reading":
     from backfilld.cli.imports import Reading
     from backfilld.domain.errors import Fault
-    from backfilld.domain.timezones import parse_zone
+    from backfilld.domain.windows.timezones import parse_zone
 
     zone = parse_zone(options["timezone"], "")
     if isinstance(zone, Fault):
@@ -134,8 +134,8 @@ def _reading(options: dict[str, Any]) -> "Reading":
 
 
 def _read_types(written: tuple[str, ...]) -> dict[str, FieldType]:
+    from backfilld.domain.entities.imports import FIELD_TYPES
     from backfilld.domain.errors import did_you_mean
-    from backfilld.domain.imports import FIELD_TYPES
 
     types: dict[str, FieldType] = {}
     for text in written:

@@ -15,10 +15,10 @@ import orjson
 from backfilld.api.public.entity_lines import LONGEST_LINE
 from backfilld.api.public.entity_records import careful_row, quick_row
 from backfilld.cli.import_files import FieldPath, Record, read_records
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.imports import BadCell, Guess, converter, instant_of
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, did_you_mean, nearest, pointer
 from backfilld.domain.filters import spell
-from backfilld.domain.imports import BadCell, Guess, converter, instant_of
 
 PIECE = 64 * 1024
 

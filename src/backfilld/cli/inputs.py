@@ -56,7 +56,7 @@ def read_ids(path: Path) -> list[str]:
 def read_windows(specs: tuple[str, ...]) -> dict[str, list[dict[str, str]]]:
     """`mon-fri 22:00-06:00` and the like, in the shape of a request."""
     from backfilld.domain.errors import Invalid
-    from backfilld.domain.window_specs import windows_from_specs
+    from backfilld.domain.windows.specs import windows_from_specs
 
     try:
         return windows_from_specs(specs)

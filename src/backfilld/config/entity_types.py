@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import Name, Seconds, Section
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import did_you_mean
 from backfilld.executors.definition import SecretReference, Zone
 

@@ -18,7 +18,7 @@ from backfilld.config.retention import RetentionSettings
 from backfilld.config.schedules import ExecutorSettings, SchedulesSettings
 from backfilld.config.server import ServerSettings
 from backfilld.config.workflows import WorkflowSettings
-from backfilld.domain.entities import EntityType
+from backfilld.domain.entities.records import EntityType
 
 
 class StateSettings(Section):

@@ -7,8 +7,8 @@ restored a backup, should not have to find and pause everything one by one, and 
 from dataclasses import dataclass
 from datetime import datetime
 
-from backfilld.domain.backfills import Reason
-from backfilld.domain.states import ReasonCode
+from backfilld.domain.backfills.records import Reason
+from backfilld.domain.backfills.states import ReasonCode
 
 
 @dataclass(frozen=True, slots=True)

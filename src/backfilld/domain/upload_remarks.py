@@ -7,7 +7,7 @@ first places, and comes back as sentences for people.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from backfilld.domain.entity_ids import looks_rounded, may_be_rounded, trimmed
+from backfilld.domain.entities.ids import looks_rounded, may_be_rounded, trimmed
 
 PLACES_SHOWN = 5
 ROUNDED_HINT = "a spreadsheet rounds long numbers; make the column text there, and export it again"

@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills import Reason
+from backfilld.domain.backfills.records import Reason
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.starting.leases import LeaseGone

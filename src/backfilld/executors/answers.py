@@ -18,8 +18,8 @@ from typing import Any
 
 import orjson
 
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, RESULT_BYTES, bounded_json, clean_text, cut_text
-from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.wire import Answer
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0

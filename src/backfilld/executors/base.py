@@ -11,8 +11,8 @@ from dataclasses import field
 from typing import Any, Protocol
 from uuid import UUID
 
+from backfilld.domain.backfills.verdicts import Verdict
 from backfilld.domain.records import plain_record
-from backfilld.domain.verdicts import Verdict
 
 
 class NotPermitted(Exception):

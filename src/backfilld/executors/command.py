@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
-from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.command_environment import (
     as_input,

@@ -9,8 +9,8 @@ import re
 import signal
 from collections.abc import Callable
 
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text
-from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.answers import json_of, meaning_of, noted_success
 
 # Long enough that a secret which begins before it cannot end in what is shown.

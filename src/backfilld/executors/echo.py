@@ -5,9 +5,9 @@ For trying out a schedule before anything is done, and because digdag's workflow
 
 from dataclasses import replace
 
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
-from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import Permit, Work
 from backfilld.executors.definition import EchoExecutor as Definition
 from backfilld.executors.kept_logs import kept_log, with_reason

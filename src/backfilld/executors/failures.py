@@ -7,8 +7,8 @@ After that anything may have happened, so the try counts and is repeated under t
 import socket
 import ssl
 
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
-from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.addresses import AddressNotAllowed
 from backfilld.executors.connections import NoConnectionInTime
 from backfilld.executors.line import Stalled

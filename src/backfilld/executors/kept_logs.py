@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from backfilld.domain.verdicts import Verdict
+from backfilld.domain.backfills.verdicts import Verdict
 from backfilld.executors.base import Work
 
 LOG_BYTES = 65_536

@@ -14,7 +14,7 @@ from urllib.parse import quote, urljoin
 from yarl import URL
 
 from backfilld.clock import Clock
-from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.executors.answers import document_of, failure_of, retry_after_seconds, said_status, said_verdict
 from backfilld.executors.base import Work
 from backfilld.executors.definition import Poll

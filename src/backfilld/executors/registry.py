@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
-from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import Executor, Permit, Work
 from backfilld.executors.command import CommandExecutor, CommandLimits
 from backfilld.executors.definition import EchoExecutor as EchoDefinition

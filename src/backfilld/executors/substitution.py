@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.errors import Fault, pointer
 from backfilld.domain.placeholders import (
     Unfilled,
@@ -23,7 +24,6 @@ from backfilld.domain.placeholders import (
     texts_in,
 )
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
-from backfilld.domain.verdicts import Verdict, VerdictKind
 from backfilld.executors.base import Work
 from backfilld.executors.definition import CommandExecutor, EchoExecutor, HttpExecutor, WorkflowDefinition
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.domain.callers import Caller
-from backfilld.domain.entities import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
-from backfilld.domain.entity_ids import ENUMERABLE_TYPES
+from backfilld.domain.entities.ids import ENUMERABLE_TYPES
+from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.domain.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.sources.registry import BUILTIN, Look, SourceRegistry

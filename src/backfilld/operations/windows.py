@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.instants import bounded
-from backfilld.domain.openings import HORIZON, Calendar, Opening, WindowState
+from backfilld.domain.windows.openings import HORIZON, Calendar, Opening, WindowState
 
 MOST_DAYS = 400
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 
 Order = Literal["source", "newest_first", "oldest_first"]
 

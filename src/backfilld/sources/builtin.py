@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, compile_predicate
 from backfilld.sources.base import EntityQuery, Order, Page, SourceUnreachable
 from backfilld.store.entities import EntityStore

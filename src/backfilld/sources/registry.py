@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from backfilld.domain.entities import NOT_ENUMERABLE, FieldType
+from backfilld.domain.entities.records import NOT_ENUMERABLE, FieldType
 from backfilld.sources.base import EntitySource, SourceBroken, SourceUnreachable
 
 Fields = Mapping[str, FieldType]

@@ -14,7 +14,7 @@ from typing import TypeVar
 import orjson
 
 from backfilld.clock import Clock
-from backfilld.domain.entities import Entity, FieldType
+from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.domain.filters import compile_predicate
 from backfilld.sources.base import EntityQuery, Order, Page, SourceBroken, SourceUnreachable
 from backfilld.sources.sql_connections import Connection, SqlConnections

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from backfilld.domain.entities import Entity
-from backfilld.domain.entity_ids import is_fit, why_unfit
+from backfilld.domain.entities.ids import is_fit, why_unfit
+from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import SourceBroken
 
 _MOST_DIGITS = 309  # of a whole number that a double can still hold

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.filters import spell
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.sql_connections import Connection

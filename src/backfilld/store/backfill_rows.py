@@ -12,8 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
-from backfilld.domain.backfills import Backfill, Progress, Reason
-from backfilld.domain.states import ReasonCode, Status
+from backfilld.domain.backfills.records import Backfill, Progress, Reason
+from backfilld.domain.backfills.states import ReasonCode, Status
 
 _COUNTERS = tuple(f.name for f in fields(Progress) if f.name != "in_flight_retries")
 

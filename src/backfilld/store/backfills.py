@@ -13,9 +13,9 @@ from uuid import UUID
 
 import asyncpg
 
-from backfilld.domain.backfills import Backfill, Progress, Reason
+from backfilld.domain.backfills.records import Backfill, Progress, Reason
+from backfilld.domain.backfills.states import Status, may_become
 from backfilld.domain.errors import Conflict, NotFound
-from backfilld.domain.states import Status, may_become
 from backfilld.store.backfill_rows import NewBackfill, backfill_of, insert_values, json_text, progress_of, reason_values
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from backfilld.domain.entities import Entity, FieldType
+from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.store import audit
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load

@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 
 from backfilld.domain.callers import SYSTEM
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.upload_remarks import PLACES_SHOWN, Replaced
 from backfilld.store import audit

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 from backfilld.store.schedules import ScheduleStore, schedule_row

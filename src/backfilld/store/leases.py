@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backfilld.domain.states import RUNNABLE
+from backfilld.domain.backfills.states import RUNNABLE
 from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
 from backfilld.store.deadlines import connection_within
 from backfilld.store.pool import Pool

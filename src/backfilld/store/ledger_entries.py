@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backfilld.domain.backfills import Outcome, Try
+from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.domain.records import plain_record
 
 

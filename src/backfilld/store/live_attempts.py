@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from backfilld.domain.backfills import Outcome
-from backfilld.domain.retries import LONGEST_WAIT as LONGEST_ASKED
+from backfilld.domain.backfills.records import Outcome
+from backfilld.domain.backfills.retries import LONGEST_WAIT as LONGEST_ASKED
 from backfilld.domain.stopping import StopOrder
 from backfilld.store.deadlines import connection_within
 from backfilld.store.leases import LENGTH

@@ -1,6 +1,6 @@
 """Pages of schedules."""
 
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.store.pool import Pool
 from backfilld.store.queries import load
 from backfilld.store.schedules import schedule_row

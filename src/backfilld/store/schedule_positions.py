@@ -5,8 +5,8 @@ All of it happens in the transaction of the caller, who holds the schedule's row
 
 from datetime import datetime
 
-from backfilld.domain.schedule_positions import Position
 from backfilld.domain.schedules import Slot
+from backfilld.domain.sessions.positions import Position
 from backfilld.store.pool import Connection
 from backfilld.store.queries import load
 

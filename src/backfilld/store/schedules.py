@@ -5,7 +5,7 @@ from datetime import datetime
 import asyncpg
 import orjson
 
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 

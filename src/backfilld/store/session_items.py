@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from backfilld.domain.backfills import Item
+from backfilld.domain.backfills.records import Item
 from backfilld.store.ledger_entries import EndedItem, TriedItem
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load

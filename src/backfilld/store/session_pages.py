@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from backfilld.domain.sessions import Attempt
+from backfilld.domain.sessions.records import Attempt
 from backfilld.store.pool import Pool
 from backfilld.store.queries import load
 from backfilld.store.sessions import list_attempts

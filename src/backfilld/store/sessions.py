@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from backfilld.domain.sessions import Attempt
+from backfilld.domain.sessions.records import Attempt
 from backfilld.store.pool import Connection, Pool
 from backfilld.store.queries import load
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.filters.filter_strategies import ZONES, groups, records, relaxed, trees
 
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.filters import (
     MatchAll,
     Resolved,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from backfilld.domain.schedules import Schedule, parse_schedule
-from backfilld.domain.timezones import use_pinned_tzdata
+from backfilld.domain.windows.timezones import use_pinned_tzdata
 
 use_pinned_tzdata()
 

@@ -16,7 +16,7 @@ from backfilld.api.digdag.times import MomentText
 from backfilld.api.lenient import AnyId, LenientBody
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import Fault, Invalid
-from backfilld.domain.sessions import AttemptStatus
+from backfilld.domain.sessions.records import AttemptStatus
 from backfilld.operations.asking import Asker
 from backfilld.operations.sessions.attempts import AttemptExists, AttemptOperations
 from backfilld.operations.sessions.read import SessionReading

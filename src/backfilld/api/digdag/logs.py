@@ -15,7 +15,7 @@ from backfilld.api.digdag.task_shapes import task_name
 from backfilld.api.lenient import LenientQuery
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import NotFound
-from backfilld.domain.sessions import Attempt
+from backfilld.domain.sessions.records import Attempt
 from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.session_pages import LogFile
 

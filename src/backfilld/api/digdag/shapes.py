@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 from backfilld.api.fields import Answer
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import FINISHED_AT, parse_schedule_zone
-from backfilld.domain.sessions import Attempt, StoredSchedule
+from backfilld.domain.sessions.records import Attempt, StoredSchedule
 
 Json = dict[str, Any]
 

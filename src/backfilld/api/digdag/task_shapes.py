@@ -3,7 +3,7 @@
 from typing import Any
 
 from backfilld.api.digdag.shapes import Json, Shape, instant, optional_instant
-from backfilld.domain.sessions import Attempt, AttemptStatus
+from backfilld.domain.sessions.records import Attempt, AttemptStatus
 
 _STATES = {
     AttemptStatus.BLOCKED: "blocked",

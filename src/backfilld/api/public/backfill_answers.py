@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import Field
 
 from backfilld.api.fields import Answer, Instant
-from backfilld.domain.requests import Order, Reprocess, Start
-from backfilld.domain.states import ReasonCode, Status
+from backfilld.domain.backfills.requests import Order, Reprocess, Start
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.view import BackfillView
 

@@ -10,9 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, cre
 
 from backfilld.api import jsontext
 from backfilld.api.fields import LARGEST_ID, WHOLE, Body, Count, FaultsFound, Id, Instant, LocalDate, Page, Query
-from backfilld.domain.entities import EntityType
-from backfilld.domain.errors import Fault
-from backfilld.domain.requests import (
+from backfilld.domain.backfills.requests import (
     MOST_ATTEMPTS,
     MOST_ENTITY_IDS,
     MOST_EXCLUDED_DATES,
@@ -25,8 +23,10 @@ from backfilld.domain.requests import (
     Reprocess,
     Start,
 )
-from backfilld.domain.states import Status
-from backfilld.domain.windows import WEEKDAYS
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.entities.records import EntityType
+from backfilld.domain.errors import Fault
+from backfilld.domain.windows.weekly import WEEKDAYS
 from backfilld.operations.backfills.plan_preview import LONGEST_WAIT_SECONDS
 
 LedgerStatus = Literal["pending", "in_flight", "retrying", "succeeded", "failed", "skipped", "cancelled"]

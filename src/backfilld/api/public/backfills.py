@@ -28,8 +28,8 @@ from backfilld.api.public.idempotency import DESCRIBED, keyed_of, once, to_keep
 from backfilld.api.public.preview_answers import PreviewData, VerifiedData
 from backfilld.api.public.whole_bodies import WholeBody, read_as, whole
 from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.domain.backfills.requests import BackfillSettings
 from backfilld.domain.errors import Invalid
-from backfilld.domain.requests import BackfillSettings
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Checked
 from backfilld.operations.backfills.create import Created

@@ -7,11 +7,11 @@ stand in the body, as a line (or an element of the list) of their own: `{"field_
 from typing import Any
 
 from backfilld.api import jsontext
-from backfilld.domain.entities import FieldType
-from backfilld.domain.entity_ids import LONGEST_ID
+from backfilld.domain.entities.ids import LONGEST_ID
+from backfilld.domain.entities.imports import FIELD_TYPES
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import Fault, did_you_mean, pointer
 from backfilld.domain.filters import parse_path, spell
-from backfilld.domain.imports import FIELD_TYPES
 
 MEMBER = "field_types"
 MOST_IN_QUERY = 500

@@ -14,7 +14,7 @@ import orjson
 
 from backfilld.api import jsontext
 from backfilld.api.fields import parse_instant
-from backfilld.domain.entity_ids import is_fit, why_unfit
+from backfilld.domain.entities.ids import is_fit, why_unfit
 from backfilld.domain.errors import Fault, Unreadable, did_you_mean, nearest, pointer
 from backfilld.domain.instants import is_within_bounds
 

@@ -10,10 +10,10 @@ from backfilld.api import jsontext
 from backfilld.api.fields import Answer, FaultsFound, Page, Query
 from backfilld.api.public.entity_field_types import MEMBER, MOST_IN_QUERY, read_types
 from backfilld.api.public.entity_records import DEEPEST
-from backfilld.domain.entities import Entity, FieldType
-from backfilld.domain.entity_ids import LONGEST_ID
+from backfilld.domain.entities.ids import LONGEST_ID
+from backfilld.domain.entities.imports import FIELD_TYPES
+from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.domain.errors import Fault, Unreadable
-from backfilld.domain.imports import FIELD_TYPES
 
 
 def _field_types(value: Any) -> Any:

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from backfilld.api.fields import Answer, Instant
 from backfilld.api.public.backfill_answers import CostAnswer
-from backfilld.domain.entities import Entity
-from backfilld.domain.openings import Calendar
+from backfilld.domain.entities.records import Entity
+from backfilld.domain.windows.openings import Calendar
 from backfilld.operations.backfills.preview import Preview, Verified
 
 

@@ -9,10 +9,10 @@ from backfilld.api.fields import WHOLE, Answer, Body, FaultsFound, Instant, Loca
 from backfilld.api.public.backfill_bodies import WINDOWS_SCHEMA
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.clock import Clock
-from backfilld.domain.openings import Calendar, Opening
-from backfilld.domain.requests import MOST_EXCLUDED_DATES
-from backfilld.domain.timezones import find_zone
-from backfilld.domain.windows import parse_windows
+from backfilld.domain.backfills.requests import MOST_EXCLUDED_DATES
+from backfilld.domain.windows.openings import Calendar, Opening
+from backfilld.domain.windows.timezones import find_zone
+from backfilld.domain.windows.weekly import parse_windows
 from backfilld.operations import windows as operations
 from backfilld.operations.windows import MOST_DAYS
 

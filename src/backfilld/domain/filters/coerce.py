@@ -6,7 +6,7 @@ Only rules are changed, never records; and only where the result is what the wri
 import re
 from typing import Final
 
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import Fault, pointer
 from backfilld.domain.filters.limits import excerpt
 from backfilld.domain.filters.operators import ORDERING, WITHIN, positive

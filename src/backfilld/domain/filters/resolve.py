@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import Fault, pointer
 from backfilld.domain.filters.coerce import coerced
 from backfilld.domain.filters.dates import (

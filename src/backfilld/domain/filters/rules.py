@@ -11,7 +11,7 @@ from backfilld.domain.filters.operators import EQUALITY, OPERATORS, SPELLINGS, O
 from backfilld.domain.filters.paths import parse_path
 from backfilld.domain.filters.tree import Rule
 from backfilld.domain.filters.values import kind, read_value
-from backfilld.domain.timezones import parse_zone
+from backfilld.domain.windows.timezones import parse_zone
 
 RULE_KEYS: Final = ("field", "operator", "value", "case_sensitive", "as", "timezone")
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from backfilld.domain.schedules.patterns import DAY_SECONDS, WallPattern
-from backfilld.domain.timezones import EARLIEST_SECOND, LATEST_SECOND, Piece, pieces
+from backfilld.domain.windows.timezones import EARLIEST_SECOND, LATEST_SECOND, Piece, pieces
 
 # Every reading of a wall clock is less than two days away from the instant it means, in any zone, shifted or not.
 _NEAR = 2 * DAY_SECONDS

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from backfilld.domain.schedules.patterns import WallPattern
 from backfilld.domain.schedules.points import AnyOf, EverySeconds, Points, WallPoints
 from backfilld.domain.schedules.zones import day_begins
-from backfilld.domain.timezones import EARLIEST_SECOND, LATEST_SECOND
+from backfilld.domain.windows.timezones import EARLIEST_SECOND, LATEST_SECOND
 
 FINISHED_AT = datetime(9999, 1, 1, tzinfo=UTC)
 """What digdag shows as the times of a schedule that has no slot any more."""

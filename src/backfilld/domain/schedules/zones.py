@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules.patterns import DAY_SECONDS
-from backfilld.domain.timezones import parse_zone, pieces
+from backfilld.domain.windows.timezones import parse_zone, pieces
 
 _OFFSET = re.compile(r"([+-])([0-9]{2})(?::?([0-5][0-9]))?")
 _LARGEST_OFFSET = timedelta(hours=18)

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Item, Outcome
-from backfilld.domain.retries import MOST_INTERRUPTIONS, Held, interrupted, judge
-from backfilld.domain.sessions import attempt_key
-from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.domain.backfills.records import Item, Outcome
+from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, Held, interrupted, judge
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.attempts.gate import LiveGate, LiveTicket
 from backfilld.engine.attempts.leases import LiveLease
 from backfilld.engine.backfills.context import EngineContext

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from backfilld.clock import Clock
-from backfilld.domain.retries import Backoff
+from backfilld.domain.backfills.retries import Backoff
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.circuit_breaker import Targets

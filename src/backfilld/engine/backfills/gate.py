@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Backfill, Item
-from backfilld.domain.openings import Calendar
-from backfilld.domain.states import STARTABLE, ReasonCode, Status
-from backfilld.domain.timezones import find_zone
-from backfilld.domain.window_gate import WindowGate
-from backfilld.domain.windows import WeeklyWindows, parse_windows
+from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
+from backfilld.domain.windows.gate import WindowGate
+from backfilld.domain.windows.openings import Calendar
+from backfilld.domain.windows.timezones import find_zone
+from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
 from backfilld.engine.starting.circuit_breaker import Obstacle, TargetHealth
 from backfilld.engine.starting.leases import Lease
 from backfilld.executors.base import NotPermitted

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Outcome, Try
+from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.engine.backfills.run_state import RunState, entry_of
 from backfilld.engine.service import FIRST_PAUSE_SECONDS, Part, longer
 from backfilld.events import Bus, OutcomesRecorded, RecorderFailed

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from datetime import datetime
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills import Outcome, Try
+from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.engine.starting.leases import Lease
 from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
 

@@ -10,9 +10,9 @@ import contextlib
 from structlog.contextvars import bind_contextvars
 
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Backfill, Reason
-from backfilld.domain.entities import NOT_ENUMERABLE
-from backfilld.domain.states import STARTABLE, ReasonCode, Status, end_status
+from backfilld.domain.backfills.records import Backfill, Reason
+from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
+from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.backfills.planning.session_source import SessionSource

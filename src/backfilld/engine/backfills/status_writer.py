@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from backfilld.domain.backfills import Backfill, Reason
-from backfilld.domain.states import ReasonCode, Status
+from backfilld.domain.backfills.records import Backfill, Reason
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.service import Patience

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.schedule_positions import FINISHED, left_out_before
 from backfilld.domain.schedules import Schedule, Slot
-from backfilld.domain.session_variables import params_of_slot
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.positions import FINISHED, left_out_before
+from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.domain.sessions.variables import params_of_slot
 from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from backfilld.domain.callers import SYSTEM
-from backfilld.domain.schedule_positions import Position, by_new_rules
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.positions import Position, by_new_rules
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.events import ScheduleMoved
 from backfilld.store import audit, firing
 from backfilld.store.pool import Connection, Pool

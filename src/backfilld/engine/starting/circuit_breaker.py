@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backfilld.clock import Clock
-from backfilld.domain.states import ReasonCode
-from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.events import BreakerMoved, Bus
 

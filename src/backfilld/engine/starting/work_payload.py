@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from backfilld.domain.backfills import SESSION, Backfill, Item, idempotency_key
-from backfilld.domain.entities import NOT_ENUMERABLE
+from backfilld.domain.backfills.records import SESSION, Backfill, Item, idempotency_key
+from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import is_within_bounds
 from backfilld.domain.schedules import parse_schedule_zone
-from backfilld.domain.session_variables import LAST_EXECUTED, Run, session_variables
-from backfilld.domain.sessions import schedule_of
+from backfilld.domain.sessions.records import schedule_of
+from backfilld.domain.sessions.variables import LAST_EXECUTED, Run, session_variables
 from backfilld.engine.backfills.planning.session_source import session_item
 from backfilld.executors.base import Work
 from backfilld.store.session_items import SessionItem

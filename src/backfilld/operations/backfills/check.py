@@ -12,13 +12,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
-from backfilld.domain.entities import ENTITY_TYPES, NOT_ENUMERABLE
-from backfilld.domain.entity_ids import is_fit, why_unfit
+from backfilld.domain.entities.ids import is_fit, why_unfit
+from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unavailable
 from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
-from backfilld.domain.openings import HORIZON, Calendar
-from backfilld.domain.timezones import parse_zone
-from backfilld.domain.windows import WeeklyWindows, parse_windows
+from backfilld.domain.windows.openings import HORIZON, Calendar
+from backfilld.domain.windows.timezones import parse_zone
+from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.sources.registry import Fields, SourceRegistry
 from backfilld.store.targets import Target, TargetStore

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Backfill, Progress
-from backfilld.domain.entities import NOT_ENUMERABLE
+from backfilld.domain.backfills.records import Backfill, Progress
+from backfilld.domain.backfills.requests import BackfillSettings
+from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.filters import to_json
-from backfilld.domain.requests import BackfillSettings
 from backfilld.events import BackfillCreated, Bus
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Checked, Limits, opening_warnings

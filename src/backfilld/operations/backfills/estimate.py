@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from backfilld.domain.backfills.progress import differs_much
 from backfilld.domain.filters import Tree
-from backfilld.domain.progress import differs_much
 from backfilld.sources.base import EntityQuery, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.errors import NotFound
 from backfilld.operations.control import Control
 from backfilld.store.backfills import BackfillStore

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.backfills.requests import Order
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, explain_zero
-from backfilld.domain.requests import Order
 from backfilld.engine.backfills.planning.plan_walk import PlanWalk, Scope, predicate_of
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry

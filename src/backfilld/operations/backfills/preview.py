@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from backfilld.clock import Clock
-from backfilld.domain.entities import Entity
-from backfilld.domain.openings import HORIZON, Calendar, Opening
-from backfilld.domain.progress import finish_at
-from backfilld.domain.requests import BackfillSettings
+from backfilld.domain.backfills.progress import finish_at
+from backfilld.domain.backfills.requests import BackfillSettings
+from backfilld.domain.entities.records import Entity
+from backfilld.domain.windows.openings import HORIZON, Calendar, Opening
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
 from backfilld.operations.backfills.check import Checked, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, estimate_warnings

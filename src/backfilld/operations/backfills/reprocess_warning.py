@@ -7,7 +7,7 @@ notice that `reprocess_behavior` is not what was meant.
 import asyncio
 from collections.abc import Sequence
 
-from backfilld.domain.requests import Reprocess
+from backfilld.domain.backfills.requests import Reprocess
 from backfilld.store.ledger_pages import LedgerPages
 from backfilld.store.remembered import RememberedStore
 

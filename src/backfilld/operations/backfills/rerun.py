@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills import Backfill
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
-from backfilld.domain.states import ENDED
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.create import KIND, Created, Creator, Render

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Backfill, Reason
+from backfilld.domain.backfills.records import Backfill, Reason
+from backfilld.domain.backfills.states import ReasonCode, Status, may_become
 from backfilld.domain.errors import Conflict
-from backfilld.domain.openings import HORIZON
-from backfilld.domain.states import ReasonCode, Status, may_become
+from backfilld.domain.windows.openings import HORIZON
 from backfilld.events import Bus, StatusChanged
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.view import BackfillView, UnreadableWindows, Viewer, calendar_of

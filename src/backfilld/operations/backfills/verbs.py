@@ -9,8 +9,8 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
+from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.errors import Conflict
-from backfilld.domain.states import ENDED
 from backfilld.events import Bus
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Checked, Checker, Limits

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills import Backfill, Progress, Reason
-from backfilld.domain.openings import Calendar, WindowState
-from backfilld.domain.progress import Counts, counts, finish_at
-from backfilld.domain.states import ENDED, STARTABLE, Status
-from backfilld.domain.timezones import find_zone
-from backfilld.domain.windows import parse_windows
+from backfilld.domain.backfills.progress import Counts, counts, finish_at
+from backfilld.domain.backfills.records import Backfill, Progress, Reason
+from backfilld.domain.backfills.states import ENDED, STARTABLE, Status
+from backfilld.domain.windows.openings import Calendar, WindowState
+from backfilld.domain.windows.timezones import find_zone
+from backfilld.domain.windows.weekly import parse_windows
 from backfilld.operations.control import Control, Live
 
 HELD_BY_STOP = STARTABLE | {Status.PLANNING}

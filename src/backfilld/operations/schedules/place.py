@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from backfilld.domain.schedule_positions import FINISHED, Position, leave_out
 from backfilld.domain.schedules import Schedule, Slot
-from backfilld.domain.sessions import schedule_of
+from backfilld.domain.sessions.positions import FINISHED, Position, leave_out
+from backfilld.domain.sessions.records import schedule_of
 from backfilld.store.pool import Connection
 from backfilld.store.schedule_positions import (
     delete_schedule,

@@ -1,7 +1,7 @@
 """Looking at schedules."""
 
 from backfilld.domain.errors import NotFound
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.store.pool import Pool
 from backfilld.store.schedule_pages import SchedulePages
 from backfilld.store.schedules import ScheduleStore

@@ -11,11 +11,11 @@ from itertools import islice
 from backfilld.clock import Clock
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
-from backfilld.domain.schedule_positions import FINISHED, leave_out
 from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.schedules.moments import parse_moment
-from backfilld.domain.session_variables import local_text
-from backfilld.domain.sessions import StoredSchedule
+from backfilld.domain.sessions.positions import FINISHED, leave_out
+from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.domain.sessions.variables import local_text
 from backfilld.operations.asking import Asker
 from backfilld.store import audit
 from backfilld.store.pool import Connection, Pool

@@ -16,7 +16,7 @@ from backfilld.clock import Clock
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
 from backfilld.domain.schedules.moments import parse_moment
-from backfilld.domain.sessions import LONGEST_ATTEMPT_NAME, Attempt
+from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME, Attempt
 from backfilld.operations.asking import Asker
 from backfilld.store import attempt_starts, audit
 from backfilld.store.firing import count_crowd

@@ -14,8 +14,8 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooManySlots, slots_in
-from backfilld.domain.session_variables import local_text
-from backfilld.domain.sessions import Attempt, StoredSchedule
+from backfilld.domain.sessions.records import Attempt, StoredSchedule
+from backfilld.domain.sessions.variables import local_text
 from backfilld.operations.asking import Asker
 from backfilld.operations.sessions.create import Made, NothingLeft, SessionBackfills
 from backfilld.operations.sessions.plan import Plan, dry_attempts, params_of

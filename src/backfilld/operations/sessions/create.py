@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import SCHEDULE, Backfill
-from backfilld.domain.sessions import Attempt, StoredSchedule
+from backfilld.domain.backfills.records import SCHEDULE, Backfill
+from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.events import BackfillCreated, Bus
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control

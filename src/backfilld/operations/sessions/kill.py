@@ -7,7 +7,7 @@ it off or takes it out of the plan; he is waited for, but not for long, since a 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
 from backfilld.domain.errors import Conflict
-from backfilld.domain.sessions import Attempt
+from backfilld.domain.sessions.records import Attempt
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
 from backfilld.store import audit, session_items

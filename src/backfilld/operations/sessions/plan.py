@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from backfilld.domain.schedules import Schedule
-from backfilld.domain.session_variables import local_text, slot_params
-from backfilld.domain.sessions import Attempt, StoredSchedule
+from backfilld.domain.sessions.records import Attempt, StoredSchedule
+from backfilld.domain.sessions.variables import local_text, slot_params
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.store.sessions import NewAttempts, Opened
 

@@ -10,9 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from backfilld.domain.errors import Fault
-from backfilld.domain.sessions import LONGEST_ATTEMPT_NAME
-from backfilld.domain.timezones import find_zone, parse_zone
-from backfilld.domain.windows import parse_windows
+from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME
+from backfilld.domain.windows.timezones import find_zone, parse_zone
+from backfilld.domain.windows.weekly import parse_windows
 
 MOST_IN_FLIGHT = 10
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills import Backfill, Progress
+from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.errors import Conflict
-from backfilld.domain.sessions import LONGEST_ATTEMPT_NAME
+from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.create import CREATED, Created, Render
 from backfilld.operations.backfills.estimate import CostEstimate

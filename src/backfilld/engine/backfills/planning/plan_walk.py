@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.entities import NOT_ENUMERABLE, Entity
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.domain.filters import Tree, compile_predicate
 from backfilld.domain.filters.resolve import from_json
 from backfilld.sources.base import EntityQuery, EntitySource

@@ -11,8 +11,8 @@ from contextlib import aclosing
 from datetime import datetime
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills import Backfill
-from backfilld.domain.entities import Entity
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters.dates import parse_timestamp
 from backfilld.domain.filters.paths import getter, parse_path
 from backfilld.engine.backfills.planning.plan_walk import NOT_MATCHING, Line, PlanWalk, Scope

@@ -6,7 +6,7 @@ the executor will be told.
 
 from collections.abc import AsyncIterator, Sequence
 
-from backfilld.domain.entities import Entity
+from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import EntityQuery, Page
 from backfilld.store.session_items import SessionItem, SessionItems
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Reason
-from backfilld.domain.entities import NOT_ENUMERABLE
-from backfilld.domain.states import ReasonCode, Status
+from backfilld.domain.backfills.records import Reason
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.backfills.planning.planner import Planner

@@ -7,8 +7,8 @@ there is no next item, the task ends, and the worker looks itself. Whether an it
 always.
 """
 
-from backfilld.domain.backfills import Backfill, Item
-from backfilld.domain.states import Status
+from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.run_state import RunState

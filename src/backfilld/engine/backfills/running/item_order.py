@@ -7,8 +7,8 @@ are ended here, so that the worker only ever sees items to start.
 from collections import deque
 from datetime import datetime
 
-from backfilld.domain.backfills import Item
-from backfilld.domain.retries import MOST_INTERRUPTIONS, interrupted
+from backfilld.domain.backfills.records import Item
+from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, interrupted
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.item_run import ENTITY_GONE, ItemRun

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Item, Outcome, Reason, Try
-from backfilld.domain.retries import Held, judge
-from backfilld.domain.states import ReasonCode, Status
-from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.domain.backfills.records import Item, Outcome, Reason, Try
+from backfilld.domain.backfills.retries import Held, judge
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate, Ticket
 from backfilld.engine.backfills.run_state import RunState

@@ -15,8 +15,8 @@ import orjson
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Backfill, Item
-from backfilld.domain.entities import NOT_ENUMERABLE, Entity
+from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.sources.base import EntitySource
 from backfilld.store.ledger import Ledger, PlanRow

@@ -8,7 +8,7 @@ happens: the item that kills its process is then known by name, is charged an in
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
-from backfilld.domain.backfills import Backfill, Item
+from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import Bus, ItemInterrupted
 from backfilld.store.ledger import Ledger

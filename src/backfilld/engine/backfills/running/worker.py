@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 from datetime import datetime, timedelta
 
-from backfilld.domain.backfills import Item
-from backfilld.domain.states import STARTABLE, ReasonCode, Status
+from backfilld.domain.backfills.records import Item
+from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
 from backfilld.engine.backfills.run_state import RunState

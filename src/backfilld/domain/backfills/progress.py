@@ -7,8 +7,8 @@ This module makes one consistent picture of both, whatever the moment at which t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backfilld.domain.backfills import Progress
-from backfilld.domain.openings import FARTHEST_FINISH, Calendar
+from backfilld.domain.backfills.records import Progress
+from backfilld.domain.windows.openings import FARTHEST_FINISH, Calendar
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from backfilld.domain.timezones import pieces
-from backfilld.domain.windows import DAY, Span
+from backfilld.domain.windows.timezones import pieces
+from backfilld.domain.windows.weekly import DAY, Span
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from backfilld.domain.errors import Fault
-from backfilld.domain.schedule_positions import Position
 from backfilld.domain.schedules import Schedule, parse_schedule, parse_schedule_zone
+from backfilld.domain.sessions.positions import Position
 
 LONGEST_ATTEMPT_NAME = 255
 

@@ -6,7 +6,7 @@ and asking costs two comparisons.
 
 from datetime import UTC, datetime, timedelta
 
-from backfilld.domain.openings import Calendar, WindowState
+from backfilld.domain.windows.openings import Calendar, WindowState
 
 # What does not happen within the horizon today may do so tomorrow: such an answer is not kept for long.
 _KEEP_UNCERTAIN = timedelta(hours=1)

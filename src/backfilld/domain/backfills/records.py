@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.records import plain_record
-from backfilld.domain.states import ReasonCode, Status
 
 ENTITIES, SCHEDULE = "entities", "schedule"
 SESSION = "session"  # stands in the place of an entity type in the key of a session

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from backfilld.domain.entities import FieldType
+from backfilld.domain.entities.records import FieldType
 from backfilld.domain.filters.dates import is_date, spell_instant
 
 FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from backfilld.domain.errors import Fault, Invalid, nearest, pointer
-from backfilld.domain.windows import WEEKDAYS, parse_windows
+from backfilld.domain.windows.weekly import WEEKDAYS, parse_windows
 
 Windows = dict[str, list[dict[str, str]]]
 

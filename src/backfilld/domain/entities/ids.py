@@ -6,7 +6,7 @@ or unstorable there is refused where an id comes in.
 
 import re
 
-from backfilld.domain.entities import ENTITY_TYPES, NOT_ENUMERABLE
+from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE
 
 LONGEST_ID = 512  # characters; in UTF-8 still well below the 2,700 bytes that fit into an index of PostgreSQL
 

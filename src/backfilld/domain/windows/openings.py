@@ -16,9 +16,9 @@ from itertools import islice
 from math import isfinite
 from zoneinfo import ZoneInfo
 
-from backfilld.domain.clock_changes import sentences
-from backfilld.domain.timezones import EARLIEST_SECOND, LATEST_SECOND, offset_at, pieces
-from backfilld.domain.windows import DAY, WeeklyWindows
+from backfilld.domain.windows.clock_changes import sentences
+from backfilld.domain.windows.timezones import EARLIEST_SECOND, LATEST_SECOND, offset_at, pieces
+from backfilld.domain.windows.weekly import DAY, WeeklyWindows
 
 HORIZON = timedelta(days=400)
 FARTHEST_FINISH = timedelta(days=3653)  # an estimate of more than ten years tells nobody anything

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backfilld.domain.backfills import Item, Outcome, Try
-from backfilld.domain.verdicts import Verdict, VerdictKind
+from backfilld.domain.backfills.records import Item, Outcome, Try
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 
 LONGEST_WAIT = timedelta(hours=24)
 MOST_INTERRUPTIONS = 3

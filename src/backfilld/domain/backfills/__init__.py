@@ -1,0 +1,1 @@
+"""Backfills and what becomes of their items: records, statuses, retries, progress."""

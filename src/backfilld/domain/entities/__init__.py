@@ -1,0 +1,1 @@
+"""Records of the user's world: what they are, what their ids may be, what an imported file says of them."""

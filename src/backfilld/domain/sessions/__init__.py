@@ -1,0 +1,1 @@
+"""Slots of a schedule and the runs of them: records, variables, positions."""
