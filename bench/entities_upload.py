@@ -27,10 +27,10 @@ from backfilld.embedded import EmbeddedPostgres
 from backfilld.operations.entities import Entities
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.entities import EntityStore
-from backfilld.store.entity_uploads import EntityUploads
+from backfilld.store.connection.pool import open_pool
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.uploads import EntityUploads
 from backfilld.store.migrate import migrate
-from backfilld.store.pool import open_pool
 
 LINES_AT_ONCE = 2_000
 

@@ -10,9 +10,9 @@ import orjson
 
 from backfilld.clock import SystemClock
 from backfilld.operations.keys import create_key
-from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms
+from backfilld.store.connection.pool import open_pool
+from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadTerms
 from backfilld.store.migrate import migrate
-from backfilld.store.pool import open_pool
 from bench.postgres import Postgres
 
 ENTITY_TYPE = "ticket"

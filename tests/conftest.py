@@ -7,7 +7,7 @@ from hypothesis import settings
 from tests.support.clock import FakeClock
 from tests.support.database import Databases, running_server
 
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection.pool import Pool, open_pool
 
 # How long an example takes says nothing on a machine that others use, too; `make bench` measures.
 settings.register_profile("untimed", deadline=None)

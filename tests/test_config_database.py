@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backfilld.config import ConfigError, load_settings
-from backfilld.store.address import Address
+from backfilld.store.connection.address import Address
 
 CA = Path(__file__).parent / "executors" / "self_signed.pem"
 DSN = "postgresql://u:tiger@db:5433/x"

@@ -9,7 +9,7 @@ from tests.support.fake_control import FakeControl
 
 from backfilld.api.public import backfills, ledger, progress_stream
 from backfilld.operations.backfills.verbs import BackfillOperations
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 

@@ -14,7 +14,7 @@ from backfilld.api.public import audit, backfills, keys
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.keys import create_key
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 LOG = "/public-api/audit-log"
 

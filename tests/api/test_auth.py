@@ -13,8 +13,8 @@ from backfilld.api.routing import Asked, Reply, Route
 from backfilld.api.server import ServerOptions
 from backfilld.domain.callers import Role
 from backfilld.operations.keys import create_key, revoke_key
-from backfilld.store.keys import KeyStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin.keys import KeyStore
+from backfilld.store.connection.pool import Pool
 
 
 async def whoami(asked: Asked[None, None]) -> Reply:

@@ -15,7 +15,7 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.api.public.backfills import routes
 from backfilld.domain.backfills.states import Status
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 

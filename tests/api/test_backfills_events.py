@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 from backfilld.api.public import progress_stream
 from backfilld.domain.backfills.states import Status
 from backfilld.operations.backfills.verbs import BackfillOperations
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 

@@ -11,7 +11,7 @@ from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 
 from backfilld.api.public import backfills
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 NOT_TEXT: list[Any] = [1, True, [], {}, None]

@@ -10,7 +10,7 @@ from tests.support.fake_control import FakeControl, FakeLive
 from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills.records import Backfill
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 ENTRIES = {

@@ -15,7 +15,7 @@ from tests.support.ledgers import make_ledger
 from backfilld.api.public import backfills
 from backfilld.domain.backfills.states import Status
 from backfilld.sources.base import SourceUnreachable
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}

@@ -10,7 +10,7 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 ENTRIES = {"c": "failed:timeout", "a": "failed:http_404", "b": "succeeded", "d": "failed:timeout"}

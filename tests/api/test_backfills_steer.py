@@ -12,7 +12,7 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 
 from backfilld.domain.backfills.states import Status
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 S = Status

@@ -13,7 +13,7 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}

@@ -13,7 +13,7 @@ from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.sessions.attempts import AttemptOperations
 from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.operations.sessions.read import SessionReading
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 LIMIT = 3
 TIME = "2016-01-01T00:00:00.123456+09:00"

@@ -24,8 +24,8 @@ from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills, ScheduleLimits
 from backfilld.operations.sessions.create import SessionBackfills
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.pool import Pool
 
 DAILY = """timezone: Asia/Tokyo
 schedule:

@@ -21,8 +21,8 @@ from backfilld.operations.keys import create_key
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.read import SessionReading
-from backfilld.store.keys import KeyStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin.keys import KeyStore
+from backfilld.store.connection.pool import Pool
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 MANY = 40

@@ -12,8 +12,8 @@ from tests.support.schedules import make_schedule
 from backfilld.api.digdag import logs, sessions
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.sessions.read import SessionReading
-from backfilld.store.pool import Pool
-from backfilld.store.sessions import NewAttempts, Opened, open_attempts
+from backfilld.store.connection.pool import Pool
+from backfilld.store.sessions.sessions import NewAttempts, Opened, open_attempts
 
 DAYS = [NOON.replace(hour=0) - timedelta(days=day) for day in (3, 2, 1)]
 LAST_ATTEMPT_KEYS = {

@@ -20,8 +20,8 @@ from backfilld.domain.errors import FAULTS_SHOWN
 from backfilld.operations.entities import Entities
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.entities import EntityStore
-from backfilld.store.entity_uploads import EntityUploads
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.uploads import EntityUploads
 
 TICKETS = "/public-api/entities/ticket"
 NDJSON = {"Content-Type": "application/x-ndjson"}

@@ -8,7 +8,7 @@ from tests.support.clock import FakeClock
 from backfilld.api.public import keys
 from backfilld.domain.callers import Caller
 from backfilld.operations.keys import create_key
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 
 class Person:

@@ -17,12 +17,12 @@ from backfilld.api.public import backfills
 from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.builtin import BuiltinSource
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.entities import EntityStore
-from backfilld.store.leases import LeaseStore
-from backfilld.store.plans import PlanStore
-from backfilld.store.pool import Pool
-from backfilld.store.remembered import RememberedStore
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.backfills.plans import PlanStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 PATH = "/public-api/backfills"
 ENTITIES = 12
@@ -69,7 +69,7 @@ async def planned(pool: Pool, id: str) -> tuple[int, dict[str, int]]:
     """Total and skips by reason of the plan that is made now."""
     row = await BackfillStore(pool).get(id)
     grant = await LeaseStore(pool, instance="a", process="1").acquire(row.no)
-    plan, last_runs = PlanStore(pool, row.no, grant.fence), RememberedStore(pool)
+    plan, last_runs = PlanStore(pool, row.no, grant.fence), LastRunsStore(pool)
 
     async def may_go_on() -> bool:
         return True

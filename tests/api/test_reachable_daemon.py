@@ -17,7 +17,7 @@ from backfilld.app import Daemon
 from backfilld.clock import SystemClock
 from backfilld.config import load_settings
 from backfilld.operations.keys import create_key
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 RENEWED = Path(__file__).parents[1] / "support" / "renewed.pem"
 FILE = """

@@ -12,8 +12,8 @@ from tests.support.schedules import backfill_days, make_schedule
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.sessions.records import StoredSchedule
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
 

@@ -17,9 +17,9 @@ from backfilld.api.public import backfills, entities
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.entities import Entities
-from backfilld.store.entities import EntityStore
-from backfilld.store.entity_uploads import EntityUploads
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.uploads import EntityUploads
 
 Serving = Callable[..., Any]
 

@@ -13,8 +13,8 @@ from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.errors import Unavailable
 from backfilld.operations.stopping import StopOperations
-from backfilld.store.pool import Pool
-from backfilld.store.stopping import StopStore
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.connection.pool import Pool
 
 
 class Confirming:

@@ -17,8 +17,8 @@ from backfilld.api.public.entity_bodies import rows_of_lines
 from backfilld.operations.entities import Entities, Upload
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.entities import EntityStore
-from backfilld.store.entity_uploads import EntityRow, EntityUploads
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.uploads import EntityRow, EntityUploads
 
 TICKETS = "/public-api/entities/ticket"
 NDJSON, JSON = "application/x-ndjson", "application/json"

@@ -9,7 +9,7 @@ from tests.support.clock import FakeClock
 from backfilld.api.public import workflows
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.workflows import WorkflowOperations
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/workflows"
 HTTP = {"type": "http", "url": "https://t.example/run"}

@@ -9,7 +9,7 @@ from tests.support.clock import FakeClock
 
 from backfilld.app.readiness import Readiness
 from backfilld.engine.service import Part
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 LOCKED = asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
 

@@ -13,7 +13,7 @@ from bench.postgres import RECORDING
 from bench.project import OURS, run_ours
 from bench.workloads import W1, W2, W3_MANY, Request, request_of
 
-from backfilld.store.queries import load
+from backfilld.store.connection.queries import load
 from bench import report
 
 TINY = replace(QUICK, medium=300, waiting=3, idle_seconds=0.5, restarts=1, large=50_000)
@@ -49,7 +49,7 @@ def test_a_round_is_quiet_if_it_is_for_every_ratio():
 
 def test_the_backend_of_the_recorder_is_known_by_what_it_says():
     fragment = RECORDING.strip("%")
-    queries = load("ledger")
+    queries = load("ledger.ledger")
 
     assert any(fragment in getattr(queries, name) for name in queries.names())
 

@@ -9,10 +9,10 @@ from tests.support.backfills import make_backfill
 from tests.support.database import scratch_folder
 
 from backfilld.embedded import database_for_command
-from backfilld.store.leases import LeaseStore
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.connection.pool import open_pool
 from backfilld.store.migrate import migrate
-from backfilld.store.pool import open_pool
-from backfilld.store.stopping import StopStore
 
 
 @pytest.fixture

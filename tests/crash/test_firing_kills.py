@@ -16,7 +16,7 @@ from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
 
 from backfilld.crash_points import Point
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection.pool import Pool, open_pool
 
 EVERY_SECOND = {"schedule": {"seconds_interval>": 1}}
 POINTS = (

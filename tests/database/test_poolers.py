@@ -9,11 +9,11 @@ from tests.support.logging_target import Reply
 from tests.support.system_postgres import running_pgbouncer, system_postgres
 
 from backfilld.clock import SystemClock
-from backfilld.store.address import Address
+from backfilld.store.connection.address import Address
+from backfilld.store.connection.connect_errors import DatabaseRefused
+from backfilld.store.connection.pool import SESSION, open_pool, wait_for_database
+from backfilld.store.connection.preflight import look_over
 from backfilld.store.migrate import migrate
-from backfilld.store.pool import SESSION, open_pool, wait_for_database
-from backfilld.store.refusals import DatabaseRefused
-from backfilld.store.survey import survey
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ async def test_a_pooler_that_takes_no_settings_is_named_with_the_setting_that_he
 async def test_a_pooler_that_swallows_settings_is_found_out(scratch, server):
     async with running_pgbouncer(scratch, server, ignore_startup_parameters=IGNORED) as port:
         with pytest.raises(DatabaseRefused, match="does not keep a session"):
-            await survey(Address(dsn_at(port)))
+            await look_over(Address(dsn_at(port)))
 
 
 async def test_a_pooler_that_has_our_settings_from_the_role_is_found_out_all_the_same(scratch, server):
@@ -54,7 +54,7 @@ async def test_a_pooler_that_has_our_settings_from_the_role_is_found_out_all_the
     await pool.close()
     async with running_pgbouncer(scratch, server, ignore_startup_parameters=IGNORED) as port:
         with pytest.raises(DatabaseRefused, match="does not keep a session"):
-            await survey(Address(dsn_at(port)))
+            await look_over(Address(dsn_at(port)))
 
 
 async def test_statements_of_many_clients_keep_apart_on_few_sessions(pooler, server):

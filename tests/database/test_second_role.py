@@ -8,8 +8,8 @@ from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
 from backfilld.operations.keys import create_key
-from backfilld.store.address import Address
-from backfilld.store.pool import open_pool
+from backfilld.store.connection.address import Address
+from backfilld.store.connection.pool import open_pool
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ from tests.support.system_postgres import Authority, system_postgres
 
 from backfilld.clock import SystemClock
 from backfilld.config import load_settings
-from backfilld.store.pool import wait_for_database
-from backfilld.store.refusals import DatabaseRefused
-from backfilld.store.survey import survey
+from backfilld.store.connection.connect_errors import DatabaseRefused
+from backfilld.store.connection.pool import wait_for_database
+from backfilld.store.connection.preflight import look_over
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +37,8 @@ def address_with(port: int, *, host: str = "localhost", ca=None, query: str = ""
 
 
 async def test_the_right_ca_and_name_make_an_encrypted_connection(port, authority):
-    by_setting = await survey(address_with(port, ca=authority.file))
-    by_dsn = await survey(address_with(port, query=f"?sslmode=verify-full&sslrootcert={authority.file}"))
+    by_setting = await look_over(address_with(port, ca=authority.file))
+    by_dsn = await look_over(address_with(port, query=f"?sslmode=verify-full&sslrootcert={authority.file}"))
 
     assert by_setting.encrypted
     assert by_dsn.encrypted

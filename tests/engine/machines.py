@@ -17,7 +17,7 @@ from tests.support.database import TEMPLATE, Databases
 from tests.support.small_daemon import remember_who_makes_tasks, shorten_leases
 from tests.support.wire import Wire, wire_to
 
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection.pool import Pool, open_pool
 
 __all__ = ["small_world"]  # what tests need by name alone
 

@@ -16,8 +16,8 @@ from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.starting.circuit_breaker import TargetHealth
 from backfilld.engine.starting.leases import Lease
 from backfilld.events import Bus, Event
-from backfilld.store.leases import Grant
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.leases import Grant
+from backfilld.store.connection.pool import Pool
 
 TARGET = "http://target"
 MONDAY_NOON_TO_ONE = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}

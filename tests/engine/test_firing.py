@@ -11,8 +11,8 @@ from tests.support.schedules import make_schedule
 from backfilld.domain.schedules import FINISHED_AT
 from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
-from backfilld.store.pool import Pool
-from backfilld.store.sessions import NewAttempts, open_attempts
+from backfilld.store.connection.pool import Pool
+from backfilld.store.sessions.sessions import NewAttempts, open_attempts
 
 HOURLY = {"hourly>": "00:00"}
 HOUR = timedelta(hours=1)

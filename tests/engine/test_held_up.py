@@ -16,7 +16,7 @@ from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED
 from backfilld.engine.service import Part
 from backfilld.events import BackfillHeldUp, WorkGoesOn, WorkHeldUp
-from backfilld.store.pool import open_pool
+from backfilld.store.connection.pool import open_pool
 
 FULL = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql

@@ -15,11 +15,12 @@ from backfilld.domain.backfills.states import ENDED, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED
 from backfilld.engine.janitor import SHORTEST_REST_SECONDS, Janitor, Retention
 from backfilld.events import BackfillExpired, Bus, OutcomesRecorded, RowsRemoved
-from backfilld.store import audit, ledger
-from backfilld.store.leases import LeaseStore
-from backfilld.store.ledger_entries import EndedItem, Standing
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.removal import RemovalStore
+from backfilld.store.admin import audit
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.backfills.removal import RemovalStore
+from backfilld.store.ledger import ledger
+from backfilld.store.ledger.entries import Checkpoint, EndedItem
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 S = Status
 TABLES = ("plan_items", "outcomes", "retries", "tries", "sample_items", "plan_drafts")
@@ -49,7 +50,7 @@ class Round:
         bus = Bus()
         bus.listen(self.events.append)
         self.removal = RemovalStore(pool, at_once=at_once)
-        self.janitor = Janitor(RememberedStore(pool), self.removal, self.clock, bus, Retention(**retention))
+        self.janitor = Janitor(LastRunsStore(pool), self.removal, self.clock, bus, Retention(**retention))
 
     async def __call__(self):
         await self.janitor.round()
@@ -171,7 +172,7 @@ async def test_everything_goes_in_pieces_with_a_rest_after_each(pool):
 
 
 async def hidden_ones(pool, *backfills):
-    await RememberedStore(pool).bring_up_to_date()
+    await LastRunsStore(pool).bring_up_to_date()
     for backfill in backfills:
         await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE no = $1", backfill.no, NOON)
     return await RemovalStore(pool).list_hidden()
@@ -226,7 +227,7 @@ async def test_a_commit_of_a_running_backfill_waits_for_no_removal(pool):
             await recorder.execute("SET lock_timeout = '200ms'")
             written = await ledger.record(
                 recorder,
-                [Standing(child.no, lease.fence, 1, 1.0)],
+                [Checkpoint(child.no, lease.fence, 1, 1.0)],
                 [EndedItem(child.no, 0, outcome, had_retry=False)],
                 [],
                 NOON,

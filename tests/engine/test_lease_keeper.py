@@ -12,9 +12,9 @@ from tests.support.wire import Wire, wire_to
 from backfilld.domain.backfills.states import Status
 from backfilld.engine.starting.leases import Lease, LeaseKeeper
 from backfilld.events import Bus
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.leases import LeaseStore
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.connection.pool import Pool, open_pool
 
 
 class Keeping:

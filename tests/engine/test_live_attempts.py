@@ -17,8 +17,8 @@ from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.backfills.context import Limits
 from backfilld.events import AttemptInterrupted
 from backfilld.executors.base import Work
-from backfilld.store.pool import open_pool
-from backfilld.store.workflows import WorkflowStore
+from backfilld.store.admin.workflows import WorkflowStore
+from backfilld.store.connection.pool import open_pool
 
 FAILED = Verdict(VerdictKind.FAILED, error_class="http_404", error="not there", http_status=404, log="gone")
 AGAIN = Verdict(VerdictKind.TRY_AGAIN, error_class="http_500", error="oops", log="oops")

@@ -14,7 +14,7 @@ from tests.engine.machines import PLAIN, MachineOfTwo
 from tests.engine.whole import MOODS, Known, Whole
 from tests.support.wire import Wire
 
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 MOST_BACKFILLS = 4
 any_of_them = st.integers(0, MOST_BACKFILLS - 1)

@@ -20,8 +20,8 @@ from backfilld.domain.backfills.states import ENDED, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import Unavailable
 from backfilld.executors.base import Work
-from backfilld.store import outages
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.pool import Pool, open_pool
 
 ITEMS = 30
 K = VerdictKind
@@ -94,7 +94,7 @@ class Schedule:
         except (AssertionError, Unavailable):
             return False
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise
             return False
         return True
@@ -121,13 +121,13 @@ async def run(seed: int, dsn: str, pool: Pool) -> tuple[Schedule, Backfill]:
     engines = await open_pool(dsn, size=4)
     async with engine_on(dsn, engines, schedule.executor, schedule.source) as engine:
         for _ in range(chance.randint(3, 14)):
-            with contextlib.suppress(*outages._PASSING):
+            with contextlib.suppress(*transient_errors._PASSING):
                 await schedule.act(engine, backfill, may_cancel=True)
         health = engine.tools.targets.health(schedule.executor.target)
 
         async def has_ended() -> bool:
             health.reset()  # nobody wants to wait for probes here
-            with contextlib.suppress(*outages._PASSING):
+            with contextlib.suppress(*transient_errors._PASSING):
                 row = await engine.tools.backfills.get(backfill.id)
                 if row.status is Status.PAUSED:
                     await schedule.resume(engine, backfill)

@@ -13,8 +13,8 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.gate import Gate
 from backfilld.executors.base import Work
-from backfilld.store import outages
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.pool import Pool, open_pool
 
 ALL = {"filter_resolved": {"match_all": True}}
 COUNTED = """
@@ -33,7 +33,7 @@ async def ended(pool: Pool, backfill: Backfill) -> None:
         try:
             return await pool.fetchval("SELECT completed_at IS NOT NULL FROM backfills WHERE no = $1", backfill.no)
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise
             return False
 

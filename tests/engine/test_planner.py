@@ -12,11 +12,11 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.base import EntityQuery, EntitySource, Page
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.leases import LeaseStore
-from backfilld.store.plans import PlanStore
-from backfilld.store.pool import Pool
-from backfilld.store.remembered import RememberedStore
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.backfills.plans import PlanStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 ALL = {"filter_resolved": {"match_all": True}}
 
@@ -40,7 +40,7 @@ class Making:
 
         row = await BackfillStore(self.pool).get_by_no(self.backfill.no)
         return await Planner(
-            row, self.plan, self.source, RememberedStore(self.pool), FakeClock(), may_go_on, self.time_field
+            row, self.plan, self.source, LastRunsStore(self.pool), FakeClock(), may_go_on, self.time_field
         ).gather()
 
     async def freeze(self) -> list[str]:

@@ -11,12 +11,12 @@ from tests.support.clock import NOON, FakeClock
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.base import EntityQuery
 from backfilld.sources.builtin import BuiltinSource
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.entities import EntityStore
-from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms
-from backfilld.store.plans import FenceLost, PlanStore
-from backfilld.store.pool import Pool
-from backfilld.store.remembered import RememberedStore
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.plans import FenceLost, PlanStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadTerms
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 ENTITIES = 40
 OPEN = {"combinator": "and", "not": False, "rules": [{"field": "status", "operator": "=", "value": "open"}]}
@@ -126,7 +126,7 @@ async def test_a_plan_of_another_owner_is_left_alone(pool: Pool, store: EntitySt
         return True
 
     with pytest.raises(FenceLost):
-        await Planner(row, late, BuiltinSource(store), RememberedStore(pool), FakeClock(), may_go_on).gather()
+        await Planner(row, late, BuiltinSource(store), LastRunsStore(pool), FakeClock(), may_go_on).gather()
     assert 0 == await pool.fetchval("SELECT count(*) FROM plan_items")
 
 

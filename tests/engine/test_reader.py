@@ -16,8 +16,8 @@ from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.sources.base import SourceUnreachable
-from backfilld.store.ledger import Ledger
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.ledger import Ledger
 
 DUE = NOON + timedelta(hours=1)  # when the retries of `make_ledger` fall due
 

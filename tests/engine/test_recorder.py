@@ -19,8 +19,8 @@ from backfilld.engine.backfills.recorder import BUSY_BATCH, Recorder
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.starting.leases import Lease
 from backfilld.events import Bus, Event, OutcomesRecorded, RecorderFailed
-from backfilld.store.leases import LeaseStore
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.connection.pool import Pool, open_pool
 
 DONE = Outcome("succeeded", NOON, NOON + timedelta(seconds=1), 1)
 TOO_LONG = Outcome("succeeded", NOON, NOON, 1, message="x" * 5000)

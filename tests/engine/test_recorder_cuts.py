@@ -13,7 +13,7 @@ from tests.engine.test_recorder import DONE, Recording, again
 from tests.support.breaking_wire import BreakingWire
 from tests.support.wire import wire_to
 
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection.pool import Pool, open_pool
 
 MOST_REQUESTS = 40
 LEFT = "SELECT (SELECT count(*) FROM outcomes), (SELECT count(*) FROM tries), (SELECT count(*) FROM retries)"

@@ -16,9 +16,9 @@ from backfilld.engine.backfills.context import Limits
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.events import Bus
 from backfilld.executors.base import Work
-from backfilld.store.leases import Grant, LeaseStore
-from backfilld.store.ledger import Ledger
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.leases import Grant, LeaseStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.ledger import Ledger
 
 ALL = {"filter_resolved": {"match_all": True}}
 FEW = Limits(ramp_seconds=0, max_unrecorded=7)

@@ -15,7 +15,7 @@ from tests.engine.whole_schedules import WholeSchedule
 from tests.support.wire import Wire
 
 from backfilld.operations.sessions import attempts, kill
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 
 class Machine(MachineOfTwo):

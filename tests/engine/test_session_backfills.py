@@ -20,11 +20,11 @@ from backfilld.engine.starting.leases import Lease, LeaseKeeper
 from backfilld.executors.base import Work
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer
 from backfilld.operations.sessions.kill import BackfillKiller
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.leases import LeaseStore
-from backfilld.store.pool import Pool
-from backfilld.store.session_items import SessionItems, request_kill
-from backfilld.store.sessions import NewAttempts, list_attempts, open_attempts
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.sessions.items import SessionItems, request_kill
+from backfilld.store.sessions.sessions import NewAttempts, list_attempts, open_attempts
 
 FAILED = Verdict(VerdictKind.FAILED, error_class="no", error="no")
 AGAIN = Verdict(VerdictKind.TRY_AGAIN, error_class="busy", log="busy")

@@ -16,8 +16,8 @@ from backfilld.domain.errors import Unavailable
 from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.events import Bus
 from backfilld.executors.base import Work
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.leases import LeaseStore, Renewal
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore, Renewal
 
 ALL = {"filter_resolved": {"match_all": True}}
 

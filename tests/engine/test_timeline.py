@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, SteppedClock, engine_on, entities
 
-from backfilld.store.audit_pages import AuditPages
+from backfilld.store.admin.audit_pages import AuditPages
 
 MONDAYS = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
 

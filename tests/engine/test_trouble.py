@@ -13,7 +13,7 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
-from backfilld.store.queries import load
+from backfilld.store.connection.queries import load
 
 ALL = {"filter_resolved": {"match_all": True}}
 DOWN = Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed", error="connection refused")
@@ -317,4 +317,4 @@ async def test_a_workflow_that_is_disabled_holds_its_backfill_until_it_is_enable
 async def _enable(pool, backfill, enabled: bool) -> None:
     """As the store of workflows does it: the row, and a word to whoever runs its backfills."""
     await pool.execute("UPDATE workflows SET enabled = $2 WHERE id = $1", backfill.workflow_id, enabled)
-    await pool.execute(load("workflows").tell_owners, backfill.workflow_id)
+    await pool.execute(load("admin.workflows").tell_owners, backfill.workflow_id)

@@ -10,7 +10,7 @@ from tests.support.wire import wire_to
 
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.executors.base import Work
-from backfilld.store.pool import open_pool
+from backfilld.store.connection.pool import open_pool
 
 ALL = {"filter_resolved": {"match_all": True}}
 

@@ -28,9 +28,9 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import Conflict, NotFound, Unavailable
 from backfilld.executors.base import Work
 from backfilld.operations.backfills.verbs import BackfillOperations
-from backfilld.store import outages
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.pool import Pool
 
 ITEMS = 12
 END_PATIENCE_SECONDS = 30.0
@@ -201,7 +201,7 @@ class Whole(TwoDaemons):
         except (Conflict, Unavailable):
             return False
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise
             return False
         if impossible or known.deleted:
@@ -214,7 +214,7 @@ class Whole(TwoDaemons):
             try:
                 return await call()
             except Exception as problem:
-                if not outages.passes(problem):
+                if not transient_errors.is_transient(problem):
                     raise
             await asyncio.sleep(0.02)
         raise AssertionError("the database does not come back")

@@ -31,8 +31,8 @@ from backfilld.operations.sessions.attempts import AttemptOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills
 from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
-from backfilld.store import outages
-from backfilld.store.pool import Pool
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.pool import Pool
 
 END_PATIENCE_SECONDS = 30.0
 NOON = datetime.fromisoformat("2027-03-01T12:02:00+00:00")
@@ -111,7 +111,7 @@ class WholeSchedule(TwoDaemons):
         except BackfilldError:
             return False
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise
             return False
         return True
@@ -181,7 +181,7 @@ class WholeSchedule(TwoDaemons):
             try:
                 return await self._pool.fetch(query, *values)
             except Exception as problem:
-                if not outages.passes(problem):
+                if not transient_errors.is_transient(problem):
                     raise
         raise AssertionError("the database does not come back")
 

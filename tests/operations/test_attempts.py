@@ -19,7 +19,7 @@ from backfilld.domain.sessions.records import Attempt
 from backfilld.executors.base import Work
 from backfilld.operations.asking import Asker
 from backfilld.operations.sessions.attempts import AttemptExists, AttemptOperations
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 DAY = timedelta(days=1)
 

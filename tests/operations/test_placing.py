@@ -9,7 +9,7 @@ from tests.support.clock import NOON
 
 from backfilld.domain.schedules import FINISHED_AT
 from backfilld.operations.schedules.place import place_schedule, skip_missed
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 DAILY = {"schedule": {"daily>": "09:00:00"}}
 HOURLY = {"schedule": {"hourly>": "00:00"}}

@@ -12,7 +12,7 @@ from backfilld.domain.errors import Conflict
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.asking import Asker
 from backfilld.operations.projects import ProjectOperations, PushRequest
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 ASKER = Asker(SYSTEM)
 DAILY = "schedule:\n  daily>: {}\n+t:\n  echo>: hi\n"

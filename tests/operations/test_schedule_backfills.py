@@ -13,9 +13,9 @@ from backfilld.domain.errors import BackfilldError, Conflict, Invalid, NotFound
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleLimits
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
-from backfilld.store.pool import Pool
-from backfilld.store.schedules import ScheduleStore
-from backfilld.store.sessions import NewAttempts, open_attempts
+from backfilld.store.connection.pool import Pool
+from backfilld.store.schedules.schedules import ScheduleStore
+from backfilld.store.sessions.sessions import NewAttempts, open_attempts
 
 REAL = ScheduleBackfillRequest(False, from_time=NOON - timedelta(days=5, hours=3), attempt_name="again")
 DRY = replace(REAL, dry_run=True)

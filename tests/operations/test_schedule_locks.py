@@ -16,8 +16,8 @@ from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.operations.workflows import By, WorkflowOperations
-from backfilld.store.pool import Pool
-from backfilld.store.workflows import WorkflowStore
+from backfilld.store.admin.workflows import WorkflowStore
+from backfilld.store.connection.pool import Pool
 
 DEFINITION = {
     "name": "w", "executor": {"type": "http", "url": "https://t.example/"}, "schedule": {"minutes_interval>": 1},

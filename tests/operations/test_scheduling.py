@@ -10,7 +10,7 @@ from backfilld.domain.errors import Invalid, NotFound
 from backfilld.domain.schedules import FINISHED_AT
 from backfilld.operations.schedules.place import place_schedule
 from backfilld.operations.schedules.steer import AlreadyPast, ScheduleOperations
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 DAY = timedelta(days=1)
 MIDNIGHT = NOON.replace(hour=0)

@@ -31,7 +31,7 @@ from backfilld.operations.sessions.attempts import AttemptOperations
 from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
 from backfilld.operations.workflows import By, WorkflowOperations
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection.pool import Pool, open_pool
 
 DIG = "schedule:\n  minutes_interval>: {}\n+t:\n  echo>: hi\n"
 PATIENCE_SECONDS = 120

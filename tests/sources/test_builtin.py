@@ -14,8 +14,8 @@ from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
 from backfilld.sources.base import EntityQuery, EntitySource, Order, SourceUnreachable
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.entities import EntityStore
-from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadTerms
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadTerms
 
 
 def tree_of(spec: Any) -> Tree:

@@ -13,11 +13,11 @@ from backfilld.domain.backfills.states import Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.engine.news import Lookout
 from backfilld.executors.base import Work
-from backfilld.store.address import Address
-from backfilld.store.entity_uploads import EntityUploads, UploadTerms
+from backfilld.store.connection.address import Address
+from backfilld.store.connection.pool import connect, open_pool
+from backfilld.store.connection.preflight import list_lacking, look_over
+from backfilld.store.entities.uploads import EntityUploads, UploadTerms
 from backfilld.store.migrate import MigrationRefused, grant, migrate, pending, tables
-from backfilld.store.pool import connect, open_pool
-from backfilld.store.survey import list_lacking, survey
 
 
 async def one_batch(*batch):
@@ -100,7 +100,7 @@ async def test_a_role_that_may_not_change_the_schema_is_told_who_must(empty_dsn,
 
 async def test_uploads_need_temporary_tables_and_the_survey_says_so(dsn, app_dsn):
     await grant(dsn, role_of(app_dsn))
-    found = await survey(Address(app_dsn))
+    found = await look_over(Address(app_dsn))
     admin = await asyncpg.connect(dsn)
     database = await admin.fetchval("SELECT current_database()")
     await admin.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {role_of(app_dsn)}")
@@ -109,7 +109,7 @@ async def test_uploads_need_temporary_tables_and_the_survey_says_so(dsn, app_dsn
     rows = one_batch((1, "e1", "{}", None))
     counts = (await EntityUploads(pool).store(rows, UploadTerms("ticket", NOON))).counts
     await pool.close()
-    then = await survey(Address(app_dsn))
+    then = await look_over(Address(app_dsn))
 
     assert (False, False) == (found.is_superuser, found.may_upload)
     assert "GRANT TEMPORARY" in found.warnings[0]

@@ -8,11 +8,11 @@ from tests.support.clock import NOON
 
 from backfilld.domain.backfills.records import Backfill, Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.store import audit
-from backfilld.store.audit_pages import AuditFilter, AuditPages
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.leases import LeaseStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin import audit
+from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.connection.pool import Pool
 
 S = Status
 LATER = NOON + timedelta(minutes=5)
@@ -160,7 +160,7 @@ async def test_moves_of_the_engine_are_not_in_the_log_of_who_did_what(
 
 
 async def test_a_page_is_read_along_the_index_however_many_moves_there_are(pool: Pool) -> None:
-    from backfilld.store.audit_pages import _sql
+    from backfilld.store.admin.audit_pages import _sql
 
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")

@@ -13,8 +13,8 @@ from tests.support.waiting import eventually
 from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ENDED, MOVES, ReasonCode, Status, may_become
 from backfilld.domain.errors import NotFound
-from backfilld.store.backfills import AlreadyActive, BackfillFilter, BackfillStore
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.backfills import AlreadyActive, BackfillFilter, BackfillStore
+from backfilld.store.connection.pool import Pool
 
 S = Status
 LATER = NOON + timedelta(minutes=5)

@@ -14,8 +14,8 @@ from backfilld.clock import SystemClock
 from backfilld.domain.backfills.states import Status
 from backfilld.engine.news import News
 from backfilld.events import Bus
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.channel import Channel
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.channel import Channel
 
 Heard = list[int | None]
 

@@ -12,8 +12,8 @@ from tests.support.waiting import eventually
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.errors import Invalid
 from backfilld.domain.upload_remarks import Replaced
-from backfilld.store.entities import SQL, EntityStore
-from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
+from backfilld.store.entities.entities import SQL, EntityStore
+from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
 
 EARLIER, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 Row = tuple[str, str, datetime | None]

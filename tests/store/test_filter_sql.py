@@ -24,8 +24,8 @@ from tests.domain.filters.filter_strategies import (
 
 from backfilld.domain.filters import Group, MatchAll, Tree, compile_predicate
 from backfilld.domain.filters.operators import OPERATORS, Takes
-from backfilld.store.filters import to_sql
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
+from backfilld.store.entities.filters import to_sql
 
 # One value of everything that the strategies know, alone in a field: for tests that need no luck.
 EVERYTHING = [json.dumps(value) for value in (*TEXTS, *DATES, *NO_DATES, *NUMBERS, True, False, None)] + RAW_NUMBERS

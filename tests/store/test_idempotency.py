@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from tests.support.clock import NOON
 
-from backfilld.store.idempotency import IdempotencyStore, Key, Remembered
-from backfilld.store.pool import Pool
+from backfilld.store.admin.idempotency import IdempotencyStore, Key, Remembered
+from backfilld.store.connection.pool import Pool
 
 KEY = Key("key:1", "create", "k")
 HASH = b"h" * 32

@@ -10,8 +10,8 @@ from tests.support.clock import FakeClock
 from backfilld.domain.errors import Invalid, NotFound
 from backfilld.domain.keys import hash_of, looks_like_key, make_key, prefix_of
 from backfilld.operations.keys import create_key, list_keys, revoke_key
-from backfilld.store.keys import KeyStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin.keys import KeyStore
+from backfilld.store.connection.pool import Pool
 
 
 def test_a_key_carries_256_random_bits_and_is_recognised() -> None:

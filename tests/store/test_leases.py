@@ -10,9 +10,9 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import RUNNABLE, Status
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.leases import LENGTH, LeaseStore
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LENGTH, LeaseStore
+from backfilld.store.connection.pool import Pool
 
 SECONDS = 5.0
 

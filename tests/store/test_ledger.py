@@ -10,10 +10,10 @@ from tests.support.clock import NOON
 from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills.records import Backfill, Outcome, Try
-from backfilld.store.leases import LeaseStore
-from backfilld.store.ledger import Ledger, record
-from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
+from backfilld.store.ledger.ledger import Ledger, record
 
 DONE = Outcome("succeeded", NOON, NOON, 1)
 AGAIN = Try(1, 1, NOON, NOON, NOON + timedelta(minutes=1), "http_500", "broken", 500)
@@ -32,8 +32,8 @@ def ledger(pool: Pool) -> Ledger:
     return Ledger(pool)
 
 
-def standing(backfill: Backfill, mark: int = 0, fence: int = 1) -> Standing:
-    return Standing(backfill.no, fence, mark, 2.5)
+def standing(backfill: Backfill, mark: int = 0, fence: int = 1) -> Checkpoint:
+    return Checkpoint(backfill.no, fence, mark, 2.5)
 
 
 def ended(backfill: Backfill, position: int, outcome: Outcome = DONE, *, had_retry: bool = False) -> EndedItem:
@@ -177,7 +177,7 @@ async def test_a_plan_is_unfinished_until_its_last_outcome(pool, ledger, backfil
 
 @pytest.mark.parametrize("at_once", [1, 3, 100])
 async def test_canceling_ends_the_rest_and_nothing_else(pool, ledger, backfill, monkeypatch, at_once: int):
-    monkeypatch.setattr("backfilld.store.ledger.CANCELLED_AT_ONCE", at_once)
+    monkeypatch.setattr("backfilld.store.ledger.ledger.CANCELLED_AT_ONCE", at_once)
     await write(pool, backfill, ended(backfill, 1), ended(backfill, 9), TriedItem(backfill.no, 4, AGAIN))
     first = await ledger.cancel_rest(backfill.no, 1, NOON)
     again = await ledger.cancel_rest(backfill.no, 1, NOON + timedelta(hours=1))

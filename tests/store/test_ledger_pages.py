@@ -6,8 +6,8 @@ from tests.support.clock import NOON
 from tests.support.ledgers import MOMENT, insert_try, make_ledger
 
 from backfilld.domain.backfills.records import Backfill
-from backfilld.store.ledger_pages import LedgerPages
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.pages import LedgerPages
 
 ENTRIES = {
     "a": "succeeded",
@@ -140,7 +140,7 @@ async def test_earlier_runs_are_counted_by_how_they_ended(pages: LedgerPages, po
 
 
 async def test_the_last_failure_is_found_along_the_index_of_failures(pool: Pool, backfill: Backfill) -> None:
-    from backfilld.store.ledger_pages import _sql
+    from backfilld.store.ledger.pages import _sql
 
     async with pool.acquire() as connection:
         await connection.execute("SET enable_seqscan = off")

@@ -9,10 +9,10 @@ from tests.store.test_query_plans import plan_of
 from tests.support.backfills import make_workflow
 from tests.support.clock import NOON
 
-from backfilld.store.pool import Pool, open_pool
-from backfilld.store.queries import load
+from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.connection.queries import load
 
-LIVE, FIRING = load("live_attempts"), load("firing")
+LIVE, FIRING = load("sessions.live_attempts"), load("schedules.firing")
 PAST, WAITING = 20_000, 3_000
 ASKED = {
     "take_attempt": (LIVE.take_attempt, ["i", "p", timedelta(seconds=3), NOON, True, timedelta(days=1)]),

@@ -6,8 +6,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from backfilld.store.connection.pool import connect
 from backfilld.store.migrate import MigrationRefused, migrate, pending, read
-from backfilld.store.pool import connect
 
 TABLE = "CREATE TABLE things (id integer PRIMARY KEY);"
 INDEXES = """\

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from backfilld.store.outages import is_data_error, passes
+from backfilld.store.connection.transient_errors import is_data_error, is_transient
 
 PASS = [
     ConnectionResetError(),
@@ -49,19 +49,19 @@ BUGS = [
 
 @pytest.mark.parametrize("error", PASS, ids=repr)
 def test_what_passes_by_itself_is_nobodys_fault(error: Exception):
-    assert passes(error)
+    assert is_transient(error)
     assert not is_data_error(error)
 
 
 @pytest.mark.parametrize("error", DATA, ids=repr)
 def test_a_value_that_cannot_be_stored_is_not_waited_for(error: Exception):
     assert is_data_error(error)
-    assert not passes(error)
+    assert not is_transient(error)
 
 
 @pytest.mark.parametrize("error", BUGS, ids=repr)
 def test_a_bug_is_neither(error: Exception):
-    assert not passes(error)
+    assert not is_transient(error)
     assert not is_data_error(error)
 
 
@@ -70,4 +70,4 @@ async def test_a_value_that_the_driver_cannot_send_is_a_data_error(pool):
         await pool.fetchval("SELECT $1::smallint", 10**6)
 
     assert is_data_error(refused.value)
-    assert not passes(refused.value)
+    assert not is_transient(refused.value)

@@ -7,9 +7,9 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 
 from backfilld.domain.backfills.records import Backfill
-from backfilld.store.leases import LeaseStore
-from backfilld.store.plans import FenceLost, PlannedEntity, PlanStore, Totals
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.backfills.plans import FenceLost, PlannedEntity, PlanStore, Totals
+from backfilld.store.connection.pool import Pool, open_pool
 
 
 @pytest.fixture

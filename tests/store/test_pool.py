@@ -14,9 +14,9 @@ from tests.support.waiting import eventually
 
 from backfilld import store
 from backfilld.clock import SystemClock
-from backfilld.store import outages
-from backfilld.store.pool import NoConnection, open_pool, wait_for_database
-from backfilld.store.queries import load
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.pool import NoConnection, open_pool, wait_for_database
+from backfilld.store.connection.queries import load
 
 
 async def test_instants_come_back_aware_and_in_utc(pool):
@@ -59,7 +59,7 @@ async def test_whoever_waits_too_long_for_a_connection_is_told_so_and_the_next_o
     await pool.close()
 
     assert 2 == found
-    assert outages.passes(caught.value)
+    assert transient_errors.is_transient(caught.value)
 
 
 async def test_an_absent_database_is_waited_for_with_pauses_that_grow_to_five_seconds(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import backfilld
-from backfilld.store.queries import Queries, split
+from backfilld.store.connection.queries import Queries, split
 
 SOURCES = Path(backfilld.__file__).parent
 TWO = """\

@@ -15,10 +15,10 @@ from tests.support.backfills import make_backfill, make_workflow
 from tests.support.clock import NOON
 
 from backfilld.domain.backfills.records import Outcome, Try
-from backfilld.store.ledger import record
-from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
-from backfilld.store.pool import Connection, Pool, open_pool
-from backfilld.store.queries import load
+from backfilld.store.connection.pool import Connection, Pool, open_pool
+from backfilld.store.connection.queries import load
+from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
+from backfilld.store.ledger.ledger import record
 
 BIG = {"plan_items", "outcomes", "retries", "tries"}
 ITEMS, BACKFILLS = 6_000, 4
@@ -116,11 +116,16 @@ async def batch() -> dict[str, tuple[str, Sequence[Any]]]:
     spy = Spy()
     done = EndedItem(1, ITEMS - 1, Outcome("succeeded", NOON, NOON, 1), had_retry=True)
     again = TriedItem(1, ITEMS - 2, Try(1, 1, NOON, NOON, NOON, "http_500"))
-    await record(spy, [Standing(1, 1, 0, 1.0)], [done], [again], NOON)  # type: ignore[arg-type] # all that it uses
+    await record(spy, [Checkpoint(1, 1, 0, 1.0)], [done], [again], NOON)  # type: ignore[arg-type] # all that it uses
     return dict(zip(["record_tries", "record_outcomes"], spy.asked, strict=True))
 
 
-LEDGER, LEASES, PAGES, BACKFILL = load("ledger"), load("leases"), load("ledger_pages"), load("backfills")
+LEDGER, LEASES, PAGES, BACKFILL = (
+    load("ledger.ledger"),
+    load("backfills.leases"),
+    load("ledger.pages"),
+    load("backfills.backfills"),
+)
 HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "read_plan": (LEDGER.read_plan, [1, ITEMS * 2 // 3, 1000]),
     "read_sample": (LEDGER.read_sample, [1, 0, 1000]),
@@ -219,7 +224,7 @@ async def test_a_page_of_our_own_entities_is_planned_along_two_keys(ledgers: Poo
     async with ledgers.acquire() as connection, connection.transaction():
         for table in ("entities", "last_runs"):
             await _fill_by_id(connection, table)
-        plan = await plan_of(connection, load("selections").plan_selected, values)
+        plan = await plan_of(connection, load("backfills.selections").plan_selected, values)
     indexes = {node.get("Index Name") for node in plan}
     kinds = {node["Node Type"] for node in plan}
 

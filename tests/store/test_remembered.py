@@ -9,13 +9,13 @@ from tests.support.clock import NOON
 from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills.records import Backfill
-from backfilld.store.pool import Pool
-from backfilld.store.remembered import RememberedStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 
 @pytest.fixture
-def remembered(pool: Pool) -> RememberedStore:
-    return RememberedStore(pool)
+def remembered(pool: Pool) -> LastRunsStore:
+    return LastRunsStore(pool)
 
 
 async def ran(pool: Pool, entries: dict[str, str], of: Backfill | None = None, *, hours: int = 0, **kw) -> Backfill:
@@ -83,7 +83,7 @@ async def test_what_runs_still_is_left_alone_unless_a_planner_of_its_workflow_as
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])
 async def test_each_is_looked_at_once_in_bounded_steps(pool, remembered, monkeypatch, at_once: int):
-    monkeypatch.setattr("backfilld.store.remembered.AT_ONCE", at_once)
+    monkeypatch.setattr("backfilld.store.ledger.last_runs.AT_ONCE", at_once)
     await ran(pool, {f"e{n}": "succeeded" for n in range(5)})
     looked = [await remembered.bring_up_to_date() for _ in range(2)]
 

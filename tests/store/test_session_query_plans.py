@@ -10,13 +10,13 @@ from tests.support.clock import NOON
 from tests.support.schedules import ANNA, make_schedule, maker
 
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
-from backfilld.store.pool import Pool, open_pool
-from backfilld.store.queries import load
+from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.connection.queries import load
 
 HOURS, BACKFILLS = 3_000, 4
 BIG = {"sessions", "attempts", "plan_items", "outcomes"}
-ITEMS, PLANS, SESSIONS = load("session_items"), load("session_plans"), load("sessions")
-PAGES = load("session_pages")
+ITEMS, PLANS, SESSIONS = load("sessions.items"), load("sessions.plans"), load("sessions.sessions")
+PAGES = load("sessions.pages")
 SOME = [NOON - timedelta(hours=hours) for hours in range(1, 40)]
 
 

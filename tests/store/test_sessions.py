@@ -8,8 +8,8 @@ from tests.support.backfills import Workflow, make_workflow
 from tests.support.clock import NOON
 
 from backfilld.domain.sessions.records import AttemptStatus
-from backfilld.store.pool import Pool
-from backfilld.store.sessions import AttemptNameTaken, NewAttempts, list_attempts, open_attempts
+from backfilld.store.connection.pool import Pool
+from backfilld.store.sessions.sessions import AttemptNameTaken, NewAttempts, list_attempts, open_attempts
 
 DAYS = [NOON + timedelta(days=day) for day in range(3)]
 

@@ -5,8 +5,8 @@ import asyncio
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 
-from backfilld.store.leases import LeaseStore
-from backfilld.store.stopping import StopStore
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.backfills.leases import LeaseStore
 
 
 async def stop(pool, connection):

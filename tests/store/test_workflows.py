@@ -11,8 +11,8 @@ from backfilld.domain.errors import Conflict, Invalid, NotFound
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.workflows import By, WorkflowOperations
-from backfilld.store.pool import Pool
-from backfilld.store.workflows import Workflow
+from backfilld.store.admin.workflows import Workflow
+from backfilld.store.connection.pool import Pool
 
 ME = By("cli")
 INSERT_BACKFILL = """

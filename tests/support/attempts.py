@@ -9,9 +9,9 @@ from tests.support.engine import Engine
 from tests.support.waiting import eventually
 
 from backfilld.domain.sessions.records import Attempt, AttemptStatus
-from backfilld.store.pool import Pool
-from backfilld.store.schedule_positions import tell_live
-from backfilld.store.sessions import NewAttempts, list_attempts, open_attempts
+from backfilld.store.connection.pool import Pool
+from backfilld.store.schedules.positions import tell_live
+from backfilld.store.sessions.sessions import NewAttempts, list_attempts, open_attempts
 
 ENDED = {AttemptStatus.SUCCESS, AttemptStatus.ERROR, AttemptStatus.KILLED}
 

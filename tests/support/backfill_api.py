@@ -12,9 +12,9 @@ from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.backfill_rows import json_text
-from backfilld.store.entities import EntityStore
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.rows import json_text
+from backfilld.store.connection.pool import Pool
+from backfilld.store.entities.entities import EntityStore
 
 
 def make_operations(

@@ -9,9 +9,9 @@ from tests.support.clock import NOON
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ENDED, Status
-from backfilld.store.backfill_rows import NewBackfill, json_text
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.rows import NewBackfill, json_text
+from backfilld.store.connection.pool import Pool
 
 _numbers = count(1)
 DAILY = [{"run_start_time": "00:00", "run_end_time": "24:00"}]

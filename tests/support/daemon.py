@@ -25,8 +25,8 @@ from backfilld.cli.demo_folder import clean_environment
 from backfilld.client import Client, ServerUnreachable
 from backfilld.clock import SystemClock
 from backfilld.operations.keys import create_key
+from backfilld.store.connection.pool import open_pool
 from backfilld.store.migrate import migrate
-from backfilld.store.pool import open_pool
 
 WORKFLOW = "classify"
 START_PATIENCE_SECONDS = 60.0

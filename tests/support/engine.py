@@ -34,17 +34,17 @@ from backfilld.engine.starting.stop_order import Stopping
 from backfilld.events import Bus, Event
 from backfilld.executors.base import Permit, Work
 from backfilld.sources.base import EntityQuery, Page, SourceUnreachable
-from backfilld.store.address import Located
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.channel import Channel
-from backfilld.store.leases import LeaseStore
-from backfilld.store.ledger import Ledger
-from backfilld.store.live_attempts import LiveAttemptStore
-from backfilld.store.pool import Pool, open_pool
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.removal import RemovalStore
-from backfilld.store.session_items import SessionItems
-from backfilld.store.stopping import StopStore
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.backfills.removal import RemovalStore
+from backfilld.store.connection.address import Located
+from backfilld.store.connection.channel import Channel
+from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.ledger.last_runs import LastRunsStore
+from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.sessions.items import SessionItems
+from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
 QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80), floor=timedelta(milliseconds=1))
 
@@ -177,7 +177,7 @@ class Engine:
             pool=pool,
             backfills=BackfillStore(pool),
             ledger=Ledger(pool),
-            remembered=RememberedStore(pool),
+            remembered=LastRunsStore(pool),
             session_items=SessionItems(pool),
             keeper=self.keeper,
             recorder=self.recorder,

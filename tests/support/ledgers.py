@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.clock import NOON
 
 from backfilld.domain.backfills.records import Backfill
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 MOMENT = timedelta(milliseconds=250)
 

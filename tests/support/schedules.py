@@ -17,9 +17,9 @@ from backfilld.operations.control import Control
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleBackfills, ScheduleLimits
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
-from backfilld.store.schedules import ScheduleStore
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.schedules.schedules import ScheduleStore
 
 DAILY = {"daily>": "09:00:00"}
 ANNA = Asker(Caller("anna", "Anna", "operator", "key"))

@@ -20,9 +20,10 @@ from backfilld.engine.attempts import leases as live_leases
 from backfilld.engine.backfills import scheduler
 from backfilld.engine.starting import leases
 from backfilld.executors.base import Work
-from backfilld.store import channel, live_attempts
-from backfilld.store import leases as lease_store
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.backfills import leases as lease_store
+from backfilld.store.connection import channel
+from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.sessions import live_attempts
 
 Answer = Callable[["SmallDaemon", int, Work], Awaitable[Verdict]]
 _ACTING: ContextVar["SmallDaemon | None"] = ContextVar("acting", default=None)

@@ -7,7 +7,7 @@ from backfilld.clock import Clock
 from backfilld.config import load_settings
 from backfilld.executors.secrets import SecretStore
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 TICKETS = """
 CREATE TABLE tickets (id bigint PRIMARY KEY, status text, priority int, closed_at timestamptz);

@@ -24,7 +24,7 @@ from backfilld.domain.errors import (
     Unauthenticated,
     Unavailable,
 )  # fmt: skip
-from backfilld.store import outages
+from backfilld.store.connection import transient_errors
 
 DIGDAG_PREFIX = "/api/"
 _BAD_REQUESTS = (415, 422)  # digdag knows one status for whatever is wrong with a request
@@ -97,8 +97,8 @@ def as_error(problem: Exception, request: web.BaseRequest) -> BackfilldError:
         return problem
     if isinstance(problem, web.HTTPException):
         return _http_error(problem, request)
-    if outages.passes(problem):
-        return Unavailable(f"{outages.in_words(problem)}; try again in a moment", retry_after_seconds=2)
+    if transient_errors.is_transient(problem):
+        return Unavailable(f"{transient_errors.in_words(problem)}; try again in a moment", retry_after_seconds=2)
     return Internal("something went wrong here; the log says more beside this request id")
 
 

@@ -22,7 +22,7 @@ from backfilld.api.routing import Reply, Route
 from backfilld.api.table import Match, OtherMethods, Table
 from backfilld.clock import Clock
 from backfilld.domain.errors import NotFound
-from backfilld.store import outages
+from backfilld.store.connection import transient_errors
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +133,7 @@ class Dispatcher:
         error = answers.as_error(problem, request)
         if isinstance(error, Internal):
             log.error("request failed", path=request.path, exc_info=problem)
-        elif outages.passes(problem):
+        elif transient_errors.is_transient(problem):
             log.warning("database away", error=f"{type(problem).__name__}: {problem}")
         return answers.failure(error, request, request_id)
 

@@ -41,10 +41,10 @@ from backfilld.operations.entities import Entities
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.counts import count_active_backfills
-from backfilld.store.entities import EntityStore
-from backfilld.store.entity_uploads import EntityUploads
-from backfilld.store.stopping import StopStore
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.backfills.counts import count_active_backfills
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.uploads import EntityUploads
 
 
 @dataclass(frozen=True, slots=True)

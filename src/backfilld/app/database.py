@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.embedded import DirectoryInUse, EmbeddedPostgres
-from backfilld.store.address import Address
-from backfilld.store.pool import Pool, open_pool
+from backfilld.store.connection.address import Address
+from backfilld.store.connection.pool import Pool, open_pool
 
 ENGINE_CONNECTIONS = 5
 REQUEST_PATIENCE_SECONDS = 10.0  # for a connection: as long as a statement may wait for a lock

@@ -29,16 +29,16 @@ from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.wire import Limits as WireLimits
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.channel import Channel
-from backfilld.store.leases import LeaseStore
-from backfilld.store.ledger import Ledger
-from backfilld.store.live_attempts import LiveAttemptStore
-from backfilld.store.projects import ProjectStore
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.removal import RemovalStore
-from backfilld.store.session_items import SessionItems
-from backfilld.store.stopping import StopStore
+from backfilld.store.admin.projects import ProjectStore
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.backfills.removal import RemovalStore
+from backfilld.store.connection.channel import Channel
+from backfilld.store.ledger.last_runs import LastRunsStore
+from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.sessions.items import SessionItems
+from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _tools(
         pool=pools.engine,
         backfills=BackfillStore(pools.engine),
         ledger=Ledger(pools.engine),
-        remembered=RememberedStore(pools.engine),
+        remembered=LastRunsStore(pools.engine),
         session_items=SessionItems(pools.engine),
         keeper=keeper,
         recorder=recorder,

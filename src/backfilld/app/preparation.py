@@ -12,10 +12,10 @@ from backfilld.app.database import Database
 from backfilld.app.readiness import Readiness
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.store import outages
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.pool import wait_for_database
+from backfilld.store.connection.preflight import list_lacking, look_over
 from backfilld.store.migrate import migrate, pending
-from backfilld.store.pool import wait_for_database
-from backfilld.store.survey import list_lacking, survey
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class Preparation:
                 await self._stop_everything()
             await self._api.workflows.sync_config(workflow.definition() for workflow in self._settings.workflows)
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise
             self._readiness.report(f"the database went away again ({problem!r})")
             return False
@@ -61,14 +61,14 @@ class Preparation:
     async def _look_over(self) -> None:
         """Tell what kind of database it is, and what about it should not stay as it is."""
         database = self._database
-        found = await survey(database.address)
+        found = await look_over(database.address)
         for warning in found.warnings if database.server is None else ():
             log.warning(warning)
         if database.direct is None:
             log.warning("no direct_dsn: what others change is noticed within a second, and not at once")
         elif database.direct != database.address:
             await wait_for_database(database.direct, self._clock, self._readiness.report)
-            await survey(database.direct)
+            await look_over(database.direct)
         log.info(
             "database",
             name=database.name,

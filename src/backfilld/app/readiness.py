@@ -8,8 +8,8 @@ import structlog
 from backfilld.app.database import Database
 from backfilld.app.engine_parts import EngineParts
 from backfilld.clock import Clock
-from backfilld.store.deadlines import connection_within
-from backfilld.store.pool import Pool
+from backfilld.store.connection.deadlines import connection_within
+from backfilld.store.connection.pool import Pool
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from backfilld.app.api_parts import ApiParts
 from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options, retention_of
 from backfilld.config import ConfigError, Settings
 from backfilld.logs import configure_logging
-from backfilld.store import outages
+from backfilld.store.connection import transient_errors
 from backfilld.systemd import Notifier
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ class Reloader:
         except OSError as problem:
             log.error("configuration not reloaded", faults=[str(problem)])
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise
             log.error("configuration not reloaded: the database is away; send SIGHUP again", problem=repr(problem))
         finally:

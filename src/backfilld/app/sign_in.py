@@ -9,8 +9,8 @@ from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.auth.roles import Authenticator
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.store.keys import KeyStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin.keys import KeyStore
+from backfilld.store.connection.pool import Pool
 
 
 class Closable(Authenticator, Protocol):

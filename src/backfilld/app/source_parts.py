@@ -11,8 +11,8 @@ from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import BUILTIN, Fields, SourceRegistry
 from backfilld.sources.sql import SqlQuery, SqlSource
 from backfilld.sources.sql_connections import SqlConnections
-from backfilld.store.entities import EntityStore
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
+from backfilld.store.entities.entities import EntityStore
 
 
 def sources_of(settings: Settings, pool: Pool, secrets: SecretStore, clock: Clock) -> SourceRegistry:

@@ -17,8 +17,8 @@ from backfilld.cli.failures import Failure
 
 if TYPE_CHECKING:
     from backfilld.config import Settings
-    from backfilld.store.address import Address
-    from backfilld.store.pool import Pool
+    from backfilld.store.connection.address import Address
+    from backfilld.store.connection.pool import Pool
 
 
 @asynccontextmanager
@@ -27,7 +27,7 @@ async def database_of(settings: "Settings", *, quiet: bool = False) -> "AsyncIte
 
     An embedded one is running meanwhile.
     """
-    from backfilld.store.address import Address
+    from backfilld.store.connection.address import Address
 
     if not settings.database.is_embedded:
         address = settings.database.read_direct_address() or settings.database.read_address()
@@ -49,8 +49,8 @@ async def migrated_pool(
 ) -> "AsyncIterator[tuple[Settings, Pool]]":
     """Connections to the database, its schema up to date. Failure if it is not, and the settings forbid to migrate."""
     from backfilld.config import load_settings
+    from backfilld.store.connection.pool import open_pool
     from backfilld.store.migrate import migrate, pending
-    from backfilld.store.pool import open_pool
 
     settings = load_settings(config, environ)
     async with database_of(settings, quiet=quiet) as address:
@@ -68,8 +68,8 @@ async def migrated_pool(
 
 async def _reach(address: "Address") -> None:
     """Find out now, and not in the middle, whether the database answers."""
-    from backfilld.store.pool import PASSING, connect
-    from backfilld.store.refusals import refusal_of
+    from backfilld.store.connection.connect_errors import refusal_of
+    from backfilld.store.connection.pool import PASSING, connect
 
     try:
         connection = await connect(address)

@@ -52,8 +52,8 @@ def restore(file: Path, config: Path | None) -> None:
     """Fill a new embedded database from FILE. Then nothing starts until `backfilld start-all`."""
     from backfilld.clock import SystemClock
     from backfilld.embedded import dumps
-    from backfilld.store.pool import connect
-    from backfilld.store.stopping import holds_anything, stop_after_restore
+    from backfilld.store.admin.stopping import holds_anything, stop_after_restore
+    from backfilld.store.connection.pool import connect
 
     settings = _embedded(config, "pg_restore")
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from backfilld.config.fields import Dsn, FilePath, Section
 from backfilld.config.tls import UnusableCertificate
-from backfilld.store.address import Address
+from backfilld.store.connection.address import Address
 
 
 class DatabaseSettings(Section):

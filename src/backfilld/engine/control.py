@@ -15,7 +15,7 @@ from backfilld.domain.backfills.records import Reason
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.starting.leases import LeaseGone
-from backfilld.store.leases import LeaseStore
+from backfilld.store.backfills.leases import LeaseStore
 
 CONFIRM_SECONDS = 10.0
 ASKS_EVERY_SECONDS = 0.05

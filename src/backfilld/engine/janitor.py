@@ -13,8 +13,8 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, passing
 from backfilld.engine.service import Part, Patience
 from backfilld.events import BackfillExpired, Bus, RowsRemoved
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.removal import RemovalStore
+from backfilld.store.backfills.removal import RemovalStore
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 EVERY_SECONDS = 30.0
 ENTITIES_EVERY_SECONDS = 3_600.0
@@ -41,7 +41,7 @@ class Janitor:
 
     def __init__(
         self,
-        remembered: RememberedStore,
+        remembered: LastRunsStore,
         removal: RemovalStore,
         clock: Clock,
         bus: Bus,

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from backfilld.clock import Clock
 from backfilld.events import Bus, WorkGoesOn, WorkHeldUp
-from backfilld.store import outages
+from backfilld.store.connection import transient_errors
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class Patience:
 
     def waits(self, call: object, problem: Exception) -> None:
         """`call` failed and is to be made again. Raises what waiting does not mend."""
-        if not outages.passes(problem):
+        if not transient_errors.is_transient(problem):
             raise problem
         begins = not self._held_up
         self._held_up[call] = problem

@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from backfilld.domain.callers import Caller
-from backfilld.store.audit_pages import AuditEvent, AuditFilter, AuditPages
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter, AuditPages
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.pool import Pool
 
 
 class AuditReading:

@@ -16,8 +16,8 @@ from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Enti
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.domain.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.sources.registry import BUILTIN, Look, SourceRegistry
-from backfilld.store.entities import EntityStore, StoredType
-from backfilld.store.entity_uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
+from backfilld.store.entities.entities import EntityStore, StoredType
+from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from backfilld.clock import Clock
 from backfilld.domain.callers import Role
 from backfilld.domain.errors import Fault, Invalid, NotFound
 from backfilld.domain.keys import ENVIRONMENT, ApiKey, hash_of, make_key, prefix_of
-from backfilld.store import audit
-from backfilld.store.keys import KeyStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin import audit
+from backfilld.store.admin.keys import KeyStore
+from backfilld.store.connection.pool import Pool
 
 LONGEST_NAME = 200
 DEFAULT_ENVIRONMENT = "live"

@@ -20,10 +20,10 @@ from backfilld.operations.schedules.place import place_schedule
 from backfilld.operations.workflows import plain_of
 from backfilld.projects import ArchiveLimits, ProjectFault, ProjectInvalid, PushedWorkflow, read_archived_project
 from backfilld.projects.archives import SUFFIX
-from backfilld.store import audit
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.projects import Existing, Project, ProjectStore
-from backfilld.store.workflows import WorkflowStore
+from backfilld.store.admin import audit
+from backfilld.store.admin.projects import Existing, Project, ProjectStore
+from backfilld.store.admin.workflows import WorkflowStore
+from backfilld.store.connection.pool import Connection, Pool
 
 LONGEST_NAME = 255
 LONGEST_SECRET_BYTES = 16_384

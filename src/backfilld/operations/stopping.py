@@ -12,9 +12,9 @@ from backfilld.domain.callers import SYSTEM
 from backfilld.domain.stopping import StopOrder
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import StopControl
-from backfilld.store import audit
-from backfilld.store.pool import Pool
-from backfilld.store.stopping import StopStore
+from backfilld.store.admin import audit
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.connection.pool import Pool
 
 SUBJECT = "daemon"
 

@@ -16,10 +16,10 @@ from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.executors.definition import Executor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.operations.schedules.place import place_schedule, skip_missed
-from backfilld.store import audit
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.schedule_positions import delete_schedule
-from backfilld.store.workflows import Workflow, WorkflowStore
+from backfilld.store.admin import audit
+from backfilld.store.admin.workflows import Workflow, WorkflowStore
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.schedules.positions import delete_schedule
 
 _IDENTITY = ("name", "project")
 

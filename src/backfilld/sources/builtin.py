@@ -16,10 +16,10 @@ import orjson
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, compile_predicate
 from backfilld.sources.base import EntityQuery, Order, Page, SourceUnreachable
-from backfilld.store.entities import EntityStore
-from backfilld.store.filters import SqlFilter, to_sql
-from backfilld.store.outages import passes
-from backfilld.store.selections import FIRST_PARAMETER, Selection
+from backfilld.store.backfills.selections import FIRST_PARAMETER, Selection
+from backfilld.store.connection.transient_errors import is_transient
+from backfilld.store.entities.entities import EntityStore
+from backfilld.store.entities.filters import SqlFilter, to_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +158,6 @@ def _reached() -> "Iterator[None]":
     try:
         yield
     except Exception as problem:
-        if passes(problem):
+        if is_transient(problem):
             raise SourceUnreachable(f"the built-in entity store does not answer: {problem}") from problem
         raise

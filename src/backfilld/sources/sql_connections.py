@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 
 from backfilld.sources.base import SourceBroken, SourceUnreachable
-from backfilld.store.outages import passes
+from backfilld.store.connection.transient_errors import is_transient
 
 if TYPE_CHECKING:  # asyncpg's classes take no brackets at run time
     from asyncpg.pool import PoolConnectionProxy
@@ -104,7 +104,7 @@ def _translated(problem: Exception, seconds: float, *, let_in: bool) -> Exceptio
     if isinstance(problem, asyncpg.ReadOnlySQLTransactionError):  # elsewhere a standby's; here it is what we ask for
         return SourceBroken(_words(problem))
     refused = isinstance(problem, asyncpg.PostgresError) and not let_in
-    if refused or isinstance(problem, asyncpg.InsufficientPrivilegeError) or passes(problem):
+    if refused or isinstance(problem, asyncpg.InsufficientPrivilegeError) or is_transient(problem):
         return SourceUnreachable(_words(problem))
     if isinstance(problem, asyncpg.PostgresError):
         return SourceBroken(_words(problem))

@@ -15,7 +15,7 @@ from backfilld.domain.filters import MatchAll, Tree
 from backfilld.sources.base import Order
 from backfilld.sources.sql_pushdown import column_conditions
 from backfilld.sources.sql_shape import Column, Shape
-from backfilld.store.filters import to_sql
+from backfilld.store.entities.filters import to_sql
 
 _LARGEST = {"float4": "3.4028235e38", "float8": "1.7976931348623157e308", "numeric": "1.7976931348623157e308"}
 _FIRST, _LAST = "'0001-01-01 00:00+00'::timestamptz", "'9999-12-31 23:59:59.999999+00'::timestamptz"

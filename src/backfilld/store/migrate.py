@@ -19,8 +19,8 @@ from importlib.resources.abc import Traversable
 import asyncpg
 
 from backfilld.clock import Clock, SystemClock
-from backfilld.store.address import Address, Located
-from backfilld.store.pool import Connection, connect
+from backfilld.store.connection.address import Address, Located
+from backfilld.store.connection.pool import Connection, connect
 
 _FILE = re.compile(r"^(\d{4})_([a-z0-9_]+?)(\.notx)?\.sql$")
 LOCK = 0x6261_636B_6669_6C6C  # "backfill"; any number will do, as long as it stays the same

@@ -15,7 +15,7 @@ import structlog
 from backfilld.clock import Clock
 from backfilld.domain.callers import Caller
 from backfilld.domain.keys import ApiKey, hash_of, looks_like_key
-from backfilld.store.keys import KeyStore
+from backfilld.store.admin.keys import KeyStore
 
 log = structlog.get_logger(__name__)
 

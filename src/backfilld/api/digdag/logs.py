@@ -17,7 +17,7 @@ from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import NotFound
 from backfilld.domain.sessions.records import Attempt
 from backfilld.operations.sessions.read import SessionReading
-from backfilld.store.session_pages import LogFile
+from backfilld.store.sessions.pages import LogFile
 
 TAG = "digdag: logs"
 _TRY = re.compile(r"\.([1-9][0-9]{0,4})\.log\.gz$", re.ASCII)

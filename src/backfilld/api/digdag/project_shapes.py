@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from backfilld.api.digdag.shapes import Json, NamedShape, Shape, instant, named, optional_instant
-from backfilld.store.projects import Project, Push, WorkflowRevision
+from backfilld.store.admin.projects import Project, Push, WorkflowRevision
 
 STORED, NOTHING_STORED = "db", "none"
 EMPTY = "none"  # the revision of a project that has no workflow; clients insist on one

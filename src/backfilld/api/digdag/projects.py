@@ -17,7 +17,7 @@ from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import NotFound
 from backfilld.operations.asking import Asker
 from backfilld.operations.projects import ProjectOperations, PushRequest
-from backfilld.store.projects import ProjectFilter
+from backfilld.store.admin.projects import ProjectFilter
 
 TAG = "digdag: projects"
 GZIP = "application/gzip"

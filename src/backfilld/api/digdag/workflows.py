@@ -13,7 +13,7 @@ from backfilld.api.lenient import LARGEST_PAGE, PAGE_SIZE, LenientQuery, Truth
 from backfilld.api.routing import Asked, Reply, Route
 from backfilld.domain.errors import NotFound
 from backfilld.operations.projects import ProjectOperations
-from backfilld.store.projects import WorkflowFilter, WorkflowRevision
+from backfilld.store.admin.projects import WorkflowFilter, WorkflowRevision
 
 TAG = "digdag: workflows"
 

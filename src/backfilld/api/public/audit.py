@@ -10,7 +10,7 @@ from backfilld.api.cursors import encode_cursor
 from backfilld.api.fields import LARGEST_ID, Answer, Instant, Page
 from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.operations.auditing import AuditReading
-from backfilld.store.audit_pages import AuditEvent, AuditFilter
+from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter
 
 PATH = "/public-api/audit-log"
 TIMELINE = "/public-api/backfills/{id}/timeline"

@@ -36,7 +36,7 @@ from backfilld.operations.backfills.create import Created
 from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.backfills.steer import Signal
 from backfilld.operations.backfills.verbs import BackfillOperations
-from backfilld.store.backfills import BackfillFilter
+from backfilld.store.backfills.backfills import BackfillFilter
 
 PATH = "/public-api/backfills"
 ONE = PATH + "/{id}"

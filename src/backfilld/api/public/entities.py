@@ -21,7 +21,7 @@ from backfilld.api.reading import content_type
 from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.clock import Clock
 from backfilld.operations.entities import Entities, Upload
-from backfilld.store.entity_uploads import EntityRow
+from backfilld.store.entities.uploads import EntityRow
 
 _UPLOAD = f"""One transaction: everything is stored, or nothing. Removes nothing (but see `replace`). The last of equal
 ids wins; an `updated_at` older than the stored one changes nothing; none counts as news.

@@ -18,7 +18,7 @@ from backfilld.api.reading import BodyTooSlow, body_pieces, read_body, read_json
 from backfilld.clock import Clock
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unreadable
 from backfilld.operations.entities import Upload
-from backfilld.store.entity_uploads import EntityRow
+from backfilld.store.entities.uploads import EntityRow
 
 STALL_SECONDS = 30.0  # a client that sends nothing for so long is given up
 _BATCH_ROWS = 500  # about 2 ms of work, after which others get their turn

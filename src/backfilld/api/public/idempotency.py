@@ -9,7 +9,7 @@ from backfilld.api.routing import Reply
 from backfilld.domain.callers import Caller
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.operations.backfills.idempotency import AlreadyAnswered, Idempotency, Keyed, hash_of
-from backfilld.store.idempotency import Key, Remembered
+from backfilld.store.admin.idempotency import Key, Remembered
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"

@@ -13,7 +13,7 @@ from backfilld.clock import Clock
 from backfilld.domain.callers import Role
 from backfilld.domain.keys import ApiKey
 from backfilld.operations import keys as operations
-from backfilld.store.pool import Pool
+from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/api-keys"
 

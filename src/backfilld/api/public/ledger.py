@@ -11,7 +11,7 @@ from backfilld.api.public.backfill_answers import number
 from backfilld.api.public.backfill_bodies import LedgerStatus, ListLedger
 from backfilld.api.routing import Asked, Pagination, Reply, Route
 from backfilld.operations.backfills.ledger import LedgerReading
-from backfilld.store.ledger_pages import LedgerEntry, TryEntry
+from backfilld.store.ledger.pages import LedgerEntry, TryEntry
 
 PATH = "/public-api/backfills/{id}/entities"
 TAG = "Ledger"

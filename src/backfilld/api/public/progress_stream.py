@@ -19,7 +19,7 @@ from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
-from backfilld.store.outages import passes
+from backfilld.store.connection.transient_errors import is_transient
 
 LOOKS_EVERY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0  # proxies cut what is silent for 30 to 60 s
@@ -108,7 +108,7 @@ class ProgressStream:
         try:
             return await self._operations.find(id)
         except Exception as problem:
-            if not passes(problem):
+            if not is_transient(problem):
                 raise
             return view
 

@@ -12,7 +12,7 @@ from backfilld.domain.errors import Fault, Invalid
 from backfilld.executors.definition import Attempts, Executor, Name, Seconds, WorkflowDefinition
 from backfilld.executors.definition_rules import schedule_faults
 from backfilld.operations.workflows import By, WorkflowOperations, executor_faults
-from backfilld.store.workflows import Workflow
+from backfilld.store.admin.workflows import Workflow
 
 PATH = "/public-api/workflows"
 TAG = "Workflows"

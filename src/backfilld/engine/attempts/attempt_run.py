@@ -24,8 +24,8 @@ from backfilld.engine.starting.work_payload import session_work
 from backfilld.events import AttemptEnded, AttemptInterrupted, TryEnded
 from backfilld.executors.base import Executor, NotPermitted, Work
 from backfilld.executors.definition import DEFAULT_MAX_ATTEMPTS
-from backfilld.store import outages
-from backfilld.store.live_attempts import LiveAttemptStore
+from backfilld.store.connection import transient_errors
+from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class AttemptRun:
         try:
             await self._store.take_back_charge(self._taken)
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise
 
     def _verdict(self, trial: "asyncio.Task[Verdict]") -> Verdict | None:
@@ -181,7 +181,7 @@ class AttemptRun:
         try:
             await self._patiently(lambda: self._store.finish(self._taken, outcome))
         except Exception as problem:
-            if not outages.is_data_error(problem):
+            if not transient_errors.is_data_error(problem):
                 raise
             why = f"what became of this attempt cannot be stored: {type(problem).__name__}"
             outcome = replace(

@@ -15,7 +15,7 @@ from backfilld.engine.attempts.gate import LiveGate
 from backfilld.engine.attempts.leases import LiveLease, LiveLeases
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.service import Part, Patience, Service
-from backfilld.store.live_attempts import LiveAttemptStore
+from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from backfilld.engine.service import Part, Patience
 from backfilld.engine.starting.leases import RENEW_EVERY_SECONDS, RENEWAL_TIMEOUT_SECONDS, SAFE_SECONDS, LeaseGone
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.events import Bus
-from backfilld.store.live_attempts import LiveAttemptStore, TakenAttempt
+from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
 
 
 @dataclass(eq=False, slots=True)

@@ -14,11 +14,11 @@ from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.events import Bus
 from backfilld.executors.base import Executor
 from backfilld.sources.base import EntitySource
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.ledger import Ledger
-from backfilld.store.pool import Pool
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.session_items import SessionItems
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.last_runs import LastRunsStore
+from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.sessions.items import SessionItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class EngineContext:
     pool: Pool
     backfills: BackfillStore
     ledger: Ledger
-    remembered: RememberedStore
+    remembered: LastRunsStore
     session_items: SessionItems
     keeper: LeaseKeeper
     recorder: Recorder

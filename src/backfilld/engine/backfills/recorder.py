@@ -16,11 +16,11 @@ from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.engine.backfills.run_state import RunState, entry_of
 from backfilld.engine.service import FIRST_PAUSE_SECONDS, Part, longer
 from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
-from backfilld.store import outages
-from backfilld.store.deadlines import connection_within
-from backfilld.store.ledger import record
-from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
-from backfilld.store.pool import Pool
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.deadlines import connection_within
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
+from backfilld.store.ledger.ledger import record
 
 COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
 BUSY_BATCH = 20  # as many since the last commit mean load; fewer are committed at once
@@ -34,7 +34,7 @@ class Batch:
     """What one commit carries, and where each backfill stands once it has happened."""
 
     entries: Sequence[Entry]
-    standings: Sequence[Standing]
+    standings: Sequence[Checkpoint]
 
     def only(self, entries: Sequence[Entry]) -> "Batch":
         """The same commit without some backfills."""
@@ -135,10 +135,10 @@ class Recorder:
                 await self._commit(batch)
                 return
             except Exception as problem:
-                if outages.is_data_error(problem):
+                if transient_errors.is_data_error(problem):
                     await self._commit_in_parts(batch, problem)
                     return
-                if not outages.passes(problem):
+                if not transient_errors.is_transient(problem):
                     raise
                 self.obstacle = problem
                 self._bus.tell(RecorderFailed(repr(problem), self.unrecorded))

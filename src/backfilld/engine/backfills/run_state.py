@@ -13,7 +13,7 @@ from datetime import datetime
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.engine.starting.leases import Lease
-from backfilld.store.ledger_entries import EndedItem, Standing, TriedItem
+from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
 
 RATE_HALF_LIFE_SECONDS = 20.0
 ENOUGH_FOR_A_PACE = 20  # ended items; fewer may have come together by chance
@@ -124,9 +124,9 @@ class RunState:
             return average
         return max(average, self._since_rate / seconds)
 
-    def standing(self) -> Standing:
+    def standing(self) -> Checkpoint:
         """What the next commit says of this backfill as a whole."""
-        return Standing(self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput())
+        return Checkpoint(self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput())
 
 
 def entry_of(account: RunState, position: int, result: Outcome | Try, *, had_retry: bool) -> EndedItem | TriedItem:

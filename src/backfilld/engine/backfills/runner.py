@@ -28,8 +28,8 @@ from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import LeaseLost, LeaseTaken
 from backfilld.sources.base import EntitySource
-from backfilld.store import outages
-from backfilld.store.plans import FenceLost
+from backfilld.store.backfills.plans import FenceLost
+from backfilld.store.connection import transient_errors
 
 
 class Runner:
@@ -121,11 +121,11 @@ class Runner:
         """What this daemon, or its database, has not enough of; None: nothing."""
         tools = self._tools
         if (obstacle := tools.keeper.obstacle) is not None and not self._lease.is_safe(tools.clock.boottime()):
-            return f"the right to run it cannot be renewed: {outages.in_words(obstacle)}"
+            return f"the right to run it cannot be renewed: {transient_errors.in_words(obstacle)}"
         if (obstacle := tools.recorder.obstacle) is not None and self._worker is not None:
-            return f"{tools.recorder.unrecorded} outcomes cannot be recorded: {outages.in_words(obstacle)}"
+            return f"{tools.recorder.unrecorded} outcomes cannot be recorded: {transient_errors.in_words(obstacle)}"
         if (obstacle := self._standing.obstacle) is not None:
-            return f"it waits for the database: {outages.in_words(obstacle)}"
+            return f"it waits for the database: {transient_errors.in_words(obstacle)}"
         if self.backfill.status is Status.PLANNING:
             return None
         return "the daemon's own limit is reached" if tools.capacity.is_full and tools.capacity.waiting else None
@@ -266,5 +266,5 @@ class Runner:
         try:
             await self._recovery.take_back()
         except Exception as problem:
-            if not outages.passes(problem):
+            if not transient_errors.is_transient(problem):
                 raise

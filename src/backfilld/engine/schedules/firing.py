@@ -18,11 +18,12 @@ from backfilld.domain.sessions.variables import params_of_slot
 from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
-from backfilld.store import firing, outages
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.schedule_positions import tell_live
-from backfilld.store.schedules import ScheduleStore
-from backfilld.store.sessions import AttemptNameTaken, NewAttempts, open_attempts
+from backfilld.store.connection import transient_errors
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.schedules import firing
+from backfilld.store.schedules.positions import tell_live
+from backfilld.store.schedules.schedules import ScheduleStore
+from backfilld.store.sessions.sessions import AttemptNameTaken, NewAttempts, open_attempts
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Firing:
                 await tell_live(connection)
                 passing(Point.FIRE_BEFORE_COMMIT)
         except Exception as problem:
-            if stored is None or outages.passes(problem):
+            if stored is None or transient_errors.is_transient(problem):
                 raise
             log.exception("the schedule of workflow %s could not be fired", stored.workflow_name)
             told = [await self._postpone_after(stored, problem, now)]

@@ -13,10 +13,11 @@ from backfilld.domain.callers import SYSTEM
 from backfilld.domain.sessions.positions import Position, by_new_rules
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.events import ScheduleMoved
-from backfilld.store import audit, firing
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.schedule_positions import put_position
-from backfilld.store.schedules import ScheduleStore
+from backfilld.store.admin import audit
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.schedules import firing
+from backfilld.store.schedules.positions import put_position
+from backfilld.store.schedules.schedules import ScheduleStore
 
 AT_ONCE = 500
 

@@ -17,7 +17,7 @@ from backfilld.crash_points import Point, passing
 from backfilld.engine.service import Part, Patience
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.events import Bus
-from backfilld.store.leases import Grant, LeaseStore, Renewal
+from backfilld.store.backfills.leases import Grant, LeaseStore, Renewal
 
 RENEW_EVERY_SECONDS = 1.0
 SAFE_SECONDS = 2.0  # a second less than the lease itself, counted from before the renewal was sent

@@ -14,7 +14,7 @@ from backfilld.domain.errors import Unavailable
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.events import Bus
-from backfilld.store.stopping import StopStore
+from backfilld.store.admin.stopping import StopStore
 
 CONFIRM_SECONDS = 10.0
 ASKS_EVERY_SECONDS = 0.05

@@ -15,7 +15,7 @@ from backfilld.domain.sessions.records import schedule_of
 from backfilld.domain.sessions.variables import LAST_EXECUTED, Run, session_variables
 from backfilld.engine.backfills.planning.session_source import session_item
 from backfilld.executors.base import Work
-from backfilld.store.session_items import SessionItem
+from backfilld.store.sessions.items import SessionItem
 
 
 def payloads_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Work]:

@@ -21,7 +21,7 @@ from backfilld.domain.windows.timezones import parse_zone
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.sources.registry import Fields, SourceRegistry
-from backfilld.store.targets import Target, TargetStore
+from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
 
 MOST_WORKFLOWS_NAMED = 20
 UTC_NAME = "UTC"
@@ -44,7 +44,7 @@ class Checked:
     zone: ZoneInfo
     windows: WeeklyWindows | None = None
     tree: Tree | None = None
-    target: Target | None = None
+    target: RunnableWorkflow | None = None
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -67,7 +67,7 @@ def _within(path: str, outer: str) -> bool:
 class Checker:
     """Checks bodies; looks things up, changes nothing."""
 
-    def __init__(self, targets: TargetStore, sources: SourceRegistry, clock: Clock, limits: Limits) -> None:
+    def __init__(self, targets: RunnableWorkflowStore, sources: SourceRegistry, clock: Clock, limits: Limits) -> None:
         self._targets = targets
         self._sources = sources
         self._clock = clock

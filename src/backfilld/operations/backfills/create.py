@@ -19,11 +19,11 @@ from backfilld.operations.backfills.idempotency import Idempotency, Keyed
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.control import Control
-from backfilld.store import audit
-from backfilld.store.backfill_rows import NewBackfill
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
-from backfilld.store.targets import Target
+from backfilld.store.admin import audit
+from backfilld.store.admin.runnable_workflows import RunnableWorkflow
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.rows import NewBackfill
+from backfilld.store.connection.pool import Pool
 
 KIND = "entities"
 CREATED = 201
@@ -131,7 +131,7 @@ class Creator:
         self._bus.tell(BackfillCreated(backfill.id, backfill.workflow_name, backfill.entity_type, backfill.created_by))
         self._control.nudge()
 
-    def _new(self, asker: Asker, asked: BackfillSettings, checked: Checked, target: Target) -> NewBackfill:
+    def _new(self, asker: Asker, asked: BackfillSettings, checked: Checked, target: RunnableWorkflow) -> NewBackfill:
         has_attributes = asked.entity_type != NOT_ENUMERABLE
         return NewBackfill(
             id=uuid4(),

@@ -13,8 +13,8 @@ from typing import Any
 
 from backfilld.clock import Clock
 from backfilld.domain.errors import Conflict
-from backfilld.store.idempotency import IdempotencyStore, Key, Remembered
-from backfilld.store.pool import Connection
+from backfilld.store.admin.idempotency import IdempotencyStore, Key, Remembered
+from backfilld.store.connection.pool import Connection
 
 
 class KeyReused(Conflict):

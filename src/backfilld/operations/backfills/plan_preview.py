@@ -18,7 +18,7 @@ from backfilld.domain.filters import MatchAll, Tree, explain_zero
 from backfilld.engine.backfills.planning.plan_walk import PlanWalk, Scope, predicate_of
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.remembered import RememberedStore
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 PAGE = 1_000
 SAMPLE = 10
@@ -47,7 +47,7 @@ class PlanPreview:
 class PlanPreviewer:
     """Looks things over within `timeout_seconds`, or as long as the caller waits, if that is longer."""
 
-    def __init__(self, sources: SourceRegistry, last_runs: RememberedStore, timeout_seconds: float) -> None:
+    def __init__(self, sources: SourceRegistry, last_runs: LastRunsStore, timeout_seconds: float) -> None:
         self._sources = sources
         self._last_runs = last_runs
         self._timeout_seconds = timeout_seconds

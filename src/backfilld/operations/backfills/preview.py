@@ -14,7 +14,7 @@ from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_S
 from backfilld.operations.backfills.check import Checked, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, estimate_warnings
 from backfilld.operations.backfills.plan_preview import PlanPreview, PlanPreviewer
-from backfilld.store.targets import Target, TargetStore
+from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
 
 OPENINGS_SHOWN = 10
 WEEK = timedelta(days=7)
@@ -56,7 +56,7 @@ class Verified:
 class Previewer:
     """Looks, and changes nothing."""
 
-    def __init__(self, surveyor: PlanPreviewer, targets: TargetStore, clock: Clock) -> None:
+    def __init__(self, surveyor: PlanPreviewer, targets: RunnableWorkflowStore, clock: Clock) -> None:
         self._surveyor = surveyor
         self._targets = targets
         self._clock = clock
@@ -97,7 +97,7 @@ class Previewer:
     async def _completion(
         self,
         settings: BackfillSettings,
-        target: Target,
+        target: RunnableWorkflow,
         calendar: Calendar,
         survey: PlanPreview,
         starts_at: datetime | None,

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Sequence
 
 from backfilld.domain.backfills.requests import Reprocess
-from backfilld.store.ledger_pages import LedgerPages
-from backfilld.store.remembered import RememberedStore
+from backfilld.store.ledger.last_runs import LastRunsStore
+from backfilld.store.ledger.pages import LedgerPages
 
 _DONE = {"failed": "have succeeded", "none": "were run"}
 
@@ -17,7 +17,7 @@ _DONE = {"failed": "have succeeded", "none": "were run"}
 class ReprocessWarning:
     """Warns of them, within a time that the configuration sets."""
 
-    def __init__(self, ledger: LedgerPages, last_runs: RememberedStore, timeout_seconds: float) -> None:
+    def __init__(self, ledger: LedgerPages, last_runs: LastRunsStore, timeout_seconds: float) -> None:
         self._ledger = ledger
         self._last_runs = last_runs
         self._timeout_seconds = timeout_seconds

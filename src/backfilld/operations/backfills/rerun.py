@@ -16,10 +16,10 @@ from backfilld.operations.backfills.create import KIND, Created, Creator, Render
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.sessions.rerun import ScheduleReruns
-from backfilld.store.backfill_rows import NewBackfill
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.ledger_pages import LedgerPages
-from backfilld.store.targets import Target, TargetStore
+from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.rows import NewBackfill
+from backfilld.store.ledger.pages import LedgerPages
 
 
 class NotRerunnable(Conflict):
@@ -35,7 +35,7 @@ class Rerunner:
         self,
         store: BackfillStore,
         ledger: LedgerPages,
-        targets: TargetStore,
+        targets: RunnableWorkflowStore,
         creator: Creator,
         sessions: ScheduleReruns,
         clock: Clock,
@@ -105,7 +105,7 @@ class Rerunner:
         known = tuple(await self._ledger.list_error_classes(parent.no))
         return Fault("/error_class", "unknown_error_class", f"nothing chosen failed with {error_class!r}", known)
 
-    async def _target(self, parent: Backfill) -> Target:
+    async def _target(self, parent: Backfill) -> RunnableWorkflow:
         target = await self._targets.find(parent.workflow_id)
         if target is None or not target.enabled:
             state = "disabled" if target else "deleted"
@@ -115,7 +115,7 @@ class Rerunner:
         return target
 
     def _child(
-        self, asker: Asker, parent: Backfill, target: Target, ids: tuple[str, ...], why: str | None
+        self, asker: Asker, parent: Backfill, target: RunnableWorkflow, ids: tuple[str, ...], why: str | None
     ) -> NewBackfill:
         return NewBackfill(
             id=uuid4(),

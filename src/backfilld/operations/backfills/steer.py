@@ -21,9 +21,9 @@ from backfilld.events import Bus, StatusChanged
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.view import BackfillView, UnreadableWindows, Viewer, calendar_of
 from backfilld.operations.control import Control
-from backfilld.store import audit
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Pool
+from backfilld.store.admin import audit
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.pool import Pool
 
 S = Status
 InFlight = Literal["drain", "cancel"]

@@ -28,13 +28,13 @@ from backfilld.operations.control import Control
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store import audit
-from backfilld.store.backfills import BackfillFilter, BackfillStore
-from backfilld.store.idempotency import IdempotencyStore
-from backfilld.store.ledger_pages import LedgerPages
-from backfilld.store.pool import Pool
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.targets import TargetStore
+from backfilld.store.admin import audit
+from backfilld.store.admin.idempotency import IdempotencyStore
+from backfilld.store.admin.runnable_workflows import RunnableWorkflowStore
+from backfilld.store.backfills.backfills import BackfillFilter, BackfillStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.ledger.last_runs import LastRunsStore
+from backfilld.store.ledger.pages import LedgerPages
 
 
 class NotEnded(Conflict):
@@ -58,8 +58,8 @@ class BackfillOperations:
     ) -> None:
         bus = bus or Bus()
         timeout = limits.count_timeout_seconds
-        targets, ledger = TargetStore(pool), LedgerPages(pool)
-        last_runs = RememberedStore(pool)
+        targets, ledger = RunnableWorkflowStore(pool), LedgerPages(pool)
+        last_runs = LastRunsStore(pool)
         self.limits = limits
         self.clock = clock
         self._pool = pool

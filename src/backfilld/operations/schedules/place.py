@@ -12,8 +12,8 @@ from typing import Any
 from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.sessions.positions import FINISHED, Position, leave_out
 from backfilld.domain.sessions.records import schedule_of
-from backfilld.store.pool import Connection
-from backfilld.store.schedule_positions import (
+from backfilld.store.connection.pool import Connection
+from backfilld.store.schedules.positions import (
     delete_schedule,
     insert_schedule,
     lock_position,

@@ -2,9 +2,9 @@
 
 from backfilld.domain.errors import NotFound
 from backfilld.domain.sessions.records import StoredSchedule
-from backfilld.store.pool import Pool
-from backfilld.store.schedule_pages import SchedulePages
-from backfilld.store.schedules import ScheduleStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.schedules.pages import SchedulePages
+from backfilld.store.schedules.schedules import ScheduleStore
 
 
 class ScheduleReading:

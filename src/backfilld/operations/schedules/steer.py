@@ -17,10 +17,10 @@ from backfilld.domain.sessions.positions import FINISHED, leave_out
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.sessions.variables import local_text
 from backfilld.operations.asking import Asker
-from backfilld.store import audit
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.schedule_positions import put_position, set_disabled
-from backfilld.store.schedules import ScheduleStore
+from backfilld.store.admin import audit
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.schedules.positions import put_position, set_disabled
+from backfilld.store.schedules.schedules import ScheduleStore
 
 MOST_SKIPPED = 50_000
 Time = str | datetime | None

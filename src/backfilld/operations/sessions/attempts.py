@@ -18,11 +18,12 @@ from backfilld.domain.instants import bounded
 from backfilld.domain.schedules.moments import parse_moment
 from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME, Attempt
 from backfilld.operations.asking import Asker
-from backfilld.store import attempt_starts, audit
-from backfilld.store.firing import count_crowd
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.schedule_positions import tell_live
-from backfilld.store.sessions import AttemptNameTaken, NewAttempts, list_attempts, open_attempts
+from backfilld.store.admin import audit
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.schedules.firing import count_crowd
+from backfilld.store.schedules.positions import tell_live
+from backfilld.store.sessions import attempt_starts
+from backfilld.store.sessions.sessions import AttemptNameTaken, NewAttempts, list_attempts, open_attempts
 
 MOST_PARAMS_BYTES = 16_384
 WAITS_SECONDS = 3.0  # for what runs to be cut off; a program may take its time to die

@@ -25,11 +25,12 @@ from backfilld.operations.sessions.request import (
     name_fault,
     option_faults,
 )
-from backfilld.store import audit, session_plans
-from backfilld.store.deadlines import allow
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.schedules import ScheduleStore
-from backfilld.store.sessions import AttemptNameTaken
+from backfilld.store.admin import audit
+from backfilld.store.connection.deadlines import allow
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.schedules.schedules import ScheduleStore
+from backfilld.store.sessions import plans
+from backfilld.store.sessions.sessions import AttemptNameTaken
 
 TIMEOUT_SECONDS = 120.0
 
@@ -150,7 +151,7 @@ class ScheduleBackfills:
         covered: Sequence[Slot],
     ) -> Plan:
         times = [slot.session_time for slot in covered]
-        existing = await session_plans.list_session_times(connection, stored.workflow_id, times[0], times[-1])
+        existing = await plans.list_session_times(connection, stored.workflow_id, times[0], times[-1])
         name = request.attempt_name or ""
         if not request.skip_existing:
             await self._refuse_conflict(connection, stored, schedule, sorted(set(times).intersection(existing)), name)
@@ -158,7 +159,7 @@ class ScheduleBackfills:
             raise Invalid([fault])
         chosen = times if not request.skip_existing else sorted(set(times) - set(existing))
         await self._refuse_crowd(connection, len(chosen))
-        before = await session_plans.find_session_before(connection, stored.workflow_id, times[0])
+        before = await plans.find_session_before(connection, stored.workflow_id, times[0])
         known = existing if request.skip_existing else ()
         return Plan(name, chosen, params_of(schedule, times, chosen, existing=known, before=before))
 
@@ -170,7 +171,7 @@ class ScheduleBackfills:
     ) -> None:
         if not times:
             return
-        taken = await session_plans.find_named(connection, stored.workflow_id, times, name)
+        taken = await plans.find_named(connection, stored.workflow_id, times, name)
         if taken is not None:
             message = (
                 f"Session already has an attempt of this name: project id={stored.project_id}"
@@ -181,7 +182,7 @@ class ScheduleBackfills:
 
     async def _refuse_crowd(self, connection: Connection, more: int) -> None:
         limit = self._limits.max_waiting_attempts
-        waiting = await session_plans.count_waiting(connection, most=limit + 1)
+        waiting = await plans.count_waiting(connection, most=limit + 1)
         if waiting + more > limit:
             message = f"Too many attempts waiting. Limit: {limit}, Current: {waiting}, wanted: {more}"
             raise Invalid([Fault("", "too_many_attempts", message)], message)

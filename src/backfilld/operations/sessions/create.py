@@ -19,13 +19,13 @@ from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
 from backfilld.operations.sessions.plan import Plan, attempts_of
 from backfilld.operations.sessions.request import ScheduleBackfillRequest, zone_of_windows
-from backfilld.store import audit
-from backfilld.store.backfill_rows import NewBackfill
-from backfilld.store.backfills import BackfillStore
-from backfilld.store.pool import Connection
-from backfilld.store.session_plans import plan_sessions
-from backfilld.store.sessions import NewAttempts, open_attempts
-from backfilld.store.targets import Target
+from backfilld.store.admin import audit
+from backfilld.store.admin.runnable_workflows import RunnableWorkflow
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.rows import NewBackfill
+from backfilld.store.connection.pool import Connection
+from backfilld.store.sessions.plans import plan_sessions
+from backfilld.store.sessions.sessions import NewAttempts, open_attempts
 
 _SECOND = timedelta(seconds=1)
 
@@ -49,11 +49,11 @@ class Workplace:
     project_id: int
     project_name: str
     timezone: str
-    target: Target
+    target: RunnableWorkflow
 
     @staticmethod
     def of(stored: StoredSchedule) -> "Workplace":
-        target = Target(
+        target = RunnableWorkflow(
             stored.workflow_id, stored.workflow_name, stored.workflow_enabled, stored.revision_id, 0, stored.definition
         )
         return Workplace(stored.project_id, stored.project_name, stored.timezone, target)

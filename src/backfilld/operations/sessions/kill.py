@@ -10,9 +10,10 @@ from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import Attempt
 from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
-from backfilld.store import audit, session_items
-from backfilld.store.pool import Pool
-from backfilld.store.sessions import list_attempts
+from backfilld.store.admin import audit
+from backfilld.store.connection.pool import Pool
+from backfilld.store.sessions import items
+from backfilld.store.sessions.sessions import list_attempts
 
 WAITS_SECONDS = 3.0
 LOOKS_EVERY_SECONDS = 0.02
@@ -32,7 +33,7 @@ class BackfillKiller:
             raise ValueError(f"attempt {attempt.id} belongs to no backfill")
         at = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
-            request = await session_items.request_kill(connection, attempt.backfill_no, attempt.id, at)
+            request = await items.request_kill(connection, attempt.backfill_no, attempt.id, at)
             if request is None:
                 raise Conflict(f"attempt {attempt.id} is already killed or finished", code="attempt_finished")
             if request.is_first:

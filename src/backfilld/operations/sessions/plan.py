@@ -13,7 +13,7 @@ from backfilld.domain.schedules import Schedule
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.domain.sessions.variables import local_text, slot_params
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
-from backfilld.store.sessions import NewAttempts, Opened
+from backfilld.store.sessions.sessions import NewAttempts, Opened
 
 NO_UUID = UUID(int=0)
 

@@ -6,8 +6,8 @@ from backfilld.domain.errors import Fault, Invalid, NotFound
 from backfilld.domain.schedules import parse_schedule_zone
 from backfilld.domain.schedules.truncating import truncated
 from backfilld.domain.sessions.records import Attempt, schedule_of
-from backfilld.store.pool import Pool
-from backfilld.store.session_pages import Definition, LogFile, SessionPages
+from backfilld.store.connection.pool import Pool
+from backfilld.store.sessions.pages import Definition, LogFile, SessionPages
 
 
 class SessionReading:

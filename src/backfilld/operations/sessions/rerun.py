@@ -18,11 +18,11 @@ from backfilld.operations.backfills.idempotency import Idempotency, Keyed
 from backfilld.operations.backfills.view import Viewer
 from backfilld.operations.sessions.create import Made, SessionBackfills, Workplace, new_backfill
 from backfilld.operations.sessions.plan import Plan
-from backfilld.store import session_plans
-from backfilld.store.pool import Connection, Pool
-from backfilld.store.session_plans import PlannedAttempt
-from backfilld.store.sessions import AttemptNameTaken
-from backfilld.store.targets import Target
+from backfilld.store.admin.runnable_workflows import RunnableWorkflow
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.sessions import plans
+from backfilld.store.sessions.plans import PlannedAttempt
+from backfilld.store.sessions.sessions import AttemptNameTaken
 
 _COMPARED = 200  # a long name is cut for its suffix; so much of it stays in any case
 _SUFFIX = re.compile(r":rerun-([0-9]+)$")
@@ -44,7 +44,7 @@ class ScheduleReruns:
         self,
         asker: Asker,
         parent: Backfill,
-        target: Target,
+        target: RunnableWorkflow,
         ids: Sequence[str],
         *,
         why: str | None,
@@ -55,7 +55,7 @@ class ScheduleReruns:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 await self._idempotency.claim(keyed, on=connection)
-                failed = await session_plans.list_attempts_of_sessions(connection, parent.no, ids)
+                failed = await plans.list_attempts_of_sessions(connection, parent.no, ids)
                 name = await _next_name(connection, parent, failed)
                 plan = Plan(name, [one.session_time for one in failed], [one.params for one in failed])
                 made = await self._make(connection, asker, parent, target, failed, plan, why)
@@ -74,7 +74,7 @@ class ScheduleReruns:
         connection: Connection,
         asker: Asker,
         parent: Backfill,
-        target: Target,
+        target: RunnableWorkflow,
         failed: Sequence[PlannedAttempt],
         plan: Plan,
         why: str | None,
@@ -104,7 +104,7 @@ async def _next_name(connection: Connection, parent: Backfill, failed: Sequence[
     """The parent's name with the next number that none of the sessions has seen."""
     base = _SUFFIX.sub("", failed[0].name)
     times = [one.session_time for one in failed]
-    used = await session_plans.list_rerun_names(connection, parent.workflow_id, times, base[:_COMPARED])
+    used = await plans.list_rerun_names(connection, parent.workflow_id, times, base[:_COMPARED])
     numbers = [int(match[1]) for name in used if (match := _SUFFIX.search(name))]
     suffix = f":rerun-{max(numbers, default=0) + 1}"
     return base[: LONGEST_ATTEMPT_NAME - len(suffix)] + suffix

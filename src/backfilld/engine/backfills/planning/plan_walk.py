@@ -13,8 +13,8 @@ from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.domain.filters import Tree, compile_predicate
 from backfilld.domain.filters.resolve import from_json
 from backfilld.sources.base import EntityQuery, EntitySource
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.selections import LeavingOut
+from backfilld.store.backfills.selections import LeavingOut
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 PAGE = 5000
 IDS_AT_ONCE = 1000
@@ -78,7 +78,7 @@ class Line:
 class PlanWalk:
     """Pages of a plan as it would be made now."""
 
-    def __init__(self, scope: Scope, source: EntitySource | None, last_runs: RememberedStore) -> None:
+    def __init__(self, scope: Scope, source: EntitySource | None, last_runs: LastRunsStore) -> None:
         self._scope = scope
         self._source = source
         self._last_runs = last_runs

@@ -18,9 +18,9 @@ from backfilld.domain.filters.paths import getter, parse_path
 from backfilld.engine.backfills.planning.plan_walk import NOT_MATCHING, Line, PlanWalk, Scope
 from backfilld.sources.base import EntityQuery, EntitySource
 from backfilld.sources.builtin import BuiltinSource
-from backfilld.store.plans import PlannedEntity, PlanStore
-from backfilld.store.remembered import RememberedStore
-from backfilld.store.selections import Selection
+from backfilld.store.backfills.plans import PlannedEntity, PlanStore
+from backfilld.store.backfills.selections import Selection
+from backfilld.store.ledger.last_runs import LastRunsStore
 
 PAGE_IN_PLACE = 10_000  # takes 40 ms of a backend and nothing of ours; 5,000 took a sixth longer in all
 
@@ -35,7 +35,7 @@ class Planner:
         backfill: Backfill,
         plan: PlanStore,
         source: EntitySource | None,
-        last_runs: RememberedStore,
+        last_runs: LastRunsStore,
         clock: Clock,
         may_go_on: Callable[[], Awaitable[bool]],
         time_field: str | None = None,

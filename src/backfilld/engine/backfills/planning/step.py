@@ -16,7 +16,7 @@ from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import PlanFrozen
 from backfilld.sources.base import SourceBroken, SourceUnreachable
-from backfilld.store.plans import PlanStore, Totals
+from backfilld.store.backfills.plans import PlanStore, Totals
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0

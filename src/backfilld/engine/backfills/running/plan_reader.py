@@ -19,7 +19,7 @@ from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.sources.base import EntitySource
-from backfilld.store.ledger import Ledger, PlanRow
+from backfilld.store.ledger.ledger import Ledger, PlanRow
 
 MOST_AHEAD = 1000
 GONE = Entity("", {})  # stands for one that the source has no more

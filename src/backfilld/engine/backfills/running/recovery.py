@@ -11,7 +11,7 @@ from backfilld.crash_points import Point, passing
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import Bus, ItemInterrupted
-from backfilld.store.ledger import Ledger
+from backfilld.store.ledger.ledger import Ledger
 
 
 class Recovery:

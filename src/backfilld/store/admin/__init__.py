@@ -1,0 +1,1 @@
+"""Rows of what is managed: workflows, projects, keys, the audit log, the stop order."""

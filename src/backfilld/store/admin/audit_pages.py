@@ -1,0 +1,83 @@
+"""Reading the audit log: who did what, and what became of one backfill by whose doing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.queries import load
+
+_sql = load("admin.audit_pages")
+
+BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
+END = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One thing that was done. `actor_name` is the name of an API key; None for everybody else.
+
+    `old` and `new` are JSON values of what changed, None where there is nothing to show.
+    """
+
+    id: int
+    at: datetime
+    actor: str
+    actor_name: str | None
+    action: str
+    subject: str
+    backfill_id: UUID | None
+    reason: str | None
+    old: Any
+    new: Any
+    request_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events a list shows; None: all. `action` is a whole one, or what it begins with up to a dot.
+
+    `with_keys` False leaves out what was done to API keys.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: datetime | None = None  # at or after
+    until: datetime | None = None  # before
+    with_keys: bool = True
+
+
+class AuditPages:
+    """The table `audit_log`, as people read it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def list_page(
+        self, wanted: AuditFilter, *, before: tuple[datetime, int] | None = None, limit: int
+    ) -> list[AuditEvent]:
+        """The newest `limit` that `wanted` lets through and that come before (at, id), newest first."""
+        at, id = before or (wanted.until or END, 0)
+        rows = await self._pool.fetch(
+            _sql.list_events, at, id, wanted.since or BEGINNING, wanted.actor, wanted.action, wanted.subject,
+            wanted.with_keys, limit,
+        )  # fmt: skip
+        return _events(rows)
+
+    async def list_timeline(self, backfill_no: int, *, behind: int = 0, limit: int) -> list[AuditEvent]:
+        """The first `limit` events of a backfill behind an id, oldest first, the engine's own moves among them."""
+        return _events(await self._pool.fetch(_sql.list_timeline, backfill_no, behind, limit))
+
+
+def _events(rows: Iterable[asyncpg.Record]) -> list[AuditEvent]:
+    return [AuditEvent(**{**row, "old": _value(row["old"]), "new": _value(row["new"])}) for row in rows]
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)

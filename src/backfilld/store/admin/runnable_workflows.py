@@ -1,0 +1,57 @@
+"""Workflows as whoever wants to run one sees them: found by a number, with what they cost and how fast they are."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.queries import load
+
+_sql = load("admin.runnable_workflows")
+
+DEFAULT_MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunnableWorkflow:
+    """A workflow and its present revision; `definition` is the revision's JSON."""
+
+    workflow_id: int
+    name: str
+    enabled: bool
+    revision_id: int
+    version: int
+    definition: Mapping[str, Any]
+
+    @property
+    def credits_per_entity(self) -> Decimal:
+        """What one entity costs; nothing, if nobody said."""
+        return Decimal(str(self.definition.get("credits_per_entity") or 0))
+
+    @property
+    def max_attempts(self) -> int:
+        """Tries per entity, unless a backfill says otherwise."""
+        return int(self.definition.get("max_attempts") or DEFAULT_MAX_ATTEMPTS)
+
+
+class RunnableWorkflowStore:
+    """The tables `workflows` and `revisions`, read only."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def find(self, id: int) -> RunnableWorkflow | None:
+        """The workflow of that id, or of the revision of that id; None if there is none, or it was deleted."""
+        row = await self._pool.fetchrow(_sql.find_target, id)
+        return RunnableWorkflow(**dict(row) | {"definition": json.loads(row["definition"])}) if row else None
+
+    async def list_enabled(self, limit: int) -> list[tuple[int, str]]:
+        """Id and name of workflows that may be run, oldest first."""
+        return [(row["id"], row["name"]) for row in await self._pool.fetch(_sql.list_enabled, limit)]
+
+    async def find_pace(self, workflow_id: int) -> float | None:
+        """Items a second and slot, as they were in the workflow's latest backfill; None if there is none."""
+        row = await self._pool.fetchrow(_sql.find_pace, workflow_id)
+        return row["throughput"] / row["max_in_flight"] if row else None

@@ -1,0 +1,1 @@
+"""Rows of backfills, their plans and leases."""

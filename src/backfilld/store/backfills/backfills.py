@@ -1,0 +1,199 @@
+"""Backfills as rows: made, found, listed, moved.
+
+Every status changes here, by compare-and-set, and every change grows the version and is shouted on the
+channel `backfilld` (payload: `<no> <version>`) by the same statement. So nobody can change a backfill
+without the daemons hearing of it, and no two writers can both believe that they were first.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from backfilld.domain.backfills.records import Backfill, Progress, Reason
+from backfilld.domain.backfills.states import Status, may_become
+from backfilld.domain.errors import Conflict, NotFound
+from backfilld.store.backfills.rows import (
+    NewBackfill,
+    backfill_of,
+    insert_values,
+    json_text,
+    progress_of,
+    reason_values,
+)
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.connection.queries import load
+
+CHANNEL = "backfilld"
+_PLACE_WAS_TAKEN_TRIES = 3  # the holder of the place may have ended between our insert and our look
+
+_sql = load("backfills.backfills")
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillFilter:
+    """Which backfills a list shows; None or empty: all."""
+
+    statuses: tuple[Status, ...] = ()
+    kind: str | None = None
+    entity_type: str | None = None
+    workflow_id: int | None = None
+    created_by: str | None = None
+    created_after: datetime | None = None  # at or after
+    created_before: datetime | None = None
+
+
+class BackfillStore:
+    """The table `backfills`. `on` is a connection whose transaction the statement shall be part of."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def insert(self, new: NewBackfill, *, on: Connection) -> Backfill:
+        """Make the backfill and its counters. Conflict `backfill_already_active` if the workflow has an active one."""
+        for _ in range(_PLACE_WAS_TAKEN_TRIES):
+            try:
+                async with on.transaction():
+                    no = await on.fetchval(_sql.insert_backfill, *insert_values(new))
+                return await self.get_by_no(no, on=on)
+            except asyncpg.UniqueViolationError as problem:
+                if problem.constraint_name != "backfills_one_active":
+                    raise
+                other = await on.fetchrow(_sql.find_active_of_workflow, new.workflow_id)
+                if other is not None:
+                    raise AlreadyActive(other["id"], other["status"]) from problem
+        raise AlreadyActive(None, None)
+
+    async def find(self, id: UUID, *, on: Connection | None = None) -> Backfill | None:
+        """The backfill of that id; None if there is none, or it was deleted."""
+        row = await (on or self._pool).fetchrow(_sql.find_backfill, id, None)
+        return backfill_of(row) if row else None
+
+    async def get(self, id: UUID, *, on: Connection | None = None) -> Backfill:
+        """As `find`, but raises NotFound."""
+        if (found := await self.find(id, on=on)) is None:
+            raise NotFound(f"there is no backfill {id}")
+        return found
+
+    async def find_by_no(self, no: int, *, on: Connection | None = None) -> Backfill | None:
+        """The backfill of that number; None if there is none, or it was deleted."""
+        row = await (on or self._pool).fetchrow(_sql.find_backfill, None, no)
+        return backfill_of(row) if row else None
+
+    async def get_by_no(self, no: int, *, on: Connection | None = None) -> Backfill:
+        """As `find_by_no`, but raises NotFound."""
+        if (found := await self.find_by_no(no, on=on)) is None:
+            raise NotFound(f"there is no backfill number {no}")
+        return found
+
+    async def find_with_progress(self, id: UUID) -> tuple[Backfill, Progress] | None:
+        """Settings and counters of one and the same moment."""
+        row = await self._pool.fetchrow(_sql.find_backfill_with_progress, id)
+        return (backfill_of(row), progress_of(row)) if row else None
+
+    async def get_with_progress(self, id: UUID) -> tuple[Backfill, Progress]:
+        """As `find_with_progress`, but raises NotFound."""
+        if (found := await self.find_with_progress(id)) is None:
+            raise NotFound(f"there is no backfill {id}")
+        return found
+
+    async def get_progress(self, no: int, *, on: Connection | None = None) -> Progress:
+        """The counters as last committed; what is in flight only while a lease stands."""
+        row = await (on or self._pool).fetchrow(_sql.find_progress, no)
+        if row is None:
+            raise NotFound(f"there is no backfill number {no}")
+        return progress_of(row)
+
+    async def list_page(
+        self, wanted: BackfillFilter, *, before_no: int | None = None, limit: int
+    ) -> list[tuple[Backfill, Progress]]:
+        """The newest `limit` that `wanted` lets through and whose number is below `before_no`, newest first."""
+        rows = await self._pool.fetch(
+            _sql.list_backfills,
+            list(wanted.statuses) or None,
+            wanted.kind,
+            wanted.entity_type,
+            wanted.workflow_id,
+            wanted.created_by,
+            wanted.created_after,
+            wanted.created_before,
+            before_no,
+            limit,
+        )
+        return [(backfill_of(row), progress_of(row)) for row in rows]
+
+    async def list_by_status(self, statuses: Collection[Status]) -> list[Backfill]:
+        """All backfills that stand in one of `statuses`, oldest first."""
+        return [backfill_of(row) for row in await self._pool.fetch(_sql.list_by_status, list(statuses))]
+
+    async def move(
+        self,
+        no: int,
+        wanted: Status,
+        *,
+        reason: Reason | None,
+        at: datetime,
+        expected: Collection[Status] | None = None,
+        fence: int | None = None,
+        wake_at: datetime | None = None,
+        planned_at: datetime | None = None,
+        error: Any = None,
+        sample_open: bool | None = None,
+        cancel_in_flight: bool | None = None,
+        on: Connection | None = None,
+    ) -> Backfill | None:
+        """Give the backfill another status, if it stands in one of `expected` (default: `may_become(wanted)`).
+
+        None if it does not, is deleted, or `fence` is given and the lease carries another. `reason` and `wake_at`
+        are replaced; `planned_at`, `error` (a JSON value), `sample_open` and `cancel_in_flight` are kept where None.
+        """
+        statuses = may_become(wanted) if expected is None else expected
+        row = await (on or self._pool).fetchrow(
+            _sql.move_backfill,
+            no,
+            wanted,
+            list(statuses),
+            at,
+            fence,
+            *reason_values(reason),
+            wake_at,
+            planned_at,
+            None if error is None else json_text(error),
+            sample_open,
+            cancel_in_flight,
+        )
+        return backfill_of(row) if row else None
+
+    async def set_reason(
+        self,
+        no: int,
+        status: Status,
+        reason: Reason | None,
+        *,
+        at: datetime,
+        fence: int | None = None,
+        wake_at: datetime | None = None,
+        on: Connection | None = None,
+    ) -> Backfill | None:
+        """Keep the status, which must be `status`, and say another reason for it. None as in `move`."""
+        return await self.move(
+            no, status, reason=reason, at=at, expected=(status,), fence=fence, wake_at=wake_at, on=on
+        )
+
+    async def mark_deleted(self, no: int, *, at: datetime, on: Connection | None = None) -> bool:
+        """Hide an ended backfill for good; False if it has not ended, or is hidden already."""
+        return await (on or self._pool).fetchval(_sql.mark_deleted, no, at) is not None
+
+
+class AlreadyActive(Conflict):
+    """The workflow has an active backfill; `details` name it."""
+
+    code = "backfill_already_active"
+
+    def __init__(self, other: UUID | None, status: str | None) -> None:
+        known = f" ({other}, {status})" if other else ""
+        message = f"this workflow has an active backfill already{known}; wait for its end, or cancel it"
+        super().__init__(message, details={"backfill": {"id": str(other), "status": status}} if other else None)

@@ -1,0 +1,100 @@
+"""Who may run what, with fencing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backfilld.domain.backfills.states import RUNNABLE
+from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
+from backfilld.store.admin.stopping import order_of
+from backfilld.store.connection.deadlines import connection_within
+from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.queries import load
+
+queries = load("backfills.leases")
+
+LENGTH = timedelta(seconds=3)
+_RUNNABLE = [status.value for status in sorted(RUNNABLE)]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A lease as the database gave it. `clean`: the last owner gave it back in order, or there was none.
+
+    `stop_order` is to be obeyed before anything starts under the lease.
+    """
+
+    backfill_no: int
+    fence: int
+    holder: str
+    clean: bool
+    stop_order: StopOrder = NEVER_STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The version of each backfill whose lease still stands, and the stop order (None: nothing stands any more)."""
+
+    versions: Mapping[int, int]
+    stop_order: StopOrder | None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who holds a lease that is not over."""
+
+    holder: str
+    fence: int
+    acknowledged_version: int
+
+
+class LeaseStore:
+    """`instance` names a state directory for ever, `process` one process that has locked it."""
+
+    def __init__(self, pool: Pool, *, instance: str, process: str) -> None:
+        self._pool = pool
+        self.instance = instance
+        self._process = process
+
+    async def acquire(self, backfill_no: int) -> Grant | None:
+        """The lease, if the backfill may be run and nobody living holds it."""
+        row = await self._pool.fetchrow(
+            queries.acquire_lease, backfill_no, self.instance, self._process, LENGTH, _RUNNABLE
+        )
+        if row is None:
+            return None
+        return Grant(backfill_no, row["fence"], row["holder"], row["clean"], order_of(row))
+
+    async def renew(self, held: Sequence[tuple[int, int, int]], *, obeys_stop: int, within_seconds: float) -> Renewal:
+        """Renew (backfill, fence, in flight) each, and say which version of the stop order is obeyed here.
+
+        TimeoutError if the database does not answer in time; it may have renewed them nevertheless.
+        """
+        numbers, fences, in_flight = zip(*held, strict=True)
+        async with connection_within(self._pool, within_seconds) as connection:
+            rows = await connection.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight, obeys_stop)
+        versions = {row["backfill_no"]: row["backfill_version"] for row in rows}
+        return Renewal(versions, order_of(rows[0]) if rows else None)
+
+    async def release(self, backfill_no: int, fence: int, *, in_order: bool) -> None:
+        """Give it back. `in_order`: nothing is left that may have been started and is not recorded."""
+        await self._pool.execute(queries.release_lease, backfill_no, fence, in_order)
+
+    async def acknowledge(self, backfill_no: int, fence: int, version: int) -> None:
+        """Tell whoever waits that `version` of the backfill is in force here."""
+        await self._pool.execute(queries.acknowledge, backfill_no, fence, version)
+
+    async def find_owner(self, backfill_no: int) -> Owner | None:
+        row = await self._pool.fetchrow(queries.find_owner, backfill_no)
+        return Owner(**dict(row)) if row else None
+
+    async def list_candidates(self, now: datetime, *, all_of_them: bool = False) -> list[int]:
+        """Backfills that somebody should run now; `all_of_them` also those that are not due yet."""
+        rows = await self._pool.fetch(queries.list_candidates, _RUNNABLE, now, self.instance, all_of_them)
+        return [row["no"] for row in rows]
+
+    async def next_look(self, now: datetime) -> tuple[datetime | None, bool]:
+        """When the next backfill falls due, and whether other instances hold leases that may run out."""
+        row = await self._pool.fetchrow(queries.next_look, _RUNNABLE, now, self.instance)
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        return row["wake_at"], row["held_by_others"] > 0

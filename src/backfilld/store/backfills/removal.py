@@ -1,0 +1,81 @@
+"""What may go: the rows of deleted backfills, and what is older than it has to be kept.
+
+Everything goes in pieces, each a transaction of its own and bounded in rows. Whoever takes the pieces decides how
+fast; broken off anywhere, it goes on next time where it was.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.queries import load
+
+_sql = load("backfills.removal")
+
+AT_ONCE = 2_000  # positions, or rows: some ten milliseconds
+HIDDEN_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A backfill that was just hidden because of its age."""
+
+    id: UUID
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A backfill that nobody sees any more, and whose outcomes are remembered."""
+
+    no: int
+    id: UUID
+    planned: int
+
+
+class RemovalStore:
+    """Removes rows. `at_once` bounds each piece: positions of a plan, or rows of a log."""
+
+    def __init__(self, pool: Pool, *, at_once: int = AT_ONCE) -> None:
+        self._pool = pool
+        self._at_once = at_once
+
+    async def hide_expired(self, *, ended_before: datetime, at: datetime, why: str) -> list[Expired]:
+        """Hide backfills that ended before then (some; ask again until none is left), and write down that it was us."""
+        rows = await self._pool.fetch(_sql.hide_expired, ended_before, at, why, HIDDEN_AT_ONCE)
+        return [Expired(row["id"], row["workflow"]) for row in rows]
+
+    async def list_hidden(self) -> list[Hidden]:
+        """Whatever `remove` may be called for, oldest first."""
+        return [Hidden(row["no"], row["id"], row["planned"]) for row in await self._pool.fetch(_sql.list_hidden)]
+
+    async def remove(self, hidden: Hidden) -> AsyncGenerator[int, None]:
+        """Remove every row of a hidden backfill; yields after each transaction how many rows it took."""
+        for since in range(0, hidden.planned, self._at_once):
+            yield await self._pool.fetchval(_sql.delete_positions, hidden.no, since, since + self._at_once)
+        while rows := await self._pool.fetchval(_sql.delete_drafts, hidden.no, self._at_once):
+            yield rows
+        while rows := await self._pool.fetchval(_sql.delete_moves, hidden.no, self._at_once):
+            yield rows
+        yield await self._pool.fetchval(_sql.delete_backfill, hidden.no)
+
+    async def remove_events(self, *, before: datetime) -> AsyncGenerator[int, None]:
+        """Remove what was written down of who did what before then; yields as `remove`."""
+        while rows := await self._pool.fetchval(_sql.delete_events, before, self._at_once):
+            yield rows
+
+    async def remove_entities(self, *, unchanged_since: datetime) -> AsyncGenerator[int, None]:
+        """Remove entities of the built-in store that have not changed since then; yields as `remove`, zeros too.
+
+        Every entity is looked at, a page at a time: there is no index that every upload would have to keep.
+        """
+        for entity_type in await self._pool.fetch(_sql.list_entity_types):
+            last_id: str | None = ""
+            while last_id is not None:
+                page = await self._pool.fetchrow(
+                    _sql.delete_stale_entities, entity_type["name"], last_id, unchanged_since, self._at_once
+                )
+                last_id = page["last_id"] if page else None
+                yield page["removed"] if page else 0

@@ -1,0 +1,1 @@
+"""How a database is reached: pool, patience, errors, named queries."""

@@ -1,0 +1,1 @@
+"""Rows of entities, and filters over them as SQL."""

@@ -1,0 +1,33 @@
+"""Lines of the ledger on their way into it."""
+
+from dataclasses import dataclass
+
+from backfilld.domain.backfills.records import Outcome, Try
+from backfilld.domain.records import plain_record
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a batch says of one backfill as a whole. `mark`: every smaller position has an outcome or a retry row."""
+
+    backfill_no: int
+    fence: int
+    mark: int
+    throughput: float
+
+
+@plain_record
+class EndedItem:
+    backfill_no: int
+    position: int
+    outcome: Outcome
+    had_retry: bool
+    is_session: bool = False  # the item is an attempt, which ends with it
+
+
+@plain_record
+class TriedItem:
+    backfill_no: int
+    position: int
+    tried: Try
+    is_session: bool = False

@@ -1,0 +1,232 @@
+"""Plan items on their way, and what became of them: the side of the ledger that the engine writes.
+
+Every write names the fence of the lease it was made under; a runner that has lost its lease writes
+nothing. What people read of the ledger is in `ledger_pages`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from backfilld.crash_points import Point, passing
+from backfilld.domain.records import plain_record
+from backfilld.store.connection.deadlines import allow
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.connection.queries import load
+from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
+from backfilld.store.sessions import items
+
+queries = load("ledger.ledger")
+T = TypeVar("T")
+
+CANCELLED_AT_ONCE = 50_000
+CANCEL_TIMEOUT_SECONDS = 120
+CLOCKS_DIFFER = timedelta(minutes=1)  # between daemons, and when the time of a network is followed
+
+
+@plain_record
+class PlanRow:
+    """A planned item as stored; `attributes` is JSON text, and only there if the source cannot be read again.
+
+    The statements that read it name the columns in this order.
+    """
+
+    position: int
+    entity_id: str
+    attributes: str | None
+    tries: int = 0
+    counted: int = 0
+    interruptions: int = 0
+    first_started_at: datetime | None = None
+    last_failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """The item that was started by itself, and has no outcome."""
+
+    position: int
+    holder: str
+    entity_id: str
+    interruptions: int
+    tries: int
+    counted: int
+
+
+async def record(
+    connection: Connection,
+    standings: Sequence[Checkpoint],
+    ended: Sequence[EndedItem],
+    tried: Sequence[TriedItem],
+    now: datetime,
+) -> set[int]:
+    """Commit a batch; the backfills whose fence still stood. Nothing was written for the others."""
+    sessions = any(entry.is_session for entry in ended) or any(entry.is_session for entry in tried)
+    if not tried and not sessions:
+        return await _record_outcomes(connection, standings, ended, now)
+    async with connection.transaction():
+        await _record_tries(connection, standings, tried)
+        passing(Point.RECORDER_BETWEEN)
+        owned = await _record_outcomes(connection, standings, ended, now)
+        if sessions:
+            await items.finish(
+                connection,
+                [entry for entry in ended if entry.is_session and entry.backfill_no in owned],
+                [entry for entry in tried if entry.is_session and entry.backfill_no in owned],
+            )
+            passing(Point.RECORDER_SESSIONS)
+        return owned
+
+
+async def _record_outcomes(
+    connection: Connection, standings: Sequence[Checkpoint], ended: Sequence[EndedItem], now: datetime
+) -> set[int]:
+    outcomes = [item.outcome for item in ended]
+    rows = await connection.fetch(
+        queries.record_outcomes,
+        [s.backfill_no for s in standings],
+        [s.fence for s in standings],
+        [s.mark for s in standings],
+        [s.throughput for s in standings],
+        now,
+        None if len(standings) == 1 else [item.backfill_no for item in ended],
+        [item.position for item in ended],
+        _unless_all([o.status for o in outcomes], "succeeded"),
+        _unless_all([o.started_at for o in outcomes], None),
+        [o.finished_at for o in outcomes],
+        _unless_all([o.attempts for o in outcomes], 1),
+        _unless_all([o.http_status for o in outcomes], None),
+        _unless_all([o.message for o in outcomes], None),
+        _unless_all([o.result for o in outcomes], None),
+        _unless_all([o.credits for o in outcomes], None),
+        _unless_all([o.error_class for o in outcomes], None),
+        _unless_all([o.error for o in outcomes], None),
+        _unless_all([o.skip_reason for o in outcomes], None),
+        _unless_all([item.had_retry for item in ended], False),
+    )
+    return {row["backfill_no"] for row in rows}
+
+
+def _unless_all(values: list[T], usual: T) -> list[T] | None:
+    """The list, or None if it says the usual throughout: asyncpg looks at each element of a list most thoroughly."""
+    return None if values.count(usual) == len(values) else values
+
+
+async def _record_tries(connection: Connection, standings: Sequence[Checkpoint], tried: Sequence[TriedItem]) -> None:
+    if not tried:
+        return
+    tries = [item.tried for item in tried]
+    await connection.fetch(
+        queries.record_tries,
+        [s.backfill_no for s in standings],
+        [s.fence for s in standings],
+        [item.backfill_no for item in tried],
+        [item.position for item in tried],
+        [t.attempt for t in tries],
+        [t.counted for t in tries],
+        [t.started_at for t in tries],
+        [t.finished_at for t in tries],
+        [t.next_attempt_at for t in tries],
+        [t.error_class for t in tries],
+        [t.error for t in tries],
+        [t.http_status for t in tries],
+    )
+
+
+class Ledger:
+    """The engine's view of one database's plans, retries and outcomes."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def read_plan(self, backfill_no: int, *, since: int, most: int, sample: bool = False) -> list[PlanRow]:
+        """At most `most` items from position `since` on without outcome or retry; of the sample only, if wished."""
+        query = queries.read_sample if sample else queries.read_plan
+        return [PlanRow(*row) for row in await self._pool.fetch(query, backfill_no, since, most)]
+
+    async def read_retries(
+        self, backfill_no: int, *, due_at: datetime, taken: Collection[int], most: int
+    ) -> list[PlanRow]:
+        """At most `most` items whose next try is due, without those in `taken`."""
+        rows = await self._pool.fetch(queries.read_retries, backfill_no, due_at, list(taken), most)
+        return [PlanRow(*row) for row in rows]
+
+    async def next_retry(self, backfill_no: int, *, taken: Collection[int]) -> datetime | None:
+        """When the next retry falls due, without those in `taken`; None if there is none."""
+        due: datetime | None = await self._pool.fetchval(queries.next_retry, backfill_no, list(taken))
+        return due
+
+    async def wait_anew(self, backfill_no: int, fence: int, now: datetime) -> bool:
+        """Let retries that were written by a clock that has been set back since wait anew; False if there are none."""
+        changed = await self._pool.execute(queries.wait_anew, backfill_no, fence, now, CLOCKS_DIFFER)
+        return changed != "UPDATE 0"
+
+    async def has_unfinished(self, backfill_no: int) -> bool:
+        """True while an item of the plan has no outcome."""
+        return bool(await self._pool.fetchval(queries.has_unfinished, backfill_no))
+
+    async def note_start(self, backfill_no: int, fence: int, at: datetime) -> None:
+        """Write down when the first item started, unless that is known."""
+        await self._pool.execute(queries.note_start, backfill_no, fence, at)
+
+    async def start_alone(self, backfill_no: int, fence: int, position: int | None, holder: str) -> bool:
+        """Name the item that is about to start by itself (None: no more). False: the lease is lost."""
+        value = await self._pool.fetchval(
+            queries.start_alone, backfill_no, fence, position, None if position is None else holder
+        )
+        return value is not None
+
+    async def find_alone(self, backfill_no: int) -> Alone | None:
+        """The item that a process started by itself and never recorded."""
+        row = await self._pool.fetchrow(queries.find_alone, backfill_no)
+        return Alone(**dict(row)) if row else None
+
+    async def charge_interruption(self, backfill_no: int, fence: int, alone: Alone, at: datetime) -> bool:
+        """Write down that the process died with `alone` in flight, and let it be tried again now.
+
+        False, and nothing is written, if that process has said meanwhile that it lives, or the lease is lost.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            is_new = await connection.fetchval(
+                queries.charge_interruption, backfill_no, fence, alone.position, alone.tries + 1, at, alone.holder
+            )
+            if is_new:
+                await connection.execute(queries.grow_retrying, backfill_no)
+            passing(Point.CHARGE_BEFORE_COMMIT)
+        passing(Point.CHARGE_AFTER_COMMIT)
+        return is_new is not None
+
+    async def take_back_charge(self, backfill_no: int, holder: str) -> None:
+        """`holder` lives: it lost its lease, but did not die of the item that it was charged for, or shall be."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(queries.end_alone, backfill_no, holder)
+            await connection.execute(queries.take_back_charge, backfill_no, holder)
+
+    async def cancel_rest(self, backfill_no: int, fence: int, at: datetime, *, sessions: bool = False) -> bool:
+        """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost.
+
+        `sessions`: the items are attempts, which end with their items.
+        """
+        since = 0
+        while True:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await allow(connection, CANCEL_TIMEOUT_SECONDS)
+                planned = await connection.fetchval(
+                    queries.cancel_rest,
+                    backfill_no,
+                    fence,
+                    since,
+                    CANCELLED_AT_ONCE,
+                    at,
+                    timeout=CANCEL_TIMEOUT_SECONDS,
+                )
+                if sessions and planned is not None:
+                    await items.cancel(connection, backfill_no, since, since + CANCELLED_AT_ONCE)
+                passing(Point.CANCEL_REST_BEFORE_COMMIT)
+            passing(Point.CANCEL_REST_AFTER_COMMIT)
+            if planned is None:
+                return False
+            since += CANCELLED_AT_ONCE
+            if since >= planned:
+                return True

@@ -1,0 +1,145 @@
+"""The ledger as people read it: plan, tries and outcomes as one list.
+
+The engine writes it (`store.ledger`); here nothing is written, and nothing locks what the recorder needs.
+Each way of looking has the statement that suits it, because the ledger of a large backfill must open as
+quickly at its last failure as at its first item.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.queries import load
+
+UNTOUCHED = frozenset({"pending"})
+ON_THEIR_WAY = frozenset({"in_flight", "retrying"})
+FAILED = frozenset({"failed"})
+
+_sql = load("ledger.pages")
+
+
+@dataclass(frozen=True, slots=True)
+class TryEntry:
+    """One execution of an item; `error_class` is None for one that went well."""
+
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    error_class: str | None
+    error: str | None
+    http_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One planned entity and what is known of it. `attempts` counts tries made; `result` is a JSON value."""
+
+    position: int
+    entity_id: str
+    status: str  # pending, in_flight, retrying, or that of its outcome
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    message: str | None
+    result: Any
+    credits: Decimal | None
+    skip_reason: str | None
+    error_class: str | None
+    error: str | None
+    http_status: int | None
+    next_attempt_at: datetime | None
+    tries: tuple[TryEntry, ...] = ()
+
+    @property
+    def duration_ms(self) -> int | None:
+        """From the start of the execution that ended it to its end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds() * 1000)
+
+
+class LedgerPages:
+    """Pages in plan order. `in_flight` are the positions that the owner is working on, as far as they are known."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def list_page(
+        self,
+        backfill_no: int,
+        *,
+        statuses: Collection[str] = (),
+        error_class: str | None = None,
+        behind: int = -1,
+        limit: int,
+        in_flight: Collection[int] = (),
+    ) -> list[LedgerEntry]:
+        """At most `limit` entries behind position `behind`, in one of `statuses` (empty: any) and of `error_class`."""
+        wanted, moving = frozenset(statuses), list(in_flight)
+        if error_class is not None and wanted and not wanted & (FAILED | ON_THEIR_WAY):
+            return []  # nothing else has an error class
+        if wanted == FAILED:
+            rows = await self._pool.fetch(_sql.list_failed, backfill_no, behind, limit, error_class)
+        elif wanted == UNTOUCHED:
+            rows = await self._pool.fetch(_sql.list_pending, backfill_no, behind, limit, moving)
+        else:
+            query = _sql.list_at if wanted and wanted <= ON_THEIR_WAY else _sql.list_items
+            chosen = list(wanted) or None
+            rows = await self._pool.fetch(query, backfill_no, behind, limit, chosen, error_class, moving)
+        return [_entry(row) for row in rows]
+
+    async def find(self, backfill_no: int, entity_id: str, *, in_flight: Collection[int] = ()) -> LedgerEntry | None:
+        """The entry of one entity, without its tries; None if the plan does not hold it."""
+        row = await self._pool.fetchrow(_sql.find_item, backfill_no, entity_id, list(in_flight))
+        return _entry(row) if row else None
+
+    async def with_tries(self, backfill_no: int, entry: LedgerEntry) -> LedgerEntry:
+        """The same entry with every try that has ended, the final one included."""
+        rows = await self._pool.fetch(_sql.list_tries, backfill_no, entry.position)
+        tries = [TryEntry(**dict(row)) for row in rows]
+        ended_by_a_try = entry.status in ("succeeded", "failed", "skipped") and entry.started_at is not None
+        if ended_by_a_try and all(made.attempt != entry.attempts for made in tries):
+            tries.append(_final_try(entry))
+        return replace(entry, tries=tuple(tries))
+
+    async def list_failed_ids(
+        self, backfill_no: int, *, error_class: str | None = None, among: Sequence[str] | None = None
+    ) -> list[str]:
+        """The entities that failed, in plan order; only those of `error_class`, and only those in `among`."""
+        rows = await self._pool.fetch(_sql.list_failed_ids, backfill_no, error_class, among)
+        return [row["entity_id"] for row in rows]
+
+    async def list_error_classes(self, backfill_no: int, *, limit: int = 20) -> list[str]:
+        """The classes of final failures, by name."""
+        return [row["error_class"] for row in await self._pool.fetch(_sql.list_error_classes, backfill_no, limit)]
+
+    async def list_planned_among(self, backfill_no: int, ids: Sequence[str]) -> frozenset[str]:
+        """Which of `ids` the plan holds."""
+        return frozenset(row["entity_id"] for row in await self._pool.fetch(_sql.list_planned_ids, backfill_no, ids))
+
+    async def count_run_before(self, workflow_id: int, entity_type: str, ids: Sequence[str] | None) -> dict[str, int]:
+        """How many of `ids` (None: of all) the workflow has run before, by how they ended last."""
+        if ids is None:
+            rows = await self._pool.fetch(_sql.count_run_at_all, workflow_id, entity_type)
+        else:
+            rows = await self._pool.fetch(_sql.count_run_before, workflow_id, entity_type, ids)
+        return {row["status"]: row["entities"] for row in rows}
+
+
+def _entry(row: asyncpg.Record) -> LedgerEntry:
+    values = dict(row)
+    if values["result"] is not None:
+        values["result"] = json.loads(values["result"])
+    return LedgerEntry(**values)
+
+
+def _final_try(entry: LedgerEntry) -> TryEntry:
+    return TryEntry(
+        max(1, entry.attempts), entry.started_at, entry.finished_at, entry.error_class, entry.error, entry.http_status
+    )

@@ -1,0 +1,44 @@
+"""What the tick of the schedules asks of the database, and the bound on what it may add."""
+
+from datetime import datetime
+
+from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.connection.queries import load
+from backfilld.store.schedules.schedules import ScheduleStore, schedule_row
+
+_sql = load("schedules.firing")
+
+
+async def lock_due(connection: Connection, pool: Pool, now: datetime) -> StoredSchedule | None:
+    """The schedule that is due longest and that nobody else holds, locked until the transaction ends."""
+    id = await connection.fetchval(_sql.lock_due, now)
+    return None if id is None else await ScheduleStore(pool).find(id, on=connection)
+
+
+async def next_due(pool: Pool) -> datetime | None:
+    """When the next enabled schedule runs; it may be over already."""
+    due: datetime | None = await pool.fetchval(_sql.next_due)
+    return due
+
+
+async def list_standing(pool: Pool, after: int, most: int) -> list[StoredSchedule]:
+    """Schedules that have a slot to come, by id."""
+    return [schedule_row(row) for row in await pool.fetch(_sql.list_standing, after, most)]
+
+
+async def is_running(connection: Connection, workflow_id: int) -> bool:
+    """True while an attempt of the workflow, outside of backfills, is not finished."""
+    return bool(await connection.fetchval(_sql.is_running, workflow_id))
+
+
+async def postpone(connection: Connection, schedule_id: int, until: datetime, at: datetime) -> None:
+    """Keep the slot, and look at it again later."""
+    await connection.execute(_sql.postpone, schedule_id, until, at)
+
+
+async def count_crowd(connection: Connection, most: int) -> int:
+    """Unfinished attempts outside of backfills, counted up to `most`; nobody adds one until the transaction ends."""
+    await connection.execute(_sql.lock_crowd)
+    count: int = await connection.fetchval(_sql.count_crowd, most)
+    return count

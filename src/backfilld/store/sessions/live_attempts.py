@@ -1,0 +1,148 @@
+"""Attempts outside of backfills: taken one by one under a lease of their own, and ended under its fence."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+
+from backfilld.domain.backfills.records import Outcome
+from backfilld.domain.backfills.retries import LONGEST_WAIT as LONGEST_ASKED
+from backfilld.domain.stopping import StopOrder
+from backfilld.store.admin.stopping import order_of
+from backfilld.store.backfills.leases import LENGTH
+from backfilld.store.connection.deadlines import connection_within
+from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.queries import load
+from backfilld.store.sessions.items import SessionItem
+
+LONGEST_WAIT = LONGEST_ASKED + timedelta(hours=1)  # with room for jitter and for clocks that differ
+
+_sql = load("sessions.live_attempts")
+_OF_SESSION = ("attempt_id", "index", "name", "project_id", "timezone", "session_id", "session_uuid", "session_time")
+_OF_ATTEMPT = (
+    "workflow_id",
+    "workflow_name",
+    "revision_id",
+    "fence",
+    "tries",
+    "counted",
+    "interruptions",
+    "was_under_way",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenAttempt:
+    """An attempt that is ours, as it was when it was taken; and the stop order that was in force then.
+
+    `was_under_way`: its last holder died in the middle of a try, which `interruptions` has counted.
+    """
+
+    session: SessionItem
+    workflow_id: int
+    workflow_name: str
+    revision_id: int
+    definition: Mapping[str, Any]
+    fence: int
+    tries: int
+    counted: int
+    interruptions: int
+    was_under_way: bool
+    started_at: datetime | None
+    stop_order: StopOrder
+
+    @property
+    def id(self) -> int:
+        return self.session.attempt_id
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Whose leases still stand, which of those somebody wants to be killed, and the stop order (None: none stands)."""
+
+    standing: frozenset[int]
+    killed: frozenset[int]
+    stop_order: StopOrder | None
+
+
+class LiveAttemptStore:
+    """`pool` for what is done now and then, `own` for renewals, which wait for nobody."""
+
+    def __init__(self, pool: Pool, own: Pool, *, instance: str, process: str) -> None:
+        self._pool = pool
+        self._own = own
+        self._instance = instance
+        self._process = process
+
+    async def take(self, now: datetime, *, suspects: bool) -> TakenAttempt | None:
+        """The oldest one that may start now. `suspects`: also one that was under way when a process died."""
+        row = await self._pool.fetchrow(
+            _sql.take_attempt, self._instance, self._process, LENGTH, now, suspects, LONGEST_WAIT
+        )
+        return None if row is None else _taken(row)
+
+    async def begin(self, id: int, fence: int, at: datetime) -> bool:
+        """Say that a try is about to start; False if it may not."""
+        return await self._pool.fetchval(_sql.begin_try, id, fence, at) is not None
+
+    async def renew(self, held: Sequence[tuple[int, int]], *, obeys_stop: int, within_seconds: float) -> Renewed:
+        """Renew (attempt, fence) each. TimeoutError if the database does not answer in time."""
+        ids, fences = zip(*held, strict=True)
+        async with connection_within(self._own, within_seconds) as connection:
+            rows = await connection.fetch(_sql.renew_attempts, ids, fences, LENGTH, obeys_stop)
+        killed = frozenset(row["id"] for row in rows if row["is_killed"])
+        return Renewed(frozenset(row["id"] for row in rows), killed, order_of(rows[0]) if rows else None)
+
+    async def obey(self, held: Sequence[tuple[int, int]], version: int) -> None:
+        """Tell whoever waits that a stop order is obeyed here."""
+        if held:
+            ids, fences = zip(*held, strict=True)
+            await self._pool.execute(_sql.obey_stop, ids, fences, version)
+
+    async def list_killed(self, held: Collection[int]) -> list[int]:
+        """Those of ours that somebody wants to be killed."""
+        return [row["id"] for row in await self._pool.fetch(_sql.list_killed, list(held))] if held else []
+
+    async def rest(
+        self, taken: TakenAttempt, at: datetime, *, next_attempt_at: datetime | None, tries: int, counted: int,
+        log: str | None = None,
+    ) -> None:  # fmt: skip
+        """Give it back: to be taken again, by anybody, from then on."""
+        await self._pool.execute(
+            _sql.rest_attempt, taken.id, taken.fence, next_attempt_at, tries, counted, at, log
+        )  # fmt: skip
+
+    async def take_back_charge(self, taken: TakenAttempt) -> None:
+        """We are alive, and have lost it: nobody died of it."""
+        await self._pool.execute(_sql.take_back_charge, taken.id, taken.fence)
+
+    async def finish(self, taken: TakenAttempt, outcome: Outcome) -> None:
+        """End it. A second time changes nothing, and nor does one whose fence has fallen."""
+        await self._pool.execute(
+            _sql.finish_attempt, taken.id, taken.fence, outcome.finished_at,
+            outcome.status in ("succeeded", "skipped"), outcome.status == "cancelled", outcome.attempts,
+            outcome.message, outcome.result, outcome.credits, outcome.error_class, outcome.error, outcome.http_status,
+            outcome.log,
+        )  # fmt: skip
+
+    async def sweep(self, now: datetime, made_before: datetime) -> None:
+        """Have killed what is too old; end what nobody runs and is to be killed, or has no workflow any more."""
+        await self._pool.execute(_sql.kill_overdue, made_before, now)
+        await self._pool.execute(_sql.end_unheld, now, self._instance, self._process)
+
+    async def next_look(self, now: datetime) -> tuple[datetime | None, bool]:
+        """When the next retry falls due, and whether something is due already that is not ours."""
+        row = await self._pool.fetchrow(_sql.next_look, now, f"{self._instance}/{self._process}", LONGEST_WAIT)
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        return row["wake_at"], row["waits"]
+
+
+def _taken(row: asyncpg.Record) -> TakenAttempt:
+    session = SessionItem(**{name: row[name] for name in _OF_SESSION}, params=orjson.loads(row["params"]))
+    return TakenAttempt(
+        session, **{name: row[name] for name in _OF_ATTEMPT}, definition=orjson.loads(row["definition"]),
+        started_at=row["started_at"], stop_order=order_of(row),
+    )  # fmt: skip
