@@ -19,8 +19,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from backfilld.api.public.entities import routes
-from backfilld.api.server import ApiServer
+from backfilld.api.framework.server import ApiServer
+from backfilld.api.public.entities.routes import routes
 from backfilld.clock import SystemClock
 from backfilld.domain.callers import Caller
 from backfilld.embedded import EmbeddedPostgres

@@ -7,7 +7,8 @@ from tests.support.backfills import Workflow, make_workflow
 from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 
-from backfilld.api.public import backfills, ledger, progress_stream
+from backfilld.api.public.backfills import ledger, progress_stream
+from backfilld.api.public.backfills import routes as backfills
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store.connection.pool import Pool
 

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 from tests.support.clock import FakeClock
 
-from backfilld.api.routing import Route
-from backfilld.api.server import ApiServer, ServerOptions
+from backfilld.api.framework.routing import Route
+from backfilld.api.framework.server import ApiServer, ServerOptions
 from backfilld.domain.callers import ROLES, Caller, Role
 
 

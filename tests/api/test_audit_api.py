@@ -10,7 +10,8 @@ from tests.support.backfill_api import body, store_entities
 from tests.support.backfills import Workflow
 from tests.support.clock import NOON, FakeClock
 
-from backfilld.api.public import audit, backfills, keys
+from backfilld.api.public import audit, keys
+from backfilld.api.public.backfills import routes as backfills
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.keys import create_key

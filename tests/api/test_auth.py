@@ -9,15 +9,15 @@ from tests.support.waiting import eventually
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.auth.limits import Limiter
-from backfilld.api.routing import Asked, Reply, Route
-from backfilld.api.server import ServerOptions
+from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.framework.server import ServerOptions
 from backfilld.domain.callers import Role
 from backfilld.operations.keys import create_key, revoke_key
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
 
 
-async def whoami(asked: Asked[None, None]) -> Reply:
+async def whoami(asked: RequestContext[None, None]) -> Reply:
     return Reply({"caller": asked.caller.identity, "role": asked.caller.role})
 
 

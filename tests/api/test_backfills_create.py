@@ -13,7 +13,7 @@ from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
 
-from backfilld.api.public.backfills import routes
+from backfilld.api.public.backfills.routes import routes
 from backfilld.domain.backfills.states import Status
 from backfilld.store.connection.pool import Pool
 

@@ -14,7 +14,7 @@ from tests.support.clock import FakeClock
 from tests.support.ledgers import make_ledger
 from tests.support.waiting import eventually
 
-from backfilld.api.public import progress_stream
+from backfilld.api.public.backfills import progress_stream
 from backfilld.domain.backfills.states import Status
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store.connection.pool import Pool

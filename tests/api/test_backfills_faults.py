@@ -10,7 +10,7 @@ from tests.support.backfills import ALWAYS, Workflow, make_backfill, make_workfl
 from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 
-from backfilld.api.public import backfills
+from backfilld.api.public.backfills import routes as backfills
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"

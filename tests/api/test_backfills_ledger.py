@@ -92,7 +92,7 @@ async def test_an_entity_outside_the_plan_is_not_found(client: Client, backfill:
 
 
 async def test_a_cursor_beyond_every_position_shows_nothing(client: Client, backfill: Backfill) -> None:
-    from backfilld.api.cursors import encode_cursor
+    from backfilld.api.framework.cursors import encode_cursor
 
     for position in (2**62, 2**31 - 1, 99):
         assert [] == (await ask(client, backfill, f"?cursor={encode_cursor(position)}"))["data"]["entities"]

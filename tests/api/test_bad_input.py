@@ -15,10 +15,10 @@ from pydantic import Field
 from tests.api.conftest import Client, Serve
 from yarl import URL
 
-from backfilld.api.endpoint import BodyLimits
-from backfilld.api.fields import WHOLE, Answer, Body, Instant, LocalDate, Query
-from backfilld.api.routing import Asked, Reply, Route
-from backfilld.api.server import ServerOptions
+from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, Instant, LocalDate, Query
+from backfilld.api.framework.route_call import BodyLimits
+from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.framework.server import ServerOptions
 from backfilld.domain.errors import Conflict
 
 LIMIT = 64 * 1024
@@ -57,23 +57,23 @@ class Echo(Answer):
     echo: dict[str, Any]
 
 
-async def echo(asked: Asked[Thing, None]) -> Reply:
+async def echo(asked: RequestContext[Thing, None]) -> Reply:
     return Reply({"echo": asked.body.model_dump(mode="json", exclude_unset=True)})
 
 
-async def pause(asked: Asked[Why | None, None]) -> Reply:
+async def pause(asked: RequestContext[Why | None, None]) -> Reply:
     return Reply({"echo": {"reason": asked.body.reason if asked.body else None}})
 
 
-async def look(asked: Asked[None, Which]) -> Reply:
+async def look(asked: RequestContext[None, Which]) -> Reply:
     return Reply({"echo": asked.query.model_dump(mode="json")})
 
 
-async def fail(asked: Asked[None, None]) -> Reply:
+async def fail(asked: RequestContext[None, None]) -> Reply:
     raise FAILURES[asked.path["how"]]
 
 
-async def name(asked: Asked[None, None]) -> Reply:
+async def name(asked: RequestContext[None, None]) -> Reply:
     return Reply({"echo": {"name": asked.path["name"]}})
 
 

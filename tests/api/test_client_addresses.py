@@ -7,7 +7,7 @@ import structlog
 from aiohttp.test_utils import make_mocked_request
 from tests.api.conftest import Serve
 
-from backfilld.api.client_addresses import (
+from backfilld.api.framework.client_addresses import (
     CLIENT_ADDRESS,
     ClientAddresses,
     Header,
@@ -16,14 +16,14 @@ from backfilld.api.client_addresses import (
     parse_address,
     was_passed_on,
 )
-from backfilld.api.routing import Asked, Reply, Route
-from backfilld.api.server import ServerOptions
+from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.framework.server import ServerOptions
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.1"),)
 PROXIES = (*LOOPBACK, ipaddress.ip_network("10.0.0.0/24"), ipaddress.ip_network("2001:db8::/64"))
 
 
-async def whence(asked: Asked[None, None]) -> Reply:
+async def whence(asked: RequestContext[None, None]) -> Reply:
     return Reply({"address": asked.http[CLIENT_ADDRESS]})
 
 

@@ -10,12 +10,12 @@ from tests.support.schedules import make_schedule
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.digdag import logs, schedules, sessions
-from backfilld.api.documents import with_documents
+from backfilld.api.digdag.models import IGNORED_HEADER
+from backfilld.api.framework.routing import Route
+from backfilld.api.framework.server import ServerOptions
 from backfilld.api.health import version_routes
-from backfilld.api.lenient import IGNORED_HEADER
-from backfilld.api.openapi import document
-from backfilld.api.routing import Route
-from backfilld.api.server import ServerOptions
+from backfilld.api.reference.documents import with_documents
+from backfilld.api.reference.openapi import document
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.keys import create_key
 from backfilld.operations.schedules.read import ScheduleReading

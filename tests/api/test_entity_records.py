@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backfilld.api.public.entity_records import careful_row, quick_row
+from backfilld.api.public.entities.records import careful_row, quick_row
 
 PIECES = st.sampled_from([
     '"n"', '"a"', ":", ",", "{", "}", "[", "]", "1", "1.0", "1e400", "-0", "NaN", "true", "null", " ", '"x:y"', '":"',

@@ -7,8 +7,8 @@ import structlog
 from structlog.testing import capture_logs
 from tests.api.conftest import Serve
 
-from backfilld.api.fields import Answer, Body, Id, Page
-from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.api.framework.reading.fields import Answer, Body, Id, Page
+from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 
 
 class Thing(Answer):
@@ -21,12 +21,12 @@ class MakeThing(Body):
     size: Id
 
 
-async def make(asked: Asked[MakeThing, None]) -> Reply:
+async def make(asked: RequestContext[MakeThing, None]) -> Reply:
     thing = Thing(name=asked.body.name, size=asked.body.size)
     return Reply({"thing": thing}, headers={"Location": "/public-api/things/1"}, warnings=["careful"])
 
 
-async def show(asked: Asked[None, Page]) -> Reply:
+async def show(asked: RequestContext[None, Page]) -> Reply:
     return Reply({"id": asked.path["id"], "page_size": asked.query.page_size}, pagination=Pagination("next"))
 
 
@@ -95,7 +95,7 @@ async def test_a_cursor_that_cannot_be_read_is_told_with_everything_else(serve: 
 
 
 async def test_whatever_is_logged_for_a_request_carries_its_id(serve: Serve) -> None:
-    async def speak(asked: Asked[None, None]) -> Reply:
+    async def speak(asked: RequestContext[None, None]) -> Reply:
         structlog.get_logger("anybody").info("spoken")
         return Reply({})
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfilld.api import jsontext
+from backfilld.api.framework.reading import strict_json
 from backfilld.domain.errors import Unreadable
 
 SCALARS = (
@@ -24,29 +24,29 @@ DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionarie
 @settings(max_examples=150)
 def test_what_can_be_stored_is_read_as_it_was_written(document: Any) -> None:
     raw = json.dumps(document).encode()
-    read = jsontext.parse(raw)
+    read = strict_json.parse(raw)
 
     assert document == read
-    assert (read, []) == jsontext.clean(read)
-    assert document == json.loads(jsontext.dump(read))
+    assert (read, []) == strict_json.clean(read)
+    assert document == json.loads(strict_json.dump(read))
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=300)
 def test_no_bytes_bring_it_down(raw: bytes) -> None:
     try:
-        document = jsontext.parse(raw)
+        document = strict_json.parse(raw)
     except Unreadable:
         return
 
-    cleaned, _ = jsontext.clean(document)
-    assert [] == jsontext.clean(json.loads(jsontext.dump(cleaned)))[1]
+    cleaned, _ = strict_json.clean(document)
+    assert [] == strict_json.clean(json.loads(strict_json.dump(cleaned)))[1]
 
 
 @given(st.text(st.characters(), max_size=30))
 @settings(max_examples=200)
 def test_what_cannot_be_stored_is_named_and_mended(text: str) -> None:
-    cleaned, faults = jsontext.clean({"x": [text]})
+    cleaned, faults = strict_json.clean({"x": [text]})
     storable = "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
     assert ([] if storable else ["/x/0"]) == [fault.path for fault in faults]
@@ -59,10 +59,10 @@ def test_what_cannot_be_stored_is_named_and_mended(text: str) -> None:
 def test_the_quick_look_misses_nothing(document: Any) -> None:
     raw = json.dumps(document).encode()
 
-    assert jsontext.may_be_unclean(raw) or jsontext.clean(document)[1] == []
+    assert strict_json.may_be_unclean(raw) or strict_json.clean(document)[1] == []
 
 
 def test_depth_is_counted_in_levels() -> None:
-    assert not jsontext.deeper_than([[[1]]], 3)
-    assert jsontext.deeper_than([[[[]]]], 3)
-    assert not jsontext.deeper_than("x", 0)
+    assert not strict_json.deeper_than([[[1]]], 3)
+    assert strict_json.deeper_than([[[[]]]], 3)
+    assert not strict_json.deeper_than("x", 0)

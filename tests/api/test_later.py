@@ -5,16 +5,16 @@ from uuid import uuid4
 import pytest
 from tests.api.conftest import Serve
 
-from backfilld.api.public import later
+from backfilld.api.public.backfills import not_supported
 
 
 def concrete(path: str) -> str:
     return path.replace("{id}", str(uuid4()))
 
 
-@pytest.mark.parametrize("listed", later.PUBLIC, ids=lambda each: f"{each[0]} {each[1]}")
+@pytest.mark.parametrize("listed", not_supported.PUBLIC, ids=lambda each: f"{each[0]} {each[1]}")
 async def test_a_known_caller_is_told(serve: Serve, listed: tuple[str, str, str, str]) -> None:
-    client = await serve(later.routes(), role="admin")
+    client = await serve(not_supported.routes(), role="admin")
     answer = await client.request(listed[0], concrete(listed[1]), data=b"anything")
     error = (await answer.json())["error"]
 
@@ -22,25 +22,25 @@ async def test_a_known_caller_is_told(serve: Serve, listed: tuple[str, str, str,
 
 
 async def test_an_unknown_caller_is_told_nothing(serve: Serve) -> None:
-    client = await serve(later.routes(), role=None)
+    client = await serve(not_supported.routes(), role=None)
     answer = await client.get(f"/public-api/backfills/{uuid4()}/errors")
 
     assert 401 == answer.status
 
 
 async def test_roles_hold_for_what_comes_later(serve: Serve) -> None:
-    client = await serve(later.routes(), role="viewer")
+    client = await serve(not_supported.routes(), role="viewer")
 
     assert 403 == (await client.post(f"/public-api/backfills/{uuid4()}/rerun")).status
 
 
 async def test_a_malformed_id_is_404_here_too(serve: Serve) -> None:
-    client = await serve(later.routes(), role="admin")
+    client = await serve(not_supported.routes(), role="admin")
 
     assert 404 == (await client.get("/public-api/backfills/7/explain")).status
 
 
 async def test_what_is_served_by_now_is_left_out() -> None:
-    left = later.routes(implemented=(("GET", "/public-api/backfills/{id}/errors"),))
+    left = not_supported.routes(implemented=(("GET", "/public-api/backfills/{id}/errors"),))
 
-    assert len(later.PUBLIC) - 1 == len(left)
+    assert len(not_supported.PUBLIC) - 1 == len(left)

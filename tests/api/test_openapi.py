@@ -12,11 +12,14 @@ from tests.api.test_health import Parts, counted
 from tests.support.clock import FakeClock
 
 from backfilld.api import health
-from backfilld.api.docs_page import page
-from backfilld.api.documents import with_documents
-from backfilld.api.openapi import document
-from backfilld.api.public import backfills, entities, keys, later, windows, workflows
-from backfilld.api.routing import Route
+from backfilld.api.framework.routing import Route
+from backfilld.api.public import keys, windows, workflows
+from backfilld.api.public.backfills import not_supported
+from backfilld.api.public.backfills import routes as backfills
+from backfilld.api.public.entities import routes as entities
+from backfilld.api.reference.docs_page import page
+from backfilld.api.reference.documents import with_documents
+from backfilld.api.reference.openapi import document
 from backfilld.metrics import Metrics
 from backfilld.operations.backfills.check import Limits
 
@@ -32,7 +35,7 @@ def all_routes() -> list[Route]:
             *entities.routes(NOBODY, clock, max_body_bytes=1 << 20),
             *windows.routes(clock),
             *keys.routes(NOBODY, clock),
-            *later.routes(),
+            *not_supported.routes(),
             *health.routes(Parts(), health.MetricsAccess(Metrics(), counted, public=False)),
         ]
     )

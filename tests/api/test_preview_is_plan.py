@@ -13,7 +13,7 @@ from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
 
-from backfilld.api.public import backfills
+from backfilld.api.public.backfills import routes as backfills
 from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.sources.builtin import BuiltinSource

@@ -13,7 +13,8 @@ from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 from tests.support.sql_types import TICKETS, sql_sources
 
-from backfilld.api.public import backfills, entities
+from backfilld.api.public.backfills import routes as backfills
+from backfilld.api.public.entities import routes as entities
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.entities import Entities

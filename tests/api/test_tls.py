@@ -10,15 +10,15 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.support.targets import CERTIFICATE
 
-from backfilld.api.routing import Asked, Reply, Route
-from backfilld.api.server import ApiServer, ServerOptions
-from backfilld.api.tls import Certificate
+from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.framework.server import ApiServer, ServerOptions
+from backfilld.api.framework.tls import Certificate
 from backfilld.config.tls import server_context
 
 RENEWED = Path(__file__).parents[1] / "support" / "renewed.pem"
 
 
-async def hello(_: Asked[None, None]) -> Reply:
+async def hello(_: RequestContext[None, None]) -> Reply:
     return Reply({"hello": True}, headers={"Location": "/public-api/hello/7"})
 
 

@@ -12,8 +12,8 @@ import pytest
 from tests.api.conftest import Client, Serve
 from tests.support.clock import FakeClock
 
-from backfilld.api.public.entities import routes
-from backfilld.api.public.entity_bodies import rows_of_lines
+from backfilld.api.public.entities.bodies import rows_of_lines
+from backfilld.api.public.entities.routes import routes
 from backfilld.operations.entities import Entities, Upload
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from backfilld.api.public.entity_records import careful_row
+from backfilld.api.public.entities.records import careful_row
 from backfilld.cli.failures import Failure
 from backfilld.cli.imports import Reading, guess_types, read_file
 from backfilld.domain.errors import Invalid

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from backfilld.api.public.entity_records import quick_row
+from backfilld.api.public.entities.records import quick_row
 from backfilld.cli.failures import Failure
 from backfilld.cli.imports import Reading, guess_types, read_file
 from backfilld.domain.errors import FAULTS_SHOWN, Invalid

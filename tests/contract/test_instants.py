@@ -17,7 +17,7 @@ from tests.support.logging_target import LoggingTarget
 from tests.support.project_archives import packed
 from tests.support.waiting import eventually
 
-from backfilld.api.cursors import encode_cursor
+from backfilld.api.framework.cursors import encode_cursor
 
 REFUSED = (
     "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "0999-12-31T23:59:59Z", "1000-01-01T00:00:00+09:00",

@@ -14,9 +14,9 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from backfilld import __version__
-from backfilld.api.client_addresses import was_passed_on
-from backfilld.api.fields import Answer, Instant, Query
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.client_addresses import was_passed_on
+from backfilld.api.framework.reading.fields import Answer, Instant, Query
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.callers import Role
 from backfilld.domain.errors import Unauthenticated
 from backfilld.domain.windows.timezones import tzdata_version
@@ -95,10 +95,10 @@ class MetricsAccess:
 def routes(readiness: Readiness, metrics: MetricsAccess | None = None) -> list[Route]:
     """`/healthz`, `/readyz`, `/api/version…`, and `/metrics` if there are any."""
 
-    async def healthz(_: Asked[None, None]) -> Reply:
+    async def healthz(_: RequestContext[None, None]) -> Reply:
         return Reply(Alive(version=__version__, tzdata=tzdata_version()))
 
-    async def readyz(_: Asked[None, None]) -> Reply:
+    async def readyz(_: RequestContext[None, None]) -> Reply:
         found = await readiness.checks()
         checks = {name: Check(ok=wrong is None, message=wrong) for name, wrong in found.items()}
         is_ready = all(check.ok for check in checks.values())
@@ -123,10 +123,10 @@ def routes(readiness: Readiness, metrics: MetricsAccess | None = None) -> list[R
 def version_routes() -> list[Route]:
     """What digdag's command line asks before every other command."""
 
-    async def version(_: Asked[None, None]) -> Reply:
+    async def version(_: RequestContext[None, None]) -> Reply:
         return Reply(Version(version=__version__))
 
-    async def check(_: Asked[None, CheckVersion]) -> Reply:
+    async def check(_: RequestContext[None, CheckVersion]) -> Reply:
         return Reply(VersionCheck(serverVersion=__version__, upgradeRecommended=False, apiCompatible=True))
 
     return [
@@ -139,7 +139,7 @@ def version_routes() -> list[Route]:
 def metrics_route(access: MetricsAccess) -> Route:
     """`/metrics`. Counting backfills takes the database; when it is away, everything else is told all the same."""
 
-    async def scrape(asked: Asked[None, None]) -> web.Response:
+    async def scrape(asked: RequestContext[None, None]) -> web.Response:
         if access.only_direct and was_passed_on(asked.http):
             raise Unauthenticated("through a proxy this needs a key: name the proxy in server.trusted_proxies")
         try:

@@ -4,25 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from backfilld.api import health
-from backfilld.api.client_addresses import ClientAddresses
-from backfilld.api.documents import with_documents
-from backfilld.api.endpoint import BodyLimits
-from backfilld.api.public import (
-    audit,
-    backfills,
-    entities,
-    keys,
-    later,
-    ledger,
-    progress_stream,
-    schedules,
-    stopping,
-    windows,
-    workflows,
-)
-from backfilld.api.routing import Route
-from backfilld.api.server import ApiServer, ServerOptions
-from backfilld.api.tls import Certificate
+from backfilld.api.framework.client_addresses import ClientAddresses
+from backfilld.api.framework.route_call import BodyLimits
+from backfilld.api.framework.routing import Route
+from backfilld.api.framework.server import ApiServer, ServerOptions
+from backfilld.api.framework.tls import Certificate
+from backfilld.api.public import audit, keys, schedules, stopping, windows, workflows
+from backfilld.api.public.backfills import ledger, not_supported, progress_stream
+from backfilld.api.public.backfills import routes as backfills
+from backfilld.api.public.entities import routes as entities
+from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
 from backfilld.app.engine_parts import EngineParts, definition_rules
@@ -87,7 +78,7 @@ def api_parts(
         *stopping.routes(stop_operations),
         *health.routes(readiness, access),
     ]
-    routes = [*routes, *later.routes(tuple((route.method, route.path) for route in routes))]
+    routes = [*routes, *not_supported.routes(tuple((route.method, route.path) for route in routes))]
     routes = with_documents(routes, settings.server.public_url or "")
     certificate = _certificate(settings)
     server = ApiServer(

@@ -1,7 +1,7 @@
 """The digdag dialect, joined: its routes over the operations that it shares with everybody else."""
 
 from backfilld.api.digdag import attempts, logs, projects, schedules, sessions, workflows
-from backfilld.api.routing import Route
+from backfilld.api.framework.routing import Route
 from backfilld.app.database import Pools
 from backfilld.clock import Clock
 from backfilld.config import Settings

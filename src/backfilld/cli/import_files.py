@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from backfilld.api import jsontext
+from backfilld.api.framework.reading import strict_json
 from backfilld.cli.failures import Failure
 from backfilld.domain.errors import Fault, Invalid, Unreadable, pointer
 from backfilld.domain.filters import spell
@@ -81,13 +81,13 @@ def _json_records(file: IO[bytes], native: bool) -> Iterator[Record]:
         if line.isspace():
             continue
         try:
-            document = jsontext.parse(line)
+            document = strict_json.parse(line)
         except Unreadable as problem:
             message = problem.message.replace("the body", "the line", 1).replace("(line 1, ", "(")
             yield Record(number, fault=Fault(pointer(number), problem.code, message))
             continue
         if not isinstance(document, dict):
-            message = f"must be an object, not {jsontext.kind(document)}"
+            message = f"must be an object, not {strict_json.kind(document)}"
             yield Record(number, fault=Fault(pointer(number), "invalid_type", message))
         elif native and _is_entity(document):
             yield Record(number, list(_leaves(document["attributes"], ())), is_json=True, entity=document)

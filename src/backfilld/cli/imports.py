@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from backfilld.api.public.entities.records import careful_row, quick_row
 from backfilld.api.public.entity_lines import LONGEST_LINE
-from backfilld.api.public.entity_records import careful_row, quick_row
 from backfilld.cli.import_files import FieldPath, Record, read_records
 from backfilld.domain.entities.imports import BadCell, Guess, converter, instant_of
 from backfilld.domain.entities.records import FieldType

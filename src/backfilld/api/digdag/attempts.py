@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes
+from backfilld.api.digdag.models import AnyId, LenientBody
 from backfilld.api.digdag.task_shapes import task_name
 from backfilld.api.digdag.times import MomentText
-from backfilld.api.lenient import AnyId, LenientBody
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.sessions.records import AttemptStatus
 from backfilld.operations.asking import Asker
@@ -55,7 +55,7 @@ class AttemptRoutes:
         self._operations = operations
         self._reading = reading
 
-    async def start(self, asked: Asked[StartAttempt, None]) -> Reply:
+    async def start(self, asked: RequestContext[StartAttempt, None]) -> Reply:
         body = asked.body
         workflow_id = await self._workflow(body)
         if body.resume is not None:
@@ -72,7 +72,7 @@ class AttemptRoutes:
             return Reply(shapes.attempt(conflict.attempt), status=409)
         return Reply(shapes.attempt(attempt))
 
-    async def kill(self, asked: Asked[KillAttempt | None, None]) -> Reply:
+    async def kill(self, asked: RequestContext[KillAttempt | None, None]) -> Reply:
         attempt = await self._operations.kill(Asker(asked.caller, asked.request_id), asked.path["id"])
         return Reply(shapes.attempt(attempt))
 

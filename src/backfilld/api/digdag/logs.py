@@ -10,10 +10,10 @@ from urllib.parse import quote
 from aiohttp import web
 
 from backfilld.api.digdag import shapes
+from backfilld.api.digdag.models import LenientQuery
 from backfilld.api.digdag.shapes import Json, Shape
 from backfilld.api.digdag.task_shapes import task_name
-from backfilld.api.lenient import LenientQuery
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
 from backfilld.domain.sessions.records import Attempt
 from backfilld.operations.sessions.read import SessionReading
@@ -62,11 +62,11 @@ class LogRoutes:
     def __init__(self, reading: SessionReading) -> None:
         self._reading = reading
 
-    async def list(self, asked: Asked[None, LogQuery]) -> Reply:
+    async def list(self, asked: RequestContext[None, LogQuery]) -> Reply:
         attempt, files = await self._reading.logs(asked.path["id"])
         return Reply(shapes.listed("files", [_file(attempt, file) for file in files]))
 
-    async def read(self, asked: Asked[None, LogQuery]) -> web.StreamResponse:
+    async def read(self, asked: RequestContext[None, LogQuery]) -> web.StreamResponse:
         name = asked.path["name"]
         match = _TRY.search(name)
         if match is None:

@@ -7,13 +7,13 @@ from typing import Any
 from aiohttp import web
 from pydantic import Field
 
-from backfilld.api import reading
 from backfilld.api.digdag import project_shapes as shapes
+from backfilld.api.digdag.models import LARGEST_PAGE, PAGE_SIZE, LenientBody, LenientQuery, Truth
 from backfilld.api.digdag.shapes import listed, named
 from backfilld.api.digdag.times import Moment
-from backfilld.api.fields import LARGEST_ID
-from backfilld.api.lenient import LARGEST_PAGE, PAGE_SIZE, LenientBody, LenientQuery, Truth
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.reading import request_body
+from backfilld.api.framework.reading.fields import LARGEST_ID
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
 from backfilld.operations.asking import Asker
 from backfilld.operations.projects import ProjectOperations, PushRequest
@@ -73,15 +73,15 @@ class ProjectRoutes:
         self._store = operations.store
         self._max_body_bytes = max_body_bytes
 
-    async def list(self, asked: Asked[None, ListProjects]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListProjects]) -> Reply:
         query = asked.query
         wanted = ProjectFilter(name=query.name, part=query.name_pattern, last_id=query.last_id)
         found = await self._store.list_projects(wanted, query.count)
         return Reply(listed("projects", [shapes.project(one) for one in found]))
 
-    async def push(self, asked: Asked[None, PushQuery]) -> Reply:
+    async def push(self, asked: RequestContext[None, PushQuery]) -> Reply:
         query = asked.query
-        archive = await reading.read_body(asked.http, self._max_body_bytes)
+        archive = await request_body.read_body(asked.http, self._max_body_bytes)
         request = PushRequest(
             project=query.project,
             revision=query.revision,
@@ -92,18 +92,18 @@ class ProjectRoutes:
         )
         return Reply(shapes.project(await self._operations.push(_asker(asked), request)))
 
-    async def show(self, asked: Asked[None, None]) -> Reply:
+    async def show(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(shapes.project(await self._operations.get(asked.path["id"])))
 
-    async def delete(self, asked: Asked[None, None]) -> Reply:
+    async def delete(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(shapes.project(await self._operations.delete(_asker(asked), asked.path["id"])))
 
-    async def revisions(self, asked: Asked[None, ListRevisions]) -> Reply:
+    async def revisions(self, asked: RequestContext[None, ListRevisions]) -> Reply:
         query, project = asked.query, await self._operations.get(asked.path["id"])
         found = await self._store.list_pushes(project.id, name=query.name, last_id=query.last_id, limit=query.count)
         return Reply(listed("revisions", [shapes.revision(push) for push in found]))
 
-    async def archive(self, asked: Asked[None, ArchiveQuery]) -> web.Response:
+    async def archive(self, asked: RequestContext[None, ArchiveQuery]) -> web.Response:
         project = await self._operations.get(asked.path["id"])
         archive = await self._store.find_archive(project.id, asked.query.revision)
         if archive is None:
@@ -112,25 +112,25 @@ class ProjectRoutes:
             raise NotFound(f"the project {project.name!r} has no archive: {which}")
         return web.Response(body=archive, content_type=GZIP)
 
-    async def list_secrets(self, asked: Asked[None, None]) -> Reply:
+    async def list_secrets(self, asked: RequestContext[None, None]) -> Reply:
         project = await self._operations.get(asked.path["id"])
         keys = await self._store.list_secret_keys(project.id)
         return Reply(listed("secrets", [{"key": key} for key in keys]))
 
-    async def put_secret(self, asked: Asked[PutSecret, None]) -> Reply:
+    async def put_secret(self, asked: RequestContext[PutSecret, None]) -> Reply:
         await self._operations.put_secret(_asker(asked), asked.path["id"], asked.path["key"], asked.body.value)
         return await self._secret(asked)
 
-    async def delete_secret(self, asked: Asked[None, None]) -> Reply:
+    async def delete_secret(self, asked: RequestContext[None, None]) -> Reply:
         await self._operations.delete_secret(_asker(asked), asked.path["id"], asked.path["key"])
         return await self._secret(asked)
 
-    async def _secret(self, asked: Asked[Any, None]) -> Reply:
+    async def _secret(self, asked: RequestContext[Any, None]) -> Reply:
         project = await self._operations.get(asked.path["id"])
         return Reply({"key": asked.path["key"], "project": named(project.id, project.name)})
 
 
-def _asker(asked: Asked[Any, Any]) -> Asker:
+def _asker(asked: RequestContext[Any, Any]) -> Asker:
     return Asker(asked.caller, asked.request_id)
 
 

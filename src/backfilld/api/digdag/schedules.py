@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes
+from backfilld.api.digdag.models import LastId, LenientBody
 from backfilld.api.digdag.times import Moment, MomentText
-from backfilld.api.fields import WHOLE
-from backfilld.api.lenient import LastId, LenientBody
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.reading.fields import WHOLE
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.operations.asking import Asker
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
@@ -66,21 +66,21 @@ class ScheduleRoutes:
         self._steering = steering
         self._backfills = backfills
 
-    async def list(self, asked: Asked[None, LastId]) -> Reply:
+    async def list(self, asked: RequestContext[None, LastId]) -> Reply:
         found = await self._reading.list_all(after=asked.query.last_id, limit=asked.query.page_size)
         return _all(found)
 
-    async def list_of_project(self, asked: Asked[None, OfProject]) -> Reply:
+    async def list_of_project(self, asked: RequestContext[None, OfProject]) -> Reply:
         query = asked.query
         found = await self._reading.list_of_project(
             asked.path["id"], workflow=query.workflow, after=query.last_id, limit=query.page_size
         )
         return _all(found)
 
-    async def show(self, asked: Asked[None, None]) -> Reply:
+    async def show(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(shapes.schedule(await self._reading.get(asked.path["id"])))
 
-    async def backfill(self, asked: Asked[BackfillSchedule, None]) -> Reply:
+    async def backfill(self, asked: RequestContext[BackfillSchedule, None]) -> Reply:
         answer = await self._backfills.run(_asker(asked), asked.path["id"], _request(asked.body))
         stored = answer.schedule
         return Reply({
@@ -91,7 +91,7 @@ class ScheduleRoutes:
             "backfillId": None if answer.backfill_id is None else str(answer.backfill_id),
         })  # fmt: skip
 
-    async def enable(self, asked: Asked[EnableSchedule | None, None]) -> Reply:
+    async def enable(self, asked: RequestContext[EnableSchedule | None, None]) -> Reply:
         body = asked.body or EnableSchedule.model_validate({})
         skips = True if body.skip_schedule is None else body.skip_schedule
         stored = await self._steering.enable(
@@ -99,10 +99,10 @@ class ScheduleRoutes:
         )
         return Reply(shapes.schedule_summary(stored))
 
-    async def disable(self, asked: Asked[LenientBody | None, None]) -> Reply:
+    async def disable(self, asked: RequestContext[LenientBody | None, None]) -> Reply:
         return Reply(shapes.schedule_summary(await self._steering.disable(_asker(asked), asked.path["id"])))
 
-    async def skip(self, asked: Asked[SkipSchedule, None]) -> Reply:
+    async def skip(self, asked: RequestContext[SkipSchedule, None]) -> Reply:
         body = asked.body
         stored = await self._steering.skip(
             _asker(asked),
@@ -136,7 +136,7 @@ def _all(found: Any) -> Reply:
     return Reply(shapes.listed("schedules", [shapes.schedule(one) for one in found]))
 
 
-def _asker(asked: Asked[Any, Any]) -> Asker:
+def _asker(asked: RequestContext[Any, Any]) -> Asker:
     return Asker(asked.caller, asked.request_id)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes, task_shapes
+from backfilld.api.digdag.models import LastId, LenientQuery, Truth
 from backfilld.api.digdag.times import MomentText
-from backfilld.api.lenient import LastId, LenientQuery, Truth
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.operations.sessions.read import SessionReading
 
 TAG = "digdag: sessions and attempts"
@@ -36,26 +36,26 @@ class SessionRoutes:
     def __init__(self, reading: SessionReading) -> None:
         self._reading = reading
 
-    async def sessions(self, asked: Asked[None, LastId]) -> Reply:
+    async def sessions(self, asked: RequestContext[None, LastId]) -> Reply:
         query = asked.query
         return _sessions(await self._reading.sessions(below=query.last_id, limit=query.page_size))
 
-    async def sessions_of_project(self, asked: Asked[None, OfProject]) -> Reply:
+    async def sessions_of_project(self, asked: RequestContext[None, OfProject]) -> Reply:
         query = asked.query
         found = await self._reading.sessions_of_project(
             asked.path["id"], workflow=query.workflow, below=query.last_id, limit=query.page_size
         )
         return _sessions(found)
 
-    async def session(self, asked: Asked[None, None]) -> Reply:
+    async def session(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(shapes.session(await self._reading.session(asked.path["id"])))
 
-    async def attempts_of_session(self, asked: Asked[None, LastId]) -> Reply:
+    async def attempts_of_session(self, asked: RequestContext[None, LastId]) -> Reply:
         query = asked.query
         found = await self._reading.attempts_of_session(asked.path["id"], below=query.last_id, limit=query.page_size)
         return _attempts(found)
 
-    async def attempts(self, asked: Asked[None, ListAttempts]) -> Reply:
+    async def attempts(self, asked: RequestContext[None, ListAttempts]) -> Reply:
         query = asked.query
         found = await self._reading.attempts(
             project=query.project,
@@ -66,16 +66,16 @@ class SessionRoutes:
         )
         return _attempts(found)
 
-    async def attempt(self, asked: Asked[None, None]) -> Reply:
+    async def attempt(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(shapes.attempt(await self._reading.attempt(asked.path["id"])))
 
-    async def retries(self, asked: Asked[None, None]) -> Reply:
+    async def retries(self, asked: RequestContext[None, None]) -> Reply:
         return _attempts(await self._reading.retries(asked.path["id"]))
 
-    async def tasks(self, asked: Asked[None, None]) -> Reply:
+    async def tasks(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(shapes.listed("tasks", [task_shapes.task(await self._reading.attempt(asked.path["id"]))]))
 
-    async def truncated(self, asked: Asked[None, TruncateTime]) -> Reply:
+    async def truncated(self, asked: RequestContext[None, TruncateTime]) -> Reply:
         query = asked.query
         found, at, timezone = await self._reading.truncated(asked.path["id"], query.session_time, query.mode)
         return Reply({

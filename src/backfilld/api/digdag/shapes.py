@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from backfilld.api.fields import Answer
+from backfilld.api.framework.reading.fields import Answer
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import FINISHED_AT, parse_schedule_zone
 from backfilld.domain.sessions.records import Attempt, StoredSchedule

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from backfilld.api.fields import FaultsFound
+from backfilld.api.framework.reading.fields import FaultsFound
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules.moments import parse_moment
 

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from backfilld.api.digdag import project_shapes as shapes
+from backfilld.api.digdag.models import LARGEST_PAGE, PAGE_SIZE, LenientQuery, Truth
 from backfilld.api.digdag.shapes import listed
-from backfilld.api.fields import LARGEST_ID
-from backfilld.api.lenient import LARGEST_PAGE, PAGE_SIZE, LenientQuery, Truth
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.reading.fields import LARGEST_ID
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
 from backfilld.operations.projects import ProjectOperations
 from backfilld.store.admin.projects import WorkflowFilter, WorkflowRevision
@@ -48,7 +48,7 @@ class WorkflowRoutes:
         self._operations = operations
         self._store = operations.store
 
-    async def list(self, asked: Asked[None, ListWorkflows]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListWorkflows]) -> Reply:
         query = asked.query
         wanted = WorkflowFilter(
             part=query.name_pattern,
@@ -58,13 +58,13 @@ class WorkflowRoutes:
         )
         return _all(await self._store.list_workflows(wanted, query.count))
 
-    async def show(self, asked: Asked[None, None]) -> Reply:
+    async def show(self, asked: RequestContext[None, None]) -> Reply:
         found = await self._store.find_workflow(asked.path["id"])
         if found is None:
             raise NotFound(f"there is no workflow {asked.path['id']}")
         return Reply(shapes.workflow(found))
 
-    async def list_of_project(self, asked: Asked[None, OfProject]) -> Reply:
+    async def list_of_project(self, asked: RequestContext[None, OfProject]) -> Reply:
         query, project = asked.query, await self._operations.get(asked.path["id"])
         wanted = WorkflowFilter(
             project_id=project.id,
@@ -74,7 +74,7 @@ class WorkflowRoutes:
         )
         return _all(await self._store.list_workflows(wanted, query.count))
 
-    async def show_of_project(self, asked: Asked[None, OfRevision]) -> Reply:
+    async def show_of_project(self, asked: RequestContext[None, OfRevision]) -> Reply:
         project, name = await self._operations.get(asked.path["id"]), asked.path["name"]
         wanted = WorkflowFilter(project_id=project.id, revision=asked.query.revision, name=name)
         found = await self._store.list_workflows(wanted, 1)

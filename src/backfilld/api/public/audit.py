@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.cursors import encode_cursor
-from backfilld.api.fields import LARGEST_ID, Answer, Instant, Page
-from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.reading.fields import LARGEST_ID, Answer, Instant, Page
+from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.operations.auditing import AuditReading
 from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter
 
@@ -61,7 +61,7 @@ class AuditRoutes:
     def __init__(self, audit: AuditReading) -> None:
         self._audit = audit
 
-    async def list(self, asked: Asked[None, ListEvents]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListEvents]) -> Reply:
         query = asked.query
         wanted = AuditFilter(query.actor, query.action, query.subject, query.since, query.until)
         before = None if query.behind is None else (query.behind[0], query.behind[1])
@@ -70,7 +70,7 @@ class AuditRoutes:
         following = encode_cursor(page[-1].at, page[-1].id) if len(found) > len(page) else None
         return Reply(_data(page), pagination=Pagination(following))
 
-    async def timeline(self, asked: Asked[None, Page]) -> Reply:
+    async def timeline(self, asked: RequestContext[None, Page]) -> Reply:
         query = asked.query
         (behind,) = query.behind or (0,)
         behind = max(0, min(behind, LARGEST_ID))

@@ -6,7 +6,7 @@ stand in the body, as a line (or an element of the list) of their own: `{"field_
 
 from typing import Any
 
-from backfilld.api import jsontext
+from backfilld.api.framework.reading import strict_json
 from backfilld.domain.entities.ids import LONGEST_ID
 from backfilld.domain.entities.imports import FIELD_TYPES
 from backfilld.domain.entities.records import FieldType
@@ -38,7 +38,7 @@ def types_of(record: dict[str, Any], place: str) -> dict[str, FieldType | None] 
 def read_types(document: Any) -> dict[str, FieldType | None] | list[Fault]:
     """Known fields, keyed as filters spell them, or all that is wrong with them."""
     if not isinstance(document, dict):
-        return [Fault("", "invalid_type", f"must be an object, not {jsontext.kind(document)}")]
+        return [Fault("", "invalid_type", f"must be an object, not {strict_json.kind(document)}")]
     faults = [fault for name, type in document.items() for fault in _bad_field(name, type)]
     return faults or {spell(parse_path(name)): type for name, type in document.items()}
 
@@ -53,7 +53,7 @@ def _bad_field(name: str, type: Any) -> list[Fault]:
         parse_path(name)
     except ValueError as problem:
         faults.append(Fault(pointer(name[:100]), "invalid_path", str(problem)))
-    if len(name) > LONGEST_ID or not jsontext.text_is_clean(name):
+    if len(name) > LONGEST_ID or not strict_json.text_is_clean(name):
         message = f"a field has at most {LONGEST_ID} characters, without NUL or lone surrogates"
         faults.append(Fault("", "invalid_path", message))
     return faults

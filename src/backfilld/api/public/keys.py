@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.cursors import encode_cursor
-from backfilld.api.fields import Answer, Body, Instant, Page
-from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.reading.fields import Answer, Body, Instant, Page
+from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.clock import Clock
 from backfilld.domain.callers import Role
 from backfilld.domain.keys import ApiKey
@@ -72,7 +72,7 @@ class KeyRoutes:
         self._clock = clock
         self._environment = environment
 
-    async def list(self, asked: Asked[None, ListKeys]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListKeys]) -> Reply:
         size = asked.query.page_size
         behind = asked.query.behind
         after = None if behind is None else (behind[0], behind[1])
@@ -83,7 +83,7 @@ class KeyRoutes:
             cursor = encode_cursor(shown[-1].created_at, shown[-1].id)
         return Reply(KeysData(api_keys=[KeyAnswer.of(key) for key in shown]), pagination=Pagination(cursor))
 
-    async def make(self, asked: Asked[MakeKey, None]) -> Reply:
+    async def make(self, asked: RequestContext[MakeKey, None]) -> Reply:
         new = await operations.create_key(
             self._pool,
             self._clock,
@@ -97,7 +97,7 @@ class KeyRoutes:
         shown = NewKeyAnswer(key=new.key, **KeyAnswer.of(new.kept).model_dump())
         return Reply(KeyData(api_key=shown), headers={"Location": f"{PATH}/{new.id}"})
 
-    async def revoke(self, asked: Asked[None, None]) -> Reply:
+    async def revoke(self, asked: RequestContext[None, None]) -> Reply:
         await operations.revoke_key(
             self._pool, self._clock, asked.path["id"], by=asked.caller.identity, request_id=asked.request_id
         )

@@ -15,8 +15,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from backfilld.api.fields import WHOLE, Answer, Body, FaultsFound, Instant
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, FaultsFound, Instant
+from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import Schedule, Slot, parse_schedule, parse_schedule_zone
 from backfilld.operations.schedules import preview as operations
@@ -127,7 +127,7 @@ def routes() -> list[Route]:
     ]  # fmt: skip
 
 
-async def _preview(asked: Asked[PreviewSchedule, None]) -> Reply:
+async def _preview(asked: RequestContext[PreviewSchedule, None]) -> Reply:
     body = asked.body
     schedule = _schedule(body)
     where, at = body.place

@@ -4,9 +4,9 @@ from typing import Self
 
 from pydantic import Field
 
-from backfilld.api.fields import Answer, Body, Instant
-from backfilld.api.public.backfill_bodies import Reason
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.reading.fields import Answer, Body, Instant
+from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.public.backfills.bodies import Reason
 from backfilld.operations.asking import Asker
 from backfilld.operations.stopping import Ordered, StopOperations
 
@@ -44,11 +44,11 @@ _STOP = (
 def routes(operations: StopOperations) -> list[Route]:
     """Both, for administrators."""
 
-    async def stop_all(asked: Asked[GiveOrder | None, None]) -> Reply:
+    async def stop_all(asked: RequestContext[GiveOrder | None, None]) -> Reply:
         asker = Asker(asked.caller, asked.request_id)
         return Reply(OrderData.of(await operations.stop_all(asker, why=asked.body.reason if asked.body else None)))
 
-    async def start_all(asked: Asked[GiveOrder | None, None]) -> Reply:
+    async def start_all(asked: RequestContext[GiveOrder | None, None]) -> Reply:
         asker = Asker(asked.caller, asked.request_id)
         return Reply(OrderData.of(await operations.start_all(asker, why=asked.body.reason if asked.body else None)))
 

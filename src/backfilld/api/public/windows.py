@@ -5,9 +5,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from backfilld.api.fields import WHOLE, Answer, Body, FaultsFound, Instant, LocalDate, ZoneName
-from backfilld.api.public.backfill_bodies import WINDOWS_SCHEMA
-from backfilld.api.routing import Asked, Reply, Route
+from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, FaultsFound, Instant, LocalDate, ZoneName
+from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.public.backfills.bodies import WINDOWS_SCHEMA
 from backfilld.clock import Clock
 from backfilld.domain.backfills.requests import MOST_EXCLUDED_DATES
 from backfilld.domain.windows.openings import Calendar, Opening
@@ -68,7 +68,7 @@ class WindowsData(Answer):
 def routes(clock: Clock) -> list[Route]:
     """`clock` says what now is."""
 
-    async def preview(asked: Asked[PreviewWindows, None]) -> Reply:
+    async def preview(asked: RequestContext[PreviewWindows, None]) -> Reply:
         body = asked.body
         calendar, warnings = _calendar(body.daily_execution_windows, body.timezone, frozenset(body.excluded_dates))
         found = operations.preview(calendar, at=body.at or clock.now(), days=body.days)

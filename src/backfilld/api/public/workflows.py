@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, create_model, field_validator
 
-from backfilld.api.cursors import encode_cursor
-from backfilld.api.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
-from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
+from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.executors.definition import Attempts, Executor, Name, Seconds, WorkflowDefinition
 from backfilld.executors.definition_rules import schedule_faults
@@ -139,7 +139,7 @@ class WorkflowRoutes:
     def __init__(self, operations: WorkflowOperations) -> None:
         self._operations = operations
 
-    async def list(self, asked: Asked[None, ListWorkflows]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListWorkflows]) -> Reply:
         query = asked.query
         (after,) = query.behind or (None,)
         found = await self._operations.list(
@@ -150,20 +150,20 @@ class WorkflowRoutes:
         data = WorkflowsData(workflows=[WorkflowAnswer.of(workflow) for workflow in shown])
         return Reply(data, pagination=Pagination(cursor))
 
-    async def create(self, asked: Asked[CreateBase, None]) -> Reply:
+    async def create(self, asked: RequestContext[CreateBase, None]) -> Reply:
         workflow = await self._operations.create(asked.body, _by(asked))
         return Reply(_data(workflow), headers={"Location": f"{PATH}/{workflow.id}"})
 
-    async def show(self, asked: Asked[None, None]) -> Reply:
+    async def show(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(_data(await self._operations.get(asked.path["id"])))
 
-    async def patch(self, asked: Asked[PatchBase, None]) -> Reply:
+    async def patch(self, asked: RequestContext[PatchBase, None]) -> Reply:
         if not asked.body.model_fields_set:
             raise Invalid([Fault("", "empty", "names nothing to change")])
         changes = asked.body.model_dump(mode="json", exclude_unset=True)
         return Reply(_data(await self._operations.patch(asked.path["id"], changes, _by(asked))))
 
-    async def delete(self, asked: Asked[None, None]) -> Reply:
+    async def delete(self, asked: RequestContext[None, None]) -> Reply:
         await self._operations.delete(asked.path["id"], _by(asked))
         return Reply()
 
@@ -172,7 +172,7 @@ def _data(workflow: Workflow) -> WorkflowData:
     return WorkflowData(workflow=WorkflowAnswer.of(workflow))
 
 
-def _by(asked: Asked[Any, Any]) -> By:
+def _by(asked: RequestContext[Any, Any]) -> By:
     return By(asked.caller.identity, asked.request_id)
 
 

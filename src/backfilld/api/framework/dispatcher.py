@@ -14,12 +14,12 @@ from uuid import UUID, uuid4
 import structlog
 from aiohttp import web
 
-from backfilld.api import answers
-from backfilld.api.answers import Internal, Meta, MethodNotAllowed
-from backfilld.api.client_addresses import CLIENT_ADDRESS, ClientAddresses
-from backfilld.api.endpoint import ANSWER_HEADERS, Endpoint
-from backfilld.api.routing import Reply, Route
-from backfilld.api.table import Match, OtherMethods, Table
+from backfilld.api.framework.answering import responses
+from backfilld.api.framework.answering.responses import Internal, Meta, MethodNotAllowed
+from backfilld.api.framework.client_addresses import CLIENT_ADDRESS, ClientAddresses
+from backfilld.api.framework.route_call import ANSWER_HEADERS, Endpoint
+from backfilld.api.framework.router import Match, OtherMethods, Router
+from backfilld.api.framework.routing import Reply, Route
 from backfilld.clock import Clock
 from backfilld.domain.errors import NotFound
 from backfilld.store.connection import transient_errors
@@ -50,7 +50,7 @@ def request_id_of(request: web.BaseRequest) -> UUID:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class ProxySettings:
     """How requests come here, and how their senders call this place."""
 
     addresses: ClientAddresses = field(default_factory=ClientAddresses)
@@ -67,9 +67,9 @@ class Dispatcher:
     """Finds the route of a request, has it handled, and answers."""
 
     def __init__(
-        self, table: Table, endpoint: Endpoint, clock: Clock, observe: Observer, ways: Ways | None = None
+        self, table: Router, endpoint: Endpoint, clock: Clock, observe: Observer, ways: ProxySettings | None = None
     ) -> None:
-        self._ways = ways or Ways()
+        self._ways = ways or ProxySettings()
         self._table = table
         self._endpoint = endpoint
         self._clock = clock
@@ -111,9 +111,9 @@ class Dispatcher:
         if not isinstance(reply, Reply):
             return reply
         if not found.route.path.startswith("/public-api/"):
-            return answers.bare(reply, found.route.status)
+            return responses.bare(reply, found.route.status)
         meta = Meta(request_id, (self._clock.monotonic() - began) * 1000)
-        return answers.success(reply, found.route.status, meta)
+        return responses.success(reply, found.route.status, meta)
 
     async def _stream(self, match: Match, request: web.Request, request_id: UUID) -> Reply | web.StreamResponse:
         task = asyncio.current_task()
@@ -130,12 +130,12 @@ class Dispatcher:
             task.cancel()
 
     def _failure(self, problem: Exception, request: web.Request, request_id: UUID) -> web.Response:
-        error = answers.as_error(problem, request)
+        error = responses.as_error(problem, request)
         if isinstance(error, Internal):
             log.error("request failed", path=request.path, exc_info=problem)
         elif transient_errors.is_transient(problem):
             log.warning("database away", error=f"{type(problem).__name__}: {problem}")
-        return answers.failure(error, request, request_id)
+        return responses.failure(error, request, request_id)
 
     def _tell(self, request: web.Request, route: Route | None, status: int, seconds: float) -> None:
         label = route.path if route is not None else UNKNOWN_ROUTE

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from backfilld.api.cursors import encode_cursor
-from backfilld.api.public.backfill_answers import (
+from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
+from backfilld.api.public.backfills.answers import (
     BackfillAnswer,
     BackfillData,
     BackfillsData,
@@ -14,7 +15,7 @@ from backfilld.api.public.backfill_answers import (
     SignalData,
     plain,
 )
-from backfilld.api.public.backfill_bodies import (
+from backfilld.api.public.backfills.bodies import (
     CancelBackfill,
     CreateBackfill,
     ListBackfills,
@@ -24,10 +25,9 @@ from backfilld.api.public.backfill_bodies import (
     VerifyFilter,
     create_body,
 )
-from backfilld.api.public.idempotency import DESCRIBED, keyed_of, once, to_keep
-from backfilld.api.public.preview_answers import PreviewData, VerifiedData
-from backfilld.api.public.whole_bodies import WholeBody, read_as, whole
-from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once, to_keep
+from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
+from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, whole
 from backfilld.domain.backfills.requests import BackfillSettings
 from backfilld.domain.errors import Invalid
 from backfilld.operations.asking import Asker
@@ -43,7 +43,7 @@ ONE = PATH + "/{id}"
 TAG = "Backfills"
 
 
-def asker_of(asked: Asked[Any, Any]) -> Asker:
+def asker_of(asked: RequestContext[Any, Any]) -> Asker:
     return Asker(asked.caller, asked.request_id)
 
 
@@ -54,7 +54,7 @@ class BackfillRoutes:
         self._operations = operations
         self._create_body = create_body(operations.limits.max_in_flight)
 
-    async def create(self, asked: Asked[WholeBody, None]) -> Reply:
+    async def create(self, asked: RequestContext[WholeBody, None]) -> Reply:
         document = asked.body.root
         keyed = keyed_of(asked.http, asked.caller, "create", document)
 
@@ -73,12 +73,12 @@ class BackfillRoutes:
             raise Invalid(faults)
         return body.settings(), checked
 
-    async def preview(self, asked: Asked[WholeBody, Patience]) -> Reply:
+    async def preview(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
         settings, checked = await self._read(asked.body.root)
         preview = await self._operations.preview(settings, checked, wait_seconds=asked.query.wait)
         return Reply(PreviewData.of(preview, settings.entity_type), warnings=preview.warnings)
 
-    async def verify(self, asked: Asked[WholeBody, Patience]) -> Reply:
+    async def verify(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
         document = asked.body.root
         body, faults = read_as(VerifyFilter, document)
         checked = await self._operations.check_filter(document)
@@ -88,7 +88,7 @@ class BackfillRoutes:
         verified = await self._operations.verify(body.entity_type, checked, wait_seconds=asked.query.wait)
         return Reply(VerifiedData.of(verified, body.entity_type), warnings=verified.warnings)
 
-    async def list(self, asked: Asked[None, ListBackfills]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListBackfills]) -> Reply:
         query = asked.query
         target = query.target_workflow_id
         wanted = BackfillFilter(
@@ -107,29 +107,29 @@ class BackfillRoutes:
         data = BackfillsData.model_construct(backfills=[BackfillAnswer.of(view) for view in page])
         return Reply(data, pagination=Pagination(following))
 
-    async def get(self, asked: Asked[None, None]) -> Reply:
+    async def get(self, asked: RequestContext[None, None]) -> Reply:
         view = await self._operations.get(asked.path["id"])
         data = BackfillData.model_construct(backfill=BackfillAnswer.of(view))
         return Reply(data, headers={"ETag": f'"{view.backfill.version}"'})
 
-    async def delete(self, asked: Asked[None, None]) -> Reply:
+    async def delete(self, asked: RequestContext[None, None]) -> Reply:
         await self._operations.delete(asker_of(asked), asked.path["id"])
         return Reply()
 
-    async def pause(self, asked: Asked[SteerBackfill | None, None]) -> Reply:
+    async def pause(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
         return _signal(await self._operations.pause(asker_of(asked), asked.path["id"], why=why))
 
-    async def resume(self, asked: Asked[SteerBackfill | None, None]) -> Reply:
+    async def resume(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
         return _signal(await self._operations.resume(asker_of(asked), asked.path["id"], why=why))
 
-    async def cancel(self, asked: Asked[CancelBackfill | None, None]) -> Reply:
+    async def cancel(self, asked: RequestContext[CancelBackfill | None, None]) -> Reply:
         body = asked.body or CancelBackfill(in_flight="drain")
         id = asked.path["id"]
         return _signal(await self._operations.cancel(asker_of(asked), id, why=body.reason, in_flight=body.in_flight))
 
-    async def rerun_failed(self, asked: Asked[WholeBody | None, None]) -> Reply:
+    async def rerun_failed(self, asked: RequestContext[WholeBody | None, None]) -> Reply:
         id, document = asked.path["id"], asked.body.root if asked.body else {}
         keyed = keyed_of(asked.http, asked.caller, "rerun-failed", {"backfill": str(id), "body": document})
 
@@ -139,7 +139,7 @@ class BackfillRoutes:
         return await once(self._operations.idempotency, keyed, do)
 
     async def _rerun_failed(
-        self, asked: Asked[Any, None], id: UUID, document: Mapping[str, Any], keyed: Keyed | None
+        self, asked: RequestContext[Any, None], id: UUID, document: Mapping[str, Any], keyed: Keyed | None
     ) -> Reply:
         body, faults = read_as(RerunFailed, document)
         if body is None:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, GetJsonSchemaHandler, RootModel, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from backfilld.api import jsontext
-from backfilld.api.validating import validate_body
+from backfilld.api.framework.reading import strict_json
+from backfilld.api.framework.reading.validating import validate_body
 from backfilld.domain.errors import Fault
 
 M = TypeVar("M", bound=BaseModel)
@@ -38,4 +38,4 @@ def whole(model: type[BaseModel]) -> type[WholeBody]:
 
 def read_as(model: type[M], document: Mapping[str, Any]) -> tuple[M | None, list[Fault]]:
     """The body as `model`, or all that is wrong with its types."""
-    return validate_body(model, document, jsontext.dump(document))
+    return validate_body(model, document, strict_json.dump(document))

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 
-from backfilld.api.cursors import encode_cursor
-from backfilld.api.public.entity_bodies import STALL_SECONDS, rows_of_lines, rows_of_list
-from backfilld.api.public.entity_lines import LONGEST_LINE
-from backfilld.api.public.entity_schemas import (
+from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.reading.request_body import content_type
+from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
+from backfilld.api.public.entities.bodies import STALL_SECONDS, rows_of_lines, rows_of_list
+from backfilld.api.public.entities.schemas import (
     BODIES,
     EntityTypeAnswer,
     ListEntities,
@@ -17,8 +18,7 @@ from backfilld.api.public.entity_schemas import (
     UploadQuery,
     shown,
 )
-from backfilld.api.reading import content_type
-from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.api.public.entity_lines import LONGEST_LINE
 from backfilld.clock import Clock
 from backfilld.operations.entities import Entities, Upload
 from backfilld.store.entities.uploads import EntityRow
@@ -66,7 +66,7 @@ class _Handlers:
         self._max_body_bytes = max_body_bytes
         self._stall_seconds = stall_seconds
 
-    async def upload(self, asked: Asked[None, UploadQuery]) -> Reply:
+    async def upload(self, asked: RequestContext[None, UploadQuery]) -> Reply:
         upload = Upload(asked.query.replace, dict(asked.query.field_types))
         done = await self._entities.upload(
             asked.path["entity_type"],
@@ -80,7 +80,7 @@ class _Handlers:
             del data["removed"]
         return Reply(data, warnings=done.warnings)
 
-    async def list(self, asked: Asked[None, ListEntities]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListEntities]) -> Reply:
         entity_type, size = asked.path["entity_type"], asked.query.page_size
         (after,) = asked.query.behind or ("",)
         found = await self._entities.list(entity_type, after=after, limit=size + 1)
@@ -88,17 +88,17 @@ class _Handlers:
         following = encode_cursor(page[-1].id) if len(found) > size else None
         return Reply({"entities": [shown(entity_type, one) for one in page]}, pagination=Pagination(following))
 
-    async def get(self, asked: Asked[None, None]) -> Reply:
+    async def get(self, asked: RequestContext[None, None]) -> Reply:
         entity_type = asked.path["entity_type"]
         entity = await self._entities.get(entity_type, asked.path["id"])
         return Reply({"entity": shown(entity_type, entity)})
 
-    async def delete(self, asked: Asked[None, None]) -> Reply:
+    async def delete(self, asked: RequestContext[None, None]) -> Reply:
         entity_type, id = asked.path["entity_type"], asked.path["id"]
         await self._entities.delete(entity_type, id, caller=asked.caller, request_id=asked.request_id)
         return Reply()
 
-    async def list_types(self, asked: Asked[None, None]) -> Reply:
+    async def list_types(self, asked: RequestContext[None, None]) -> Reply:
         types = [
             EntityTypeAnswer(
                 name=type.name,
@@ -115,7 +115,7 @@ class _Handlers:
         ]
         return Reply(ManyEntityTypes(entity_types=types))
 
-    def _rows(self, asked: Asked[None, UploadQuery], upload: Upload) -> AsyncIterator[Sequence[EntityRow]]:
+    def _rows(self, asked: RequestContext[None, UploadQuery], upload: Upload) -> AsyncIterator[Sequence[EntityRow]]:
         if content_type(asked.http) == "application/json":
             return rows_of_list(asked.http, upload, self._max_body_bytes, self._clock)
         return rows_of_lines(asked.http, upload, self._clock, stall_seconds=self._stall_seconds)

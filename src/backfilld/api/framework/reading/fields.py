@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
-from backfilld.api.cursors import LONGEST_CURSOR, decode_cursor
+from backfilld.api.framework.cursors import LONGEST_CURSOR, decode_cursor
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import beyond, bounded, bounded_date
 from backfilld.domain.windows.timezones import parse_zone

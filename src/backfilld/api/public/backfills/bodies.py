@@ -8,8 +8,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
 
-from backfilld.api import jsontext
-from backfilld.api.fields import LARGEST_ID, WHOLE, Body, Count, FaultsFound, Id, Instant, LocalDate, Page, Query
+from backfilld.api.framework.reading import strict_json
+from backfilld.api.framework.reading.fields import (
+    LARGEST_ID,
+    WHOLE,
+    Body,
+    Count,
+    FaultsFound,
+    Id,
+    Instant,
+    LocalDate,
+    Page,
+    Query,
+)
 from backfilld.domain.backfills.requests import (
     MOST_ATTEMPTS,
     MOST_ENTITY_IDS,
@@ -59,7 +70,7 @@ Windows = Annotated[Any, WithJsonSchema(WINDOWS_SCHEMA)]
 
 
 def _bounded_params(value: dict[str, Any]) -> dict[str, Any]:
-    size = len(jsontext.dump(value))
+    size = len(strict_json.dump(value))
     if size > MOST_PARAMS_BYTES:
         message = f"is {size:,} bytes as JSON; at most {MOST_PARAMS_BYTES:,}"
         raise FaultsFound([Fault("", "too_large", message)])

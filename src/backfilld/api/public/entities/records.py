@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from backfilld.api import jsontext
-from backfilld.api.fields import parse_instant
+from backfilld.api.framework.reading import strict_json
+from backfilld.api.framework.reading.fields import parse_instant
 from backfilld.domain.entities.ids import is_fit, why_unfit
 from backfilld.domain.errors import Fault, Unreadable, did_you_mean, nearest, pointer
 from backfilld.domain.instants import is_within_bounds
@@ -71,10 +71,10 @@ def careful_row(line: bytes, place: str) -> CleanEntity | list[Fault]:
 def record_of(line: bytes, place: str) -> dict[str, Any] | list[Fault]:
     """The object in any line, or the faults of whatever else it holds."""
     try:
-        document = jsontext.parse(line)
+        document = strict_json.parse(line)
     except Unreadable as problem:
         return [Fault(place, problem.code, _of_line(problem.message) + _why_unreadable(line))]
-    document, faults = jsontext.clean(document)
+    document, faults = strict_json.clean(document)
     if faults:
         row = row_of(document, place)
         return [fault.under(place) for fault in faults] + (row if isinstance(row, list) else [])
@@ -94,7 +94,7 @@ def row_of(record: Any, place: str) -> CleanEntity | list[Fault]:
 
 
 def _no_object(document: Any, place: str) -> Fault:
-    message = f"must be an object such as {_EXAMPLE}, not {jsontext.kind(document)}"
+    message = f"must be an object such as {_EXAMPLE}, not {strict_json.kind(document)}"
     if isinstance(document, list) and document and isinstance(document[0], dict):
         message += f"; {_SEND_LIST}"
     return Fault(place, "invalid_type", message)
@@ -125,7 +125,7 @@ def _bad_id(record: dict[str, Any], place: str) -> Iterable[Fault]:
     if "id" not in record:
         yield Fault(place + "/id", "missing", "is required")
     elif not isinstance(record["id"], str):
-        yield Fault(place + "/id", "invalid_type", f"must be text, not {jsontext.kind(record['id'])}")
+        yield Fault(place + "/id", "invalid_type", f"must be text, not {strict_json.kind(record['id'])}")
     elif not is_fit(record["id"]):
         yield Fault(place + "/id", "invalid_value", why_unfit(record["id"]))
 
@@ -134,9 +134,9 @@ def _bad_attributes(record: dict[str, Any], place: str) -> Iterable[Fault]:
     if "attributes" not in record:
         yield Fault(place + "/attributes", "missing", "is required; {} if there are none")
     elif not isinstance(record["attributes"], dict):
-        kind = jsontext.kind(record["attributes"])
+        kind = strict_json.kind(record["attributes"])
         yield Fault(place + "/attributes", "invalid_type", f"must be an object, not {kind}")
-    elif jsontext.deeper_than(record["attributes"], DEEPEST):
+    elif strict_json.deeper_than(record["attributes"], DEEPEST):
         yield Fault(place + "/attributes", "too_deep", f"must be at most {DEEPEST} levels deep")
 
 

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.cursors import encode_cursor
-from backfilld.api.fields import Answer, Instant
-from backfilld.api.public.backfill_answers import number
-from backfilld.api.public.backfill_bodies import LedgerStatus, ListLedger
-from backfilld.api.routing import Asked, Pagination, Reply, Route
+from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.reading.fields import Answer, Instant
+from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
+from backfilld.api.public.backfills.answers import number
+from backfilld.api.public.backfills.bodies import LedgerStatus, ListLedger
 from backfilld.operations.backfills.ledger import LedgerReading
 from backfilld.store.ledger.pages import LedgerEntry, TryEntry
 
@@ -85,7 +85,7 @@ class LedgerRoutes:
     def __init__(self, ledger: LedgerReading) -> None:
         self._ledger = ledger
 
-    async def list(self, asked: Asked[None, ListLedger]) -> Reply:
+    async def list(self, asked: RequestContext[None, ListLedger]) -> Reply:
         query = asked.query
         (behind,) = query.behind or (-1,)
         found = await self._ledger.list_page(
@@ -101,7 +101,7 @@ class LedgerRoutes:
         data = EntriesData.model_construct(entities=[EntryAnswer.of(entry) for entry in page])
         return Reply(data, pagination=Pagination(following))
 
-    async def get(self, asked: Asked[None, None]) -> Reply:
+    async def get(self, asked: RequestContext[None, None]) -> Reply:
         entry = await self._ledger.get(asked.path["id"], asked.path["entity_id"])
         return Reply(EntryData.model_construct(entity=WholeEntryAnswer.of(entry)))
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.fields import Answer, Instant
+from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.domain.backfills.requests import Order, Reprocess, Start
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.operations.backfills.estimate import CostEstimate

@@ -14,7 +14,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel
 
-from backfilld.api.fields import FaultsFound as FaultsFound
+from backfilld.api.framework.reading.fields import FaultsFound as FaultsFound
 from backfilld.domain.callers import Caller, Role
 
 B = TypeVar("B")
@@ -24,7 +24,7 @@ ANYBODY = Caller("anybody", "anybody", "viewer", "system")  # the caller of a ro
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[B, Q]):
+class RequestContext(Generic[B, Q]):
     """A request that passed: the caller may do this, and everything he sent is valid.
 
     `body` and `query` are instances of the route's models (None where it has none, or where an optional body was left
@@ -66,7 +66,7 @@ class Reply:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 
 
-Handler = Callable[[Asked[Any, Any]], Awaitable[Reply | web.StreamResponse]]
+Handler = Callable[[RequestContext[Any, Any]], Awaitable[Reply | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

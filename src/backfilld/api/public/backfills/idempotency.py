@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from backfilld.api.routing import Reply
+from backfilld.api.framework.routing import Reply
 from backfilld.domain.callers import Caller
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.operations.backfills.idempotency import AlreadyAnswered, Idempotency, Keyed, hash_of

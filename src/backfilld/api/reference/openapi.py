@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from backfilld import __version__
-from backfilld.api.answers import DIGDAG_PREFIX
-from backfilld.api.envelope import DigdagProblem, Meta, ProblemAnswer
-from backfilld.api.fields import LARGEST_ID
-from backfilld.api.lenient import IGNORED_HEADER
-from backfilld.api.routing import Route
+from backfilld.api.digdag.models import IGNORED_HEADER
+from backfilld.api.framework.answering.envelope import DigdagProblem, Meta, ProblemAnswer
+from backfilld.api.framework.answering.responses import DIGDAG_PREFIX
+from backfilld.api.framework.reading.fields import LARGEST_ID
+from backfilld.api.framework.routing import Route
 
 Json = dict[str, Any]
 PUBLIC_PREFIX = "/public-api/"

@@ -5,8 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from backfilld.api.fields import Answer, Instant
-from backfilld.api.public.backfill_answers import CostAnswer
+from backfilld.api.framework.reading.fields import Answer, Instant
+from backfilld.api.public.backfills.answers import CostAnswer
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.windows.openings import Calendar
 from backfilld.operations.backfills.preview import Preview, Verified

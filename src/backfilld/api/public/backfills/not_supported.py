@@ -7,7 +7,7 @@ everywhere; the handlers are never called.
 from typing import Literal, NoReturn
 from uuid import UUID
 
-from backfilld.api.routing import Asked, Route
+from backfilld.api.framework.routing import RequestContext, Route
 from backfilld.domain.callers import Role
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -23,7 +23,7 @@ PUBLIC: tuple[_Listed, ...] = (
 )
 
 
-async def _never(_: Asked[None, None]) -> NoReturn:
+async def _never(_: RequestContext[None, None]) -> NoReturn:
     raise NotImplementedError
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-from backfilld.api import jsontext
+from backfilld.api.framework.reading import strict_json
+from backfilld.api.framework.reading.request_body import BodyTooSlow, body_pieces, read_body, read_json
+from backfilld.api.public.entities.records import CleanEntity, quick_row, record_of, row_of
 from backfilld.api.public.entity_field_types import MOST_IN_BODY, says_types, types_of
 from backfilld.api.public.entity_lines import Lines
-from backfilld.api.public.entity_records import CleanEntity, quick_row, record_of, row_of
-from backfilld.api.reading import BodyTooSlow, body_pieces, read_body, read_json
 from backfilld.clock import Clock
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unreadable
 from backfilld.operations.entities import Upload
@@ -41,7 +41,7 @@ async def rows_of_list(
     del raw
     if not isinstance(document, list):
         message = (
-            f"must be a list of entities, not {jsontext.kind(document)}; one entity a line is application/x-ndjson"
+            f"must be a list of entities, not {strict_json.kind(document)}; one entity a line is application/x-ndjson"
         )
         raise Invalid([*faults, Fault("", "invalid_type", message)])
     found = _Found(upload, faults)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from backfilld.api import jsontext
-from backfilld.api.fields import Answer, FaultsFound, Page, Query
+from backfilld.api.framework.reading import strict_json
+from backfilld.api.framework.reading.fields import Answer, FaultsFound, Page, Query
+from backfilld.api.public.entities.records import DEEPEST
 from backfilld.api.public.entity_field_types import MEMBER, MOST_IN_QUERY, read_types
-from backfilld.api.public.entity_records import DEEPEST
 from backfilld.domain.entities.ids import LONGEST_ID
 from backfilld.domain.entities.imports import FIELD_TYPES
 from backfilld.domain.entities.records import Entity, FieldType
@@ -21,7 +21,7 @@ def _field_types(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        document = jsontext.parse(value.encode())
+        document = strict_json.parse(value.encode())
     except Unreadable as problem:
         raise FaultsFound([Fault("", "invalid_json", problem.message.replace("the body", "the value", 1))]) from None
     types = read_types(document)

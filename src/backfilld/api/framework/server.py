@@ -13,15 +13,23 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from backfilld.api import answers
 from backfilld.api.auth.limits import Limiter
 from backfilld.api.auth.roles import Authenticator, Doorkeeper
-from backfilld.api.client_addresses import ClientAddresses
-from backfilld.api.endpoint import BodyLimits, Endpoint
-from backfilld.api.middleware import SECURITY_HEADERS, SERVER, Dispatcher, Observer, Ways, add_headers, request_id_of
-from backfilld.api.routing import Route
-from backfilld.api.table import Table
-from backfilld.api.tls import HANDSHAKE_SECONDS, Certificate
+from backfilld.api.framework.answering import responses
+from backfilld.api.framework.client_addresses import ClientAddresses
+from backfilld.api.framework.dispatcher import (
+    SECURITY_HEADERS,
+    SERVER,
+    Dispatcher,
+    Observer,
+    ProxySettings,
+    add_headers,
+    request_id_of,
+)
+from backfilld.api.framework.route_call import BodyLimits, Endpoint
+from backfilld.api.framework.router import Router
+from backfilld.api.framework.routing import Route
+from backfilld.api.framework.tls import HANDSHAKE_SECONDS, Certificate
 from backfilld.clock import Clock
 from backfilld.domain.errors import BackfilldError, TooLarge, Unreadable
 
@@ -67,8 +75,8 @@ class ApiServer:
             Limiter(clock, options.failed_logins_per_minute),
         )
         endpoint = Endpoint(door, options.body)
-        ways = Ways(options.addresses, options.public_url)
-        self._dispatcher = Dispatcher(Table(routes), endpoint, clock, observe, ways)
+        ways = ProxySettings(options.addresses, options.public_url)
+        self._dispatcher = Dispatcher(Router(routes), endpoint, clock, observe, ways)
         self._runner: web.AppRunner | None = None
         self.port = options.port
 
@@ -142,7 +150,7 @@ class _Protocol(web.RequestHandler):
         log.debug("unreadable request", request_id=str(request_id), status=status, error=repr(exc))
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer had already begun")
-        response = answers.failure(_unreadable(status, exc), request, request_id)
+        response = responses.failure(_unreadable(status, exc), request, request_id)
         response.headers.update(SECURITY_HEADERS | {"Server": SERVER, "X-Request-Id": str(request_id)})
         response.force_close()
         return response
@@ -153,7 +161,7 @@ def _unreadable(status: int, exc: BaseException | None) -> BackfilldError:
         return TooLarge("the request is too large")
     if status < 500:
         return Unreadable("this is not a request that HTTP/1.1 allows")
-    return answers.Internal("something went wrong here")
+    return responses.Internal("something went wrong here")
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:
@@ -164,4 +172,4 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
         return None
     error = BackfilldError(f"only Expect: {EXPECTATION} is known here", code="expectation_failed")
     error.status = 417
-    return answers.failure(error, request, request_id_of(request))
+    return responses.failure(error, request, request_id_of(request))

@@ -12,14 +12,14 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel
 
-from backfilld.api import reading
-from backfilld.api.answers import DIGDAG_PREFIX
 from backfilld.api.auth.roles import Doorkeeper, require
-from backfilld.api.client_addresses import CLIENT_ADDRESS
-from backfilld.api.lenient import IGNORED_HEADER, AnyQuery, header_value, overlooked
-from backfilld.api.routing import ANYBODY, Asked, Reply
-from backfilld.api.table import Match
-from backfilld.api.validating import validate_body, validate_query
+from backfilld.api.digdag.models import IGNORED_HEADER, AnyQuery, header_value, overlooked
+from backfilld.api.framework.answering.responses import DIGDAG_PREFIX
+from backfilld.api.framework.client_addresses import CLIENT_ADDRESS
+from backfilld.api.framework.reading import request_body
+from backfilld.api.framework.reading.validating import validate_body, validate_query
+from backfilld.api.framework.router import Match
+from backfilld.api.framework.routing import ANYBODY, Reply, RequestContext
 from backfilld.domain.callers import Caller
 from backfilld.domain.errors import Fault, Forbidden, Invalid, RateLimited
 
@@ -31,7 +31,7 @@ class BodyLimits:
     """`bytes` after unzipping, too; `timeout_seconds` for the whole body."""
 
     bytes: int = 8 * 1024 * 1024
-    timeout_seconds: float = reading.BODY_TIMEOUT_SECONDS
+    timeout_seconds: float = request_body.BODY_TIMEOUT_SECONDS
 
 
 class Endpoint:
@@ -49,7 +49,7 @@ class Endpoint:
             message = "this version cannot do that yet"
             raise Invalid([Fault("", "not_supported_yet", message)], message)
         body, query = await self._read(match, request)
-        return await match.route.handler(Asked(caller, request_id, body, query, path, request))
+        return await match.route.handler(RequestContext(caller, request_id, body, query, path, request))
 
     async def _admit(self, match: Match, request: web.Request) -> Caller:
         role = match.route.role
@@ -77,7 +77,7 @@ class Endpoint:
             faults += self._overlook(expected, request.query, request, "/query")
         body = None
         if route.raw_body is not None:
-            reading.require_type(request, *route.raw_body)
+            request_body.require_type(request, *route.raw_body)
         elif route.body is not None:
             body, found = await self._read_body(route.body, request, optional=route.body_optional)
             faults = [*found, *faults]
@@ -90,12 +90,12 @@ class Endpoint:
     async def _read_body(
         self, model: type[BaseModel], request: web.Request, *, optional: bool
     ) -> tuple[BaseModel | None, list[Fault]]:
-        raw = await reading.read_body(request, self._limits.bytes, timeout_seconds=self._limits.timeout_seconds)
+        raw = await request_body.read_body(request, self._limits.bytes, timeout_seconds=self._limits.timeout_seconds)
         if not raw and optional:
             return None, []
-        reading.require_type(request, "application/json")
-        document, text, faults = await reading.read_json(raw)
-        reading.require_object(document)
+        request_body.require_type(request, "application/json")
+        document, text, faults = await request_body.read_json(raw)
+        request_body.require_object(document)
         body, found = validate_body(model, document, text)
         return body, [*faults, *found, *self._overlook(model, document, request)]
 
@@ -110,10 +110,10 @@ class Endpoint:
 
     async def _refuse_body(self, request: web.Request) -> None:
         # `{}` says nothing, and some clients cannot help sending it; anything else would be ignored, which we never do.
-        raw = await reading.read_body(request, self._limits.bytes, timeout_seconds=self._limits.timeout_seconds)
+        raw = await request_body.read_body(request, self._limits.bytes, timeout_seconds=self._limits.timeout_seconds)
         if raw.strip() in (b"", b"{}"):
             return
-        document: Any = (await reading.read_json(raw))[0]
+        document: Any = (await request_body.read_json(raw))[0]
         names = document if isinstance(document, dict) else ()
         faults = [Fault(f"/{name}", "unknown_field", "this route takes no body") for name in names]
         raise Invalid(faults or [Fault("", "unexpected_body", "this route takes no body")])

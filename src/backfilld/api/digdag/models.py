@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from backfilld.api.fields import LARGEST_ID, FaultsFound
+from backfilld.api.framework.reading.fields import LARGEST_ID, FaultsFound
 from backfilld.domain.errors import Fault, pointer
 
 IGNORED_HEADER = "X-Backfilld-Ignored"

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from backfilld.api import jsontext
+from backfilld.api.framework.reading import strict_json
 from backfilld.domain.errors import BackfilldError, Fault, Invalid, TooLarge, Unreadable, UnsupportedMediaType
 
 BODY_TIMEOUT_SECONDS = 30.0
@@ -104,9 +104,9 @@ async def read_json(raw: bytes) -> tuple[Any, bytes, list[Fault]]:
 
 
 def _read_json(raw: bytes) -> tuple[Any, bytes, list[Fault]]:
-    document = jsontext.parse(raw)
-    cleaned, faults = jsontext.clean(document) if jsontext.may_be_unclean(raw) else (document, [])
-    text = jsontext.dump(cleaned) if faults else raw.removeprefix(b"\xef\xbb\xbf")
+    document = strict_json.parse(raw)
+    cleaned, faults = strict_json.clean(document) if strict_json.may_be_unclean(raw) else (document, [])
+    text = strict_json.dump(cleaned) if faults else raw.removeprefix(b"\xef\xbb\xbf")
     return cleaned, text, faults
 
 
@@ -140,7 +140,7 @@ def require_type(request: web.Request, *accepted: str) -> str:
 def require_object(document: Any) -> None:
     """`Invalid` unless the document is a JSON object."""
     if not isinstance(document, dict):
-        raise Invalid([Fault("", "invalid_type", f"must be an object, not {jsontext.kind(document)}")])
+        raise Invalid([Fault("", "invalid_type", f"must be an object, not {strict_json.kind(document)}")])
 
 
 def _too_large(limit: int) -> TooLarge:

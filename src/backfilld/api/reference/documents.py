@@ -6,10 +6,10 @@ from functools import cache
 
 from aiohttp import web
 
-from backfilld.api.answers import encode
-from backfilld.api.docs_page import CONTENT_SECURITY_POLICY, page
-from backfilld.api.openapi import document
-from backfilld.api.routing import Asked, Route
+from backfilld.api.framework.answering.responses import encode
+from backfilld.api.framework.routing import RequestContext, Route
+from backfilld.api.reference.docs_page import CONTENT_SECURITY_POLICY, page
+from backfilld.api.reference.openapi import document
 
 
 def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]:
@@ -24,14 +24,14 @@ def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]
     def drawn() -> str:
         return page(document(whole, public_url))
 
-    async def openapi(_: Asked[None, None]) -> web.Response:
+    async def openapi(_: RequestContext[None, None]) -> web.Response:
         return web.Response(body=await asyncio.to_thread(made), content_type="application/json")
 
-    async def docs(_: Asked[None, None]) -> web.Response:
+    async def docs(_: RequestContext[None, None]) -> web.Response:
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return web.Response(text=await asyncio.to_thread(drawn), content_type="text/html", headers=headers)
 
-    async def home(_: Asked[None, None]) -> web.Response:
+    async def home(_: RequestContext[None, None]) -> web.Response:
         return web.Response(status=302, headers={"Location": "/docs"})
 
     whole += [

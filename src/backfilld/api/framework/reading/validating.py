@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from backfilld.api import jsontext
-from backfilld.api.fields import FaultsFound
+from backfilld.api.framework.reading import strict_json
+from backfilld.api.framework.reading.fields import FaultsFound
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, did_you_mean, nearest, pointer
 
 M = TypeVar("M", bound=BaseModel)
@@ -66,7 +66,7 @@ def _query_values(model: type[BaseModel] | None, request: web.Request) -> tuple[
         given = request.query.getall(name)
         path = pointer("query", name)
         field = model.model_fields.get(name) if model is not None else None
-        if not all(jsontext.text_is_clean(text) for text in (name, *given)):
+        if not all(strict_json.text_is_clean(text) for text in (name, *given)):
             faults.append(Fault(_printable(path), "invalid_text", "contains NUL or text that is not UTF-8"))
         elif field is not None and int in _alternatives(field.annotation) and any(len(text) > 19 for text in given):
             faults.append(Fault(path, "out_of_range", "is more than can be kept"))
@@ -188,8 +188,8 @@ def _units(kind: str) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
-        return jsontext.kind(value)
-    return repr(value) if len(repr(value)) <= 60 else jsontext.kind(value)
+        return strict_json.kind(value)
+    return repr(value) if len(repr(value)) <= 60 else strict_json.kind(value)
 
 
 def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[str, ...]:

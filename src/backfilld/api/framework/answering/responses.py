@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
-from backfilld.api.routing import Reply
+from backfilld.api.framework.routing import Reply
 from backfilld.domain.errors import (
     FAULTS_SHOWN,
     BackfilldError,

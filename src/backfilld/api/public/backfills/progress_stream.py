@@ -12,9 +12,9 @@ from uuid import UUID
 
 from aiohttp import web
 
-from backfilld.api.answers import encode
-from backfilld.api.public.backfill_answers import BackfillAnswer, BackfillData
-from backfilld.api.routing import Asked, Route
+from backfilld.api.framework.answering.responses import encode
+from backfilld.api.framework.routing import RequestContext, Route
+from backfilld.api.public.backfills.answers import BackfillAnswer, BackfillData
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
 from backfilld.operations.backfills.verbs import BackfillOperations
@@ -58,7 +58,7 @@ class ProgressStream:
         self._most_streams = most_streams
         self._streams = 0
 
-    async def events(self, asked: Asked[None, None]) -> web.StreamResponse:
+    async def events(self, asked: RequestContext[None, None]) -> web.StreamResponse:
         view = await self._operations.get(asked.path["id"])
         if self._streams >= self._most_streams:
             raise Unavailable("too many are listening already; ask for the backfill again and again instead")

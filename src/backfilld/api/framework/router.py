@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
-from backfilld.api.fields import LARGEST_ID
-from backfilld.api.routing import Route
+from backfilld.api.framework.reading.fields import LARGEST_ID
+from backfilld.api.framework.routing import Route
 from backfilld.domain.errors import NotFound
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -39,7 +39,7 @@ class OtherMethods:
     allowed: tuple[str, ...]
 
 
-class Table:
+class Router:
     """All routes of a server. ValueError for two routes of the same method and path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
