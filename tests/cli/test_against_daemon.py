@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from tests.support.waiting import eventually
 
-from backfilld.cli.demo_folder import clean_environment
+from backfilld.cli.demo.folder import clean_environment
 from backfilld.client import ApiError, Client
 
 CONFIG = """\
@@ -81,7 +81,7 @@ async def running(databases, tmp_path_factory) -> AsyncIterator[Running]:
     async with databases.database("template1") as dsn:
         address = folder / "target-address"
         target = await start(
-            folder, "target", "backfilld.cli.demo_target", "--address-file", str(address),
+            folder, "target", "backfilld.cli.demo.target", "--address-file", str(address),
             "--secret-file", str(folder / "secret"),
         )  # fmt: skip
         url = await written(address, target, folder / "target.log")

@@ -2,7 +2,7 @@
 
 from tests.support.stub_daemon import Scripted, a_backfill
 
-from backfilld.cli.telling import changed
+from backfilld.cli.output.audit_table import changed
 
 ID = a_backfill()["id"]
 LOG = "/public-api/audit-log"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from backfilld.cli.exit_codes import EXIT_CODES
 from backfilld.cli.main import cli
+from backfilld.cli.output.exit_codes import EXIT_CODES
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 

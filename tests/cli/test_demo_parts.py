@@ -9,11 +9,11 @@ import orjson
 import pytest
 from standardwebhooks import Webhook
 
-from backfilld.cli import demo_tickets
-from backfilld.cli.demo_folder import Folder, clean_environment
-from backfilld.cli.demo_story import FILTER
-from backfilld.cli.demo_target import CLOCK, fate
-from backfilld.cli.failures import Failure
+from backfilld.cli.demo import tickets as demo_tickets
+from backfilld.cli.demo.folder import Folder, clean_environment
+from backfilld.cli.demo.story import FILTER
+from backfilld.cli.demo.target import CLOCK, fate
+from backfilld.cli.output.error_output import Failure
 from backfilld.clock import SystemClock
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBkZW1v"
@@ -80,7 +80,7 @@ async def target(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("target")
     (tmp_path / "secret").write_text(SECRET)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "backfilld.cli.demo_target", "--while-stdin-is-open",
+        sys.executable, "-m", "backfilld.cli.demo.target", "--while-stdin-is-open",
         "--address-file", str(tmp_path / "address"), "--secret-file", str(tmp_path / "secret"),
         stdin=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from backfilld.api.public.entities.records import careful_row
-from backfilld.cli.failures import Failure
-from backfilld.cli.imports import Reading, guess_types, read_file
+from backfilld.cli.entities.imports import Reading, guess_types, read_file
+from backfilld.cli.output.error_output import Failure
 from backfilld.domain.errors import Invalid
 
 CELLS = st.sampled_from(

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from backfilld.api.public.entities.records import quick_row
-from backfilld.cli.failures import Failure
-from backfilld.cli.imports import Reading, guess_types, read_file
+from backfilld.cli.entities.imports import Reading, guess_types, read_file
+from backfilld.cli.output.error_output import Failure
 from backfilld.domain.errors import FAULTS_SHOWN, Invalid
 
 CSV = """\

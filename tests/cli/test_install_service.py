@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tests.systemd.unit_files import ROOT, last, parsed
 
-from backfilld.cli import install_service
-from backfilld.cli.failures import Failure
-from backfilld.cli.install_service import CONFIG, DROP_IN, UNIT, hidden, rendered, this_program
+from backfilld.cli.admin import install_service
+from backfilld.cli.admin.install_service import CONFIG, DROP_IN, UNIT, hidden, rendered, this_program
+from backfilld.cli.output.error_output import Failure
 
 USUAL = Path("/opt/backfilld/current/bin/backfilld")
 

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 from tests.support.stub_daemon import a_backfill
 
-from backfilld.cli.live_view import LiveView
+from backfilld.cli.backfills.live_view import LiveView
 
 
 def picture(clock, backfill, errors=()) -> str:

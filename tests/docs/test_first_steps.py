@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.database import scratch_folder
 
-from backfilld.cli.demo_folder import clean_environment
+from backfilld.cli.demo.folder import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0

@@ -91,7 +91,7 @@ def test_it_says_its_version_and_checks_a_configuration(installed, scratch):
 
 
 def test_it_brings_its_units_and_the_data_of_the_demo(installed, scratch):
-    count = "from backfilld.cli.demo_tickets import tickets; print(sum(1 for _ in tickets()))"
+    count = "from backfilld.cli.demo.tickets import tickets; print(sum(1 for _ in tickets()))"
 
     assert "ExecStart=" in run(installed / "backfilld", "install-service", "--print", "--embedded", cwd=scratch)
     assert 1000 <= int(run(installed / "python", "-c", count, cwd=scratch))

@@ -21,7 +21,7 @@ import aiohttp
 from tests.support.bent_world import BentWorld
 from tests.support.waiting import eventually
 
-from backfilld.cli.demo_folder import clean_environment
+from backfilld.cli.demo.folder import clean_environment
 from backfilld.client import Client, ServerUnreachable
 from backfilld.clock import SystemClock
 from backfilld.operations.keys import create_key

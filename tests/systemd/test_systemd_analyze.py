@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.systemd.unit_files import UNIT
 
-from backfilld.cli.install_service import rendered
+from backfilld.cli.admin.install_service import rendered
 
 pytestmark = pytest.mark.slow
 

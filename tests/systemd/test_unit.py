@@ -3,7 +3,7 @@
 import pytest
 from tests.systemd.unit_files import EMBEDDED, PACKAGED, ROOT, UNIT, last, parsed
 
-from backfilld.cli.exit_codes import USAGE
+from backfilld.cli.output.exit_codes import USAGE
 from backfilld.config import Settings, load_settings
 
 GRACE_SECONDS = Settings().engine.shutdown_grace_seconds

@@ -11,27 +11,27 @@ from typing import Any
 import click
 
 from backfilld import __version__
-from backfilld.cli.exit_codes import EXIT_CODES
-from backfilld.cli.failures import translated
+from backfilld.cli.output.error_output import translated
+from backfilld.cli.output.exit_codes import EXIT_CODES
 
 # name: (module, what it is called there, its line in --help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "serve": ("serve", "command", "Run the daemon."),
-    "demo": ("demo", "command", "Watch a real backfill on an embedded database."),
-    "backfills": ("backfills", "group", "Create, watch and steer backfills."),
-    "stop-all": ("stopping", "stop_all", "Start nothing any more, in any daemon on the database."),
-    "start-all": ("stopping", "start_all", "Take back `stop-all`, or the stop of `serve --paused`."),
-    "workflows": ("workflows", "group", "See what can be run."),
-    "projects": ("projects", "group", "Check and push workflows in .dig files."),
-    "schedules": ("schedules", "group", "See when schedules fire, steer them, and run them for past times."),
-    "attempts": ("attempts", "group", "See, start and kill runs of sessions, and what they printed."),
-    "entities": ("entities", "group", "Load records into the built-in entity store."),
-    "keys": ("keys", "group", "Make, list and revoke API keys, directly on the database."),
-    "audit-log": ("audit", "command", "See who did what, when and why."),
-    "db": ("dumping", "group", "Back the embedded database up, and restore it."),
-    "migrate": ("migrate", "command", "Bring the database's schema up to date."),
-    "config": ("config_check", "group", "Check a configuration file."),
-    "install-service": ("install_service", "command", "Write or print the systemd unit of this installation."),
+    "demo": ("demo.command", "command", "Watch a real backfill on an embedded database."),
+    "backfills": ("backfills.commands", "group", "Create, watch and steer backfills."),
+    "stop-all": ("admin.stopping", "stop_all", "Start nothing any more, in any daemon on the database."),
+    "start-all": ("admin.stopping", "start_all", "Take back `stop-all`, or the stop of `serve --paused`."),
+    "workflows": ("admin.workflows", "group", "See what can be run."),
+    "projects": ("admin.projects", "group", "Check and push workflows in .dig files."),
+    "schedules": ("schedules.commands", "group", "See when schedules fire, steer them, and run them for past times."),
+    "attempts": ("schedules.attempts", "group", "See, start and kill runs of sessions, and what they printed."),
+    "entities": ("entities.commands", "group", "Load records into the built-in entity store."),
+    "keys": ("admin.keys", "group", "Make, list and revoke API keys, directly on the database."),
+    "audit-log": ("admin.audit", "command", "See who did what, when and why."),
+    "db": ("admin.dumping", "group", "Back the embedded database up, and restore it."),
+    "migrate": ("admin.migrate", "command", "Bring the database's schema up to date."),
+    "config": ("admin.config_check", "group", "Check a configuration file."),
+    "install-service": ("admin.install_service", "command", "Write or print the systemd unit of this installation."),
 }
 
 

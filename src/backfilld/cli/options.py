@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from backfilld.cli.failures import WANTS_JSON
+from backfilld.cli.output.error_output import WANTS_JSON
 
 if TYPE_CHECKING:
     from backfilld.client import Client

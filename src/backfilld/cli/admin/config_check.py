@@ -1,0 +1,33 @@
+"""`backfilld config …`: is this file all right, before a daemon finds out?"""
+
+from pathlib import Path
+
+import click
+
+from backfilld.cli.options import config_option, json_option
+from backfilld.cli.output import exit_codes
+from backfilld.cli.output.printing import print_json
+
+
+@click.group("config")
+def group() -> None:
+    """Check a configuration file."""
+
+
+@group.command("check")
+@json_option
+@config_option
+def check(config: Path | None, as_json: bool) -> None:
+    """Read the configuration as the daemon would (file, credentials, environment) and list everything that is wrong."""
+    from backfilld.config import check as find_faults
+
+    faults = find_faults(config)
+    if as_json:
+        print_json({"ok": not faults, "faults": faults})
+    elif faults:
+        for fault in faults:
+            click.echo(fault, err=True)
+    else:
+        click.echo(f"{config or 'The configuration'} is all right.")
+    if faults:
+        raise click.exceptions.Exit(exit_codes.USAGE)

@@ -1,0 +1,149 @@
+"""`backfilld keys …`: API keys, directly on the database.
+
+The first key cannot be asked for over HTTP, and a key may not make keys. So whoever can reach the database makes them
+here: beside a running daemon, or before its first start.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from backfilld.cli.admin.database import migrated_pool
+from backfilld.cli.options import config_option, json_option
+from backfilld.cli.output.printing import print_fields, print_json, print_table
+from backfilld.cli.running import run
+from backfilld.clock import SystemClock
+from backfilld.domain.callers import ROLES, Role
+from backfilld.domain.errors import Fault
+from backfilld.domain.instants import beyond, bounded
+
+BY = "cli"
+
+
+@click.group("keys")
+def group() -> None:
+    """Make, list and revoke API keys, directly on the database."""
+
+
+class Expiry(click.ParamType[datetime]):
+    """`30d`, `12h`, or an instant with its offset."""
+
+    name = "30d|12h|INSTANT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        number, unit = value[:-1], value[-1:]
+        if unit in ("d", "h") and number.isascii() and number.isdigit() and len(number) <= 5:
+            return SystemClock().now() + timedelta(**{"days" if unit == "d" else "hours": int(number)})
+        try:
+            when = datetime.fromisoformat(value)
+            if when.tzinfo is None:
+                self.fail(f"{value!r} has no offset; write 2027-12-31T00:00:00Z", param, ctx)
+            instant = bounded(when.astimezone(UTC), "")
+        except ValueError:
+            self.fail(f"{value!r} is neither like 30d or 12h nor like 2027-12-31T00:00:00Z", param, ctx)
+        except OverflowError:
+            instant = beyond("")
+        if isinstance(instant, Fault):
+            self.fail(f"{value!r} {instant.message}", param, ctx)
+        return instant
+
+
+@group.command("create")
+@click.option("--name", required=True, help="Who will use it; shown in lists and in the audit trail.")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    required=True,
+    help="viewer reads, operator also creates and steers, admin also manages workflows and keys.",
+)
+@click.option("--expires", "expires_at", type=Expiry(), help="Left out: it does not expire.")
+@json_option
+@config_option
+def create(config: Path | None, as_json: bool, name: str, role: Role, expires_at: datetime | None) -> None:
+    """Make a key. It is shown this once and kept nowhere."""
+    from backfilld.operations.keys import create_key
+
+    async def work() -> dict[str, Any]:
+        async with migrated_pool(config) as (settings, pool):
+            environment = settings.auth.key_environment
+            made = await create_key(
+                pool, SystemClock(), name=name, role=role, by=BY, expires_at=expires_at, environment=environment
+            )
+            return {
+                "id": str(made.id),
+                "key": made.key,
+                "name": made.name,
+                "role": made.role,
+                "expires_at": _written(made.expires_at),
+            }
+
+    made = run(work())
+    if as_json:
+        print_json(made)
+    else:
+        print_fields(made)
+
+
+@group.command("list")
+@json_option
+@config_option
+def list_(config: Path | None, as_json: bool) -> None:
+    """List the keys, newest first; revoked and expired ones included."""
+    keys = run(_all(config))
+    if as_json:
+        print_json({"api_keys": keys})
+        return
+    names = ("id", "name", "role", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at")
+    print_table([name.upper().replace("_", " ") for name in names], [[key[name] for name in names] for key in keys])
+
+
+async def _all(config: Path | None) -> list[dict[str, Any]]:
+    from backfilld.operations.keys import list_keys
+
+    found: list[dict[str, Any]] = []
+    async with migrated_pool(config) as (_, pool):
+        page = await list_keys(pool)
+        while page:
+            found += [
+                {
+                    "id": str(key.id),
+                    "name": key.name,
+                    "role": key.role,
+                    "prefix": key.prefix,
+                    "created_by": key.created_by,
+                    "created_at": _written(key.created_at),
+                    "expires_at": _written(key.expires_at),
+                    "last_used_at": _written(key.last_used_at),
+                    "revoked_at": _written(key.revoked_at),
+                }
+                for key in page
+            ]
+            page = await list_keys(pool, after=(page[-1].created_at, page[-1].id))
+    return found
+
+
+@group.command("revoke")
+@click.argument("id", type=click.UUID)
+@json_option
+@config_option
+def revoke(config: Path | None, as_json: bool, id: UUID) -> None:
+    """Make a key useless, everywhere within a second. Repeating is harmless."""
+    from backfilld.operations.keys import revoke_key
+
+    async def work() -> dict[str, Any]:
+        async with migrated_pool(config) as (_, pool):
+            key = await revoke_key(pool, SystemClock(), id, by=BY)
+            return {"id": str(key.id), "name": key.name, "revoked_at": _written(key.revoked_at)}
+
+    revoked = run(work())
+    if as_json:
+        print_json(revoked)
+    else:
+        click.echo(f"revoked {revoked['name']} ({revoked['id']})")
+
+
+def _written(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""`backfilld backfills …`."""

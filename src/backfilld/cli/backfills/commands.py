@@ -1,0 +1,221 @@
+"""`backfilld backfills …`: create, look at, watch and steer backfills, over HTTP."""
+
+from typing import Any
+
+import click
+
+from backfilld.cli.backfills import create as creating
+from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.output import exit_codes
+from backfilld.cli.output.backfill_text import backfill_fields, share
+from backfilld.cli.output.printing import local, number, print_fields, print_json, print_table, print_warnings
+from backfilld.cli.running import run
+from backfilld.domain.backfills.states import Status
+
+
+@click.group("backfills")
+def group() -> None:
+    """Create, watch and steer backfills."""
+
+
+group.add_command(creating.create)
+group.add_command(creating.preview)
+group.add_command(creating.verify)
+
+
+@group.command("list")
+@click.option("--status", multiple=True, type=click.Choice([str(status) for status in Status]), help="Repeatable.")
+@click.option("--kind", type=click.Choice(["entities", "schedule"]))
+@click.option("--entity-type")
+@click.option("--workflow", help="Id or name.")
+@click.option("--created-by")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@json_option
+@server_options
+def list_(server: Server, as_json: bool, limit: int, workflow: str | None, **query: Any) -> None:
+    """List backfills, newest first."""
+    from backfilld.cli.output.workflow_lookup import workflow_id
+
+    async def ask() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        async with server.client() as client:
+            target = None if workflow is None else await workflow_id(client, workflow)
+            filters = query | {"status": list(query["status"]), "target_workflow_id": target}
+            async for backfill in client.every("backfills", "/backfills", page_size=min(limit, 200), **filters):
+                found.append(backfill)
+                if len(found) == limit:
+                    break
+        return found
+
+    backfills = run(ask())
+    if as_json:
+        print_json({"backfills": backfills})
+        return
+    header = ("ID", "STATUS", "WORKFLOW", "TYPE", "DONE", "FAILED", "CREATED", "NAME")
+    rows = [
+        (
+            backfill["id"],
+            backfill["status"],
+            backfill["target_workflow_name"],
+            backfill["entity_type"] or "sessions",
+            share(backfill),
+            number(backfill["failed_count"]),
+            local(backfill["created_at"]),
+            backfill.get("name"),
+        )
+        for backfill in backfills
+    ]
+    print_table(header, rows, empty="No backfills.")
+
+
+@group.command("show")
+@click.argument("id")
+@json_option
+@server_options
+def show(server: Server, as_json: bool, id: str) -> None:
+    """Show one backfill: where it stands, and why nothing more is starting."""
+
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            return (await client.get_backfill(id)).data
+
+    data = run(ask())
+    if as_json:
+        print_json(data)
+    else:
+        print_fields(backfill_fields(data["backfill"]))
+
+
+@group.command("watch")
+@click.argument("id")
+@json_option
+@server_options
+def watch(server: Server, as_json: bool, id: str) -> None:
+    """Follow a backfill until it ends; the exit code says how it ended."""
+    from backfilld.cli.backfills import watch as watching
+
+    async def follow() -> str:
+        async with server.client() as client:
+            return await watching.watch(client, id, as_json=as_json)
+
+    raise click.exceptions.Exit(exit_codes.of_end(run(follow())))
+
+
+@group.command("timeline")
+@click.argument("id")
+@json_option
+@server_options
+def timeline(server: Server, as_json: bool, id: str) -> None:
+    """Tell what happened to a backfill, oldest first: what people did, and each change of status."""
+    from backfilld.cli.output.audit_table import print_events
+
+    async def ask() -> list[dict[str, Any]]:
+        async with server.client() as client:
+            return [event async for event in client.timeline(id)]
+
+    events = run(ask())
+    if as_json:
+        print_json({"events": events})
+    else:
+        print_events(events, with_subject=False)
+
+
+@group.command("pause")
+@click.argument("id")
+@click.option("--reason", help="Kept in the audit trail.")
+@json_option
+@server_options
+def pause(server: Server, as_json: bool, id: str, reason: str | None) -> None:
+    """Start nothing more; what is in flight ends. Once this returns, nothing starts."""
+    _steer(server, as_json, "pause", id, reason=reason)
+
+
+@group.command("resume")
+@click.argument("id")
+@click.option("--reason", help="Kept in the audit trail.")
+@json_option
+@server_options
+def resume(server: Server, as_json: bool, id: str, reason: str | None) -> None:
+    """Go on; also the approval of `--start when_approved` and of a sample."""
+    _steer(server, as_json, "resume", id, reason=reason)
+
+
+@group.command("cancel")
+@click.argument("id")
+@click.option("--reason", help="Kept in the audit trail.")
+@click.option(
+    "--in-flight",
+    type=click.Choice(["drain", "cancel"]),
+    default=None,
+    help="Let what is in flight end (the default), or cancel it too.",
+)
+@json_option
+@server_options
+def cancel(server: Server, as_json: bool, id: str, reason: str | None, in_flight: str | None) -> None:
+    """End it; the rest is written down as cancelled. Once this returns, nothing starts."""
+    options = {} if in_flight is None else {"in_flight": in_flight}
+    _steer(server, as_json, "cancel", id, reason=reason, **options)
+
+
+def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | None) -> None:
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            act = {
+                "pause": client.pause_backfill,
+                "resume": client.resume_backfill,
+                "cancel": client.cancel_backfill,
+            }[verb]
+            answer = await act(id, **options)
+            print_warnings(answer.warnings)
+            return answer.data
+
+    data = run(ask())
+    if as_json:
+        print_json(data)
+        return
+    click.echo(f"{data['backfill_id']}: {data['message']}")
+
+
+@group.command("rerun-failed")
+@click.argument("id")
+@click.option("--error-class", help="Only failures of this class, as `backfills errors` names them.")
+@click.option("--entity-ids-file", "ids_file", type=creating.IDS_FILE, help="Only these; one id a line, - is stdin.")
+@click.option("--reason", help="Kept in the audit trail.")
+@click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
+@click.option("--watch", "watch_it", is_flag=True, help="Follow the new backfill until it ends.")
+@json_option
+@server_options
+def rerun_failed(server: Server, as_json: bool, id: str, watch_it: bool, **options: Any) -> None:
+    """Run the failed entities of an ended backfill again, as a backfill of their own."""
+    from backfilld.cli.inputs import read_ids
+
+    body = {name: options[name] for name in ("error_class", "reason") if options[name] is not None}
+    if options["ids_file"] is not None:
+        body["entity_ids"] = read_ids(options["ids_file"])
+
+    async def ask() -> int:
+        async with server.client() as client:
+            answer = await client.rerun_failed(id, body or None, idempotency_key=options["idempotency_key"])
+            return await creating.report_created(client, answer, as_json=as_json, watch=watch_it)
+
+    raise click.exceptions.Exit(run(ask()))
+
+
+@group.command("errors")
+@click.argument("id")
+@json_option
+@server_options
+def errors(server: Server, as_json: bool, id: str) -> None:
+    """List what failed, by class and message, with a few entities of each."""
+    from backfilld.cli.output.failure_groups import failures_of
+
+    async def ask() -> list[dict[str, Any]]:
+        async with server.client() as client:
+            return await failures_of(client, id)
+
+    found = run(ask())
+    if as_json:
+        print_json({"errors": found})
+        return
+    rows = [(error["count"], error["error_class"], error["message"], " ".join(error["entity_ids"])) for error in found]
+    print_table(("COUNT", "CLASS", "MESSAGE", "FOR EXAMPLE"), rows, empty="No failures.")

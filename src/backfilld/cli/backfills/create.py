@@ -1,0 +1,190 @@
+"""`backfills create`, `preview` and `verify`: from options to the body of a request."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from backfilld.cli.inputs import JsonObject, JsonOrFile, read_ids, read_windows
+from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.output import exit_codes
+from backfilld.cli.output.backfill_text import print_created, print_preview, print_verified
+from backfilld.cli.output.printing import print_json, print_warnings
+from backfilld.cli.running import run
+from backfilld.domain.errors import Fault
+from backfilld.domain.instants import bounded_date
+
+if TYPE_CHECKING:
+    from backfilld.client import Answer, Client
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+IDS_FILE = click.Path(dir_okay=False, allow_dash=True, exists=True, path_type=Path)
+
+
+class _Date(click.ParamType[str]):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            day = bounded_date(date.fromisoformat(value), "")
+        except ValueError:
+            self.fail(f"{value!r} is not a date; write it as YYYY-MM-DD", param, ctx)
+        if isinstance(day, Fault):
+            self.fail(f"{value!r} {day.message}", param, ctx)
+        return day.isoformat()
+
+
+_PLAN = (
+    click.option("--entity-type", required=True, help="ticket, company, contact, …"),
+    click.option("--filter", "filter_spec", type=JsonOrFile(), help="Which entities; {} is everything."),
+    click.option(
+        "--window",
+        "windows",
+        multiple=True,
+        required=True,
+        metavar="'DAYS HH:MM-HH:MM'",
+        help="When it may run, as 'mon-fri 22:00-06:00' or 'daily 00:00-24:00'. Repeatable.",
+    ),
+    click.option("--timezone", help="IANA name, of the windows and of dates in the filter. Default: UTC."),
+    click.option("--max-in-flight", type=int, required=True, help="Entities worked on at once, 1 to 10."),
+    click.option("--workflow", required=True, help="What to do with each: id or name."),
+    click.option("--name", help="For people."),
+    click.option("--reason", help="Why; kept in the audit trail."),
+    click.option(
+        "--start",
+        type=click.Choice(["now", "when_approved"]),
+        help="when_approved: make the plan, then pause until it is resumed.",
+    ),
+    click.option("--entity-ids-file", "ids_file", type=IDS_FILE, help="Only these; one id a line, - is stdin."),
+    click.option("--order", type=click.Choice(["source", "newest_first", "oldest_first"])),
+    click.option(
+        "--reprocess",
+        "reprocess_behavior",
+        type=click.Choice(["none", "failed", "completed"]),
+        help="Of those that ran before: none, those that did not succeed (the default), or all.",
+    ),
+    click.option("--sample-size", type=int, help="Run so many first, spread over the plan, then pause."),
+    click.option("--max-attempts", type=int, help="Tries per entity."),
+    click.option("--exclude-date", "excluded_dates", multiple=True, type=_Date(), help="No start then. Repeatable."),
+    click.option("--params", type=JsonObject(), help="Handed to the workflow with each entity."),
+    click.option("--total-estimated", type=int, help="Your own guess; a warning tells if it is far off."),
+)  # fmt: skip
+
+_COPIED = (
+    "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
+    "sample_size", "max_attempts", "params", "total_estimated",
+)  # fmt: skip
+
+
+def plan_options(command: Command) -> Command:
+    """What describes a backfill; `backfill_body` makes a request of it."""
+    for option in reversed(_PLAN):
+        command = option(command)
+    return command
+
+
+def backfill_body(options: dict[str, Any]) -> dict[str, Any]:
+    """The request's body but for `target_workflow_id`. What was not given is left out, so the API's defaults hold."""
+    body = {name: options[name] for name in _COPIED if options[name] is not None}
+    body["daily_execution_windows"] = read_windows(options["windows"])
+    if options["excluded_dates"]:
+        body["excluded_dates"] = list(options["excluded_dates"])
+    if options["ids_file"] is not None:
+        body["entity_ids"] = read_ids(options["ids_file"])
+    if options["filter_spec"] is not None:
+        body["filter_spec"] = options["filter_spec"]
+    elif "entity_ids" in body:
+        body["filter_spec"] = {}
+    else:
+        raise click.UsageError("Missing option '--filter' (or --entity-ids-file). Everything is --filter '{}'.")
+    return body
+
+
+@click.command("create")
+@plan_options
+@click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
+@click.option("--watch", "watch_it", is_flag=True, help="Follow it until it ends; the exit code says how.")
+@json_option
+@server_options
+def create(
+    server: Server, as_json: bool, workflow: str, watch_it: bool, idempotency_key: str | None, **options: Any
+) -> None:
+    """Create a backfill: a workflow over every entity that matches, inside its windows."""
+    body = backfill_body(options)
+
+    async def ask() -> int:
+        async with server.client() as client:
+            body["target_workflow_id"] = await _workflow_id(client, workflow)
+            answer = await client.create_backfill(body, idempotency_key=idempotency_key)
+            return await report_created(client, answer, as_json=as_json, watch=watch_it)
+
+    raise click.exceptions.Exit(run(ask()))
+
+
+@click.command("preview")
+@plan_options
+@click.option("--wait", type=click.FloatRange(0, 30), default=0, help="Seconds to look for, if numbers take long.")
+@json_option
+@server_options
+def preview(server: Server, as_json: bool, workflow: str, wait: float, **options: Any) -> None:
+    """Show what `create` with the same options would do; creates nothing."""
+    body = backfill_body(options)
+
+    async def ask() -> "Answer":
+        async with server.client() as client:
+            body["target_workflow_id"] = await _workflow_id(client, workflow)
+            return await client.preview_backfill(body, wait_seconds=wait)
+
+    answer = run(ask())
+    print_warnings(answer.warnings)
+    if as_json:
+        print_json(answer.data)
+    else:
+        print_preview(answer.data)
+
+
+@click.command("verify")
+@click.option("--entity-type", required=True, help="ticket, company, contact, …")
+@click.option("--filter", "filter_spec", type=JsonOrFile(), required=True, help="Which entities; {} is everything.")
+@click.option("--timezone", help="IANA name, of dates in the filter. Default: UTC.")
+@json_option
+@server_options
+def verify(server: Server, as_json: bool, entity_type: str, filter_spec: Any, timezone: str | None) -> None:
+    """Count what a filter matches, and say what looks wrong with it; creates nothing."""
+
+    async def ask() -> "Answer":
+        async with server.client() as client:
+            return await client.verify_filter(entity_type, filter_spec, timezone)
+
+    answer = run(ask())
+    print_warnings(answer.warnings)
+    if as_json:
+        print_json(answer.data)
+    else:
+        print_verified(answer.data)
+    if not answer.data["success"]:
+        raise click.exceptions.Exit(exit_codes.ERROR)
+
+
+async def report_created(client: "Client", answer: "Answer", *, as_json: bool, watch: bool) -> int:
+    """Show a new backfill and, if wanted, follow it; the exit code of the command."""
+    print_warnings(answer.warnings)
+    if as_json:
+        print_json(answer.data)
+    else:
+        if answer.replayed:
+            click.echo("This idempotency key was used before; nothing new was created.", err=True)
+        print_created(answer.data)
+    if not watch:
+        return exit_codes.OK
+    from backfilld.cli.backfills import watch as watching
+
+    return exit_codes.of_end(await watching.watch(client, answer["backfill"]["id"], as_json=as_json))
+
+
+async def _workflow_id(client: "Client", wanted: str) -> int:
+    from backfilld.cli.output.workflow_lookup import workflow_id
+
+    return await workflow_id(client, wanted)

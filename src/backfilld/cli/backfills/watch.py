@@ -1,0 +1,164 @@
+"""Following a backfill in a terminal, a log or a pipe, until it ends.
+
+Three ways to say the same: a live picture for a terminal, a line now and then where there is none
+(a log should neither be silent nor grow by the second), and one line of JSON an event for programs.
+"""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from backfilld.cli.output.backfill_text import counts, reason, share
+from backfilld.cli.output.error_output import Failure
+from backfilld.cli.output.failure_groups import Errors, failures_of
+from backfilld.cli.output.printing import duration, instant, number, print_json
+from backfilld.cli.output.program import program
+from backfilld.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from backfilld.client import Client
+
+SECONDS_BETWEEN_LINES = 5.0
+ERRORS_SHOWN = 6
+FAILURES_PER_SECOND = 100  # that are read of the ledger, to leave the daemon to its work
+
+
+class View(Protocol):
+    """Shows a backfill each time something about it has changed."""
+
+    def show(self, backfill: dict[str, Any], errors: Errors) -> None: ...
+
+
+async def watch(client: "Client", id: str, *, as_json: bool) -> str:
+    """Show a backfill that goes on without us, until it ends; the status it ended in."""
+    try:
+        return await watch_until_end(client, id, as_json=as_json)
+    except asyncio.CancelledError:
+        click.echo(f"The backfill goes on. To see it again: {program()} backfills watch {id}", err=True)
+        raise
+
+
+async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, quiet: bool = False) -> str:
+    """Show the backfill until it ends (`quiet`: only wait); the status it ended in."""
+    clock = SystemClock()
+    if as_json or quiet:
+        return str((await _follow(client, id, JsonLines() if as_json else None, clock))["status"])
+    if not sys.stdout.isatty():
+        last = await _follow(client, id, PlainLines(clock), clock)
+    else:
+        from backfilld.cli.backfills.live_view import LiveView
+
+        view = LiveView(clock)
+        with view:
+            last = await _follow(client, id, view, clock)
+    click.echo(ending(last))
+    return str(last["status"])
+
+
+async def _follow(client: "Client", id: str, view: View | None, clock: Clock) -> dict[str, Any]:
+    """The last look at it."""
+    failures = Failures(client, id, clock)
+    last: dict[str, Any] | None = None
+    async for event in client.follow(id):
+        last = event.backfill
+        if view is not None:
+            view.show(last, [] if isinstance(view, JsonLines) else await failures.after(event.kind, last))
+    if last is None:
+        raise Failure("the stream of events ended without one")
+    return last
+
+
+class Failures:
+    """The classes of failures, looked at again when there are more: at once while they are few, else now and then."""
+
+    def __init__(self, client: "Client", id: str, clock: Clock) -> None:
+        self._client = client
+        self._id = id
+        self._clock = clock
+        self._known = 0
+        self._look_at = 0.0
+        self._found: Errors = []
+
+    async def after(self, kind: str, backfill: dict[str, Any]) -> Errors:
+        failed = backfill["failed_count"]
+        if failed > self._known and (kind == "end" or self._clock.monotonic() >= self._look_at):
+            self._found = await failures_of(self._client, self._id)
+            self._known = failed
+            self._look_at = self._clock.monotonic() + failed / FAILURES_PER_SECOND
+        return self._found
+
+
+class JsonLines:
+    """Each event's backfill as one line of JSON."""
+
+    def show(self, backfill: dict[str, Any], errors: Errors) -> None:
+        print_json({"backfill": backfill})
+
+
+class PlainLines:
+    """A line when the status or its reason changes, when a new kind of failure turns up, else every few seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: tuple[object, ...] | None = None
+        self._said_at = 0.0
+        self._known_errors: set[tuple[str, str]] = set()
+
+    def show(self, backfill: dict[str, Any], errors: Errors) -> None:
+        for error in errors:
+            kind = (error["error_class"], error["message"])
+            if kind not in self._known_errors:
+                self._known_errors.add(kind)
+                click.echo(f"{self._time()}  failure: {failure(error)}")
+        stands = (backfill["status"], (backfill.get("status_reason") or {}).get("code"))
+        at = self._clock.monotonic()
+        if stands != self._said or at - self._said_at >= SECONDS_BETWEEN_LINES:
+            self._said, self._said_at = stands, at
+            click.echo(f"{self._time()}  {progress_line(backfill, self._clock)}")
+
+    def _time(self) -> str:
+        return self._clock.now().astimezone().strftime("%H:%M:%S")
+
+
+def progress_line(backfill: dict[str, Any], clock: Clock) -> str:
+    """Everything about it in one line."""
+    parts = [f"{backfill['status']} {share(backfill)}", counts(backfill)]
+    if pace_text := pace(backfill, clock):
+        parts.append(pace_text)
+    if why := reason(backfill):
+        parts.append(why)
+    return "; ".join(parts)
+
+
+def pace(backfill: dict[str, Any], clock: Clock) -> str:
+    """`1,830/min, 2 min 5 s left`, as far as that is known."""
+    if backfill.get("completed_at"):
+        return ""
+    parts = []
+    if rate := backfill.get("throughput_per_minute"):
+        parts.append(f"{rate:,.0f}/min")
+    finished_at = instant(backfill.get("estimated_completion_at"))
+    if finished_at and (left := (finished_at - clock.now()).total_seconds()) > 0:
+        parts.append(f"{duration(left)} left")
+    return ", ".join(parts)
+
+
+def failure(error: dict[str, Any]) -> str:
+    """One class of failures, with an example."""
+    example = f", as {error['entity_ids'][0]}" if error.get("entity_ids") else ""
+    return f"{number(error['count'])} × {error['error_class']}: {error['message']}{example}"
+
+
+def ending(backfill: dict[str, Any]) -> str:
+    """How it ended, how long that took, and what to do next."""
+    id = backfill["id"]
+    started, completed = instant(backfill.get("started_at")), instant(backfill.get("completed_at"))
+    took = f" in {duration((completed - started).total_seconds())}" if started and completed else ""
+    text = f"{backfill['status'].replace('_', ' ')}{took}: {counts(backfill)}"
+    if backfill["status"] == "completed_with_failures":
+        text += f"\nsee: {program()} backfills errors {id}\nagain: {program()} backfills rerun-failed {id}"
+    if backfill.get("error"):
+        text += f"\nerror: {backfill['error']}"
+    return text

@@ -1,0 +1,1 @@
+"""`backfilld demo`: a daemon, a target and a backfill to look at."""

@@ -1,0 +1,130 @@
+"""`backfilld demo`: a real daemon, a real target, a real backfill, on an embedded database, in under a minute.
+
+Nothing here is special to the demo: the daemon is `backfilld serve` with a configuration file, the tickets come in
+and the backfill is created through the public API, and what is shown is what `backfills watch` shows.
+"""
+
+import asyncio
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backfilld.cli.options import json_option
+from backfilld.cli.output import exit_codes
+
+GOOD_ENDS = ("completed", "completed_with_failures")
+
+
+@click.command("demo")
+@click.option("--keep", is_flag=True, help="Leave the daemon and its target running, and say how to stop them.")
+@click.option(
+    "--state-directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the demo keeps its database and logs. Default: ~/.local/state/backfilld-demo",
+)
+@json_option
+def command(keep: bool, state_directory: Path | None, as_json: bool) -> None:
+    """Watch a real backfill: 2,500 tickets, a filter that picks some, a target that does not always behave."""
+    demo = Demo(state_directory, keep=keep, as_json=as_json)
+    try:
+        exit_code = asyncio.run(demo.run())
+    except asyncio.CancelledError:
+        exit_code = exit_codes.INTERRUPTED
+    raise click.exceptions.Exit(exit_code)
+
+
+class Demo:
+    """One run. Whatever it started is ended with it, unless it is to be kept."""
+
+    def __init__(self, directory: Path | None, *, keep: bool, as_json: bool) -> None:
+        from backfilld.cli.demo.folder import Folder, clean_environment, default_folder
+        from backfilld.cli.demo.processes import Processes
+        from backfilld.clock import SystemClock
+
+        self._clock = SystemClock()
+        self._environ = clean_environment(os.environ)
+        self._folder = Folder((directory or default_folder(os.environ)).absolute())
+        self._processes = Processes(self._folder, self._environ, self._clock, keep=keep)
+        self._keep = keep
+        self._as_json = as_json
+
+    async def run(self) -> int:
+        """The exit code."""
+        _end_politely(signal.SIGTERM, signal.SIGHUP)
+        finished = False
+        try:
+            status = await self._play()
+            finished = True
+        finally:
+            if not (self._keep and finished):
+                await self._processes.stop()
+        if not self._keep:
+            self._say("daemon and target have ended")
+        return exit_codes.OK if status in GOOD_ENDS else exit_codes.ERROR
+
+    async def _play(self) -> str:
+        from backfilld.cli.backfills.watch import watch_until_end
+        from backfilld.cli.demo import story
+        from backfilld.client import Client
+
+        started = self._clock.monotonic()
+        self._folder.prepare()
+        self._say(f"everything of the demo lies in {self._folder.root}")
+        target = await self._processes.start_target()
+        self._folder.write_config(target)
+        self._say(f"a target listens at {target}: it classifies tickets, and does not always behave")
+        url = await self._processes.start_daemon()
+        async with Client(url) as nobody:
+            await story.wait_until_ready(nobody, self._clock)
+        key = await self._make_key()
+        self._say(f"the daemon serves at {url}")
+        async with Client(url, key) as client:
+            await story.load_tickets(client, self._say)
+            backfill = await story.create(client, self._clock, self._say)
+            if not self._as_json:
+                click.echo()
+            await watch_until_end(client, backfill["id"], quiet=self._as_json)
+            told = await story.summary(client, backfill["id"])
+        told |= {"seconds": round(self._clock.monotonic() - started, 1), "url": url, "api_key": key}
+        told["pids"] = self._processes.pids if self._keep else []
+        self._tell(told)
+        return str(told["backfill"]["status"])
+
+    async def _make_key(self) -> str:
+        """An admin's key that lives for a week; those of earlier demos are revoked."""
+        from backfilld.cli.admin.database import migrated_pool
+        from backfilld.operations.keys import create_key, list_keys, revoke_key
+
+        async with migrated_pool(self._folder.config, self._environ, quiet=True) as (_, pool):
+            for old in await list_keys(pool):
+                if old.name == "demo" and old.revoked_at is None:
+                    await revoke_key(pool, self._clock, old.id, by="demo")
+            expires_at = self._clock.now() + timedelta(days=7)
+            made = await create_key(
+                pool, self._clock, name="demo", role="admin", by="demo", expires_at=expires_at, environment="demo"
+            )
+            return made.key
+
+    def _say(self, text: str) -> None:
+        click.echo(f"{click.style('•', fg='green')} {text}", err=self._as_json)
+
+    def _tell(self, told: dict[str, Any]) -> None:
+        from backfilld.cli.demo.summary import print_summary
+        from backfilld.cli.output.printing import print_json
+
+        if self._as_json:
+            print_json(told)
+        else:
+            print_summary(told)
+
+
+def _end_politely(*signals: signal.Signals) -> None:
+    """Have the demo unwind, and end what it started, also when it is told to end by a signal."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # this is called from a coroutine
+    for number in signals:
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -1,0 +1,1 @@
+"""How results, times, failures and exit codes look."""

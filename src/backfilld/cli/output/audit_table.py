@@ -1,0 +1,39 @@
+"""Events of the audit log as lines for people."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from backfilld.cli.output.printing import compact, local, print_table
+
+LONGEST_CHANGE = 60
+
+
+def print_events(events: Iterable[Mapping[str, Any]], *, with_subject: bool) -> None:
+    """A table of events; `with_subject` unless all of them are of one thing."""
+    header = ("AT", "WHO", "WHAT", "TO", "CHANGED", "WHY")
+    columns = [name for name in header if with_subject or name != "TO"]
+    rows = []
+    for event in events:
+        cells = (
+            local(event["at"]),
+            event["actor_name"] or event["actor"],
+            event["action"],
+            event["subject"],
+            changed(event["old"], event["new"]),
+            event["reason"],
+        )
+        rows.append([cell for name, cell in zip(header, cells, strict=True) if name in columns])
+    print_table(columns, rows, empty="Nothing.")
+
+
+def changed(old: Any, new: Any) -> str | None:
+    """`status: running → paused`, of everything that differs; what was made or removed has no arrow."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return None
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return ", ".join(f"{name}: {_short(old.get(name))} → {_short(new.get(name))}" for name in names) or None
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else compact(value) or "-"
+    return text if len(text) <= LONGEST_CHANGE else text[: LONGEST_CHANGE - 1] + "…"

@@ -1,0 +1,141 @@
+"""A backfill, a preview and a verified filter as text for people."""
+
+from typing import Any
+
+import click
+
+from backfilld.cli.output.printing import compact, local, number, print_fields, print_table
+
+
+def done(backfill: dict[str, Any]) -> int:
+    """How many of its items have an outcome."""
+    return int(backfill["processed_count"] + backfill["cancelled_count"])
+
+
+def share(backfill: dict[str, Any]) -> str:
+    """`312/598 (52%)`; `?` for the total while the plan is being made."""
+    total = backfill["total_entities"]
+    percent = f" ({100 * done(backfill) // total}%)" if total else ""
+    return f"{number(done(backfill))}/{number(total)}{percent}"
+
+
+def reason(backfill: dict[str, Any]) -> str | None:
+    """Why nothing is starting, since when, and until when where that is known."""
+    why = backfill.get("status_reason")
+    if not why:
+        return None
+    until = f", until {local(why['until'])}" if why.get("until") else ""
+    return f"{why['message']} ({why['code']}, since {local(why['since'])}{until})"
+
+
+def counts(backfill: dict[str, Any]) -> str:
+    """All counters that are not zero, in words."""
+    names = ("succeeded", "failed", "skipped", "cancelled", "in_flight", "retrying", "pending")
+    parts = [
+        f"{number(backfill[f'{name}_count'])} {name.replace('_', ' ')}" for name in names if backfill[f"{name}_count"]
+    ]
+    return ", ".join(parts) or "nothing yet"
+
+
+def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
+    """What `backfills show` shows, by name."""
+    windows = backfill.get("effective_windows") or {}
+    rate = backfill.get("throughput_per_minute")
+    return {
+        "id": backfill["id"],
+        "name": backfill.get("name"),
+        "status": backfill["status"],
+        "why": reason(backfill),
+        "error": compact(backfill.get("error")),
+        "workflow": f"{backfill['target_workflow_name']} ({backfill['target_workflow_id']})",
+        "entity type": backfill["entity_type"],
+        "filter": compact(backfill["filter_spec"]),
+        "done": share(backfill),
+        "counts": counts(backfill),
+        "rate": f"{rate:,.0f}/min" if rate else None,
+        "finished about": local(backfill.get("estimated_completion_at")),
+        "max in flight": backfill["max_in_flight"],
+        "windows": window_lines(windows) or "always",
+        "timezone": backfill["timezone"],
+        "next opening": local((backfill.get("window") or {}).get("next_open_at")),
+        "reason given": backfill.get("reason"),
+        "rerun of": backfill.get("parent_backfill_run_id"),
+        "created": f"{local(backfill['created_at'])} by {backfill['created_by']}",
+        "started": local(backfill.get("started_at")),
+        "completed": local(backfill.get("completed_at")),
+    }
+
+
+def window_lines(windows: dict[str, Any]) -> str:
+    """`monday 22:00:00-06:00:00`, a day a line; equal days in a row are joined."""
+    by_day = [
+        (day, ", ".join(f"{entry['run_start_time']}-{entry['run_end_time']}" for entry in entries))
+        for day, entries in windows.items()
+        if entries
+    ]
+    joined: list[tuple[list[str], str]] = []
+    for day, times in by_day:
+        if joined and joined[-1][1] == times:
+            joined[-1][0].append(day)
+        else:
+            joined.append(([day], times))
+    return "\n".join(f"{days[0][:3]}{'-' + days[-1][:3] if len(days) > 1 else ''} {times}" for days, times in joined)
+
+
+def print_created(data: dict[str, Any]) -> None:
+    """What the answer to a creation says."""
+    backfill = data["backfill"]
+    print_fields(
+        {
+            "backfill": backfill["id"],
+            "status": backfill["status"],
+            "why": reason(backfill),
+            "entities": number(_total(data, backfill)),
+            "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated") or None,
+        }
+    )
+
+
+def _total(data: dict[str, Any], backfill: dict[str, Any]) -> int | None:
+    found = (data.get("cost_estimate") or {}).get("total_entities")
+    return found if found is not None else backfill.get("total_entities")
+
+
+def print_preview(data: dict[str, Any]) -> None:
+    """What a backfill would do."""
+    skipped = ", ".join(f"{number(count)} {why}" for why, count in (data.get("skipped") or {}).items() if count)
+    print_fields(
+        {
+            "entities": number(data["total_entities"]),
+            "to run": number(data["to_run_count"]),
+            "skipped": skipped or None,
+            "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated") or None,
+            "starts about": local(data.get("estimated_start_at")),
+            "finished about": local(data.get("estimated_completion_at")),
+            "windows": window_lines(data.get("effective_windows") or {}),
+            "notes": "\n".join(_text(note) for note in data.get("notes") or ()) or None,
+        }
+    )
+    openings = data.get("openings") or ()
+    if openings:
+        click.echo("\nopenings, local time")
+        for opening in openings:
+            click.echo(f"  {opening['opens_at_local']} to {opening['closes_at_local'] or 'further notice'}")
+    print_sample(data.get("sample") or ())
+
+
+def print_verified(data: dict[str, Any]) -> None:
+    """What a filter matches."""
+    click.echo(f"{data['level']}: {data['message']}")
+    print_fields({"matching": number(data["matching_entities"])})
+    print_sample(data.get("sample") or ())
+
+
+def print_sample(sample: Any) -> None:
+    if sample:
+        click.echo("\nsample")
+        print_table(("ID", "ATTRIBUTES"), [(entity["id"], compact(entity.get("attributes"))) for entity in sample])
+
+
+def _text(note: Any) -> str:
+    return note if isinstance(note, str) else str(note.get("message") or compact(note))

@@ -1,0 +1,1 @@
+"""`backfilld schedules …` and `backfilld attempts …`."""

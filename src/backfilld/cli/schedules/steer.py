@@ -1,0 +1,97 @@
+"""`backfilld schedules enable`, `disable` and `skip`."""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.output.printing import local, print_fields, print_json
+from backfilld.cli.output.times import with_time_of_day
+from backfilld.cli.running import run
+
+if TYPE_CHECKING:
+    from backfilld.client import Answer
+
+TIME = "TIME"  # with an offset, or by the workflow's clock; a mere date is its midnight
+
+
+@click.command("enable")
+@click.argument("id", type=click.IntRange(1))
+@click.option("--next", "next_time", metavar=TIME, help="Go on with what runs then or later. Default: now.")
+@click.option("--run-missed", is_flag=True, help="Run everything that was missed, at once.")
+@json_option
+@server_options
+def enable(server: Server, as_json: bool, id: int, next_time: str | None, run_missed: bool) -> None:
+    """Let a schedule fire again; what it missed is left out."""
+    if run_missed and next_time is not None:
+        raise click.UsageError("--next leaves out what --run-missed would run; give one of them")
+    body: dict[str, Any] = {"skipSchedule": not run_missed}
+    if next_time is not None:
+        body["nextTime"] = with_time_of_day(next_time)
+
+    async def ask() -> "Answer":
+        async with server.client() as client:
+            return await client.digdag.enable_schedule(id, body)
+
+    _steered(ask(), as_json)
+
+
+@click.command("disable")
+@click.argument("id", type=click.IntRange(1))
+@json_option
+@server_options
+def disable(server: Server, as_json: bool, id: int) -> None:
+    """Let a schedule fire no more; what runs goes on."""
+
+    async def ask() -> "Answer":
+        async with server.client() as client:
+            return await client.digdag.disable_schedule(id)
+
+    _steered(ask(), as_json)
+
+
+@click.command("skip")
+@click.argument("id", type=click.IntRange(1))
+@click.option("--to", "nextTime", metavar=TIME, help="Go on with what runs then or later.")
+@click.option("--count", type=click.IntRange(1), help="Leave out so many sessions, from --from on.")
+@click.option("--from", "fromTime", metavar=TIME, help="Where --count begins.")
+@click.option("--run-at", "nextRunTime", metavar=TIME, help="When the next session runs instead.")
+@click.option("--dry-run", "dryRun", is_flag=True, help="Only say where it would stand.")
+@json_option
+@server_options
+def skip(server: Server, as_json: bool, id: int, **options: Any) -> None:
+    """Leave sessions of a schedule out: up to a time, or a number of them."""
+    body = {
+        name: with_time_of_day(value) if isinstance(value, str) else value
+        for name, value in options.items()
+        if value is not None
+    }
+
+    async def ask() -> "Answer":
+        async with server.client() as client:
+            return await client.digdag.skip_schedule(id, body)
+
+    _steered(ask(), as_json)
+
+
+def _steered(work: "Coroutine[Any, Any, Answer]", as_json: bool) -> None:
+    print_schedule(run(work), as_json=as_json)
+
+
+def print_schedule(answer: "Answer", *, as_json: bool) -> None:
+    """Where a schedule stands."""
+    if as_json:
+        print_json(answer.data)
+        return
+    schedule = answer.data
+    print_fields(
+        {
+            "id": schedule["id"],
+            "project": f"{schedule['project']['name']} ({schedule['project']['id']})",
+            "workflow": f"{schedule['workflow']['name']} ({schedule['workflow']['id']})",
+            "next session": schedule["nextScheduleTime"],
+            "runs at": schedule["nextRunTime"],
+            "disabled": local(schedule["disabledAt"]),
+        }
+    )
