@@ -7,7 +7,7 @@ import pytest
 from tests.support.executing import FreePermit, work
 from tests.support.targets import answering, target
 
-from backfilld.executors.addresses import address_is_allowed, host_is_listed, host_is_never_a_target
+from backfilld.executors.http.addresses import address_is_allowed, host_is_listed, host_is_never_a_target
 from backfilld.executors.registry import ExecutorOptions
 
 ANY = "0.0.0.0"  # noqa: S104 - nothing is bound to it

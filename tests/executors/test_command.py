@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 from tests.support.executing import FreePermit, work
 
-from backfilld.executors.command import CommandExecutor, CommandLimits
-from backfilld.executors.command_environment import item_variables
+from backfilld.executors.command.environment import item_variables
+from backfilld.executors.command.executor import CommandExecutor, CommandLimits
 from backfilld.executors.definition import CommandExecutor as Definition
 from backfilld.executors.definition_rules import RESERVED_VARIABLES
 from backfilld.executors.payload import item_body
@@ -190,7 +190,7 @@ async def test_a_machine_that_is_full_is_waited_for(monkeypatch):
     def full(*_, **__):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr("backfilld.executors.command.spawn", full)
+    monkeypatch.setattr("backfilld.executors.command.executor.spawn", full)
     verdict = await run("true")
 
     assert ("unreachable", "spawn_failed") == (verdict.kind, verdict.error_class)

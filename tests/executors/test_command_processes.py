@@ -13,7 +13,7 @@ from tests.support.executing import FreePermit, ShutPermit, work
 from tests.support.waiting import eventually
 
 from backfilld.executors.base import NotPermitted
-from backfilld.executors.command import CommandExecutor, CommandLimits
+from backfilld.executors.command.executor import CommandExecutor, CommandLimits
 from backfilld.executors.definition import CommandExecutor as Definition
 from backfilld.executors.secrets import SecretStore
 

@@ -11,13 +11,13 @@ from tests.support.targets import answering, raw_target, read_request, server_tl
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from yarl import URL
 
-from backfilld.executors import connections as module
 from backfilld.executors.base import NotPermitted
-from backfilld.executors.connections import Connections, NoConnectionInTime
-from backfilld.executors.failures import TargetFailure
-from backfilld.executors.line import OutOfTime
-from backfilld.executors.names import Names
-from backfilld.executors.wire import Limits, Start, Wire
+from backfilld.executors.http import pool as module
+from backfilld.executors.http.client import Client, Limits, Start
+from backfilld.executors.http.connection import OutOfTime
+from backfilld.executors.http.failures import TargetFailure
+from backfilld.executors.http.pool import ConnectionPool, NoConnectionInTime
+from backfilld.executors.http.resolver import Resolver
 
 ASK = b"POST /do HTTP/1.1\r\nHost: there\r\nContent-Length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -31,7 +31,7 @@ def nothing_is_closed_for_its_age(monkeypatch):
 
 @asynccontextmanager
 async def wire_with(**limits):
-    wire = Wire(Limits(**limits))
+    wire = Client(Limits(**limits))
     try:
         yield wire
     finally:
@@ -262,12 +262,12 @@ async def test_a_connection_is_not_waited_for_beyond_the_end_of_the_try():
         await asyncio.Event().wait()
 
     async with raw_target(deaf) as there:
-        connections = Connections(Limits())
+        connections = ConnectionPool(Limits())
         ends_at = asyncio.get_running_loop().time() + 0.05
         with pytest.raises(OutOfTime):
             await connections.opened(URL(there.url.replace("http:", "https:")), ends_at)
         with pytest.raises(NoConnectionInTime):
-            await Connections(Limits(connect_seconds=0.05)).opened(URL(there.url.replace("http:", "https:")), 1e9)
+            await ConnectionPool(Limits(connect_seconds=0.05)).opened(URL(there.url.replace("http:", "https:")), 1e9)
 
 
 async def test_a_system_that_gives_up_connecting_before_we_do_is_quoted(monkeypatch):
@@ -364,7 +364,7 @@ async def test_cancelling_at_any_moment_of_connecting_leaves_nothing_open(shakes
 
     tls = server_tls() if shakes_hands else None
     server = await asyncio.start_server(until_the_end, "127.0.0.1", 0, ssl=tls)
-    wire = Wire(Limits(), trusting_tls())
+    wire = Client(Limits(), trusting_tls())
     url = URL(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     for moment in range(40):
         opening = asyncio.create_task(wire.request(url, ASK))
@@ -439,7 +439,7 @@ async def test_closing_closes_what_is_idle_in_use_and_being_opened():
 
     async with raw_target(count) as there:
         url = URL(there.url)
-        wire = Wire(Limits(connect_seconds=1000), trusting_tls())
+        wire = Client(Limits(connect_seconds=1000), trusting_tls())
         in_use = asyncio.create_task(wire.request(url, ASK))
         await eventually(lambda: there.connections == 1)
         await wire.request(url, ASK.replace(b"/do", b"/idle"))
@@ -455,7 +455,7 @@ async def test_closing_closes_what_is_idle_in_use_and_being_opened():
 
 async def test_closing_may_be_cut_off():
     async with raw_target(answer_all) as there:
-        wire = Wire(Limits())
+        wire = Client(Limits())
         await wire.request(URL(there.url), ASK)
         (line,) = wire._connections._lines
         closing = asyncio.create_task(wire.close())
@@ -474,7 +474,7 @@ async def test_closing_does_not_make_half_an_answer_whole():
         await reader.read(1)
 
     async with raw_target(answer_without_a_length) as there:
-        wire = Wire(Limits())
+        wire = Client(Limits())
         running = asyncio.create_task(wire.request(URL(there.url), ASK))
         await eventually(lambda: any(line.was_heard for line in wire._connections._lines))
         await wire.close()
@@ -486,7 +486,7 @@ async def test_closing_does_not_make_half_an_answer_whole():
 
 async def test_nothing_is_opened_once_all_is_closed():
     async with raw_target(answer_all) as there:
-        wire = Wire(Limits())
+        wire = Client(Limits())
         await wire.close()
         with pytest.raises(TargetFailure) as caught:
             await wire.request(URL(there.url), ASK)
@@ -524,7 +524,7 @@ def addresses(monkeypatch):
                 for text in texts
             ]  # fmt: skip
 
-        monkeypatch.setattr(Names, "addresses", answer)
+        monkeypatch.setattr(Resolver, "addresses", answer)
 
     return resolve
 
@@ -592,7 +592,7 @@ async def test_where_tls_fails_at_one_address_the_next_is_tried(addresses):
     secure = await asyncio.start_server(over_tls, "127.0.0.1", 0, ssl=server_tls())
     port = secure.sockets[0].getsockname()[1]
     insecure = await asyncio.start_server(plain, "127.0.0.2", port)
-    wire = Wire(Limits(), without_names())
+    wire = Client(Limits(), without_names())
     try:
         answer = await wire.request(URL(f"https://app.example:{port}"), ASK)
     finally:
@@ -610,7 +610,7 @@ async def test_over_tls_too_an_answer_may_end_with_the_connection():
         writer.close()
 
     server = await asyncio.start_server(answer_without_a_length, "127.0.0.1", 0, ssl=server_tls())
-    wire = Wire(Limits(), trusting_tls())
+    wire = Client(Limits(), trusting_tls())
     try:
         answer = await wire.request(URL(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"), ASK)
     finally:
@@ -633,7 +633,7 @@ async def test_the_name_in_the_certificate_must_be_that_of_the_target(addresses)
     addresses("127.0.0.1")
     server = await asyncio.start_server(over_tls, "127.0.0.1", 0, ssl=server_tls())
     port = server.sockets[0].getsockname()[1]
-    wire = Wire(Limits(), trusting_tls())
+    wire = Client(Limits(), trusting_tls())
     try:
         with pytest.raises(TargetFailure) as caught:
             await wire.request(URL(f"https://app.example:{port}"), ASK)
@@ -648,7 +648,7 @@ async def test_the_name_in_the_certificate_must_be_that_of_the_target(addresses)
 async def test_a_name_that_ends_with_a_dot_is_the_same_name(addresses):
     addresses("127.0.0.1")
     async with target(answering(204), server_tls()) as there:
-        wire = Wire(Limits(), trusting_tls())
+        wire = Client(Limits(), trusting_tls())
         answer = await wire.request(URL(there.url).with_host("localhost."), ASK)
         await wire.close()
 

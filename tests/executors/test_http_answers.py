@@ -10,9 +10,9 @@ import pytest
 from tests.support.executing import FreePermit, HurryingClock, work
 from tests.support.targets import answering, target
 
+from backfilld.executors.http.client import Limits
 from backfilld.executors.registry import ExecutorOptions
 from backfilld.executors.secrets import SecretStore
-from backfilld.executors.wire import Limits
 
 NOW = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ import pytest
 from tests.support.executing import FreePermit, work
 from tests.support.targets import answering, raw_target, read_request, server_tls, target, trusting_tls
 
+from backfilld.executors.http.client import Limits
 from backfilld.executors.registry import ExecutorOptions
-from backfilld.executors.wire import Limits
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 

@@ -11,9 +11,9 @@ from tests.support.targets import answering, raw_target, read_request, target
 from backfilld.clock import SystemClock
 from backfilld.executors.base import NotPermitted
 from backfilld.executors.definition import HttpExecutor as HttpDefinition
-from backfilld.executors.http import HttpExecutor
+from backfilld.executors.http.client import Limits
+from backfilld.executors.http.executor import HttpExecutor
 from backfilld.executors.secrets import SecretStore
-from backfilld.executors.wire import Limits
 
 BIG = 20_000_000  # more than the kernel's buffers take
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

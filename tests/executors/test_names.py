@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from backfilld.executors import names as module
-from backfilld.executors.names import Names
+from backfilld.executors.http import resolver as module
+from backfilld.executors.http.resolver import Resolver
 
 ONE = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))
 TWO = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.2", 80))
@@ -36,7 +36,7 @@ async def directory(monkeypatch):
 
 
 async def test_several_addresses_take_turns_at_being_the_first(directory):
-    names = Names()
+    names = Resolver()
     orders = [await names.addresses("app.example", 80) for _ in range(3)]
 
     assert [[ONE, TWO], [TWO, ONE], [ONE, TWO]] == orders
@@ -45,7 +45,7 @@ async def test_several_addresses_take_turns_at_being_the_first(directory):
 
 async def test_who_asks_at_the_same_time_waits_for_one_look_up(directory):
     directory.may_answer.clear()
-    names = Names()
+    names = Resolver()
     asking = [asyncio.create_task(names.addresses("app.example", 80)) for _ in range(10)]
     await asyncio.sleep(0)
     asking[0].cancel()  # whoever asked first may leave
@@ -59,7 +59,7 @@ async def test_who_asks_at_the_same_time_waits_for_one_look_up(directory):
 
 async def test_a_name_is_looked_up_again_once_it_may_have_moved(directory, monkeypatch):
     monkeypatch.setattr(module, "REMEMBERED_SECONDS", 0.0)
-    names = Names()
+    names = Resolver()
     await names.addresses("app.example", 80)
     directory.answer = [TWO]
 
@@ -67,7 +67,7 @@ async def test_a_name_is_looked_up_again_once_it_may_have_moved(directory, monke
 
 
 async def test_a_failure_is_not_remembered(directory):
-    names = Names()
+    names = Resolver()
     directory.answer = socket.gaierror(socket.EAI_AGAIN, "try again")
     with pytest.raises(socket.gaierror):
         await names.addresses("app.example", 80)
@@ -78,7 +78,7 @@ async def test_a_failure_is_not_remembered(directory):
 
 async def test_a_failure_that_comes_late_does_not_take_away_what_is_known_by_then(directory, monkeypatch):
     monkeypatch.setattr(module, "REMEMBERED_SECONDS", 0.0)
-    names, directory.answer = Names(), socket.gaierror(socket.EAI_AGAIN, "try again")
+    names, directory.answer = Resolver(), socket.gaierror(socket.EAI_AGAIN, "try again")
     directory.may_answer.clear()
     late = asyncio.create_task(names.addresses("app.example", 80))
     await asyncio.sleep(0.001)
@@ -100,7 +100,7 @@ async def test_a_failure_that_comes_late_does_not_take_away_what_is_known_by_the
 async def test_a_name_that_leads_nowhere_is_an_error_of_its_own_kind(directory, answer):
     directory.answer = answer
     with pytest.raises(socket.gaierror):
-        await Names().addresses("app.example", 80)
+        await Resolver().addresses("app.example", 80)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ async def test_a_name_that_leads_nowhere_is_an_error_of_its_own_kind(directory, 
     [("192.0.2.7", socket.AF_INET, ("192.0.2.7", 80)), ("2001:db8::7", socket.AF_INET6, ("2001:db8::7", 80, 0, 0))],
 )
 async def test_nobody_is_asked_for_an_address(directory, host, family, address):
-    (info,) = await Names().addresses(host, 80)
+    (info,) = await Resolver().addresses(host, 80)
 
     assert (family, address, 0) == (info[0], info[4], directory.asked)
 
 
 async def test_closing_leaves_no_look_up_behind(directory):
     directory.may_answer.clear()
-    names, before = Names(), asyncio.all_tasks()
+    names, before = Resolver(), asyncio.all_tasks()
     asking = asyncio.create_task(names.addresses("app.example", 80))
     await asyncio.sleep(0)
     asking.cancel()

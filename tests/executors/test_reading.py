@@ -6,7 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backfilld.executors.reading import MOST_HEAD_BYTES, MOST_HEADERS, Answer, AnswerReader, BadAnswer, Headers
+from backfilld.executors.http.response_parser import (
+    MOST_HEAD_BYTES,
+    MOST_HEADERS,
+    Answer,
+    BadAnswer,
+    Headers,
+    ResponseParser,
+)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = (
@@ -17,7 +24,7 @@ MOST_BYTES = 1000
 
 @pytest.fixture
 def reader():
-    reader = AnswerReader(MOST_BYTES)
+    reader = ResponseParser(MOST_BYTES)
     reader.expect()
     return reader
 
@@ -240,7 +247,7 @@ def test_a_folded_header_is_one_line(reader):
 @given(data=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=5))
 @example(data=OK[:-2] + b"\xff\x00", cuts=[10])
 def test_garbage_is_an_answer_or_none_and_never_anything_else(data, cuts):
-    reader = AnswerReader(MOST_BYTES)
+    reader = ResponseParser(MOST_BYTES)
     reader.expect()
     try:
         answers = [reader.feed(piece) for piece in pieces(b"HTTP/1.1 200 OK\r\n" + data, cuts)]
@@ -257,7 +264,7 @@ def test_garbage_is_an_answer_or_none_and_never_anything_else(data, cuts):
     is_chunked=st.booleans(),
 )
 def test_a_body_is_the_same_however_it_is_cut(body, sizes, cuts, is_chunked):
-    reader = AnswerReader(MOST_BYTES)
+    reader = ResponseParser(MOST_BYTES)
     reader.expect()
     head = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % len(body)
     sent = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + (in_chunks(body, sizes) if is_chunked else body)

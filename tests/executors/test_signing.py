@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from backfilld.executors.signing import Signer, UnusableSecret, signatures, signing_key
+from backfilld.executors.http.signing import Signer, UnusableSecret, signatures, signing_key
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from backfilld.cli.main import main
 from backfilld.clock import SystemClock
-from backfilld.executors import names
+from backfilld.executors.http import resolver
 
 VARIABLE = "BENT_WORLD"
 REPOSITORY = Path(__file__).parents[2]
@@ -49,14 +49,14 @@ def _world() -> Any:
     return json.loads(Path(os.environ[VARIABLE]).read_text())
 
 
-_now, _look_up = SystemClock.now, names.look_up
+_now, _look_up = SystemClock.now, resolver.look_up
 
 
 def _bent_now(clock: SystemClock) -> datetime:
     return _now(clock) + timedelta(seconds=_world()["seconds"])
 
 
-async def _bent_look_up(host: str, port: int) -> list[names.AddressInfo]:
+async def _bent_look_up(host: str, port: int) -> list[resolver.AddressInfo]:
     if not host.endswith(".test"):
         return await _look_up(host, port)
     address = _world()["hosts"].get(host)
@@ -67,5 +67,5 @@ async def _bent_look_up(host: str, port: int) -> list[names.AddressInfo]:
 
 if __name__ == "__main__":
     SystemClock.now = _bent_now  # type: ignore[method-assign]
-    names.look_up = _bent_look_up
+    resolver.look_up = _bent_look_up
     main()

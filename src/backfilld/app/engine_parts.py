@@ -23,11 +23,11 @@ from backfilld.engine.starting.circuit_breaker import Targets
 from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.engine.starting.stop_order import Stopping
 from backfilld.events import Bus
-from backfilld.executors.command import CommandLimits
+from backfilld.executors.command.executor import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules
+from backfilld.executors.http.client import Limits as WireLimits
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
 from backfilld.executors.secrets import SecretStore
-from backfilld.executors.wire import Limits as WireLimits
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin.projects import ProjectStore
 from backfilld.store.admin.stopping import StopStore

@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
-from backfilld.executors.addresses import host_is_listed, host_is_never_a_target
 from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, HttpExecutor, WorkflowDefinition
+from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target
 from backfilld.executors.substitution import substitution_faults, without_placeholders
 
 # A header of these names is a secret by itself, so its value has to be a reference to one.

@@ -15,8 +15,8 @@ from backfilld import __version__
 from backfilld.executors.base import Work
 from backfilld.executors.definition import HttpExecutor, ProjectSecretReference, SecretReference
 from backfilld.executors.definition_rules import header_value_is_fit
+from backfilld.executors.http.signing import Signer, UnusableSecret, signatures, signing_key
 from backfilld.executors.secrets import Secret, SecretMissing, SecretStore
-from backfilld.executors.signing import Signer, UnusableSecret, signatures, signing_key
 
 HIDDEN = "[secret]"  # never longer than what it hides: a shorter "secret" stands in too many innocent words
 

@@ -18,16 +18,16 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.base import Executor, Permit, Work
-from backfilld.executors.command import CommandExecutor, CommandLimits
+from backfilld.executors.command.executor import CommandExecutor, CommandLimits
 from backfilld.executors.definition import EchoExecutor as EchoDefinition
 from backfilld.executors.definition import HttpExecutor as HttpDefinition
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.executors.echo import EchoExecutor
-from backfilld.executors.http import HttpExecutor
+from backfilld.executors.http.client import Limits
+from backfilld.executors.http.executor import HttpExecutor
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.substitution import Filling
-from backfilld.executors.wire import Limits
 
 SecretsOfProject: TypeAlias = Callable[[str], Awaitable[Mapping[str, str]]]
 

@@ -23,7 +23,7 @@ class _Known:
     turn: int = 0
 
 
-class Names:
+class Resolver:
     """What is known of the few hosts of one executor."""
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from backfilld.executors.connecting import connected
-from backfilld.executors.line import Line, OutOfTime
-from backfilld.executors.names import Names
-from backfilld.executors.reading import AnswerReader
+from backfilld.executors.http.connect import connected
+from backfilld.executors.http.connection import Connection, OutOfTime
+from backfilld.executors.http.resolver import Resolver
+from backfilld.executors.http.response_parser import ResponseParser
 
 # Below the 5 s after which common servers (uvicorn, Node) close an idle connection, so that they seldom do it just
 # when we send.
@@ -34,21 +34,21 @@ class NoConnectionInTime(Exception):
     """There is none within `connect_seconds`."""
 
 
-class Connections:
+class ConnectionPool:
     """Opens, lends, takes back and closes them. Made inside a running event loop."""
 
     def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
         self._limits = limits
         self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._names = Names()
-        self._lines: set[Line] = set()
-        self._idle: dict[URL, list[Line]] = {}
+        self._names = Resolver()
+        self._lines: set[Connection] = set()
+        self._idle: dict[URL, list[Connection]] = {}
         self._opening: dict[asyncio.Timeout, asyncio.Future[None]] = {}
         self._look: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    def idle(self, origin: URL) -> Line | None:
+    def idle(self, origin: URL) -> Connection | None:
         """One that is open and waits for work, if there is any."""
         kept = self._idle.get(origin)
         while kept:
@@ -58,7 +58,7 @@ class Connections:
             line.abort()
         return None
 
-    async def opened(self, origin: URL, ends_at: float) -> Line:
+    async def opened(self, origin: URL, ends_at: float) -> Connection:
         """A new one. OutOfTime after `ends_at`, NoConnectionInTime, OSError."""
         connect_by = self._loop.time() + self._limits.connect_seconds
         limit = asyncio.timeout_at(min(ends_at, connect_by))
@@ -78,7 +78,7 @@ class Connections:
         self._keep_an_eye_on(line)
         return line
 
-    def give_back(self, line: Line) -> None:
+    def give_back(self, line: Connection) -> None:
         """Keep it for the next request."""
         if not line.is_open:
             line.abort()
@@ -101,10 +101,10 @@ class Connections:
             await asyncio.wait(ends)
         self._names.close()  # not before: who waits for a look-up would be cancelled with it
 
-    def _made(self, origin: URL) -> Line:
-        return Line(origin, AnswerReader(self._limits.most_bytes), self._limits.silence_seconds, self._lost)
+    def _made(self, origin: URL) -> Connection:
+        return Connection(origin, ResponseParser(self._limits.most_bytes), self._limits.silence_seconds, self._lost)
 
-    def _keep_an_eye_on(self, line: Line) -> None:
+    def _keep_an_eye_on(self, line: Connection) -> None:
         if self._is_closed:
             line.abort()
             raise ConnectionAbortedError("closed as it was opened")
@@ -114,7 +114,7 @@ class Connections:
         if self._look is None:
             self._look = self._loop.call_later(LOOK_EVERY_SECONDS, self._look_at_all)
 
-    def _lost(self, line: Line) -> None:
+    def _lost(self, line: Connection) -> None:
         self._lines.discard(line)
         kept = self._idle.get(line.origin)
         if kept is not None and line in kept:

@@ -16,18 +16,18 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
-from backfilld.executors.answers import failure_of, success_of, text_of
 from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.definition import HttpExecutor as Definition
 from backfilld.executors.definition import Poll
-from backfilld.executors.failures import TargetFailure, failed
+from backfilld.executors.http.client import Answer, Client, Limits, OutOfTime, Start
+from backfilld.executors.http.failures import TargetFailure, failed
+from backfilld.executors.http.polling import Poller, Progress
+from backfilld.executors.http.signing import UnusableSecret
+from backfilld.executors.http.verdicts import failure_of, success_of, text_of
 from backfilld.executors.kept_logs import kept_log, with_reason
 from backfilld.executors.payload import RequestWriter, url_of
-from backfilld.executors.polling import Poller, Progress
 from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore
-from backfilld.executors.signing import UnusableSecret
 from backfilld.executors.substitution import Filling, unfilled_verdict, with_content
-from backfilld.executors.wire import Answer, Limits, OutOfTime, Start, Wire
 
 _NONE: Mapping[str, str] = {}
 
@@ -66,7 +66,7 @@ class HttpExecutor:
         self._limits = limits
         self._tls = tls
         self._url = url_of(definition.url)
-        self._wire: Wire | None = None
+        self._wire: Client | None = None
         self._writer: RequestWriter | None = None
         self._writer_version: tuple[object, ...] = ()
 
@@ -104,7 +104,7 @@ class HttpExecutor:
         writer = self._present_writer(definition, of_project)
         wire = self._wire
         if wire is None:
-            wire = self._wire = Wire(self._limits, self._tls)
+            wire = self._wire = Client(self._limits, self._tls)
         answer = await wire.request(url, writer.post(url, work, self._timestamp()), this, this.ends_at)
         if not 200 <= answer.status < 300:
             verdict = failure_of(answer, self._clock.now(), writer.without_secrets)
@@ -140,7 +140,7 @@ class HttpExecutor:
             self._writer, self._writer_version = RequestWriter(definition, self._secrets, of_project), version
         return self._writer
 
-    def _poller(self, definition: Definition, started_at: URL, wire: Wire, writer: RequestWriter) -> Poller:
+    def _poller(self, definition: Definition, started_at: URL, wire: Client, writer: RequestWriter) -> Poller:
         async def ask(url: URL, work: Work) -> Answer:
             return await wire.request(url, writer.get(url, work, self._timestamp()))
 

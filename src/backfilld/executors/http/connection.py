@@ -11,7 +11,7 @@ from typing import cast
 
 from yarl import URL
 
-from backfilld.executors.reading import Answer, AnswerReader, BadAnswer
+from backfilld.executors.http.response_parser import Answer, BadAnswer, ResponseParser
 
 
 class OutOfTime(Exception):
@@ -22,11 +22,11 @@ class Stalled(Exception):
     """An answer began, and then there was silence for too long."""
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection. `ends_at` (in the loop's time) is when it is cut off, whatever it is doing."""
 
     def __init__(
-        self, origin: URL, reader: AnswerReader, silence_seconds: float, when_lost: Callable[["Line"], None]
+        self, origin: URL, reader: ResponseParser, silence_seconds: float, when_lost: Callable[["Connection"], None]
     ) -> None:
         self.origin = origin
         self.is_open = False

@@ -13,20 +13,20 @@ from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.base import NotPermitted, Permit, Work
-from backfilld.executors.command_environment import (
+from backfilld.executors.command.environment import (
     as_input,
     inherited,
     item_variables,
     session_environment,
     variables_of,
 )
-from backfilld.executors.command_process import Running, spawn
-from backfilld.executors.command_verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
+from backfilld.executors.command.process import Running, spawn
+from backfilld.executors.command.verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
 from backfilld.executors.definition import CommandExecutor as Definition
+from backfilld.executors.http.signing import UnusableSecret
 from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams, with_reason
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretMissing, SecretStore
-from backfilld.executors.signing import UnusableSecret
 from backfilld.executors.substitution import Filling, unfilled_verdict
 
 _LEFT_OUT = "\n… something is left out here …\n".encode()

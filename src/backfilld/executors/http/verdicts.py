@@ -20,7 +20,7 @@ import orjson
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, RESULT_BYTES, bounded_json, clean_text, cut_text
-from backfilld.executors.wire import Answer
+from backfilld.executors.http.client import Answer
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 MOST_CREDITS = 1e12

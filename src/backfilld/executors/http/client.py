@@ -12,12 +12,12 @@ from math import inf
 from yarl import URL
 
 from backfilld.executors.base import Permit
-from backfilld.executors.connections import Connections, Limits
-from backfilld.executors.failures import answering_failed, connecting_failed
-from backfilld.executors.line import Line, OutOfTime
-from backfilld.executors.reading import Answer
+from backfilld.executors.http.connection import Connection, OutOfTime
+from backfilld.executors.http.failures import answering_failed, connecting_failed
+from backfilld.executors.http.pool import ConnectionPool, Limits
+from backfilld.executors.http.response_parser import Answer
 
-__all__ = ["Answer", "Limits", "OutOfTime", "Start", "Wire"]
+__all__ = ["Answer", "Client", "Limits", "OutOfTime", "Start"]
 
 
 class Start:
@@ -35,12 +35,12 @@ class Start:
         self.happened = True
 
 
-class Wire:
+class Client:
     """The requests of one executor. Made inside a running event loop."""
 
     def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
         self._limits = limits
-        self._connections = Connections(limits, tls)
+        self._connections = ConnectionPool(limits, tls)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -74,7 +74,7 @@ class Wire:
             line.abort()
         return answer
 
-    async def _opened(self, origin: URL, ends_at: float) -> Line:
+    async def _opened(self, origin: URL, ends_at: float) -> Connection:
         try:
             return await self._connections.opened(origin, ends_at)
         except OutOfTime:

@@ -9,9 +9,9 @@ import ssl
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
-from backfilld.executors.addresses import AddressNotAllowed
-from backfilld.executors.connections import NoConnectionInTime
-from backfilld.executors.line import Stalled
+from backfilld.executors.http.addresses import AddressNotAllowed
+from backfilld.executors.http.connection import Stalled
+from backfilld.executors.http.pool import NoConnectionInTime
 
 
 class TargetFailure(Exception):

@@ -15,15 +15,15 @@ from typing import TypeVar
 import aiohappyeyeballs
 from yarl import URL
 
-from backfilld.executors.addresses import guarded_socket
-from backfilld.executors.names import Names
+from backfilld.executors.http.addresses import guarded_socket
+from backfilld.executors.http.resolver import Resolver
 
 SECOND_ADDRESS_SECONDS = 0.25  # RFC 8305
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
-async def connected(origin: URL, make: Callable[[], P], names: Names, tls: ssl.SSLContext | None) -> P:
+async def connected(origin: URL, make: Callable[[], P], names: Resolver, tls: ssl.SSLContext | None) -> P:
     """The end of a new connection. OSError if there is none; nobody but the caller bounds the time."""
     infos = await names.addresses(origin.raw_host or "", origin.port or 0)  # a checked URL has both
     while True:

@@ -54,7 +54,7 @@ class Answer(NamedTuple):
     complete: bool
 
 
-class AnswerReader:
+class ResponseParser:
     """Reads the answers of one connection, one after the other: `expect`, then `feed` until there is one."""
 
     heard = 0
