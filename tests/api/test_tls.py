@@ -13,7 +13,7 @@ from tests.support.targets import CERTIFICATE
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.framework.server import ApiServer, ServerOptions
 from backfilld.api.framework.tls import Certificate
-from backfilld.config.tls import server_context
+from backfilld.config.sections.tls import server_context
 
 RENEWED = Path(__file__).parents[1] / "support" / "renewed.pem"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.config.entity_types import SqlSettings
+from backfilld.config.sections.entity_types import SqlSettings
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.sources.base import SourceUnreachable
 from backfilld.sources.builtin import BuiltinSource

@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backfilld.config.crashing import faults_in_crashing
-from backfilld.config.entity_types import faults_in_entity_types
 from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_validation
 from backfilld.config.layers import Layers
 from backfilld.config.model import Settings
-from backfilld.config.tls import UnusableCertificate
+from backfilld.config.sections.crashing import faults_in_crashing
+from backfilld.config.sections.entity_types import faults_in_entity_types
+from backfilld.config.sections.tls import UnusableCertificate
+from backfilld.config.sections.workflows import faults_in_workflows
 from backfilld.config.tree import Path as KeyPath
-from backfilld.config.workflows import faults_in_workflows
 
 DEFAULTS = "defaults"
 

@@ -9,15 +9,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from backfilld.config.database import DatabaseSettings
-from backfilld.config.engine import EngineSettings, ExecutorsSettings
-from backfilld.config.entity_types import EntityTypeSettings
-from backfilld.config.entra import EntraSettings
 from backfilld.config.fields import FilePath, Name, Section
-from backfilld.config.retention import RetentionSettings
-from backfilld.config.schedules import ExecutorSettings, SchedulesSettings
-from backfilld.config.server import ServerSettings
-from backfilld.config.workflows import WorkflowSettings
+from backfilld.config.sections.database import DatabaseSettings
+from backfilld.config.sections.engine import EngineSettings, ExecutorsSettings
+from backfilld.config.sections.entity_types import EntityTypeSettings
+from backfilld.config.sections.entra import EntraSettings
+from backfilld.config.sections.retention import RetentionSettings
+from backfilld.config.sections.schedules import ExecutorSettings, SchedulesSettings
+from backfilld.config.sections.server import ServerSettings
+from backfilld.config.sections.workflows import WorkflowSettings
 from backfilld.domain.entities.records import EntityType
 
 

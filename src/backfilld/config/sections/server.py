@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.fields import Count, FilePath, HttpUrl, Section, split_url
-from backfilld.config.tls import server_context
+from backfilld.config.sections.tls import server_context
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from pydantic import Field, model_validator
 
 from backfilld.config.fields import Dsn, FilePath, Section
-from backfilld.config.tls import UnusableCertificate
+from backfilld.config.sections.tls import UnusableCertificate
 from backfilld.store.connection.address import Address
 
 
