@@ -118,7 +118,7 @@ class Fuse:
 _fuse: Fuse | None = None
 
 
-def passing(point: Point) -> None:
+def reached(point: Point) -> None:
     """Die here, if this is what was asked for."""
     if _fuse is not None and _fuse.point is point:
         _fuse.burn()

@@ -27,7 +27,7 @@ from backfilld.events import (
     RowsRemoved,
     TryEnded,
 )  # fmt: skip
-from backfilld.tallies import TryTallies
+from backfilld.try_counters import TryTallies
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BREAKER_STATES = ("closed", "half_open", "open", "refusing")

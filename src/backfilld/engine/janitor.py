@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.engine.service import Part, Patience
 from backfilld.events import BackfillExpired, Bus, RowsRemoved
 from backfilld.store.backfills.removal import RemovalStore
@@ -104,7 +104,7 @@ class Janitor:
             async for piece in pieces:
                 rows += piece
                 if piece:
-                    passing(Point.JANITOR_PIECE_REMOVED)
+                    reached(Point.JANITOR_PIECE_REMOVED)
                     took = self._clock.monotonic() - piece_began
                     await self._clock.sleep(max(took, SHORTEST_REST_SECONDS))
                 piece_began = self._clock.monotonic()

@@ -3,7 +3,7 @@
 Nothing that looks like a secret gets through, wherever in a line it stands.
 """
 
-from backfilld.logs.happenings import EventLog
+from backfilld.logs.event_log import EventLog
 from backfilld.logs.setup import configure_logging
 
 __all__ = ["EventLog", "configure_logging"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.asking import Asker
@@ -88,7 +88,7 @@ class ProjectOperations:
                 raise Conflict(message, code="revision_exists")
             for workflow in pushed:
                 await self._put(connection, workflow, push, request, at)
-                passing(Point.PUSH_WORKFLOW_WRITTEN)
+                reached(Point.PUSH_WORKFLOW_WRITTEN)
             gone = _gone(pushed, existing)
             for vanished in gone:
                 await self._remove(connection, vanished, at)
@@ -106,8 +106,8 @@ class ProjectOperations:
             }
             await self._audit(connection, asker, "project.push", project_id, at, new=new)
             project = await self.get(project_id, on=connection)
-            passing(Point.PUSH_BEFORE_COMMIT)
-        passing(Point.PUSH_AFTER_COMMIT)
+            reached(Point.PUSH_BEFORE_COMMIT)
+        reached(Point.PUSH_AFTER_COMMIT)
         return project
 
     async def delete(self, asker: Asker, id: int) -> Project:

@@ -7,7 +7,7 @@ cannot be reached, or the machine goes down in the middle; asking again only wai
 from dataclasses import dataclass
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.callers import SYSTEM
 from backfilld.domain.stopping import StopOrder
 from backfilld.operations.asking import Asker
@@ -40,7 +40,7 @@ class StopOperations:
         """Nothing starts anywhere once this has returned; what is in flight finishes. Unavailable."""
         order, changed = await self._order(asker, stopped=True, why=why)
         await self._control.confirm(order.version)
-        passing(Point.STOP_ALL_CONFIRMED)
+        reached(Point.STOP_ALL_CONFIRMED)
         message = "nothing starts until start-all, what is in flight finishes"
         return Ordered(order, message if changed else f"nothing new: {order.message}")
 
@@ -73,6 +73,6 @@ class StopOperations:
                 new={"stopped": stopped},
                 request_id=asker.request_id,
             )
-            passing(Point.STOP_ALL_BEFORE_COMMIT if stopped else Point.START_ALL_BEFORE_COMMIT)
-        passing(Point.STOP_ALL_AFTER_COMMIT if stopped else Point.START_ALL_AFTER_COMMIT)
+            reached(Point.STOP_ALL_BEFORE_COMMIT if stopped else Point.START_ALL_BEFORE_COMMIT)
+        reached(Point.STOP_ALL_AFTER_COMMIT if stopped else Point.START_ALL_AFTER_COMMIT)
         return order, True

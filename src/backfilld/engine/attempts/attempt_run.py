@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Item, Outcome
 from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, Held, interrupted, judge
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
@@ -88,7 +88,7 @@ class AttemptRun:
         if self._gate.refusal(self._lease, health) is not None:
             await self._give_back(self._looks_again(health))
         elif await self._patiently(lambda: self._store.begin(self._taken.id, self._taken.fence, now)):
-            passing(Point.ATTEMPT_BEGUN)
+            reached(Point.ATTEMPT_BEGUN)
             await self._try(executor, health, work)
             if self._lease.lost:
                 await self._take_back_charge()
@@ -177,7 +177,7 @@ class AttemptRun:
             )  # fmt: skip
 
     async def _finish(self, outcome: Outcome) -> None:
-        passing(Point.ATTEMPT_BEFORE_END)
+        reached(Point.ATTEMPT_BEFORE_END)
         try:
             await self._patiently(lambda: self._store.finish(self._taken, outcome))
         except Exception as problem:
@@ -189,7 +189,7 @@ class AttemptRun:
                 attempts=outcome.attempts,
             )  # fmt: skip
             await self._patiently(lambda: self._store.finish(self._taken, outcome))
-        passing(Point.ATTEMPT_ENDED)
+        reached(Point.ATTEMPT_ENDED)
         if not self._lease.lost:
             session = self._taken.session
             self._tools.bus.tell(

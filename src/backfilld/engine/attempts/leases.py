@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.engine.service import Part, Patience
 from backfilld.engine.starting.leases import RENEW_EVERY_SECONDS, RENEWAL_TIMEOUT_SECONDS, SAFE_SECONDS, LeaseGone
 from backfilld.engine.starting.stop_switch import StopSwitch
@@ -66,7 +66,7 @@ class LiveLeases:
         taken = await self._store.take(self._clock.now(), suspects=suspects)
         if taken is None:
             return None
-        passing(Point.ATTEMPT_TAKEN)
+        reached(Point.ATTEMPT_TAKEN)
         self._stop_switch.put(taken.stop_order)
         lease = self._held[taken.id] = LiveLease(taken, sent_at)
         return lease

@@ -14,7 +14,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
 from backfilld.domain.windows.gate import WindowGate
@@ -240,13 +240,13 @@ class Ticket:
         self.is_probe = self._gate._enter(self._item, now)
         self.started_at = now
         self.started = self._on_its_way = True
-        passing(_PASSED)
+        reached(_PASSED)
 
     def sent(self) -> None:
         if self._on_its_way:
             self._on_its_way = False
             self._gate._sent()
-            passing(_SENT)
+            reached(_SENT)
 
     def end(self) -> None:
         """The item is in flight no more."""

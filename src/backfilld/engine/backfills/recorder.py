@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.engine.backfills.run_state import RunState, entry_of
 from backfilld.engine.service import FIRST_PAUSE_SECONDS, Part, longer
@@ -169,9 +169,9 @@ class Recorder:
         tried = [entry for _, entry in batch.entries if isinstance(entry, TriedItem)]
         began = self._clock.monotonic()
         async with connection_within(self._pool, COMMIT_TIMEOUT_SECONDS) as connection:
-            passing(Point.RECORDER_BEFORE_COMMIT)
+            reached(Point.RECORDER_BEFORE_COMMIT)
             await record(connection, batch.standings, ended, tried, self._clock.now())
-            passing(Point.RECORDER_AFTER_COMMIT)
+            reached(Point.RECORDER_AFTER_COMMIT)
         seconds = self._clock.monotonic() - began
         for account, entry in batch.entries:
             if isinstance(entry, TriedItem):

@@ -9,7 +9,7 @@ import contextlib
 
 from structlog.contextvars import bind_contextvars
 
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Reason
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
@@ -206,9 +206,9 @@ class Runner:
         if await self._has_unfinished():
             raise CannotGoOn("nothing of the plan is left to be read, yet items have no outcome; please report this")
         progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(self.backfill.no))
-        passing(Point.END_BEFORE_COMMIT)
+        reached(Point.END_BEFORE_COMMIT)
         await self._standing.move(end_status(failed=progress.failed), expected=STARTABLE)
-        passing(Point.END_AFTER_COMMIT)
+        reached(Point.END_AFTER_COMMIT)
         return True
 
     async def _cancel_rest(self) -> bool:
@@ -237,11 +237,11 @@ class Runner:
     async def _acknowledge(self, version: int) -> None:
         stops = self.backfill.status in (Status.PAUSED, Status.CANCELLING)
         if stops:
-            passing(Point.STOP_HEARD)
+            reached(Point.STOP_HEARD)
         store, no, fence = self._tools.keeper.store, self.backfill.no, self._lease.fence
         await self._standing.patiently(lambda: store.acknowledge(no, fence, version))
         if stops:
-            passing(Point.STOP_ACKNOWLEDGED)
+            reached(Point.STOP_ACKNOWLEDGED)
 
     def _heard(self, version: int) -> None:
         if version > self.backfill.version:

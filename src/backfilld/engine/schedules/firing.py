@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.sessions.positions import FINISHED, left_out_before
 from backfilld.domain.sessions.records import StoredSchedule
@@ -100,13 +100,13 @@ class Firing:
                     return False
                 told = await self._fire(connection, stored, now)
                 await tell_live(connection)
-                passing(Point.FIRE_BEFORE_COMMIT)
+                reached(Point.FIRE_BEFORE_COMMIT)
         except Exception as problem:
             if stored is None or transient_errors.is_transient(problem):
                 raise
             log.exception("the schedule of workflow %s could not be fired", stored.workflow_name)
             told = [await self._postpone_after(stored, problem, now)]
-        passing(Point.FIRE_AFTER_COMMIT)
+        reached(Point.FIRE_AFTER_COMMIT)
         for event in told:
             self._bus.tell(event)
         return True

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.engine.service import Part, Patience
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.events import Bus
@@ -85,11 +85,11 @@ class LeaseKeeper:
     async def take(self, backfill_no: int) -> Lease | None:
         """The lease, if it can be had now."""
         sent_at = self._clock.boottime()
-        passing(Point.LEASE_BEFORE_TAKING)
+        reached(Point.LEASE_BEFORE_TAKING)
         grant = await self.store.acquire(backfill_no)
         if grant is None:
             return None
-        passing(Point.LEASE_TAKEN)
+        reached(Point.LEASE_TAKEN)
         self.stop_switch.put(grant.stop_order)
         lease = self._held[backfill_no] = Lease(grant, sent_at, self.stop_switch)
         return lease
@@ -98,9 +98,9 @@ class LeaseKeeper:
         """Let others have it. `in_order`: nothing is left that may have been started and is not recorded."""
         self._held.pop(lease.backfill_no, None)
         if not lease.lost:
-            passing(Point.LEASE_BEFORE_RELEASE)
+            reached(Point.LEASE_BEFORE_RELEASE)
             await self.store.release(lease.backfill_no, lease.fence, in_order=in_order)
-            passing(Point.LEASE_RELEASED)
+            reached(Point.LEASE_RELEASED)
 
     def forget(self, lease: Lease) -> None:
         """Renew it no more; it runs out by itself."""
@@ -131,11 +131,11 @@ class LeaseKeeper:
         for _ in range(2):
             sent_at = self._clock.boottime()
             entries = [(lease.backfill_no, lease.fence, lease.in_flight()) for lease in held]
-            passing(Point.LEASE_BEFORE_RENEWAL)
+            reached(Point.LEASE_BEFORE_RENEWAL)
             renewal = await self.store.renew(
                 entries, obeys_stop=self.stop_switch.obeyed, within_seconds=RENEWAL_TIMEOUT_SECONDS
             )
-            passing(Point.LEASE_RENEWED)
+            reached(Point.LEASE_RENEWED)
             stood = {lease for lease in held if self._clock.boottime() - kept_at[lease] < SAFE_SECONDS}
             for lease in held:
                 self._hear(lease, renewal, sent_at if lease in stood else None)

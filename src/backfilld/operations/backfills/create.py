@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.requests import BackfillSettings
 from backfilld.domain.entities.records import NOT_ENUMERABLE
@@ -122,8 +122,8 @@ class Creator:
             )
             created = Created(self._viewer.view(backfill, Progress()), cost, warnings)
             await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
-            passing(Point.CREATE_BEFORE_COMMIT)
-        passing(Point.CREATE_AFTER_COMMIT)
+            reached(Point.CREATE_BEFORE_COMMIT)
+        reached(Point.CREATE_AFTER_COMMIT)
         self._tell(backfill)
         return created
 

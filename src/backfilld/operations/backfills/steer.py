@@ -12,7 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Reason
 from backfilld.domain.backfills.states import ReasonCode, Status, may_become
 from backfilld.domain.errors import Conflict
@@ -98,7 +98,7 @@ class Steering:
 
         backfill, note = await self._steer(asker, id, "pause", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
-        passing(Point.PAUSE_CONFIRMED)
+        reached(Point.PAUSE_CONFIRMED)
         message = note or "paused: nothing starts until it is resumed, what is in flight finishes"
         return await self._signal(id, "pause", message)
 
@@ -129,7 +129,7 @@ class Steering:
 
         backfill, note = await self._steer(asker, id, "cancel", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
-        passing(Point.CANCEL_CONFIRMED)
+        reached(Point.CANCEL_CONFIRMED)
         ending = "is cancelled too" if backfill.cancel_in_flight else "finishes"
         message = note or f"cancelling: nothing starts any more, what is in flight {ending}"
         return await self._signal(id, "cancel", message)
@@ -178,9 +178,9 @@ class Steering:
                     new=_told(moved),
                     request_id=asker.request_id,
                 )
-                passing(BEFORE_COMMIT[signal])
+                reached(BEFORE_COMMIT[signal])
         if moved is not None:
-            passing(AFTER_COMMIT[signal])
+            reached(AFTER_COMMIT[signal])
         return moved
 
     def _onwards(self, backfill: Backfill) -> _Move:

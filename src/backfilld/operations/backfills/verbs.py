@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.errors import Conflict
 from backfilld.events import Bus
@@ -133,9 +133,9 @@ class BackfillOperations:
                     old={"status": backfill.status},
                     request_id=asker.request_id,
                 )
-                passing(Point.DELETE_BEFORE_COMMIT)
+                reached(Point.DELETE_BEFORE_COMMIT)
         if hidden:
-            passing(Point.DELETE_AFTER_COMMIT)
+            reached(Point.DELETE_AFTER_COMMIT)
         if not hidden and backfill.status not in ENDED:
             raise NotEnded(
                 f"backfill {id} is {backfill.status}; only what has ended can be deleted, so cancel it first"

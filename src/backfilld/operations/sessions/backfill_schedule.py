@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooManySlots, slots_in
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
@@ -69,8 +69,8 @@ class ScheduleBackfills:
             async with self._pool.acquire() as connection, connection.transaction():
                 await allow(connection, TIMEOUT_SECONDS)
                 answer, made = await self._run(connection, asker, id, request)
-                passing(Point.SESSIONS_BEFORE_COMMIT)
-            passing(Point.SESSIONS_AFTER_COMMIT)
+                reached(Point.SESSIONS_BEFORE_COMMIT)
+            reached(Point.SESSIONS_AFTER_COMMIT)
         except AttemptNameTaken as problem:
             message = f"a session in this range has got an attempt named {str(problem)!r} in this moment"
             raise Conflict(message, code="attempt_exists") from problem

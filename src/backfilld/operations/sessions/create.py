@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import SCHEDULE, Backfill
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.events import BackfillCreated, Bus
@@ -111,7 +111,7 @@ class SessionBackfills:
             opened = await open_attempts(connection, opening)
             if not opened:
                 raise NothingLeft
-            passing(Point.SESSIONS_OPENED)
+            reached(Point.SESSIONS_OPENED)
             await _write_down(connection, asker, new, backfill, len(opened))
             await plan_sessions(connection, backfill.no, len(opened), new.created_at)
             found = await self._store.get_by_no(backfill.no, on=connection)

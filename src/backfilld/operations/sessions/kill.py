@@ -5,7 +5,7 @@ it off or takes it out of the plan; he is waited for, but not for long, since a 
 """
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import Attempt
 from backfilld.operations.asking import Asker
@@ -41,8 +41,8 @@ class BackfillKiller:
                     connection, at=at, actor=asker.identity, action="attempt.kill", subject=f"attempt/{attempt.id}",
                     backfill_no=attempt.backfill_no, request_id=asker.request_id,
                 )  # fmt: skip
-            passing(Point.KILL_BEFORE_COMMIT)
-        passing(Point.KILL_AFTER_COMMIT)
+            reached(Point.KILL_BEFORE_COMMIT)
+        reached(Point.KILL_AFTER_COMMIT)
         self._control.nudge()
         if not request.has_ended:
             await self._wait(attempt.id)

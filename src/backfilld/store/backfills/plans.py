@@ -6,7 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.store.backfills.selections import LeavingOut, Selection, plan_page
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
@@ -72,8 +72,8 @@ class PlanStore:
                 skipped = sum(entity.skip_reason is not None for entity in entities)
                 await connection.execute(queries.grow_plan, self._no, len(entities), skipped)
             await connection.execute(queries.move_cursor, self._no, cursor)
-            passing(Point.PLANNER_PAGE_BEFORE_COMMIT)
-        passing(Point.PLANNER_PAGE_AFTER_COMMIT)
+            reached(Point.PLANNER_PAGE_BEFORE_COMMIT)
+        reached(Point.PLANNER_PAGE_AFTER_COMMIT)
 
     async def add_selected(
         self, selection: Selection, leaving_out: LeavingOut, *, after: str, most: int, at: datetime, drafts: bool
@@ -90,8 +90,8 @@ class PlanStore:
             if not drafts:
                 await connection.execute(queries.grow_plan, self._no, page.entities, page.skipped)
             await connection.execute(queries.move_cursor, self._no, selection.cursor_of(page.last))
-            passing(Point.PLANNER_PAGE_BEFORE_COMMIT)
-        passing(Point.PLANNER_PAGE_AFTER_COMMIT)
+            reached(Point.PLANNER_PAGE_BEFORE_COMMIT)
+        reached(Point.PLANNER_PAGE_AFTER_COMMIT)
         return page.last if page.entities == most else None
 
     async def _lock(self, connection: Connection) -> int:

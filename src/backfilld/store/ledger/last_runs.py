@@ -7,7 +7,7 @@ date before a planner or a preview reads it.
 from collections.abc import Sequence
 from datetime import datetime
 
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 
@@ -42,8 +42,8 @@ class LastRunsStore:
                 await connection.execute(queries.remember, no, since, until)
                 if ended:
                     await connection.execute(queries.move_remembered_mark, no, until, until == planned)
-                passing(Point.REMEMBER_BEFORE_COMMIT)
-            passing(Point.REMEMBER_AFTER_COMMIT)
+                reached(Point.REMEMBER_BEFORE_COMMIT)
+            reached(Point.REMEMBER_AFTER_COMMIT)
 
     async def forget_idempotency_keys(self, *, older_than: datetime) -> None:
         await self._pool.execute(queries.forget_idempotency_keys, older_than)

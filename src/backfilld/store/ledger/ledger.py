@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.records import plain_record
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
@@ -67,7 +67,7 @@ async def record(
         return await _record_outcomes(connection, standings, ended, now)
     async with connection.transaction():
         await _record_tries(connection, standings, tried)
-        passing(Point.RECORDER_BETWEEN)
+        reached(Point.RECORDER_BETWEEN)
         owned = await _record_outcomes(connection, standings, ended, now)
         if sessions:
             await items.finish(
@@ -75,7 +75,7 @@ async def record(
                 [entry for entry in ended if entry.is_session and entry.backfill_no in owned],
                 [entry for entry in tried if entry.is_session and entry.backfill_no in owned],
             )
-            passing(Point.RECORDER_SESSIONS)
+            reached(Point.RECORDER_SESSIONS)
         return owned
 
 
@@ -193,8 +193,8 @@ class Ledger:
             )
             if is_new:
                 await connection.execute(queries.grow_retrying, backfill_no)
-            passing(Point.CHARGE_BEFORE_COMMIT)
-        passing(Point.CHARGE_AFTER_COMMIT)
+            reached(Point.CHARGE_BEFORE_COMMIT)
+        reached(Point.CHARGE_AFTER_COMMIT)
         return is_new is not None
 
     async def take_back_charge(self, backfill_no: int, holder: str) -> None:
@@ -223,8 +223,8 @@ class Ledger:
                 )
                 if sessions and planned is not None:
                     await items.cancel(connection, backfill_no, since, since + CANCELLED_AT_ONCE)
-                passing(Point.CANCEL_REST_BEFORE_COMMIT)
-            passing(Point.CANCEL_REST_AFTER_COMMIT)
+                reached(Point.CANCEL_REST_BEFORE_COMMIT)
+            reached(Point.CANCEL_REST_AFTER_COMMIT)
             if planned is None:
                 return False
             since += CANCELLED_AT_ONCE

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
@@ -169,8 +169,8 @@ class Planning:
             )
             if row is None:
                 raise Outrun
-            passing(Point.PLANNER_FREEZE_BEFORE_COMMIT)
-        passing(Point.PLANNER_FREEZE_AFTER_COMMIT)
+            reached(Point.PLANNER_FREEZE_BEFORE_COMMIT)
+        reached(Point.PLANNER_FREEZE_AFTER_COMMIT)
         self._standing.moved(row)
         return totals
 

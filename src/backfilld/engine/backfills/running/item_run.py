@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Item, Outcome, Reason, Try
 from backfilld.domain.backfills.retries import Held, judge
 from backfilld.domain.backfills.states import ReasonCode, Status
@@ -112,7 +112,7 @@ class ItemRun:
         verdict: Verdict | None = None
         try:
             verdict = await self._executor.execute(self._work(item), ticket)
-            passing(_TRY_ENDED)
+            reached(_TRY_ENDED)
         except NotPermitted:
             self._reader.give_back(item)
         except asyncio.CancelledError:

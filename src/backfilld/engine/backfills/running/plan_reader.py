@@ -14,7 +14,7 @@ from datetime import datetime
 import orjson
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.engine.backfills.run_state import RunState
@@ -100,7 +100,7 @@ class PlanReader:
         try:
             items = await self._items(rows, is_retry=True)
             if items:
-                passing(Point.READER_RETRIES_READ)
+                reached(Point.READER_RETRIES_READ)
             found = await self._ledger.next_retry(self._no, taken=account.taken)
         except BaseException:
             account.taken.difference_update(row.position for row in rows)
@@ -164,7 +164,7 @@ class PlanReader:
         most = self._most_at_once()
         since = self._sample_position if self._sample else self._account.next_position
         rows = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
-        passing(Point.READER_PLAN_READ)
+        reached(Point.READER_PLAN_READ)
         items = await self._items(rows, is_retry=False)
         if len(rows) < most:
             self._exhausted = True

@@ -7,7 +7,7 @@ happens: the item that kills its process is then known by name, is charged an in
 """
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, passing
+from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import Bus, ItemInterrupted
@@ -77,21 +77,21 @@ class Recovery:
 
     async def begin(self, item: Item) -> None:
         """Commit that `item` is about to start by itself."""
-        passing(Point.ALONE_BEFORE_START)
+        reached(Point.ALONE_BEFORE_START)
         if not await self._ledger.start_alone(
             self._backfill.no, self._lease.fence, item.position, self._lease.grant.holder
         ):
             raise LeaseGone
         self._stands_alone = True
-        passing(Point.ALONE_COMMITTED)
+        reached(Point.ALONE_COMMITTED)
 
     async def end(self) -> None:
         """Nobody stands alone any more; also when leaving, so that a graceful stop charges nobody."""
         if self._stands_alone:
-            passing(Point.ALONE_BEFORE_END)
+            reached(Point.ALONE_BEFORE_END)
             await self._ledger.start_alone(self._backfill.no, self._lease.fence, None, self._lease.grant.holder)
             self._stands_alone = False
-            passing(Point.ALONE_ENDED)
+            reached(Point.ALONE_ENDED)
 
     async def take_back(self) -> None:
         """The lease was lost, but this process lives: whoever was charged for it is not."""
