@@ -109,6 +109,24 @@ async def test_a_lost_lease_starts_nothing_however_fresh(target: Target, clock: 
     assert not is_permitted(target.gate(lease))
 
 
+async def test_what_was_changed_elsewhere_is_in_force_before_anything_starts(target: Target, clock: FakeClock):
+    lease = a_lease(clock)
+    gate = target.gate(lease, version=4)
+    lease.newest_version = 5  # as a renewal told
+    while_unknown = is_permitted(gate)
+    gate.apply(replace(gate.backfill, version=5))
+
+    assert not while_unknown
+    assert is_permitted(gate)
+
+
+async def test_a_lapsed_lease_starts_nothing_however_fresh(target: Target, clock: FakeClock):
+    lease = a_lease(clock)
+    lease.lapsed = True
+
+    assert not is_permitted(target.gate(lease))
+
+
 @pytest.mark.parametrize(
     ("at", "permitted"),
     [

@@ -10,7 +10,8 @@ from tests.support.waiting import eventually
 from tests.support.wire import Wire, wire_to
 
 from backfilld.domain.backfills.states import Status
-from backfilld.engine.starting.leases import Lease, LeaseKeeper
+from backfilld.engine.backfills.leases import LeaseKeeper
+from backfilld.engine.starting.leases import Lease
 from backfilld.events import Bus
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore
@@ -32,10 +33,8 @@ class Keeping:
 
     async def taken_over(self, lease: Lease) -> None:
         """Another daemon has it now."""
-        await self.pool.execute(
-            "UPDATE leases SET expires_at = clock_timestamp() WHERE backfill_no = $1", lease.backfill_no
-        )
-        assert await LeaseStore(self.pool, instance="b", process="1").acquire(lease.backfill_no)
+        await self.pool.execute("UPDATE leases SET expires_at = clock_timestamp() WHERE backfill_no = $1", lease.key)
+        assert await LeaseStore(self.pool, instance="b", process="1").acquire(lease.key)
 
 
 @pytest.fixture
@@ -150,10 +149,8 @@ async def test_what_is_forgotten_runs_out_by_itself(keeping: Keeping):
 async def test_a_renewal_tells_of_a_change_and_of_how_much_is_in_flight(keeping: Keeping):
     versions: list[int] = []
     lease = await keeping.take()
-    lease.on_version, lease.in_flight = versions.append, lambda: 3
-    moved = await BackfillStore(keeping.pool).move(
-        lease.backfill_no, Status.PAUSED, reason=None, at=keeping.clock.now()
-    )
+    lease.on_word, lease.in_flight = lambda word: versions.append(word.version), lambda: 3
+    moved = await BackfillStore(keeping.pool).move(lease.key, Status.PAUSED, reason=None, at=keeping.clock.now())
     await keeping.keeper.renew()
 
     assert moved.version == versions[-1]

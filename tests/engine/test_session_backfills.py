@@ -16,7 +16,8 @@ from backfilld.domain.backfills.retries import Backoff
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.sessions.records import Attempt, AttemptStatus
 from backfilld.engine.backfills.context import Limits
-from backfilld.engine.starting.leases import Lease, LeaseKeeper
+from backfilld.engine.backfills.leases import LeaseKeeper
+from backfilld.engine.starting.leases import Lease
 from backfilld.executors.base import Work
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer
 from backfilld.operations.sessions.kill import BackfillKiller

@@ -13,7 +13,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.errors import Unavailable
-from backfilld.engine.starting.leases import LeaseKeeper
+from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.events import Bus
 from backfilld.executors.base import Work
 from backfilld.store.backfills.backfills import BackfillStore

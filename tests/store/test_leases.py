@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import RUNNABLE, Status
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.backfills.leases import LENGTH, LeaseStore
+from backfilld.store.backfills.leases import LENGTH, LeaseStore, Word
 from backfilld.store.connection.pool import Pool
 
 SECONDS = 5.0
@@ -93,7 +93,7 @@ async def test_the_holder_may_renew_after_expiry_while_nobody_took_it(pool: Pool
     await expire(pool)
     renewed = await store.renew([(backfill.no, grant.fence, 2)], obeys_stop=0, within_seconds=SECONDS)
 
-    assert {backfill.no: backfill.version} == renewed.versions
+    assert {backfill.no: Word(backfill.version)} == renewed.words
     assert await daemon(pool, "b").acquire(backfill.no) is None
 
 
@@ -107,7 +107,7 @@ async def test_whoever_lost_it_cannot_renew_release_or_acknowledge(pool: Pool, b
     await old.acknowledge(backfill.no, grant.fence, 99)
     owner = await new.find_owner(backfill.no)
 
-    assert {} == renewed.versions
+    assert {} == renewed.words
     assert ("b/1", taken.fence, backfill.version) == (owner.holder, owner.fence, owner.acknowledged_version)
 
 
@@ -118,7 +118,7 @@ async def test_what_was_given_back_cannot_be_renewed(pool: Pool, backfill: Backf
 
     renewed = await store.renew([(backfill.no, grant.fence, 0)], obeys_stop=0, within_seconds=SECONDS)
 
-    assert {} == renewed.versions
+    assert {} == renewed.words
 
 
 @pytest.mark.parametrize("in_order", [True, False])
@@ -211,7 +211,7 @@ async def test_a_renewal_brings_the_version_of_each_backfill(pool: Pool, backfil
     renewed = await store.renew(held, obeys_stop=0, within_seconds=SECONDS)
     in_flight = await pool.fetch("SELECT in_flight FROM leases ORDER BY backfill_no")
 
-    assert {backfill.no: backfill.version, other.no: paused.version} == renewed.versions
+    assert {backfill.no: Word(backfill.version), other.no: Word(paused.version)} == renewed.words
     assert [0, 1] == [row["in_flight"] for row in in_flight]
 
 

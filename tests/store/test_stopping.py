@@ -57,7 +57,7 @@ async def test_a_lease_obeys_by_renewal_by_word_and_by_its_end(pool):
     counted = [await store.count_not_obeying(order.version)]
     await leases.renew([(held[0].no, fences[0], 0)], obeys_stop=order.version, within_seconds=5)
     counted.append(await store.count_not_obeying(order.version))
-    await store.obey([(held[1].no, fences[1])], order.version)
+    await leases.obey([(held[1].no, fences[1])], order.version)
     counted.append(await store.count_not_obeying(order.version))
     await leases.release(held[2].no, fences[2], in_order=True)
     counted.append(await store.count_not_obeying(order.version))

@@ -20,6 +20,7 @@ from backfilld.domain.entities.records import Entity
 from backfilld.engine.attempts.claimer import Claimer
 from backfilld.engine.attempts.leases import LiveLeases
 from backfilld.engine.backfills.context import EngineContext, Limits
+from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.control import Control
@@ -29,7 +30,6 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Part, Serving
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.circuit_breaker import Targets
-from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.engine.starting.stop_order import Stopping
 from backfilld.events import Bus, Event
 from backfilld.executors.base import Permit, Work
@@ -192,7 +192,9 @@ class Engine:
         self.cleans = kw.get("cleans", False)
         self.janitor = Janitor(self.tools.remembered, RemovalStore(pool), self.clock, bus)
         self._join_live(pool, own, leases, bus, **kw)
-        self.stopping = Stopping(StopStore(pool), self.keeper, self.clock, bus, self.live_leases.obey)
+        self.stopping = Stopping(
+            StopStore(pool), self.keeper.stop_switch, (self.keeper, self.live_leases), self.clock, bus
+        )
         listens = kw.get("listens", True)
         heard = (self._heard, self._heard_live)
         self.news = News(Channel(dsn, *heard), self.clock, bus) if listens else Lookout(self.clock, *heard)

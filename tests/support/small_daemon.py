@@ -16,12 +16,11 @@ from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedCl
 from tests.support.wire import Wire
 
 from backfilld.domain.backfills.verdicts import Verdict
-from backfilld.engine.attempts import leases as live_leases
+from backfilld.engine import news
 from backfilld.engine.backfills import scheduler
 from backfilld.engine.starting import leases
 from backfilld.executors.base import Work
 from backfilld.store.backfills import leases as lease_store
-from backfilld.store.connection import channel
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.sessions import live_attempts
 
@@ -150,8 +149,7 @@ def shorten_leases(patch: pytest.MonkeyPatch) -> None:
     """A tenth of everything, in the same proportions: nobody wants to wait here for the leases of the dead."""
     for module in (lease_store, live_attempts):
         patch.setattr(module, "LENGTH", timedelta(seconds=0.3))
-    for module in (leases, live_leases):
-        patch.setattr(module, "SAFE_SECONDS", 0.2)
-        patch.setattr(module, "RENEW_EVERY_SECONDS", 0.1)
+    patch.setattr(leases, "SAFE_SECONDS", 0.2)
+    patch.setattr(leases, "RENEW_EVERY_SECONDS", 0.1)
     patch.setattr(scheduler, "WATCHES_OTHERS", timedelta(seconds=0.1))
-    patch.setattr(channel, "LOOKS_EVERY_SECONDS", 0.1)
+    patch.setattr(news, "LOOKS_EVERY_SECONDS", 0.1)

@@ -11,6 +11,7 @@ from backfilld.store.connection.address import Address
 from backfilld.store.connection.pool import Pool, open_pool
 
 ENGINE_CONNECTIONS = 5
+LEASE_CONNECTIONS = 3  # two kinds of renewals, and whoever takes leases: none waits for a lock that another met
 REQUEST_PATIENCE_SECONDS = 10.0  # for a connection: as long as a statement may wait for a lock
 ENGINE_PATIENCE_SECONDS = 45.0  # more than the server's own statement_timeout, which speaks first if it can
 COMMAND_PATIENCE_SECONDS = 60.0  # what `keys create` and its like may take, with all who came to use its server
@@ -75,7 +76,7 @@ async def pools_of(database: Database, size: int) -> AsyncIterator[Pools]:
         await open_pool(address, size=size, ready=0, patience=REQUEST_PATIENCE_SECONDS),
         await open_pool(address, size=ENGINE_CONNECTIONS, ready=0, command_timeout=ENGINE_PATIENCE_SECONDS),
         await open_pool(address, size=1, ready=0),
-        await open_pool(database.direct or address, size=1, ready=0),  # a renewal should wait for no pooler
+        await open_pool(database.direct or address, size=LEASE_CONNECTIONS, ready=0),  # a renewal waits for no pooler
     ]
     try:
         yield Pools(*pools)

@@ -11,6 +11,7 @@ from backfilld.config import Settings
 from backfilld.engine.attempts.claimer import Claimer
 from backfilld.engine.attempts.leases import LiveLeases
 from backfilld.engine.backfills.context import EngineContext, Limits
+from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.control import Control
@@ -20,7 +21,6 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Serving
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.circuit_breaker import Targets
-from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.engine.starting.stop_order import Stopping
 from backfilld.events import Bus
 from backfilld.executors.command.executor import CommandLimits
@@ -76,7 +76,7 @@ def engine_parts(
     live_leases = LiveLeases(live_store, clock, bus, keeper.stop_switch)
     longest = timedelta(seconds=settings.executor.attempt_ttl_seconds)
     live = Claimer(live_store, live_leases, tools, longest=longest)
-    stopping = Stopping(StopStore(pools.engine), keeper, clock, bus, live_leases.obey)
+    stopping = Stopping(StopStore(pools.engine), keeper.stop_switch, (keeper, live_leases), clock, bus)
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
     news = _news(database, clock, bus, scheduler, stopping, firing, live)
     janitor = Janitor(tools.remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))

@@ -55,7 +55,7 @@ class DatabaseSettings(Section):
     direct_dsn: Dsn | None = Field(
         default=None,
         examples=["postgresql://backfilld:password@db.example.com:5432/backfilld"],
-        description="With pooled: the server itself, for what needs a session of its own: three connections.",
+        description="With pooled: the server itself, for what needs a session of its own: five connections.",
     )
     migrate_on_start: bool = Field(
         default=True,

@@ -14,18 +14,18 @@ from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, Held, interru
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.attempts.gate import LiveGate, LiveTicket
-from backfilld.engine.attempts.leases import LiveLease
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.backfills.recorder import UNRECORDABLE
 from backfilld.engine.service import Patience
 from backfilld.engine.starting.circuit_breaker import TargetHealth
-from backfilld.engine.starting.leases import LeaseGone
+from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.work_payload import session_work
 from backfilld.events import AttemptEnded, AttemptInterrupted, TryEnded
 from backfilld.executors.base import Executor, NotPermitted, Work
 from backfilld.executors.definition import DEFAULT_MAX_ATTEMPTS
+from backfilld.store.backfills.leases import Word
 from backfilld.store.connection import transient_errors
-from backfilld.store.sessions.live_attempts import LiveAttemptStore
+from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,10 +37,15 @@ class AttemptRun:
     """`run` returns when the attempt is finished, or was given back; or its lease is lost."""
 
     def __init__(
-        self, lease: LiveLease, gate: LiveGate, store: LiveAttemptStore, patience: Patience, tools: EngineContext
+        self,
+        lease: Lease[TakenAttempt],
+        gate: LiveGate,
+        store: LiveAttemptStore,
+        patience: Patience,
+        tools: EngineContext,
     ) -> None:
         self._lease = lease
-        self._taken = lease.taken
+        self._taken = lease.grant
         self._gate = gate
         self._store = store
         self._patience = patience
@@ -49,13 +54,17 @@ class AttemptRun:
         self._ticket: LiveTicket | None = None
         self._killed = False
         self._is_cut_off = False
-        lease.on_kill = self.kill
+        lease.on_word = self._heard
         lease.on_lost = self.cut_off
 
     @property
     def is_suspect(self) -> bool:
         """True if it was under way when a process died."""
         return self._taken.interruptions > 0
+
+    def _heard(self, word: Word) -> None:
+        if word.is_killed:
+            self.kill()
 
     def kill(self) -> None:
         """Somebody wants it to end: cut off what is under way."""

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 from backfilld.engine.attempts.attempt_run import AttemptRun
 from backfilld.engine.attempts.gate import LiveGate
-from backfilld.engine.attempts.leases import LiveLease, LiveLeases
+from backfilld.engine.attempts.leases import LiveLeases
 from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.service import Part, Patience, Service
-from backfilld.store.sessions.live_attempts import LiveAttemptStore
+from backfilld.engine.starting.leases import Lease
+from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Claimer:
 
     async def _take(self, release: Release) -> bool:
         """Start the oldest one that may start, in the place that `release` gives back; False if there is none."""
-        lease: LiveLease | None = None
+        lease: Lease[TakenAttempt] | None = None
         try:
             lease = await self._leases.take(suspects=not any(run.is_suspect for run in self._runs.values()))
         finally:
@@ -89,12 +90,12 @@ class Claimer:
         if lease is None:
             return False
         run = AttemptRun(lease, self.gate, self._store, self._service.patience, self._tools)
-        task = asyncio.create_task(run.run(), name=f"attempt {lease.taken.id}")
+        task = asyncio.create_task(run.run(), name=f"attempt {lease.key}")
         self._runs[task] = run
         task.add_done_callback(lambda done: self._ended(done, lease, release))
         return True
 
-    def _ended(self, task: asyncio.Task[None], lease: LiveLease, release: Release) -> None:
+    def _ended(self, task: asyncio.Task[None], lease: Lease[TakenAttempt], release: Release) -> None:
         del self._runs[task]
         self._leases.forget(lease)
         release()

@@ -8,10 +8,11 @@ import asyncio
 from datetime import datetime
 
 from backfilld.clock import Clock
-from backfilld.engine.attempts.leases import LiveLease
 from backfilld.engine.starting.circuit_breaker import TargetHealth
+from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.executors.base import NotPermitted
+from backfilld.store.sessions.live_attempts import TakenAttempt
 
 
 class LiveGate:
@@ -37,11 +38,11 @@ class LiveGate:
         """False while nothing may start, whatever it is."""
         return not self.draining and self._switch.reason is None
 
-    def permit(self, lease: LiveLease, health: TargetHealth) -> "LiveTicket":
+    def permit(self, lease: Lease[TakenAttempt], health: TargetHealth) -> "LiveTicket":
         """What an executor needs to start the attempt of `lease`."""
         return LiveTicket(self, lease, health)
 
-    def refusal(self, lease: LiveLease, health: TargetHealth) -> str | None:
+    def refusal(self, lease: Lease[TakenAttempt], health: TargetHealth) -> str | None:
         """Why the attempt may not start at this moment; None if it may."""
         if not lease.is_safe(self._clock.boottime()):
             return "the lease is not ours for certain"
@@ -52,7 +53,7 @@ class LiveGate:
         obstacle = health.obstacle()
         return None if obstacle is None else obstacle.message
 
-    def _enter(self, lease: LiveLease, health: TargetHealth) -> bool:
+    def _enter(self, lease: Lease[TakenAttempt], health: TargetHealth) -> bool:
         if (why := self.refusal(lease, health)) is not None:
             raise NotPermitted(why)
         self._crossing += 1
@@ -69,7 +70,7 @@ class LiveGate:
 class LiveTicket:
     """The right to start one attempt. Used up by `start`, given back by `end`, however the try went."""
 
-    def __init__(self, gate: LiveGate, lease: LiveLease, health: TargetHealth) -> None:
+    def __init__(self, gate: LiveGate, lease: Lease[TakenAttempt], health: TargetHealth) -> None:
         self._gate = gate
         self._lease = lease
         self._health = health

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.retries import Backoff
+from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.circuit_breaker import Targets
-from backfilld.engine.starting.leases import LeaseKeeper
 from backfilld.events import Bus
 from backfilld.executors.base import Executor
 from backfilld.sources.base import EntitySource

@@ -25,6 +25,7 @@ from backfilld.engine.starting.circuit_breaker import Obstacle, TargetHealth
 from backfilld.engine.starting.leases import Lease
 from backfilld.executors.base import NotPermitted
 from backfilld.sources.base import SourceBroken
+from backfilld.store.backfills.leases import Grant
 
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
 _PASSED, _SENT = Point.GATE_PASSED, Point.GATE_SENT
@@ -88,7 +89,7 @@ class Gate:
     """One backfill's gate. `changed` is set whenever a refusal may have become a permission, or the other way round."""
 
     def __init__(
-        self, backfill: Backfill, lease: Lease, health: TargetHealth, clock: Clock, *, ramp_seconds: float
+        self, backfill: Backfill, lease: Lease[Grant], health: TargetHealth, clock: Clock, *, ramp_seconds: float
     ) -> None:
         self._clock = clock
         self._lease = lease

@@ -13,6 +13,7 @@ from datetime import datetime
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.engine.starting.leases import Lease
+from backfilld.store.backfills.leases import Grant
 from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
 
 RATE_HALF_LIFE_SECONDS = 20.0
@@ -24,7 +25,7 @@ class RunState:
 
     def __init__(
         self,
-        lease: Lease,
+        lease: Lease[Grant],
         clock: Clock,
         *,
         mark: int,
@@ -51,7 +52,7 @@ class RunState:
 
     @property
     def backfill_no(self) -> int:
-        return self.lease.backfill_no
+        return self.lease.key
 
     @property
     def has_room(self) -> bool:

@@ -28,6 +28,7 @@ from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import LeaseLost, LeaseTaken
 from backfilld.sources.base import EntitySource
+from backfilld.store.backfills.leases import Grant, Word
 from backfilld.store.backfills.plans import FenceLost
 from backfilld.store.connection import transient_errors
 
@@ -35,7 +36,7 @@ from backfilld.store.connection import transient_errors
 class Runner:
     """One backfill, one lease. `run` returns when the lease is given back or lost."""
 
-    def __init__(self, backfill: Backfill, lease: Lease, tools: EngineContext) -> None:
+    def __init__(self, backfill: Backfill, lease: Lease[Grant], tools: EngineContext) -> None:
         self._lease = lease
         self._tools = tools
         self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
@@ -56,7 +57,7 @@ class Runner:
         self._news = asyncio.Event()
         lease.in_flight = lambda: len(self.gate.in_flight)
         lease.on_lost = self._lost
-        lease.on_version = self._heard
+        lease.on_word = self._heard
 
     @property
     def backfill(self) -> Backfill:
@@ -243,8 +244,8 @@ class Runner:
         if stops:
             reached(Point.STOP_ACKNOWLEDGED)
 
-    def _heard(self, version: int) -> None:
-        if version > self.backfill.version:
+    def _heard(self, word: Word) -> None:
+        if word.version > self.backfill.version:
             self.hear()
         self.gate.changed.set()  # the lease is safe again, if it was not
 

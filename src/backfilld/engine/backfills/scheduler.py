@@ -16,6 +16,7 @@ from backfilld.engine.backfills.runner import Runner
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.leases import Lease
 from backfilld.events import DatabaseBack, DatabaseLost
+from backfilld.store.backfills.leases import Grant
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class Scheduler:
         task.add_done_callback(lambda done: self._ended(no, done))
         return True
 
-    async def _fail(self, no: int, lease: Lease, why: str) -> None:
+    async def _fail(self, no: int, lease: Lease[Grant], why: str) -> None:
         """A backfill that cannot even be looked at ends failed; it must not take the daemon along."""
         tools = self._tools
         error = {"code": "cannot_go_on", "message": why}

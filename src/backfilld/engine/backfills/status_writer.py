@@ -16,6 +16,7 @@ from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.service import Patience
 from backfilld.engine.starting.leases import Lease
 from backfilld.events import BackfillHeldUp, StatusChanged
+from backfilld.store.backfills.leases import Grant
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ _WAITING = {ReasonCode.OUTSIDE_WINDOW, ReasonCode.NEVER_OPENS, ReasonCode.WAITIN
 class StatusWriter:
     """The status of one backfill, as its owner sees and changes it."""
 
-    def __init__(self, backfill: Backfill, lease: Lease, gate: Gate, tools: EngineContext) -> None:
+    def __init__(self, backfill: Backfill, lease: Lease[Grant], gate: Gate, tools: EngineContext) -> None:
         self._no = backfill.no
         self._lease = lease
         self._gate = gate

@@ -1,26 +1,31 @@
-"""Keeping what we hold.
+"""Keeping what we hold: one kind of lease, and one way to renew it, for backfills and for attempts outside of them.
 
-One task renews every lease of this process each second, on a connection of its own, so that neither a
-full pool nor a slow statement makes us lose them. A lease that could not be renewed is not lost yet: the
-holder starts nothing after two seconds, and goes on when a renewal succeeds. It is lost when its fence
-has fallen, and then for good.
+Each second one statement renews every lease of a table, on a connection that neither a full pool nor a slow statement
+takes away. A lease is *safe* for two seconds from the moment at which its last good renewal was sent: a second less
+than others have to wait for it, whatever the clocks say. After that it has *lapsed*: nothing starts under it. It is
+*lost* when its fence has fallen, and then for good; until then what was started under it may be recorded.
 
-Whoever is told that a lease has run out believes that nothing starts under it. So a renewal says what was
-changed meanwhile, and nothing starts before that is in force.
+Why a renewal alone does not end a lapse: whoever pauses or cancels is told "nothing starts any more" as soon as the
+lease is over. That change may have been committed after the renewal had read the row and before its answer came, so
+the answer says nothing of it. Where renewals tell of every change (`LeaseTable.tells_changes`), a second one, sent
+after the first was answered, tells of that change too, and ends the lapse; the gate holds until what it told is in
+force. Where they do not, a lapse is for ever: the work is given back, and taken anew with whatever is in force then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.stopping import StopOrder
 from backfilld.engine.service import Part, Patience
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.events import Bus
-from backfilld.store.backfills.leases import Grant, LeaseStore, Renewal
+from backfilld.store.backfills.leases import Renewal, Word
 
 RENEW_EVERY_SECONDS = 1.0
-SAFE_SECONDS = 2.0  # a second less than the lease itself, counted from before the renewal was sent
+SAFE_SECONDS = 2.0
 RENEWAL_TIMEOUT_SECONDS = 5.0
 
 
@@ -28,30 +33,54 @@ class LeaseGone(Exception):
     """Another daemon has it now: stop, and write nothing."""
 
 
-@dataclass(eq=False, slots=True)
-class Lease:
-    """The right to run one backfill. `renewed_at` is the boot time at which the last good renewal was *sent*."""
-
-    grant: Grant
-    renewed_at: float
-    stop_switch: StopSwitch = field(default_factory=StopSwitch)
-    lost: bool = False
-    newest_version: int = 0  # of the backfill, as far as the renewals told
-    in_flight: Callable[[], int] = field(default=lambda: 0)
-    on_lost: Callable[[], None] = field(default=lambda: None)
-    on_version: Callable[[int], None] = field(default=lambda _: None)
+class Granted(Protocol):
+    """What the database said when it gave a lease."""
 
     @property
-    def backfill_no(self) -> int:
-        return self.grant.backfill_no
+    def key(self) -> int:
+        """Whose lease it is: the number of a backfill, or the id of an attempt."""
+
+    @property
+    def fence(self) -> int:
+        """Stands in every write under the lease; whoever takes it over makes it greater."""
+
+    @property
+    def stop_order(self) -> StopOrder:
+        """The order that was in force when it was taken."""
+
+
+G = TypeVar("G", bound=Granted)
+
+
+@dataclass(eq=False, slots=True)
+class Lease(Generic[G]):
+    """The right to run one thing. `renewed_at` is the boot time at which the last good renewal was *sent*."""
+
+    grant: G
+    renewed_at: float
+    stop_switch: StopSwitch = field(default_factory=StopSwitch)
+    lapsed: bool = False
+    lost: bool = False
+    newest_version: int = 0  # of what it is the lease of, as far as the renewals told
+    in_flight: Callable[[], int] = field(default=lambda: 0)
+    on_lost: Callable[[], None] = field(default=lambda: None)
+    on_word: Callable[[Word], None] = field(default=lambda _: None)  # what each renewal says of it
+
+    def __repr__(self) -> str:
+        state = "lost" if self.lost else "lapsed" if self.lapsed else f"renewed at {self.renewed_at:.3f}"
+        return f"<lease of {self.key}, fence {self.fence}, {state}>"
+
+    @property
+    def key(self) -> int:
+        return self.grant.key
 
     @property
     def fence(self) -> int:
         return self.grant.fence
 
     def is_safe(self, boottime: float) -> bool:
-        """True while nobody else can have the lease, whatever the database's clock says."""
-        return not self.lost and boottime - self.renewed_at < SAFE_SECONDS
+        """True while nobody else can have the lease, and nobody was told that it is over."""
+        return not self.lost and not self.lapsed and boottime - self.renewed_at < SAFE_SECONDS
 
     def check(self) -> None:
         """Raise LeaseGone if it is lost."""
@@ -59,18 +88,29 @@ class Lease:
             raise LeaseGone
 
 
-class LeaseKeeper:
-    """Takes, renews and gives back the leases of this process."""
+class LeaseTable(Protocol):
+    """Where the leases of one kind stand."""
 
-    part = Part.LEASES
+    tells_changes: bool  # whether a renewal tells of everything that may forbid a start
 
-    def __init__(self, store: LeaseStore, clock: Clock, bus: Bus) -> None:
-        self.store = store
-        self._clock = clock
-        self._patience = Patience.of(self.part, clock, bus)
-        self._held: dict[int, Lease] = {}
+    async def renew(self, held: Sequence[tuple[int, int, int]], *, obeys_stop: int, within_seconds: float) -> Renewal:
+        """Renew (key, fence, in flight) each, and say which version of the stop order is obeyed here."""
+
+    async def obey(self, held: Sequence[tuple[int, int]], version: int) -> None:
+        """Tell whoever waits that the holder of these (key, fence) starts nothing that `version` forbids."""
+
+
+class Renewer(Generic[G]):
+    """Renews the leases of one table, for as long as somebody keeps them."""
+
+    def __init__(self, part: Part, table: LeaseTable, clock: Clock, bus: Bus, stop_switch: StopSwitch) -> None:
+        self.part = part
+        self.stop_switch = stop_switch
         self.on_obstacle: Callable[[], None] = lambda: None
-        self.stop_switch = StopSwitch()
+        self._table = table
+        self._clock = clock
+        self._patience = Patience.of(part, clock, bus)
+        self._kept: dict[int, Lease[G]] = {}
 
     @property
     def obstacle(self) -> Exception | None:
@@ -79,86 +119,86 @@ class LeaseKeeper:
 
     @property
     def held(self) -> list[tuple[int, int]]:
-        """Backfill and fence of every lease of this process."""
-        return [(lease.backfill_no, lease.fence) for lease in self._held.values()]
+        """Key and fence of every lease that is kept."""
+        return [(lease.key, lease.fence) for lease in self._kept.values()]
 
-    async def take(self, backfill_no: int) -> Lease | None:
-        """The lease, if it can be had now."""
-        sent_at = self._clock.boottime()
-        reached(Point.LEASE_BEFORE_TAKING)
-        grant = await self.store.acquire(backfill_no)
-        if grant is None:
-            return None
-        reached(Point.LEASE_TAKEN)
+    def find(self, key: int) -> Lease[G] | None:
+        """The lease of `key`, if it is kept."""
+        return self._kept.get(key)
+
+    def keep(self, grant: G, sent_at: float) -> Lease[G]:
+        """Renew it from now on; it was asked for at boot time `sent_at`. The stop order it came with is in force."""
         self.stop_switch.put(grant.stop_order)
-        lease = self._held[backfill_no] = Lease(grant, sent_at, self.stop_switch)
+        lease = self._kept[grant.key] = Lease(grant, sent_at, self.stop_switch)
         return lease
 
-    async def give_back(self, lease: Lease, *, in_order: bool) -> None:
-        """Let others have it. `in_order`: nothing is left that may have been started and is not recorded."""
-        self._held.pop(lease.backfill_no, None)
-        if not lease.lost:
-            reached(Point.LEASE_BEFORE_RELEASE)
-            await self.store.release(lease.backfill_no, lease.fence, in_order=in_order)
-            reached(Point.LEASE_RELEASED)
-
-    def forget(self, lease: Lease) -> None:
+    def forget(self, lease: Lease[G]) -> None:
         """Renew it no more; it runs out by itself."""
-        self._held.pop(lease.backfill_no, None)
+        if self._kept.get(lease.key) is lease:
+            del self._kept[lease.key]
+
+    async def obey(self, version: int) -> None:
+        """Tell whoever waits that the stop order of that version is obeyed here."""
+        if held := self.held:
+            await self._table.obey(held, version)
 
     async def serve(self) -> None:
-        """Renew until cancelled."""
+        """Renew until cancelled. It sleeps by the clock that nobody steps."""
         while True:
             await self._clock.sleep(RENEW_EVERY_SECONDS)
             await self.renew()
 
     async def renew(self) -> None:
         """Renew everything once. A database that does not answer changes nothing here."""
-        held = list(self._held.values())
         try:
-            if held:
-                await self._renew(held)
+            if kept := list(self._kept.values()):
+                await self._renew(kept)
         except Exception as problem:
             self._patience.waits(self, problem)
             self.on_obstacle()
         else:
             self._patience.goes_on(self)
 
-    async def _renew(self, held: list[Lease]) -> None:
-        # The renewal of a lease that had run out may have begun before a change that was confirmed because it had run
-        # out. A second one begins after it, and so tells of every such change.
-        kept_at = {lease: lease.renewed_at for lease in held}
-        for _ in range(2):
-            sent_at = self._clock.boottime()
-            entries = [(lease.backfill_no, lease.fence, lease.in_flight()) for lease in held]
-            reached(Point.LEASE_BEFORE_RENEWAL)
-            renewal = await self.store.renew(
-                entries, obeys_stop=self.stop_switch.obeyed, within_seconds=RENEWAL_TIMEOUT_SECONDS
-            )
-            reached(Point.LEASE_RENEWED)
-            stood = {lease for lease in held if self._clock.boottime() - kept_at[lease] < SAFE_SECONDS}
-            for lease in held:
-                self._hear(lease, renewal, sent_at if lease in stood else None)
-                kept_at[lease] = sent_at
-            held = [lease for lease in held if lease not in stood and not lease.lost]
-            if not held:
-                return
+    async def _renew(self, leases: list[Lease[G]]) -> None:
+        sent_at, renewal = await self._ask(leases)
+        answered_at = self._clock.boottime()
+        for lease in leases:
+            lease.lapsed = lease.lapsed or answered_at - lease.renewed_at >= SAFE_SECONDS
+            self._hear(lease, renewal, sent_at)
+        lapsed = [lease for lease in leases if lease.lapsed and not lease.lost]
+        if not lapsed or not self._table.tells_changes:
+            return
+        again_at, renewal = await self._ask(lapsed)
+        is_late = self._clock.boottime() - sent_at >= SAFE_SECONDS  # the first one was over before this one came
+        for lease in lapsed:
+            lease.lapsed = is_late
+            self._hear(lease, renewal, again_at)
 
-    def _hear(self, lease: Lease, renewal: Renewal, sent_at: float | None) -> None:
-        """Take note of what a renewal says; `sent_at` None: it is not to be relied on yet."""
-        version = renewal.versions.get(lease.backfill_no)
-        if version is None:
-            if self._held.get(lease.backfill_no) is lease:
-                self._lose(lease)
+    async def _ask(self, leases: list[Lease[G]]) -> tuple[float, Renewal]:
+        """When it was sent, and the answer."""
+        sent_at = self._clock.boottime()
+        entries = [(lease.key, lease.fence, lease.in_flight()) for lease in leases]
+        reached(Point.LEASE_BEFORE_RENEWAL)
+        renewal = await self._table.renew(
+            entries, obeys_stop=self.stop_switch.obeyed, within_seconds=RENEWAL_TIMEOUT_SECONDS
+        )
+        reached(Point.LEASE_RENEWED)
+        return sent_at, renewal
+
+    def _hear(self, lease: Lease[G], renewal: Renewal, sent_at: float) -> None:
+        word = renewal.words.get(lease.key)
+        if word is None:
+            self._lose(lease)
             return
         if renewal.stop_order is not None:
             self.stop_switch.put(renewal.stop_order)
-        lease.newest_version = max(lease.newest_version, version)
-        if sent_at is not None:
+        lease.newest_version = max(lease.newest_version, word.version)
+        if not lease.lapsed:
             lease.renewed_at = max(lease.renewed_at, sent_at)
-        lease.on_version(version)
+        lease.on_word(word)
 
-    def _lose(self, lease: Lease) -> None:
-        lease.lost = True
-        self._held.pop(lease.backfill_no, None)
-        lease.on_lost()
+    def _lose(self, lease: Lease[G]) -> None:
+        if self._kept.get(lease.key) is lease:  # else it was given back meanwhile
+            del self._kept[lease.key]
+            lease.lost = True
+            lease.on_lost()

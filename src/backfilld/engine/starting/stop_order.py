@@ -6,13 +6,15 @@ so that what it tells people is true.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.service import Part, Patience, Service
-from backfilld.engine.starting.leases import LeaseKeeper
+from backfilld.engine.starting.leases import Renewer
+from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.events import Bus
 from backfilld.store.admin.stopping import StopStore
 
@@ -27,14 +29,14 @@ class Stopping:
     part = Part.STOP_ORDER
 
     def __init__(
-        self, store: StopStore, keeper: LeaseKeeper, clock: Clock, bus: Bus, tell_live: Callable[[int], Awaitable[None]]
+        self, store: StopStore, switch: StopSwitch, renewers: Sequence[Renewer[Any]], clock: Clock, bus: Bus
     ) -> None:
-        """`tell_live` writes the version that is obeyed beside the leases of single attempts."""
+        """The version that is obeyed is written beside every lease that one of `renewers` keeps."""
         self._store = store
-        self._keeper = keeper
+        self._switch = switch
+        self._renewers = renewers
         self._clock = clock
-        self._tell_live = tell_live
-        self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus), keeper.stop_switch.news)
+        self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus), switch.news)
 
     def hear(self) -> None:
         """The order may have changed: look now."""
@@ -57,13 +59,11 @@ class Stopping:
     async def look(self) -> None:
         """Put the order as it is now in force here, and tell whoever waits for that."""
         order = await self._store.get()
-        switch = self._keeper.stop_switch
-        known = switch.obeyed
-        await switch.obey(order)
+        known = self._switch.obeyed
+        await self._switch.obey(order)
         if known < order.version:
-            if held := self._keeper.held:
-                await self._store.obey(held, order.version)
-            await self._tell_live(order.version)
+            for renewer in self._renewers:
+                await renewer.obey(order.version)
 
     async def confirm(self, version: int) -> None:
         """Return once nothing starts anywhere that `version` forbids; Unavailable `not_confirmed` after 10 s."""

@@ -1,6 +1,5 @@
 """The order that nothing may start, and which leases are obeyed under it."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import asyncpg
@@ -29,11 +28,6 @@ class StopStore:
     async def change(self, *, stopped: bool, by: str, why: str | None, at: datetime, on: Connection) -> StopOrder:
         """Give another order, and tell every daemon when the transaction commits."""
         return order_of(await on.fetchrow(_sql.change_stop_order, stopped, by, why, at))
-
-    async def obey(self, held: Iterable[tuple[int, int]], version: int) -> None:
-        """Whoever holds these (backfill, fence) starts nothing any more that `version` forbids."""
-        numbers, fences = zip(*held, strict=True)
-        await self._pool.execute(_sql.obey_stop_order, numbers, fences, version)
 
     async def count_not_obeying(self, version: int) -> int:
         """How many leases stand whose holders may still start what `version` forbids."""

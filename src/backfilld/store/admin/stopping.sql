@@ -15,13 +15,6 @@ WITH changed AS (
 )
 SELECT changed.*, pg_notify('backfilld', 'stop-order ' || version) FROM changed;
 
--- name: obey_stop_order
--- $1 backfills   $2 fences   $3 version
-UPDATE leases AS l
-   SET obeys_stop = GREATEST(l.obeys_stop, $3)
-  FROM unnest($1::bigint[], $2::bigint[]) AS held (backfill_no, fence)
- WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence;
-
 -- name: count_not_obeying
 -- Leases, of backfills and of single attempts, whose holder may still start something that the order of this version
 -- forbids.

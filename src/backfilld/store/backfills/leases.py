@@ -30,12 +30,24 @@ class Grant:
     clean: bool
     stop_order: StopOrder = NEVER_STOPPED
 
+    @property
+    def key(self) -> int:
+        return self.backfill_no
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a renewal says of one lease: the version of its backfill, or whether its attempt is to be killed."""
+
+    version: int = 0
+    is_killed: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """The version of each backfill whose lease still stands, and the stop order (None: nothing stands any more)."""
+    """A word for each lease that still stands, by its key, and the stop order (None: nothing stands any more)."""
 
-    versions: Mapping[int, int]
+    words: Mapping[int, Word]
     stop_order: StopOrder | None
 
 
@@ -50,6 +62,8 @@ class Owner:
 
 class LeaseStore:
     """`instance` names a state directory for ever, `process` one process that has locked it."""
+
+    tells_changes = True  # a renewal tells the version of each backfill
 
     def __init__(self, pool: Pool, *, instance: str, process: str) -> None:
         self._pool = pool
@@ -73,8 +87,13 @@ class LeaseStore:
         numbers, fences, in_flight = zip(*held, strict=True)
         async with connection_within(self._pool, within_seconds) as connection:
             rows = await connection.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight, obeys_stop)
-        versions = {row["backfill_no"]: row["backfill_version"] for row in rows}
-        return Renewal(versions, order_of(rows[0]) if rows else None)
+        words = {row["backfill_no"]: Word(version=row["backfill_version"]) for row in rows}
+        return Renewal(words, order_of(rows[0]) if rows else None)
+
+    async def obey(self, held: Sequence[tuple[int, int]], version: int) -> None:
+        """Whoever holds these (backfill, fence) starts nothing any more that `version` of the stop order forbids."""
+        numbers, fences = zip(*held, strict=True)
+        await self._pool.execute(queries.obey_stop_order, numbers, fences, version)
 
     async def release(self, backfill_no: int, fence: int, *, in_order: bool) -> None:
         """Give it back. `in_order`: nothing is left that may have been started and is not recorded."""

@@ -65,6 +65,13 @@ UPDATE leases
    SET acknowledged_version = GREATEST(acknowledged_version, $3)
  WHERE backfill_no = $1 AND fence = $2;
 
+-- name: obey_stop_order
+-- $1 backfills   $2 fences   $3 version
+UPDATE leases AS l
+   SET obeys_stop = GREATEST(l.obeys_stop, $3)
+  FROM unnest($1::bigint[], $2::bigint[]) AS held (backfill_no, fence)
+ WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence;
+
 -- name: find_owner
 -- Who may still start items of a backfill; no row: nobody.
 -- $1 backfill

@@ -12,7 +12,7 @@ from backfilld.domain.backfills.records import Outcome
 from backfilld.domain.backfills.retries import LONGEST_WAIT as LONGEST_ASKED
 from backfilld.domain.stopping import StopOrder
 from backfilld.store.admin.stopping import order_of
-from backfilld.store.backfills.leases import LENGTH
+from backfilld.store.backfills.leases import LENGTH, Renewal, Word
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
@@ -58,18 +58,15 @@ class TakenAttempt:
     def id(self) -> int:
         return self.session.attempt_id
 
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """Whose leases still stand, which of those somebody wants to be killed, and the stop order (None: none stands)."""
-
-    standing: frozenset[int]
-    killed: frozenset[int]
-    stop_order: StopOrder | None
+    @property
+    def key(self) -> int:
+        return self.session.attempt_id
 
 
 class LiveAttemptStore:
     """`pool` for what is done now and then, `own` for renewals, which wait for nobody."""
+
+    tells_changes = False  # that a workflow was disabled is seen when an attempt is taken, or its try begun
 
     def __init__(self, pool: Pool, own: Pool, *, instance: str, process: str) -> None:
         self._pool = pool
@@ -88,19 +85,18 @@ class LiveAttemptStore:
         """Say that a try is about to start; False if it may not."""
         return await self._pool.fetchval(_sql.begin_try, id, fence, at) is not None
 
-    async def renew(self, held: Sequence[tuple[int, int]], *, obeys_stop: int, within_seconds: float) -> Renewed:
-        """Renew (attempt, fence) each. TimeoutError if the database does not answer in time."""
-        ids, fences = zip(*held, strict=True)
+    async def renew(self, held: Sequence[tuple[int, int, int]], *, obeys_stop: int, within_seconds: float) -> Renewal:
+        """Renew (attempt, fence, whatever) each. TimeoutError if the database does not answer in time."""
+        ids, fences, _ = zip(*held, strict=True)
         async with connection_within(self._own, within_seconds) as connection:
             rows = await connection.fetch(_sql.renew_attempts, ids, fences, LENGTH, obeys_stop)
-        killed = frozenset(row["id"] for row in rows if row["is_killed"])
-        return Renewed(frozenset(row["id"] for row in rows), killed, order_of(rows[0]) if rows else None)
+        words = {row["id"]: Word(is_killed=row["is_killed"]) for row in rows}
+        return Renewal(words, order_of(rows[0]) if rows else None)
 
     async def obey(self, held: Sequence[tuple[int, int]], version: int) -> None:
         """Tell whoever waits that a stop order is obeyed here."""
-        if held:
-            ids, fences = zip(*held, strict=True)
-            await self._pool.execute(_sql.obey_stop, ids, fences, version)
+        ids, fences = zip(*held, strict=True)
+        await self._pool.execute(_sql.obey_stop, ids, fences, version)
 
     async def list_killed(self, held: Collection[int]) -> list[int]:
         """Those of ours that somebody wants to be killed."""

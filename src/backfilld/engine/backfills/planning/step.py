@@ -16,6 +16,7 @@ from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import PlanFrozen
 from backfilld.sources.base import SourceBroken, SourceUnreachable
+from backfilld.store.backfills.leases import Grant
 from backfilld.store.backfills.plans import PlanStore, Totals
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -29,7 +30,7 @@ class Outrun(Exception):
 class Planning:
     """Makes the plan, or goes on with it, and freezes it."""
 
-    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease, tools: EngineContext) -> None:
+    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease[Grant], tools: EngineContext) -> None:
         self._gate = gate
         self._standing = standing
         self._lease = lease

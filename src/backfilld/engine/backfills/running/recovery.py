@@ -11,13 +11,16 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import Bus, ItemInterrupted
+from backfilld.store.backfills.leases import Grant
 from backfilld.store.ledger.ledger import Ledger
 
 
 class Recovery:
     """How many items are still to be started alone. After a clean end: none."""
 
-    def __init__(self, backfill: Backfill, lease: Lease, ledger: Ledger, clock: Clock, bus: Bus, *, most: int) -> None:
+    def __init__(
+        self, backfill: Backfill, lease: Lease[Grant], ledger: Ledger, clock: Clock, bus: Bus, *, most: int
+    ) -> None:
         self._backfill = backfill
         self._lease = lease
         self._ledger = ledger

@@ -23,6 +23,7 @@ from backfilld.engine.backfills.running.slots import Slots
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.store.backfills.leases import Grant
 
 STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
 LOOKS_AGAIN = timedelta(milliseconds=500)  # for what nobody announces: a lease that may be renewed, a ramp
@@ -40,7 +41,7 @@ class Worker:
         processor: ItemRun,
         recovery: Recovery,
         chain: Chain,
-        lease: Lease,
+        lease: Lease[Grant],
         tools: EngineContext,
     ) -> None:
         self._chain = chain

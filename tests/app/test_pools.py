@@ -1,0 +1,43 @@
+"""The connections of a daemon: whoever meets a lock keeps nobody of another kind waiting."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+from tests.support.attempts import make_attempts
+from tests.support.backfills import make_backfill
+from tests.support.clock import FakeClock
+
+from backfilld.app.database import Database, pools_of
+from backfilld.engine.attempts.leases import LiveLeases
+from backfilld.engine.backfills.leases import LeaseKeeper
+from backfilld.engine.starting.stop_switch import StopSwitch
+from backfilld.events import Bus
+from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.connection.address import address_of
+from backfilld.store.sessions.live_attempts import LiveAttemptStore
+
+
+async def test_leases_of_backfills_are_renewed_while_those_of_attempts_cannot_be(dsn: Any, pool: Any, clock: FakeClock):
+    backfill = await make_backfill(pool)
+    await make_attempts(pool)
+    address = address_of(dsn)
+    connection = await asyncpg.connect(dsn)
+    async with pools_of(Database(address, address, "here"), 1) as pools:
+        keeper = LeaseKeeper(LeaseStore(pools.leases, instance="a", process="1"), clock, Bus())
+        store = LiveAttemptStore(pools.engine, pools.leases, instance="a", process="1")
+        attempts = LiveLeases(store, clock, Bus(), StopSwitch())
+        lease = await keeper.take(backfill.no)
+        await attempts.take(suspects=True)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE")
+            stuck = asyncio.create_task(attempts.renew())
+            await asyncio.sleep(0)
+            await clock.advance(1)
+            await asyncio.wait_for(keeper.renew(), 3)
+            was_stuck = not stuck.done()
+        await stuck
+    await connection.close()
+
+    assert was_stuck
+    assert clock.boottime() == lease.renewed_at
