@@ -21,7 +21,7 @@ async def parent(pool: Pool, workflow: Workflow) -> Backfill:
     rules = {"combinator": "and", "not": False, "rules": [{"field": "x", "operator": "=", "value": 1}]}
     backfill = await make_backfill(
         pool, workflow, filter_spec={"x": 1}, filter_resolved=rules, timezone="Asia/Tokyo", max_in_flight=3,
-        params={"p": 1}, name="night", sample_size=5, start_mode="when_approved",
+        params={"p": 1}, name="night", sample_size=5, start="when_approved",
     )  # fmt: skip
     await make_ledger(pool, backfill, ENTRIES)
     await put_into(pool, backfill, Status.COMPLETED_WITH_FAILURES)

@@ -114,7 +114,7 @@ async def test_resuming_before_the_plan_is_frozen_leads_back_to_planning(client:
 
 
 async def test_resuming_outside_the_window_waits_for_it(client: Client, pool: Pool) -> None:
-    backfill = await make_backfill(pool, windows=NIGHTS)
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
     await put_into(pool, backfill, S.PAUSED)
     _, document = await steer(client, backfill.id, "resume")
     reason = document["data"]["backfill"]["status_reason"]
@@ -125,7 +125,7 @@ async def test_resuming_outside_the_window_waits_for_it(client: Client, pool: Po
 
 
 async def test_resuming_inside_the_window_runs(client: Client, pool: Pool, clock: FakeClock) -> None:
-    backfill = await make_backfill(pool, windows=NIGHTS)
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
     await put_into(pool, backfill, S.PAUSED)
     clock.set(NOON + timedelta(hours=11))
     _, document = await steer(client, backfill.id, "resume")
@@ -135,7 +135,7 @@ async def test_resuming_inside_the_window_runs(client: Client, pool: Pool, clock
 
 async def test_resuming_what_never_opens_says_so(client: Client, pool: Pool) -> None:
     dates = frozenset((NOON + timedelta(days=7 * week)).date() for week in range(60))
-    backfill = await make_backfill(pool, windows=NIGHTS, excluded_dates=dates)
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS, excluded_dates=dates)
     await put_into(pool, backfill, S.PAUSED)
     _, document = await steer(client, backfill.id, "resume")
 

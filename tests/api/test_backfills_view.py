@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client
-from tests.support.backfills import Workflow, make_backfill, make_workflow, put_into
+from tests.support.backfills import Workflow, change_settings, make_backfill, make_workflow, put_into
 from tests.support.clock import NOON
 from tests.support.fake_control import FakeControl, FakeLive
 from tests.support.ledgers import make_ledger
@@ -49,9 +49,10 @@ async def test_every_field_is_there(client: Client, pool: Pool) -> None:
 
 
 async def test_a_zone_that_has_left_the_tz_data_hides_nothing(client: Client, pool: Pool) -> None:
-    backfill = await make_backfill(pool, windows=NIGHTS)
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
     await make_ledger(pool, backfill, ENTRIES)
-    await pool.execute("UPDATE backfills SET timezone = 'Mars/Base', status = 'paused', wake_at = NULL")
+    await change_settings(pool, backfill, timezone="Mars/Base")
+    await pool.execute("UPDATE backfills SET status = 'paused', wake_at = NULL")
     shown = await show(client, backfill.id)
     listed = (await (await client.get(PATH)).json())["data"]["backfills"]
     resumed = await client.post(f"{PATH}/{backfill.id}/resume")
@@ -89,7 +90,7 @@ async def test_what_the_owner_knows_wins_and_still_adds_up(client: Client, pool:
 
 
 async def test_the_end_is_estimated_through_closed_hours(client: Client, pool: Pool) -> None:
-    backfill = await make_backfill(pool, windows=NIGHTS)
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
     await make_ledger(pool, backfill, {f"e{number}": "pending" for number in range(4)})
     await put_into(pool, backfill, Status.WAITING)
     unknown = await show(client, backfill.id)

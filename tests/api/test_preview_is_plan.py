@@ -78,7 +78,7 @@ async def planned(pool: Pool, id: str) -> tuple[int, dict[str, int]]:
     await Planner(row, plan, BuiltinSource(EntityStore(pool)), last_runs, FakeClock(), may_go_on).gather()
     async with pool.acquire() as connection, connection.transaction():
         totals = await plan.freeze(
-            connection, at=FakeClock().now(), drafts=row.item_order != "source", newest_first=True, sample_size=None
+            connection, at=FakeClock().now(), drafts=row.settings.order != "source", newest_first=True, sample_size=None
         )
     skipped = await pool.fetch("SELECT skip_reason FROM outcomes WHERE backfill_no = $1", row.no)
     return totals.planned, dict(Counter(one["skip_reason"] for one in skipped))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from tests.support.backfills import ALWAYS
+from tests.support.backfills import SETTINGS, with_settings
 from tests.support.clock import NOON, FakeClock
 
 from backfilld.domain.backfills.records import Backfill, Item
@@ -27,15 +27,12 @@ def a_backfill(**settings: Any) -> Backfill:
     """A running backfill that no database knows: always open, five at a time."""
     plain = Backfill(
         no=7, id=uuid4(), kind="entities", parent_no=None, parent_id=None, workflow_id=1, workflow_name="w",
-        revision_id=2, workflow_version=1, definition={}, workflow_enabled=True, entity_type="ticket", filter_spec={},
-        filter_resolved={"match_all": True}, entity_ids=None, windows=ALWAYS, timezone="UTC",
-        excluded_dates=frozenset(), max_in_flight=5, max_attempts=3, item_order="source", reprocess_behavior="failed",
-        start_mode="now", sample_size=None, sample_open=False, params={}, total_estimated=None, name=None,
-        reason_given=None, credits_per_entity=None, created_by="key:test", created_at=NOON, updated_at=NOON,
-        completed_at=None, error=None, version=1, status=Status.RUNNING, reason=None, planned_at=NOON,
-        source_cursor=None, wake_at=None, cancel_in_flight=False,
+        revision_id=2, workflow_version=1, definition={}, workflow_enabled=True, settings=SETTINGS,
+        filter_resolved={"match_all": True}, entity_ids=None, sample_open=False, credits_per_entity=None,
+        created_by="key:test", created_at=NOON, updated_at=NOON, completed_at=None, error=None, version=1,
+        status=Status.RUNNING, reason=None, planned_at=NOON, source_cursor=None, wake_at=None, cancel_in_flight=False,
     )  # fmt: skip
-    return replace(plain, **settings)
+    return with_settings(plain, settings)
 
 
 def an_item(position: int = 0, **fields: Any) -> Item:

@@ -48,7 +48,7 @@ async def test_a_stepped_clock_does_not_stretch_the_wait_for_a_retry(dsn, pool, 
 async def test_a_machine_that_slept_for_a_day_starts_nothing_outside_the_window_and_goes_on_in_the_next(dsn, pool):
     noon = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)  # a Monday
     clock, executor = SteppedClock(noon), ScriptedExecutor(slowly)
-    backfill = await make_backfill(pool, **ALL, windows=MONDAY_NOON_TO_ONE, max_in_flight=2)
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=MONDAY_NOON_TO_ONE, max_in_flight=2)
     async with engine_on(dsn, pool, executor, ListSource(entities(300)), clock=clock) as engine:
         await eventually(lambda: len(executor.starts) > 20)
         clock.suspend(timedelta(days=1))
@@ -104,7 +104,7 @@ async def slowly(_: Work) -> Verdict:
 
 async def planned(engine, pool, status: str):
     """A backfill that nobody runs, put into that status by a clock that is a day ahead."""
-    backfill = await make_backfill(pool, **ALL, start_mode="when_approved")
+    backfill = await make_backfill(pool, **ALL, start="when_approved")
     engine.scheduler.nudge()
     await engine.until(backfill, "paused")
     await eventually(lambda: engine.scheduler.runner(backfill.no) is None)

@@ -48,7 +48,9 @@ async def test_an_open_gate_lets_an_item_start(target: Target, clock: FakeClock)
 async def test_what_a_person_wants_to_hear_first_is_said_first(target: Target, clock: FakeClock):
     lease = a_lease(clock)
     paused = Reason(R.PAUSED_BY_USER, "paused", NOON)
-    gate = target.gate(lease, windows=TUESDAY, workflow_enabled=False, status=Status.PAUSED, reason=paused)
+    gate = target.gate(
+        lease, daily_execution_windows=TUESDAY, workflow_enabled=False, status=Status.PAUSED, reason=paused
+    )
     target.health.note(REFUSED, "x", probe=False)
     gate.drain()
     clock.suspend(timedelta(seconds=2))
@@ -61,7 +63,7 @@ async def test_what_a_person_wants_to_hear_first_is_said_first(target: Target, c
     said.append(refusal(gate, clock))
     gate.apply(replace(gate.backfill, workflow_enabled=True))
     said.append(refusal(gate, clock))
-    gate.apply(replace(gate.backfill, windows=a_backfill().windows))
+    gate.apply(replace(gate.backfill, settings=a_backfill().settings))
     said.append(refusal(gate, clock))
     target.health.reset()
     said.append(refusal(gate, clock))
@@ -137,14 +139,14 @@ async def test_a_lapsed_lease_starts_nothing_however_fresh(target: Target, clock
     ],
 )
 async def test_windows_are_half_open_at_the_gate(clock: FakeClock, target: Target, at, permitted: bool):
-    gate = target.gate(windows=MONDAY_NOON_TO_ONE)
+    gate = target.gate(daily_execution_windows=MONDAY_NOON_TO_ONE)
     clock.set(at)
 
     assert permitted == is_permitted(gate)
 
 
 async def test_a_clock_that_steps_over_an_edge_and_back_is_followed_each_time(target: Target, clock: FakeClock):
-    gate = target.gate(windows=MONDAY_NOON_TO_ONE)
+    gate = target.gate(daily_execution_windows=MONDAY_NOON_TO_ONE)
     seen = []
     for hours in (0, -1, 1, 2, -2, 1, -1):
         step(clock, timedelta(hours=hours))
@@ -165,7 +167,7 @@ async def test_windows_that_never_open_are_told_as_such(target: Target, clock: F
     # 02:15 in New York exists on every Sunday but one; that one alone is not excluded
     days = {date(2027, 1, 3) + timedelta(weeks=n) for n in range(120)} - {date(2027, 3, 14)}
     sunday = {"sunday": [{"run_start_time": "02:15", "run_end_time": "02:45"}]}
-    gate = target.gate(windows=sunday, timezone="America/New_York", excluded_dates=frozenset(days))
+    gate = target.gate(daily_execution_windows=sunday, timezone="America/New_York", excluded_dates=frozenset(days))
     found = gate.refusal(clock.now())
 
     assert (R.NEVER_OPENS, None) == (found.code, found.until)
@@ -292,4 +294,4 @@ async def test_a_backfill_whose_zone_or_windows_cannot_be_read_cannot_go_on(targ
     with pytest.raises(CannotGoOn, match="Mars/Olympus"):
         zone_of(a_backfill(timezone="Mars/Olympus"))
     with pytest.raises(CannotGoOn, match="cannot be read"):
-        target.gate(windows={"monday": [{"run_start_time": "9:00", "run_end_time": "10:00"}]})
+        target.gate(daily_execution_windows={"monday": [{"run_start_time": "9:00", "run_end_time": "10:00"}]})

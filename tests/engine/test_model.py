@@ -116,7 +116,7 @@ async def run(seed: int, dsn: str, pool: Pool) -> tuple[Schedule, Backfill]:
         max_in_flight=chance.randint(1, 8),
         max_attempts=chance.randint(1, 3),
         sample_size=chance.choice([None, None, 5]),
-        item_order=chance.choice(["source", "newest_first"]),
+        order=chance.choice(["source", "newest_first"]),
     )
     engines = await open_pool(dsn, size=4)
     async with engine_on(dsn, engines, schedule.executor, schedule.source) as engine:

@@ -44,11 +44,11 @@ class Making:
         ).gather()
 
     async def freeze(self) -> list[str]:
-        drafts = self.backfill.item_order != "source"
+        drafts = self.backfill.settings.order != "source"
         async with self.pool.acquire() as connection, connection.transaction():
             await self.plan.freeze(
                 connection, at=FakeClock().now(), drafts=drafts, sample_size=None,
-                newest_first=self.backfill.item_order == "newest_first",
+                newest_first=self.backfill.settings.order == "newest_first",
             )  # fmt: skip
         rows = await self.pool.fetch("SELECT entity_id FROM plan_items ORDER BY position")
         return [row["entity_id"] for row in rows]
@@ -79,7 +79,7 @@ def ids(count: int) -> list[str]:
 
 @pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
 async def test_interrupted_after_every_page_it_misses_and_doubles_nothing(pool, order: str):
-    plan = await making(pool, ListSource(entities(50)), item_order=order)
+    plan = await making(pool, ListSource(entities(50)), order=order)
     rounds = 1
     while not await plan.gather(pages=1):
         rounds += 1
@@ -105,7 +105,7 @@ async def test_entities_that_come_and_go_while_it_is_planned_neither_shift_nor_d
 async def test_an_entity_that_moves_in_time_is_neither_missed_nor_planned_twice(pool):
     at = {n: datetime(2020, 1, 1 + n, tzinfo=UTC) for n in range(25)}
     source = ListSource([replace(entity, updated_at=at[n]) for n, entity in enumerate(entities(25))])
-    plan = await making(pool, source, item_order="newest_first")
+    plan = await making(pool, source, order="newest_first")
     await plan.gather(pages=2)
     for id in ("e000000", "e000024"):  # one that is planned already, one that is not
         source.entities[id] = Entity(id, {}, updated_at=datetime(2021, 1, 1, tzinfo=UTC))
@@ -128,7 +128,7 @@ class Stutterer(ListSource):
 
 @pytest.mark.parametrize("order", ["source", "oldest_first"])
 async def test_what_a_source_lists_twice_is_planned_once(pool, order: str):
-    plan = await making(pool, Stutterer(entities(30)), item_order=order)
+    plan = await making(pool, Stutterer(entities(30)), order=order)
     await plan.gather(pages=3)
     await plan.gather()
 

@@ -141,7 +141,7 @@ async def test_paused_while_planning_it_goes_on_where_it_was(dsn, pool):
 @pytest.mark.parametrize("order", ["source", "newest_first"])
 async def test_cancelled_while_planning_nothing_starts_and_what_was_planned_is_accounted_for(dsn, pool, order: str):
     source = Gated()
-    backfill = await make_backfill(pool, **ALL, item_order=order)
+    backfill = await make_backfill(pool, **ALL, order=order)
     async with engine_on(dsn, pool, source=source) as engine:
         source.give(2)
         cursor = "SELECT source_cursor IS NOT NULL FROM backfills"
@@ -159,7 +159,7 @@ async def test_cancelled_while_planning_nothing_starts_and_what_was_planned_is_a
 async def test_a_source_that_is_to_be_read_in_windows_alone_is_not_read_outside(dsn, pool):
     source, clock = Careful(), SteppedClock(datetime(2027, 3, 1, 11, 0, tzinfo=UTC))
     source.give(99)
-    backfill = await make_backfill(pool, **ALL, windows=MONDAY_NOON_TO_ONE)
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=MONDAY_NOON_TO_ONE)
     async with engine_on(dsn, pool, source=source, clock=clock) as engine:
         found = await eventually(lambda: reason(engine, backfill))
         read = source.pages_read
@@ -173,7 +173,7 @@ async def test_a_source_that_is_to_be_read_in_windows_alone_is_not_read_outside(
 
 async def test_a_window_that_closes_while_such_a_source_is_read_interrupts_the_planning(dsn, pool):
     source, clock = Careful(), SteppedClock(datetime(2027, 3, 1, 12, 30, tzinfo=UTC))
-    backfill = await make_backfill(pool, **ALL, windows=MONDAY_NOON_TO_ONE)
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=MONDAY_NOON_TO_ONE)
     async with engine_on(dsn, pool, source=source, clock=clock) as engine:
         source.give(2)
         await eventually(lambda: planned(pool))
@@ -192,7 +192,7 @@ async def test_a_window_that_closes_while_such_a_source_is_read_interrupts_the_p
 
 
 async def test_a_plan_that_froze_though_the_answer_was_lost_is_not_frozen_twice(dsn, pool, monkeypatch):
-    backfill = await make_backfill(pool, **ALL, item_order="newest_first", sample_size=4)
+    backfill = await make_backfill(pool, **ALL, order="newest_first", sample_size=4)
     freeze_once, calls = Planning._freeze_once, []
 
     async def loses_the_answer(planning: Planning):
@@ -214,7 +214,7 @@ async def test_a_plan_that_froze_though_the_answer_was_lost_is_not_frozen_twice(
 @pytest.mark.parametrize("ends", ["released", "vanished"])
 async def test_the_next_owner_plans_on_from_where_the_last_one_was(dsn, pool, ends: str):
     source = Gated()
-    backfill = await make_backfill(pool, **ALL, item_order="newest_first")
+    backfill = await make_backfill(pool, **ALL, order="newest_first")
     async with engine_on(dsn, pool, source=source) as engine:
         source.give(3)
         await eventually(lambda: pool.fetchval("SELECT count(*) FROM plan_drafts"))

@@ -76,13 +76,13 @@ async def made(pool: Pool, source: BuiltinSource, **settings) -> tuple[list[str]
         rounds += 1
         assert rounds < ENTITIES
     row = await pool.fetchrow("SELECT planned, skipped FROM backfill_progress WHERE backfill_no = $1", plan.backfill.no)
-    return await plan.freeze(), await plan.skipped(), tuple(row) if settings["item_order"] == "source" else (0, 0)
+    return await plan.freeze(), await plan.skipped(), tuple(row) if settings["order"] == "source" else (0, 0)
 
 
 @pytest.mark.parametrize("behavior", ["none", "failed", "completed"])
 @pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
 async def test_it_is_the_plan_that_listing_makes(pool: Pool, store: EntityStore, order: str, behavior: str):
-    settings = {"item_order": order, "reprocess_behavior": behavior, "filter_resolved": OPEN}
+    settings = {"order": order, "reprocess_behavior": behavior, "filter_resolved": OPEN}
     by_listing = await made(pool, Lister(store), **settings)
     in_place = await made(pool, BuiltinSource(store), **settings)
 
@@ -92,13 +92,13 @@ async def test_it_is_the_plan_that_listing_makes(pool: Pool, store: EntityStore,
 
 
 async def test_where_sql_selects_too_much_the_predicate_has_the_last_word(pool: Pool, store: EntityStore):
-    ids, _, _ = await made(pool, BuiltinSource(store), item_order="source", filter_resolved=FOLDED)
+    ids, _, _ = await made(pool, BuiltinSource(store), order="source", filter_resolved=FOLDED)
 
     assert [f"t{n:02}" for n in range(ENTITIES)] == ids
 
 
 async def test_an_order_by_an_attribute_is_kept(pool: Pool, store: EntityStore):
-    plan = await making(pool, BuiltinSource(store), item_order="oldest_first")
+    plan = await making(pool, BuiltinSource(store), order="oldest_first")
     plan.time_field = "due"
     await plan.gather()
     ids = await plan.freeze()

@@ -127,7 +127,7 @@ async def test_an_outcome_that_cannot_be_stored_ends_unrecordable_and_harms_no_n
 
 async def test_an_entity_that_is_gone_by_its_start_is_skipped(dsn, pool):
     source = ListSource(entities(6))
-    backfill = await make_backfill(pool, **resolved(start_mode="when_approved"))
+    backfill = await make_backfill(pool, **resolved(start="when_approved"))
     async with engine_on(dsn, pool, source=source) as engine:
         row = await engine.until(backfill, "paused")
         del source.entities["e000004"]
@@ -143,7 +143,7 @@ async def test_an_entity_that_is_gone_by_its_start_is_skipped(dsn, pool):
 async def test_nothing_starts_outside_the_window_and_the_opening_is_announced(dsn, pool):
     windows = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
     clock = SteppedClock(datetime(2027, 3, 1, 11, 0, tzinfo=UTC))
-    backfill = await make_backfill(pool, **resolved(windows=windows))
+    backfill = await make_backfill(pool, **resolved(daily_execution_windows=windows))
     async with engine_on(dsn, pool, clock=clock) as engine:
         row = await engine.until(backfill, "waiting")
         before = len(engine.executor.starts)
@@ -166,7 +166,7 @@ async def test_work_in_flight_finishes_after_the_window_closed_and_nothing_else_
         return SUCCEEDED
 
     windows = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
-    backfill = await make_backfill(pool, **resolved(windows=windows, max_in_flight=3))
+    backfill = await make_backfill(pool, **resolved(daily_execution_windows=windows, max_in_flight=3))
     async with engine_on(dsn, pool, ScriptedExecutor(script), clock=clock) as engine:
         await eventually(lambda: len(engine.executor.starts) == 3)
         clock.set(datetime(2027, 3, 1, 13, 0, tzinfo=UTC))
@@ -201,7 +201,7 @@ async def test_a_sample_of_everything_completes(dsn, pool):
 
 async def test_newest_first_follows_the_time_of_the_entities(dsn, pool):
     dated = [replace(e, updated_at=datetime(2020, 1, 1 + (i * 7) % 20, tzinfo=UTC)) for i, e in enumerate(entities(20))]
-    backfill = await make_backfill(pool, **resolved(item_order="newest_first", max_in_flight=1))
+    backfill = await make_backfill(pool, **resolved(order="newest_first", max_in_flight=1))
     async with engine_on(dsn, pool, source=ListSource(dated)) as engine:
         await engine.until(backfill, "completed")
 

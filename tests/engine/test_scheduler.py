@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.engine.parts import MONDAY_NOON_TO_ONE
-from tests.support.backfills import ALWAYS, make_backfill
+from tests.support.backfills import ALWAYS, change_settings, make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
@@ -39,7 +39,7 @@ async def is_left(engine, backfill) -> None:
 
 async def test_a_clock_that_steps_out_of_the_window_and_back_stops_and_goes_on(dsn, pool):
     clock, executor = SteppedClock(at(12, 30)), ScriptedExecutor(slow)
-    backfill = await make_backfill(pool, **ALL, windows=MONDAY_NOON_TO_ONE, max_in_flight=2)
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=MONDAY_NOON_TO_ONE, max_in_flight=2)
     async with engine_on(dsn, pool, executor, ListSource(entities(200)), clock=clock) as engine:
         await eventually(lambda: len(executor.starts) > 10)
         clock.set(at(11))
@@ -62,7 +62,7 @@ async def test_a_clock_that_steps_out_of_the_window_and_back_stops_and_goes_on(d
 @pytest.mark.parametrize("by", [timedelta(days=400), timedelta(days=-400)])
 async def test_what_a_wrong_clock_put_off_is_looked_at_when_the_clock_is_right_again(dsn, pool, by: timedelta):
     clock = SteppedClock(at(11) + by)
-    backfill = await make_backfill(pool, **ALL, windows=MONDAY_NOON_TO_ONE)
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=MONDAY_NOON_TO_ONE)
     async with engine_on(dsn, pool, source=ListSource(entities(20)), clock=clock) as engine:
         wrong = await waits(engine, backfill, "outside_window")
         await is_left(engine, backfill)
@@ -77,7 +77,7 @@ async def test_windows_that_never_open_are_looked_at_once_a_day(dsn, pool):
     # 02:15 in New York exists on every Sunday but one; that one alone is not excluded
     days = {MONDAY.date() - timedelta(days=1) + timedelta(weeks=n) for n in range(60)} - {datetime(2027, 3, 14).date()}  # noqa: DTZ001
     sunday = {"sunday": [{"run_start_time": "02:15", "run_end_time": "02:45"}]}
-    settings = {"windows": sunday, "timezone": "America/New_York", "excluded_dates": tuple(days)}
+    settings = {"daily_execution_windows": sunday, "timezone": "America/New_York", "excluded_dates": frozenset(days)}
     clock = SteppedClock(at(12))
     backfill = await make_backfill(pool, **ALL | settings)
     async with engine_on(dsn, pool, clock=clock) as engine:
@@ -92,7 +92,9 @@ async def test_windows_that_never_open_are_looked_at_once_a_day(dsn, pool):
 
 async def test_an_excluded_date_is_waited_through(dsn, pool):
     clock = SteppedClock(at(12))
-    backfill = await make_backfill(pool, **ALL, windows=ALWAYS, excluded_dates=(MONDAY.date(),))
+    backfill = await make_backfill(
+        pool, **ALL, daily_execution_windows=ALWAYS, excluded_dates=frozenset({MONDAY.date()})
+    )
     async with engine_on(dsn, pool, clock=clock) as engine:
         row = await waits(engine, backfill, "outside_window")
         clock.set(at(0, days=1))
@@ -133,7 +135,7 @@ async def test_a_lease_of_ours_whose_taking_was_never_heard_of_is_taken_when_it_
 
 async def test_a_backfill_that_cannot_go_on_ends_failed_and_harms_no_other(dsn, pool):
     broken, fine = await make_backfill(pool, **ALL), await make_backfill(pool, **ALL)
-    await pool.execute("UPDATE backfills SET timezone = 'Mars/Olympus' WHERE no = $1", broken.no)
+    await change_settings(pool, broken, timezone="Mars/Olympus")
     async with engine_on(dsn, pool) as engine:
         failed = await engine.until(broken, "failed")
         await engine.until(fine, "completed")
@@ -144,7 +146,7 @@ async def test_a_backfill_that_cannot_go_on_ends_failed_and_harms_no_other(dsn, 
 
 async def test_no_lease_is_kept_for_a_backfill_that_could_not_be_ended(dsn, pool):
     broken = await make_backfill(pool, **ALL)
-    await pool.execute("UPDATE backfills SET timezone = 'Mars/Olympus'")
+    await change_settings(pool, None, timezone="Mars/Olympus")
     async with engine_on(dsn, pool) as engine:
         move, failures = engine.tools.backfills.move, []
 
@@ -166,7 +168,7 @@ async def test_when_nothing_is_due_it_waits_for_the_first_that_will_be(dsn, pool
         await engine.until(one, "completed")
         await engine.until(other, "completed")
         due = datetime.now(UTC) + timedelta(hours=1)
-        third = await make_backfill(pool, **ALL, start_mode="when_approved")
+        third = await make_backfill(pool, **ALL, start="when_approved")
         engine.scheduler.nudge()
         await engine.until(third, "paused")
         nothing = await engine.scheduler.tick()

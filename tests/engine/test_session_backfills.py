@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.backfills import change_settings
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on
 from tests.support.fake_control import FakeControl
 from tests.support.schedules import ANNA, DAYS, backfill_days, make_schedule
@@ -344,7 +345,7 @@ async def test_two_backfills_of_one_schedule_run_side_by_side_and_neither_waits_
 async def test_a_backfill_that_cannot_go_on_leaves_no_attempt_waiting(dsn, pool):
     answer = await backfill_days(pool, await make_schedule(pool), 3)
     backfill = await backfill_of(pool, answer)
-    await pool.execute("UPDATE backfills SET timezone = 'Mars/Base' WHERE no = $1", backfill.no)
+    await change_settings(pool, backfill, timezone="Mars/Base")
     async with engine_on(dsn, pool, ScriptedExecutor(), ListSource()) as engine:
         await engine.until(backfill, "failed")
 

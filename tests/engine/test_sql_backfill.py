@@ -35,7 +35,7 @@ async def test_what_matches_is_started_with_its_attributes(dsn, pool, sources):
 
 
 async def test_newest_first_goes_by_the_configured_time(dsn, pool, sources):
-    backfill = await make_backfill(pool, filter_resolved=OPEN, item_order="newest_first", max_in_flight=1)
+    backfill = await make_backfill(pool, filter_resolved=OPEN, order="newest_first", max_in_flight=1)
     async with engine_on(dsn, pool, source=sources) as engine:
         await engine.until(backfill, "completed")
 

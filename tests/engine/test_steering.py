@@ -103,7 +103,7 @@ async def test_cancel_can_cut_off_what_is_in_flight(dsn, pool):
 
 
 async def test_a_paused_backfill_can_be_cancelled_and_a_planned_one_too(dsn, pool):
-    backfill = await make_backfill(pool, **ALL, start_mode="when_approved")
+    backfill = await make_backfill(pool, **ALL, start="when_approved")
     async with engine_on(dsn, pool) as engine:
         await engine.until(backfill, "paused")
         await engine.cancel(backfill)

@@ -12,7 +12,7 @@ MONDAYS = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
 
 async def test_planning_waiting_running_and_the_end_are_all_told(dsn, pool):
     clock = SteppedClock(datetime(2027, 3, 1, 11, 0, tzinfo=UTC))
-    backfill = await make_backfill(pool, filter_resolved={"match_all": True}, windows=MONDAYS)
+    backfill = await make_backfill(pool, filter_resolved={"match_all": True}, daily_execution_windows=MONDAYS)
     async with engine_on(dsn, pool, source=ListSource(entities(5)), clock=clock) as engine:
         await engine.until(backfill, "waiting")
         clock.set(datetime(2027, 3, 1, 12, 0, 1, tzinfo=UTC))

@@ -204,7 +204,7 @@ async def test_a_source_that_goes_away_holds_the_run_and_nothing_is_lost(dsn, po
 @pytest.mark.parametrize("hours", [-5, 5])
 async def test_a_stepped_clock_does_not_stretch_the_hold_for_a_source(dsn, pool, hours: int):
     source, clock = ListSource(entities(60)), SteppedClock()
-    backfill = await make_backfill(pool, **ALL, start_mode="when_approved", max_in_flight=2)
+    backfill = await make_backfill(pool, **ALL, start="when_approved", max_in_flight=2)
     async with engine_on(dsn, pool, source=source, clock=clock) as engine:
         await engine.until(backfill, "paused")
         source.is_down = True
@@ -272,7 +272,7 @@ async def test_lowering_the_limit_starts_nothing_until_few_enough_are_left(dsn, 
         await eventually(lambda: executor.running == 5)
         await pool.execute("UPDATE backfills SET max_in_flight = 2, version = version + 1")
         engine.scheduler.hear(backfill.no)
-        await eventually(lambda: engine.scheduler.runner(backfill.no).backfill.max_in_flight == 2)
+        await eventually(lambda: engine.scheduler.runner(backfill.no).backfill.settings.max_in_flight == 2)
         for n in range(3):
             ends[n].set()
         await engine.until(backfill, succeeded=3)

@@ -117,7 +117,7 @@ async def test_what_one_gives_back_another_takes_at_once(dsn, pool):
 
 
 async def test_a_cancel_of_what_nobody_runs_yet_is_confirmed_whoever_takes_it(dsn, pool):
-    backfill = await make_backfill(pool, **ALL, start_mode="when_approved")
+    backfill = await make_backfill(pool, **ALL, start="when_approved")
     source = ListSource(entities(30))
     async with engine_on(dsn, pool, source=source) as one, engine_on(dsn, pool, source=source) as other:
         await one.until(backfill, "paused")

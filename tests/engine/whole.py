@@ -133,7 +133,7 @@ class Whole(TwoDaemons):
             self.faults.append("a start after the answer to a pause, a cancel or a delete")
         if not known.is_open(now):
             self.faults.append(f"a start outside the window, at {now}")
-        if known.in_flight[owner] >= known.backfill.max_in_flight:
+        if known.in_flight[owner] >= known.backfill.settings.max_in_flight:
             self.faults.append("a start above max_in_flight")
 
     # What people do
@@ -142,7 +142,11 @@ class Whole(TwoDaemons):
         always = self.chance.random() < 0.5
         windows = ALWAYS if always else MONDAY_NOON_TO_ONE
         made = await make_backfill(
-            self._pool, filter_resolved={"match_all": True}, windows=windows, created_at=self.clock.now(), **settings
+            self._pool,
+            filter_resolved={"match_all": True},
+            daily_execution_windows=windows,
+            created_at=self.clock.now(),
+            **settings,
         )
         self.known[made.id] = Known(made, always)
         self.nudge()

@@ -13,6 +13,7 @@ from backfilld.domain.errors import BackfilldError, Conflict, Invalid, NotFound
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleLimits
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
+from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 from backfilld.store.schedules.schedules import ScheduleStore
 from backfilld.store.sessions.sessions import NewAttempts, open_attempts
@@ -336,6 +337,10 @@ async def test_windows_and_limits_are_those_of_any_backfill(pool, stored):
     windows = {"monday": [{"run_start_time": "22:00", "run_end_time": "23:00"}]}
     request = replace(REAL, windows=windows, window_timezone="Asia/Tokyo", max_in_flight=4, stop_on_failure=True)
     await run(pool, stored, request)
-    row = await pool.fetchrow("SELECT kind, timezone, max_in_flight, stop_on_failure, exclusive FROM backfills")
+    id, exclusive = await pool.fetchrow("SELECT id, exclusive FROM backfills")
+    made = await BackfillStore(pool).get(id)
 
-    assert ("schedule", "Asia/Tokyo", 4, True, False) == tuple(row)
+    assert ("schedule", windows, "Asia/Tokyo", 4, True, False) == (
+        made.kind, made.settings.daily_execution_windows, made.settings.timezone, made.settings.max_in_flight,
+        made.settings.stop_on_failure, exclusive,
+    )  # fmt: skip

@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from tests.support.backfills import make_backfill, make_workflow, new_backfill, put_into
 from tests.support.clock import NOON, FakeClock
+from tests.support.settings import UNUSUAL
 from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.records import Reason
@@ -27,16 +29,26 @@ def store(pool: Pool) -> BackfillStore:
 
 async def test_a_backfill_comes_back_as_it_was_stored(store: BackfillStore, pool: Pool) -> None:
     workflow = await make_workflow(pool)
-    new = new_backfill(workflow, filter_spec={"n": 2**70, "s": "ä\\"}, params={"a": [1, None]}, entity_ids=("a", "b"))
+    text = {"n": 2**70, "s": "ä\\"}
+    new = new_backfill(
+        workflow, settings=UNUSUAL, filter_resolved=text, entity_ids=("a", "b"), credits_per_entity=Decimal("1.10")
+    )
     async with pool.acquire() as connection, connection.transaction():
         made = await store.insert(new, on=connection)
 
     found = await store.get(new.id)
     assert made == found
-    assert {"n": 2**70, "s": "ä\\"} == found.filter_spec
-    assert ("a", "b") == found.entity_ids
+    assert found.settings == UNUSUAL
+    assert (text, ("a", "b"), Decimal("1.10")) == (found.filter_resolved, found.entity_ids, found.credits_per_entity)
     assert (Status.PLANNING, 1, None) == (found.status, found.version, found.reason)
     assert ("w1", True, 1) == (found.workflow_name, found.workflow_enabled, found.workflow_version)
+
+
+async def test_documents_come_back_in_their_order_and_with_their_numbers(store: BackfillStore, pool: Pool) -> None:
+    found = (await make_backfill(pool, settings=UNUSUAL)).settings
+
+    assert ["z", "a"] == list(found.params)
+    assert [int, float] == [type(found.filter_spec[name]) for name in ("amount", "share")]
 
 
 async def test_the_other_one_is_named_when_a_workflow_has_an_active_backfill(store: BackfillStore, pool: Pool) -> None:

@@ -33,6 +33,16 @@ def test_a_file_is_cut_at_its_name_lines_and_comments_stay():
     assert "-- name: second\nSELECT 2" == queries.second
 
 
+def test_what_statements_share_stands_in_each_of_them():
+    shared, marker = "-- part: columns\na,\nb\n", "/* part: columns */"
+    text = f"{shared}-- name: one\nSELECT {marker} FROM x;\n-- name: two\nSELECT {marker}"
+
+    assert {
+        "one": "-- name: one\nSELECT a,\nb FROM x",
+        "two": "-- name: two\nSELECT a,\nb",
+    } == split("x.sql", text)
+
+
 def test_an_unknown_name_says_which_file_lacks_it():
     with pytest.raises(AttributeError, match=r"x\.sql has no query named 'third'"):
         _ = Queries("x.sql", TWO).third
@@ -45,6 +55,8 @@ def test_an_unknown_name_says_which_file_lacks_it():
         ("SELECT 1;\n-- name: a\nSELECT 2", "before the first"),
         ("-- name: a-b\nSELECT 2", "cannot be the name"),
         ("-- name: names\nSELECT 2", "cannot be the name"),
+        ("-- part: a\nx\n-- name: a\nSELECT 2", "two queries are named 'a'"),
+        ("-- part: a\nx\n-- name: b\nSELECT /* part: c */", "no part named 'c'"),
     ],
 )
 def test_a_malformed_file_fails_when_it_is_loaded(text, message):

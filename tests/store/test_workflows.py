@@ -17,11 +17,11 @@ from backfilld.store.connection.pool import Pool
 ME = By("cli")
 INSERT_BACKFILL = """
 -- name: insert_backfill_for_test
-INSERT INTO backfills (id, kind, workflow_id, revision_id, entity_type, filter_spec, windows, timezone, max_in_flight,
-                       max_attempts, item_order, reprocess_behavior, start_mode, exclusive, created_by, created_at,
-                       updated_at, status)
-VALUES ($1, 'entities', $2, $3, 'ticket', '{}', '{}', 'UTC', 1, 3, 'source', 'failed', 'now', true, 'cli', $4, $4,
-        'planning')"""
+INSERT INTO backfills (id, kind, workflow_id, revision_id, entity_type, max_in_flight, settings,
+                       exclusive, created_by, created_at, updated_at, status)
+VALUES ($1, 'entities', $2, $3, 'ticket', 1,
+        '{"filter_spec": {}, "daily_execution_windows": {}, "timezone": "UTC", "max_attempts": 3}',
+        true, 'cli', $4, $4, 'planning')"""
 
 
 def plain(name: str = "classify", url: str = "https://t.example/run", **more: Any) -> dict[str, Any]:

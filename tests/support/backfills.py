@@ -1,13 +1,16 @@
 """Workflows and backfills for tests that begin with one."""
 
-from dataclasses import replace
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.records import Backfill, Reason
 from backfilld.domain.backfills.states import ENDED, Status
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.rows import NewBackfill, json_text
@@ -17,6 +20,12 @@ _numbers = count(1)
 DAILY = [{"run_start_time": "00:00", "run_end_time": "24:00"}]
 ALWAYS = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), DAILY)
 HTTP = {"executor": {"type": "http", "url": "http://127.0.0.1:9/", "completion": "response"}}
+SETTINGS = BackfillSettings(
+    entity_type="ticket", filter_spec={}, daily_execution_windows=ALWAYS, timezone="UTC", max_in_flight=5,
+    max_attempts=3,
+)  # fmt: skip
+NAMES = frozenset(field.name for field in fields(BackfillSettings))
+B = TypeVar("B", Backfill, NewBackfill)
 
 
 class Workflow:
@@ -57,18 +66,21 @@ def new_backfill(workflow: Workflow | Backfill, **settings: Any) -> NewBackfill:
         kind="entities",
         workflow_id=workflow.workflow_id,
         revision_id=workflow.revision_id,
-        entity_type="ticket",
-        filter_spec={},
+        settings=SETTINGS,
         filter_resolved={},
-        windows=ALWAYS,
-        timezone="UTC",
-        max_in_flight=5,
-        max_attempts=3,
         created_by="key:test",
         created_at=NOON,
         exclusive=True,
     )
-    return replace(plain, **settings)
+    return with_settings(plain, settings)
+
+
+def with_settings(plain: B, changes: Mapping[str, Any]) -> B:
+    """`plain` with other settings, and other fields of its own, by their names."""
+    chosen = {name: value for name, value in changes.items() if name in NAMES and not isinstance(value, Reason)}
+    others = {name: value for name, value in changes.items() if name not in chosen}
+    settings = others.pop("settings", plain.settings)
+    return replace(plain, settings=replace(settings, **chosen), **others)
 
 
 async def make_backfill(pool: Pool, workflow: Workflow | Backfill | None = None, **settings: Any) -> Backfill:
@@ -76,6 +88,14 @@ async def make_backfill(pool: Pool, workflow: Workflow | Backfill | None = None,
     workflow = workflow or await make_workflow(pool)
     async with pool.acquire() as connection, connection.transaction():
         return await BackfillStore(pool).insert(new_backfill(workflow, **settings), on=connection)
+
+
+async def change_settings(pool: Pool, backfill: Backfill | None, **settings: Any) -> None:
+    """Behind everybody's back; of all backfills if none is named."""
+    no = None if backfill is None else backfill.no
+    for row in await pool.fetch("SELECT no, settings FROM backfills WHERE no = $1 OR $1 IS NULL", no):
+        changed = json.loads(row["settings"]) | settings
+        await pool.execute("UPDATE backfills SET settings = $2 WHERE no = $1", row["no"], json_text(changed))
 
 
 async def put_into(pool: Pool, backfill: Backfill, status: Status) -> None:

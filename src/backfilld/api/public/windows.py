@@ -9,7 +9,7 @@ from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, FaultsFo
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.public.backfills.bodies import WINDOWS_SCHEMA
 from backfilld.clock import Clock
-from backfilld.domain.backfills.requests import MOST_EXCLUDED_DATES
+from backfilld.domain.backfill_settings import MOST_EXCLUDED_DATES
 from backfilld.domain.windows.openings import Calendar, Opening
 from backfilld.domain.windows.timezones import find_zone
 from backfilld.domain.windows.weekly import parse_windows

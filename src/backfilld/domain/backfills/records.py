@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.records import plain_record
 
@@ -73,24 +74,10 @@ class Backfill:
     workflow_version: int
     definition: Mapping[str, Any]
     workflow_enabled: bool
-    entity_type: str | None
-    filter_spec: Any
+    settings: BackfillSettings
     filter_resolved: Any
     entity_ids: tuple[str, ...] | None
-    windows: Mapping[str, Any] | None
-    timezone: str
-    excluded_dates: frozenset[date]
-    max_in_flight: int
-    max_attempts: int
-    item_order: str
-    reprocess_behavior: str
-    start_mode: str
-    sample_size: int | None
     sample_open: bool
-    params: Mapping[str, Any]
-    total_estimated: int | None
-    name: str | None
-    reason_given: str | None
     credits_per_entity: Decimal | None
     created_by: str
     created_at: datetime
@@ -107,7 +94,6 @@ class Backfill:
     schedule_id: int | None = None
     session_from: datetime | None = None
     session_to: datetime | None = None
-    stop_on_failure: bool = False
     failures_accepted: int = 0
 
     @property
@@ -118,7 +104,7 @@ class Backfill:
     @property
     def is_chain(self) -> bool:
         """Each session waits for the one before it."""
-        return self.is_schedule and self.max_in_flight == 1
+        return self.is_schedule and self.settings.max_in_flight == 1
 
 
 @plain_record

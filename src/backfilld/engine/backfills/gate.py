@@ -11,10 +11,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
 from backfilld.domain.windows.gate import WindowGate
@@ -55,22 +57,28 @@ class CannotGoOn(Exception):
 
 def zone_of(backfill: Backfill) -> ZoneInfo:
     """The time zone of a backfill; tz data may have been exchanged since it was made."""
-    zone = find_zone(backfill.timezone)
+    zone = find_zone(backfill.settings.timezone)
     if zone is None:
-        raise CannotGoOn(f"the time zone {backfill.timezone!r} is not in this tz data")
+        raise CannotGoOn(f"the time zone {backfill.settings.timezone!r} is not in this tz data")
     return zone
 
 
 def calendar_of(backfill: Backfill) -> Calendar:
     """The windows of a backfill in their zone; always open for one without windows."""
-    if backfill.windows is None:
+    settings = backfill.settings
+    if settings.daily_execution_windows is None:
         windows: WeeklyWindows | None = WeeklyWindows.ALWAYS
     else:
-        windows, faults, _ = parse_windows(dict(backfill.windows), "/daily_execution_windows")
+        windows, faults, _ = parse_windows(dict(settings.daily_execution_windows), "/daily_execution_windows")
         if faults:
             raise CannotGoOn(f"its windows cannot be read: {faults[0].path}: {faults[0].message}")
     assert windows is not None  # noqa: S101 - there are no faults
-    return Calendar(windows, zone_of(backfill), backfill.excluded_dates)
+    return Calendar(windows, zone_of(backfill), settings.excluded_dates)
+
+
+def _windows(settings: BackfillSettings) -> tuple[Any, ...]:
+    """What a calendar is made of."""
+    return settings.daily_execution_windows, settings.timezone, settings.excluded_dates
 
 
 def _refusal_by_settings(backfill: Backfill) -> Refusal | None:
@@ -120,11 +128,7 @@ class Gate:
         """Put newer settings and status in force, now."""
         if backfill.version < self.backfill.version:
             return
-        windows_changed = (backfill.windows, backfill.timezone, backfill.excluded_dates) != (
-            self.backfill.windows,
-            self.backfill.timezone,
-            self.backfill.excluded_dates,
-        )
+        windows_changed = _windows(backfill.settings) != _windows(self.backfill.settings)
         self.backfill = backfill
         self._by_settings = _refusal_by_settings(backfill)
         if windows_changed:
@@ -177,7 +181,7 @@ class Gate:
 
     def ramp_limit(self) -> int:
         """How many may be in flight at this moment: one probe, a share while the ramp lasts, else the full limit."""
-        limit = self.backfill.max_in_flight
+        limit = self.backfill.settings.max_in_flight
         if self._health.is_half_open:
             return 1
         if self._ramp_since is None or self._ramp_seconds <= 0:
@@ -202,7 +206,7 @@ class Gate:
         refusal = self.refusal(at)
         if refusal is not None:
             raise NotPermitted(refusal.message)
-        if len(self.in_flight) >= self.backfill.max_in_flight:
+        if len(self.in_flight) >= self.backfill.settings.max_in_flight:
             raise NotPermitted(f"{len(self.in_flight)} are in flight already")
         self.in_flight[item.position] = item
         if not self._crossing:

@@ -49,7 +49,7 @@ class Runner:
             tools.ledger,
             tools.clock,
             tools.bus,
-            most=tools.limits.max_unrecorded + backfill.max_in_flight,
+            most=tools.limits.max_unrecorded + backfill.settings.max_in_flight,
         )
         self._chain = Chain(self.gate, self._standing, lease, tools)
         self._worker: Worker | None = None
@@ -193,7 +193,7 @@ class Runner:
     def _source(self) -> EntitySource | None:
         if self.backfill.is_schedule:
             return SessionSource(self._tools.session_items, self.backfill.no)
-        return self._tools.sources.find(self.backfill.entity_type or NOT_ENUMERABLE)
+        return self._tools.sources.find(self.backfill.settings.entity_type or NOT_ENUMERABLE)
 
     async def _has_unfinished(self) -> bool:
         return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.no))

@@ -22,17 +22,18 @@ def payloads_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], 
     """Makes what the executor is handed for an item of `backfill`; `timeout_seconds` unless the workflow says it."""
     if backfill.is_schedule:
         return lambda item: _session_of(backfill, item, timeout_seconds)
-    entity_type = backfill.entity_type or NOT_ENUMERABLE
+    entity_type = backfill.settings.entity_type or NOT_ENUMERABLE
     seconds = _seconds(backfill.definition, timeout_seconds)
     id_text = str(backfill.id)
+    name, params = backfill.settings.name, backfill.settings.params
     id = UUID(id_text)  # one that orjson knows, unlike asyncpg's
 
     def work(item: Item) -> Work:
         as_of = None if item.as_of is None else _text_of(item.as_of)
         key = idempotency_key(id_text, entity_type, item.entity_id)
         return Work(
-            backfill.workflow_id, backfill.workflow_name, id, backfill.name, item.entity_id, entity_type,
-            item.attributes, as_of, backfill.params, rehearsal=False, attempt=item.tries + 1, idempotency_key=key,
+            backfill.workflow_id, backfill.workflow_name, id, name, item.entity_id, entity_type,
+            item.attributes, as_of, params, rehearsal=False, attempt=item.tries + 1, idempotency_key=key,
             timeout_seconds=seconds,
         )  # fmt: skip
 
@@ -54,7 +55,7 @@ def _session_of(backfill: Backfill, item: Item, timeout_seconds: float) -> Work:
         key=idempotency_key(backfill.id, SESSION, item.entity_id),
         timeout_seconds=timeout_seconds,
         backfill_id=backfill.id,
-        backfill_name=backfill.name,
+        backfill_name=backfill.settings.name,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.entities.ids import is_fit, why_unfit
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unavailable
@@ -58,6 +59,27 @@ class Checked:
         ours = [fault for fault in self.faults if not any(_within(fault.path, path) for path in known)]
         if both := [*faults, *ours]:
             raise Invalid(both[:FAULTS_SHOWN])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A backfill that is asked for: what was chosen, what it comes to, and the ids, if only these are wanted."""
+
+    settings: BackfillSettings
+    checked: Checked
+    entity_ids: tuple[str, ...] | None = None  # distinct
+
+    @property
+    def entity_type(self) -> str:
+        return self.settings.entity_type or NOT_ENUMERABLE
+
+    def whole(self) -> tuple[RunnableWorkflow, Calendar, Tree]:
+        """What a body without faults comes to; Invalid for one with faults."""
+        self.checked.require()
+        target, calendar = self.checked.target, self.checked.calendar(self.settings.excluded_dates)
+        if target is None or calendar is None or self.checked.tree is None:
+            raise ValueError("a body that was not checked as a whole")
+        return target, calendar, self.checked.tree
 
 
 def _within(path: str, outer: str) -> bool:

@@ -7,13 +7,12 @@ from uuid import uuid4
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.records import Backfill, Progress
-from backfilld.domain.backfills.requests import BackfillSettings
+from backfilld.domain.backfills.records import ENTITIES, Backfill, Progress
 from backfilld.domain.entities.records import NOT_ENUMERABLE
-from backfilld.domain.filters import to_json
+from backfilld.domain.filters import Tree, to_json
 from backfilld.events import BackfillCreated, Bus
 from backfilld.operations.asking import Asker
-from backfilld.operations.backfills.check import Checked, Limits, opening_warnings
+from backfilld.operations.backfills.check import Limits, Wanted, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, Counter, estimate_warnings
 from backfilld.operations.backfills.idempotency import Idempotency, Keyed
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
@@ -25,7 +24,6 @@ from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.rows import NewBackfill
 from backfilld.store.connection.pool import Pool
 
-KIND = "entities"
 CREATED = 201
 
 
@@ -68,20 +66,16 @@ class Creator:
         self._limits = limits
         self._bus = bus
 
-    async def create(
-        self, asker: Asker, settings: BackfillSettings, checked: Checked, *, keyed: Keyed | None, render: Render
-    ) -> Created:
+    async def create(self, asker: Asker, wanted: Wanted, *, keyed: Keyed | None, render: Render) -> Created:
         """Make the backfill that was asked for. Invalid; Conflict if the workflow has an active one, or of the key.
 
         `render` gives what is answered, and answered again to whoever repeats the request under its key.
         """
-        checked.require()
-        target, calendar = checked.target, checked.calendar(settings.excluded_dates)
-        if target is None or calendar is None or checked.tree is None:
-            raise ValueError("a body that was not checked as a whole")
-        total, warnings = await self._counter.count(settings.entity_type, checked.tree, settings.entity_ids)
+        target, calendar, tree = wanted.whole()
+        settings, checked = wanted.settings, wanted.checked
+        total, warnings = await self._counter.count(wanted.entity_type, tree, wanted.entity_ids)
         left_out = await self._left_out.warnings(
-            target.workflow_id, settings.entity_type, settings.reprocess_behavior, settings.entity_ids
+            target.workflow_id, wanted.entity_type, settings.reprocess_behavior, wanted.entity_ids
         )
         now = self._clock.now()
         warnings = [
@@ -92,7 +86,7 @@ class Creator:
             *left_out,
         ]
         cost = CostEstimate(target.credits_per_entity, total)
-        new = self._new(asker, settings, checked, target)
+        new = self._new(asker, wanted, target, tree)
         return await self.store(asker, new, cost, tuple(warnings), keyed=keyed, render=render)
 
     async def store(
@@ -116,7 +110,7 @@ class Creator:
                 action="backfill.rerun" if new.parent_no else "backfill.create",
                 subject=f"backfill/{new.id}",
                 backfill_no=backfill.no,
-                reason=new.reason_given,
+                reason=new.settings.reason,
                 new=_told(new),
                 request_id=asker.request_id,
             )
@@ -128,49 +122,37 @@ class Creator:
         return created
 
     def _tell(self, backfill: Backfill) -> None:
-        self._bus.tell(BackfillCreated(backfill.id, backfill.workflow_name, backfill.entity_type, backfill.created_by))
+        self._bus.tell(
+            BackfillCreated(backfill.id, backfill.workflow_name, backfill.settings.entity_type, backfill.created_by)
+        )
         self._control.nudge()
 
-    def _new(self, asker: Asker, asked: BackfillSettings, checked: Checked, target: RunnableWorkflow) -> NewBackfill:
-        has_attributes = asked.entity_type != NOT_ENUMERABLE
+    def _new(self, asker: Asker, wanted: Wanted, target: RunnableWorkflow, tree: Tree) -> NewBackfill:
         return NewBackfill(
             id=uuid4(),
-            kind=KIND,
+            kind=ENTITIES,
             workflow_id=target.workflow_id,
             revision_id=target.revision_id,
-            entity_type=asked.entity_type,
-            filter_spec=asked.filter_spec,
-            filter_resolved=to_json(checked.tree) if has_attributes and checked.tree is not None else None,
-            windows=asked.windows,
-            timezone=asked.timezone,
-            max_in_flight=asked.max_in_flight,
-            max_attempts=asked.max_attempts or target.max_attempts,
+            settings=wanted.settings,
+            filter_resolved=None if wanted.entity_type == NOT_ENUMERABLE else to_json(tree),
+            entity_ids=wanted.entity_ids,
+            credits_per_entity=target.credits_per_entity,
             created_by=asker.identity,
             created_at=self._clock.now(),
             exclusive=not self._limits.allow_concurrent_per_workflow,
-            entity_ids=asked.entity_ids,
-            excluded_dates=asked.excluded_dates,
-            item_order=asked.order,
-            reprocess_behavior=asked.reprocess_behavior,
-            start_mode=asked.start,
-            sample_size=asked.sample_size,
-            params=asked.params,
-            total_estimated=asked.total_estimated,
-            name=asked.name,
-            reason_given=asked.reason,
-            credits_per_entity=target.credits_per_entity,
         )
 
 
 def _told(new: NewBackfill) -> dict[str, Any]:
     """What the audit trail keeps of the settings: enough to see what was asked for, bounded in size."""
+    settings = new.settings
     return {
         "workflow_id": new.workflow_id,
-        "entity_type": new.entity_type,
-        "filter_spec": new.filter_spec,
-        "windows": new.windows,
-        "timezone": new.timezone,
-        "max_in_flight": new.max_in_flight,
+        "entity_type": settings.entity_type,
+        "filter_spec": settings.filter_spec,
+        "windows": settings.daily_execution_windows,
+        "timezone": settings.timezone,
+        "max_in_flight": settings.max_in_flight,
         "entity_ids": None if new.entity_ids is None else len(new.entity_ids),
         "parent_id": new.parent_id,
     }

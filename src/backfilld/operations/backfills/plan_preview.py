@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from backfilld.domain.backfills.requests import Order
+from backfilld.domain.backfill_settings import Order
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, explain_zero
 from backfilld.engine.backfills.planning.plan_walk import PlanWalk, Scope, predicate_of

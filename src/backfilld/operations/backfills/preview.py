@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from backfilld.clock import Clock
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.progress import finish_at
-from backfilld.domain.backfills.requests import BackfillSettings
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.windows.openings import HORIZON, Calendar, Opening
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
-from backfilld.operations.backfills.check import Checked, opening_warnings
+from backfilld.operations.backfills.check import Checked, Wanted, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, estimate_warnings
 from backfilld.operations.backfills.plan_preview import PlanPreview, PlanPreviewer
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
@@ -61,15 +61,13 @@ class Previewer:
         self._targets = targets
         self._clock = clock
 
-    async def preview(self, settings: BackfillSettings, checked: Checked, *, wait_seconds: float = 0) -> Preview:
+    async def preview(self, wanted: Wanted, *, wait_seconds: float = 0) -> Preview:
         """What creating this backfill now would do; who waits longer is told more. Invalid as there."""
-        checked.require()
-        target, calendar = checked.target, checked.calendar(settings.excluded_dates)
-        if target is None or calendar is None or checked.tree is None:
-            raise ValueError("a body that was not checked as a whole")
+        target, calendar, tree = wanted.whole()
+        settings, checked = wanted.settings, wanted.checked
         behavior = settings.reprocess_behavior
         survey = await self._surveyor.survey(
-            Scope(settings.entity_type, checked.tree, settings.entity_ids, target.workflow_id, behavior),
+            Scope(wanted.entity_type, tree, wanted.entity_ids, target.workflow_id, behavior),
             order=settings.order,
             wait_seconds=wait_seconds,
         )

@@ -7,7 +7,7 @@ notice that `reprocess_behavior` is not what was meant.
 import asyncio
 from collections.abc import Sequence
 
-from backfilld.domain.backfills.requests import Reprocess
+from backfilld.domain.backfill_settings import Reprocess
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.pages import LedgerPages
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.records import ENTITIES, Backfill
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Limits
-from backfilld.operations.backfills.create import KIND, Created, Creator, Render
+from backfilld.operations.backfills.create import Created, Creator, Render
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.sessions.rerun import ScheduleReruns
@@ -119,25 +119,14 @@ class Rerunner:
     ) -> NewBackfill:
         return NewBackfill(
             id=uuid4(),
-            kind=KIND,
+            kind=ENTITIES,
             parent_no=parent.no,
             parent_id=parent.id,
             workflow_id=target.workflow_id,
             revision_id=target.revision_id,
-            entity_type=parent.entity_type,
-            filter_spec=parent.filter_spec,  # to be shown
-            filter_resolved=None,  # not to be evaluated
+            settings=parent.settings.for_rerun(name=parent.settings.name, reason=why),
+            filter_resolved=None,  # the filter is shown, and not evaluated again
             entity_ids=ids,
-            windows=parent.windows,
-            timezone=parent.timezone,
-            excluded_dates=parent.excluded_dates,
-            max_in_flight=parent.max_in_flight,
-            max_attempts=parent.max_attempts,
-            item_order=parent.item_order,
-            reprocess_behavior="completed",
-            params=parent.params,
-            name=parent.name,
-            reason_given=why,
             credits_per_entity=target.credits_per_entity,
             created_by=asker.identity,
             created_at=self._clock.now(),

@@ -48,13 +48,14 @@ class BackfillView:
 
 def calendar_of(backfill: Backfill) -> Calendar | None:
     """When the backfill may run; None: always. UnreadableWindows."""
-    if backfill.windows is None:
+    settings = backfill.settings
+    if settings.daily_execution_windows is None:
         return None
-    windows, faults, _ = parse_windows(backfill.windows, "")
-    zone = find_zone(backfill.timezone)
+    windows, faults, _ = parse_windows(settings.daily_execution_windows, "")
+    zone = find_zone(settings.timezone)
     if windows is None or zone is None:
-        raise UnreadableWindows(f"the windows of backfill {backfill.id} cannot be read: {faults or backfill.timezone}")
-    return Calendar(windows, zone, backfill.excluded_dates)
+        raise UnreadableWindows(f"the windows of backfill {backfill.id} cannot be read: {faults or settings.timezone}")
+    return Calendar(windows, zone, settings.excluded_dates)
 
 
 class Viewer:

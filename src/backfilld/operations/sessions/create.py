@@ -7,11 +7,11 @@ in the caller's transaction; `wake` is for when that is committed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import SCHEDULE, Backfill
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.events import BackfillCreated, Bus
@@ -84,10 +84,7 @@ class SessionBackfills:
             plan,
             schedule_id=stored.id,
             at=self._clock.now(),
-            windows=request.windows,
-            timezone=zone_of_windows(request, stored.timezone),
-            max_in_flight=request.max_in_flight,
-            stop_on_failure=request.stop_on_failure,
+            settings=_settings(request, plan, place),
         )
         return await self.store(connection, asker, new, place, plan, skip_existing=request.skip_existing)
 
@@ -115,7 +112,9 @@ class SessionBackfills:
             await _write_down(connection, asker, new, backfill, len(opened))
             await plan_sessions(connection, backfill.no, len(opened), new.created_at)
             found = await self._store.get_by_no(backfill.no, on=connection)
-        return Made(found, attempts_of(opened, opening, place.project_name, place.target.name, new.max_in_flight))
+        return Made(
+            found, attempts_of(opened, opening, place.project_name, place.target.name, new.settings.max_in_flight)
+        )
 
     def wake(self, made: Made) -> None:
         """The transaction is committed: say so, and let the engine look."""
@@ -124,29 +123,47 @@ class SessionBackfills:
         self._control.nudge()
 
 
+def _settings(request: ScheduleBackfillRequest, plan: Plan, place: Workplace) -> BackfillSettings:
+    return BackfillSettings(
+        entity_type=None,
+        filter_spec=None,
+        daily_execution_windows=request.windows,
+        timezone=zone_of_windows(request, place.timezone),
+        max_in_flight=request.max_in_flight,
+        max_attempts=place.target.max_attempts,
+        name=plan.name or None,
+        reprocess_behavior="completed",
+        stop_on_failure=request.stop_on_failure,
+    )
+
+
 def new_backfill(
-    asker: Asker, place: Workplace, plan: Plan, *, schedule_id: int, at: datetime, **settings: Any
+    asker: Asker,
+    place: Workplace,
+    plan: Plan,
+    *,
+    settings: BackfillSettings,
+    schedule_id: int,
+    at: datetime,
+    parent: Backfill | None = None,
 ) -> NewBackfill:
-    """The settings of a backfill over sessions; `settings` are those that a request chooses, or a parent had."""
+    """A backfill over the sessions of `plan`."""
     return NewBackfill(
         id=uuid4(),
         kind=SCHEDULE,
+        parent_no=None if parent is None else parent.no,
+        parent_id=None if parent is None else parent.id,
         workflow_id=place.target.workflow_id,
         revision_id=place.target.revision_id,
-        entity_type=None,
-        filter_spec=None,
+        settings=settings,
         filter_resolved=None,
-        max_attempts=place.target.max_attempts,
         created_by=asker.identity,
         created_at=at,
         exclusive=False,
-        reprocess_behavior="completed",
-        name=plan.name or None,
         credits_per_entity=place.target.credits_per_entity,
         schedule_id=schedule_id,
         session_from=plan.times[0],
         session_to=plan.times[-1] + _SECOND,
-        **settings,
     )
 
 
@@ -158,17 +175,17 @@ async def _write_down(connection: Connection, asker: Asker, new: NewBackfill, ba
         action="backfill.rerun" if new.parent_no else "backfill.create",
         subject=f"backfill/{new.id}",
         backfill_no=backfill.no,
-        reason=new.reason_given,
+        reason=new.settings.reason,
         new={
             "workflow_id": new.workflow_id,
             "schedule_id": new.schedule_id,
-            "attempt_name": new.name,
+            "attempt_name": new.settings.name,
             "sessions": count,
             "session_from": new.session_from,
             "session_to": new.session_to,
-            "windows": new.windows,
-            "timezone": new.timezone,
-            "max_in_flight": new.max_in_flight,
+            "windows": new.settings.daily_execution_windows,
+            "timezone": new.settings.timezone,
+            "max_in_flight": new.settings.max_in_flight,
             "parent_id": new.parent_id,
         },
         request_id=asker.request_id,

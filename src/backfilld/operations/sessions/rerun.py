@@ -88,14 +88,8 @@ class ScheduleReruns:
             plan,
             schedule_id=parent.schedule_id,
             at=self._clock.now(),
-            parent_no=parent.no,
-            parent_id=parent.id,
-            windows=parent.windows,
-            timezone=parent.timezone,
-            excluded_dates=parent.excluded_dates,
-            max_in_flight=parent.max_in_flight,
-            stop_on_failure=parent.stop_on_failure,
-            reason_given=why,
+            settings=parent.settings.for_rerun(name=plan.name or None, reason=why),
+            parent=parent,
         )
         return await self._backfills.store(connection, asker, new, place, plan)
 

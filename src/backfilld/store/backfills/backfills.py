@@ -16,14 +16,7 @@ import asyncpg
 from backfilld.domain.backfills.records import Backfill, Progress, Reason
 from backfilld.domain.backfills.states import Status, may_become
 from backfilld.domain.errors import Conflict, NotFound
-from backfilld.store.backfills.rows import (
-    NewBackfill,
-    backfill_of,
-    insert_values,
-    json_text,
-    progress_of,
-    reason_values,
-)
+from backfilld.store.backfills.rows import NewBackfill, backfill_of, json_text, progress_of, reason_values, row_text
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
@@ -57,7 +50,7 @@ class BackfillStore:
         for _ in range(_PLACE_WAS_TAKEN_TRIES):
             try:
                 async with on.transaction():
-                    no = await on.fetchval(_sql.insert_backfill, *insert_values(new))
+                    no = await on.fetchval(_sql.insert_backfill, row_text(new))
                 return await self.get_by_no(no, on=on)
             except asyncpg.UniqueViolationError as problem:
                 if problem.constraint_name != "backfills_one_active":

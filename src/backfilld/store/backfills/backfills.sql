@@ -1,15 +1,31 @@
+-- part: columns
+-- Of backfill b, workflow w and revision r.
+b.no, b.id, b.kind, b.parent_no, b.parent_id, b.workflow_id, b.revision_id, b.entity_type, b.max_in_flight, b.name,
+       b.settings, b.filter_resolved, b.entity_ids, b.sample_open, b.credits_per_entity, b.schedule_id,
+       b.session_from, b.session_to, b.failures_accepted, b.created_by, b.created_at, b.updated_at, b.completed_at,
+       b.error, b.version, b.status, b.reason_code, b.reason_message, b.reason_since, b.reason_until, b.planned_at,
+       b.source_cursor, b.wake_at, b.cancel_in_flight,
+       w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
+       r.version AS workflow_version, r.definition
+
+-- part: counters
+-- Of progress p and lease l. An expired or returned lease has nothing in flight that we may count.
+p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
+       coalesce(l.in_flight, 0) AS in_flight,
+       p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
+
 -- name: insert_backfill
 -- One statement makes the row, its counters and the call that wakes the schedulers, so that none is ever without the others.
+-- $1 the row, as JSON by the names of its columns
 WITH made AS (
     INSERT INTO backfills (
-        id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, filter_spec, filter_resolved, entity_ids,
-        windows, timezone, excluded_dates, max_in_flight, max_attempts, item_order, reprocess_behavior, start_mode,
-        sample_size, params, total_estimated, name, reason, credits_per_entity, exclusive, created_by,
-        created_at, updated_at, schedule_id, session_from, session_to, stop_on_failure, status, wake_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-            $11, $12, $13, $14, $15, $16, $17, $18,
-            $19, $20, $21, $22, $23, $24, $25, $26,
-            $27, $27, $28, $29, $30, $31, 'planning', NULL)
+        id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
+        filter_resolved, entity_ids, credits_per_entity, exclusive, created_by, created_at, updated_at,
+        schedule_id, session_from, session_to, status)
+    SELECT id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
+           filter_resolved, entity_ids, credits_per_entity, exclusive, created_by, created_at, created_at,
+           schedule_id, session_from, session_to, 'planning'
+      FROM json_populate_record(NULL::backfills, $1::json)
     RETURNING no, version
 ), counters AS (
     INSERT INTO backfill_progress (backfill_no)
@@ -19,20 +35,15 @@ SELECT no, pg_notify('backfilld', no || ' ' || version) FROM made;
 
 -- name: find_backfill
 -- $1 id   $2 no (either may be null)
-SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
-       r.version AS workflow_version, r.definition
+SELECT /* part: columns */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
  WHERE (b.id = $1 OR b.no = $2) AND b.deleted_at IS NULL;
 
 -- name: find_backfill_with_progress
--- Settings and counters of one moment. An expired or returned lease has nothing in flight that we may count.
-SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
-       r.version AS workflow_version, r.definition,
-       p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
-       coalesce(l.in_flight, 0) AS in_flight,
-       p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
+-- Settings and counters of one moment.
+SELECT /* part: columns */, /* part: counters */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
@@ -41,9 +52,7 @@ SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workf
  WHERE b.id = $1 AND b.deleted_at IS NULL;
 
 -- name: find_progress
-SELECT p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
-       coalesce(l.in_flight, 0) AS in_flight,
-       p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
+SELECT /* part: counters */
   FROM backfill_progress p
   LEFT JOIN leases l ON l.backfill_no = p.backfill_no AND NOT l.released AND l.expires_at > clock_timestamp()
  WHERE p.backfill_no = $1;
@@ -52,11 +61,7 @@ SELECT p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancell
 -- Newest first; a row that is added meanwhile stands before the cursor and moves nothing behind it.
 -- $1 statuses   $2 kind   $3 entity type   $4 workflow   $5 created by   $6 created at or after   $7 created before
 -- $8 only numbers below   $9 how many
-SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
-       r.version AS workflow_version, r.definition,
-       p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
-       coalesce(l.in_flight, 0) AS in_flight,
-       p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
+SELECT /* part: columns */, /* part: counters */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
@@ -75,8 +80,7 @@ SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workf
  LIMIT $9;
 
 -- name: list_by_status
-SELECT b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
-       r.version AS workflow_version, r.definition
+SELECT /* part: columns */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
@@ -132,8 +136,7 @@ WITH target AS MATERIALIZED (
      WHERE b.no = target.no
        AND target.status = ANY($3::text[])
        AND ($5::bigint IS NULL OR owner.backfill_no IS NOT NULL)
-    RETURNING b.*, w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
-              r.version AS workflow_version, r.definition
+    RETURNING /* part: columns */
 ), ended AS (
     -- The attempts of a backfill that cannot go on would wait for ever.
     UPDATE attempts AS a

@@ -4,18 +4,18 @@ Apart from the statements, so that every reader of the table agrees on what its 
 """
 
 import json
-from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from pydantic import TypeAdapter
 
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import Backfill, Progress, Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
-
-_COUNTERS = tuple(f.name for f in fields(Progress) if f.name != "in_flight_retries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +26,26 @@ class NewBackfill:
     kind: str
     workflow_id: int
     revision_id: int
-    entity_type: str | None
-    filter_spec: Any
+    settings: BackfillSettings
     filter_resolved: Any
-    windows: Any
-    timezone: str
-    max_in_flight: int
-    max_attempts: int
     created_by: str
     created_at: datetime
     exclusive: bool
     parent_no: int | None = None
     parent_id: UUID | None = None
     entity_ids: tuple[str, ...] | None = None
-    excluded_dates: frozenset[date] = frozenset()
-    item_order: str = "source"
-    reprocess_behavior: str = "failed"
-    start_mode: str = "now"
-    sample_size: int | None = None
-    params: Any = field(default_factory=dict)
-    total_estimated: int | None = None
-    name: str | None = None
-    reason_given: str | None = None
     credits_per_entity: Decimal | None = None
     schedule_id: int | None = None
     session_from: datetime | None = None
     session_to: datetime | None = None
-    stop_on_failure: bool = False
+
+
+_SETTINGS = TypeAdapter(BackfillSettings)
+_COLUMNS = ("entity_type", "max_in_flight", "name")  # settings that statements ask for; the rest is one document
+_NEW = tuple(f.name for f in fields(NewBackfill) if f.name != "settings")
+_JSON = ("definition", "filter_resolved", "error")
+_PLAIN = tuple(f.name for f in fields(Backfill) if f.name not in (*_JSON, "settings", "status", "reason", "entity_ids"))
+_COUNTERS = tuple(f.name for f in fields(Progress) if f.name != "in_flight_retries")
 
 
 def json_text(value: Any) -> str:
@@ -60,21 +53,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def insert_values(new: NewBackfill) -> tuple[Any, ...]:
-    """The parameters of `insert_backfill`, in its order."""
-
-    def optional(value: Any) -> str | None:
-        return None if value is None else json_text(value)
-
-    return (
-        new.id, new.kind, new.parent_no, new.parent_id, new.workflow_id, new.revision_id, new.entity_type,
-        optional(new.filter_spec), optional(new.filter_resolved), new.entity_ids,
-        optional(new.windows), new.timezone, sorted(new.excluded_dates), new.max_in_flight, new.max_attempts,
-        new.item_order, new.reprocess_behavior, new.start_mode,
-        new.sample_size, json_text(new.params), new.total_estimated, new.name, new.reason_given, new.credits_per_entity,
-        new.exclusive, new.created_by, new.created_at, new.schedule_id, new.session_from, new.session_to,
-        new.stop_on_failure,
-    )  # fmt: skip
+def row_text(new: NewBackfill) -> str:
+    """The row of `insert_backfill`: a JSON object by the names of the columns."""
+    settings = _SETTINGS.dump_python(new.settings, mode="json")
+    row = {name: getattr(new, name) for name in _NEW} | {name: settings.pop(name) for name in _COLUMNS}
+    return json.dumps(row | {"settings": settings}, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def reason_values(reason: Reason | None) -> tuple[Any, ...]:
@@ -95,20 +78,21 @@ def _reason(row: asyncpg.Record) -> Reason | None:
     return Reason(ReasonCode(row["reason_code"]), row["reason_message"] or "", row["reason_since"], row["reason_until"])
 
 
-_OTHERWISE = {"status", "reason", "reason_given", "entity_ids", "excluded_dates"}
-_JSON = ("definition", "filter_spec", "filter_resolved", "windows", "params", "error")
-_PLAIN = tuple(f.name for f in fields(Backfill) if f.name not in _OTHERWISE and f.name not in _JSON)
-
-
 def backfill_of(row: asyncpg.Record) -> Backfill:
-    """The backfill of a row that carries its workflow's and revision's columns too."""
-    documents: dict[str, Any] = {name: None if row[name] is None else json.loads(row[name]) for name in _JSON}
+    """The backfill of a row that has the columns of `backfills.sql`."""
     return Backfill(
         **{name: row[name] for name in _PLAIN},
-        **documents,
+        **{name: _json(row[name]) for name in _JSON},
+        settings=_settings(row),
         status=Status(row["status"]),
         reason=_reason(row),
-        reason_given=row["reason"],
         entity_ids=None if row["entity_ids"] is None else tuple(row["entity_ids"]),
-        excluded_dates=frozenset(row["excluded_dates"]),
     )
+
+
+def _settings(row: asyncpg.Record) -> BackfillSettings:
+    return _SETTINGS.validate_python(json.loads(row["settings"]) | {name: row[name] for name in _COLUMNS})
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

@@ -2,13 +2,16 @@
 
 Every store has its statements in a `.sql` file next door, so that a query can be read, explained and
 reviewed as SQL. This module cuts such a file at its `-- name: x` lines; comments stay in what is sent,
-so that `pg_stat_activity` shows the name of what is running.
+so that `pg_stat_activity` shows the name of what is running. What several statements of a file share, a list of
+columns, is written once under a `-- part: x` line, and stands in them as `/* part: x */`.
 """
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 
-_NAME = re.compile(r"^-- name: *(\S+) *$", re.MULTILINE)
+_NAME = re.compile(r"^-- (name|part): *(\S+) *$", re.MULTILINE)
+_PART = re.compile(r"/\* part: (\w+) \*/")
 
 
 class Queries:
@@ -41,14 +44,25 @@ def split(file: str, text: str) -> dict[str, str]:
     _require_comments_only(file, text[: marks[0].start()] if marks else text)
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     queries: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for mark, end in zip(marks, ends, strict=True):
-        name = mark[1]
+        kind, name = mark[1], mark[2]
         if not name.isidentifier() or name.startswith("_") or name == "names":
             raise ValueError(f"{file}: {name!r} cannot be the name of a query")
-        if name in queries:
+        if name in queries or name in parts:
             raise ValueError(f"{file}: two queries are named {name!r}")
-        queries[name] = text[mark.start() : end].strip().removesuffix(";")
-    return queries
+        if kind == "part":
+            parts[name] = text[mark.end() : end].strip()
+        else:
+            queries[name] = text[mark.start() : end].strip().removesuffix(";")
+    return {name: _whole(file, query, parts) for name, query in queries.items()}
+
+
+def _whole(file: str, query: str, parts: Mapping[str, str]) -> str:
+    try:
+        return _PART.sub(lambda mark: parts[mark[1]], query)
+    except KeyError as missing:
+        raise ValueError(f"{file}: there is no part named {missing}") from None
 
 
 def _require_comments_only(file: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """Backfills as they are answered."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, Self
@@ -9,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Answer, Instant
-from backfilld.domain.backfills.requests import Order, Reprocess, Start
+from backfilld.domain.backfill_settings import BackfillSettings, Order, Reprocess, Start
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.view import BackfillView
@@ -110,43 +111,32 @@ class BackfillAnswer(Answer):
 def _settings(view: BackfillView) -> dict[str, Any]:
     backfill = view.backfill
     ids = backfill.entity_ids
-    return {
-        "id": backfill.id,
-        "kind": backfill.kind,
-        "parent_backfill_run_id": backfill.parent_id,
-        "entity_type": backfill.entity_type,
-        "filter_spec": backfill.filter_spec,
-        "filter_resolved": backfill.filter_resolved,
-        "daily_execution_windows": backfill.windows,
-        "effective_windows": view.effective_windows,
-        "timezone": backfill.timezone,
-        "excluded_dates": sorted(backfill.excluded_dates),
-        "max_in_flight": backfill.max_in_flight,
-        "max_attempts": backfill.max_attempts,
-        "target_workflow_id": backfill.workflow_id,
-        "target_workflow_name": backfill.workflow_name,
-        "workflow_version": backfill.workflow_version,
-        "schedule_id": backfill.schedule_id,
-        "session_from": backfill.session_from,
-        "session_to": backfill.session_to,
-        "stop_on_failure": backfill.stop_on_failure,
-        "total_estimated": backfill.total_estimated,
-        "name": backfill.name,
-        "reason": backfill.reason_given,
-        "start": backfill.start_mode,
-        "entity_ids": None if ids is None else list(ids[:IDS_SHOWN]),
-        "entity_ids_count": None if ids is None else len(ids),
-        "order": backfill.item_order,
-        "reprocess_behavior": backfill.reprocess_behavior,
-        "rehearsal": False,
-        "sample_size": backfill.sample_size,
-        "starts_per_minute": None,
-        "failure_policy": None,
-        "max_credits": None,
-        "params": dict(backfill.params),
-        "created_by": backfill.created_by,
-        "created_at": backfill.created_at,
-    }
+    return (
+        _NOT_YET
+        | {name: getattr(backfill.settings, name) for name in _CHOSEN}
+        | {
+            "id": backfill.id,
+            "kind": backfill.kind,
+            "parent_backfill_run_id": backfill.parent_id,
+            "filter_resolved": backfill.filter_resolved,
+            "effective_windows": view.effective_windows,
+            "excluded_dates": sorted(backfill.settings.excluded_dates),
+            "target_workflow_id": backfill.workflow_id,
+            "target_workflow_name": backfill.workflow_name,
+            "workflow_version": backfill.workflow_version,
+            "schedule_id": backfill.schedule_id,
+            "session_from": backfill.session_from,
+            "session_to": backfill.session_to,
+            "entity_ids": None if ids is None else list(ids[:IDS_SHOWN]),
+            "entity_ids_count": None if ids is None else len(ids),
+            "created_by": backfill.created_by,
+            "created_at": backfill.created_at,
+        }
+    )
+
+
+_CHOSEN = tuple(f.name for f in fields(BackfillSettings))
+_NOT_YET = {"rehearsal": False, "starts_per_minute": None, "failure_policy": None, "max_credits": None}
 
 
 def _standing(view: BackfillView) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Values that need more than a type (windows, zone, filter, workflow) are checked 
 the same body.
 """
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
@@ -21,7 +22,7 @@ from backfilld.api.framework.reading.fields import (
     Page,
     Query,
 )
-from backfilld.domain.backfills.requests import (
+from backfilld.domain.backfill_settings import (
     MOST_ATTEMPTS,
     MOST_ENTITY_IDS,
     MOST_EXCLUDED_DATES,
@@ -117,26 +118,19 @@ class CreateBackfill(Body):
     failure_policy: NotYet = None
     max_credits: NotYet = None
 
-    def settings(self) -> BackfillSettings:
-        """The same for the operations; ids once each."""
-        return BackfillSettings(
-            entity_type=self.entity_type,
-            filter_spec=self.filter_spec,
-            windows=self.daily_execution_windows,
-            timezone=self.timezone,
-            max_in_flight=self.max_in_flight,
-            total_estimated=self.total_estimated,
-            name=self.name,
-            reason=self.reason,
-            start=self.start,
-            entity_ids=None if self.entity_ids is None else tuple(dict.fromkeys(self.entity_ids)),
-            order=self.order,
-            reprocess_behavior=self.reprocess_behavior,
-            sample_size=self.sample_size,
-            max_attempts=self.max_attempts,
-            excluded_dates=frozenset(self.excluded_dates),
-            params=self.params,
-        )
+    def settings(self, *, max_attempts: int) -> BackfillSettings:
+        """The same for the operations; `max_attempts` are the workflow's, for a body that says nothing of them."""
+        asked: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
+        asked["excluded_dates"] = frozenset(self.excluded_dates)
+        asked["max_attempts"] = self.max_attempts or max_attempts
+        return BackfillSettings(**asked)
+
+    def distinct_ids(self) -> tuple[str, ...] | None:
+        """The ids that were named, once each; None: whatever matches."""
+        return None if self.entity_ids is None else tuple(dict.fromkeys(self.entity_ids))
+
+
+_SETTINGS = tuple(f.name for f in fields(BackfillSettings) if f.name in CreateBackfill.model_fields)
 
 
 def create_body(max_in_flight_limit: int) -> type[CreateBackfill]:

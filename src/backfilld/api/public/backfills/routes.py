@@ -28,10 +28,9 @@ from backfilld.api.public.backfills.bodies import (
 from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once, to_keep
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, whole
-from backfilld.domain.backfills.requests import BackfillSettings
 from backfilld.domain.errors import Invalid
 from backfilld.operations.asking import Asker
-from backfilld.operations.backfills.check import Checked
+from backfilld.operations.backfills.check import Wanted
 from backfilld.operations.backfills.create import Created
 from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.backfills.steer import Signal
@@ -59,24 +58,24 @@ class BackfillRoutes:
         keyed = keyed_of(asked.http, asked.caller, "create", document)
 
         async def do() -> Reply:
-            settings, checked = await self._read(document)
-            created = await self._operations.create(asker_of(asked), settings, checked, keyed=keyed, render=_kept)
+            wanted = await self._read(document)
+            created = await self._operations.create(asker_of(asked), wanted, keyed=keyed, render=_kept)
             return _created(created)
 
         return await once(self._operations.idempotency, keyed, do)
 
-    async def _read(self, document: Mapping[str, Any]) -> tuple[BackfillSettings, Checked]:
+    async def _read(self, document: Mapping[str, Any]) -> Wanted:
         body, faults = read_as(self._create_body, document)
         checked = await self._operations.check(document)
         checked.require(faults)
-        if body is None:
+        if body is None or checked.target is None:
             raise Invalid(faults)
-        return body.settings(), checked
+        return Wanted(body.settings(max_attempts=checked.target.max_attempts), checked, body.distinct_ids())
 
     async def preview(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
-        settings, checked = await self._read(asked.body.root)
-        preview = await self._operations.preview(settings, checked, wait_seconds=asked.query.wait)
-        return Reply(PreviewData.of(preview, settings.entity_type), warnings=preview.warnings)
+        wanted = await self._read(asked.body.root)
+        preview = await self._operations.preview(wanted, wait_seconds=asked.query.wait)
+        return Reply(PreviewData.of(preview, wanted.entity_type), warnings=preview.warnings)
 
     async def verify(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
         document = asked.body.root

@@ -41,11 +41,11 @@ class Scope:
     def of(backfill: Backfill) -> "Scope":
         resolved = backfill.filter_resolved
         return Scope(
-            backfill.entity_type or NOT_ENUMERABLE,
+            backfill.settings.entity_type or NOT_ENUMERABLE,
             None if resolved is None else from_json(resolved),
             backfill.entity_ids,
             backfill.workflow_id,
-            backfill.reprocess_behavior,
+            backfill.settings.reprocess_behavior,
         )
 
     @property

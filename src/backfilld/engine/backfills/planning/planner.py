@@ -52,7 +52,7 @@ class Planner:
     @property
     def gathers_drafts(self) -> bool:
         """True if the order is made when the plan freezes, and not as the source lists."""
-        return self._backfill.item_order != "source"
+        return self._backfill.settings.order != "source"
 
     @property
     def _reads_times(self) -> bool:

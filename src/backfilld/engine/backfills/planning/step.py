@@ -64,7 +64,7 @@ class Planning:
 
     def _closed(self) -> Refusal | None:
         """The window that must open first, for a source that may be read in windows alone."""
-        source = self._tools.sources.find(self._backfill.entity_type or NOT_ENUMERABLE)
+        source = self._tools.sources.find(self._backfill.settings.entity_type or NOT_ENUMERABLE)
         if source is None or source.plans_outside_windows:
             return None
         return self._gate.window_refusal(self._tools.clock.now())
@@ -111,8 +111,8 @@ class Planning:
     async def _gather(self) -> bool:
         """Write the pages that are missing; from where the last owner, or the last failure, left off."""
         row = await self._tools.backfills.get_by_no(self._backfill.no)
-        source = self._tools.sources.find(row.entity_type or NOT_ENUMERABLE)
-        time_field = self._tools.time_fields.get(row.entity_type or NOT_ENUMERABLE)
+        source = self._tools.sources.find(row.settings.entity_type or NOT_ENUMERABLE)
+        time_field = self._tools.time_fields.get(row.settings.entity_type or NOT_ENUMERABLE)
         planner = Planner(row, self._plan, source, self._tools.remembered, self._tools.clock, self._goes_on, time_field)
         return await self._while_it_may(planner.gather())
 
@@ -152,9 +152,9 @@ class Planning:
             totals = await self._plan.freeze(
                 connection,
                 at=now,
-                drafts=backfill.item_order != "source",
-                newest_first=backfill.item_order == "newest_first",
-                sample_size=backfill.sample_size,
+                drafts=backfill.settings.order != "source",
+                newest_first=backfill.settings.order == "newest_first",
+                sample_size=backfill.settings.sample_size,
             )
             wanted, reason = self._after(totals)
             row = await tools.backfills.move(
@@ -180,7 +180,7 @@ class Planning:
         now = self._tools.clock.now()
         if not totals.to_run:
             return Status.COMPLETED, None
-        if self._gate.backfill.start_mode == "when_approved":
+        if self._gate.backfill.settings.start == "when_approved":
             message = f"the plan is frozen: {totals.to_run} to run; look at it, then resume"
             return Status.PAUSED, Reason(ReasonCode.AWAITING_APPROVAL, message, now)
         refusal = self._gate.window_refusal(now)

@@ -141,7 +141,7 @@ class ItemRun:
             item,
             started_at=started_at,
             finished_at=now,
-            max_attempts=backfill.max_attempts,
+            max_attempts=backfill.settings.max_attempts,
             others_succeed=kind is not _SUCCEEDED and self._others_succeed(item, started_at),
             backoff=self._tools.limits.backoff,
             draw=self._tools.draw,

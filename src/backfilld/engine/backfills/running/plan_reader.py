@@ -39,7 +39,7 @@ class PlanReader:
         freshness_seconds: float,
     ) -> None:
         self._no = backfill.no
-        self._entity_type = backfill.entity_type or NOT_ENUMERABLE
+        self._entity_type = backfill.settings.entity_type or NOT_ENUMERABLE
         self._ledger = ledger
         self._source = source
         self._reads_again = source is not None and source.can_be_read_again

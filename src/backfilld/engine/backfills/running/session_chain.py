@@ -40,7 +40,7 @@ class Chain:
     @property
     def wants_all_recorded(self) -> bool:
         """Whether what comes next depends on what became of everything before it."""
-        return self.is_serial or self._gate.backfill.stop_on_failure
+        return self.is_serial or self._gate.backfill.settings.stop_on_failure
 
     async def is_due(self, item: Item) -> bool:
         """False: the session before it has an attempt that is not finished."""
@@ -64,7 +64,7 @@ class Chain:
     async def stops(self) -> bool:
         """Pause if a failure shall stop the rest. True if it did, or if somebody else moved the backfill meanwhile."""
         backfill = self._gate.backfill
-        if not backfill.stop_on_failure:
+        if not backfill.settings.stop_on_failure:
             return False
         progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(backfill.no))
         if progress.failed <= backfill.failures_accepted:

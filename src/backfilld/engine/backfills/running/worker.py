@@ -53,7 +53,7 @@ class Worker:
         self._recovery = recovery
         self._lease = lease
         self._tools = tools
-        self._slots = Slots(gate.backfill.max_in_flight)
+        self._slots = Slots(gate.backfill.settings.max_in_flight)
         self._chooser = ItemOrder(reader, recovery, processor, standing, account, chain)
         self._following = FastPath(gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
         self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
@@ -104,8 +104,8 @@ class Worker:
 
     def obey_limit(self) -> None:
         """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
-        if self._gate.backfill.max_in_flight != self._slots.limit:
-            self._slots.resize(self._gate.backfill.max_in_flight)
+        if self._gate.backfill.settings.max_in_flight != self._slots.limit:
+            self._slots.resize(self._gate.backfill.settings.max_in_flight)
 
     async def _next_with_slot(self) -> Item | None:
         await self._slots.acquire()

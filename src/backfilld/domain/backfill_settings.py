@@ -1,0 +1,61 @@
+"""What somebody may choose about a backfill.
+
+One record from the request to the row, the run, the answer and the rerun, under the names of the HTTP contract. So a
+new setting is a field here, a field of the body and of the answer that carry it, and whoever acts on it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Literal
+
+Order = Literal["source", "newest_first", "oldest_first"]
+Reprocess = Literal["none", "failed", "completed"]
+Start = Literal["now", "when_approved"]
+
+MOST_NAME = 200
+MOST_REASON = 2000
+MOST_ENTITY_IDS = 100_000
+MOST_SAMPLE = 10_000
+MOST_ATTEMPTS = 20
+MOST_PARAMS_BYTES = 16 * 1024
+MOST_EXCLUDED_DATES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSettings:
+    """Values of the right type and in bounds; `filter_spec`, `daily_execution_windows` and `params` are as sent.
+
+    The default of a field is also what it means for backfills that were stored before there was such a setting.
+    Of kind `schedule`, `entity_type` and `filter_spec` are None. Windows that are None are always open.
+    """
+
+    entity_type: str | None
+    filter_spec: Any
+    daily_execution_windows: Mapping[str, Any] | None
+    timezone: str
+    max_in_flight: int
+    max_attempts: int
+    total_estimated: int | None = None
+    name: str | None = None
+    reason: str | None = None
+    start: Start = "now"
+    order: Order = "source"
+    reprocess_behavior: Reprocess = "failed"
+    sample_size: int | None = None
+    excluded_dates: frozenset[date] = frozenset()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    stop_on_failure: bool = False
+
+    def for_rerun(self, *, name: str | None, reason: str | None) -> "BackfillSettings":
+        """Those of a child that runs chosen items again: everything is kept but what chose the items, or held them
+        until somebody had looked; `name` and `reason` are the child's own."""
+        return replace(
+            self,
+            name=name,
+            reason=reason,
+            start="now",
+            sample_size=None,
+            reprocess_behavior="completed",
+            total_estimated=None,
+        )
