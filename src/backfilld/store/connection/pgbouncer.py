@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-import asyncpg
+from backfilld.store.connection.known_types import KnowingConnection
 
 STARTUP = ("application_name", "timezone")  # what PgBouncer keeps for each client by itself
 
 
-class PooledConnection(asyncpg.Connection):
+class PooledConnection(KnowingConnection):
     """A single statement becomes a transaction of its own; longer transactions stay as they are."""
 
     settings = ""  # SET LOCAL …, sent together with BEGIN

@@ -15,6 +15,7 @@ import asyncpg
 from backfilld.clock import Clock
 from backfilld.store.connection.address import Address, Located, address_of
 from backfilld.store.connection.connect_errors import refusal_of
+from backfilld.store.connection.known_types import KnowingConnection
 from backfilld.store.connection.pgbouncer import STARTUP, pooled_with
 
 if TYPE_CHECKING:  # asyncpg's classes take no brackets at run time
@@ -98,7 +99,7 @@ def _is_busy(connection: Any) -> bool:
     return bool(connection.is_closed() or connection.is_in_transaction() or connection._protocol._is_cancelling())
 
 
-class _TidyConnection(asyncpg.Connection):
+class _TidyConnection(KnowingConnection):
     """Is given back to its pool as it is, which spares every use of it a second round trip.
 
     There is nothing to tidy up: an open transaction is rolled back all the same, and nothing of ours outlives one
