@@ -152,6 +152,20 @@ async def test_entities_are_sent_as_lines(daemon, client):
     assert "application/x-ndjson" == daemon.received[0].headers["Content-Type"]
 
 
+async def test_types_stand_on_lines_of_their_own_behind_all_others(daemon, client):
+    daemon.script("PUT", "/public-api/entities/ticket", Scripted(data={"inserted": 1}))
+
+    async def unfinished():
+        yield b'{"id": "1", "attributes": {}}'
+
+    await client.upload_entities("ticket", unfinished(), field_types=dict.fromkeys(map(str, range(250)), "date"))
+    first, *types = daemon.received[0].body.splitlines()
+
+    assert b'{"id": "1", "attributes": {}}' == first
+    assert 250 == sum(line.count(b"date") for line in types)
+    assert 3 == len(types)
+
+
 async def test_an_upload_can_replace_everything_and_tell_types(daemon, client):
     daemon.script("PUT", "/public-api/entities/ticket", Scripted(data={"inserted": 0}))
 
@@ -160,7 +174,8 @@ async def test_an_upload_can_replace_everything_and_tell_types(daemon, client):
 
     await client.upload_entities("ticket", nothing(), replace=True, field_types={"priority": "integer"})
 
-    assert {"replace": ["true"], "field_types": ['{"priority":"integer"}']} == daemon.received[0].query
+    assert {"replace": ["true"]} == daemon.received[0].query
+    assert b'{"field_types":{"priority":"integer"}}\n' == daemon.received[0].body
 
 
 async def test_an_action_without_a_reason_sends_no_body(daemon, client):

@@ -14,8 +14,8 @@ from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
 from yarl import URL
 
+from backfilld.api.public.entities.lines import LONGEST_LINE
 from backfilld.api.public.entities.routes import routes
-from backfilld.api.public.entity_lines import LONGEST_LINE
 from backfilld.domain.errors import FAULTS_SHOWN
 from backfilld.operations.entities import Entities
 from backfilld.sources.builtin import BuiltinSource

@@ -19,7 +19,7 @@ def tickets(tmp_path):
 async def test_a_csv_becomes_typed_entities(backfilld, daemon, tickets):
     daemon.script(*PUT, UPLOADED)
     ended = await backfilld("entities", "import", tickets, "--entity-type", "ticket", "--id-column", "number")
-    first, second = [orjson.loads(line) for line in daemon.received[1].body.splitlines()]
+    first, second, _ = [orjson.loads(line) for line in daemon.received[1].body.splitlines() if line]
 
     assert 0 == ended.code, ended.err
     assert ("7", "8") == (first["id"], second["id"])
@@ -34,7 +34,7 @@ async def test_types_are_shown_and_sent_along(backfilld, daemon, tickets):
     ended = await backfilld(
         "entities", "import", tickets, "--entity-type", "ticket", "--id-column", "number", "--type", "number=string"
     )
-    sent = orjson.loads(daemon.received[1].query["field_types"][0])
+    sent = orjson.loads(daemon.received[1].body.splitlines()[-1])["field_types"]
 
     assert {"number": "string", "priority": "integer", "opened": "date"}.items() <= sent.items()
     assert ["number", "string", "as", "given"] in [line.split() for line in ended.out.splitlines()]
@@ -87,15 +87,59 @@ async def test_json_lines_are_taken_as_they_are(backfilld, daemon, tmp_path):
     file = tmp_path / "tickets.jsonl"
     file.write_text('{"id": "7", "company": {"tier": "gold"}, "tags": ["vip"]}\n')
     ended = await backfilld("entities", "import", str(file), "--entity-type", "ticket")
-    sent = orjson.loads(daemon.received[1].body)
+    sent = orjson.loads(daemon.received[1].body.splitlines()[0])
 
     assert 0 == ended.code, ended.err
     assert {"company": {"tier": "gold"}, "tags": ["vip"]}.items() <= sent["attributes"].items()
 
 
+async def test_wide_records_are_sent_with_an_address_of_any_length(backfilld, daemon, tmp_path):
+    daemon.script(*PUT, UPLOADED)
+    names = [f"Custom_Field_Name_{n:04}__c" for n in range(2_000)]
+    file = tmp_path / "wide.csv"
+    file.write_text(",".join(["id", *names]) + "\n" + ",".join(["1"] + ["7"] * 2_000) + "\n")
+    ended = await backfilld("entities", "import", str(file), "--entity-type", "ticket", "--json")
+    lines = [orjson.loads(line) for line in daemon.received[1].body.splitlines() if line]
+    types = {}
+    for line in lines[1:]:
+        types |= line["field_types"]
+
+    assert 0 == ended.code, ended.err
+    assert {} == daemon.received[1].query
+    assert dict.fromkeys(names, "integer") | {"id": "integer"} == types
+
+
+async def test_standard_input_is_a_file_like_any_other(backfilld, daemon):
+    daemon.script(*PUT, UPLOADED)
+    ended = await backfilld("entities", "import", "-", "--entity-type", "ticket", stdin=CSV.replace("number", "id"))
+
+    assert 0 == ended.code, ended.err
+    assert 2 == sum(b'"attributes"' in line for line in daemon.received[1].body.splitlines())
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+async def test_what_happened_on_the_way_is_the_last_that_is_said(backfilld, daemon, tmp_path, form):
+    replaced = "1 entity was replaced by a later one with the same id in this upload: /2 by /4 (id '7')"
+    daemon.script(*PUT, Scripted(data={"inserted": 2, "updated": 0, "unchanged": 0}, warnings=(replaced,)))
+    file = tmp_path / "tickets.csv"
+    file.write_text("id,closed\n7,0001-01-01\n,\n 7,2027-03-01\n")
+    ended = await backfilld("entities", "import", str(file), "--entity-type", "ticket", *form)
+
+    assert 0 == ended.code
+    assert [
+        "Warning: dates of `closed` beyond the years that are kept became 1000-01-01 or 9000-12-31: 1 (at /2)",
+        "Warning: rows without a value were left out: 1 (at /3)",
+        "Warning: blanks or invisible characters around ids were taken off: 1 (at /4)",
+        f"Warning: {replaced}",
+    ] == ended.err.splitlines()[-4:]
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
+        ("--delimiter", ";;", "is not one character"),
+        ("--list", "udf", "is not FIELD=NAME_VALUE"),
+        ("--list", "udf=name", "joined by an underscore"),
         ("--type", "priority=int", "did you mean 'integer'?"),
         ("--type", "priority", "is not FIELD=TYPE"),
         ("--timezone", "Europe/Berln", "did you mean 'Europe/Berlin'?"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfilld.domain.entities.imports import BadCell, Guess, converter, instant_of
+from backfilld.domain.entities.imports import BadCell, Guess, converter, read_date, read_instant
 from backfilld.domain.entities.records import FieldType
 
 UTC, TOKYO, BERLIN = ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
@@ -128,7 +128,8 @@ def test_a_cell_becomes_what_its_column_is_said_to_be(type: FieldType, cell: Any
         ("date", "01.05.2024"),
         ("date", "2024-13-01"),
         ("date", "2024-05-01T25:00"),
-        ("date", "0001-01-01T00:00+10:00"),
+        ("date", "0001-02-30T00:00"),
+        ("date", "9999-12-32"),
         ("date", 1714557600),
     ],
 )
@@ -153,12 +154,39 @@ def test_a_cell_of_another_type_is_told(type: FieldType, cell: Any) -> None:
     ],
 )
 def test_instants_come_out_in_utc(cell: str, zone: ZoneInfo, value: str) -> None:
-    assert value == converter("date", zone)(cell) == instant_of(cell, zone)
+    assert value == converter("date", zone)(cell) == read_instant(cell, zone).value
 
 
 def test_a_day_stays_a_day_unless_an_instant_is_needed() -> None:
     assert "2024-05-01" == converter("date", TOKYO)("2024-05-01")
-    assert "2024-04-30T15:00:00Z" == instant_of("2024-05-01", TOKYO)
-    assert instant_of("", TOKYO) is None
-    with pytest.raises(BadCell):
-        instant_of("0001-01-01", TOKYO)
+    assert "2024-04-30T15:00:00Z" == read_instant("2024-05-01", TOKYO).value
+
+
+@pytest.mark.parametrize("zone", [UTC, TOKYO, BERLIN, ZoneInfo("America/New_York")])
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("0001-01-01", "1000-01-01"),
+        ("0001-01-01T00:00:00", "1000-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00Z", "1000-01-01T00:00:00Z"),
+        ("0001-01-01T00:00+10:00", "1000-01-01T00:00:00Z"),
+        ("0000-00-00 00:00:00", "1000-01-01T00:00:00Z"),
+        ("0999-12-31", "1000-01-01"),
+        ("9999-12-31", "9000-12-31"),
+        ("9999-12-31T23:59:59.9999999", "9000-12-31T00:00:00Z"),
+        ("9001-01-01", "9000-12-31"),
+        ("1000-01-01T00:30:00+01:00", "1000-01-01T00:00:00Z"),
+        ("9000-12-31T23:30:00-01:00", "9000-12-31T00:00:00Z"),
+    ],
+)
+def test_dates_beyond_the_years_that_are_kept_are_clamped_and_told(zone: ZoneInfo, cell: str, value: str) -> None:
+    read = read_date(cell, zone)
+
+    assert (value, True) == (read.value, read.clamped)
+    assert (f"{value[:10]}T00:00:00Z", True) == read_instant(cell, zone)[:2]
+    assert "date" == guessed("2025-06-01T10:00:00", cell)
+
+
+@pytest.mark.parametrize("cell", ["1000-01-01", "9000-12-31", "1753-01-01T00:00:00Z", "1899-12-30"])
+def test_dates_at_the_edge_stay_as_they_are(cell: str) -> None:
+    assert (cell, False) == read_date(cell, UTC)[:2]

@@ -10,8 +10,8 @@ from tests.support.clock import NOON
 from tests.support.waiting import eventually
 
 from backfilld.domain.entities.records import Entity
+from backfilld.domain.entities.upload_remarks import Replaced
 from backfilld.domain.errors import Invalid
-from backfilld.domain.upload_remarks import Replaced
 from backfilld.store.entities.entities import SQL, EntityStore
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
 

@@ -14,6 +14,7 @@ from backfilld.clock import Clock, SystemClock
 
 PUBLIC = "/public-api"
 LARGEST_PAGE = 200
+TYPES_A_LINE = 100  # names of 512 characters, at most: far below the longest line
 
 
 class Client:
@@ -126,7 +127,7 @@ class Client:
         path = f"{PUBLIC}/entities/{_part(entity_type)}"
         query: dict[str, object] = {"replace": True} if replace else {}
         if field_types:
-            query["field_types"] = orjson.dumps(dict(field_types)).decode()
+            lines = _with_types(lines, field_types)
         return await self._http.upload("PUT", path, lines, "application/x-ndjson", query=query)
 
     async def list_entities(self, entity_type: str, **query: object) -> Answer:
@@ -224,6 +225,20 @@ def _part(text: str) -> str:
 def _given(**fields: object) -> dict[str, object] | None:
     """Only what was given; None, which sends no body, if that is nothing."""
     return {name: value for name, value in fields.items() if value is not None} or None
+
+
+async def _with_types(lines: AsyncIterable[bytes], types: Mapping[str, str | None]) -> AsyncIterator[bytes]:
+    """The lines, and behind them, so that each keeps its number, the types."""
+    ends = b"\n"
+    async for piece in lines:
+        yield piece
+        ends = piece[-1:] or ends
+    if ends != b"\n":
+        yield b"\n"
+    names = list(types)
+    for start in range(0, len(names), TYPES_A_LINE):
+        some = {name: types[name] for name in names[start : start + TYPES_A_LINE]}
+        yield orjson.dumps({"field_types": some}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 async def _lines(entities: Sequence[Json]) -> AsyncIterator[bytes]:

@@ -13,8 +13,8 @@ from backfilld.clock import Clock
 from backfilld.domain.callers import Caller
 from backfilld.domain.entities.ids import ENUMERABLE_TYPES
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
+from backfilld.domain.entities.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
-from backfilld.domain.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.sources.registry import BUILTIN, Look, SourceRegistry
 from backfilld.store.entities.entities import EntityStore, StoredType
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts

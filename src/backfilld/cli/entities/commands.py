@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import number, print_json, print_table
+from backfilld.cli.output.printing import number, print_json, print_table, print_warnings
 from backfilld.cli.running import run
 from backfilld.domain.entities.records import FieldType
 
 if TYPE_CHECKING:
-    from backfilld.cli.entities.imports import Reading
+    from backfilld.cli.entities.imports import Lines, Reading
     from backfilld.client import Answer
 
 TYPES = "string, number, integer, boolean or date"
@@ -25,17 +26,28 @@ def group() -> None:
 
 
 @group.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--entity-type", required=True, help="What the records are: ticket, company, contact, …")
 @click.option("--id-column", default="id", show_default=True, help="The field that holds the id.")
 @click.option("--type", "types", multiple=True, metavar="FIELD=TYPE", help=f"{TYPES}. Repeatable; else it is guessed.")
-@click.option("--timezone", default="UTC", show_default=True, help="IANA name, of times without an offset.")
+@click.option("--timezone", help="IANA name, of times without an offset.  [default: UTC]")
 @click.option("--updated-at-column", help="The field that tells when a record last changed.")
+@click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A cell of this text is missing. Repeatable.")
+@click.option(
+    "--repeats-as-lists", is_flag=True, help="Columns of the same name become one list; else they are refused."
+)
+@click.option(
+    "--list",
+    "lists",
+    multiple=True,
+    metavar="FIELD=NAME_VALUE",
+    help="A list of pairs becomes an object, as userDefinedFields=name_value, customFields=caption_value. Repeatable.",
+)
 @click.option("--replace", is_flag=True, help="Remove whatever else there is of this type.")
 @click.option(
     "--format", "file_format", type=click.Choice(["csv", "tsv", "jsonl"]), help="Default: by the file's name."
 )
-@click.option("--delimiter", help="Of a CSV. Default: found out from its first line.")
+@click.option("--delimiter", help="Of a CSV. Default: found out from its first lines.")
 @click.option("--dry-run", is_flag=True, help="Show the types and check the file; store nothing.")
 @json_option
 @server_options
@@ -48,29 +60,36 @@ def import_(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Load FILE (CSV, TSV or JSON lines): all of it, or nothing if anything is wrong with it.
+    """Load FILE (CSV, TSV or JSON lines; `-` is standard input): all of it, or nothing if anything is wrong with it.
 
     Types are shown before loading and kept as the known fields of the entity type; filters compare accordingly.
     """
     from dataclasses import replace as changed
 
-    from backfilld.cli.entities.imports import guess_types, read_file
+    from backfilld.cli.entities.import_input import Input
+    from backfilld.cli.entities.imports import Lines, survey
 
     reading = _reading(options)
-    reading = changed(reading, types=guess_types(file, reading))
-    if not as_json:
-        _show_types(reading, options["types"])
-    pieces = _Pieces(read_file(file, reading), shows_progress=sys.stderr.isatty())
-    if dry_run:
-        for _ in pieces:
-            pass
-        answer_data: dict[str, Any] = {"records": pieces.records}
-    else:
-        answer_data = run(_upload(server, entity_type, pieces, replace, reading)).data
+    with Input(file) as source:
+        surveyed = survey(source, reading)
+        reading = changed(reading, types=surveyed.types)
+        if not as_json:
+            _show_types(reading, options["types"])
+        lines = Lines(source, reading, surveyed)
+        pieces = _Pieces(lines, shows_progress=sys.stderr.isatty())
+        warnings: tuple[str, ...] = ()
+        if dry_run:
+            for _ in pieces:
+                pass
+            answer_data: dict[str, Any] = {"records": lines.records}
+        else:
+            answer = run(_upload(server, entity_type, pieces, replace, reading))
+            answer_data, warnings = answer.data, answer.warnings
     if as_json:
         print_json(answer_data)
     else:
         click.echo(", ".join(f"{number(count)} {what}" for what, count in answer_data.items()))
+    print_warnings([*lines.notes.sentences(), *warnings])
 
 
 async def _upload(server: Server, entity_type: str, pieces: "_Pieces", replace: bool, reading: "Reading") -> "Answer":
@@ -86,22 +105,20 @@ async def _upload(server: Server, entity_type: str, pieces: "_Pieces", replace: 
 
 
 class _Pieces:
-    """The file's pieces on their way out, counted; a bar tells so on a terminal.
+    """The file's pieces on their way out; a bar tells on a terminal how many records.
 
     `fault` is what is wrong with the file, once that is known: whoever sends the pieces only sees that they end.
     """
 
-    def __init__(self, pieces: Iterator[bytes], *, shows_progress: bool) -> None:
-        self._pieces = pieces
+    def __init__(self, lines: "Lines", *, shows_progress: bool) -> None:
+        self._lines = lines
         self._shows_progress = shows_progress
-        self.records = 0
         self.fault: Exception | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in self._pieces:
-            self.records += piece.count(b"\n")
+        for piece in self._lines:
             if self._shows_progress:
-                click.echo(f"\r{number(self.records)} records", err=True, nl=False)
+                click.echo(f"\r{number(self._lines.records)} records", err=True, nl=False)
             yield piece
         if self._shows_progress:
             click.echo(err=True)
@@ -116,21 +133,31 @@ class _Pieces:
 
 
 def _reading(options: dict[str, Any]) -> "Reading":
+    from backfilld.cli.entities.import_records import Layout
     from backfilld.cli.entities.imports import Reading
     from backfilld.domain.errors import Fault
     from backfilld.domain.windows.timezones import parse_zone
 
-    zone = parse_zone(options["timezone"], "")
+    zone = parse_zone(options["timezone"], "") if options["timezone"] else None
     if isinstance(zone, Fault):
         raise click.BadParameter(zone.message, param_hint="--timezone")
-    return Reading(
+    layout = Layout(
         id_column=_field(options["id_column"], "--id-column"),
-        types=_read_types(options["types"]),
-        zone=zone,
-        updated_at_column=options["updated_at_column"] and _field(options["updated_at_column"], "--updated-at-column"),
         format=options["file_format"],
-        delimiter=options["delimiter"],
+        delimiter=_delimiter(options["delimiter"]),
+        nulls=frozenset(options["nulls"]),
+        repeats_as_lists=options["repeats_as_lists"],
+        lists=_read_lists(options["lists"]),
     )
+    updated_at_column = options["updated_at_column"] and _field(options["updated_at_column"], "--updated-at-column")
+    return Reading(layout, _read_types(options["types"]), zone, updated_at_column)
+
+
+def _delimiter(written: str | None) -> str | None:
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(written or "", written)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+        raise click.BadParameter(f"{written!r} is not one character (a tab: \\t)", param_hint="--delimiter")
+    return delimiter
 
 
 def _read_types(written: tuple[str, ...]) -> dict[str, FieldType]:
@@ -148,14 +175,35 @@ def _read_types(written: tuple[str, ...]) -> dict[str, FieldType]:
     return types
 
 
+def _read_lists(written: tuple[str, ...]) -> dict[tuple[str, ...], Any]:
+    from backfilld.domain.entities.pair_lists import parse_members
+    from backfilld.domain.filters import parse_path
+
+    lists = {}
+    with _refused("--list"):
+        for text in written:
+            name, equals, members = text.rpartition("=")
+            if not equals:
+                raise ValueError(f"{text!r} is not FIELD=NAME_VALUE, such as userDefinedFields=name_value")
+            lists[parse_path(name)] = parse_members(members)
+    return lists
+
+
 def _field(name: str, option: str) -> str:
     """A field as filters spell it."""
     from backfilld.domain.filters import parse_path, spell
 
-    try:
+    with _refused(option, name):
         return spell(parse_path(name))
+
+
+@contextmanager
+def _refused(option: str, name: str | None = None) -> Iterator[None]:
+    try:
+        yield
     except ValueError as problem:
-        raise click.BadParameter(f"{name!r}: {problem}", param_hint=option) from None
+        message = str(problem) if name is None else f"{name!r}: {problem}"
+        raise click.BadParameter(message, param_hint=option) from None
 
 
 def _show_types(reading: "Reading", given: tuple[str, ...]) -> None:

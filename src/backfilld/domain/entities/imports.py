@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 from backfilld.domain.entities.records import FieldType
@@ -23,9 +23,11 @@ _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
-_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
-    r"(?: ?(?:([Zz]|UTC)|([+-][0-9]{2}):?([0-9]{2})?))?"
+_ZERO_DAY = "0000-00-00"  # MySQL's
+FIRST_DAY, LAST_DAY = "1000-01-01", "9000-12-31"  # the years that instants are kept in
+_DAY_AND_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
+    r"(?: ?(?:([Zz]|UTC)|([+-][0-9]{2}):?([0-9]{2})?))?)?"
 )
 _BOOLEANS = dict.fromkeys(("true", "yes", "t", "y", "1"), True) | dict.fromkeys(("false", "no", "f", "n", "0"), False)
 
@@ -50,16 +52,57 @@ def converter(type: FieldType, zone: ZoneInfo) -> Callable[[Any], Any]:
     return converted
 
 
-def instant_of(cell: Any, zone: ZoneInfo) -> str | None:
-    """As a date's converter, but a date without a time becomes its local midnight: for `updated_at`."""
-    if cell is None or cell == "":
-        return None
-    if not isinstance(cell, str):
-        raise BadCell(f"{_shown(cell)} is not a date")
-    text = cell.strip()
-    if is_date(text):
-        text += "T00:00"
-    return str(_date(text, zone))
+class DateRead(NamedTuple):
+    """A date as it is kept. `clamped`: it was beyond the years that are kept; `naive`: it was a time without offset."""
+
+    value: str
+    clamped: bool = False
+    naive: bool = False
+
+
+def read_date(cell: Any, zone: ZoneInfo) -> DateRead:
+    """A day, or an instant in UTC, from any spelling that is understood; BadCell for anything else.
+
+    What other systems write for "no date" (0001-01-01, 0000-00-00, 9999-12-31) becomes the first or the last day that
+    is kept, so that it still comes before, or after, every other date.
+    """
+    text = cell.strip() if isinstance(cell, str) else ""
+    match = _DAY_AND_TIME.fullmatch(text)
+    if match is None:
+        raise BadCell(f"{_shown(cell)} is not a date such as '2027-03-14' or '2027-03-14T07:00:00Z'")
+    day, minute, second, fraction, utc, hours, minutes = match.groups()
+    naive = minute is not None and not utc and not hours
+    if day != _ZERO_DAY and not is_date(day):
+        raise _no_moment(cell)
+    if not FIRST_DAY <= day <= LAST_DAY:
+        return DateRead(_edge(day, minute is not None), clamped=True, naive=naive)
+    if minute is None:
+        return DateRead(day)
+    offset = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
+    try:
+        at = datetime.fromisoformat(f"{day}T{minute}:{second or '00'}.{(fraction or '')[:6]:0<6}{offset}")
+        spelled = spell_instant(at if at.tzinfo else at.replace(tzinfo=zone))
+    except (ValueError, OverflowError):
+        raise _no_moment(cell) from None
+    if not FIRST_DAY <= spelled[:10] <= LAST_DAY:  # by its offset
+        return DateRead(_edge(spelled, timed=True), clamped=True, naive=naive)
+    return DateRead(spelled, naive=naive)
+
+
+def read_instant(cell: Any, zone: ZoneInfo) -> DateRead:
+    """As `read_date`, but a day becomes its local midnight: for `updated_at`."""
+    text = cell.strip() if isinstance(cell, str) else cell
+    read = read_date(text, zone)
+    return read if "T" in read.value else read_date(f"{text}T00:00", zone)._replace(naive=False)
+
+
+def _edge(day: str, timed: bool) -> str:
+    edge = FIRST_DAY if day < FIRST_DAY else LAST_DAY
+    return f"{edge}T00:00:00Z" if timed else edge
+
+
+def _no_moment(cell: Any) -> BadCell:
+    return BadCell(f"{_shown(cell)} is not a moment of the calendar")
 
 
 class Guess:
@@ -122,7 +165,7 @@ def _is_date(text: str, zone: ZoneInfo) -> bool:
     if not text[:4].isdigit() or text != text.strip():  # nearly always, and quick
         return False
     try:
-        _date(text, zone)
+        read_date(text, zone)
     except BadCell:
         return False
     return True
@@ -167,19 +210,7 @@ def _text(cell: Any, zone: ZoneInfo) -> str:
 
 
 def _date(cell: Any, zone: ZoneInfo) -> str:
-    text = cell.strip() if isinstance(cell, str) else ""
-    if is_date(text):
-        return text
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise BadCell(f"{_shown(cell)} is not a date such as '2027-03-14' or '2027-03-14T07:00:00Z'")
-    day, minute, second, fraction, utc, hours, minutes = match.groups()
-    offset = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
-    try:
-        at = datetime.fromisoformat(f"{day}T{minute}:{second or '00'}.{(fraction or '')[:6]:0<6}{offset}")
-        return spell_instant(at if at.tzinfo else at.replace(tzinfo=zone))
-    except (ValueError, OverflowError):
-        raise BadCell(f"{_shown(cell)} is not a moment of the calendar") from None
+    return read_date(cell, zone).value
 
 
 _CONVERTERS: Mapping[FieldType, Callable[[Any, ZoneInfo], Any]] = {

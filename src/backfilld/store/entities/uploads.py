@@ -16,8 +16,8 @@ import orjson
 
 from backfilld.domain.callers import SYSTEM
 from backfilld.domain.entities.records import FieldType
+from backfilld.domain.entities.upload_remarks import PLACES_SHOWN, Replaced
 from backfilld.domain.errors import Fault, Invalid
-from backfilld.domain.upload_remarks import PLACES_SHOWN, Replaced
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.entities.entities import SQL, affected, lock_type

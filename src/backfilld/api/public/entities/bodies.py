@@ -12,9 +12,9 @@ from aiohttp import web
 
 from backfilld.api.framework.reading import strict_json
 from backfilld.api.framework.reading.request_body import BodyTooSlow, body_pieces, read_body, read_json
+from backfilld.api.public.entities.field_types import MOST_IN_BODY, says_types, types_of
+from backfilld.api.public.entities.lines import Lines
 from backfilld.api.public.entities.records import CleanEntity, quick_row, record_of, row_of
-from backfilld.api.public.entity_field_types import MOST_IN_BODY, says_types, types_of
-from backfilld.api.public.entity_lines import Lines
 from backfilld.clock import Clock
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unreadable
 from backfilld.operations.entities import Upload

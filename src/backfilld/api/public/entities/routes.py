@@ -7,6 +7,7 @@ from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.request_body import content_type
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.api.public.entities.bodies import STALL_SECONDS, rows_of_lines, rows_of_list
+from backfilld.api.public.entities.lines import LONGEST_LINE
 from backfilld.api.public.entities.schemas import (
     BODIES,
     EntityTypeAnswer,
@@ -18,7 +19,6 @@ from backfilld.api.public.entities.schemas import (
     UploadQuery,
     shown,
 )
-from backfilld.api.public.entity_lines import LONGEST_LINE
 from backfilld.clock import Clock
 from backfilld.operations.entities import Entities, Upload
 from backfilld.store.entities.uploads import EntityRow

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from backfilld.api.framework.reading import strict_json
 from backfilld.api.framework.reading.fields import Answer, FaultsFound, Page, Query
+from backfilld.api.public.entities.field_types import MEMBER, MOST_IN_QUERY, read_types
 from backfilld.api.public.entities.records import DEEPEST
-from backfilld.api.public.entity_field_types import MEMBER, MOST_IN_QUERY, read_types
 from backfilld.domain.entities.ids import LONGEST_ID
 from backfilld.domain.entities.imports import FIELD_TYPES
 from backfilld.domain.entities.records import Entity, FieldType

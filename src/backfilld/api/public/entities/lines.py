@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from backfilld.domain.byte_kinds import GZIP, kind_of
+from backfilld.domain.entities.byte_kinds import GZIP, kind_of
 from backfilld.domain.errors import Fault, Invalid, TooLarge
 
 LONGEST_LINE = 256 * 1024  # bytes
