@@ -207,6 +207,8 @@ def test_a_wrong_value_from_a_variable_names_the_variable():
             '[[workflows]]\nname = "a"\nexecutor = { type = "http", url = "http://x", poll = {} }',
             "`poll` needs `completion` to be 'poll'",
         ),
+        ('[entity_types.ticket]\nlists = { udf = "name" }', "joined by an underscore"),
+        ('[entity_types.ticket]\nlists = { "a..b" = "name_value" }', "before and after each dot"),
     ],
 )
 def test_nonsense_is_refused(written, text, fault):

@@ -14,6 +14,7 @@ from tests.support.clock import FakeClock
 
 from backfilld.api.public.entities.bodies import rows_of_lines
 from backfilld.api.public.entities.routes import routes
+from backfilld.domain.entities.pair_lists import PairLists, parse_members
 from backfilld.operations.entities import Entities, Upload
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry
@@ -32,7 +33,8 @@ async def client(pool: Any, clock: FakeClock, serve: Serve) -> Client:
     async def learned(entity_type: str) -> Any:
         return (await store.get_type(entity_type)).fields
 
-    sources = SourceRegistry({"builtin": BuiltinSource(store)}, source_of={}, configured={}, learned=learned)
+    lists = {"ticket": PairLists({("udf",): parse_members("name_value")})}
+    sources = SourceRegistry({"builtin": BuiltinSource(store)}, learned=learned, lists=lists)
     return await serve(routes(Entities(store, EntityUploads(pool), sources, clock), clock, max_body_bytes=LIMIT))
 
 
@@ -120,6 +122,17 @@ async def test_entities_older_than_what_is_stored_are_counted(client: Client) ->
 
     assert ["1 entity is older than what is stored (by updated_at) and changed nothing"] == older
     assert (200, []) == (status, replaced["meta"]["warnings"])
+
+
+@BOTH
+async def test_lists_of_pairs_are_stored_as_objects(client: Client, kind: str, first: int) -> None:
+    udf = [{"name": "Site", "value": "Oslo"}, {"name": "Floor", "value": 3}]
+    said = await warnings(client, kind, ticket("a", udf=udf), ticket("b", udf=[1]), ticket("c"))
+    async with client.get(TICKETS) as answer:
+        found = [entity["attributes"] for entity in (await answer.json())["data"]["entities"]]
+
+    assert [{"udf": {"Site": "Oslo", "Floor": 3}}, {"udf": [1]}, {}] == found
+    assert ["`udf` is no list of {name, value} and stays a list: 1"] == said
 
 
 # Known fields in the body

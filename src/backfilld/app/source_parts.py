@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.config.sections.entity_types import SqlSettings
+from backfilld.config.sections.entity_types import EntityTypeSettings, SqlSettings
+from backfilld.domain.entities.pair_lists import PairLists, parse_members
+from backfilld.domain.filters import parse_path
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.sources.base import SourceUnreachable
 from backfilld.sources.builtin import BuiltinSource
+from backfilld.sources.paired import PairedSource
 from backfilld.sources.registry import BUILTIN, Fields, SourceRegistry
 from backfilld.sources.sql import SqlQuery, SqlSource
 from backfilld.sources.sql_connections import SqlConnections
@@ -23,13 +26,24 @@ def sources_of(settings: Settings, pool: Pool, secrets: SecretStore, clock: Cloc
         return (await store.get_type(entity_type)).fields
 
     types = settings.entity_types
+    lists: dict[str, PairLists] = {name: _lists_of(known) for name, known in types.items() if known.lists}
     return SourceRegistry(
         {BUILTIN: BuiltinSource(store)},
         source_of={name: known.source for name, known in types.items()},
         configured={name: known.fields for name, known in types.items()},
         learned=learned,
-        foreign=_sql_sources({name: known.sql for name, known in types.items() if known.sql}, secrets, clock),
+        foreign={
+            name: PairedSource(source, lists[name]) if name in lists else source
+            for name, source in _sql_sources(
+                {name: known.sql for name, known in types.items() if known.sql}, secrets, clock
+            ).items()
+        },
+        lists=lists,
     )
+
+
+def _lists_of(known: EntityTypeSettings) -> PairLists:
+    return PairLists({parse_path(field): parse_members(word) for field, word in known.lists.items()})
 
 
 def _sql_sources(types: Mapping[str, SqlSettings], secrets: SecretStore, clock: Clock) -> dict[str, SqlSource]:

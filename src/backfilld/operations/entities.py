@@ -4,14 +4,18 @@ Only types whose source is the built-in store can be filled and emptied here; of
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import orjson
+
 from backfilld.clock import Clock
 from backfilld.domain.callers import Caller
 from backfilld.domain.entities.ids import ENUMERABLE_TYPES
+from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
 from backfilld.domain.entities.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
@@ -80,7 +84,11 @@ class Entities:
         terms = UploadTerms(
             entity_type, self._clock.now(), upload.replace, upload.fields, actor=caller.identity, request_id=request_id
         )
-        return _told(await self._uploads.store(batches, terms), upload.ids)
+        lists = self._sources.lists_of(entity_type)
+        left: Counter[str] = Counter()
+        if lists:
+            batches = _shaped(batches, lists, left)
+        return _told(await self._uploads.store(batches, terms), upload.ids, left)
 
     async def get(self, entity_type: str, id: str) -> Entity:
         """The entity; NotFound if there is none."""
@@ -139,8 +147,23 @@ class Entities:
             raise Conflict(message, code="entity_type_not_kept_here")
 
 
-def _told(outcome: UploadOutcome, ids: IdRemarks) -> Uploaded:
-    warnings = ids.warnings()
+async def _shaped(
+    batches: AsyncIterator[Sequence[EntityRow]], lists: PairLists, left: Counter[str]
+) -> AsyncIterator[Sequence[EntityRow]]:
+    """The batches with objects where the configuration says that there are lists of pairs."""
+
+    def shaped(row: EntityRow) -> EntityRow:
+        place, id, text, updated_at = row
+        attributes = orjson.loads(text)
+        lists.apply(attributes, lambda what: left.update([what]))
+        return place, id, orjson.dumps(attributes).decode(), updated_at
+
+    async for batch in batches:
+        yield [shaped(row) for row in batch]
+
+
+def _told(outcome: UploadOutcome, ids: IdRemarks, left: Counter[str]) -> Uploaded:
+    warnings = [*ids.warnings(), *(f"{what}: {count:,}" for what, count in left.items())]
     if outcome.replaced:
         warnings.append(replaced_warning(outcome.replaced, outcome.first_replaced))
     if outcome.older:

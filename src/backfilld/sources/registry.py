@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import NOT_ENUMERABLE, FieldType
 from backfilld.sources.base import EntitySource, SourceBroken, SourceUnreachable
 
@@ -56,12 +57,14 @@ class SourceRegistry:
         configured: Mapping[str, Fields] | None = None,
         learned: LearnedFields,
         foreign: Mapping[str, ForeignSource] | None = None,
+        lists: Mapping[str, PairLists] | None = None,
     ) -> None:
         self._sources = dict(sources)
         self._source_of = dict(source_of or {})
         self._configured = {name: dict(fields) for name, fields in (configured or {}).items()}
         self._learned = learned
         self._foreign = dict(foreign or {})
+        self._lists = dict(lists or {})
 
     def name_of(self, entity_type: str) -> str:
         """The name of the type's source."""
@@ -76,6 +79,10 @@ class SourceRegistry:
     def configured_fields(self, entity_type: str) -> Fields:
         """What the configuration says about the fields of a type."""
         return self._configured.get(entity_type, {})
+
+    def lists_of(self, entity_type: str) -> PairLists:
+        """The fields of a type that hold lists of pairs, to be made objects when its records are uploaded."""
+        return self._lists.get(entity_type) or PairLists({})
 
     async def known_fields(self, entity_type: str) -> Fields:
         """The known types of fields, from imports or the source, and from the configuration, which wins.

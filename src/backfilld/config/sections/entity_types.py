@@ -7,8 +7,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import Name, Seconds, Section
+from backfilld.domain.entities.pair_lists import parse_members
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import did_you_mean
+from backfilld.domain.filters import parse_path
 from backfilld.executors.definition import SecretReference, Zone
 
 MOST_QUERY = 100_000
@@ -20,6 +22,16 @@ def _query(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not contain NUL")
     return value
+
+
+def _path(field: str) -> str:
+    parse_path(field)
+    return field
+
+
+def _members(word: str) -> str:
+    parse_members(word)
+    return word
 
 
 class SqlSettings(Section):
@@ -54,6 +66,12 @@ class EntityTypeSettings(Section):
         default_factory=dict,
         examples=[{"priority": "integer", "closed_at": "date"}],
         description="Types of attributes: string, number, integer, boolean or date. A filter compares as this says.",
+    )
+    lists: dict[Annotated[Name, AfterValidator(_path)], Annotated[str, AfterValidator(_members)]] = Field(
+        default_factory=dict,
+        examples=[{"userDefinedFields": "name_value", "customFields": "caption_value"}],
+        description='Attributes that are lists of pairs, made objects: [{"name": "Site", "value": 1}] is {"Site": 1}.'
+        " The word names the two members.",
     )
     time_field: Name | None = Field(
         default=None,

@@ -39,6 +39,10 @@ class PairLists:
     def __bool__(self) -> bool:
         return bool(self._lists)
 
+    def leads_into(self, field: FieldPath) -> bool:
+        """Whether a field is one of the lists, or what it becomes, or holds one."""
+        return any(field[: len(path)] == path or path[: len(field)] == field for path in self._lists)
+
     def apply(self, attributes: dict[str, Any], left: Left) -> None:
         """Make objects of the lists in `attributes`, in place. A list that is none of pairs stays, and is told."""
         for path, members in self._lists.items():
