@@ -23,7 +23,7 @@ from backfilld.store.ledger.entries import Checkpoint, EndedItem
 from backfilld.store.ledger.last_runs import LastRunsStore
 
 S = Status
-TABLES = ("plan_items", "outcomes", "retries", "tries", "sample_items", "plan_drafts")
+TABLES = ("plan_items", "outcomes", "retries", "tries", "sample_items", "plan_gaps", "plan_drafts")
 
 
 class Napping(SystemClock):

@@ -16,7 +16,8 @@ from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.sources.base import SourceUnreachable
-from backfilld.store.connection.pool import Pool
+from backfilld.store.backfills.plans import PlanStore
+from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.ledger.ledger import Ledger
 
 DUE = NOON + timedelta(hours=1)  # when the retries of `make_ledger` fall due
@@ -188,6 +189,55 @@ async def test_more_due_retries_than_asked_for_come_later(pool, clock):
     batches = [positions(await plan.reader.next_retries(DUE, 2)) for _ in range(4)]
 
     assert [[0, 1], [2, 3], [4], []] == batches
+
+
+@pytest.mark.parametrize("done", [5_000, pytest.param(100_000, marks=pytest.mark.slow)])
+async def test_what_was_added_since_is_found_without_going_through_what_was_left_out(pool, clock, done: int):
+    """The statistics know what ran yesterday, and nothing of the backfill that runs it again today."""
+    await _fill(pool, (await make_backfill(pool)).no, done, "succeeded")
+    await pool.execute("VACUUM ANALYZE plan_items, outcomes, retries")
+    today = await make_backfill(pool, filter_resolved={"match_all": True})
+    await _fill(pool, today.no, done, "skipped", added=60)
+    async with pool.acquire() as connection, connection.transaction():
+        await PlanStore(pool, today.no, 1).freeze(
+            connection, at=NOON, drafts=False, newest_first=False, sample_size=None
+        )
+    async with pool.acquire() as connection, connection.transaction():
+        plan = Reading(pool, clock, today, ListSource(entities(done + 60)), Ledger(connection))
+        before = await _rows_touched(connection)
+        found = await plan.rest()
+        touched = await _rows_touched(connection) - before
+
+    assert list(range(done, done + 60)) == positions(found)
+    assert touched <= 3 * 60
+
+
+async def _rows_touched(connection: Connection) -> int:
+    touched: int = await connection.fetchval(
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables"
+        " WHERE relname IN ('plan_items', 'outcomes', 'retries')"
+    )
+    return touched
+
+
+async def _fill(pool: Pool, no: int, done: int, status: str, *, added: int = 0) -> None:
+    """A plan whose items have ended, but for those that were added behind them."""
+    await pool.execute(
+        "INSERT INTO plan_items (backfill_no, position, entity_id)"
+        " SELECT $1, n, 'e' || lpad(n::text, 6, '0') FROM generate_series(0, $2::integer - 1) AS n",
+        no, done + added,
+    )  # fmt: skip
+    await pool.execute(
+        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, skip_reason)"
+        " SELECT $1, n, $4::text::outcome_status, $3, $3, 1, CASE WHEN $4 = 'skipped' THEN 'already_succeeded' END"
+        "   FROM generate_series(0, $2::integer - 1) AS n",
+        no, done, NOON, status,
+    )  # fmt: skip
+    await pool.execute(
+        "UPDATE backfill_progress SET planned = $2, skipped = $3, skipped_in_plan = $3, fence = 1"
+        " WHERE backfill_no = $1",
+        no, done + added, done if status == "skipped" else 0,
+    )  # fmt: skip
 
 
 class Cut(Ledger):

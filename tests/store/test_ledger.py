@@ -147,9 +147,11 @@ async def test_the_first_start_stays_and_is_written_under_the_fence_alone(pool, 
 
 async def test_the_plan_is_read_in_bounds_and_without_what_is_through(pool, ledger, backfill):
     await write(pool, backfill, ended(backfill, 1), ended(backfill, 4), TriedItem(backfill.no, 2, AGAIN))
-    rows = await ledger.read_plan(backfill.no, since=1, most=4)
+    pages = [await ledger.read_plan(backfill.no, since=since, most=4) for since in (1, 5, 9)]
+    found = [[(row.position, row.entity_id) for row in page.rows] for page in pages]
 
-    assert [(3, "e3"), (5, "e5"), (6, "e6"), (7, "e7")] == [(row.position, row.entity_id) for row in rows]
+    assert [[(3, "e3")], [(5, "e5"), (6, "e6"), (7, "e7"), (8, "e8")], [(9, "e9")]] == found
+    assert [5, 9, None] == [page.goes_on_at for page in pages]
 
 
 async def test_due_retries_are_read_longest_waiting_first(pool, ledger, backfill):

@@ -11,6 +11,7 @@ from backfilld.store.backfills.selections import LeavingOut, Selection, plan_pag
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
+from backfilld.store.ledger.plan_pages import SHORTEST_GAP
 
 queries = load("backfills.plans")
 
@@ -145,6 +146,8 @@ class PlanStore:
         row = await connection.fetchrow(queries.plan_totals, self._no)
         assert row is not None  # noqa: S101 - the row was locked above
         totals = Totals(row["planned"], row["skipped_in_plan"])
+        if totals.skipped:
+            await connection.execute(queries.note_gaps, self._no, SHORTEST_GAP, timeout=FREEZE_TIMEOUT_SECONDS)
         with_sample = sample_size is not None and totals.to_run > 0
         if with_sample:
             await connection.execute(queries.draw_sample, self._no, sample_size, timeout=FREEZE_TIMEOUT_SECONDS)

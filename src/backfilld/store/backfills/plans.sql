@@ -5,12 +5,12 @@ SELECT planned FROM backfill_progress WHERE backfill_no = $1 AND fence = $2 FOR 
 
 -- name: list_planned
 -- Which of these are in the plan already. Each id is looked up by itself: nobody has analyzed a plan that has just
--- grown, and `entity_id = ANY ($2)` then takes the index of positions and compares the whole plan with every id.
+-- grown, and for `entity_id = ANY ($2)` the whole plan may be compared with every id.
 -- $1 backfill   $2 entity ids
 SELECT wanted.entity_id
   FROM unnest($2::text[]) AS wanted (entity_id)
  CROSS JOIN LATERAL (
-       SELECT FROM plan_items AS i WHERE i.backfill_no = $1 AND i.entity_id = wanted.entity_id
+       SELECT FROM plan_items AS i WHERE i.backfill_no + 0 = $1 AND i.entity_id = wanted.entity_id
         UNION ALL
        SELECT FROM plan_drafts AS d WHERE d.backfill_no = $1 AND d.entity_id = wanted.entity_id
         LIMIT 1) AS planned;
@@ -43,7 +43,11 @@ SELECT backfill_no,
 INSERT INTO outcomes (backfill_no, position, status, finished_at, attempts, skip_reason)
 SELECT i.backfill_no, i.position, 'skipped', $2, 0, d.skip_reason
   FROM plan_drafts AS d
-  JOIN plan_items AS i USING (backfill_no, entity_id)
+ CROSS JOIN LATERAL (
+       SELECT backfill_no, position
+         FROM plan_items
+        WHERE backfill_no + 0 = $1 AND entity_id = d.entity_id
+       OFFSET 0) AS i
  WHERE d.backfill_no = $1 AND d.skip_reason IS NOT NULL;
 
 -- name: count_drafts
@@ -57,6 +61,18 @@ UPDATE backfill_progress AS p
 -- $1 backfill
 DELETE FROM plan_drafts WHERE backfill_no = $1;
 
+-- name: note_gaps
+-- Where the plan leaves out so many items in a row that it is worth to jump over them. Nothing has started yet: whatever
+-- has an outcome was left out.
+-- $1 backfill   $2 how many in a row
+INSERT INTO plan_gaps (backfill_no, first, past)
+SELECT $1, min(position), max(position) + 1
+  FROM (SELECT o.position, o.position - row_number() OVER (ORDER BY o.position) AS run
+          FROM outcomes AS o
+         WHERE o.backfill_no = $1) AS left_out
+ GROUP BY run
+HAVING count(*) >= $2;
+
 -- name: draw_sample
 -- Spread evenly over what is left to run: the k-th of n is taken where k * size / n passes a whole number.
 -- $1 backfill   $2 size
@@ -65,7 +81,7 @@ SELECT $1, position
   FROM (SELECT i.position, row_number() OVER (ORDER BY i.position) AS k, count(*) OVER () AS n
           FROM plan_items AS i
          WHERE i.backfill_no = $1
-           AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = i.position)
+           AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = i.position) IS NULL
        ) AS left_to_run
  WHERE k * $2 / n > (k - 1) * $2 / n;
 

@@ -50,11 +50,13 @@ WITH gone_outcomes AS (
     DELETE FROM tries WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
 ), gone_samples AS (
     DELETE FROM sample_items WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+), gone_gaps AS (
+    DELETE FROM plan_gaps WHERE backfill_no = $1 AND past > $2 AND past <= $3 RETURNING 1
 ), gone_items AS (
     DELETE FROM plan_items WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
 )
 SELECT (SELECT count(*) FROM gone_outcomes) + (SELECT count(*) FROM gone_retries) + (SELECT count(*) FROM gone_tries)
-     + (SELECT count(*) FROM gone_samples) + (SELECT count(*) FROM gone_items);
+     + (SELECT count(*) FROM gone_samples) + (SELECT count(*) FROM gone_gaps) + (SELECT count(*) FROM gone_items);
 
 -- name: delete_drafts
 -- $1 backfill   $2 how many

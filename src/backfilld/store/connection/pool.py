@@ -48,6 +48,9 @@ SESSION = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
     "jit": "off",  # it costs more than any of our short statements
+    # A page is read along its index. By a bitmap everything that is left would be read and sorted for each page, which
+    # looks cheap wherever the statistics take a large backfill for a small one.
+    "enable_bitmapscan": "off",
 }
 
 # Refusals that pass by themselves: the server starts, stops, recovers, or is full.

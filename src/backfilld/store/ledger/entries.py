@@ -1,6 +1,7 @@
-"""Lines of the ledger on their way into it."""
+"""Lines of the ledger on their way into it, and out of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.domain.records import plain_record
@@ -31,3 +32,20 @@ class TriedItem:
     position: int
     tried: Try
     is_session: bool = False
+
+
+@plain_record
+class PlanRow:
+    """A planned item as stored; `attributes` is JSON text, and only there if the source cannot be read again.
+
+    The statements that read it name the columns in this order.
+    """
+
+    position: int
+    entity_id: str
+    attributes: str | None
+    tries: int = 0
+    counted: int = 0
+    interruptions: int = 0
+    first_started_at: datetime | None = None
+    last_failed_at: datetime | None = None

@@ -7,9 +7,16 @@
 INSERT INTO last_runs (workflow_id, entity_type, entity_id, status, finished_at)
 SELECT b.workflow_id, b.entity_type, i.entity_id, o.status, o.finished_at
   FROM backfills AS b
-  JOIN outcomes AS o ON o.backfill_no = b.no AND o.position >= $2 AND o.position < $3
-  JOIN plan_items AS i ON i.backfill_no = o.backfill_no AND i.position = o.position
- WHERE b.no = $1 AND b.kind = 'entities' AND o.started_at IS NOT NULL AND o.status <> 'cancelled'
+ CROSS JOIN LATERAL (
+       SELECT position, status, finished_at
+         FROM outcomes
+        WHERE backfill_no = $1 AND position >= $2 AND position < $3
+          AND started_at IS NOT NULL AND status <> 'cancelled'
+        ORDER BY position
+       OFFSET 0) AS o
+ CROSS JOIN LATERAL (
+       SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = o.position OFFSET 0) AS i
+ WHERE b.no = $1 AND b.kind = 'entities'
  ORDER BY i.entity_id
 ON CONFLICT (workflow_id, entity_type, entity_id) DO UPDATE
    SET status = excluded.status, finished_at = excluded.finished_at
@@ -19,9 +26,13 @@ ON CONFLICT (workflow_id, entity_type, entity_id) DO UPDATE
 -- name: last_outcomes
 -- How these entities ended last under a workflow, in any backfill.
 -- $1 workflow   $2 entity type   $3 entity ids
-SELECT entity_id, status::text AS status
-  FROM last_runs
- WHERE workflow_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[]);
+SELECT wanted.entity_id, last.status
+  FROM unnest($3::text[]) AS wanted (entity_id)
+ CROSS JOIN LATERAL (
+       SELECT l.status::text AS status
+         FROM last_runs AS l
+        WHERE l.workflow_id = $1 AND l.entity_type = $2 AND l.entity_id = wanted.entity_id
+       OFFSET 0) AS last;
 
 -- name: move_remembered_mark
 -- $1 backfill   $2 mark   $3 whether that was all of an ended backfill

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from backfilld.crash_points import Point, reached
-from backfilld.domain.records import plain_record
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
-from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
+from backfilld.store.ledger.entries import Checkpoint, EndedItem, PlanRow, TriedItem
+from backfilld.store.ledger.plan_pages import PlanPage, PlanPages
 from backfilld.store.sessions import items
 
 queries = load("ledger.ledger")
@@ -23,23 +23,6 @@ T = TypeVar("T")
 CANCELLED_AT_ONCE = 50_000
 CANCEL_TIMEOUT_SECONDS = 120
 CLOCKS_DIFFER = timedelta(minutes=1)  # between daemons, and when the time of a network is followed
-
-
-@plain_record
-class PlanRow:
-    """A planned item as stored; `attributes` is JSON text, and only there if the source cannot be read again.
-
-    The statements that read it name the columns in this order.
-    """
-
-    position: int
-    entity_id: str
-    attributes: str | None
-    tries: int = 0
-    counted: int = 0
-    interruptions: int = 0
-    first_started_at: datetime | None = None
-    last_failed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +122,13 @@ class Ledger:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._plan = PlanPages(pool)
 
-    async def read_plan(self, backfill_no: int, *, since: int, most: int, sample: bool = False) -> list[PlanRow]:
+    async def read_plan(self, backfill_no: int, *, since: int, most: int, sample: bool = False) -> PlanPage:
         """At most `most` items from position `since` on without outcome or retry; of the sample only, if wished."""
-        query = queries.read_sample if sample else queries.read_plan
-        return [PlanRow(*row) for row in await self._pool.fetch(query, backfill_no, since, most)]
+        if sample:
+            return await self._plan.read_sample(backfill_no, since=since, most=most)
+        return await self._plan.read(backfill_no, since=since, most=most)
 
     async def read_retries(
         self, backfill_no: int, *, due_at: datetime, taken: Collection[int], most: int

@@ -109,47 +109,25 @@ UPDATE backfill_progress AS p
  WHERE p.backfill_no = grown.backfill_no
 RETURNING p.backfill_no;
 
--- name: read_plan
--- The next planned items that have neither an outcome nor a retry ahead of them. `>= $2` is said of all three, though
--- it follows from the equality: else the million outcomes before this page may be read to find out that none is in it.
--- $1 backfill   $2 from position   $3 how many
-SELECT i.position, i.entity_id, i.attributes
-  FROM plan_items AS i
- WHERE i.backfill_no = $1 AND i.position >= $2
-   AND NOT EXISTS (SELECT FROM outcomes AS o
-                    WHERE o.backfill_no = $1 AND o.position = i.position AND o.position >= $2)
-   AND NOT EXISTS (SELECT FROM retries AS r
-                    WHERE r.backfill_no = $1 AND r.position = i.position AND r.position >= $2)
- ORDER BY i.position
- LIMIT $3;
-
--- name: read_sample
--- $1 backfill   $2 from position   $3 how many
-SELECT i.position, i.entity_id, i.attributes
-  FROM sample_items AS s
-  JOIN plan_items AS i ON i.backfill_no = $1 AND i.position = s.position
- WHERE s.backfill_no = $1 AND s.position >= $2
-   AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = s.position)
-   AND NOT EXISTS (SELECT FROM retries AS r WHERE r.backfill_no = $1 AND r.position = s.position)
- ORDER BY s.position
- LIMIT $3;
-
 -- name: read_retries
--- Items whose next try is due, longest waiting first.
+-- Items whose next try is due, longest waiting first. Their page is cut before anything is looked up of them.
 -- $1 backfill   $2 now   $3 positions that are taken already   $4 how many
 SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at
-  FROM retries AS r
-  JOIN plan_items AS i USING (backfill_no, position)
- WHERE r.backfill_no = $1 AND r.next_attempt_at <= $2 AND r.position <> ALL ($3::integer[])
- ORDER BY r.next_attempt_at, r.position
- LIMIT $4;
+  FROM (SELECT *
+          FROM retries
+         WHERE backfill_no + 0 = $1 AND next_attempt_at <= $2 AND position <> ALL ($3::integer[])
+         ORDER BY next_attempt_at
+         LIMIT $4) AS r
+ CROSS JOIN LATERAL (
+       SELECT entity_id, attributes FROM plan_items WHERE backfill_no = $1 AND position = r.position OFFSET 0) AS i
+ ORDER BY r.next_attempt_at, r.position;
 
 -- name: next_retry
 -- When the next retry falls due of those that are not taken already.
 -- $1 backfill   $2 positions that are taken
 SELECT next_attempt_at
   FROM retries
- WHERE backfill_no = $1 AND position <> ALL ($2::integer[])
+ WHERE backfill_no + 0 = $1 AND position <> ALL ($2::integer[])
  ORDER BY next_attempt_at
  LIMIT 1;
 
@@ -164,7 +142,7 @@ UPDATE retries AS r
  WHERE p.backfill_no = $1 AND p.fence = $2
    AND r.backfill_no = $1 AND r.last_failed_at > $3::timestamptz + $4::interval
    AND (SELECT first.last_failed_at FROM retries AS first
-         WHERE first.backfill_no = $1 ORDER BY first.next_attempt_at LIMIT 1) > $3::timestamptz + $4::interval;
+         WHERE first.backfill_no + 0 = $1 ORDER BY first.next_attempt_at LIMIT 1) > $3::timestamptz + $4::interval;
 
 -- name: has_unfinished
 -- Whether anything in the plan has no outcome yet. Asked once, before a backfill ends.
@@ -188,10 +166,15 @@ RETURNING backfill_no;
 SELECT p.alone_position AS position, p.alone_holder AS holder, i.entity_id,
        COALESCE(r.interruptions, 0) AS interruptions, COALESCE(r.tries, 0) AS tries, COALESCE(r.counted, 0) AS counted
   FROM backfill_progress AS p
-  JOIN plan_items AS i ON i.backfill_no = p.backfill_no AND i.position = p.alone_position
-  LEFT JOIN retries AS r ON r.backfill_no = p.backfill_no AND r.position = p.alone_position
+ CROSS JOIN LATERAL (
+       SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = p.alone_position OFFSET 0) AS i
+  LEFT JOIN LATERAL (
+       SELECT interruptions, tries, counted
+         FROM retries
+        WHERE backfill_no = $1 AND position = p.alone_position
+       OFFSET 0) AS r ON true
  WHERE p.backfill_no = $1
-   AND NOT EXISTS (SELECT FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = p.alone_position);
+   AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = p.alone_position) IS NULL;
 
 -- name: charge_interruption
 -- The item that stood alone when its process died: the try is written down, and it waits to be tried again now.
@@ -239,9 +222,17 @@ WITH owned AS (
 ), rest AS (
     SELECT i.position, COALESCE(r.tries, 0) AS attempts, r.first_started_at
       FROM owned
-      JOIN plan_items AS i ON i.backfill_no = owned.backfill_no
-      LEFT JOIN retries AS r ON r.backfill_no = i.backfill_no AND r.position = i.position
-     WHERE i.position >= $3 AND i.position < $3 + $4
+     CROSS JOIN LATERAL (
+           SELECT position
+             FROM plan_items
+            WHERE backfill_no = $1 AND position >= $3 AND position < $3 + $4
+            ORDER BY position
+           OFFSET 0) AS i
+      LEFT JOIN LATERAL (
+           SELECT tries, first_started_at
+             FROM retries
+            WHERE backfill_no = $1 AND position = i.position
+           OFFSET 0) AS r ON true
 ), written AS (
     INSERT INTO outcomes AS o (backfill_no, position, status, started_at, finished_at, attempts)
     SELECT $1, position, 'cancelled', first_started_at, $5, attempts FROM rest
@@ -249,8 +240,7 @@ WITH owned AS (
     RETURNING o.backfill_no
 ), over AS (
     DELETE FROM retries AS r
-     USING owned
-     WHERE r.backfill_no = owned.backfill_no AND r.position >= $3 AND r.position < $3 + $4
+     WHERE r.backfill_no = $1 AND r.position >= $3 AND r.position < $3 + $4 AND EXISTS (SELECT FROM owned)
     RETURNING r.backfill_no
 )
 UPDATE backfill_progress AS p

@@ -6,8 +6,8 @@ quickly at its last failure as at its first item.
 """
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,10 +16,15 @@ import asyncpg
 
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
+from backfilld.store.ledger.entries import PlanRow
+from backfilld.store.ledger.plan_pages import PlanPages
 
 UNTOUCHED = frozenset({"pending"})
 ON_THEIR_WAY = frozenset({"in_flight", "retrying"})
 FAILED = frozenset({"failed"})
+ENDED = FAILED | {"succeeded", "skipped", "cancelled"}
+EVERY = UNTOUCHED | ON_THEIR_WAY | ENDED
+POSITIONS_AT_ONCE = 1_000
 
 _sql = load("ledger.pages")
 
@@ -69,6 +74,7 @@ class LedgerPages:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._plan = PlanPages(pool)
 
     async def list_page(
         self,
@@ -81,18 +87,45 @@ class LedgerPages:
         in_flight: Collection[int] = (),
     ) -> list[LedgerEntry]:
         """At most `limit` entries behind position `behind`, in one of `statuses` (empty: any) and of `error_class`."""
-        wanted, moving = frozenset(statuses), list(in_flight)
-        if error_class is not None and wanted and not wanted & (FAILED | ON_THEIR_WAY):
-            return []  # nothing else has an error class
-        if wanted == FAILED:
+        wanted = frozenset(statuses) or EVERY
+        if error_class is not None:
+            wanted &= FAILED | ON_THEIR_WAY  # nothing else has an error class
+        if wanted == EVERY:
+            rows = await self._pool.fetch(_sql.list_items, backfill_no, behind, limit, list(in_flight))
+            return [_entry(row) for row in rows]
+        # in the order in which items move on: whatever moves between two looks is found by the second, or by both
+        found: dict[int, LedgerEntry] = {}
+        if wanted & UNTOUCHED:
+            found |= _by_position(await self._list_pending(backfill_no, behind, limit, in_flight))
+        if moving := list(wanted & ON_THEIR_WAY):
+            query, moved = _sql.list_at, list(in_flight)
+            rows = await self._pool.fetch(query, backfill_no, behind, limit, moving, error_class, moved)
+            found |= _by_position(map(_entry, rows))
+        if ended := wanted & ENDED:
+            found |= _by_position(await self._list_ended(backfill_no, behind, limit, ended, error_class))
+        return [found[position] for position in sorted(found)[:limit]]
+
+    async def _list_ended(
+        self, backfill_no: int, behind: int, limit: int, statuses: frozenset[str], error_class: str | None
+    ) -> list[LedgerEntry]:
+        if statuses == FAILED:
             rows = await self._pool.fetch(_sql.list_failed, backfill_no, behind, limit, error_class)
-        elif wanted == UNTOUCHED:
-            rows = await self._pool.fetch(_sql.list_pending, backfill_no, behind, limit, moving)
         else:
-            query = _sql.list_at if wanted and wanted <= ON_THEIR_WAY else _sql.list_items
-            chosen = list(wanted) or None
-            rows = await self._pool.fetch(query, backfill_no, behind, limit, chosen, error_class, moving)
+            rows = await self._pool.fetch(_sql.list_ended, backfill_no, behind, limit, list(statuses))
         return [_entry(row) for row in rows]
+
+    async def _list_pending(
+        self, backfill_no: int, behind: int, limit: int, in_flight: Collection[int]
+    ) -> list[LedgerEntry]:
+        """What nobody has touched: no outcome, no retry, and not on its way."""
+        mark = await self._pool.fetchval(_sql.find_mark, backfill_no)
+        since: int | None = max(behind + 1, mark or 0)
+        found: list[LedgerEntry] = []
+        while since is not None and len(found) < limit:
+            page = await self._plan.read(backfill_no, since=since, most=POSITIONS_AT_ONCE)
+            found += [_pending(row) for row in page.rows if row.position not in in_flight]
+            since = page.goes_on_at
+        return found[:limit]
 
     async def find(self, backfill_no: int, entity_id: str, *, in_flight: Collection[int] = ()) -> LedgerEntry | None:
         """The entry of one entity, without its tries; None if the plan does not hold it."""
@@ -112,7 +145,10 @@ class LedgerPages:
         self, backfill_no: int, *, error_class: str | None = None, among: Sequence[str] | None = None
     ) -> list[str]:
         """The entities that failed, in plan order; only those of `error_class`, and only those in `among`."""
-        rows = await self._pool.fetch(_sql.list_failed_ids, backfill_no, error_class, among)
+        if among is None:
+            rows = await self._pool.fetch(_sql.list_failed_ids, backfill_no, error_class)
+        else:
+            rows = await self._pool.fetch(_sql.list_failed_among, backfill_no, error_class, list(dict.fromkeys(among)))
         return [row["entity_id"] for row in rows]
 
     async def list_error_classes(self, backfill_no: int, *, limit: int = 20) -> list[str]:
@@ -130,6 +166,16 @@ class LedgerPages:
         else:
             rows = await self._pool.fetch(_sql.count_run_before, workflow_id, entity_type, ids)
         return {row["status"]: row["entities"] for row in rows}
+
+
+def _by_position(entries: Iterable[LedgerEntry]) -> dict[int, LedgerEntry]:
+    return {entry.position: entry for entry in entries}
+
+
+def _pending(row: PlanRow) -> LedgerEntry:
+    values: dict[str, Any] = {field.name: None for field in fields(LedgerEntry)}
+    values |= {"position": row.position, "entity_id": row.entity_id, "status": "pending", "attempts": 0, "tries": ()}
+    return LedgerEntry(**values)
 
 
 def _entry(row: asyncpg.Record) -> LedgerEntry:

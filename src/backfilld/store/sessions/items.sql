@@ -3,10 +3,14 @@
 -- $1 backfill   $2 entity ids
 SELECT i.entity_id, a.id AS attempt_id, a.index, a.name, a.params, a.project_id, a.timezone, a.session_id,
        s.uuid AS session_uuid, s.session_time
-  FROM plan_items AS i
-  JOIN attempts AS a ON a.backfill_no = i.backfill_no AND a.position = i.position
-  JOIN sessions AS s ON s.id = a.session_id
- WHERE i.backfill_no = $1 AND i.entity_id = ANY ($2::text[]);
+  FROM unnest($2::text[]) AS wanted (entity_id)
+ CROSS JOIN LATERAL (
+       SELECT position, entity_id
+         FROM plan_items
+        WHERE backfill_no + 0 = $1 AND entity_id = wanted.entity_id
+       OFFSET 0) AS i
+ CROSS JOIN LATERAL (SELECT * FROM attempts WHERE backfill_no = $1 AND position = i.position OFFSET 0) AS a
+ CROSS JOIN LATERAL (SELECT uuid, session_time FROM sessions WHERE id = a.session_id OFFSET 0) AS s;
 
 -- name: note_running
 -- Under the fence, so that nobody is told of a try that is not the owner's; and never after the end of that try.
@@ -75,9 +79,12 @@ ON CONFLICT (attempt_id, try) DO NOTHING;
 UPDATE attempts AS a
    SET finished_at = o.finished_at, cancel_requested_at = coalesce(a.cancel_requested_at, o.finished_at),
        running_since = NULL, next_attempt_at = NULL
-  FROM outcomes AS o
- WHERE a.backfill_no = $1 AND a.finished_at IS NULL AND a.position >= $2 AND a.position < $3
-   AND o.backfill_no = $1 AND o.position = a.position;
+  FROM (SELECT w.id, (SELECT o.finished_at FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = w.position)
+                     AS finished_at
+          FROM attempts AS w
+         WHERE w.backfill_no = $1 AND w.finished_at IS NULL AND w.position >= $2 AND w.position < $3
+        OFFSET 0) AS o
+ WHERE a.id = o.id AND a.finished_at IS NULL AND o.finished_at IS NOT NULL;
 
 -- name: lock_backfill
 -- Whoever takes the lease, or records, comes before this or after it; locked in their order.

@@ -51,11 +51,12 @@ SELECT $2, 'system', 'backfill.status', no, 'backfill/' || id,
 -- The attempts that a backfill made, of some of its items, to be run again under another name.
 -- $1 backfill   $2 entity ids
 SELECT a.name, a.params, s.session_time, a.project_id, p.name AS project_name
-  FROM plan_items AS i
-  JOIN attempts AS a ON a.backfill_no = i.backfill_no AND a.position = i.position
-  JOIN sessions AS s ON s.id = a.session_id
+  FROM unnest($2::text[]) AS wanted (entity_id)
+ CROSS JOIN LATERAL (
+       SELECT position FROM plan_items WHERE backfill_no + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) AS i
+ CROSS JOIN LATERAL (SELECT * FROM attempts WHERE backfill_no = $1 AND position = i.position OFFSET 0) AS a
+ CROSS JOIN LATERAL (SELECT session_time FROM sessions WHERE id = a.session_id OFFSET 0) AS s
   JOIN projects AS p ON p.id = a.project_id
- WHERE i.backfill_no = $1 AND i.entity_id = ANY ($2::text[])
  ORDER BY i.position;
 
 -- name: list_rerun_names

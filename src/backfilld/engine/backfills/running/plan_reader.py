@@ -19,7 +19,9 @@ from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.sources.base import EntitySource
-from backfilld.store.ledger.ledger import Ledger, PlanRow
+from backfilld.store.ledger.entries import PlanRow
+from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.ledger.plan_pages import PlanPage
 
 MOST_AHEAD = 1000
 GONE = Entity("", {})  # stands for one that the source has no more
@@ -163,20 +165,25 @@ class PlanReader:
     async def _load(self) -> None:
         most = self._most_at_once()
         since = self._sample_position if self._sample else self._account.next_position
-        rows = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
+        page = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
         reached(Point.READER_PLAN_READ)
-        items = await self._items(rows, is_retry=False)
-        if len(rows) < most:
-            self._exhausted = True
-        if rows and self._sample:
-            self._sample_position = rows[-1].position + 1
-        elif rows:
-            for row in rows:
-                self._account.read(row.position)
-            self._account.next_position = rows[-1].position + 1
+        items = await self._items(page.rows, is_retry=False)
+        self._went_on(page)
         self._ahead.extend(items)
         self._reads_on_at = most // 2
         self._loading = None
+
+    def _went_on(self, page: PlanPage) -> None:
+        """The page is at hand: from now on its positions count as read, and the next begins behind it."""
+        rows = page.rows
+        self._exhausted = page.goes_on_at is None
+        next_position = page.goes_on_at or (rows[-1].position + 1 if rows else None)
+        if self._sample:
+            self._sample_position = next_position or self._sample_position
+            return
+        for row in rows:
+            self._account.read(row.position)
+        self._account.next_position = next_position or self._account.next_position
 
     def _most_at_once(self) -> int:
         pace = self._account.pace() * self._freshness / 2

@@ -1,0 +1,219 @@
+"""What is asked all the time costs what it is about, also of a backfill that the database's statistics do not know.
+
+That is the everyday case: autovacuum has analyzed what ran yesterday, and a minute ago somebody has made a new
+backfill. The planner expects one row of it then, whatever there is. Judged by the blocks that were touched, not by the
+time.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.store.test_query_plans import batch
+from tests.support.backfills import Workflow, make_backfill, make_workflow
+from tests.support.clock import NOON
+
+from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.connection.queries import load
+from backfilld.store.ledger.plan_pages import SHORTEST_GAP
+
+LEDGER, PAGES, PLAN, PLANS = (
+    load("ledger.ledger"),
+    load("ledger.pages"),
+    load("ledger.plan_pages"),
+    load("backfills.plans"),
+)
+REMEMBERED, REMOVAL, ENTITIES, SELECTIONS = (
+    load("ledger.last_runs"),
+    load("backfills.removal"),
+    load("entities.entities"),
+    load("backfills.selections"),
+)
+LEASES, BACKFILLS = load("backfills.leases"), load("backfills.backfills")
+TABLES = ("plan_items", "outcomes", "retries", "tries", "last_runs", "entities", "backfills", "backfill_progress")
+IN_FLIGHT = list(range(30))
+ADDED = 60
+TOMORROW = NOON + timedelta(days=1)
+
+# The backfills that nobody has analyzed, by number; each is as large as the one that is known.
+KNOWN, LEFT_OUT, FAILED, RETRYING, UNTOUCHED = range(1, 6)
+
+
+@dataclass(frozen=True)
+class World:
+    pool: Pool
+    items: int
+    workflow: Workflow
+
+    @property
+    def ids(self) -> list[str]:
+        return [f"e{n:07}" for n in range(self.items)]
+
+
+@pytest.fixture(scope="module", params=[10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+async def world(request: pytest.FixtureRequest, databases: Any) -> AsyncIterator[World]:
+    async with databases.database() as dsn:
+        pool = await open_pool(dsn, size=2)
+        workflow = await make_workflow(pool)
+        world = World(pool, request.param, workflow)
+        await _fill(world, KNOWN, "succeeded")
+        for table in TABLES:
+            await pool.execute(f"VACUUM ANALYZE {table}")  # our own names
+            await pool.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        await _fill(world, LEFT_OUT, "skipped")
+        await pool.execute(PLANS.note_gaps, LEFT_OUT, SHORTEST_GAP)
+        await _fill(world, FAILED, "failed")
+        await _fill(world, RETRYING, None)
+        await _wait_for_retries(world, RETRYING)
+        await _fill(world, UNTOUCHED, None)
+        await _fill_by_id(world)
+        yield world
+        await pool.close()
+
+
+async def _fill(world: World, no: int, status: str | None) -> None:
+    """As many items as there are, all ended in a status (None: none), and some that nobody has touched."""
+    backfill = await make_backfill(world.pool, world.workflow, exclusive=False)
+    assert no == backfill.no
+    await world.pool.execute(
+        "INSERT INTO plan_items SELECT $1, n, 'e' || lpad(n::text, 7, '0')"
+        "   FROM generate_series(0, $2::integer - 1) AS n",
+        no, world.items + ADDED,
+    )  # fmt: skip
+    if status is not None:
+        await world.pool.execute(
+            "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, error_class,"
+            "                      skip_reason)"
+            " SELECT $1, n, $4::text::outcome_status, $3, $3, 1, CASE WHEN $4 = 'failed' THEN 'http_500' END,"
+            "        CASE WHEN $4 = 'skipped' THEN 'already_succeeded' END"
+            "   FROM generate_series(0, $2::integer - 1) AS n",
+            no, world.items, NOON, status,
+        )  # fmt: skip
+    await world.pool.execute(
+        "UPDATE backfill_progress SET planned = $2, skipped = $3, skipped_in_plan = $3, fence = 1"
+        " WHERE backfill_no = $1",
+        no, world.items + ADDED, world.items if status == "skipped" else 0,
+    )  # fmt: skip
+    await world.pool.execute("UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1", no, NOON)
+
+
+async def _wait_for_retries(world: World, no: int) -> None:
+    await world.pool.execute(
+        "INSERT INTO retries (backfill_no, position, tries, counted, next_attempt_at, last_failed_at, error_class)"
+        " SELECT $1, n, 1, 1, $3::timestamptz + n * interval '1 second', $3, 'http_500'"
+        "   FROM generate_series(0, $2::integer - 1) AS n",
+        no, world.items, NOON - timedelta(days=2),
+    )  # fmt: skip
+    await world.pool.execute(
+        "INSERT INTO tries (backfill_no, position, attempt, finished_at, error_class)"
+        " SELECT backfill_no, position, 1, $2, 'http_500' FROM retries WHERE backfill_no = $1",
+        no, NOON,
+    )  # fmt: skip
+    await world.pool.execute("UPDATE backfill_progress SET retrying = $2 WHERE backfill_no = $1", no, world.items)
+
+
+async def _fill_by_id(world: World) -> None:
+    """As many entities, and last runs, of a type that nobody has analyzed."""
+    await world.pool.execute(
+        "INSERT INTO entities (entity_type, id, attributes, loaded_at)"
+        " SELECT 'ticket', 'e' || lpad(n::text, 7, '0'), '{}', $2 FROM generate_series(0, $1::integer - 1) AS n",
+        world.items, NOON,
+    )  # fmt: skip
+    await world.pool.execute(
+        "INSERT INTO last_runs SELECT $3, 'ticket', 'e' || lpad(n::text, 7, '0'), 'succeeded', $2"
+        "   FROM generate_series(0, $1::integer - 1) AS n",
+        world.items, NOON, world.workflow.workflow_id,
+    )  # fmt: skip
+
+
+def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
+    """The statements, with values; and how many items each is about."""
+    many, workflow = world.items, world.workflow.workflow_id
+    some = world.ids[1000:2000]
+    return {
+        "read_plan behind what was left out": (PLAN.read_plan, [LEFT_OUT, 0, 1000], ADDED),
+        "read_plan behind what failed": (PLAN.read_plan, [FAILED, many - 500, 1000], 1000),
+        "read_plan behind retries": (PLAN.read_plan, [RETRYING, many - 500, 1000], 1000),
+        "read_plan": (PLAN.read_plan, [UNTOUCHED, many // 2, 1000], 1000),
+        "read_sample": (PLAN.read_sample, [LEFT_OUT, 0, 1000], 0),
+        "read_retries": (LEDGER.read_retries, [RETRYING, TOMORROW, IN_FLIGHT, 100], 100),
+        "next_retry": (LEDGER.next_retry, [RETRYING, IN_FLIGHT], 1),
+        "wait_anew": (LEDGER.wait_anew, [RETRYING, 1, NOON, timedelta(minutes=1)], 1),
+        "has_unfinished": (LEDGER.has_unfinished, [RETRYING], 1),
+        "find_alone": (LEDGER.find_alone, [RETRYING], 1),
+        "start_alone": (LEDGER.start_alone, [RETRYING, 1, 5, "a/1"], 1),
+        "charge_interruption": (LEDGER.charge_interruption, [RETRYING, 1, 5, 2, NOON, "a/1"], 1),
+        "cancel_rest": (LEDGER.cancel_rest, [UNTOUCHED, 1, 1000, 2000, NOON], 2000),
+        "cancel_rest of retries": (LEDGER.cancel_rest, [RETRYING, 1, 1000, 2000, NOON], 2 * 2000),
+        "find_owner": (LEASES.find_owner, [RETRYING], 1),
+        "find_progress": (BACKFILLS.find_progress, [RETRYING], 1),
+        "list_items": (PAGES.list_items, [FAILED, many // 2, 100, IN_FLIGHT], 100),
+        "list_ended": (PAGES.list_ended, [FAILED, many // 2, 100, ["failed", "skipped"]], 100),
+        "list_failed": (PAGES.list_failed, [FAILED, many // 2, 100, None], 100),
+        "list_failed where nothing failed": (PAGES.list_failed, [LEFT_OUT, -1, 100, None], 0),
+        "list_at in flight": (PAGES.list_at, [RETRYING, -1, 100, ["in_flight"], None, IN_FLIGHT], 100),
+        "list_at retrying": (PAGES.list_at, [RETRYING, many // 2, 100, ["retrying"], None, IN_FLIGHT], 100),
+        "find_item": (PAGES.find_item, [RETRYING, "e0000077", IN_FLIGHT], 1),
+        "list_tries": (PAGES.list_tries, [RETRYING, 77], 1),
+        "list_failed_ids": (PAGES.list_failed_ids, [FAILED, None], many),
+        "list_failed_among": (PAGES.list_failed_among, [FAILED, None, some], len(some)),
+        "list_planned_ids": (PAGES.list_planned_ids, [LEFT_OUT, some], len(some)),
+        "count_run_before": (PAGES.count_run_before, [workflow, "ticket", some], len(some)),
+        "list_planned": (PLANS.list_planned, [LEFT_OUT, some], len(some)),
+        "last_outcomes": (REMEMBERED.last_outcomes, [workflow, "ticket", some], len(some)),
+        "draw_sample": (PLANS.draw_sample, [LEFT_OUT, 20], many),
+        "note_gaps": (PLANS.note_gaps, [FAILED, SHORTEST_GAP], many),
+        "plan_selected": (
+            SELECTIONS.plan_selected,
+            [9, 0, NOON, False, "ticket", world.ids[1000], 1000, workflow, "already_succeeded", None],
+            2 * 1000,
+        ),
+        "remember": (REMEMBERED.remember, [FAILED, 0, 2000], 2000),
+        "delete_positions": (REMOVAL.delete_positions, [RETRYING, 1000, 2000], 1000),
+        "read_entities": (ENTITIES.read_entities, ["ticket", some], len(some)),
+    }
+
+
+NAMES = list(asked(World(None, 2000, Workflow(1, 1))))  # type: ignore[arg-type] # nothing is asked of it
+
+
+async def blocks(pool: Pool, sql: str, values: Sequence[Any], mode: str) -> int:
+    """How many blocks the execution touched; whatever it wrote is undone."""
+    async with pool.acquire() as connection:
+        undone = connection.transaction()
+        await undone.start()
+        try:
+            await connection.execute(f"SET LOCAL plan_cache_mode = force_{mode}_plan")
+            prepared = await connection.prepare(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}")
+            plan = json.loads(await prepared.fetchval(*values))[0]["Plan"]
+            return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+        finally:
+            await undone.rollback()
+
+
+@pytest.mark.parametrize("mode", ["custom", "generic"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_is_asked_costs_what_it_is_about(world: World, name: str, mode: str):
+    sql, values, items = asked(world)[name]
+
+    assert await blocks(world.pool, sql, values, mode) <= 100 + 30 * items
+
+
+@pytest.mark.parametrize("name", ["record_tries", "record_outcomes"])
+async def test_an_outcome_that_had_retries_is_recorded_without_looking_at_the_other_retries(world: World, name: str):
+    sql, values = (await batch(RETRYING))[name]
+
+    assert await blocks(world.pool, sql, values, "generic") <= 100
+
+
+async def test_no_second_index_can_be_taken_for_the_key_of_an_item(world: World):
+    """With two that begin alike, and one row expected, the planner takes either."""
+    indexes = await world.pool.fetch(
+        "SELECT tablename || ': ' || indexdef FROM pg_indexes"
+        " WHERE tablename IN ('plan_items', 'retries') AND indexname NOT LIKE '%_pkey'"
+    )
+
+    assert [] == [row[0] for row in indexes if "(backfill_no," in row[0]]
