@@ -11,7 +11,6 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.retries import Backoff
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
 
 ALL = {"filter_resolved": {"match_all": True}}
@@ -22,9 +21,9 @@ def at_the_second(work: Work) -> Verdict:
     return NO_SUCCESS if work.attempt == 1 else SUCCEEDED
 
 
-def waiting_for(seconds: float) -> Limits:
+def waiting_for(seconds: float) -> Backoff:
     wait = timedelta(seconds=seconds)
-    return Limits(ramp_seconds=0, backoff=Backoff(base=wait, cap=wait, floor=wait))
+    return Backoff(base=wait, cap=wait, floor=wait)
 
 
 @pytest.mark.parametrize("hours", [-9, 9])
@@ -33,8 +32,8 @@ async def test_a_stepped_clock_does_not_stretch_the_wait_for_a_retry(dsn, pool, 
     clock = SteppedClock()
     backfill = await make_backfill(pool, **ALL)
     executor = ScriptedExecutor(at_the_second)
-    limits = waiting_for(wait_seconds)
-    async with engine_on(dsn, pool, executor, ListSource(entities(3)), clock=clock, limits=limits) as engine:
+    backoff = waiting_for(wait_seconds)
+    async with engine_on(dsn, pool, executor, ListSource(entities(3)), clock=clock, backoff=backoff) as engine:
         await engine.until(backfill, "waiting", retrying=3)
         if wait_seconds > 2:
             await eventually(lambda: engine.scheduler.runner(backfill.no) is None)

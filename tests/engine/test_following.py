@@ -66,7 +66,7 @@ OUT_OF_THE_ORDINARY: dict[str, Callable[[Short], object]] = {
     "to be woken": lambda short: short.apply(wake_at=NOON),
     "over sessions": lambda short: short.apply(kind="schedule"),
     "a window has just opened": lambda short: short.gate.open_slowly(),
-    "the target is being probed": lambda short: break_down(short.gate._health),
+    "the target is being probed": lambda short: break_down(short.gate.health),
     "fewer slots than before": lambda short: take_all_and_shrink(short.slots),
     "another backfill waits": lambda short: setattr(short.capacity, "waiting", 1),
     "retries are not known": lambda short: setattr(short.account, "retries_known", False),

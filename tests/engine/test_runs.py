@@ -10,7 +10,6 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.retries import Backoff
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
 
 
@@ -88,8 +87,8 @@ async def test_a_retry_releases_its_slot(dsn, pool):
 
     backfill = await make_backfill(pool, **resolved(max_in_flight=1))
     executor = ScriptedExecutor(script)
-    slow = Limits(ramp_seconds=0, backoff=Backoff(base=timedelta(), floor=timedelta(seconds=1)))
-    async with engine_on(dsn, pool, executor, ListSource(entities(5)), limits=slow) as engine:
+    slow = Backoff(base=timedelta(), floor=timedelta(seconds=1))
+    async with engine_on(dsn, pool, executor, ListSource(entities(5)), backoff=slow) as engine:
         await engine.until(backfill, "completed")
 
     assert ["e000000", "e000001", "e000002", "e000003", "e000004", "e000000"] == [s.entity_id for s in executor.starts]

@@ -16,7 +16,6 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.retries import Backoff
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.sessions.records import Attempt, AttemptStatus
-from backfilld.engine.backfills.context import Limits
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.starting.leases import Lease
 from backfilld.executors.base import Work
@@ -233,10 +232,10 @@ async def test_one_that_nobody_runs_is_killed_all_the_same(pool):
 
 async def test_killing_what_waits_to_be_tried_again_lets_the_chain_go_on(dsn, pool):
     executor = ScriptedExecutor(lambda _: AGAIN if len(executor.starts) == 1 else SUCCEEDED)
-    limits = Limits(ramp_seconds=0, backoff=Backoff(floor=timedelta(hours=1)))
+    backoff = Backoff(floor=timedelta(hours=1))
     answer = await backfill_days(pool, await make_schedule(pool), 3)
     backfill = await backfill_of(pool, answer)
-    async with engine_on(dsn, pool, executor, ListSource(), limits=limits) as engine:
+    async with engine_on(dsn, pool, executor, ListSource(), backoff=backoff) as engine:
         await engine.until(backfill, "waiting", retrying=1)
         await kill(pool, engine, answer.attempts[0])
         await engine.until(backfill, "completed")
@@ -247,7 +246,7 @@ async def test_killing_what_waits_to_be_tried_again_lets_the_chain_go_on(dsn, po
 
 async def test_a_kill_that_comes_as_the_owner_is_leaving_is_not_lost(dsn, pool, monkeypatch):
     executor = ScriptedExecutor(lambda _: AGAIN if len(executor.starts) == 1 else SUCCEEDED)
-    limits = Limits(ramp_seconds=0, backoff=Backoff(floor=timedelta(hours=1)))
+    backoff = Backoff(floor=timedelta(hours=1))
     answer = await backfill_days(pool, await make_schedule(pool), 3)
     backfill = await backfill_of(pool, answer)
     give_back = LeaseKeeper.give_back
@@ -261,7 +260,7 @@ async def test_a_kill_that_comes_as_the_owner_is_leaving_is_not_lost(dsn, pool, 
 
     killed = asyncio.Event()
     monkeypatch.setattr(LeaseKeeper, "give_back", killed_meanwhile)
-    async with engine_on(dsn, pool, executor, ListSource(), limits=limits, listens=False) as engine:
+    async with engine_on(dsn, pool, executor, ListSource(), backoff=backoff, listens=False) as engine:
         await engine.until(backfill, "completed")
 
     assert ["killed", "success", "success"] == await statuses(pool, answer)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.support.backfills import make_backfill
-from tests.support.engine import QUICK, ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
+from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
@@ -190,7 +190,7 @@ async def test_a_source_that_goes_away_holds_the_run_and_nothing_is_lost(dsn, po
         return SUCCEEDED
 
     executor = ScriptedExecutor(script)
-    async with engine_on(dsn, pool, executor, source, limits=Limits(ramp_seconds=0, backoff=QUICK)) as engine:
+    async with engine_on(dsn, pool, executor, source, limits=Limits(ramp_seconds=0)) as engine:
         await eventually(lambda: len(executor.starts) > 10)
         source.is_down = True
         await says(engine, backfill, "source_unreachable")

@@ -19,7 +19,7 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.entities.records import Entity
 from backfilld.engine.attempts.claimer import Claimer
 from backfilld.engine.attempts.leases import LiveLeases
-from backfilld.engine.backfills.context import EngineContext, Limits
+from backfilld.engine.backfills.context import BackfillContext, Limits
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.scheduler import Scheduler
@@ -171,7 +171,7 @@ class Engine:
         self.recorder = Recorder(own, self.clock, bus, linger_seconds=kw.get("linger_seconds", 0.0))
         self.executor, self.source, self.pool = executor, source, pool
         executor.clock = self.clock
-        self.tools = EngineContext(
+        self.tools = BackfillContext(
             clock=self.clock,
             bus=bus,
             pool=pool,
@@ -179,13 +179,15 @@ class Engine:
             ledger=Ledger(pool),
             remembered=LastRunsStore(pool),
             session_items=SessionItems(pool),
+            stop_switch=self.keeper.stop_switch,
             keeper=self.keeper,
             recorder=self.recorder,
             targets=Targets(self.clock, bus),
             capacity=Capacity(kw.get("capacity", 100), kw.get("reserve", 10)),
             executors=executor,
             sources=source,
-            limits=kw.get("limits") or Limits(ramp_seconds=0, backoff=QUICK),
+            limits=kw.get("limits") or Limits(ramp_seconds=0),
+            backoff=kw.get("backoff", QUICK),
         )
         self.scheduler = Scheduler(self.tools)
         self.control = Control(self.scheduler, leases, self.clock)

@@ -10,7 +10,7 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.attempts.claimer import Claimer
 from backfilld.engine.attempts.leases import LiveLeases
-from backfilld.engine.backfills.context import EngineContext, Limits
+from backfilld.engine.backfills.context import BackfillContext, Limits
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.scheduler import Scheduler
@@ -45,7 +45,7 @@ from backfilld.store.sessions.live_attempts import LiveAttemptStore
 class EngineParts:
     """What runs by itself, and what others need of it."""
 
-    tools: EngineContext
+    tools: BackfillContext
     scheduler: Scheduler
     firing: Firing
     live: Claimer
@@ -97,9 +97,9 @@ def _tools(
     recorder: Recorder,
     executors: ExecutorRegistry,
     sources: SourceRegistry,
-) -> EngineContext:
+) -> BackfillContext:
     reserve = settings.engine.live_reserve
-    return EngineContext(
+    return BackfillContext(
         clock=clock,
         bus=bus,
         pool=pools.engine,
@@ -107,6 +107,7 @@ def _tools(
         ledger=Ledger(pools.engine),
         remembered=LastRunsStore(pools.engine),
         session_items=SessionItems(pools.engine),
+        stop_switch=keeper.stop_switch,
         keeper=keeper,
         recorder=recorder,
         targets=Targets(clock, bus),

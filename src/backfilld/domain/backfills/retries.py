@@ -16,6 +16,7 @@ LONGEST_WAIT = timedelta(hours=24)
 MOST_INTERRUPTIONS = 3
 MOST_TRIES = 30_000  # what a smallint holds, with room; at a minute each that is three weeks of an unreachable target
 INTERRUPTED = "interrupted"
+UNRECORDABLE = "unrecordable"  # what became of an item holds something that cannot be stored
 SKIPPED_BY_TARGET = "skipped_by_target"
 _SUCCEEDED = VerdictKind.SUCCEEDED  # asked for every item, and a look-up in an enum is a call (until Python 3.12)
 

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from backfilld.engine.attempts.attempt_run import AttemptRun
-from backfilld.engine.attempts.gate import LiveGate
 from backfilld.engine.attempts.leases import LiveLeases
-from backfilld.engine.backfills.context import EngineContext
 from backfilld.engine.service import Part, Patience, Service
+from backfilld.engine.starting.context import EngineContext
 from backfilld.engine.starting.leases import Lease
 from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
 
@@ -31,23 +30,28 @@ class Claimer:
     part = Part.ATTEMPTS
 
     def __init__(
-        self, store: LiveAttemptStore, leases: LiveLeases, tools: EngineContext, *, longest: timedelta
+        self, store: LiveAttemptStore, leases: LiveLeases, context: EngineContext, *, longest: timedelta
     ) -> None:
         """`longest`: an attempt that is not finished so long after it was made is killed."""
         self._store = store
         self._leases = leases
-        self._tools = tools
+        self._context = context
         self._longest = longest
-        self.gate = LiveGate(tools.clock, tools.keeper.stop_switch)
-        patience = Patience.of(self.part, tools.clock, tools.bus)  # of the loop and of every run
-        self._service = Service(self.tick, tools.clock, patience, self.gate.changed)
+        self.changed = asyncio.Event()
+        patience = Patience.of(self.part, context.clock, context.bus)  # of the loop and of every run
+        self._service = Service(self.tick, context.clock, patience, self.changed)
+        self._draining = False
+        context.stop_switch.join(self)  # to look again when the order changes; each run has a gate of its own
         self._runs: dict[asyncio.Task[None], AttemptRun] = {}
         self._bug: BaseException | None = None
 
     @property
     def in_flight(self) -> int:
         """How many have been started and have not ended."""
-        return self.gate.in_flight
+        return sum(run.gate.is_in_flight for run in self._runs.values())
+
+    async def settled(self) -> None:
+        """Return at once: what is on its way out has passed the gate of a run, which is asked itself."""
 
     def nudge(self) -> None:
         """Something may have been made, changed or killed: look now."""
@@ -69,27 +73,34 @@ class Claimer:
         """Cut off what is killed, start what is due; when to look again (None: only when nudged)."""
         if self._bug is not None:
             raise self._bug
-        now = self._tools.clock.now()
+        now = self._context.clock.now()
         await self._leases.look_for_kills()
         await self._store.sweep(now, now - self._longest)
-        while self.gate.is_open and (release := self._tools.capacity.take_live()) is not None:
+        while self._may_take and (release := self._context.capacity.take_live()) is not None:
             if not await self._take(release):
                 break
         wake_at, waits = await self._store.next_look(now)
         soon = now + LOOKS_AGAIN
         return min(wake_at or soon, soon) if waits else wake_at
 
+    @property
+    def _may_take(self) -> bool:
+        return not self._draining and self._context.stop_switch.reason is None
+
     async def _take(self, release: Release) -> bool:
         """Start the oldest one that may start, in the place that `release` gives back; False if there is none."""
         lease: Lease[TakenAttempt] | None = None
+        run: AttemptRun | None = None
         try:
-            lease = await self._leases.take(suspects=not any(run.is_suspect for run in self._runs.values()))
-        finally:
+            lease = await self._leases.take(suspects=not any(one.is_suspect for one in self._runs.values()))
             if lease is None:
+                return False
+            run = AttemptRun(lease, self._store, self._service.patience, self._context)
+        finally:
+            if run is None:
                 release()
-        if lease is None:
-            return False
-        run = AttemptRun(lease, self.gate, self._store, self._service.patience, self._tools)
+                if lease is not None:
+                    self._leases.forget(lease)
         task = asyncio.create_task(run.run(), name=f"attempt {lease.key}")
         self._runs[task] = run
         task.add_done_callback(lambda done: self._ended(done, lease, release))
@@ -106,7 +117,9 @@ class Claimer:
 
     async def drain(self, grace_seconds: float) -> None:
         """Start nothing any more; let what is in flight finish within the grace, then cut it off and give it back."""
-        self.gate.draining = True
+        self._draining = True
+        for run in list(self._runs.values()):
+            run.gate.drain()
         tasks = list(self._runs)
         if not tasks:
             return

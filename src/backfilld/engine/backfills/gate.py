@@ -1,21 +1,16 @@
-"""The last synchronous step before a start: may one more start now, and if not, why.
+"""The gate in front of the items of one backfill.
 
-Everything that forbids a start is looked at here, from one reading of the clock, in the order of what a
-person would want to hear first. Between this look and the executor's send nothing is awaited, so that
-after a pause has been applied (`apply`) and the starts that had passed before are out (`settled`),
-nothing can start any more.
+Its status and settings are put in force here (`apply`), and its windows are asked with every start.
 """
 
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
-from backfilld.crash_points import Point, reached
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
@@ -23,23 +18,12 @@ from backfilld.domain.windows.gate import WindowGate
 from backfilld.domain.windows.openings import Calendar
 from backfilld.domain.windows.timezones import find_zone
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
-from backfilld.engine.starting.circuit_breaker import Obstacle, TargetHealth
+from backfilld.engine.starting.circuit_breaker import TargetHealth
 from backfilld.engine.starting.leases import Lease
+from backfilld.engine.starting.start_gate import Refusal, StartGate, Terms
 from backfilld.executors.base import NotPermitted
 from backfilld.sources.base import SourceBroken
 from backfilld.store.backfills.leases import Grant
-
-# What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
-_PASSED, _SENT = Point.GATE_PASSED, Point.GATE_SENT
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why nothing may start. `code` None: it is not a reason to publish (ended, lease lapsed)."""
-
-    code: ReasonCode | None
-    message: str
-    until: datetime | None = None
 
 
 class CannotGoOn(Exception):
@@ -81,80 +65,54 @@ def _windows(settings: BackfillSettings) -> tuple[Any, ...]:
     return settings.daily_execution_windows, settings.timezone, settings.excluded_dates
 
 
-def _refusal_by_settings(backfill: Backfill) -> Refusal | None:
-    """What status and workflow say, made once per change and not with every start."""
+def _refusal_by_status(backfill: Backfill) -> Refusal | None:
+    """Made once per change and not with every start."""
     reason = backfill.reason
     if backfill.status is Status.PAUSED and reason is not None:
         return Refusal(reason.code, reason.message, reason.until)
-    if backfill.status not in STARTABLE:
-        return Refusal(None, f"the backfill is {backfill.status}")
-    if not backfill.workflow_enabled:
-        return Refusal(ReasonCode.WORKFLOW_DISABLED, f"the workflow {backfill.workflow_name} is disabled")
-    return None
+    return None if backfill.status in STARTABLE else Refusal(None, f"the backfill is {backfill.status}")
 
 
-class Gate:
-    """One backfill's gate. `changed` is set whenever a refusal may have become a permission, or the other way round."""
+def _refusal_by_workflow(backfill: Backfill) -> Refusal | None:
+    if backfill.workflow_enabled:
+        return None
+    return Refusal(ReasonCode.WORKFLOW_DISABLED, f"the workflow {backfill.workflow_name} is disabled")
+
+
+class Gate(StartGate[Item]):
+    """One backfill's gate: beside what every gate looks at its status, its workflow, its windows and its limit."""
 
     def __init__(
         self, backfill: Backfill, lease: Lease[Grant], health: TargetHealth, clock: Clock, *, ramp_seconds: float
     ) -> None:
-        self._clock = clock
-        self._lease = lease
-        self._health = health
+        self._windows = WindowGate(calendar_of(backfill))
+        super().__init__(lease, health, clock, _terms_of(backfill))
         self._ramp_seconds = ramp_seconds
         self._ramp_since: float | None = None
-        self._crossing = 0
-        self._settled = asyncio.Event()
-        self._settled.set()
-        self.changed = asyncio.Event()
         self.in_flight: dict[int, Item] = {}
         self.first_start = asyncio.Event()
         self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
-        self.draining = False
-        self.stopped_because: str | None = None
-        self.backfill = backfill
-        self._by_settings = _refusal_by_settings(backfill)
-        self._windows = WindowGate(calendar_of(backfill))
-        self._stop_listening = health.listen(self.changed.set)
-        self._leave_switch = lease.stop_switch.join(self)
+        self._obey(backfill)
 
-    def close(self) -> None:
-        """Listen no more."""
-        self._stop_listening()
-        self._leave_switch()
+    def _obey(self, backfill: Backfill) -> None:
+        self.backfill = backfill
+        self.terms = _terms_of(backfill)
+        self._version = backfill.version
+        self._first = _refusal_by_status(backfill)
+        self._by_workflow = _refusal_by_workflow(backfill)
 
     def apply(self, backfill: Backfill) -> None:
         """Put newer settings and status in force, now."""
         if backfill.version < self.backfill.version:
             return
         windows_changed = _windows(backfill.settings) != _windows(self.backfill.settings)
-        self.backfill = backfill
-        self._by_settings = _refusal_by_settings(backfill)
+        self._obey(backfill)
         if windows_changed:
             self._windows = WindowGate(calendar_of(backfill))
         self.changed.set()
 
-    def drain(self) -> None:
-        """Start nothing any more: the daemon is stopping."""
-        self.draining = True
-        self.changed.set()
-
-    async def settled(self) -> None:
-        """Return once no start that has passed is still on its way out."""
-        await self._settled.wait()
-
-    def refusal(self, at: datetime) -> Refusal | None:
-        """Why nothing may start at `at`, which is now; None if something may."""
-        if self._by_settings is not None and self._by_settings.code is not ReasonCode.WORKFLOW_DISABLED:
-            return self._by_settings
-        if not self._lease.is_safe(self._clock.boottime()):
-            return Refusal(None, "the lease is not ours for certain")
-        if self.backfill.version < self._lease.newest_version:
-            return Refusal(None, "it was changed, and the change is not in force here yet")
-        if self.draining:
-            return Refusal(ReasonCode.DRAINING, "the daemon is stopping; what is in flight may finish")
-        return self._by_settings or self.window_refusal(at) or self.stop_refusal() or self._target_refusal()
+    def _own_refusal(self, at: datetime) -> Refusal | None:
+        return self._by_workflow or self.window_refusal(at)
 
     def window_refusal(self, at: datetime) -> Refusal | None:
         """Why no window is open at `at`, and when one opens."""
@@ -166,15 +124,6 @@ class Gate:
         local = self._windows.calendar.local(state.next_open_at)
         return Refusal(ReasonCode.OUTSIDE_WINDOW, f"outside its windows; the next opens at {local}", state.next_open_at)
 
-    def stop_refusal(self) -> Refusal | None:
-        """Why nothing may start anywhere, if an operator said so."""
-        reason = self._lease.stop_switch.reason
-        return Refusal(reason.code, reason.message) if reason else None
-
-    def _target_refusal(self) -> Refusal | None:
-        obstacle: Obstacle | None = self._health.obstacle()
-        return Refusal(obstacle.code, obstacle.message, obstacle.until) if obstacle else None
-
     def open_slowly(self) -> None:
         """A window has just opened: fill the slots over a short ramp and not at once."""
         self._ramp_since = self._clock.boottime()
@@ -182,7 +131,7 @@ class Gate:
     def ramp_limit(self) -> int:
         """How many may be in flight at this moment: one probe, a share while the ramp lasts, else the full limit."""
         limit = self.backfill.settings.max_in_flight
-        if self._health.is_half_open:
+        if self.health.is_half_open:
             return 1
         if self._ramp_since is None or self._ramp_seconds <= 0:
             return limit
@@ -195,66 +144,18 @@ class Gate:
     @property
     def opens_slowly(self) -> bool:
         """True while fewer may be in flight than the limit says: see `ramp_limit`."""
-        return self._ramp_since is not None or self._health.is_half_open
+        return self._ramp_since is not None or self.health.is_half_open
 
-    def permit(self, item: Item) -> "Ticket":
-        """What an executor needs to start `item`."""
-        return Ticket(self, item)
-
-    def _enter(self, item: Item, at: datetime) -> bool:
-        """True if it is a probe."""
-        refusal = self.refusal(at)
-        if refusal is not None:
-            raise NotPermitted(refusal.message)
+    def _admit(self, item: Item) -> None:
         if len(self.in_flight) >= self.backfill.settings.max_in_flight:
             raise NotPermitted(f"{len(self.in_flight)} are in flight already")
         self.in_flight[item.position] = item
-        if not self._crossing:
-            self._settled.clear()
-        self._crossing += 1
         self.first_start.set()
         self.on_start(item)
-        return self._health.start()
-
-    def _sent(self) -> None:
-        self._crossing -= 1
-        if not self._crossing:
-            self._settled.set()
 
     def _left(self, item: Item) -> None:
         self.in_flight.pop(item.position, None)
 
 
-class Ticket:
-    """The right to start one item. Used up by `start`, given back by `end`, however the try went."""
-
-    __slots__ = ("_gate", "_item", "_on_its_way", "is_probe", "started", "started_at")
-
-    def __init__(self, gate: Gate, item: Item) -> None:
-        self._gate = gate
-        self._item = item
-        self._on_its_way = False
-        self.started = False
-        self.is_probe = False
-        self.started_at: datetime | None = None
-
-    def start(self) -> None:
-        if self.started:
-            raise NotPermitted("a permit is good for one start")
-        now = self._gate._clock.now()
-        self.is_probe = self._gate._enter(self._item, now)
-        self.started_at = now
-        self.started = self._on_its_way = True
-        reached(_PASSED)
-
-    def sent(self) -> None:
-        if self._on_its_way:
-            self._on_its_way = False
-            self._gate._sent()
-            reached(_SENT)
-
-    def end(self) -> None:
-        """The item is in flight no more."""
-        self.sent()
-        if self.started:
-            self._gate._left(self._item)
+def _terms_of(backfill: Backfill) -> Terms:
+    return Terms(backfill.workflow_name, backfill.settings.max_attempts, backfill.id)

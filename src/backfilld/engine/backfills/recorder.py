@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Outcome, Try
+from backfilld.domain.backfills.retries import UNRECORDABLE
 from backfilld.engine.backfills.run_state import RunState, entry_of
 from backfilld.engine.service import FIRST_PAUSE_SECONDS, Part, longer
 from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
@@ -24,7 +25,6 @@ from backfilld.store.ledger.ledger import record
 
 COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
 BUSY_BATCH = 20  # as many since the last commit mean load; fewer are committed at once
-UNRECORDABLE = "unrecordable"
 
 Entry = tuple[RunState, EndedItem | TriedItem]
 

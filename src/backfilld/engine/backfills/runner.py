@@ -13,8 +13,8 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Reason
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
-from backfilld.engine.backfills.context import EngineContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
+from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.planning.session_source import SessionSource
 from backfilld.engine.backfills.planning.step import Planning
 from backfilld.engine.backfills.run_state import RunState
@@ -26,6 +26,8 @@ from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.engine.starting.one_try import OneTry
+from backfilld.engine.starting.start_gate import Refusal
 from backfilld.events import LeaseLost, LeaseTaken
 from backfilld.sources.base import EntitySource
 from backfilld.store.backfills.leases import Grant, Word
@@ -36,12 +38,12 @@ from backfilld.store.connection import transient_errors
 class Runner:
     """One backfill, one lease. `run` returns when the lease is given back or lost."""
 
-    def __init__(self, backfill: Backfill, lease: Lease[Grant], tools: EngineContext) -> None:
+    def __init__(self, backfill: Backfill, lease: Lease[Grant], tools: BackfillContext) -> None:
         self._lease = lease
         self._tools = tools
         self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
-        self._health = tools.targets.health(self._executor.target)
-        self.gate = Gate(backfill, lease, self._health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
+        health = tools.targets.health(self._executor.target)
+        self.gate = Gate(backfill, lease, health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
         self._standing = StatusWriter(backfill, lease, self.gate, tools)
         self._recovery = Recovery(
             backfill,
@@ -185,7 +187,8 @@ class Runner:
         reader = PlanReader(
             backfill, tools.ledger, source, account, tools.clock, freshness_seconds=tools.limits.freshness_seconds
         )
-        processor = ItemRun(self.gate, account, reader, self._executor, self._health, self._chain, tools)
+        one_try = OneTry(self._executor, tools)
+        processor = ItemRun(self.gate, account, reader, one_try, self._chain, tools)
         return Worker(
             self.gate, self._standing, account, reader, processor, self._recovery, self._chain, self._lease, tools
         )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import Status
-from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.runner import Runner
 from backfilld.engine.service import Part, Patience, Service
@@ -29,7 +29,7 @@ class Scheduler:
 
     part = Part.BACKFILLS
 
-    def __init__(self, tools: EngineContext) -> None:
+    def __init__(self, tools: BackfillContext) -> None:
         self._tools = tools
         patience = Patience(
             tools.clock,
@@ -58,7 +58,7 @@ class Scheduler:
     @property
     def stop_reason(self) -> Reason | None:
         """Why nothing may start anywhere, by an operator's word; None if something may."""
-        return self._tools.keeper.stop_switch.reason
+        return self._tools.stop_switch.reason
 
     @property
     def waits_for_database(self) -> bool:

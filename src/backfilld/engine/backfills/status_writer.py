@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from backfilld.domain.backfills.records import Backfill, Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.service import Patience
 from backfilld.engine.starting.leases import Lease
@@ -27,7 +27,7 @@ _WAITING = {ReasonCode.OUTSIDE_WINDOW, ReasonCode.NEVER_OPENS, ReasonCode.WAITIN
 class StatusWriter:
     """The status of one backfill, as its owner sees and changes it."""
 
-    def __init__(self, backfill: Backfill, lease: Lease[Grant], gate: Gate, tools: EngineContext) -> None:
+    def __init__(self, backfill: Backfill, lease: Lease[Grant], gate: Gate, tools: BackfillContext) -> None:
         self._no = backfill.no
         self._lease = lease
         self._gate = gate

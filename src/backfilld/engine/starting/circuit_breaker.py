@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.starting.boot_deadline import BootDeadline
@@ -87,6 +88,12 @@ class TargetHealth:
         """The probe ended without telling anything; the next one may start."""
         self._probing = False
         self._changed()
+
+    def others_succeed(self, item: Item, *, since: datetime) -> bool:
+        """Whether another one did since `item` failed last, or since this try of it began; of any kind of work."""
+        if self.last_success_at is None or self.last_success_item == item.place:
+            return False
+        return self.last_success_at > (item.last_failed_at or since)
 
     def note(self, verdict: Verdict, item: Hashable, *, probe: bool, at: datetime | None = None) -> None:
         """Learn from a try of `item` (whatever tells that from others) that ended `at`, or just now.

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from backfilld.domain.backfills.records import Outcome
+from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.domain.backfills.retries import LONGEST_WAIT as LONGEST_ASKED
 from backfilld.domain.stopping import StopOrder
 from backfilld.store.admin.stopping import order_of
@@ -52,6 +52,7 @@ class TakenAttempt:
     interruptions: int
     was_under_way: bool
     started_at: datetime | None
+    last_failed_at: datetime | None
     stop_order: StopOrder
 
     @property
@@ -103,12 +104,13 @@ class LiveAttemptStore:
         return [row["id"] for row in await self._pool.fetch(_sql.list_killed, list(held))] if held else []
 
     async def rest(
-        self, taken: TakenAttempt, at: datetime, *, next_attempt_at: datetime | None, tries: int, counted: int,
-        log: str | None = None,
-    ) -> None:  # fmt: skip
-        """Give it back: to be taken again, by anybody, from then on."""
+        self, taken: TakenAttempt, at: datetime, *, next_attempt_at: datetime | None, tried: Try | None = None
+    ) -> None:
+        """Give it back: to be taken again, by anybody, from then on; after a try that was not final, or as it came."""
+        tries, counted = (taken.tries, taken.counted) if tried is None else (tried.attempt, tried.counted)
+        failed_at, log = (None, None) if tried is None else (tried.finished_at, tried.log)
         await self._pool.execute(
-            _sql.rest_attempt, taken.id, taken.fence, next_attempt_at, tries, counted, at, log
+            _sql.rest_attempt, taken.id, taken.fence, next_attempt_at, tries, counted, at, log, failed_at
         )  # fmt: skip
 
     async def take_back_charge(self, taken: TakenAttempt) -> None:
@@ -140,5 +142,5 @@ def _taken(row: asyncpg.Record) -> TakenAttempt:
     session = SessionItem(**{name: row[name] for name in _OF_SESSION}, params=orjson.loads(row["params"]))
     return TakenAttempt(
         session, **{name: row[name] for name in _OF_ATTEMPT}, definition=orjson.loads(row["definition"]),
-        started_at=row["started_at"], stop_order=order_of(row),
+        started_at=row["started_at"], last_failed_at=row["last_failed_at"], stop_order=order_of(row),
     )  # fmt: skip

@@ -33,7 +33,7 @@ WITH due AS MATERIALIZED (
 )
 SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, t.session_id, s.uuid AS session_uuid,
        s.session_time, t.workflow_id, w.name AS workflow_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
-       t.interruptions, t.was_under_way, t.started_at, stop.version, stop.stopped, stop.by, stop.why, stop.since
+       t.interruptions, t.was_under_way, t.started_at, t.last_failed_at, stop.version, stop.stopped, stop.by, stop.why, stop.since
   FROM taken AS t
   -- one row, whatever is thought of how many were taken: the table is not to be read whole
  CROSS JOIN LATERAL (SELECT uuid, session_time FROM sessions WHERE id = t.session_id LIMIT 1) AS s
@@ -75,9 +75,11 @@ SELECT id FROM attempts WHERE id = ANY ($1::bigint[]) AND cancel_requested_at IS
 -- name: rest_attempt
 -- Nothing is under way any more, and it is nobody's. After a try that was not final it says how many there were.
 -- $1 attempt   $2 fence   $3 next attempt, or null   $4 tries   $5 counted   $6 at   $7 log, or null
+-- $8 when the try failed, or null
 WITH rested AS (
     UPDATE attempts
-       SET holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = $3, tries = $4, counted = $5
+       SET holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = $3, tries = $4, counted = $5,
+           last_failed_at = coalesce($8, last_failed_at)
      WHERE id = $1 AND fence = $2 AND finished_at IS NULL
     RETURNING id, tries
 )

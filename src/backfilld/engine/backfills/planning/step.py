@@ -9,11 +9,12 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
-from backfilld.engine.backfills.context import EngineContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
+from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.engine.starting.start_gate import Refusal
 from backfilld.events import PlanFrozen
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.store.backfills.leases import Grant
@@ -30,7 +31,7 @@ class Outrun(Exception):
 class Planning:
     """Makes the plan, or goes on with it, and freezes it."""
 
-    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease[Grant], tools: EngineContext) -> None:
+    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease[Grant], tools: BackfillContext) -> None:
         self._gate = gate
         self._standing = standing
         self._lease = lease

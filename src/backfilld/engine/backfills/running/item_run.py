@@ -1,33 +1,25 @@
-"""One try of one item, from its slot to the recorder."""
+"""An item on its way, from its slot to the recorder: refreshed, tried, and what became of it handed on."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Item, Outcome, Reason, Try
-from backfilld.domain.backfills.retries import Held, judge
+from backfilld.domain.backfills.retries import Held
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.engine.backfills.context import EngineContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate, Ticket
+from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.starting.boot_deadline import BootDeadline
-from backfilld.engine.starting.circuit_breaker import TargetHealth
+from backfilld.engine.starting.one_try import OneTry
 from backfilld.engine.starting.work_payload import payloads_of
-from backfilld.events import TryEnded
-from backfilld.executors.base import Executor, NotPermitted, Work
+from backfilld.executors.base import Work
 from backfilld.sources.base import SourceBroken, SourceUnreachable
-
-log = logging.getLogger(__name__)
 
 ENTITY_GONE = "entity_gone"
 SOURCE_PAUSE_SECONDS = 5.0
-# What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
-_TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
 TURN = 2  # items that one slot may end without waiting for anything, before others have their turn
 
 
@@ -44,21 +36,18 @@ class ItemRun:
         gate: Gate,
         account: RunState,
         reader: PlanReader,
-        executor: Executor,
-        health: TargetHealth,
+        one_try: OneTry,
         chain: Chain,
-        tools: EngineContext,
+        tools: BackfillContext,
     ) -> None:
         self._gate = gate
         self._chain = chain
         self._account = account
         self._reader = reader
-        self._executor = executor
-        self._target = executor.target
-        self._health = health
+        self._one_try = one_try
         self._tools = tools
         self._works_of = gate.backfill
-        self._make_work = payloads_of(gate.backfill, tools.limits.timeout_seconds)
+        self._make_work = payloads_of(gate.backfill, tools.timeout_seconds)
         self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
         self._asks_source_again = BootDeadline(tools.clock)
 
@@ -106,64 +95,21 @@ class ItemRun:
         return await self._try(item)
 
     async def _try(self, item: Item) -> bool:
-        clock = self._tools.clock
-        ticket = self._gate.permit(item)
-        began = clock.monotonic()
-        verdict: Verdict | None = None
+        permit = self._gate.permit(item)
         try:
-            verdict = await self._executor.execute(self._work(item), ticket)
-            reached(_TRY_ENDED)
-        except NotPermitted:
-            self._reader.give_back(item)
+            result = await self._one_try.run(item, self._work, permit)
         except asyncio.CancelledError:
             if item.position in self._chain.killed:
-                self.end_killed(item.position, item, ticket.started_at)
+                self.end_killed(item.position, item, permit.started_at)
                 return True
-            if self._gate.backfill.status is Status.CANCELLING and ticket.started:
-                self.record(item, _cancelled(item, ticket.started_at, clock.now()))
+            if self._gate.backfill.status is Status.CANCELLING and permit.started:
+                self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
             raise
-        except Exception as problem:
-            log.exception("the executor of %s failed on its own account", self._gate.backfill.workflow_name)
-            verdict = Verdict(VerdictKind.TRY_AGAIN, error_class="executor_error", error=repr(problem)[:500])
-        finally:
-            ticket.end()
-            if verdict is None and ticket.is_probe:
-                self._health.abandon_probe()
-        return verdict is not None and self._settle(item, verdict, ticket, clock.monotonic() - began)
-
-    def _settle(self, item: Item, verdict: Verdict, ticket: Ticket, seconds: float) -> bool:
-        """Learn from a try; False if its item went back."""
-        backfill, kind = self._gate.backfill, verdict.kind
-        now = self._tools.clock.now()
-        started_at = ticket.started_at or now - timedelta(seconds=seconds)
-        result = judge(
-            verdict,
-            item,
-            started_at=started_at,
-            finished_at=now,
-            max_attempts=backfill.settings.max_attempts,
-            others_succeed=kind is not _SUCCEEDED and self._others_succeed(item, started_at),
-            backoff=self._tools.limits.backoff,
-            draw=self._tools.draw,
-        )
-        self._health.note(verdict, item.place, probe=ticket.is_probe, at=now)
-        if isinstance(result, Held):
+        if result is None or isinstance(result, Held):
             self._reader.give_back(item)
-        else:
-            self.record(item, result)
-        outcome = result.status if isinstance(result, Outcome) else None
-        self._tools.bus.tell(
-            TryEnded(
-                backfill.id, backfill.workflow_name, self._target, kind, verdict.error_class, seconds, outcome
-            )
-        )  # fmt: skip
-        return not isinstance(result, Held)
-
-    def _others_succeed(self, item: Item, started_at: datetime) -> bool:
-        health = self._health
-        if health.last_success_at is None or health.last_success_item == item.place:
             return False
-        return health.last_success_at > (item.last_failed_at or started_at)
+        self.record(item, result)
+        return True
 
     def skip(self, item: Item, why: str) -> None:
         """End `item` without a start."""
@@ -193,7 +139,7 @@ class ItemRun:
     def _work(self, item: Item) -> Work:
         if self._gate.backfill is not self._works_of:
             self._works_of = self._gate.backfill
-            self._make_work = payloads_of(self._works_of, self._tools.limits.timeout_seconds)
+            self._make_work = payloads_of(self._works_of, self._tools.timeout_seconds)
         return self._make_work(item)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from backfilld.domain.backfills.records import Item, Reason
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
-from backfilld.engine.backfills.context import EngineContext
+from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
@@ -22,7 +22,7 @@ WAITS_FOR_OTHERS = timedelta(seconds=1)  # an attempt of somebody else ends with
 class Chain:
     """Of one backfill; for one over entities it has nothing to say."""
 
-    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease[Grant], tools: EngineContext) -> None:
+    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease[Grant], tools: BackfillContext) -> None:
         self._gate = gate
         self._standing = standing
         self._lease = lease

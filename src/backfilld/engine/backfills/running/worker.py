@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
-from backfilld.engine.backfills.context import EngineContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate, Refusal
+from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.fast_path import FastPath
 from backfilld.engine.backfills.running.item_order import ItemOrder
@@ -23,6 +23,7 @@ from backfilld.engine.backfills.running.slots import Slots
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.engine.starting.start_gate import Refusal
 from backfilld.store.backfills.leases import Grant
 
 STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
@@ -42,7 +43,7 @@ class Worker:
         recovery: Recovery,
         chain: Chain,
         lease: Lease[Grant],
-        tools: EngineContext,
+        tools: BackfillContext,
     ) -> None:
         self._chain = chain
         self._gate = gate

@@ -1,0 +1,80 @@
+"""One try of one item, whoever wants it: permit, execute, judge, tell the target's health, tell who listens.
+
+Where the item comes from and where its outcome goes differs, and is not known here.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeAlias
+
+from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.records import Item, Outcome, Try
+from backfilld.domain.backfills.retries import Held, judge
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.engine.starting.context import EngineContext
+from backfilld.engine.starting.start_gate import Permit
+from backfilld.events import TryEnded
+from backfilld.executors.base import Executor, NotPermitted, Work
+
+log = logging.getLogger(__name__)
+
+# What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
+_TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
+Result: TypeAlias = Outcome | Try | Held
+
+
+class OneTry:
+    """Tries with one executor; any number at once."""
+
+    __slots__ = ("_context", "_executor", "_target")
+
+    def __init__(self, executor: Executor, context: EngineContext) -> None:
+        self._executor = executor
+        self._target = executor.target
+        self._context = context
+
+    async def run(self, item: Item, work_of: Callable[[Item], Work], permit: Permit[Item]) -> Result | None:
+        """What one try means for `item`; None: it was not permitted, and nothing happened.
+
+        CancelledError passes, with the permit given back: whoever cancelled knows what it means.
+        """
+        monotonic = self._context.clock.monotonic
+        began = monotonic()
+        verdict: Verdict | None = None
+        try:
+            verdict = await self._executor.execute(work_of(item), permit)
+            reached(_TRY_ENDED)
+        except NotPermitted:
+            return None
+        except Exception as problem:
+            log.exception("the executor of %s failed on its own account", permit.terms.workflow_name)
+            verdict = Verdict(VerdictKind.TRY_AGAIN, error_class="executor_error", error=repr(problem)[:500])
+        finally:
+            permit.end()
+            if verdict is None and permit.is_probe:
+                permit.health.abandon_probe()
+        return self._learn(item, verdict, permit, monotonic() - began)
+
+    def _learn(self, item: Item, verdict: Verdict, permit: Permit[Item], seconds: float) -> Result:
+        context, terms, health, kind = self._context, permit.terms, permit.health, verdict.kind
+        now = context.clock.now()
+        started_at = permit.started_at or now - timedelta(seconds=seconds)
+        result = judge(
+            verdict,
+            item,
+            started_at=started_at,
+            finished_at=now,
+            max_attempts=terms.max_attempts,
+            others_succeed=kind is not _SUCCEEDED and health.others_succeed(item, since=started_at),
+            backoff=context.backoff,
+            draw=context.draw,
+        )
+        health.note(verdict, item.place, probe=permit.is_probe, at=now)
+        outcome = result.status if isinstance(result, Outcome) else None
+        context.bus.tell(
+            TryEnded(
+                terms.backfill_id, terms.workflow_name, self._target, kind, verdict.error_class, seconds, outcome
+            )
+        )  # fmt: skip
+        return result

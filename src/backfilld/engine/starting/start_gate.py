@@ -1,0 +1,175 @@
+"""The last synchronous step before a start, whoever starts: may one more start now, and if not, why.
+
+Everything that forbids a start is looked at here, from one reading of the clock, in the order of what a person would
+want to hear first. Between this look and the executor's send nothing is awaited, so that after a pause has been put in
+force and the starts that had passed before are out (`settled`), nothing can start any more.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from backfilld.clock import Clock
+from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.states import ReasonCode
+from backfilld.engine.starting.circuit_breaker import TargetHealth
+from backfilld.engine.starting.leases import Lease
+from backfilld.executors.base import NotPermitted
+
+# What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
+_PASSED, _SENT = Point.GATE_PASSED, Point.GATE_SENT
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing may start. `code` None: it is not a reason to publish (ended, lease lapsed)."""
+
+    code: ReasonCode | None
+    message: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On whose behalf something is tried, and how often at most; `backfill_id` None: no backfill made it."""
+
+    workflow_name: str
+    max_attempts: int
+    backfill_id: UUID | None = None
+
+
+_UNSAFE = Refusal(None, "the lease is not ours for certain")
+_OUTDATED = Refusal(None, "it was changed, and the change is not in force here yet")
+_DRAINING = Refusal(ReasonCode.DRAINING, "the daemon is stopping; what is in flight may finish")
+
+
+class StartGate(Generic[W]):
+    """In front of whatever starts under one lease. `changed` is set whenever an answer may have become another."""
+
+    def __init__(self, lease: Lease[Any], health: TargetHealth, clock: Clock, terms: Terms) -> None:
+        self.health = health
+        self.terms = terms
+        self.changed = asyncio.Event()
+        self.draining = False
+        self._clock = clock
+        self._lease = lease
+        self._first: Refusal | None = None  # what is to be said before anything else
+        self._version = 0  # of what is in force here
+        self._crossing = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._stop_listening = health.listen(self.changed.set)
+        self._leave_switch = lease.stop_switch.join(self)
+
+    def __repr__(self) -> str:
+        refusal = self.refusal(self._clock.now())
+        state = "open" if refusal is None else f"closed: {refusal.message}"
+        return f"<gate of {self.terms.workflow_name}, {self._crossing} on their way out, {state}, {self._lease!r}>"
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._stop_listening()
+        self._leave_switch()
+
+    def drain(self) -> None:
+        """Start nothing any more: the daemon is stopping."""
+        self.draining = True
+        self.changed.set()
+
+    async def settled(self) -> None:
+        """Return once no start that has passed is still on its way out."""
+        await self._settled.wait()
+
+    def refusal(self, at: datetime) -> Refusal | None:
+        """Why nothing may start at `at`, which is now; None if something may."""
+        if self._first is not None:
+            return self._first
+        if not self._lease.is_safe(self._clock.boottime()):
+            return _UNSAFE
+        if self._version < self._lease.newest_version:
+            return _OUTDATED
+        if self.draining:
+            return _DRAINING
+        return self._own_refusal(at) or self.stop_refusal() or self._target_refusal()
+
+    def _own_refusal(self, at: datetime) -> Refusal | None:
+        """What the one behind this gate forbids: its workflow, its windows."""
+        return None
+
+    def stop_refusal(self) -> Refusal | None:
+        """Why nothing may start anywhere, if an operator said so."""
+        reason = self._lease.stop_switch.reason
+        return Refusal(reason.code, reason.message) if reason else None
+
+    def _target_refusal(self) -> Refusal | None:
+        obstacle = self.health.obstacle()
+        return Refusal(obstacle.code, obstacle.message, obstacle.until) if obstacle else None
+
+    def permit(self, what: W) -> "Permit[W]":
+        """What an executor needs to start `what`."""
+        return Permit(self, what)
+
+    def _admit(self, what: W) -> None:
+        """It starts: count it, unless it is one too many (NotPermitted)."""
+
+    def _left(self, what: W) -> None:
+        """It is in flight no more."""
+
+
+class Permit(Generic[W]):
+    """The right to start one thing. Used up by `start`, given back by `end`, however the try went."""
+
+    __slots__ = ("_gate", "_on_its_way", "_what", "is_probe", "started", "started_at")
+
+    def __init__(self, gate: StartGate[W], what: W) -> None:
+        self._gate = gate
+        self._what = what
+        self._on_its_way = False
+        self.started = False
+        self.is_probe = False
+        self.started_at: datetime | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """As they are now."""
+        return self._gate.terms
+
+    @property
+    def health(self) -> TargetHealth:
+        """Of the target behind the gate."""
+        return self._gate.health
+
+    def start(self) -> None:
+        if self.started:
+            raise NotPermitted("a permit is good for one start")
+        gate = self._gate
+        now = gate._clock.now()
+        refusal = gate.refusal(now)
+        if refusal is not None:
+            raise NotPermitted(refusal.message)
+        gate._admit(self._what)
+        if not gate._crossing:
+            gate._settled.clear()
+        gate._crossing += 1
+        self.is_probe = gate.health.start()
+        self.started_at = now
+        self.started = self._on_its_way = True
+        reached(_PASSED)
+
+    def sent(self) -> None:
+        if self._on_its_way:
+            self._on_its_way = False
+            gate = self._gate
+            gate._crossing -= 1
+            if not gate._crossing:
+                gate._settled.set()
+            reached(_SENT)
+
+    def end(self) -> None:
+        """It is in flight no more."""
+        self.sent()
+        if self.started:
+            self._gate._left(self._what)
