@@ -1,12 +1,17 @@
-"""Waiting in real time for something that another task, or another process, will bring about."""
+"""Waiting in real time for something that another task, or another process, will bring about.
+
+`eventually` has a bound in seconds, for what takes a moment. Work that takes as long as the machine lets it is waited
+for with a `Patience`, which knows no seconds.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.005
+MOST_LOOKS_IN_VAIN = 1_000
 
 
 async def eventually(check: Callable[[], T | Awaitable[T]], *, seconds: float = PATIENCE_SECONDS) -> T:
@@ -22,3 +27,22 @@ async def eventually(check: Callable[[], T | Awaitable[T]], *, seconds: float = 
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise AssertionError(f"still {answer!r} after {seconds:g} s") from None
+
+
+class Patience:
+    """For as long as anything moves. A machine that is busy makes work slow, and each look at it, too.
+
+    `looks_in_vain` counts how often nothing had changed; more than `MOST_LOOKS_IN_VAIN` of them are an AssertionError.
+    """
+
+    def __init__(self) -> None:
+        self.looks_in_vain = 0
+        self._seen: Any = None
+
+    async def after_seeing(self, seen: Any) -> None:
+        """Rest a moment before the next look; `seen` is what work changes, and nothing else."""
+        self.looks_in_vain = self.looks_in_vain + 1 if seen == self._seen else 0
+        self._seen = seen
+        assert self.looks_in_vain <= MOST_LOOKS_IN_VAIN, f"nothing has moved for {MOST_LOOKS_IN_VAIN} looks: {seen!r}"
+
+        await asyncio.sleep(4 * POLL_SECONDS)
