@@ -6,12 +6,14 @@ with the request to resume and ends with the time at which the daemon wrote down
 
 import asyncio
 import secrets
+import sys
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 from tests.support.daemon import DaemonProcess, Plan
@@ -36,11 +38,12 @@ class BenchedDaemon(DaemonProcess):
 
     does_nothing = False
 
-    def command(self, *arguments: str) -> list[str]:
-        command = super().command(*arguments)
-        if self.does_nothing:
-            command[command.index("backfilld")] = "bench.noop_daemon"
-        return command
+    async def begin(self, *words: str, environment: Mapping[str, str], output: IO[bytes]) -> Process:
+        module = "bench.noop_daemon" if self.does_nothing else self.program
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *words,
+            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True,
+        )  # fmt: skip
 
     async def planned(self, **settings: Any) -> str:
         """A new backfill over everything whose plan is frozen, and that waits to be resumed."""

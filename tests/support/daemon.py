@@ -8,17 +8,19 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import aiohttp
+from tests.support import nursery
 from tests.support.bent_world import BentWorld
+from tests.support.nursery import Child
 from tests.support.waiting import eventually
 
 from backfilld.cli.demo.folder import clean_environment
@@ -78,7 +80,7 @@ class DaemonProcess:
         self.config = folder / "backfilld.toml"
         self.output = folder / "daemon.log"
         self.api_key: str | None = None
-        self._process: Process | None = None
+        self._process: Child | Process | None = None
         self._client: Client | None = None
         self._life_began_at_byte = 0
         folder.mkdir(exist_ok=True)
@@ -107,11 +109,13 @@ class DaemonProcess:
         (self.state / "address").unlink(missing_ok=True)  # what a killed process left behind
         with self.output.open("ab") as output:
             self._life_began_at_byte = output.tell()
-            self._process = await asyncio.create_subprocess_exec(
-                *self.command("serve", "--config", str(self.config), *options),
-                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-                env=clean_environment(os.environ) | self.environment, start_new_session=True,
-            )  # fmt: skip
+            environment = clean_environment(os.environ) | self.environment
+            words = ("serve", "--config", str(self.config), *options)
+            self._process = await self.begin(*words, environment=environment, output=output)
+
+    async def begin(self, *words: str, environment: Mapping[str, str], output: IO[bytes]) -> Child | Process:
+        """The process, on its way."""
+        return nursery.start(self.program, *words, environment=environment, output=output)
 
     async def start(self, *options: str) -> None:
         """As `launch`, and return once it is ready."""
@@ -251,20 +255,15 @@ class DaemonProcess:
             await self._client.close()
             self._client = None
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", self.program, *arguments]
-
     async def run_command(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of a command that is run beside it."""
-        process = await asyncio.create_subprocess_exec(
-            *self.command(*arguments),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env=clean_environment(os.environ),
-        )  # fmt: skip
-        output, errors = await process.communicate()
-        assert process.returncode is not None
-
-        return process.returncode, output.decode(), errors.decode()
+        with TemporaryFile() as output, TemporaryFile() as errors:
+            environment = clean_environment(os.environ)
+            child = nursery.start(self.program, *arguments, environment=environment, output=output, errors=errors)
+            code = await child.wait()
+            for file in (output, errors):
+                file.seek(0)
+            return code, output.read().decode(), errors.read().decode()
 
     async def make_key(self, role: str = "admin") -> str:
         """A key of its database, used by `client` from now on. As people make one, where only that way is open."""
