@@ -1,15 +1,23 @@
 """Once more for those that failed."""
 
+import asyncio
+import hashlib
+import json
 from typing import Any
 
 import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client
-from tests.support.backfills import Workflow, make_backfill, put_into
+from tests.support.backfills import Workflow, make_backfill, new_backfill, put_into
+from tests.support.clock import NOON
 from tests.support.ledgers import make_ledger
+from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
+from backfilld.domain.errors import NotFound
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.ids import FailedIn
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -125,3 +133,34 @@ async def test_a_key_is_not_good_for_another_backfill(client: Client, pool: Pool
     error = await rerun(client, other, 409, headers={"Idempotency-Key": "k"})
 
     assert "idempotency_key_reused" == error["code"]
+
+
+async def test_a_rerun_says_how_many_ids_it_was_made_of_and_their_digest(
+    client: Client, pool: Pool, parent: Backfill
+) -> None:
+    child = (await rerun(client, parent, json={"error_class": "timeout"}))["backfill"]
+    digest = hashlib.sha256(b"c\nd\n").hexdigest()
+    told = json.loads(await pool.fetchval("SELECT new FROM audit_log"))
+
+    assert (2, digest) == (child["entity_ids_count"], child["entity_ids_digest"])
+    assert (2, digest) == (told["entity_ids_count"], told["entity_ids_digest"])
+
+
+async def test_a_parent_that_is_deleted_meanwhile_is_not_rerun_in_part(pool: Pool, parent: Backfill) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("UPDATE backfills SET deleted_at = created_at")
+        with pytest.raises(NotFound):
+            await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.no)), on=connection)
+
+
+async def test_the_deleting_of_a_parent_waits_until_its_failures_are_copied(pool: Pool, parent: Backfill) -> None:
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.no)), on=connection)
+        deleting = asyncio.create_task(BackfillStore(pool).mark_deleted(parent.no, at=NOON))
+        await eventually(lambda: pool.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        await transaction.commit()
+
+    assert await deleting
+    assert 3 == await pool.fetchval("SELECT count(*) FROM backfill_ids")

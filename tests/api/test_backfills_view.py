@@ -1,5 +1,6 @@
 """Backfills as they are shown: one, many, and no more."""
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,8 @@ FIELDS = {
     "retrying_count", "pending_count", "window", "throughput_per_minute", "estimated_completion_at", "credits_used",
     "filter_resolved", "effective_windows", "updated_at", "version", "name", "reason", "start", "entity_ids", "order",
     "reprocess_behavior", "rehearsal", "sample_size", "max_attempts", "starts_per_minute", "failure_policy",
-    "max_credits", "excluded_dates", "params", "workflow_version", "entity_ids_count", "schedule_id", "session_from",
+    "max_credits", "excluded_dates", "params", "workflow_version", "entity_ids_count",
+    "entity_ids_digest", "schedule_id", "session_from",
     "session_to", "stop_on_failure",
 }  # fmt: skip
 ENTRIES = {"a": "succeeded", "b": "failed", "c": "skipped", "d": "retrying", "e": "cancelled", "f": "pending"}
@@ -118,7 +120,9 @@ async def test_only_the_first_of_many_ids_are_shown(client: Client, pool: Pool) 
     backfill = await make_backfill(pool, entity_ids=tuple(f"e{number}" for number in range(1500)))
     shown = await show(client, backfill.id)
 
-    assert (1000, 1500) == (len(shown["entity_ids"]), shown["entity_ids_count"])
+    file = "".join(f"e{number}\n" for number in range(1500))
+    assert ([f"e{number}" for number in range(100)], 1500) == (shown["entity_ids"], shown["entity_ids_count"])
+    assert hashlib.sha256(file.encode()).hexdigest() == shown["entity_ids_digest"]
 
 
 async def test_pages_of_the_list_join_to_the_whole(client: Client, pool: Pool) -> None:

@@ -223,6 +223,15 @@ async def test_show_says_why_nothing_starts(backfilld, daemon):
     assert "4/10 (40%)" in ended.out
 
 
+async def test_named_ids_are_told_by_their_number_and_digest(backfilld, daemon):
+    backfill = a_backfill(filter_spec={}, entity_ids=["1"], entity_ids_count=5000, entity_ids_digest="9f86d081")
+    daemon.script("GET", f"/public-api/backfills/{ID}", Scripted(data={"backfill": backfill}))
+    ended = await backfilld("backfills", "show", ID)
+
+    assert "5,000 named ids (SHA-256 9f86d081)" in ended.out
+    assert "{}" not in ended.out
+
+
 async def test_a_filter_that_looks_wrong_is_told_and_fails(backfilld, daemon):
     verified = {"matching_entities": 0, "success": False, "level": "ERROR", "message": "priority is text", "sample": []}
     daemon.script("POST", "/public-api/backfills/verify", Scripted(data=verified))

@@ -28,7 +28,7 @@ def a_backfill(**settings: Any) -> Backfill:
     plain = Backfill(
         no=7, id=uuid4(), kind="entities", parent_no=None, parent_id=None, workflow_id=1, workflow_name="w",
         revision_id=2, workflow_version=1, definition={}, workflow_enabled=True, settings=SETTINGS,
-        filter_resolved={"match_all": True}, entity_ids=None, sample_open=False, credits_per_entity=None,
+        filter_resolved={"match_all": True}, named_ids=None, sample_open=False, credits_per_entity=None,
         created_by="key:test", created_at=NOON, updated_at=NOON, completed_at=None, error=None, version=1,
         status=Status.RUNNING, reason=None, planned_at=NOON, source_cursor=None, wake_at=None, cancel_in_flight=False,
     )  # fmt: skip

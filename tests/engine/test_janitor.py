@@ -23,7 +23,9 @@ from backfilld.store.ledger.entries import Checkpoint, EndedItem
 from backfilld.store.ledger.last_runs import LastRunsStore
 
 S = Status
-TABLES = ("plan_items", "outcomes", "retries", "tries", "sample_items", "plan_gaps", "plan_drafts")
+TABLES = (
+    "plan_items", "outcomes", "retries", "tries", "sample_items", "plan_gaps", "plan_drafts", "backfill_ids",
+)  # fmt: skip
 
 
 class Napping(SystemClock):
@@ -197,6 +199,15 @@ async def test_a_gathered_plan_that_was_never_frozen_goes_in_pieces_too(pool):
         await pool.execute(
             "INSERT INTO plan_drafts (backfill_no, entity_id) VALUES ($1, $2)", backfill.no, f"e{number}"
         )
+    await put_into(pool, backfill, S.CANCELLED)
+    (hidden,) = await hidden_ones(pool, backfill)
+
+    assert [10, 10, 5, 1] == [size async for size in RemovalStore(pool, at_once=10).remove(hidden)]
+    assert 0 == await rows(pool, backfill)
+
+
+async def test_the_ids_that_a_backfill_was_given_go_in_pieces_with_it(pool):
+    backfill = await make_backfill(pool, entity_ids=[f"e{number}" for number in range(25)])
     await put_into(pool, backfill, S.CANCELLED)
     (hidden,) = await hidden_ones(pool, backfill)
 

@@ -64,7 +64,7 @@ class Making:
 def _small_pages(monkeypatch):
     monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.PAGE", 7)
     monkeypatch.setattr("backfilld.engine.backfills.planning.planner.PAGE_IN_PLACE", 7)
-    monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.IDS_AT_ONCE", 3)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.planner.IDS_AT_ONCE", 3)
 
 
 async def making(pool: Pool, source: EntitySource | None, **settings) -> Making:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -38,6 +39,7 @@ class Lister(BuiltinSource):
 def _small_pages(monkeypatch):
     monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.PAGE", 7)
     monkeypatch.setattr("backfilld.engine.backfills.planning.planner.PAGE_IN_PLACE", 7)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.planner.IDS_AT_ONCE", 3)
 
 
 @pytest.fixture
@@ -89,6 +91,50 @@ async def test_it_is_the_plan_that_listing_makes(pool: Pool, store: EntityStore,
     assert by_listing == in_place
     assert len(in_place[0]) == sum(1 for n in range(ENTITIES) if n % 3)
     assert bool(in_place[1]) == (behavior != "completed")
+
+
+NAMED = ("t07", "nobody", "t31", "t00", "t08", "t25", "t04", "t05", "t10", "t15", "noone", "t20", "t22", "t01", "t02")
+
+
+@pytest.mark.parametrize("behavior", ["none", "failed", "completed"])
+@pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
+@pytest.mark.parametrize("filter_resolved", [OPEN, None])
+async def test_named_ids_come_to_the_plan_that_reading_them_makes(
+    pool: Pool, store: EntityStore, order: str, behavior: str, filter_resolved: Any
+):
+    settings = {"order": order, "reprocess_behavior": behavior, "filter_resolved": filter_resolved}
+    by_reading = await made(pool, Lister(store), entity_ids=NAMED, **settings)
+    in_place = await made(pool, BuiltinSource(store), entity_ids=NAMED, **settings)
+
+    assert by_reading == in_place
+    assert sorted(NAMED) == sorted(in_place[0])
+    assert "not_found" == in_place[1]["nobody"]
+    assert ("not_matching" in in_place[1].values()) == (filter_resolved is not None)
+    assert ("already_succeeded" in in_place[1].values()) == (behavior == "failed")
+
+
+async def test_ids_of_a_type_without_a_source_are_left_out_if_they_were_run(pool: Pool):
+    plan = await making(pool, None, entity_type="none", entity_ids=NAMED, filter_resolved=None)
+    await pool.execute(
+        "INSERT INTO last_runs VALUES ($1, 'none', 't00', 'succeeded', $2), ($1, 'none', 't08', 'failed', $2)",
+        plan.backfill.workflow_id, NOON,
+    )  # fmt: skip
+    await plan.gather(pages=2)
+    await plan.gather()
+
+    assert list(NAMED) == await plan.freeze()
+    assert {"t00": "already_succeeded"} == await plan.skipped()
+
+
+async def test_named_ids_planned_in_one_way_are_planned_on_in_the_other(pool: Pool, store: EntityStore):
+    plan = await making(pool, BuiltinSource(store), entity_ids=NAMED)
+    await plan.gather(pages=2)
+    plan.source = Lister(store)
+    await plan.gather(pages=2)
+    plan.source = BuiltinSource(store)
+    await plan.gather()
+
+    assert list(NAMED) == await plan.freeze()
 
 
 async def test_where_sql_selects_too_much_the_predicate_has_the_last_word(pool: Pool, store: EntityStore):

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import sha256
 from uuid import uuid4
 
 import asyncpg
@@ -14,6 +15,7 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ENDED, MOVES, ReasonCode, Status, may_become
+from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.errors import NotFound
 from backfilld.store.backfills.backfills import AlreadyActive, BackfillFilter, BackfillStore
 from backfilld.store.connection.pool import Pool
@@ -39,7 +41,8 @@ async def test_a_backfill_comes_back_as_it_was_stored(store: BackfillStore, pool
     found = await store.get(new.id)
     assert made == found
     assert found.settings == UNUSUAL
-    assert (text, ("a", "b"), Decimal("1.10")) == (found.filter_resolved, found.entity_ids, found.credits_per_entity)
+    assert (text, Decimal("1.10")) == (found.filter_resolved, found.credits_per_entity)
+    assert NamedIds(2, sha256(b"a\nb\n").hexdigest(), ("a", "b")) == found.named_ids
     assert (Status.PLANNING, 1, None) == (found.status, found.version, found.reason)
     assert ("w1", True, 1) == (found.workflow_name, found.workflow_enabled, found.workflow_version)
 

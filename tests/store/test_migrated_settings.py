@@ -2,7 +2,9 @@
 
 import shutil
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,8 +13,10 @@ from tests.support.settings import NIGHTS
 
 import backfilld
 from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.entities.ids import NamedIds
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.connection.pool import open_pool
+from backfilld.store.connection.pool import connect, open_pool
 from backfilld.store.migrate import migrate
 
 MIGRATIONS = Path(backfilld.__file__).parent / "store" / "migrations"
@@ -49,19 +53,15 @@ def of_before(tmp_path: Path) -> Path:
 async def test_a_backfill_of_an_older_version_keeps_its_meaning(empty_dsn: str, of_before: Path) -> None:
     await migrate(empty_dsn, of_before)
     entities, sessions, bare = uuid4(), uuid4(), uuid4()
-    pool = await open_pool(empty_dsn, size=2)
-    try:
-        await pool.execute(WORKFLOW)
-        for row in (
-            (entities, "entities", "ticket", SPEC, ["b", "a"], WINDOWS, DAYS, 4, NOON, None, False),
-            (sessions, "schedule", None, None, None, None, [], None, NOON, 5, True),
-            (bare, "entities", "none", "{}", None, WINDOWS, [], None, NOON, None, False),
-        ):
-            await pool.execute(ROW, *row)
-        await migrate(empty_dsn)
-    finally:
-        await pool.close()
-    found = await _found(empty_dsn, entities, sessions, bare)
+    rows = (
+        (entities, "entities", "ticket", SPEC, ["b", "a"], WINDOWS, DAYS, 4, NOON, None, False),
+        (sessions, "schedule", None, None, None, None, [], None, NOON, 5, True),
+        (bare, "entities", "none", "{}", None, WINDOWS, [], None, NOON, None, False),
+    )
+    await _insert(empty_dsn, *rows)
+    await migrate(empty_dsn)
+    backfills = await _found(empty_dsn, entities, sessions, bare)
+    found = [backfill.settings for backfill in backfills]
 
     common = {
         "timezone": "Asia/Tokyo", "max_in_flight": 3, "max_attempts": 7, "total_estimated": 11, "name": "night",
@@ -78,13 +78,39 @@ async def test_a_backfill_of_an_older_version_keeps_its_meaning(empty_dsn: str, 
         ),
         BackfillSettings(entity_type="none", filter_spec={}, daily_execution_windows=NIGHTS, **common),
     ]  # fmt: skip
+    assert [NamedIds(2, sha256(b"b\na\n").hexdigest(), ("b", "a")), None, None] == [one.named_ids for one in backfills]
     assert ["z", "a"] == list(found[0].filter_spec)
     assert isinstance(found[0].filter_spec["a"], float)
 
 
-async def _found(dsn: str, *ids: UUID) -> list[BackfillSettings]:
+PLANNED = "INSERT INTO plan_items (backfill_no, position, entity_id) SELECT no, 0, 'b' FROM backfills"
+DRAFTED = "INSERT INTO plan_drafts (backfill_no, entity_id) SELECT no, 'b' FROM backfills"
+
+
+@pytest.mark.parametrize("half", [PLANNED, DRAFTED])
+async def test_a_list_that_was_half_planned_is_planned_on(empty_dsn: str, of_before: Path, half: str) -> None:
+    await migrate(empty_dsn, of_before)
+    id = uuid4()
+    await _insert(empty_dsn, (id, "entities", "ticket", "{}", ["b", "a", "c"], WINDOWS, [], None, NOON, None, False))
+    connection = await connect(empty_dsn)
+    await connection.execute(half)
+    await connection.close()
+    await migrate(empty_dsn)
+    (backfill,) = await _found(empty_dsn, id)
+
+    assert "1" == backfill.source_cursor
+
+
+async def _insert(dsn: str, *rows: tuple[Any, ...]) -> None:
+    connection = await connect(dsn)
+    await connection.execute(WORKFLOW)
+    await connection.executemany(ROW, rows)
+    await connection.close()
+
+
+async def _found(dsn: str, *ids: UUID) -> list[Backfill]:
     pool = await open_pool(dsn, size=2)
     try:
-        return [(await BackfillStore(pool).get(id)).settings for id in ids]
+        return [await BackfillStore(pool).get(id) for id in ids]
     finally:
         await pool.close()

@@ -170,8 +170,13 @@ async def test_a_large_plan_may_take_longer_to_freeze_than_other_statements(dsn,
     assert (Totals(2, 0), "150ms") == (totals, usual)
 
 
-async def test_what_is_not_planned_yet_is_told_in_its_order(plan):
-    await add(plan, *some("b"))
-    await add(plan, *some("d"), drafts=True)
+async def test_the_ids_that_a_backfill_was_given_are_told_page_by_page(pool):
+    backfill = await make_backfill(pool, entity_ids=["e", "d", "a", "e", "b"])
+    other = await make_backfill(pool, entity_ids=["x"])
+    plan = PlanStore(pool, backfill.no, fence=1)
 
-    assert ["e", "a", "c"] == await plan.unplanned(["e", "d", "a", "b", "c"])
+    assert (["e", "d", "a"], ["b"], []) == (
+        await plan.list_named(since=0, most=3), await plan.list_named(since=3, most=3),
+        await plan.list_named(since=4, most=3),
+    )  # fmt: skip
+    assert ["x"] == await PlanStore(pool, other.no, fence=1).list_named(since=0, most=3)

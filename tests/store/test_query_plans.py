@@ -215,6 +215,25 @@ async def test_ids_are_looked_up_in_a_plan_that_has_just_grown_without_reading_i
     assert max(looked_at) <= 200
 
 
+@pytest.mark.parametrize(
+    ("file", "name", "values"),
+    [
+        ("backfills.ids", "list_ids", [5000, 100]),
+        ("backfills.selections", "plan_named", [0, NOON, True, "ticket", 5000, 100, 1, None, None]),
+    ],
+)
+async def test_a_page_of_a_new_list_of_ids_reads_no_more_than_the_page(
+    pool: Pool, file: str, name: str, values: list[Any]
+) -> None:
+    backfill = await make_backfill(pool, entity_ids=[f"e{number}" for number in range(ITEMS)])
+    async with pool.acquire() as connection:
+        prepared = await connection.prepare(f"EXPLAIN (ANALYZE, FORMAT JSON) {getattr(load(file), name)}")
+        plan = json.loads(await prepared.fetchval(backfill.no, *values))[0]["Plan"]
+
+    read = [node["Actual Rows"] for node in nodes(plan) if node.get("Relation Name") == "backfill_ids"]
+    assert [100] == [int(rows) for rows in read]
+
+
 async def test_no_index_stands_on_what_a_success_updates(ledgers: Pool):
     rows = await ledgers.fetch(
         "SELECT indexname FROM pg_indexes WHERE tablename IN ('backfill_progress', 'leases', 'outcomes') ORDER BY 1"

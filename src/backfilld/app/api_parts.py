@@ -33,7 +33,7 @@ from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin.stopping import StopStore
-from backfilld.store.backfills.counts import count_active_backfills
+from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.entities.entities import EntityStore
 from backfilld.store.entities.uploads import EntityUploads
 
@@ -69,7 +69,7 @@ def api_parts(
     is_private = settings.server.is_loopback and not settings.server.trusted_proxies
     access = health.MetricsAccess(
         metrics,
-        lambda: count_active_backfills(pools.requests),
+        BackfillStore(pools.requests).count_active,
         public=settings.metrics.public or is_private,
         only_direct=is_private and not settings.metrics.public,
     )

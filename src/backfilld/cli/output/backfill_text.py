@@ -49,7 +49,8 @@ def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
         "error": compact(backfill.get("error")),
         "workflow": f"{backfill['target_workflow_name']} ({backfill['target_workflow_id']})",
         "entity type": backfill["entity_type"],
-        "filter": compact(backfill["filter_spec"]),
+        "filter": None if named_ids(backfill) and not backfill["filter_spec"] else compact(backfill["filter_spec"]),
+        "entities": named_ids(backfill),
         "done": share(backfill),
         "counts": counts(backfill),
         "rate": f"{rate:,.0f}/min" if rate else None,
@@ -64,6 +65,14 @@ def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
         "started": local(backfill.get("started_at")),
         "completed": local(backfill.get("completed_at")),
     }
+
+
+def named_ids(backfill: dict[str, Any]) -> str | None:
+    """`5,000 named ids (SHA-256 9f86d081…)`, the digest whole: it is there to be compared. None: whatever matches."""
+    count = backfill.get("entity_ids_count")
+    if count is None:
+        return None
+    return f"{count:,} named {'id' if count == 1 else 'ids'} (SHA-256 {backfill['entity_ids_digest']})"
 
 
 def window_lines(windows: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.records import plain_record
 
 ENTITIES, SCHEDULE = "entities", "schedule"
@@ -76,7 +77,7 @@ class Backfill:
     workflow_enabled: bool
     settings: BackfillSettings
     filter_resolved: Any
-    entity_ids: tuple[str, ...] | None
+    named_ids: NamedIds | None  # None: whatever matches; else only these, which are read page by page
     sample_open: bool
     credits_per_entity: Decimal | None
     created_by: str

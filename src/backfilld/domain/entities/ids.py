@@ -4,7 +4,10 @@ Ids are the user's own: they travel through URLs, logs, ledgers and idempotency 
 or unstorable there is refused where an id comes in.
 """
 
+import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE
 
@@ -17,6 +20,30 @@ _INVISIBLE_ENDS = re.compile(rf"\A{_INVISIBLE}|{_INVISIBLE}\Z")
 _ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]+", re.ASCII)
 _DIGITS_OF_A_SPREADSHEET = 15  # it turns the digits behind them into zeros
 ENUMERABLE_TYPES: tuple[str, ...] = tuple(name for name in ENTITY_TYPES if name != NOT_ENUMERABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedIds:
+    """What can be told of a list of ids without reading it: how many, the digest of them all, and the first few."""
+
+    count: int
+    digest: str
+    first: tuple[str, ...]
+
+
+class IdsDigest:
+    """SHA-256, in hex, of ids in their order, a line each: what `sha256sum` says of a file of them."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, ids: Sequence[str]) -> None:
+        """The next of them."""
+        self._digest.update("".join(f"{id}\n" for id in ids).encode())
+
+    def text(self) -> str:
+        """Of all that were added."""
+        return self._digest.hexdigest()
 
 
 def is_fit(text: str) -> bool:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import ENTITIES, Backfill, Progress
+from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.filters import Tree, to_json
 from backfilld.events import BackfillCreated, Bus
@@ -85,21 +86,23 @@ class Creator:
             *estimate_warnings(total, settings.total_estimated),
             *left_out,
         ]
-        cost = CostEstimate(target.credits_per_entity, total)
         new = self._new(asker, wanted, target, tree)
-        return await self.store(asker, new, cost, tuple(warnings), keyed=keyed, render=render)
+        return await self.store(asker, new, total, tuple(warnings), keyed=keyed, render=render)
 
     async def store(
         self,
         asker: Asker,
         new: NewBackfill,
-        cost: CostEstimate,
+        total: int | None,
         warnings: tuple[str, ...],
         *,
         keyed: Keyed | None,
         render: Render,
     ) -> Created:
-        """Commit a backfill, its audit row and its idempotency key, and wake the engine."""
+        """Commit a backfill, its audit row and its idempotency key, and wake the engine.
+
+        `total` is how many entities will be planned, as far as it is known; a list of ids says it by itself.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             await self._idempotency.claim(keyed, on=connection)
             backfill = await self._store.insert(new, on=connection)
@@ -111,9 +114,10 @@ class Creator:
                 subject=f"backfill/{new.id}",
                 backfill_no=backfill.no,
                 reason=new.settings.reason,
-                new=_told(new),
+                new=_told(new, backfill.named_ids),
                 request_id=asker.request_id,
             )
+            cost = CostEstimate(new.credits_per_entity, backfill.named_ids.count if backfill.named_ids else total)
             created = Created(self._viewer.view(backfill, Progress()), cost, warnings)
             await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
             reached(Point.CREATE_BEFORE_COMMIT)
@@ -143,7 +147,7 @@ class Creator:
         )
 
 
-def _told(new: NewBackfill) -> dict[str, Any]:
+def _told(new: NewBackfill, ids: NamedIds | None) -> dict[str, Any]:
     """What the audit trail keeps of the settings: enough to see what was asked for, bounded in size."""
     settings = new.settings
     return {
@@ -153,6 +157,7 @@ def _told(new: NewBackfill) -> dict[str, Any]:
         "windows": settings.daily_execution_windows,
         "timezone": settings.timezone,
         "max_in_flight": settings.max_in_flight,
-        "entity_ids": None if new.entity_ids is None else len(new.entity_ids),
+        "entity_ids_count": ids and ids.count,
+        "entity_ids_digest": ids and ids.digest,
         "parent_id": new.parent_id,
     }

@@ -13,11 +13,11 @@ from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
 from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.create import Created, Creator, Render
-from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
 from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.ids import FailedIn
 from backfilld.store.backfills.rows import NewBackfill
 from backfilld.store.ledger.pages import LedgerPages
 
@@ -70,15 +70,23 @@ class Rerunner:
             raise NotRerunnable(f"backfill {id} is {parent.status}; it can be rerun when it has ended")
         if progress.failed == 0:
             raise NotRerunnable(f"backfill {id} has nothing that failed, so there is nothing to rerun")
-        chosen = await self._choose(parent, entity_ids, error_class)
+        if entity_ids is None and not parent.is_schedule:
+            chosen: list[str] | FailedIn = await self._all_failed(parent, error_class)
+        else:
+            chosen = await self._choose(parent, entity_ids, error_class)
         target = await self._target(parent)
-        if parent.is_schedule:
+        if parent.is_schedule and not isinstance(chosen, FailedIn):
             return await self._sessions.rerun(asker, parent, target, chosen, why=why, keyed=keyed, render=render)
-        cost = CostEstimate(target.credits_per_entity, len(chosen))
         new = self._child(asker, parent, target, chosen, why)
-        return await self._creator.store(asker, new, cost, (), keyed=keyed, render=render)
+        return await self._creator.store(asker, new, None, (), keyed=keyed, render=render)
 
-    async def _choose(self, parent: Backfill, ids: Sequence[str] | None, error_class: str | None) -> tuple[str, ...]:
+    async def _all_failed(self, parent: Backfill, error_class: str | None) -> FailedIn:
+        """However many there are: they are copied where they lie."""
+        if error_class is not None and not await self._ledger.has_failed(parent.no, error_class):
+            raise Invalid([await self._no_such_class(parent, error_class)])
+        return FailedIn(parent.no, error_class)
+
+    async def _choose(self, parent: Backfill, ids: Sequence[str] | None, error_class: str | None) -> list[str]:
         among = None if ids is None else list(dict.fromkeys(ids))
         failed = await self._ledger.list_failed_ids(parent.no, among=among)
         if ids is not None and len(failed) < len(among or ()):
@@ -87,7 +95,7 @@ class Rerunner:
             failed = await self._ledger.list_failed_ids(parent.no, among=among, error_class=error_class)
         if not failed:
             raise Invalid([await self._no_such_class(parent, error_class)])
-        return tuple(failed)
+        return failed
 
     async def _strangers(self, parent: Backfill, ids: Sequence[str], failed: frozenset[str]) -> list[Fault]:
         others = [(number, id) for number, id in enumerate(ids) if id not in failed][:FAULTS_SHOWN]
@@ -115,7 +123,7 @@ class Rerunner:
         return target
 
     def _child(
-        self, asker: Asker, parent: Backfill, target: RunnableWorkflow, ids: tuple[str, ...], why: str | None
+        self, asker: Asker, parent: Backfill, target: RunnableWorkflow, ids: list[str] | FailedIn, why: str | None
     ) -> NewBackfill:
         return NewBackfill(
             id=uuid4(),

@@ -16,6 +16,7 @@ import asyncpg
 from backfilld.domain.backfills.records import Backfill, Progress, Reason
 from backfilld.domain.backfills.states import Status, may_become
 from backfilld.domain.errors import Conflict, NotFound
+from backfilld.store.backfills.ids import keep_ids
 from backfilld.store.backfills.rows import NewBackfill, backfill_of, json_text, progress_of, reason_values, row_text
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
@@ -46,11 +47,15 @@ class BackfillStore:
         self._pool = pool
 
     async def insert(self, new: NewBackfill, *, on: Connection) -> Backfill:
-        """Make the backfill and its counters. Conflict `backfill_already_active` if the workflow has an active one."""
+        """Make the backfill, its counters and its list of ids.
+
+        Conflict `backfill_already_active` if the workflow has an active one.
+        """
         for _ in range(_PLACE_WAS_TAKEN_TRIES):
             try:
                 async with on.transaction():
                     no = await on.fetchval(_sql.insert_backfill, row_text(new))
+                await keep_ids(on, no, new.entity_ids)
                 return await self.get_by_no(no, on=on)
             except asyncpg.UniqueViolationError as problem:
                 if problem.constraint_name != "backfills_one_active":
@@ -121,6 +126,11 @@ class BackfillStore:
     async def list_by_status(self, statuses: Collection[Status]) -> list[Backfill]:
         """All backfills that stand in one of `statuses`, oldest first."""
         return [backfill_of(row) for row in await self._pool.fetch(_sql.list_by_status, list(statuses))]
+
+    async def count_active(self) -> list[tuple[str, str | None, int]]:
+        """How many are active, by status and reason code."""
+        rows = await self._pool.fetch(_sql.count_active)
+        return [(row["status"], row["reason_code"], row["number"]) for row in rows]
 
     async def move(
         self,

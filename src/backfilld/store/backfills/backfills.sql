@@ -1,10 +1,13 @@
 -- part: columns
 -- Of backfill b, workflow w and revision r.
 b.no, b.id, b.kind, b.parent_no, b.parent_id, b.workflow_id, b.revision_id, b.entity_type, b.max_in_flight, b.name,
-       b.settings, b.filter_resolved, b.entity_ids, b.sample_open, b.credits_per_entity, b.schedule_id,
+       b.settings, b.filter_resolved, b.entity_ids_count, b.entity_ids_digest, b.sample_open, b.credits_per_entity, b.schedule_id,
        b.session_from, b.session_to, b.failures_accepted, b.created_by, b.created_at, b.updated_at, b.completed_at,
        b.error, b.version, b.status, b.reason_code, b.reason_message, b.reason_since, b.reason_until, b.planned_at,
        b.source_cursor, b.wake_at, b.cancel_in_flight,
+       CASE WHEN b.entity_ids_count IS NOT NULL
+            THEN ARRAY(SELECT i.entity_id FROM backfill_ids AS i
+                        WHERE i.backfill_no = b.no AND i.position < 100 ORDER BY i.position) END AS first_ids,
        w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
        r.version AS workflow_version, r.definition
 
@@ -20,10 +23,10 @@ p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.r
 WITH made AS (
     INSERT INTO backfills (
         id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
-        filter_resolved, entity_ids, credits_per_entity, exclusive, created_by, created_at, updated_at,
+        filter_resolved, credits_per_entity, exclusive, created_by, created_at, updated_at,
         schedule_id, session_from, session_to, status)
     SELECT id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
-           filter_resolved, entity_ids, credits_per_entity, exclusive, created_by, created_at, created_at,
+           filter_resolved, credits_per_entity, exclusive, created_by, created_at, created_at,
            schedule_id, session_from, session_to, 'planning'
       FROM json_populate_record(NULL::backfills, $1::json)
     RETURNING no, version
@@ -166,3 +169,9 @@ UPDATE backfills
    AND deleted_at IS NULL
    AND status IN ('cancelled', 'completed', 'completed_with_failures', 'failed')
 RETURNING no;
+
+-- name: count_active
+SELECT status, reason_code, count(*)::integer AS number
+  FROM backfills
+ WHERE status IN ('planning', 'running', 'waiting', 'paused', 'cancelling') AND deleted_at IS NULL
+ GROUP BY status, reason_code;

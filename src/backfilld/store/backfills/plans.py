@@ -7,6 +7,7 @@ from datetime import datetime
 import asyncpg
 
 from backfilld.crash_points import Point, reached
+from backfilld.store.backfills.ids import list_ids
 from backfilld.store.backfills.selections import LeavingOut, Selection, plan_page
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
@@ -79,7 +80,7 @@ class PlanStore:
     async def add_selected(
         self, selection: Selection, leaving_out: LeavingOut, *, after: str, most: int, at: datetime, drafts: bool
     ) -> str | None:
-        """As `add_page`, of up to `most` entities behind an id; the id to go on behind, None if these were the last."""
+        """As `add_page`, of up to `most` entities behind `after`; where to go on, None if these were the last."""
         async with self._pool.acquire() as connection, connection.transaction():
             position = await self._lock(connection)
             page = await plan_page(
@@ -94,6 +95,10 @@ class PlanStore:
             reached(Point.PLANNER_PAGE_BEFORE_COMMIT)
         reached(Point.PLANNER_PAGE_AFTER_COMMIT)
         return page.last if page.entities == most else None
+
+    async def list_named(self, *, since: int, most: int) -> list[str]:
+        """Of the ids that the backfill was given, up to `most` from a place in their list on."""
+        return await list_ids(self._pool, self._no, since=since, most=most)
 
     async def _lock(self, connection: Connection) -> int:
         position: int | None = await connection.fetchval(queries.lock_plan, self._no, self._fence)
@@ -126,11 +131,6 @@ class PlanStore:
 
     async def _planned_among(self, ids: Sequence[str]) -> set[str]:
         return {row["entity_id"] for row in await self._pool.fetch(queries.list_planned, self._no, ids)}
-
-    async def unplanned(self, ids: Sequence[str]) -> list[str]:
-        """Those of `ids` that are not in the plan yet, in their order."""
-        known = await self._planned_among(ids)
-        return [entity_id for entity_id in ids if entity_id not in known]
 
     async def freeze(
         self, connection: Connection, *, at: datetime, drafts: bool, newest_first: bool, sample_size: int | None

@@ -57,6 +57,8 @@ class RemovalStore:
             yield await self._pool.fetchval(_sql.delete_positions, hidden.no, since, since + self._at_once)
         while rows := await self._pool.fetchval(_sql.delete_drafts, hidden.no, self._at_once):
             yield rows
+        while rows := await self._pool.fetchval(_sql.delete_ids, hidden.no, self._at_once):
+            yield rows
         while rows := await self._pool.fetchval(_sql.delete_moves, hidden.no, self._at_once):
             yield rows
         yield await self._pool.fetchval(_sql.delete_backfill, hidden.no)

@@ -68,6 +68,16 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone;
 
+-- name: delete_ids
+-- $1 backfill   $2 how many
+WITH gone AS (
+    DELETE FROM backfill_ids
+     WHERE backfill_no = $1
+       AND position IN (SELECT position FROM backfill_ids WHERE backfill_no = $1 ORDER BY position LIMIT $2)
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
+
 -- name: delete_moves
 -- What the engine did by itself is of interest as long as there is a timeline to read it in.
 -- $1 backfill   $2 how many

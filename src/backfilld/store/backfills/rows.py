@@ -4,6 +4,7 @@ Apart from the statements, so that every reader of the table agrees on what its 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +17,8 @@ from pydantic import TypeAdapter
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import Backfill, Progress, Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.entities.ids import NamedIds
+from backfilld.store.backfills.ids import FailedIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class NewBackfill:
     exclusive: bool
     parent_no: int | None = None
     parent_id: UUID | None = None
-    entity_ids: tuple[str, ...] | None = None
+    entity_ids: Sequence[str] | FailedIn | None = None  # None: whatever matches
     credits_per_entity: Decimal | None = None
     schedule_id: int | None = None
     session_from: datetime | None = None
@@ -42,9 +45,9 @@ class NewBackfill:
 
 _SETTINGS = TypeAdapter(BackfillSettings)
 _COLUMNS = ("entity_type", "max_in_flight", "name")  # settings that statements ask for; the rest is one document
-_NEW = tuple(f.name for f in fields(NewBackfill) if f.name != "settings")
+_NEW = tuple(f.name for f in fields(NewBackfill) if f.name not in ("settings", "entity_ids"))
 _JSON = ("definition", "filter_resolved", "error")
-_PLAIN = tuple(f.name for f in fields(Backfill) if f.name not in (*_JSON, "settings", "status", "reason", "entity_ids"))
+_PLAIN = tuple(f.name for f in fields(Backfill) if f.name not in (*_JSON, "settings", "status", "reason", "named_ids"))
 _COUNTERS = tuple(f.name for f in fields(Progress) if f.name != "in_flight_retries")
 
 
@@ -86,12 +89,18 @@ def backfill_of(row: asyncpg.Record) -> Backfill:
         settings=_settings(row),
         status=Status(row["status"]),
         reason=_reason(row),
-        entity_ids=None if row["entity_ids"] is None else tuple(row["entity_ids"]),
+        named_ids=_named_ids(row),
     )
 
 
 def _settings(row: asyncpg.Record) -> BackfillSettings:
     return _SETTINGS.validate_python(json.loads(row["settings"]) | {name: row[name] for name in _COLUMNS})
+
+
+def _named_ids(row: asyncpg.Record) -> NamedIds | None:
+    if row["entity_ids_count"] is None:
+        return None
+    return NamedIds(row["entity_ids_count"], row["entity_ids_digest"], tuple(row["first_ids"]))
 
 
 def _json(text: str | None) -> Any:

@@ -22,11 +22,13 @@ class Selection:
     """Entities of a type by id, those that fulfil a condition made for FIRST_PARAMETER (None: all of them).
 
     `cursor_of` is the cursor of a listing that has got to an id: it goes on from there, in whichever way.
+    `named`: those that the backfill was given, by their place in that list.
     """
 
     entity_type: str
     condition: Condition | None
     cursor_of: Callable[[str], str]
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class LeavingOut:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPage:
-    """What one statement has planned; `last` is the id of the last entity, None if there was none."""
+    """What one statement has planned; `last` is where the next goes on, None if there was nothing."""
 
     entities: int
     skipped: int
@@ -59,11 +61,12 @@ async def plan_page(
     at: datetime,
     drafts: bool,
 ) -> PlannedPage:
-    """Plan up to `most` entities with an id above `after`, from `position` on."""
-    sql, parameters = with_condition(queries.plan_selected, selection.condition)
+    """Plan up to `most` entities behind `after`, an id or a place in the list of ids, from `position` on."""
+    statement = queries.plan_named if selection.named else queries.plan_selected
+    sql, parameters = with_condition(statement, selection.condition)
     row = await connection.fetchrow(
-        sql, backfill_no, position, at, drafts, selection.entity_type, after, most,
-        leaving_out.workflow_id, leaving_out.succeeded, leaving_out.others, *parameters,
+        sql, backfill_no, position, at, drafts, selection.entity_type, int(after or 0) if selection.named else after,
+        most, leaving_out.workflow_id, leaving_out.succeeded, leaving_out.others, *parameters,
     )  # fmt: skip
     assert row is not None  # noqa: S101 - it counts
     return PlannedPage(**row)

@@ -151,6 +151,10 @@ class LedgerPages:
             rows = await self._pool.fetch(_sql.list_failed_among, backfill_no, error_class, list(dict.fromkeys(among)))
         return [row["entity_id"] for row in rows]
 
+    async def has_failed(self, backfill_no: int, error_class: str) -> bool:
+        """Whether an entity failed finally in that way."""
+        return bool(await self._pool.fetchval(_sql.has_failed, backfill_no, error_class))
+
     async def list_error_classes(self, backfill_no: int, *, limit: int = 20) -> list[str]:
         """The classes of final failures, by name."""
         return [row["error_class"] for row in await self._pool.fetch(_sql.list_error_classes, backfill_no, limit)]

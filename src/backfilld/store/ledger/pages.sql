@@ -129,6 +129,10 @@ SELECT wanted.entity_id
  WHERE o.status = 'failed' AND ($2::text IS NULL OR o.error_class = $2)
  ORDER BY i.position;
 
+-- name: has_failed
+-- $1 backfill   $2 error class
+SELECT EXISTS (SELECT FROM outcomes WHERE backfill_no = $1 AND status = 'failed' AND error_class = $2);
+
 -- name: list_planned_ids
 -- Which of some ids the plan holds.
 -- $1 backfill   $2 ids

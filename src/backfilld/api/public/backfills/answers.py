@@ -15,8 +15,6 @@ from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.view import BackfillView
 
-IDS_SHOWN = 1_000
-
 
 def number(value: Decimal | None) -> int | float | None:
     """A decimal as a JSON number, whole where it is whole."""
@@ -85,8 +83,9 @@ class BackfillAnswer(Answer):
     name: str | None
     reason: str | None
     start: Start
-    entity_ids: list[str] | None = Field(description=f"The first {IDS_SHOWN:,}; null: whatever matches.")
+    entity_ids: list[str] | None = Field(description="The first 100; null: whatever matches.")
     entity_ids_count: int | None
+    entity_ids_digest: str | None = Field(description="SHA-256 of all ids in their order, a line each, in hex.")
     order: Order
     reprocess_behavior: Reprocess
     rehearsal: bool
@@ -110,7 +109,7 @@ class BackfillAnswer(Answer):
 
 def _settings(view: BackfillView) -> dict[str, Any]:
     backfill = view.backfill
-    ids = backfill.entity_ids
+    ids = backfill.named_ids
     return (
         _NOT_YET
         | {name: getattr(backfill.settings, name) for name in _CHOSEN}
@@ -127,8 +126,9 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "schedule_id": backfill.schedule_id,
             "session_from": backfill.session_from,
             "session_to": backfill.session_to,
-            "entity_ids": None if ids is None else list(ids[:IDS_SHOWN]),
-            "entity_ids_count": None if ids is None else len(ids),
+            "entity_ids": None if ids is None else list(ids.first),
+            "entity_ids_count": None if ids is None else ids.count,
+            "entity_ids_digest": None if ids is None else ids.digest,
             "created_by": backfill.created_by,
             "created_at": backfill.created_at,
         }

@@ -3,7 +3,7 @@
 The planner writes it down, a preview counts it. Both walk here, so what was shown before is what is planned after.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +24,14 @@ ALREADY_SUCCEEDED = "already_succeeded"
 ALREADY_RUN = "already_run"
 
 Predicate = Callable[[Any], bool]
-Unplanned = Callable[[Sequence[str]], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a plan is made of. `tree` None: everything. Without a workflow nobody asks what was run before."""
+    """What a plan is made of. `tree` None: everything; `entity_ids`: only these, in a request.
+
+    Without a workflow nobody asks what was run before.
+    """
 
     entity_type: str
     tree: Tree | None
@@ -43,9 +45,8 @@ class Scope:
         return Scope(
             backfill.settings.entity_type or NOT_ENUMERABLE,
             None if resolved is None else from_json(resolved),
-            backfill.entity_ids,
-            backfill.workflow_id,
-            backfill.settings.reprocess_behavior,
+            workflow_id=backfill.workflow_id,
+            reprocess_behavior=backfill.settings.reprocess_behavior,
         )
 
     @property
@@ -100,18 +101,11 @@ class PlanWalk:
                 matching = [entity for entity in matching if self._matches(entity.attributes)]
             yield await self._with_history(matching), page.cursor
 
-    async def named(self, ids: Sequence[str], unplanned: Unplanned | None = None) -> AsyncGenerator[list[Line], None]:
-        """The given ids, each once; those that are not there or do not match are covered and skipped.
-
-        `unplanned` tells which of some ids are still to be walked over (None: all).
-        """
+    async def named(self, ids: Sequence[str]) -> AsyncGenerator[list[Line], None]:
+        """The given ids, each once."""
         distinct = list(dict.fromkeys(ids))
         for start in range(0, len(distinct), IDS_AT_ONCE):
-            wanted = distinct[start : start + IDS_AT_ONCE]
-            if unplanned is not None:
-                wanted = await unplanned(wanted)
-            if wanted:
-                yield await self._judged(wanted)
+            yield await self.judged(distinct[start : start + IDS_AT_ONCE])
 
     async def lines(self) -> AsyncGenerator[list[Line], None]:
         """The whole plan from its start, page by page, without attributes where the source need not read them."""
@@ -124,7 +118,8 @@ class PlanWalk:
                 async for lines, _ in listed:
                     yield lines
 
-    async def _judged(self, ids: Sequence[str]) -> list[Line]:
+    async def judged(self, ids: Sequence[str]) -> list[Line]:
+        """A line for each of some distinct ids; those that are not there or do not match are covered and skipped."""
         found = await self._read(ids)
         matching = [found[id] for id in ids if id in found and self._matches(found[id].attributes)]
         lines = {line.entity_id: line for line in await self._with_history(matching)}

@@ -8,6 +8,7 @@ Nothing starts before the plan is frozen, so totals, order and samples are exact
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 
 from backfilld.clock import Clock
@@ -15,7 +16,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters.dates import parse_timestamp
 from backfilld.domain.filters.paths import getter, parse_path
-from backfilld.engine.backfills.planning.plan_walk import NOT_MATCHING, Line, PlanWalk, Scope
+from backfilld.engine.backfills.planning.plan_walk import IDS_AT_ONCE, NOT_MATCHING, Line, PlanWalk, Scope
 from backfilld.sources.base import EntityQuery, EntitySource
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.store.backfills.plans import PlannedEntity, PlanStore
@@ -61,9 +62,9 @@ class Planner:
 
     async def gather(self) -> bool:
         """Write every page that is not written yet; False if it was told to stop before the end."""
-        if (source := self._source_in_place()) is not None and (selection := source.selection(self._query())):
-            return await self._gather_in_place(selection, source.id_behind(self._backfill.source_cursor))
-        pages = self._listed() if self._backfill.entity_ids is None else self._named(self._backfill.entity_ids)
+        if (selection := self._selection()) is not None:
+            return await self._gather_in_place(selection)
+        pages = self._listed() if self._backfill.named_ids is None else self._named()
         async with aclosing(pages):
             async for entities, cursor in pages:
                 if not await self._may_go_on():
@@ -71,14 +72,26 @@ class Planner:
                 await self._plan.add_page(entities, cursor=cursor, at=self._clock.now(), drafts=self.gathers_drafts)
         return await self._may_go_on()
 
-    def _source_in_place(self) -> BuiltinSource | None:
-        """The source, if its entities lie in the database that the plan goes into, and hold what the order goes by."""
-        is_listed = self._backfill.entity_ids is None
-        return self._source if isinstance(self._source, BuiltinSource) and is_listed and not self._reads_times else None
+    def _selection(self) -> Selection | None:
+        """What SQL plans alone: entities that lie in the database that the plan goes into, and hold what the order
+        goes by; and ids of a type that has no source."""
+        is_named = self._backfill.named_ids is not None
+        if self._reads_times:
+            return None
+        if self._source is None:
+            return Selection(self._scope.entity_type, None, str, named=True) if is_named else None
+        if not isinstance(self._source, BuiltinSource):
+            return None
+        found = self._source.selection(self._query())
+        return replace(found, cursor_of=str, named=True) if found is not None and is_named else found
 
-    async def _gather_in_place(self, selection: Selection, behind: str | None) -> bool:
+    async def _gather_in_place(self, selection: Selection) -> bool:
         """Write the pages that are missing, of which nothing comes here."""
-        leaving_out = self._scope.leaving_out()
+        leaving_out, cursor = self._scope.leaving_out(), self._backfill.source_cursor
+        source = self._source
+        behind: str | None = cursor or ""
+        if isinstance(source, BuiltinSource) and not selection.named:
+            behind = source.id_behind(cursor)
         while behind is not None:
             if not await self._may_go_on():
                 return False
@@ -98,10 +111,12 @@ class Planner:
             async for lines, cursor in listed:
                 yield [self._planned(line) for line in lines], cursor
 
-    async def _named(self, ids: Sequence[str]) -> AsyncGenerator[Written, None]:
-        async with aclosing(self._walk.named(ids, self._plan.unplanned)) as named:
-            async for lines in named:
-                yield [self._planned(line) for line in lines], None
+    async def _named(self) -> AsyncGenerator[Written, None]:
+        """The ids that the backfill was given; the cursor is the place in their list."""
+        place = int(self._backfill.source_cursor or 0)
+        while ids := await self._plan.list_named(since=place, most=IDS_AT_ONCE):
+            place += len(ids)
+            yield [self._planned(line) for line in await self._walk.judged(ids)], str(place)
 
     def _planned(self, line: Line) -> PlannedEntity:
         if line.entity is None:

@@ -1,0 +1,69 @@
+"""The ids that a backfill was given, in a table of their own.
+
+There may be half a million. The backfill's row says how many there are, and their digest, so that whoever looks at a
+backfill, moves it or runs it never carries them along; planning reads them page by page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backfilld.domain.entities.ids import IdsDigest
+from backfilld.domain.errors import NotFound
+from backfilld.store.connection.deadlines import allow
+from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.connection.queries import load
+
+AT_ONCE = 10_000
+COPY_TIMEOUT_SECONDS = 600  # copying a million takes seconds; the statement's own limit is for small ones
+
+_sql = load("backfills.ids")
+
+
+@dataclass(frozen=True, slots=True)
+class FailedIn:
+    """The entities that failed in an ended backfill, in the order of its plan; `error_class` None: in whatever way."""
+
+    backfill_no: int
+    error_class: str | None = None
+
+
+async def keep_ids(connection: Connection, backfill_no: int, ids: Sequence[str] | FailedIn | None) -> None:
+    """Store the list of a new backfill, each id once, and sum it up in its row.
+
+    NotFound for the failures of one that was deleted.
+    """
+    if ids is None:
+        return
+    if isinstance(ids, FailedIn):
+        await _copy_failed(connection, backfill_no, ids)
+    else:
+        await _copy(connection, backfill_no, list(dict.fromkeys(ids)))
+    digest, count = IdsDigest(), 0
+    while page := await list_ids(connection, backfill_no, since=count, most=AT_ONCE):
+        digest.add(page)
+        count += len(page)
+    await connection.execute(_sql.sum_up, backfill_no, count, digest.text())
+
+
+async def _copy(connection: Connection, backfill_no: int, ids: Sequence[str]) -> None:
+    for start in range(0, len(ids), AT_ONCE):
+        await connection.copy_records_to_table(
+            "backfill_ids",
+            columns=("backfill_no", "position", "entity_id"),
+            records=((backfill_no, n, id) for n, id in enumerate(ids[start : start + AT_ONCE], start)),
+        )
+
+
+async def _copy_failed(connection: Connection, backfill_no: int, failed: FailedIn) -> None:
+    """In the database: however many there are, none of them comes here."""
+    if await connection.fetchval(_sql.hold_parent, failed.backfill_no) is None:
+        raise NotFound("the backfill whose failures were to be run again has just been deleted")
+    await allow(connection, COPY_TIMEOUT_SECONDS)
+    await connection.execute(
+        _sql.copy_failed, backfill_no, failed.backfill_no, failed.error_class, timeout=COPY_TIMEOUT_SECONDS
+    )
+
+
+async def list_ids(on: Connection | Pool, backfill_no: int, *, since: int, most: int) -> list[str]:
+    """Up to `most` ids from a position on."""
+    return [row["entity_id"] for row in await on.fetch(_sql.list_ids, backfill_no, since, most)]
