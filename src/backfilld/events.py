@@ -29,6 +29,7 @@ class StatusChanged(Event):
     reason: str | None
     message: str | None
     until: datetime | None = None
+    again: bool | None = None  # True: nothing new: what comes and goes is still, or once more, the same, or is over
 
 
 @plain_record

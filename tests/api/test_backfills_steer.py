@@ -70,7 +70,7 @@ async def test_a_pause_is_answered_when_its_owner_has_confirmed_it(
 
     assert [(backfill.no, 2)] == control.confirmed
     assert 1 == control.nudges
-    assert ("paused_by_user", "paused by the operator: too much load", "2027-03-01T12:00:00Z", None) == (
+    assert ("paused_by_user", "Paused by the operator: “too much load”.", "2027-03-01T12:00:00Z", None) == (
         reason["code"], reason["message"], reason["since"], reason["until"],
     )  # fmt: skip
 

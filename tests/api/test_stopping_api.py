@@ -9,9 +9,9 @@ from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON
 
 from backfilld.api.public.stopping import routes
-from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.errors import Unavailable
+from backfilld.domain.holding import Reason
 from backfilld.operations.stopping import StopOperations
 from backfilld.store.admin.stopping import StopStore
 from backfilld.store.connection.pool import Pool
@@ -53,7 +53,7 @@ async def test_stopping_is_stored_confirmed_and_told(admin: Client, pool: Pool, 
     assert (True, "the admin", "the target burns", "2027-03-01T12:00:00Z") == tuple(
         told[name] for name in ("stopped", "by", "reason", "since")
     )
-    assert "everything was stopped by the admin: the target burns" == order.message
+    assert "Everything was stopped by the admin: “the target burns”." == order.message
     assert [order.version] == stopping.confirmed
 
 

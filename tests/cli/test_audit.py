@@ -35,7 +35,7 @@ async def test_filters_are_handed_on_and_the_list_is_cut_at_the_limit(backfilld,
     )  # fmt: skip
 
     assert [3, 2, 3] == [event["id"] for event in ended.json["events"]]
-    assert {"actor": ["cli"], "action": ["backfill"], "since": ["2027-03-01T00:00:00Z"], "page_size": ["3"]} == (
+    assert {"who": ["cli"], "action": ["backfill"], "since": ["2027-03-01T00:00:00Z"], "page_size": ["3"]} == (
         daemon.received[0].query
     )
 
@@ -47,6 +47,19 @@ async def test_a_timeline_is_shown_whole_and_without_what_all_lines_share(backfi
 
     assert 2 == ended.out.count("backfill.pause")
     assert ID not in ended.out
+
+
+async def test_a_timeline_shows_what_is_asked_for_and_an_outage_as_one_line(backfilld, daemon):
+    outage = an_event(
+        actor="system", actor_name=None, action="backfill.outage", reason="away", old=None, probes=27,
+        new={"status_reason": "target_refuses"}, began_at="2027-03-01T09:06:00Z", ended_at="2027-03-01T09:32:00Z",
+    )  # fmt: skip
+    daemon.script("GET", f"/public-api/backfills/{ID}/timeline", Scripted(data={"events": [outage]}))
+    ended = await backfilld("backfills", "timeline", ID, "--who", "system", "--since", "2027-03-01T00:00:00Z")
+
+    assert "target_refuses until" in ended.out
+    assert "(27 times)" in ended.out
+    assert {"who": ["system"], "since": ["2027-03-01T00:00:00Z"]}.items() <= daemon.received[0].query.items()
 
 
 def test_only_what_differs_is_a_change():

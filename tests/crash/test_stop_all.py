@@ -39,7 +39,7 @@ async def test_the_order_outlives_a_kill_and_nothing_is_lost(daemon, target, dsn
     assert answered == quiet
     assert ready["stopped_since"]
     assert "stopped_by_operator" == seen["status_reason"]["code"]
-    assert seen["status_reason"]["message"].endswith("the target burns")
+    assert seen["status_reason"]["message"].endswith("the target burns”.")
     assert "completed" == ended["status"]
     await assert_exact(daemon, dsn, id, planned=len(ENTITIES))
 
@@ -59,7 +59,7 @@ async def test_a_daemon_started_paused_waits_for_start_all(daemon, target, dsn):
     ended = await daemon.ends(id)
 
     assert stopped == quiet
-    assert "everything was stopped by backfilld: started with --paused" == seen["status_reason"]["message"]
+    assert "Everything was stopped by backfilld: “started with --paused”." == seen["status_reason"]["message"]
     assert 0 == code, errors
     assert "goes on" in output
     assert "completed" == ended["status"]

@@ -8,10 +8,10 @@ import pytest
 from tests.engine.parts import MONDAY_NOON_TO_ONE, Target, a_backfill, a_lease, an_item, renewed, step
 from tests.support.clock import NOON, FakeClock, settle
 
-from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.backfills.gate import CannotGoOn, Gate, zone_of
+from backfilld.domain.holding import Reason
+from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.executors.base import NotPermitted
 
 R = ReasonCode
@@ -292,6 +292,6 @@ async def test_a_closed_gate_listens_no_more(target: Target):
 
 async def test_a_backfill_whose_zone_or_windows_cannot_be_read_cannot_go_on(target: Target):
     with pytest.raises(CannotGoOn, match="Mars/Olympus"):
-        zone_of(a_backfill(timezone="Mars/Olympus"))
+        target.gate(timezone="Mars/Olympus")
     with pytest.raises(CannotGoOn, match="cannot be read"):
         target.gate(daily_execution_windows={"monday": [{"run_start_time": "9:00", "run_end_time": "10:00"}]})

@@ -13,6 +13,7 @@ from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
 from backfilld.domain.backfills.retries import Backoff
+from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.sessions.records import attempt_key
 from backfilld.events import AttemptInterrupted
@@ -149,7 +150,9 @@ async def test_a_target_that_is_away_is_waited_for(dsn, pool):
     executor = ScriptedExecutor(lambda _: UNREACHABLE if away else SUCCEEDED)
     executor.target = "http://away"
     async with engine_on(dsn, pool, executor) as engine:
-        engine.tools.targets.health("http://away")._open("target_unreachable", "away", 1.0, 1.0)
+        engine.tools.targets.health("http://away")._open(
+            ReasonCode.TARGET_UNREACHABLE, UNREACHABLE, engine.tools.clock.now(), 1.0, 1.0
+        )
         await asyncio.sleep(0)
         early = await statuses(pool, ids)
         away = False

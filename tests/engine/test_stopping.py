@@ -105,7 +105,7 @@ async def test_a_daemon_that_comes_up_under_the_order_starts_nothing_and_says_wh
 
     assert 0 == before
     assert (Status.RUNNING, ReasonCode.STOPPED_BY_OPERATOR) == (row.status, row.reason.code)
-    assert "everything was stopped by the tests" == row.reason.message == reason.message
+    assert "Everything was stopped by the tests." == row.reason.message == reason.message
     assert 60 == done + started([engine])
 
 

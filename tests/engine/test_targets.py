@@ -8,6 +8,7 @@ from tests.support.clock import NOON, FakeClock
 
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.holding import because
 from backfilld.engine.starting.circuit_breaker import TargetHealth, Targets
 from backfilld.events import BreakerMoved, Bus
 
@@ -317,3 +318,72 @@ async def test_a_late_failure_of_a_probe_that_was_overtaken_does_not_close_a_tar
     health.note(DOWN, "poisoned", probe=is_probe)
 
     assert code(health) is None
+
+
+async def test_an_outage_began_with_its_first_failure_and_lasts_over_probes(health: TargetHealth, clock: FakeClock):
+    fail(health, "a")
+    began_at = clock.now()
+    for item in ("b", "c", "d", "e", "f"):
+        await clock.advance(7)
+        fail(health, item)
+        health.obstacle()
+    since = [health.obstacle().since]
+    for _ in range(3):
+        await clock.advance(31)
+        fail(health, "g")
+        since.append(health.obstacle().since)
+
+    assert {began_at} == set(since)
+
+
+async def test_a_refusal_began_with_the_first_one_and_a_pause_with_the_first_429(
+    health: TargetHealth, clock: FakeClock
+):
+    health.note(REFUSED, "a", probe=False)
+    refused_at = clock.now()
+    await clock.advance(6)
+    health.note(REFUSED, "b", probe=health.start())
+    refused = health.obstacle()
+    health.reset()
+    health.note(throttled(2), "a", probe=False)
+    paused_at = clock.now()
+    await clock.advance(3)
+    health.note(throttled(2), "b", probe=False)
+    paused = health.obstacle()
+    await clock.advance(3)
+    health.note(SUCCEEDED, "c", probe=False)
+    await clock.advance(3)
+    health.note(throttled(2), "d", probe=False)
+
+    assert (refused_at, paused_at, clock.now()) == (refused.since, paused.since, health.obstacle().since)
+
+
+async def test_what_was_said_before_a_restart_holds_until_a_probe_tells_otherwise(
+    health: TargetHealth, clock: FakeClock
+):
+    said = because(ReasonCode.TARGET_UNREACHABLE, since=NOON - timedelta(hours=1), target="t", problem="gone")
+    health.suspect(said)
+    opens = health.obstacle()
+    probe = health.start()
+    meanwhile = health.obstacle()
+    health.note(DOWN, "a", probe=probe)
+    after = health.obstacle()
+
+    assert (None, True, said.since, said.since) == (opens, probe, meanwhile.since, after.since)
+    assert (None, True) == (meanwhile.until, after.until > clock.now())
+
+
+@pytest.mark.parametrize("code_", [None, ReasonCode.RATE_LIMITED, ReasonCode.OUTSIDE_WINDOW])
+async def test_nothing_else_that_was_said_before_a_restart_makes_it_careful(
+    health: TargetHealth, code_: ReasonCode | None
+):
+    health.suspect(None if code_ is None else because(code_, since=NOON, until=NOON, target="t"))
+
+    assert not health.is_half_open
+
+
+async def test_what_is_known_by_now_wins_over_what_was_said_before(health: TargetHealth):
+    health.note(SUCCEEDED, "a", probe=False)
+    health.suspect(because(ReasonCode.TARGET_REFUSES, since=NOON, target="t"))
+
+    assert not health.is_half_open

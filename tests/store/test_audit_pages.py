@@ -6,8 +6,9 @@ import pytest
 from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills.records import Backfill, Reason
+from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.holding import Reason
 from backfilld.store.admin import audit
 from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
 from backfilld.store.backfills.backfills import BackfillStore
@@ -77,11 +78,11 @@ async def test_another_reason_for_the_same_status_is_told(
     pool: Pool, pages: AuditPages, backfill: Backfill, fence: int
 ) -> None:
     store = BackfillStore(pool)
-    unreachable = Reason(ReasonCode.TARGET_UNREACHABLE, "no answer", LATER)
-    await store.set_reason(backfill.no, S.RUNNING, unreachable, at=LATER, fence=fence)
+    disabled = Reason(ReasonCode.WORKFLOW_DISABLED, "disabled", LATER)
+    await store.set_reason(backfill.no, S.RUNNING, disabled, at=LATER, fence=fence)
     await store.set_reason(backfill.no, S.RUNNING, None, at=LATER, fence=fence)
 
-    assert [("running", "target_unreachable", "no answer"), ("running", None, None)] == await told(pages, backfill)
+    assert [("running", "workflow_disabled", "disabled"), ("running", None, None)] == await told(pages, backfill)
 
 
 async def test_an_end_in_failure_says_why(pool: Pool, pages: AuditPages, backfill: Backfill, fence: int) -> None:

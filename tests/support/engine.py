@@ -291,8 +291,8 @@ class Engine:
             await self.stopping.confirm(order.version)
 
     async def _steer(self, backfill: Backfill, wanted: str, **changes: Any) -> Backfill:
-        from backfilld.domain.backfills.records import Reason
         from backfilld.domain.backfills.states import ReasonCode, Status
+        from backfilld.domain.holding import Reason
 
         now = self.clock.now()
         reason = Reason(ReasonCode.PAUSED_BY_USER, "paused", now) if wanted == "paused" else None

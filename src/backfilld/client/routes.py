@@ -84,9 +84,9 @@ class Client:
         """One page of what people and the daemon did to a backfill, oldest first. `data`: events."""
         return await self._get(f"/backfills/{_part(id)}/timeline", **query)
 
-    def timeline(self, id: str) -> AsyncIterator[dict[str, Any]]:
-        """Every event of a backfill's timeline."""
-        return self.every("events", f"/backfills/{_part(id)}/timeline")
+    def timeline(self, id: str, **query: object) -> AsyncIterator[dict[str, Any]]:
+        """Every event of a backfill's timeline that the query lets through."""
+        return self.every("events", f"/backfills/{_part(id)}/timeline", **query)
 
     # Ledger
 

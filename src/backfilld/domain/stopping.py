@@ -7,8 +7,8 @@ restored a backup, should not have to find and pause everything one by one, and 
 from dataclasses import dataclass
 from datetime import datetime
 
-from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.holding import Reason, because
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,16 @@ class StopOrder:
     @property
     def message(self) -> str:
         """The order as a sentence for people."""
-        what = "stopped" if self.stopped else "started"
-        return f"everything was {what} by {self.by}" + (f": {self.why}" if self.why else "")
+        if (reason := self.reason) is not None:
+            return reason.message
+        return f"Everything was started by {self.by}" + (f": “{self.why}”." if self.why else ".")
 
     @property
     def reason(self) -> Reason | None:
         """Why nothing starts; None while everything may."""
         if not self.stopped or self.since is None:
             return None
-        return Reason(ReasonCode.STOPPED_BY_OPERATOR, self.message, self.since)
+        return because(ReasonCode.STOPPED_BY_OPERATOR, since=self.since, who=self.by or "somebody", why=self.why)
 
 
 NEVER_STOPPED = StopOrder(version=0, stopped=False)

@@ -84,6 +84,7 @@ class Patience:
         self._first_pause = first_pause_seconds
         self._held_up: dict[object, Exception] = {}  # what each call failed of that is being tried again
         self._since = 0.0
+        self.since: datetime | None = None  # when the present wait began
 
     @staticmethod
     def of(part: Part, clock: Clock, bus: Bus, *, first_pause_seconds: float = FIRST_PAUSE_SECONDS) -> "Patience":
@@ -123,6 +124,7 @@ class Patience:
         self._held_up[call] = problem
         if begins:
             self._since = self._clock.monotonic()
+            self.since = self._clock.now()
             self._on_wait(problem)
 
     def goes_on(self, call: object) -> None:

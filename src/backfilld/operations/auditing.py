@@ -24,7 +24,7 @@ class AuditReading:
         wanted = replace(wanted, with_keys=caller.may("admin"))
         return await self._pages.list_page(wanted, before=before, limit=limit)
 
-    async def timeline(self, id: UUID, *, behind: int = 0, limit: int) -> list[AuditEvent]:
-        """The first `limit` events of a backfill behind an event's id, oldest first. NotFound."""
+    async def timeline(self, id: UUID, wanted: AuditFilter, *, behind: int = 0, limit: int) -> list[AuditEvent]:
+        """The first `limit` of a backfill that `wanted` lets through behind an event's id, oldest first. NotFound."""
         backfill = await self._backfills.get(id)
-        return await self._pages.list_timeline(backfill.no, behind=behind, limit=limit)
+        return await self._pages.list_timeline(backfill.no, wanted, behind=behind, limit=limit)

@@ -5,7 +5,7 @@ The engine implements this; nothing here knows how.
 
 from typing import Protocol
 
-from backfilld.domain.backfills.records import Reason
+from backfilld.domain.holding import Reason
 
 
 class Live(Protocol):

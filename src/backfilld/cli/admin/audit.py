@@ -1,6 +1,7 @@
 """`backfilld audit-log`: who did what, over HTTP."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -8,13 +9,27 @@ from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import print_json
 from backfilld.cli.running import run
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+_FILTERS = (
+    click.option("--who", "--actor", "who", help="key:<id> or its name, entra:<tenant>/<object id>, cli or system."),
+    click.option("--action", help="As backfill.pause; backfill for all of that kind."),
+    click.option("--subject", help="As backfill/<id> or workflow/<id>."),
+    click.option("--since", metavar="INSTANT", help="At or after, as 2027-03-01T00:00:00Z."),
+    click.option("--until", metavar="INSTANT", help="Before."),
+)
+
+
+def event_filters(command: Command) -> Command:
+    """Which events of the log are wanted, be it all of it or a timeline."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
 
 @click.command("audit-log")
-@click.option("--actor", help="key:<id>, entra:<tenant>/<object id>, cli or system.")
-@click.option("--action", help="As backfill.pause; backfill for all of that kind.")
-@click.option("--subject", help="As backfill/<id> or workflow/<id>.")
-@click.option("--since", metavar="INSTANT", help="At or after, as 2027-03-01T00:00:00Z.")
-@click.option("--until", metavar="INSTANT", help="Before.")
+@event_filters
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @json_option
 @server_options

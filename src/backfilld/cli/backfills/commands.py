@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
@@ -103,15 +104,16 @@ def watch(server: Server, as_json: bool, id: str) -> None:
 
 @group.command("timeline")
 @click.argument("id")
+@event_filters
 @json_option
 @server_options
-def timeline(server: Server, as_json: bool, id: str) -> None:
-    """Tell what happened to a backfill, oldest first: what people did, and each change of status."""
+def timeline(server: Server, as_json: bool, id: str, **filters: str | None) -> None:
+    """Tell what happened to a backfill, oldest first: what people did, each change of status, each outage."""
     from backfilld.cli.output.audit_table import print_events
 
     async def ask() -> list[dict[str, Any]]:
         async with server.client() as client:
-            return [event async for event in client.timeline(id)]
+            return [event async for event in client.timeline(id, **filters)]
 
     events = run(ask())
     if as_json:

@@ -19,11 +19,20 @@ def print_events(events: Iterable[Mapping[str, Any]], *, with_subject: bool) -> 
             event["actor_name"] or event["actor"],
             event["action"],
             event["subject"],
-            changed(event["old"], event["new"]),
+            lasted(event) or changed(event["old"], event["new"]),
             event["reason"],
         )
         rows.append([cell for name, cell in zip(header, cells, strict=True) if name in columns])
     print_table(columns, rows, empty="Nothing.")
+
+
+def lasted(event: Mapping[str, Any]) -> str | None:
+    """`rate_limited until … (27 times)`, of what came and went."""
+    if event.get("began_at") is None:
+        return None
+    ended = f"until {local(event['ended_at'])}" if event["ended_at"] else "since then"
+    times = "" if event["probes"] == 1 else f" ({event['probes']} times)"
+    return f"{event['new']['status_reason']} {ended}{times}"
 
 
 def changed(old: Any, new: Any) -> str | None:

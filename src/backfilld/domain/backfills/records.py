@@ -9,22 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from backfilld.domain.backfill_settings import BackfillSettings
-from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.backfills.states import Status
 from backfilld.domain.entities.ids import NamedIds
+from backfilld.domain.holding import Reason
 from backfilld.domain.records import plain_record
 
 ENTITIES, SCHEDULE = "entities", "schedule"
 SESSION = "session"  # stands in the place of an entity type in the key of a session
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a backfill is not starting anything; `until` where it is known."""
-
-    code: ReasonCode
-    message: str
-    since: datetime
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ FARTHEST_FINISH = timedelta(days=3653)  # an estimate of more than ten years tel
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _SECOND = timedelta(seconds=1)
+_EIGHT_DAYS = timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,13 @@ class Calendar:
             next_open_at=_instant(coming[1][0]) if len(coming) > 1 else None,
             closes_at=_instant(closes) if closes < limit else None,
         )
+
+    def closed_since(self, at: datetime) -> datetime | None:
+        """When the last opening before `at`, which is closed, ended; None if there was none within HORIZON."""
+        for back in (_EIGHT_DAYS, HORIZON):
+            if past := self.intervals(at - back, at):
+                return past[-1].closes_at
+        return None
 
     def open_seconds(self, since: datetime, until: datetime) -> float:
         """How many seconds of `[since, until)` are open."""

@@ -19,7 +19,7 @@ class AttemptGate(StartGate[Item]):
 
     def kill(self) -> None:
         """Start it no more."""
-        self._first = Refusal(None, "it is to be killed")
+        self._first = Refusal("it is to be killed")
 
     def _admit(self, item: Item) -> None:
         self.is_in_flight = True

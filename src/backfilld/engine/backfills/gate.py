@@ -8,16 +8,16 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
+from backfilld.domain.calendars import UnreadableWindows, calendar_of, zone_of
+from backfilld.domain.holding import because, closed
 from backfilld.domain.windows.gate import WindowGate
-from backfilld.domain.windows.openings import Calendar
-from backfilld.domain.windows.timezones import find_zone
-from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
+from backfilld.domain.windows.openings import Calendar, WindowState
+from backfilld.domain.windows.weekly import WeeklyWindows
 from backfilld.engine.starting.circuit_breaker import TargetHealth
 from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.start_gate import Refusal, StartGate, Terms
@@ -39,25 +39,13 @@ class CannotGoOn(Exception):
         return CannotGoOn(f"the source is broken: {problem}", code="source_broken")
 
 
-def zone_of(backfill: Backfill) -> ZoneInfo:
-    """The time zone of a backfill; tz data may have been exchanged since it was made."""
-    zone = find_zone(backfill.settings.timezone)
-    if zone is None:
-        raise CannotGoOn(f"the time zone {backfill.settings.timezone!r} is not in this tz data")
-    return zone
-
-
-def calendar_of(backfill: Backfill) -> Calendar:
+def _calendar(backfill: Backfill) -> Calendar:
     """The windows of a backfill in their zone; always open for one without windows."""
-    settings = backfill.settings
-    if settings.daily_execution_windows is None:
-        windows: WeeklyWindows | None = WeeklyWindows.ALWAYS
-    else:
-        windows, faults, _ = parse_windows(dict(settings.daily_execution_windows), "/daily_execution_windows")
-        if faults:
-            raise CannotGoOn(f"its windows cannot be read: {faults[0].path}: {faults[0].message}")
-    assert windows is not None  # noqa: S101 - there are no faults
-    return Calendar(windows, zone_of(backfill), settings.excluded_dates)
+    try:
+        calendar = calendar_of(backfill)
+    except UnreadableWindows as problem:
+        raise CannotGoOn(str(problem)) from problem
+    return calendar or Calendar(WeeklyWindows.ALWAYS, zone_of(backfill))
 
 
 def _windows(settings: BackfillSettings) -> tuple[Any, ...]:
@@ -69,14 +57,15 @@ def _refusal_by_status(backfill: Backfill) -> Refusal | None:
     """Made once per change and not with every start."""
     reason = backfill.reason
     if backfill.status is Status.PAUSED and reason is not None:
-        return Refusal(reason.code, reason.message, reason.until)
-    return None if backfill.status in STARTABLE else Refusal(None, f"the backfill is {backfill.status}")
+        return Refusal.of(reason)
+    return None if backfill.status in STARTABLE else Refusal(f"the backfill is {backfill.status}")
 
 
-def _refusal_by_workflow(backfill: Backfill) -> Refusal | None:
+def _refusal_by_workflow(backfill: Backfill, now: datetime) -> Refusal | None:
     if backfill.workflow_enabled:
         return None
-    return Refusal(ReasonCode.WORKFLOW_DISABLED, f"the workflow {backfill.workflow_name} is disabled")
+    reason = because(ReasonCode.WORKFLOW_DISABLED, since=now, workflow=backfill.workflow_name)
+    return Refusal.of(reason.lasting(backfill.reason))
 
 
 class Gate(StartGate[Item]):
@@ -85,7 +74,8 @@ class Gate(StartGate[Item]):
     def __init__(
         self, backfill: Backfill, lease: Lease[Grant], health: TargetHealth, clock: Clock, *, ramp_seconds: float
     ) -> None:
-        self._windows = WindowGate(calendar_of(backfill))
+        self._windows = WindowGate(_calendar(backfill))
+        self._closed: tuple[WindowState, Refusal] | None = None
         super().__init__(lease, health, clock, _terms_of(backfill))
         self._ramp_seconds = ramp_seconds
         self._ramp_since: float | None = None
@@ -99,7 +89,7 @@ class Gate(StartGate[Item]):
         self.terms = _terms_of(backfill)
         self._version = backfill.version
         self._first = _refusal_by_status(backfill)
-        self._by_workflow = _refusal_by_workflow(backfill)
+        self._by_workflow = _refusal_by_workflow(backfill, self._clock.now())
 
     def apply(self, backfill: Backfill) -> None:
         """Put newer settings and status in force, now."""
@@ -108,21 +98,34 @@ class Gate(StartGate[Item]):
         windows_changed = _windows(backfill.settings) != _windows(self.backfill.settings)
         self._obey(backfill)
         if windows_changed:
-            self._windows = WindowGate(calendar_of(backfill))
+            self._windows = WindowGate(_calendar(backfill))
         self.changed.set()
 
     def _own_refusal(self, at: datetime) -> Refusal | None:
         return self._by_workflow or self.window_refusal(at)
+
+    @property
+    def calendar(self) -> Calendar:
+        """The windows in force."""
+        return self._windows.calendar
 
     def window_refusal(self, at: datetime) -> Refusal | None:
         """Why no window is open at `at`, and when one opens."""
         state = self._windows.check(at)
         if state.open:
             return None
-        if state.next_open_at is None:
-            return Refusal(ReasonCode.NEVER_OPENS, "no window opens within 400 days")
-        local = self._windows.calendar.local(state.next_open_at)
-        return Refusal(ReasonCode.OUTSIDE_WINDOW, f"outside its windows; the next opens at {local}", state.next_open_at)
+        if self._closed is None or self._closed[0] is not state:
+            begun_at = self.backfill.planned_at or self.backfill.created_at
+            reason = closed(self._windows.calendar, at, begun_at=begun_at)
+            if reason is None:
+                return None
+            self._closed = state, Refusal.of(reason)
+        return self._closed[1]
+
+    @property
+    def is_probing(self) -> bool:
+        """True while the target is only asked whether it is well again: what was said of it still holds."""
+        return self.health.is_half_open
 
     def open_slowly(self) -> None:
         """A window has just opened: fill the slots over a short ramp and not at once."""

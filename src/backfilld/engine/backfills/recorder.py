@@ -9,6 +9,7 @@ while its fence stands: a commit of unknown result is repeated, and writes nothi
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
@@ -62,6 +63,7 @@ class Recorder:
         self._last_batch = 0
         self._in_commit = 0
         self.obstacle: Exception | None = None  # what the last commit failed of, while it is being repeated
+        self.obstacle_since: datetime | None = None
 
     @property
     def unrecorded(self) -> int:
@@ -140,6 +142,7 @@ class Recorder:
                     return
                 if not transient_errors.is_transient(problem):
                     raise
+                self.obstacle_since = self._clock.now() if self.obstacle is None else self.obstacle_since
                 self.obstacle = problem
                 self._bus.tell(RecorderFailed(repr(problem), self.unrecorded))
             await self._clock.sleep(pause)

@@ -6,13 +6,15 @@ arrives at any moment only changes what the next step is.
 
 import asyncio
 import contextlib
+from datetime import datetime
 
 from structlog.contextvars import bind_contextvars
 
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.records import Backfill, Reason
+from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
+from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.planning.session_source import SessionSource
@@ -27,7 +29,6 @@ from backfilld.engine.backfills.running.worker_exit import WorkerExit
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.one_try import OneTry
-from backfilld.engine.starting.start_gate import Refusal
 from backfilld.events import LeaseLost, LeaseTaken
 from backfilld.sources.base import EntitySource
 from backfilld.store.backfills.leases import Grant, Word
@@ -44,6 +45,7 @@ class Runner:
         self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
         health = tools.targets.health(self._executor.target)
         self.gate = Gate(backfill, lease, health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
+        health.suspect(backfill.reason)
         self._standing = StatusWriter(backfill, lease, self.gate, tools)
         self._recovery = Recovery(
             backfill,
@@ -109,29 +111,29 @@ class Runner:
         """Why nothing starts at this moment, also where it is too short-lived to be written down."""
         now = self._tools.clock.now()
         refusal = self.gate.refusal(now) if self.backfill.status in STARTABLE else None
-        if refusal is None or refusal.code is None:
-            message = self._lacks()
-            if message is None or self.backfill.status not in (Status.RUNNING, Status.PLANNING):
-                self._hold = None
-                return None
-            refusal = Refusal(ReasonCode.WAITING_FOR_CAPACITY, message)
-        code = refusal.code or ReasonCode.WAITING_FOR_CAPACITY
-        since = self._hold.since if self._hold is not None and self._hold.code is code else now
-        self._hold = Reason(code, refusal.message, since, refusal.until)
+        reason = None if refusal is None else refusal.reason
+        if reason is None and self.backfill.status in (Status.RUNNING, Status.PLANNING):
+            reason = self._lacks(now)
+        self._hold = None if reason is None else reason.lasting(self._hold, self.backfill.reason)
         return self._hold
 
-    def _lacks(self) -> str | None:
+    def _lacks(self, now: datetime) -> Reason | None:
         """What this daemon, or its database, has not enough of; None: nothing."""
-        tools = self._tools
+        tools, code = self._tools, ReasonCode.WAITING_FOR_CAPACITY
         if (obstacle := tools.keeper.obstacle) is not None and not self._lease.is_safe(tools.clock.boottime()):
-            return f"the right to run it cannot be renewed: {transient_errors.in_words(obstacle)}"
+            since = tools.keeper.obstacle_since or now
+            return because(code, since=since, case="lease", problem=transient_errors.in_words(obstacle))
         if (obstacle := tools.recorder.obstacle) is not None and self._worker is not None:
-            return f"{tools.recorder.unrecorded} outcomes cannot be recorded: {transient_errors.in_words(obstacle)}"
+            since, outcomes = tools.recorder.obstacle_since or now, tools.recorder.unrecorded
+            return because(
+                code, since=since, case="recorder", outcomes=outcomes, problem=transient_errors.in_words(obstacle)
+            )
         if (obstacle := self._standing.obstacle) is not None:
-            return f"it waits for the database: {transient_errors.in_words(obstacle)}"
-        if self.backfill.status is Status.PLANNING:
-            return None
-        return "the daemon's own limit is reached" if tools.capacity.is_full and tools.capacity.waiting else None
+            since = self._standing.obstacle_since or now
+            return because(code, since=since, case="database", problem=transient_errors.in_words(obstacle))
+        if self.backfill.status is Status.RUNNING and tools.capacity.is_full and tools.capacity.waiting:
+            return because(code, since=now, case="places")
+        return None
 
     def drain(self) -> None:
         """Start nothing any more; what is in flight may finish."""
@@ -202,7 +204,7 @@ class Runner:
         return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.no))
 
     async def _pause_after_sample(self) -> None:
-        reason = Reason(ReasonCode.SAMPLE_DONE, "the sample is done; look at it, then resume", self._tools.clock.now())
+        reason = because(ReasonCode.SAMPLE_DONE, since=self._tools.clock.now())
         await self._standing.move(Status.PAUSED, reason, expected=STARTABLE, sample_open=False)
 
     async def _end(self) -> bool:

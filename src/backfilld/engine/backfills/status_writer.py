@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from backfilld.domain.backfills.records import Backfill, Reason
-from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.calendars import shown_zone
+from backfilld.domain.holding import OUTAGES, WAITING, Reason, shown
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.service import Patience
@@ -21,7 +23,6 @@ from backfilld.store.backfills.leases import Grant
 T = TypeVar("T")
 
 WORTH_TELLING = timedelta(seconds=1)  # an obstacle that is gone sooner is not written down
-_WAITING = {ReasonCode.OUTSIDE_WINDOW, ReasonCode.NEVER_OPENS, ReasonCode.WAITING_FOR_RETRY}
 
 
 class StatusWriter:
@@ -46,6 +47,11 @@ class StatusWriter:
         return self._patience.obstacle
 
     @property
+    def obstacle_since(self) -> datetime | None:
+        """When that wait began."""
+        return self._patience.since
+
+    @property
     def status(self) -> Status:
         return self.backfill.status
 
@@ -68,11 +74,12 @@ class StatusWriter:
         **changes: Any,
     ) -> bool:
         """Change the status; False if somebody else was faster (their change is in force then)."""
+        zone = shown_zone(self.backfill)
         row = await self.patiently(
             lambda: self._tools.backfills.move(
                 self._no,
                 wanted,
-                reason=reason,
+                reason=None if reason is None else reason.written(zone),
                 at=self._tools.clock.now(),
                 expected=expected,
                 fence=self._lease.fence,
@@ -83,13 +90,17 @@ class StatusWriter:
         if row is None:
             await self.learn()
             return False
-        self.moved(row)
+        self.moved(row, begins=reason)
         return True
 
-    def moved(self, row: Backfill) -> None:
-        """Put a change of our own in force, and tell of it."""
+    def moved(self, row: Backfill, *, begins: Reason | None = None) -> None:
+        """Put a change of our own in force, and tell of it; `begins`: what was to be said, if it is new."""
+        was, reason = self.backfill, row.reason
+        again = shown(was.status, was.reason) == shown(row.status, reason)
+        if reason is not None and begins is not None and reason.code in OUTAGES:
+            lasts = was.reason is not None and was.reason.code is reason.code
+            again = lasts or reason.since < begins.since
         self._gate.apply(row)
-        reason = row.reason
         self._tools.bus.tell(
             StatusChanged(
                 row.id,
@@ -98,27 +109,24 @@ class StatusWriter:
                 reason.code.value if reason else None,
                 reason.message if reason else None,
                 reason.until if reason else None,
+                again or None,
             )
         )
 
-    async def stand_still(
-        self, code: ReasonCode, message: str, until: datetime | None = None, *, wake_at: datetime | None = None
-    ) -> bool:
+    async def stand_still(self, reason: Reason, *, wake_at: datetime | None = None) -> bool:
         """Say why nothing starts; False if the status was changed by somebody else meanwhile."""
         now = self._tools.clock.now()
         present = self.backfill.reason
-        wanted = Status.WAITING if code in _WAITING else Status.RUNNING
+        wanted = Status.WAITING if reason.code in WAITING else Status.RUNNING
         if self.status is Status.PLANNING:
             wanted = Status.PLANNING
-        same = present is not None and (present.code, present.until) == (code, until) and self.status is wanted
-        if same and self.backfill.wake_at == wake_at:
+        same = present is not None and (present.code, present.until) == (reason.code, reason.until)
+        if same and self.status is wanted and self.backfill.wake_at == wake_at:
             return True
-        if wanted is not Status.WAITING and until is not None and until - now < WORTH_TELLING:
+        if wanted is not Status.WAITING and reason.until is not None and reason.until - now < WORTH_TELLING:
             return True
-        since = present.since if present is not None and present.code is code else now
-        reason = Reason(code, message, since, until)
         expected = (wanted,) if wanted is Status.PLANNING else (Status.RUNNING, Status.WAITING)
-        return await self.move(wanted, reason, expected=expected, wake_at=wake_at)
+        return await self.move(wanted, reason.lasting(present), expected=expected, wake_at=wake_at)
 
     async def go_on(self) -> bool:
         """Say that nothing is in the way; False if the status was changed by somebody else meanwhile."""

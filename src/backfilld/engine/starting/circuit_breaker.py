@@ -5,13 +5,13 @@ down is probed by one item at a time, ever more rarely; the first real answer op
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.domain.holding import OF_BREAKERS, Reason, because
 from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.events import BreakerMoved, Bus
 
@@ -28,15 +28,6 @@ _SUCCEEDED, _UNREACHABLE = VerdictKind.SUCCEEDED, VerdictKind.UNREACHABLE
 _REFUSED, _THROTTLED = VerdictKind.REFUSED, VerdictKind.THROTTLED
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why the gate of a target is closed, and until when where that is known."""
-
-    code: ReasonCode
-    message: str
-    until: datetime | None = None
-
-
 class TargetHealth:
     """One target. Decisions go by boot time: a stepped wall clock neither closes nor opens anything."""
 
@@ -48,7 +39,10 @@ class TargetHealth:
         self._failures = 0
         self._failing_items: set[Hashable] = set()
         self._cause: ReasonCode | None = None  # the breaker is open because of this
-        self._why = ""
+        self._since = clock.now()  # when that began, for whoever was the first to notice
+        self._problem: str | None = None
+        self._failing_since: datetime | None = None
+        self._throttled_since: datetime | None = None
         self._probe_at = BootDeadline(clock)
         self._probe_wait = 0.0
         self._probing = False
@@ -62,14 +56,27 @@ class TargetHealth:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def obstacle(self) -> Obstacle | None:
-        """Why nothing may start now; None if something may (if only one probe)."""
+    def obstacle(self) -> Reason | None:
+        """Why nothing may start now; None if something may (if only one probe). `until` None: it is being probed."""
         if self._cause is not None and (self._probing or self._probe_at.is_to_come):
-            return Obstacle(self._cause, self._why, None if self._probing else self._probe_at.told)
+            return self._told(None if self._probing else self._probe_at.told)
         if self._paused_until.is_to_come:
-            message = f"{self.target} asked us to slow down"
-            return Obstacle(ReasonCode.RATE_LIMITED, message, self._paused_until.told)
+            until = self._paused_until.told
+            since = self._throttled_since or self._clock.now()
+            return because(ReasonCode.RATE_LIMITED, since=since, until=until, target=self.target)
         return None
+
+    def _told(self, until: datetime | None = None) -> Reason:
+        cause = self._cause or ReasonCode.TARGET_UNREACHABLE
+        return because(cause, since=self._since, until=until, target=self.target, problem=self._problem)
+
+    def suspect(self, reason: Reason | None) -> None:
+        """What was said of the target before this process began still holds until a probe tells otherwise."""
+        knows_more = self.last_success_at is not None or self._failures or self._cause is not None
+        if reason is None or knows_more or reason.code not in OF_BREAKERS:
+            return
+        self._cause, self._since = reason.code, reason.since
+        self._problem = (reason.facts or {}).get("problem")
 
     @property
     def is_half_open(self) -> bool:
@@ -80,7 +87,7 @@ class TargetHealth:
         """Something starts; True if it is the probe on which everything waits."""
         if self._cause is not None and not self._probing:
             self._probing = True
-            self._bus.tell(BreakerMoved(self.target, "half_open", self._why))
+            self._bus.tell(BreakerMoved(self.target, "half_open", self._told().message))
             return True
         return False
 
@@ -105,9 +112,9 @@ class TargetHealth:
             self._probing = False
         kind = verdict.kind
         if kind is _UNREACHABLE:
-            self._note_unreachable(verdict, item, probe)
+            self._note_unreachable(verdict, item, probe, at or self._clock.now())
         elif kind is _REFUSED:
-            self._note_refusal(verdict, probe)
+            self._note_refusal(verdict, probe, at or self._clock.now())
         else:
             self._note_answer(verdict, item, at, probe)
         if verdict.retry_after_seconds is not None or kind is _THROTTLED:
@@ -115,29 +122,34 @@ class TargetHealth:
         if probe:
             self._changed()
 
-    def _note_unreachable(self, verdict: Verdict, item: Hashable, probe: bool) -> None:
+    def _note_unreachable(self, verdict: Verdict, item: Hashable, probe: bool, at: datetime) -> None:
+        if not self._failures:
+            self._failing_since = at
         self._failures += 1
         self._failing_items.add(item)
         long_enough = self._failures >= OPENS_AFTER and len(self._failing_items) >= OPENS_OVER
         if probe or self._failed_as_probe or (self._cause is None and long_enough):
-            why = f"{self.target} cannot be reached: {verdict.error or verdict.error_class}"
-            self._open(ReasonCode.TARGET_UNREACHABLE, why, FIRST_PROBE_SECONDS, RAREST_PROBE_SECONDS)
+            since = self._failing_since or at
+            self._open(ReasonCode.TARGET_UNREACHABLE, verdict, since, FIRST_PROBE_SECONDS, RAREST_PROBE_SECONDS)
 
-    def _note_refusal(self, verdict: Verdict, probe: bool) -> None:
+    def _note_refusal(self, verdict: Verdict, probe: bool, at: datetime) -> None:
         if probe or self._failed_as_probe or self._cause is not ReasonCode.TARGET_REFUSES:
-            why = f"{self.target} refuses us: {verdict.error or verdict.error_class}"
-            self._open(ReasonCode.TARGET_REFUSES, why, FIRST_REFUSAL_SECONDS, RAREST_REFUSAL_SECONDS)
+            self._open(ReasonCode.TARGET_REFUSES, verdict, at, FIRST_REFUSAL_SECONDS, RAREST_REFUSAL_SECONDS)
 
     @property
     def _failed_as_probe(self) -> bool:
         """True if a try that ends now was the probe, though it never passed the gate: no connection, no secret."""
         return self._cause is not None and not self._probing and not self._probe_at.is_to_come
 
-    def _open(self, cause: ReasonCode, why: str, first: float, rarest: float) -> None:
-        self._probe_wait = min(self._probe_wait * 2, rarest) if self._cause is cause else first
+    def _open(self, cause: ReasonCode, verdict: Verdict, since: datetime, first: float, rarest: float) -> None:
+        again = self._cause is cause
+        self._probe_wait = min(max(first, self._probe_wait * 2), rarest) if again else first
+        self._since = self._since if again else since
         self._probe_at.move(self._clock.boottime() + self._probe_wait)
-        self._cause, self._why, self._probing = cause, why, False
-        self._bus.tell(BreakerMoved(self.target, "refusing" if cause is ReasonCode.TARGET_REFUSES else "open", why))
+        self._cause, self._probing = cause, False
+        self._problem = verdict.error or verdict.error_class
+        state = "refusing" if cause is ReasonCode.TARGET_REFUSES else "open"
+        self._bus.tell(BreakerMoved(self.target, state, self._told().message))
         self._changed()
 
     def _note_answer(self, verdict: Verdict, item: Hashable, at: datetime | None, probe: bool) -> None:
@@ -149,6 +161,8 @@ class TargetHealth:
             self.last_success_item = item
         if verdict.kind is not _THROTTLED:
             self._throttle_wait = 0.0
+            if self._throttled_since is not None and not self._paused_until.is_to_come:
+                self._throttled_since = None
         # an answer to what was started before the refusal does not say that we are welcome again
         if self._cause is not None and (probe or self._cause is not ReasonCode.TARGET_REFUSES):
             self.reset()
@@ -158,6 +172,8 @@ class TargetHealth:
         if seconds is None:
             self._throttle_wait = min(max(THROTTLE_SECONDS, self._throttle_wait * 2), LONGEST_THROTTLE_SECONDS)
             seconds = self._throttle_wait
+        if self._throttled_since is None:
+            self._throttled_since = self._clock.now()
         until = self._clock.boottime() + seconds
         if until > self._paused_until.at:
             self._paused_until.move(until)
@@ -166,7 +182,7 @@ class TargetHealth:
     def reset(self) -> None:
         """Somebody mended something (or the target answers again): start as if nothing had happened."""
         was_open = self._cause is not None
-        self._cause, self._why, self._probing, self._probe_wait = None, "", False, 0.0
+        self._cause, self._problem, self._probing, self._probe_wait = None, None, False, 0.0
         if was_open:
             self._bus.tell(BreakerMoved(self.target, "closed", None))
         self._changed()

@@ -14,6 +14,7 @@ force. Where they do not, a lapse is for ever: the work is given back, and taken
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from backfilld.clock import Clock
@@ -116,6 +117,11 @@ class Renewer(Generic[G]):
     def obstacle(self) -> Exception | None:
         """What the last renewal failed of."""
         return self._patience.obstacle
+
+    @property
+    def obstacle_since(self) -> datetime | None:
+        """When that began."""
+        return self._patience.since
 
     @property
     def held(self) -> list[tuple[int, int]]:

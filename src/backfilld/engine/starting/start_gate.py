@@ -14,6 +14,7 @@ from uuid import UUID
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.holding import Reason, because
 from backfilld.engine.starting.circuit_breaker import TargetHealth
 from backfilld.engine.starting.leases import Lease
 from backfilld.executors.base import NotPermitted
@@ -25,11 +26,23 @@ W = TypeVar("W")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing may start. `code` None: it is not a reason to publish (ended, lease lapsed)."""
+    """Why nothing may start. `reason` None: it is none to publish (ended, lease lapsed)."""
 
-    code: ReasonCode | None
     message: str
-    until: datetime | None = None
+    reason: Reason | None = None
+
+    @staticmethod
+    def of(reason: Reason) -> "Refusal":
+        """What is said to people, too."""
+        return Refusal(reason.message, reason)
+
+    @property
+    def code(self) -> ReasonCode | None:
+        return None if self.reason is None else self.reason.code
+
+    @property
+    def until(self) -> datetime | None:
+        return None if self.reason is None else self.reason.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +54,8 @@ class Terms:
     backfill_id: UUID | None = None
 
 
-_UNSAFE = Refusal(None, "the lease is not ours for certain")
-_OUTDATED = Refusal(None, "it was changed, and the change is not in force here yet")
-_DRAINING = Refusal(ReasonCode.DRAINING, "the daemon is stopping; what is in flight may finish")
+_UNSAFE = Refusal("the lease is not ours for certain")
+_OUTDATED = Refusal("it was changed, and the change is not in force here yet")
 
 
 class StartGate(Generic[W]):
@@ -54,6 +66,7 @@ class StartGate(Generic[W]):
         self.terms = terms
         self.changed = asyncio.Event()
         self.draining = False
+        self._draining_since: datetime | None = None
         self._clock = clock
         self._lease = lease
         self._first: Refusal | None = None  # what is to be said before anything else
@@ -77,6 +90,7 @@ class StartGate(Generic[W]):
     def drain(self) -> None:
         """Start nothing any more: the daemon is stopping."""
         self.draining = True
+        self._draining_since = self._draining_since or self._clock.now()
         self.changed.set()
 
     async def settled(self) -> None:
@@ -92,7 +106,7 @@ class StartGate(Generic[W]):
         if self._version < self._lease.newest_version:
             return _OUTDATED
         if self.draining:
-            return _DRAINING
+            return Refusal.of(because(ReasonCode.DRAINING, since=self._draining_since or at, case="daemon"))
         return self._own_refusal(at) or self.stop_refusal() or self._target_refusal()
 
     def _own_refusal(self, at: datetime) -> Refusal | None:
@@ -102,11 +116,11 @@ class StartGate(Generic[W]):
     def stop_refusal(self) -> Refusal | None:
         """Why nothing may start anywhere, if an operator said so."""
         reason = self._lease.stop_switch.reason
-        return Refusal(reason.code, reason.message) if reason else None
+        return None if reason is None else Refusal.of(reason)
 
     def _target_refusal(self) -> Refusal | None:
         obstacle = self.health.obstacle()
-        return Refusal(obstacle.code, obstacle.message, obstacle.until) if obstacle else None
+        return None if obstacle is None else Refusal.of(obstacle)
 
     def permit(self, what: W) -> "Permit[W]":
         """What an executor needs to start `what`."""

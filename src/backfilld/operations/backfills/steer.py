@@ -7,19 +7,20 @@ Asking again for what is already so changes nothing, but waits for the same cert
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.records import Backfill, Reason
+from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status, may_become
+from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.errors import Conflict
-from backfilld.domain.windows.openings import HORIZON
+from backfilld.domain.holding import Reason, because, onwards, shown
 from backfilld.events import Bus, StatusChanged
 from backfilld.operations.asking import Asker
-from backfilld.operations.backfills.view import BackfillView, UnreadableWindows, Viewer, calendar_of
+from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.control import Control
 from backfilld.store.admin import audit
 from backfilld.store.backfills.backfills import BackfillStore
@@ -27,7 +28,6 @@ from backfilld.store.connection.pool import Pool
 
 S = Status
 InFlight = Literal["drain", "cancel"]
-LOOK_AGAIN_AT_NEVER = timedelta(days=1)  # a year that is out of sight today comes nearer
 MOST_RACES = 20  # each lost one means that somebody else moved the backfill in between
 BEFORE_COMMIT = {
     "pause": Point.PAUSE_BEFORE_COMMIT,
@@ -93,8 +93,8 @@ class Steering:
         def decide(backfill: Backfill) -> _Move | str:
             if backfill.status is S.PAUSED:
                 return "it is paused already"
-            message = f"paused by {asker.name}" + (f": {why}" if why else "")
-            return _Move(S.PAUSED, Reason(ReasonCode.PAUSED_BY_USER, message, self._clock.now()))
+            now = self._clock.now()
+            return _Move(S.PAUSED, because(ReasonCode.PAUSED_BY_USER, since=now, who=asker.name, why=why))
 
         backfill, note = await self._steer(asker, id, "pause", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
@@ -123,9 +123,9 @@ class Steering:
                 if in_flight == "drain" or backfill.cancel_in_flight:
                     return "it is being cancelled already"
                 return _Move(S.CANCELLING, backfill.reason, None, True, frozenset({S.CANCELLING}))
-            message = f"cancelled by {asker.name}; waiting for what is in flight" + (f": {why}" if why else "")
-            reason = Reason(ReasonCode.DRAINING, message, self._clock.now())
-            return _Move(S.CANCELLING, reason, self._clock.now(), in_flight == "cancel")
+            now = self._clock.now()
+            reason = because(ReasonCode.DRAINING, since=now, case="cancel", who=asker.name, why=why)
+            return _Move(S.CANCELLING, reason, now, in_flight == "cancel")
 
         backfill, note = await self._steer(asker, id, "cancel", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
@@ -191,14 +191,8 @@ class Steering:
             calendar = calendar_of(backfill)
         except UnreadableWindows:  # the engine ends it, and says why
             return _Move(S.RUNNING, wake_at=now)
-        if calendar is None or calendar.is_open(now):
-            return _Move(S.RUNNING, wake_at=now)
-        opens = calendar.state(now).next_open_at
-        if opens is None:
-            message = f"its windows do not open within the next {HORIZON.days} days"
-            return _Move(S.WAITING, Reason(ReasonCode.NEVER_OPENS, message, now), now + LOOK_AGAIN_AT_NEVER)
-        message = f"outside its windows until {calendar.local(opens)}"
-        return _Move(S.WAITING, Reason(ReasonCode.OUTSIDE_WINDOW, message, now, opens), opens)
+        following = onwards(calendar, now, begun_at=backfill.planned_at)
+        return _Move(following.status, following.reason, following.wake_at)
 
     def _tell(self, moved: Backfill) -> None:
         reason = moved.reason
@@ -219,6 +213,6 @@ class Steering:
 
 
 def _told(backfill: Backfill) -> dict[str, object]:
-    reason = backfill.reason.code if backfill.reason else None
-    told: dict[str, object] = {"status": backfill.status, "status_reason": reason}
+    status, reason = shown(backfill.status, backfill.reason)
+    told: dict[str, object] = {"status": status, "status_reason": reason}
     return told | {"in_flight": "cancel"} if backfill.cancel_in_flight else told

@@ -1,26 +1,22 @@
 """A backfill as people see it: settings, counters and what can be reckoned from them, of one moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.progress import Counts, counts, finish_at
-from backfilld.domain.backfills.records import Backfill, Progress, Reason
+from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED, STARTABLE, Status
+from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zone
+from backfilld.domain.holding import Reason
 from backfilld.domain.windows.openings import Calendar, WindowState
-from backfilld.domain.windows.timezones import find_zone
-from backfilld.domain.windows.weekly import parse_windows
 from backfilld.operations.control import Control, Live
 
 HELD_BY_STOP = STARTABLE | {Status.PLANNING}
 ALWAYS_OPEN = WindowState(True, None, None)
 CANNOT_BE_TOLD = WindowState(False, None, None)
-
-
-class UnreadableWindows(Exception):
-    """Another version stored them, or their zone has left the tz data since; the engine ends such a backfill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +42,6 @@ class BackfillView:
         return self.backfill.status in ENDED
 
 
-def calendar_of(backfill: Backfill) -> Calendar | None:
-    """When the backfill may run; None: always. UnreadableWindows."""
-    settings = backfill.settings
-    if settings.daily_execution_windows is None:
-        return None
-    windows, faults, _ = parse_windows(settings.daily_execution_windows, "")
-    zone = find_zone(settings.timezone)
-    if windows is None or zone is None:
-        raise UnreadableWindows(f"the windows of backfill {backfill.id} cannot be read: {faults or settings.timezone}")
-    return Calendar(windows, zone, settings.excluded_dates)
-
-
 class Viewer:
     """Makes views. What the runner in this process knows wins over what it last wrote down."""
 
@@ -76,7 +60,7 @@ class Viewer:
             backfill=backfill,
             counts=found,
             planned=backfill.planned_at is not None,
-            reason=_reason(backfill, live, self._control.stop_reason()),
+            reason=_reason(backfill, live, self._control.stop_reason(), now),
             window=window,
             effective_windows=None if calendar is None else calendar.windows.effective(),
             throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,
@@ -105,9 +89,10 @@ def _counts(progress: Progress, live: Live | None, *, has_ended: bool) -> Counts
     return counts(progress, in_flight=len(live.in_flight), in_flight_retries=live.in_flight_retries)
 
 
-def _reason(backfill: Backfill, live: Live | None, stop: Reason | None) -> Reason | None:
+def _reason(backfill: Backfill, live: Live | None, stop: Reason | None, now: datetime) -> Reason | None:
     if backfill.status in ENDED:
         return None
+    reason = live.hold if live is not None and live.hold is not None else backfill.reason
     if stop is not None and backfill.status in HELD_BY_STOP:
-        return stop  # also where nobody has written it down: whoever waits for a window holds no lease
-    return live.hold if live is not None and live.hold is not None else backfill.reason
+        reason = stop  # also where nobody has written it down: whoever waits for a window holds no lease
+    return None if reason is None else replace(reason, message=reason.told(shown_zone(backfill), now))

@@ -22,7 +22,8 @@ END = datetime(9999, 12, 30, tzinfo=UTC)
 class AuditEvent:
     """One thing that was done. `actor_name` is the name of an API key; None for everybody else.
 
-    `old` and `new` are JSON values of what changed, None where there is nothing to show.
+    `old` and `new` are JSON values of what changed, None where there is nothing to show. What came and went
+    (`backfill.outage`) has a beginning, an end (None: it lasts), and how often it was looked at.
     """
 
     id: int
@@ -36,13 +37,16 @@ class AuditEvent:
     old: Any
     new: Any
     request_id: UUID | None
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    probes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
     """Which events a list shows; None: all. `action` is a whole one, or what it begins with up to a dot.
 
-    `with_keys` False leaves out what was done to API keys.
+    `actor` may also be the name of an API key. `with_keys` False leaves out what was done to API keys.
     """
 
     actor: str | None = None
@@ -51,6 +55,9 @@ class AuditFilter:
     since: datetime | None = None  # at or after
     until: datetime | None = None  # before
     with_keys: bool = True
+
+
+EVERYTHING = AuditFilter()
 
 
 class AuditPages:
@@ -70,9 +77,15 @@ class AuditPages:
         )  # fmt: skip
         return _events(rows)
 
-    async def list_timeline(self, backfill_no: int, *, behind: int = 0, limit: int) -> list[AuditEvent]:
-        """The first `limit` events of a backfill behind an id, oldest first, the engine's own moves among them."""
-        return _events(await self._pool.fetch(_sql.list_timeline, backfill_no, behind, limit))
+    async def list_timeline(
+        self, backfill_no: int, wanted: AuditFilter = EVERYTHING, *, behind: int = 0, limit: int
+    ) -> list[AuditEvent]:
+        """The first `limit` events of a backfill behind an id, oldest first, the engine's own doings among them."""
+        rows = await self._pool.fetch(
+            _sql.list_timeline, backfill_no, behind, limit, wanted.actor, wanted.action, wanted.subject,
+            wanted.since or BEGINNING, wanted.until or END,
+        )  # fmt: skip
+        return _events(rows)
 
 
 def _events(rows: Iterable[asyncpg.Record]) -> list[AuditEvent]:

@@ -3,17 +3,17 @@
 -- name: list_events
 -- Who did what, newest first; what the engine does by itself stands in the timelines alone.
 -- The bounds are plain comparisons, so that a page is read along the index whatever else is asked for.
--- $1 before this time   $2 and before this id of it   $3 at or after   $4 actor   $5 action, or what it begins with
+-- $1 before this time   $2 and before this id of it   $3 at or after   $4 actor, or the name of a key   $5 action, or what it begins with
 -- $6 subject   $7 what was done to API keys, too   $8 how many
 SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS backfill_id, a.reason, a.old, a.new,
        a.request_id
   FROM audit_log AS a
   LEFT JOIN api_keys AS k ON a.actor = 'key:' || k.id
   LEFT JOIN backfills AS b ON b.no = a.backfill_no
- WHERE a.action <> 'backfill.status'
+ WHERE a.action NOT IN ('backfill.status', 'backfill.taken_over')
    AND (a.at, a.id) < ($1::timestamptz, $2::bigint)
    AND a.at >= $3
-   AND ($4::text IS NULL OR a.actor = $4)
+   AND ($4::text IS NULL OR a.actor = $4 OR k.name = $4)
    AND ($5::text IS NULL OR a.action = $5 OR starts_with(a.action, $5 || '.'))
    AND ($6::text IS NULL OR a.subject = $6)
    AND ($7::boolean OR NOT starts_with(a.subject, 'api_key/'))
@@ -21,13 +21,44 @@ SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS b
  LIMIT $8;
 
 -- name: list_timeline
--- What happened to a backfill, oldest first. Whoever moves one holds its row, so the ids are in the order of the moves.
--- $1 backfill   $2 behind id   $3 how many
-SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS backfill_id, a.reason, a.old, a.new,
-       a.request_id
-  FROM audit_log AS a
-  LEFT JOIN api_keys AS k ON a.actor = 'key:' || k.id
-  JOIN backfills AS b ON b.no = a.backfill_no
- WHERE a.backfill_no = $1 AND a.id > $2
- ORDER BY a.id
+-- What happened to a backfill, oldest first: what was done to it, what came and went meanwhile, orders to stop and to
+-- start that held it too, and the reruns that were made of it. Ids are of one sequence, and whoever moves a backfill
+-- holds its row, so they are in the order of what happened.
+-- $1 backfill   $2 behind id   $3 how many   $4 actor, or the name of a key   $5 action, or what it begins with
+-- $6 subject   $7 at or after   $8 before
+WITH of_interest AS (
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_no, a.reason, a.old, a.new, a.request_id,
+           NULL::timestamptz AS began_at, NULL::timestamptz AS ended_at, NULL::integer AS probes
+      FROM audit_log AS a
+     WHERE a.backfill_no = $1
+    UNION ALL
+    SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_no, o.message, NULL,
+           json_build_object('status_reason', o.code), NULL, o.began_at, o.ended_at, o.probes
+      FROM outages AS o
+      JOIN backfills AS b ON b.no = o.backfill_no
+     WHERE o.backfill_no = $1
+    UNION ALL
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_no, a.reason, a.old, a.new, a.request_id,
+           NULL, NULL, NULL
+      FROM backfills AS b
+      JOIN audit_log AS a ON a.at >= b.created_at AND a.at <= coalesce(b.completed_at, 'infinity')
+     WHERE b.no = $1 AND a.action IN ('daemon.stop_all', 'daemon.start_all')
+    UNION ALL
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_no, a.reason, a.old, a.new, a.request_id,
+           NULL, NULL, NULL
+      FROM backfills AS child
+      JOIN audit_log AS a ON a.backfill_no = child.no AND a.action = 'backfill.rerun'
+     WHERE child.parent_no = $1
+)
+SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS backfill_id, e.reason, e.old, e.new,
+       e.request_id, e.began_at, e.ended_at, e.probes
+  FROM of_interest AS e
+  LEFT JOIN api_keys AS k ON e.actor = 'key:' || k.id
+  LEFT JOIN backfills AS b ON b.no = e.backfill_no
+ WHERE e.id > $2
+   AND ($4::text IS NULL OR e.actor = $4 OR k.name = $4)
+   AND ($5::text IS NULL OR e.action = $5 OR starts_with(e.action, $5 || '.'))
+   AND ($6::text IS NULL OR e.subject = $6)
+   AND e.at >= $7 AND e.at < $8
+ ORDER BY e.id
  LIMIT $3;

@@ -13,11 +13,20 @@ from uuid import UUID
 
 import asyncpg
 
-from backfilld.domain.backfills.records import Backfill, Progress, Reason
+from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import Status, may_become
 from backfilld.domain.errors import Conflict, NotFound
+from backfilld.domain.holding import OUTAGES, Reason
 from backfilld.store.backfills.ids import keep_ids
-from backfilld.store.backfills.rows import NewBackfill, backfill_of, json_text, progress_of, reason_values, row_text
+from backfilld.store.backfills.rows import (
+    NewBackfill,
+    backfill_of,
+    facts_of,
+    json_text,
+    progress_of,
+    reason_values,
+    row_text,
+)
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
@@ -25,6 +34,7 @@ CHANNEL = "backfilld"
 _PLACE_WAS_TAKEN_TRIES = 3  # the holder of the place may have ended between our insert and our look
 
 _sql = load("backfills.backfills")
+_OUTAGES = sorted(OUTAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,8 @@ class BackfillStore:
             None if error is None else json_text(error),
             sample_open,
             cancel_in_flight,
+            facts_of(reason),
+            _OUTAGES,
         )
         return backfill_of(row) if row else None
 

@@ -3,8 +3,8 @@
 b.no, b.id, b.kind, b.parent_no, b.parent_id, b.workflow_id, b.revision_id, b.entity_type, b.max_in_flight, b.name,
        b.settings, b.filter_resolved, b.entity_ids_count, b.entity_ids_digest, b.sample_open, b.credits_per_entity, b.schedule_id,
        b.session_from, b.session_to, b.failures_accepted, b.created_by, b.created_at, b.updated_at, b.completed_at,
-       b.error, b.version, b.status, b.reason_code, b.reason_message, b.reason_since, b.reason_until, b.planned_at,
-       b.source_cursor, b.wake_at, b.cancel_in_flight,
+       b.error, b.version, b.status, b.reason_code, b.reason_message, b.reason_since, b.reason_until, b.reason_facts,
+       b.planned_at, b.source_cursor, b.wake_at, b.cancel_in_flight,
        CASE WHEN b.entity_ids_count IS NOT NULL
             THEN ARRAY(SELECT i.entity_id FROM backfill_ids AS i
                         WHERE i.backfill_no = b.no AND i.position < 100 ORDER BY i.position) END AS first_ids,
@@ -104,6 +104,7 @@ SELECT id, status
 -- The look is at the locked row (`target`), which is the present one also if this statement had to wait for it.
 -- $1 no   $2 wanted   $3 expected   $4 at   $5 fence (null: whoever asks)   $6..$9 reason   $10 wake at
 -- $11 planned at   $12 error   $13 sample open   $14 cancel in flight (these four: null keeps what is there)
+-- $15 facts of the reason   $16 codes of what comes and goes, which is told in `outages`
 WITH target AS MATERIALIZED (
     SELECT no, status, reason_code, workflow_id, revision_id
       FROM backfills
@@ -115,6 +116,14 @@ WITH target AS MATERIALIZED (
       JOIN leases l ON l.backfill_no = target.no
      WHERE l.fence = $5::bigint
        FOR SHARE OF l
+), again AS MATERIALIZED (
+    -- what is looked at once more, or comes again within a minute, is the same as before
+    SELECT o.id, o.began_at
+      FROM outages AS o
+     WHERE o.backfill_no = $1 AND o.code = $6::text AND o.code = ANY($16::text[])
+       AND coalesce(o.ended_at, $4) > $4::timestamptz - interval '1 minute'
+     ORDER BY o.id DESC
+     LIMIT 1
 ), moved AS (
     UPDATE backfills b
        SET status = $2,
@@ -122,7 +131,9 @@ WITH target AS MATERIALIZED (
            updated_at = $4,
            completed_at = CASE WHEN $2 IN ('cancelled', 'completed', 'completed_with_failures', 'failed')
                                THEN $4::timestamptz END,
-           reason_code = $6, reason_message = $7, reason_since = $8, reason_until = $9,
+           reason_code = $6, reason_message = $7,
+           reason_since = LEAST((SELECT again.began_at FROM again), $8::timestamptz), reason_until = $9,
+           reason_facts = $15::json,
            wake_at = $10,
            planned_at = coalesce($11, b.planned_at),
            error = coalesce($12::json, b.error),
@@ -149,16 +160,39 @@ WITH target AS MATERIALIZED (
        AND a.backfill_no = moved.no AND a.finished_at IS NULL
 ), told AS (
     -- What the engine does by itself. What people do is written down by whoever does it for them, with their names;
-    -- a new `until` or wording for the same reason tells nobody anything.
+    -- a new `until` or wording for the same reason tells nobody anything, and what comes and goes has rows of its own.
     INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old, new)
     SELECT $4, 'system', 'backfill.status', moved.no, 'backfill/' || moved.id,
            coalesce(moved.reason_message, $12::json ->> 'message'),
-           json_build_object('status', target.status, 'status_reason', target.reason_code),
-           json_build_object('status', moved.status, 'status_reason', moved.reason_code)
+           json_build_object('status', was.status, 'status_reason', was.code),
+           json_build_object('status', is_.status, 'status_reason', is_.code)
       FROM moved
       JOIN target ON target.no = moved.no
+     CROSS JOIN LATERAL (
+        SELECT CASE WHEN target.reason_code = ANY($16) THEN NULL ELSE target.reason_code END AS code,
+               CASE WHEN target.reason_code = ANY($16) AND target.status = 'waiting' THEN 'running'
+                    ELSE target.status END AS status) AS was
+     CROSS JOIN LATERAL (
+        SELECT CASE WHEN moved.reason_code = ANY($16) THEN NULL ELSE moved.reason_code END AS code,
+               CASE WHEN moved.reason_code = ANY($16) AND moved.status = 'waiting' THEN 'running'
+                    ELSE moved.status END AS status) AS is_
      WHERE $5::bigint IS NOT NULL
-       AND (target.status, target.reason_code) IS DISTINCT FROM (moved.status, moved.reason_code)
+       AND (was.status, was.code) IS DISTINCT FROM (is_.status, is_.code)
+), over AS (
+    UPDATE outages AS o
+       SET ended_at = $4
+      FROM moved
+     WHERE o.backfill_no = moved.no AND o.ended_at IS NULL AND o.code IS DISTINCT FROM moved.reason_code
+), goes_on AS (
+    UPDATE outages AS o
+       SET ended_at = NULL, probes = o.probes + 1, message = moved.reason_message
+      FROM moved, again
+     WHERE o.id = again.id
+), begun AS (
+    INSERT INTO outages (backfill_no, code, message, began_at)
+    SELECT moved.no, moved.reason_code, moved.reason_message, moved.reason_since
+      FROM moved
+     WHERE moved.reason_code = ANY($16) AND NOT EXISTS (SELECT FROM again)
 )
 SELECT moved.*, pg_notify('backfilld', moved.no || ' ' || moved.version) FROM moved;
 

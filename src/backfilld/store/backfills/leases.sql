@@ -14,7 +14,7 @@ WITH wanted AS (
        FOR SHARE
 ), before AS MATERIALIZED (
     -- locked, so that it is the row as it is now and not as it was before we waited for `wanted`
-    SELECT l.in_order
+    SELECT l.in_order, l.holder
       FROM wanted
       JOIN leases AS l ON l.backfill_no = wanted.no
        FOR UPDATE OF l
@@ -40,6 +40,17 @@ WITH wanted AS (
       FROM taken
      WHERE p.backfill_no = $1
     RETURNING p.backfill_no
+), told AS (
+    -- for the timeline: another process goes on, be it after a restart, a death, or in another daemon's place
+    INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old, new)
+    SELECT clock_timestamp(), 'system', 'backfill.taken_over', $1, 'backfill/' || b.id,
+           CASE WHEN before.in_order THEN 'the daemon before gave it back in order'
+                ELSE 'the daemon before died, or could not reach the database' END,
+           json_build_object('daemon', before.holder), json_build_object('daemon', taken.holder)
+      FROM taken
+     CROSS JOIN before
+      JOIN backfills AS b ON b.no = $1
+     WHERE before.holder <> taken.holder
 )
 SELECT taken.fence, taken.holder, taken.is_first OR COALESCE((SELECT in_order FROM before), false) AS clean, stop.*
   FROM taken, fenced, stop;

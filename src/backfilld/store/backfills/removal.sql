@@ -85,7 +85,7 @@ WITH gone AS (
     DELETE FROM audit_log
      WHERE id IN (SELECT id
                     FROM audit_log
-                   WHERE backfill_no = $1 AND action = 'backfill.status'
+                   WHERE backfill_no = $1 AND action IN ('backfill.status', 'backfill.taken_over')
                    ORDER BY id
                    LIMIT $2)
     RETURNING 1
@@ -106,7 +106,7 @@ WITH gone AS (
     DELETE FROM audit_log
      WHERE id IN (SELECT id
                     FROM audit_log
-                   WHERE action <> 'backfill.status' AND at < $1
+                   WHERE action NOT IN ('backfill.status', 'backfill.taken_over') AND at < $1
                    ORDER BY at, id
                    LIMIT $2)
     RETURNING 1

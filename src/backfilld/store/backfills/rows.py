@@ -15,9 +15,10 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from backfilld.domain.backfill_settings import BackfillSettings
-from backfilld.domain.backfills.records import Backfill, Progress, Reason
+from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.ids import NamedIds
+from backfilld.domain.holding import Reason
 from backfilld.store.backfills.ids import FailedIn
 
 
@@ -70,6 +71,11 @@ def reason_values(reason: Reason | None) -> tuple[Any, ...]:
     return (reason.code, reason.message, reason.since, reason.until)
 
 
+def facts_of(reason: Reason | None) -> str | None:
+    """What the text of a reason is made of, as JSON."""
+    return None if reason is None or reason.facts is None else json_text(dict(reason.facts))
+
+
 def progress_of(row: asyncpg.Record) -> Progress:
     """The counters of a row that has them."""
     return Progress(**{name: row[name] for name in _COUNTERS})
@@ -78,7 +84,14 @@ def progress_of(row: asyncpg.Record) -> Progress:
 def _reason(row: asyncpg.Record) -> Reason | None:
     if row["reason_code"] is None:
         return None
-    return Reason(ReasonCode(row["reason_code"]), row["reason_message"] or "", row["reason_since"], row["reason_until"])
+    facts = row["reason_facts"]
+    return Reason(
+        ReasonCode(row["reason_code"]),
+        row["reason_message"] or "",
+        row["reason_since"],
+        row["reason_until"],
+        None if facts is None else json.loads(facts),
+    )
 
 
 def backfill_of(row: asyncpg.Record) -> Backfill:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.records import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
+from backfilld.domain.holding import Onwards, because, looks_again_at, onwards
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.planning.planner import Planner
@@ -56,8 +56,10 @@ class Planning:
             except SourceBroken as problem:
                 raise CannotGoOn.with_source(problem) from problem
             except SourceUnreachable as problem:
+                now = self._tools.clock.now()
+                until = now + timedelta(seconds=pause)
                 await self._standing.stand_still(
-                    ReasonCode.SOURCE_UNREACHABLE, f"the source does not answer: {problem}"
+                    because(ReasonCode.SOURCE_UNREACHABLE, since=now, until=until, problem=str(problem))
                 )
                 await self._sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -80,15 +82,16 @@ class Planning:
 
     async def _waits_for_window(self) -> bool:
         refusal = self._closed()
-        if refusal is None or refusal.code is None:
+        if refusal is None or refusal.reason is None:
             return False
-        return await self._standing.stand_still(refusal.code, refusal.message, refusal.until, wake_at=refusal.until)
+        wake_at = looks_again_at(refusal.reason, self._tools.clock.now())
+        return await self._standing.stand_still(refusal.reason, wake_at=wake_at)
 
     async def _wait_while_stopped(self) -> None:
         """An order to stop holds the reading of sources, too: that may be what it was given for."""
-        if (stop := self._gate.stop_refusal()) is None or stop.code is None:
+        if (stop := self._gate.stop_refusal()) is None or stop.reason is None:
             return
-        await self._standing.stand_still(stop.code, stop.message)
+        await self._standing.stand_still(stop.reason)
         while self._is_planning() and self._gate.stop_refusal() is not None:
             self._gate.changed.clear()
             await self._tools.clock.wait(self._gate.changed)
@@ -157,15 +160,15 @@ class Planning:
                 newest_first=backfill.settings.order == "newest_first",
                 sample_size=backfill.settings.sample_size,
             )
-            wanted, reason = self._after(totals)
+            following = self._after(totals, now)
             row = await tools.backfills.move(
                 backfill.no,
-                wanted,
-                reason=reason,
+                following.status,
+                reason=following.reason,
                 at=now,
                 expected=(Status.PLANNING,),
                 fence=self._lease.fence,
-                wake_at=None if reason is None else reason.until,
+                wake_at=following.wake_at if following.status is Status.WAITING else None,
                 planned_at=now,
                 on=connection,
             )
@@ -176,15 +179,11 @@ class Planning:
         self._standing.moved(row)
         return totals
 
-    def _after(self, totals: Totals) -> tuple[Status, Reason | None]:
+    def _after(self, totals: Totals, now: datetime) -> Onwards:
         """What a frozen plan leads to."""
-        now = self._tools.clock.now()
         if not totals.to_run:
-            return Status.COMPLETED, None
+            return Onwards(Status.COMPLETED, None, None)
         if self._gate.backfill.settings.start == "when_approved":
-            message = f"the plan is frozen: {totals.to_run} to run; look at it, then resume"
-            return Status.PAUSED, Reason(ReasonCode.AWAITING_APPROVAL, message, now)
-        refusal = self._gate.window_refusal(now)
-        if refusal is not None and refusal.code is not None:
-            return Status.WAITING, Reason(refusal.code, refusal.message, now, refusal.until)
-        return Status.RUNNING, None
+            reason = because(ReasonCode.AWAITING_APPROVAL, since=now, to_run=totals.to_run)
+            return Onwards(Status.PAUSED, reason, None)
+        return onwards(self._gate.calendar, now, begun_at=now)

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from backfilld.domain.backfills.records import Item, Outcome, Reason, Try
+from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import Held
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.run_state import RunState
@@ -89,6 +90,7 @@ class ItemRun:
                 self.hold_for_source(problem)
                 self._reader.give_back(item)
                 return False
+        self._source_hold = None  # it has answered, or need not be asked
         if item.gone:
             self.skip(item, ENTITY_GONE)
             return True
@@ -124,17 +126,22 @@ class ItemRun:
         """The source does not answer: nothing starts until it is asked again."""
         clock = self._tools.clock
         since = self._source_hold[1] if self._source_hold else clock.now()
-        self._source_hold = (f"the source does not answer: {problem}", since)
+        self._source_hold = (str(problem), since)
         self._asks_source_again.move(clock.boottime() + SOURCE_PAUSE_SECONDS)
 
     @property
     def source_hold(self) -> Reason | None:
-        """Why nothing starts, if the source did not answer; None once it is to be asked again."""
+        """Why nothing starts, if the source did not answer; None while it may be asked again."""
         if self._source_hold is None or not self._asks_source_again.is_to_come:
-            self._source_hold = None
             return None
-        message, since = self._source_hold
-        return Reason(ReasonCode.SOURCE_UNREACHABLE, message, since, self._asks_source_again.told)
+        problem, since = self._source_hold
+        until = self._asks_source_again.told
+        return because(ReasonCode.SOURCE_UNREACHABLE, since=since, until=until, problem=problem)
+
+    @property
+    def asks_source_again(self) -> bool:
+        """True while nobody knows whether the source answers again."""
+        return self._source_hold is not None
 
     def _work(self, item: Item) -> Work:
         if self._gate.backfill is not self._works_of:

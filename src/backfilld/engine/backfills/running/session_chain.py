@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 from datetime import datetime, timedelta
 
-from backfilld.domain.backfills.records import Item, Reason
+from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
+from backfilld.domain.holding import because
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.status_writer import StatusWriter
@@ -51,15 +52,8 @@ class Chain:
 
     async def say_waiting(self) -> None:
         """Say that the chain waits for somebody else's attempt."""
-        message = "the session before the next one has an attempt that is not finished"
-        await self._standing.stand_still(ReasonCode.WAITING_FOR_RETRY, message)
-
-    @property
-    def waits_for_retry(self) -> str:
-        """What is said while nothing can start before a retry is due."""
-        if self.is_serial:
-            return "a session waits to be tried again, and those behind it for its end"
-        return "nothing is left but retries"
+        now = self._tools.clock.now()
+        await self._standing.stand_still(because(ReasonCode.WAITING_FOR_RETRY, since=now, case="others"))
 
     async def stops(self) -> bool:
         """Pause if a failure shall stop the rest. True if it did, or if somebody else moved the backfill meanwhile."""
@@ -69,8 +63,8 @@ class Chain:
         progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(backfill.no))
         if progress.failed <= backfill.failures_accepted:
             return False
-        message = f"{progress.failed - backfill.failures_accepted} failed; resume goes on with the sessions after it"
-        reason = Reason(ReasonCode.TOO_MANY_FAILURES, message, self._tools.clock.now())
+        failed = progress.failed - backfill.failures_accepted
+        reason = because(ReasonCode.TOO_MANY_FAILURES, since=self._tools.clock.now(), failed=failed)
         await self._standing.move(Status.PAUSED, reason, expected=STARTABLE)
         return True
 

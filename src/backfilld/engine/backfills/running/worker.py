@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
+from backfilld.domain.holding import OF_BREAKERS, Reason, because, looks_again_at
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.run_state import RunState
@@ -176,19 +177,17 @@ class Worker:
             raise LeaseGone
         refusal = self._gate.refusal(now)
         if refusal is None and (hold := self._processor.source_hold) is not None:
-            return Refusal(hold.code, hold.message, hold.until)
+            return Refusal.of(hold)
         return refusal
 
     async def _refused(self, refusal: Refusal) -> bool:
         """Nothing may start: say so and wait. True if the worker should leave."""
-        code = refusal.code
+        reason, code = refusal.reason, refusal.code
         startable = self._gate.backfill.status in STARTABLE
         leaves = not startable or code is ReasonCode.DRAINING
-        if startable and code is not None and code is not ReasonCode.DRAINING:
-            wake_at = refusal.until if code is ReasonCode.OUTSIDE_WINDOW else None
-            if code is ReasonCode.NEVER_OPENS:
-                wake_at = self._tools.clock.now().replace(microsecond=0) + timedelta(days=1)
-            if not await self._standing.stand_still(code, refusal.message, refusal.until, wake_at=wake_at):
+        if startable and reason is not None and code is not ReasonCode.DRAINING:
+            wake_at = looks_again_at(reason, self._tools.clock.now())
+            if not await self._standing.stand_still(reason, wake_at=wake_at):
                 return False
             leaves = wake_at is not None and wake_at - self._tools.clock.now() > STAYS_FOR
         if leaves and self._is_idle:
@@ -196,7 +195,7 @@ class Worker:
             return True
         if leaves:
             self._tools.recorder.hurry()
-        until = refusal.until if code is not None else self._tools.clock.now() + LOOKS_AGAIN
+        until = refusal.until if reason is not None else self._tools.clock.now() + LOOKS_AGAIN
         await self._wait(until)
         return False
 
@@ -231,11 +230,19 @@ class Worker:
         waited_for = reason.code if reason is not None and self._gate.backfill.status is Status.WAITING else None
         if waited_for is ReasonCode.WAITING_FOR_RETRY and self._reader.is_exhausted:
             return True
+        if reason is not None and self._may_still_hold(reason):
+            return True
         opened = waited_for is ReasonCode.OUTSIDE_WINDOW
         went_on = await self._standing.go_on()
         if went_on and opened:
             self._gate.open_slowly()
         return went_on
+
+    def _may_still_hold(self, reason: Reason) -> bool:
+        """True while what is about to start is how it is found out whether that is over."""
+        if reason.code is ReasonCode.SOURCE_UNREACHABLE:
+            return self._processor.asks_source_again
+        return reason.code in OF_BREAKERS and self._gate.is_probing
 
     async def _nothing_to_start(self) -> bool:
         """Neither plan nor retries have anything now. True if the worker should leave."""
@@ -254,8 +261,9 @@ class Worker:
             return False
         if due_at - now > STAYS_FOR and await self._standing.patiently(lambda: self._reader.wait_anew(now)):
             return False
-        message = self._chain.waits_for_retry
-        if not await self._standing.stand_still(ReasonCode.WAITING_FOR_RETRY, message, due_at, wake_at=due_at):
+        case = "chain" if self._chain.is_serial else "items"
+        reason = because(ReasonCode.WAITING_FOR_RETRY, since=now, until=due_at, case=case)
+        if not await self._standing.stand_still(reason, wake_at=due_at):
             return False
         if due_at - now > STAYS_FOR:
             self._left = WorkerExit.NOT_NOW
