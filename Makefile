@@ -39,8 +39,8 @@ dev: .venv/.setup ## run the daemon from this folder, on the embedded database
 test: .venv/.setup-test ## the quick ring, in three minutes: needs nothing but Python (WORKERS=4)
 	@$(B)/python -m pytest -n $(WORKERS) --dist worksteal
 
-test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfills
-	@$(B)/python -m pytest -m slow -n 2 --dist loadfile
+test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfills, properties with many examples
+	@$(B)/python -m pytest -m "(slow or hypothesis) and not clients" --hypothesis-profile=thorough -n 2 --dist loadfile
 
 DIGDAG := tests/clients/digdag
 STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')

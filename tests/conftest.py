@@ -3,15 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import settings
 from tests.support.clock import FakeClock
 from tests.support.database import Databases, running_server
+from tests.support.examples import register_profiles
 
 from backfilld.store.connection.pool import Pool, open_pool
 
-# How long an example takes says nothing on a machine that others use, too; `make bench` measures.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+register_profiles()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

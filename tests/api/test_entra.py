@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.api.conftest import Client, Serve
 from tests.api.test_auth import ROUTES, bearer
 from tests.support.clock import FakeClock
+from tests.support.examples import examples
 from tests.support.issuer import (
     ADA,
     APP_URI,
@@ -335,7 +336,7 @@ async def test_a_neighbour_of_a_believed_token_is_not_believed(known: EntraAuthe
     assert await known.authenticate(forged) is None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.text(alphabet=st.characters(max_codepoint=126)), min_size=3, max_size=3), header=st.data())
 async def test_no_text_at_all_breaks_it(known: EntraAuthenticator, parts: list[str], header: st.DataObject) -> None:
     json_values = st.recursive(

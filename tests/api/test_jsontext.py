@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.examples import examples
 
 from backfilld.api.framework.reading import strict_json
 from backfilld.domain.errors import Unreadable
@@ -21,7 +22,7 @@ DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionarie
 
 
 @given(DOCUMENTS)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_what_can_be_stored_is_read_as_it_was_written(document: Any) -> None:
     raw = json.dumps(document).encode()
     read = strict_json.parse(raw)
@@ -32,7 +33,7 @@ def test_what_can_be_stored_is_read_as_it_was_written(document: Any) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_no_bytes_bring_it_down(raw: bytes) -> None:
     try:
         document = strict_json.parse(raw)
@@ -44,7 +45,7 @@ def test_no_bytes_bring_it_down(raw: bytes) -> None:
 
 
 @given(st.text(st.characters(), max_size=30))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_what_cannot_be_stored_is_named_and_mended(text: str) -> None:
     cleaned, faults = strict_json.clean({"x": [text]})
     storable = "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
@@ -55,7 +56,7 @@ def test_what_cannot_be_stored_is_named_and_mended(text: str) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=9), st.integers() | st.text(st.characters(), max_size=9), max_size=3))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_the_quick_look_misses_nothing(document: Any) -> None:
     raw = json.dumps(document).encode()
 

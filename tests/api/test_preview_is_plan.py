@@ -10,6 +10,7 @@ from tests.api.conftest import Client, Serve
 from tests.support.backfill_api import body, make_operations, store_entities
 from tests.support.backfills import make_backfill, make_workflow, put_into
 from tests.support.clock import FakeClock
+from tests.support.examples import examples
 from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
 
@@ -85,7 +86,7 @@ async def planned(pool: Pool, id: str) -> tuple[int, dict[str, int]]:
 
 
 @given(before=st.lists(earlier, max_size=3), asked=wanted)
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_a_preview_says_what_planning_does(
     client: Client, pool: Pool, before: list[tuple[Status, dict[str, str]]], asked: dict[str, Any]
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.support.examples import examples
 
 from backfilld.api.public.entities.records import careful_row
 from backfilld.cli.entities.import_input import Input
@@ -56,7 +57,7 @@ def read(path: Path, reading: Reading) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "x.csv.gz", "x.jsonl.gz"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(raw=TABLES | LINES | BYTES, how=st.sampled_from(READINGS))
 @example(raw=gzip.compress(b"id,a\n1,2\n")[:-8], how=Reading())
 @example(raw=gzip.compress(b"id,a\n1,2\n" * 90)[:10] + b"\xff" * 9, how=Reading())  # zlib.error, which is no OSError

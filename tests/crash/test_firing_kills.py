@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
-import pytest
-from tests.crash.mortal import Mortal
+from tests.crash.mortal import Mortal, points
 from tests.support.daemon import Plan, daemon_process
 from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
@@ -19,14 +18,6 @@ from backfilld.crash_points import Point
 from backfilld.store.connection.pool import Pool, open_pool
 
 EVERY_SECOND = {"schedule": {"seconds_interval>": 1}}
-POINTS = (
-    Point.FIRE_BEFORE_COMMIT,
-    Point.FIRE_AFTER_COMMIT,
-    Point.ATTEMPT_TAKEN,
-    Point.ATTEMPT_BEGUN,
-    Point.ATTEMPT_BEFORE_END,
-    Point.ATTEMPT_ENDED,
-)
 
 
 @asynccontextmanager
@@ -57,7 +48,11 @@ def calls_by_key(target) -> Counter[str]:
     return Counter(call.key for call in target.calls)
 
 
-@pytest.mark.parametrize("point", POINTS, ids=str)
+@points(
+    Point.FIRE_AFTER_COMMIT,
+    Point.ATTEMPT_BEGUN,
+    slow=(Point.FIRE_BEFORE_COMMIT, Point.ATTEMPT_TAKEN, Point.ATTEMPT_BEFORE_END, Point.ATTEMPT_ENDED),
+)
 async def test_no_slot_is_lost_or_fired_twice(daemon, target, dsn, point):
     mortal = Mortal(daemon, target, dsn, point)
     daemon.configure(replace(daemon.plan, workflow=EVERY_SECOND))

@@ -58,7 +58,14 @@ def test_every_ring_is_run_and_tells_its_minutes(place):
     assert "minutes" in said.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("ring", "marks"), [("test", ""), ("test-slow", " -m slow"), ("test-clients", " -m clients")])
+@pytest.mark.parametrize(
+    ("ring", "marks"),
+    [
+        ("test", ""),
+        ("test-slow", " -m (slow or hypothesis) and not clients --hypothesis-profile=thorough"),
+        ("test-clients", " -m clients"),
+    ],
+)
 @pytest.mark.parametrize("again", [0, 1])
 def test_what_failed_is_run_once_more_and_decides(place, ring, marks, again):
     code, _, asked = run_in(place, broken=ring, again=again)

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.examples import examples
 
 from backfilld.domain.texts import bounded_json, clean_text
 
@@ -35,7 +36,7 @@ def test_text_of_exactly_the_limit_is_not_cut():
 
 
 @given(ANY_TEXT, st.integers(3, 80))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_cleaned_text_always_fits(text, most_bytes):
     cleaned = clean_text(text, most_bytes)
 
@@ -68,7 +69,7 @@ def test_what_is_no_json_at_all_is_left_out():
 
 
 @given(ANY_JSON)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_whatever_comes_back_is_json_that_can_be_stored(value):
     text = bounded_json(value, 200)
 

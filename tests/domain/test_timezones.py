@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.wall_clock_oracle import SINCE, UNTIL, distinct_zones, zone_file
 from tests.domain.window_strategies import zones
+from tests.support.examples import examples
 
 from backfilld.domain.errors import Fault
 from backfilld.domain.windows.timezones import (
@@ -105,7 +106,7 @@ def test_a_zone_is_a_string(value):
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_any_text_gets_an_answer(name):
     fault = parse_zone(name, "/timezone")
 
@@ -140,7 +141,7 @@ def test_odd_zones_are_cut_where_their_file_says(name):
 
 
 @given(name=zones(), since=st.integers(SINCE, UNTIL - 1), length=st.integers(1, 800 * 86_400))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_any_stretch_is_cut_where_the_file_says(name, since, length):
     assert_pieces_are_those_of_the_file(name, since, min(since + length, UNTIL))
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.wall_clock_oracle import instant
 from tests.domain.window_strategies import calendar, situations
+from tests.support.examples import examples
 
 from backfilld.domain.windows.gate import WindowGate
 from backfilld.domain.windows.openings import Calendar, WindowState
@@ -24,7 +25,7 @@ class Counted(Calendar):
 
 
 @given(situations(), st.lists(st.integers(-9 * 86_400 * 10, 9 * 86_400 * 10), min_size=1, max_size=50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_gate_says_what_the_calendar_says_however_the_clock_steps(situation, steps):
     gate = WindowGate(situation.calendar)
     for tenths in [*steps, *sorted(steps)]:

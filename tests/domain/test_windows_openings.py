@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.wall_clock_oracle import DAYS, drawn, instant
 from tests.domain.window_strategies import calendar, instants, requests, situations, zones
+from tests.support.examples import examples
 
 from backfilld.domain.windows.openings import HORIZON, Calendar, Opening, WindowState
 from backfilld.domain.windows.timezones import find_zone
@@ -208,7 +209,7 @@ def test_the_ends_of_time_bring_no_error(zone, edge):
 
 
 @given(situations())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_second_around_a_clock_change_is_as_the_wall_clock_says(situation):
     since, until = situation.second - 3 * HOUR, situation.second + 3 * HOUR
     expected = situation.oracle.seconds(since, until)
@@ -217,7 +218,7 @@ def test_every_second_around_a_clock_change_is_as_the_wall_clock_says(situation)
 
 
 @given(situations(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_a_second_is_open_exactly_if_the_wall_clock_says_so(situation, data):
     seconds = data.draw(st.lists(st.integers(-40 * 24 * HOUR, 40 * 24 * HOUR), min_size=20, max_size=60))
     for second in (situation.second + distance for distance in [-1, 0, 1, *seconds]):
@@ -229,7 +230,7 @@ def test_a_second_is_open_exactly_if_the_wall_clock_says_so(situation, data):
 
 
 @given(requests(), zones(), instants(), st.timedeltas(timedelta(0), timedelta(days=60)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_intervals_have_length_are_in_order_apart_and_within_bounds(request, zone, since, length):
     found = calendar(request, zone).intervals(since, since + length)
 
@@ -238,7 +239,7 @@ def test_intervals_have_length_are_in_order_apart_and_within_bounds(request, zon
 
 
 @given(situations(), st.timedeltas(timedelta(days=-9), timedelta(days=9)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_an_opening_has_length_and_is_not_over(situation, distance):
     after = instant(situation.second) + distance
     opening = situation.calendar.next_opening(after)
@@ -250,7 +251,7 @@ def test_an_opening_has_length_and_is_not_over(situation, distance):
 
 
 @given(situations(), st.timedeltas(timedelta(days=-9), timedelta(days=9)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_state_agrees_with_the_intervals_to_come(situation, distance):
     now = instant(situation.second) + distance
     state = situation.calendar.state(now)
@@ -263,7 +264,7 @@ def test_the_state_agrees_with_the_intervals_to_come(situation, distance):
 
 
 @given(situations(), st.floats(0, 40 * HOUR))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_until_the_finish_there_is_as_much_open_time_as_asked_for(situation, busy):
     start = instant(situation.second) - timedelta(days=2)
     finish = situation.calendar.finish_at(start, busy)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.window_strategies import requests
+from tests.support.examples import examples
 
 from backfilld.domain.windows.weekly import WEEKDAYS, WeeklyWindows, parse_windows
 
@@ -190,7 +191,7 @@ def test_faults_have_an_end():
         max_leaves=12,
     )
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_json_gets_windows_or_faults(value):
     windows, faults, _ = parse_windows(value, "")
 
@@ -236,7 +237,7 @@ def test_what_together_would_be_longer_than_a_day_stays_two_windows():
 
 
 @given(requests())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_effective_windows_read_back_as_themselves(request):
     windows, _, _ = parse_windows(request, "")
     again, faults, warnings = parse_windows(json.loads(json.dumps(windows.effective())), "")

@@ -21,6 +21,7 @@ from tests.domain.filters.filter_strategies import (
     tree_of,
     trees,
 )
+from tests.support.examples import examples
 
 from backfilld.domain.filters import Group, MatchAll, Tree, compile_predicate
 from backfilld.domain.filters.operators import OPERATORS, Takes
@@ -51,7 +52,7 @@ async def compare(pool: Pool, tree: Tree, texts: Sequence[str]) -> tuple[list[st
 
 
 @given(tree_list=st.lists(trees(), min_size=1, max_size=8), texts=st.lists(records(), min_size=1, max_size=30))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_sql_selects_no_less_than_the_predicate_and_no_more_if_exact(
     pool: Pool, tree_list: list[Tree], texts: list[str]
 ) -> None:
@@ -115,7 +116,7 @@ async def check_both_cases(pool: Pool, rule: dict[str, Any], texts: list[str], z
 
 
 @given(tree=trees(), text=records())
-@settings(relaxed, max_examples=100)
+@settings(relaxed, max_examples=examples(100))
 def test_both_readers_of_json_lead_to_the_same_answer(tree: Tree, text: str) -> None:
     try:
         record = orjson.loads(text)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from tests.support.examples import examples
 
 from backfilld.domain.filters import Tree, read_filter, resolve
 from backfilld.domain.filters.operators import OPERATORS, Takes, positive
@@ -52,7 +53,7 @@ RAW_NUMBERS = [
 
 # Trees take a while to draw, more so on a busy machine; that is no fault of what is tested.
 relaxed = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 FIELDS = ["a", "b", "n.x", "n.x.y", "a\\.b", "list"]

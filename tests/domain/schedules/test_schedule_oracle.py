@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from hypothesis import given, settings
 from tests.domain.schedules.schedule_strategies import Situation, crons, situations
+from tests.support.examples import examples
 
 from backfilld.domain.schedules.patterns import WallPattern
 
@@ -43,7 +44,7 @@ def sessions(pattern: WallPattern, zone: tzinfo, around: datetime) -> Iterator[d
             yield from meant(pattern, wall, zone)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(situations(of=crons().map(lambda text: {"cron>": text})))
 def test_sessions_around_a_clock_change_are_those_of_the_rule(situation: Situation) -> None:
     schedule = situation.schedule

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.schedules.schedule_strategies import schedule
+from tests.support.examples import examples
 
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
@@ -133,7 +134,7 @@ def test_what_is_no_zone_is_refused(text: object) -> None:
     assert isinstance(parse_schedule_zone(text, "/timezone"), Fault)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(ANY_JSON, st.dictionaries(st.sampled_from(KEYS), ANY_JSON)))
 def test_anything_gets_an_answer(value: object) -> None:
     found, faults = parse_schedule(value, "")
@@ -141,7 +142,7 @@ def test_anything_gets_an_answer(value: object) -> None:
     assert (found is None) == bool(faults)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(alphabet="0123456789*,-/|L jan\t", max_size=40))
 def test_any_cron_text_gets_an_answer(text: str) -> None:
     found, faults = parse_schedule({"cron>": text}, "")

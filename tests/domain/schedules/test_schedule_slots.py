@@ -8,11 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.domain.schedules.schedule_strategies import Situation, crons, schedule, situations
+from tests.support.examples import examples
 
 from backfilld.domain.schedules import Slot
 from backfilld.domain.schedules.points import EverySeconds
 
-SOME = settings(max_examples=80, deadline=None)
+SOME = settings(max_examples=examples(80), deadline=None)
 UNRESTRICTED = situations(of=crons(hours=st.just("*"), days=st.just("*")).map(lambda text: {"cron>": text}))
 
 
