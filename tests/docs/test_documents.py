@@ -143,26 +143,6 @@ def test_every_file_that_the_design_names_is_there():
     assert named
 
 
-SLOW_ALONE = ("@pytest.mark.slow\n", "@points(slow=", '"trials", [MANY]')
-
-
-def is_slow_alone(file: str, name: str) -> bool:
-    """Whether a test runs in the slow ring only, as the lines above it say."""
-    text = text_of(ROOT / file)
-    above = re.split(rf"^(?:async )?def {name}\(", text, maxsplit=1, flags=re.MULTILINE)[0].rsplit("\n\n\n", 1)[-1]
-    return "\npytestmark = pytest.mark.slow" in text or any(mark in above for mark in SLOW_ALONE)
-
-
-def test_every_guarantee_that_only_the_slow_ring_holds_says_so():
-    claims = re.findall(r"^\| (?!claim|---).*$", text_of(GUARANTEES), re.MULTILINE)
-    slow = [
-        claim for claim in claims if any(is_slow_alone(*test) for test in re.findall(r"`(tests/\S+)::(\w+)`", claim))
-    ]
-
-    assert [] == [claim for claim in slow if "slow ring" not in claim]
-    assert slow
-
-
 def test_every_guarantee_names_a_test_that_is_there():
     claims = re.findall(r"^\| (?!claim|---).*$", text_of(GUARANTEES), re.MULTILINE)
     unproven = [claim for claim in claims if not re.search(r"`(tests/\S+\.py)::(\w+)` \|$", claim)]
