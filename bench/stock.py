@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import orjson
 
 from backfilld.clock import SystemClock
+from backfilld.domain.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import open_pool
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadTerms
@@ -59,7 +60,7 @@ async def _fill(dsn: str, entities: int) -> str:
             terms = UploadTerms(ENTITY_TYPE, WRITTEN_AT, fields={"status": "string"})
             await EntityUploads(pool).store(_batches(entities), terms)
             await pool.execute("VACUUM ANALYZE entities")
-        return (await create_key(pool, SystemClock(), name="bench", role="admin", by="bench")).key
+        return (await create_key(pool, SystemClock(), name="bench", role="admin", actor=Actor.local("bench"))).key
     finally:
         await pool.close()
 

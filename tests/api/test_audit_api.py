@@ -12,6 +12,7 @@ from tests.support.clock import NOON, FakeClock
 
 from backfilld.api.public import audit, keys
 from backfilld.api.public.backfills import routes as backfills
+from backfilld.domain.callers import Actor
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.keys import create_key
@@ -112,7 +113,7 @@ async def test_all_faults_of_a_question_are_named(client: Client) -> None:
 async def test_what_is_done_to_keys_is_shown_to_admins_with_the_names_of_keys(
     client: Client, pool: Pool, clock: FakeClock
 ) -> None:
-    made = await create_key(pool, clock, name="ci", role="viewer", by="cli")
+    made = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     admin = {"Authorization": "Bearer admin"}
     await client.delete(f"/public-api/api-keys/{made.id}", headers=admin)
     seen = (await (await client.get(LOG, headers=admin)).json())["data"]["events"]
@@ -124,8 +125,8 @@ async def test_what_is_done_to_keys_is_shown_to_admins_with_the_names_of_keys(
 
 
 async def test_an_actor_that_is_a_key_has_its_name(client: Client, pool: Pool, clock: FakeClock) -> None:
-    made = await create_key(pool, clock, name="ci", role="viewer", by="cli")
-    await create_key(pool, clock, name="other", role="viewer", by=f"key:{made.id}")
+    made = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
+    await create_key(pool, clock, name="other", role="viewer", actor=Actor.local(f"key:{made.id}"))
     events = (await (await client.get(LOG, headers={"Authorization": "Bearer admin"})).json())["data"]["events"]
 
     assert ["ci", None] == [event["actor_name"] for event in events]

@@ -11,7 +11,7 @@ from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.auth.limits import Limiter
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.framework.server import ServerOptions
-from backfilld.domain.callers import Role
+from backfilld.domain.callers import Actor, Role
 from backfilld.operations.keys import create_key, revoke_key
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
@@ -62,7 +62,7 @@ async def test_an_unknown_caller_is_told_how_to_sign_in(
 async def test_a_key_opens_both_dialects(serve: Serve, pool: Pool, clock: FakeClock) -> None:
     keys = KeyAuthenticator(KeyStore(pool), clock)
     client = await serve(ROUTES, role=None, authenticators=[keys])
-    new = await create_key(pool, clock, name="ci", role="viewer", by="cli")
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     public = await client.get("/public-api/me", headers=bearer(new.key))
     digdag = await client.get("/api/me", headers={"Authorization": f"TD1 {new.key}"})
 
@@ -74,9 +74,9 @@ async def test_a_key_opens_both_dialects(serve: Serve, pool: Pool, clock: FakeCl
 async def test_a_revoked_key_is_out_within_a_second(serve: Serve, pool: Pool, clock: FakeClock) -> None:
     keys = KeyAuthenticator(KeyStore(pool), clock)
     client = await serve(ROUTES, role=None, authenticators=[keys])
-    new = await create_key(pool, clock, name="ci", role="viewer", by="cli")
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     before = await client.get("/public-api/me", headers=bearer(new.key))
-    await revoke_key(pool, clock, new.id, by="cli")
+    await revoke_key(pool, clock, new.id, actor=Actor.local("cli"))
     await clock.advance(0.5)
     after = await client.get("/public-api/me", headers=bearer(new.key))
 
@@ -88,7 +88,7 @@ async def test_an_expired_key_looks_like_an_unknown_one(serve: Serve, pool: Pool
     keys = KeyAuthenticator(KeyStore(pool), clock)
     client = await serve(ROUTES, role=None, authenticators=[keys])
     at = clock.now() + timedelta(minutes=1)
-    new = await create_key(pool, clock, name="ci", role="viewer", by="cli", expires_at=at)
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"), expires_at=at)
     before = await client.get("/public-api/me", headers=bearer(new.key))
     clock.set(at)
     expired = await client.get("/public-api/me", headers=bearer(new.key))
@@ -102,7 +102,7 @@ async def test_an_expired_key_looks_like_an_unknown_one(serve: Serve, pool: Pool
 
 async def test_the_use_of_a_key_is_written_at_most_once_a_minute(pool: Pool, clock: FakeClock) -> None:
     keys, store = KeyAuthenticator(KeyStore(pool), clock), KeyStore(pool)
-    new = await create_key(pool, clock, name="ci", role="viewer", by="cli")
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     seen = []
     for _ in range(3):
         await keys.authenticate(new.key)
@@ -182,7 +182,7 @@ async def test_after_the_announced_seconds_one_more_fits(clock: FakeClock) -> No
 
 
 async def test_a_database_that_is_away_is_not_a_wrong_key(serve: Serve, pool: Pool, clock: FakeClock) -> None:
-    new = await create_key(pool, clock, name="ci", role="viewer", by="cli")
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     client = await serve(ROUTES, role=None, authenticators=[KeyAuthenticator(KeyStore(pool), clock)])
     await pool.close()
     answer = await client.get("/public-api/me", headers=bearer(new.key))
@@ -194,7 +194,7 @@ async def test_a_database_that_is_away_is_not_a_wrong_key(serve: Serve, pool: Po
 async def test_the_last_use_of_a_key_shows_in_the_list(serve: Serve, pool: Pool, clock: FakeClock) -> None:
     keys = KeyAuthenticator(KeyStore(pool), clock)
     client = await serve(ROUTES, role=None, authenticators=[keys])
-    new = await create_key(pool, clock, name="ci", role="viewer", by="cli")
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     await client.get("/public-api/me", headers=bearer(new.key))
 
     assert clock.now() == await eventually(

@@ -16,6 +16,7 @@ from backfilld.api.framework.server import ServerOptions
 from backfilld.api.health import version_routes
 from backfilld.api.reference.documents import with_documents
 from backfilld.api.reference.openapi import document
+from backfilld.domain.callers import Actor
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.keys import create_key
 from backfilld.operations.schedules.read import ScheduleReading
@@ -68,7 +69,7 @@ async def refused(client: Client, method: str, path: str, **settings: Any) -> tu
 async def test_a_key_is_known_under_the_scheme_of_either_world(
     serve: Serve, routes: list[Route], pool: Pool, clock: FakeClock, scheme: str
 ) -> None:
-    key = (await create_key(pool, clock, name="digdag", role="viewer", by="test")).key
+    key = (await create_key(pool, clock, name="digdag", role="viewer", actor=Actor.local("test"))).key
     client = await serve(routes, role=None, authenticators=[KeyAuthenticator(KeyStore(pool), clock)])
     answer = await client.get("/api/schedules", headers={"Authorization": f"{scheme} {key}"})
 

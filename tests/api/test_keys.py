@@ -6,7 +6,7 @@ from tests.api.conftest import Serve
 from tests.support.clock import FakeClock
 
 from backfilld.api.public import keys
-from backfilld.domain.callers import Caller
+from backfilld.domain.callers import Actor, Caller
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
 
@@ -45,7 +45,7 @@ async def test_a_key_cannot_make_keys_whatever_it_sends(serve: Serve, pool: Pool
 
 async def test_revoking_twice_is_harmless(serve: Serve, pool: Pool, clock: FakeClock) -> None:
     client = await serve(keys.routes(pool, clock), role="admin")
-    new = await create_key(pool, clock, name="ci", role="viewer", by="cli")
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     statuses = [(await client.delete(f"/public-api/api-keys/{new.id}")).status for _ in range(2)]
     unknown = await client.delete(f"/public-api/api-keys/{uuid4()}")
 
@@ -62,7 +62,7 @@ async def test_an_operator_may_not_see_keys(serve: Serve, pool: Pool, clock: Fak
 async def test_the_list_goes_on_where_the_cursor_says(serve: Serve, pool: Pool, clock: FakeClock) -> None:
     client = await serve(keys.routes(pool, clock), role="admin")
     for number in range(3):
-        await create_key(pool, clock, name=f"k{number}", role="viewer", by="cli")
+        await create_key(pool, clock, name=f"k{number}", role="viewer", actor=Actor.local("cli"))
     first = await (await client.get("/public-api/api-keys?page_size=2")).json()
     cursor = first["meta"]["pagination"]["next_cursor"]
     rest = await (await client.get("/public-api/api-keys", params={"page_size": 2, "cursor": cursor})).json()

@@ -16,6 +16,7 @@ from tests.support.waiting import eventually
 from backfilld.app import Daemon
 from backfilld.clock import SystemClock
 from backfilld.config import load_settings
+from backfilld.domain.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
 
@@ -75,7 +76,7 @@ async def test_metrics_are_open_to_this_machine_and_not_through_a_proxy(
 
 
 async def test_behind_a_proxy_a_viewer_reads_the_metrics(dsn: str, pool: Pool, tmp_path: Path) -> None:
-    key = await create_key(pool, SystemClock(), name="scraper", role="viewer", by="cli")
+    key = await create_key(pool, SystemClock(), name="scraper", role="viewer", actor=Actor.local("cli"))
     proxied = 'trusted_proxies = ["127.0.0.1"]'
     async with running_daemon(tmp_path, dsn, proxied) as daemon, aiohttp.ClientSession() as session:
         answer = await session.get(f"{daemon.url}/metrics", headers={"Authorization": f"Bearer {key.key}"})

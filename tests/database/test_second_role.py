@@ -7,6 +7,7 @@ from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
+from backfilld.domain.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.address import Address
 from backfilld.store.connection.pool import open_pool
@@ -77,7 +78,7 @@ def dsn_role(dsn: str) -> str:
 
 async def make_key(daemon, dsn: str) -> None:
     pool = await open_pool(Address(dsn, "neo"), size=1)
-    daemon.api_key = (await create_key(pool, SystemClock(), name="test", role="admin", by="test")).key
+    daemon.api_key = (await create_key(pool, SystemClock(), name="test", role="admin", actor=Actor.local("test"))).key
     await pool.close()
 
 

@@ -13,6 +13,7 @@ from backfilld.clock import SystemClock
 from backfilld.domain.backfills.records import Outcome
 from backfilld.domain.backfills.states import ENDED, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED
+from backfilld.domain.callers import Actor
 from backfilld.engine.janitor import SHORTEST_REST_SECONDS, Janitor, Retention
 from backfilld.events import BackfillExpired, Bus, OutcomesRecorded, RowsRemoved
 from backfilld.store.admin import audit
@@ -137,7 +138,7 @@ async def test_its_own_moves_go_with_a_backfill_and_what_people_did_stays(pool):
         for action in ("backfill.create", "backfill.status", "backfill.status"):
             subject = f"backfill/{backfill.id}"
             await audit.record(
-                connection, at=NOON, actor="x", action=action, subject=subject, backfill_no=backfill.no
+                connection, Actor.local("x"), action, subject, at=NOON, backfill_no=backfill.no
             )  # fmt: skip
     await Round(pool, ledgers=timedelta(days=1))()
 
@@ -150,7 +151,7 @@ async def test_the_log_of_who_did_what_goes_when_its_days_are_over(pool):
     async with pool.acquire() as connection:
         for days in (0, 1, 20):
             at = NOON + timedelta(days=days)
-            await audit.record(connection, at=at, actor="cli", action="workflow.edit", subject="workflow/7")
+            await audit.record(connection, Actor.local("cli"), "workflow.edit", "workflow/7", at=at)
     told = await Round(pool, audit=timedelta(days=29), at_once=1)()
 
     assert [NOON + timedelta(days=20)] == [row["at"] for row in await pool.fetch("SELECT at FROM audit_log")]

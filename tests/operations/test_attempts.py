@@ -14,10 +14,10 @@ from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Invalid, NotFound
 from backfilld.domain.sessions.records import Attempt
 from backfilld.executors.base import Work
-from backfilld.operations.asking import Asker
 from backfilld.operations.sessions.attempts import AttemptExists, AttemptOperations
 from backfilld.store.connection.pool import Pool
 
@@ -30,7 +30,7 @@ class FakeKiller:
     def __init__(self) -> None:
         self.killed: list[int] = []
 
-    async def kill(self, asker: Asker, attempt: Attempt) -> None:
+    async def kill(self, asker: Actor, attempt: Attempt) -> None:
         self.killed.append(attempt.id)
 
 

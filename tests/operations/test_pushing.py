@@ -7,14 +7,13 @@ from tests.support.clock import FakeClock
 from tests.support.project_archives import packed
 from tests.support.waiting import eventually
 
-from backfilld.domain.callers import SYSTEM
+from backfilld.domain.callers import SYSTEM, Actor
 from backfilld.domain.errors import Conflict
 from backfilld.executors.definition_rules import DefinitionRules
-from backfilld.operations.asking import Asker
 from backfilld.operations.projects import ProjectOperations, PushRequest
 from backfilld.store.connection.pool import Pool
 
-ASKER = Asker(SYSTEM)
+ASKER = Actor(SYSTEM)
 DAILY = "schedule:\n  daily>: {}\n+t:\n  echo>: hi\n"
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.support.clock import NOON, FakeClock
 from tests.support.schedules import ANNA, maker
 
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import BackfilldError
 from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus
@@ -15,14 +16,14 @@ from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
-from backfilld.operations.workflows import By, WorkflowOperations
+from backfilld.operations.workflows import WorkflowOperations
 from backfilld.store.admin.workflows import WorkflowStore
 from backfilld.store.connection.pool import Pool
 
 DEFINITION = {
     "name": "w", "executor": {"type": "http", "url": "https://t.example/"}, "schedule": {"minutes_interval>": 1},
 }  # fmt: skip
-ME = By("cli")
+ME = Actor.local("cli")
 ROUNDS = 15
 
 

@@ -20,6 +20,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.project_archives import packed
 from tests.support.schedules import ANNA, maker
 
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import BackfilldError
 from backfilld.engine.schedules.firing import Firing
 from backfilld.events import Bus
@@ -30,7 +31,7 @@ from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.attempts import AttemptOperations
 from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.operations.sessions.request import ScheduleBackfillRequest
-from backfilld.operations.workflows import By, WorkflowOperations
+from backfilld.operations.workflows import WorkflowOperations
 from backfilld.store.connection.pool import Pool, open_pool
 
 DIG = "schedule:\n  minutes_interval>: {}\n+t:\n  echo>: hi\n"
@@ -71,7 +72,9 @@ class Crowd:
         self._numbers = count(1)
 
     async def at_once(self) -> None:
-        self.workflow = await self.workflows.create(WorkflowDefinition.model_validate(definition("w")), By("cli"))
+        self.workflow = await self.workflows.create(
+            WorkflowDefinition.model_validate(definition("w")), Actor.local("cli")
+        )
         people = [
             self.reschedule, lambda: self.edit("timeout_seconds"), lambda: self.edit("credits_per_entity"),
             self.push, self.push, self.delete_project, self.come_and_go, self.sync,
@@ -91,12 +94,12 @@ class Crowd:
     async def reschedule(self) -> None:
         every = self.chance.choice([1, 2, 3, None])
         await self.workflows.patch(
-            self.workflow.id, {"schedule": every and {"minutes_interval>": every}}, By("reschedule")
+            self.workflow.id, {"schedule": every and {"minutes_interval>": every}}, Actor.local("reschedule")
         )
 
     async def edit(self, field: str) -> None:
         self.said[field].append(next(self._numbers))
-        await self.workflows.patch(self.workflow.id, {field: self.said[field][-1]}, By(field))
+        await self.workflows.patch(self.workflow.id, {field: self.said[field][-1]}, Actor.local(field))
 
     async def push(self) -> None:
         files = {name: DIG.format(self.chance.randint(1, 3)) for name in self.chance.sample(["a.dig", "b.dig"], 2)}
@@ -111,9 +114,9 @@ class Crowd:
 
     async def come_and_go(self) -> None:
         """A workflow of the API's in the project that others push and delete."""
-        made = await self.workflows.create(WorkflowDefinition.model_validate(definition("x", "p")), By("cli"))
+        made = await self.workflows.create(WorkflowDefinition.model_validate(definition("x", "p")), Actor.local("cli"))
         await asyncio.sleep(self.chance.uniform(0, 0.02))
-        await self.workflows.delete(made.id, By("cli"))
+        await self.workflows.delete(made.id, Actor.local("cli"))
 
     async def sync(self) -> None:
         """Two files that disagree, as of two daemons."""

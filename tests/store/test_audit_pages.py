@@ -8,6 +8,7 @@ from tests.support.clock import NOON
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.callers import Actor
 from backfilld.domain.holding import Reason
 from backfilld.store.admin import audit
 from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
@@ -110,10 +111,11 @@ async def test_what_people_do_is_told_by_them_alone(
     assert [] == await told(pages, backfill)
 
 
-async def record(pool: Pool, minute: int, **fields: object) -> None:
-    plain = {"actor": "cli", "action": "workflow.edit", "subject": "workflow/7"}
+async def record(
+    pool: Pool, minute: int, *, actor: str = "cli", action: str = "workflow.edit", subject: str = "workflow/7"
+) -> None:
     async with pool.acquire() as connection:
-        await audit.record(connection, at=NOON + timedelta(minutes=minute), **(plain | fields))  # type: ignore[arg-type]  # as a test wants
+        await audit.record(connection, Actor.local(actor), action, subject, at=NOON + timedelta(minutes=minute))
 
 
 async def test_the_log_is_read_newest_first_page_by_page(pool: Pool, pages: AuditPages) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.support.clock import NOON
 from tests.support.waiting import eventually
 
+from backfilld.domain.callers import Actor
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.entities.upload_remarks import Replaced
 from backfilld.domain.errors import Invalid
@@ -128,8 +129,8 @@ async def test_known_fields_are_added_and_forgotten(pool: Any, store: EntityStor
 
 async def test_the_count_stays_true_through_uploads_and_deletes(pool: Any, store: EntityStore) -> None:
     await put(pool, ("1", "{}", None), ("2", "{}", None))
-    first = await store.delete("ticket", "1", at=NOON, actor="key:1")
-    again = await store.delete("ticket", "1", at=NOON, actor="key:1")
+    first = await store.delete("ticket", "1", at=NOON, actor=Actor.local("key:1"))
+    again = await store.delete("ticket", "1", at=NOON, actor=Actor.local("key:1"))
 
     assert (True, False) == (first, again)
     assert 1 == await store.count("ticket")

@@ -7,14 +7,15 @@ from uuid import uuid4
 import pytest
 from tests.support.clock import FakeClock
 
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Invalid, NotFound
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
-from backfilld.operations.workflows import By, WorkflowOperations
+from backfilld.operations.workflows import WorkflowOperations
 from backfilld.store.admin.workflows import Workflow
 from backfilld.store.connection.pool import Pool
 
-ME = By("cli")
+ME = Actor.local("cli")
 INSERT_BACKFILL = """
 -- name: insert_backfill_for_test
 INSERT INTO backfills (id, kind, workflow_id, revision_id, entity_type, max_in_flight, settings,

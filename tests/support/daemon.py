@@ -26,6 +26,7 @@ from tests.support.waiting import eventually
 from backfilld.cli.demo.folder import clean_environment
 from backfilld.client import Client, ServerUnreachable
 from backfilld.clock import SystemClock
+from backfilld.domain.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import open_pool
 from backfilld.store.migrate import migrate
@@ -322,7 +323,7 @@ async def _key_of(dsn: str, role: str) -> str:
     await migrate(dsn)
     pool = await open_pool(dsn, size=1)
     try:
-        made = await create_key(pool, SystemClock(), name="crash-test", role=role, by="test")
+        made = await create_key(pool, SystemClock(), name="crash-test", role=role, actor=Actor.local("test"))
     finally:
         await pool.close()
     return made.key

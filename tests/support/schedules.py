@@ -9,10 +9,9 @@ from tests.support.clock import NOON
 from tests.support.fake_control import FakeControl
 
 from backfilld.clock import Clock, SystemClock
-from backfilld.domain.callers import Caller
+from backfilld.domain.callers import Actor, Caller
 from backfilld.domain.sessions.records import StoredSchedule, schedule_of
 from backfilld.events import Bus
-from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleBackfills, ScheduleLimits
 from backfilld.operations.sessions.create import SessionBackfills
@@ -22,7 +21,7 @@ from backfilld.store.connection.pool import Pool
 from backfilld.store.schedules.schedules import ScheduleStore
 
 DAILY = {"daily>": "09:00:00"}
-ANNA = Asker(Caller("anna", "Anna", "operator", "key"))
+ANNA = Actor(Caller("anna", "Anna", "operator", "key"))
 DAYS = 10
 
 

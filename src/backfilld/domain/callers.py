@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")  # each may do what those before it may
@@ -26,3 +27,27 @@ class Caller:
 
 
 SYSTEM = Caller("system", "backfilld", "admin", "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and under which request: what every change is written down with."""
+
+    caller: Caller
+    request_id: UUID | None = None
+
+    @staticmethod
+    def local(identity: str) -> "Actor":
+        """Somebody who works on the database directly: the command line, the demo."""
+        return Actor(Caller(identity, identity, "admin", "system"))
+
+    @property
+    def identity(self) -> str:
+        return self.caller.identity
+
+    @property
+    def name(self) -> str:
+        return self.caller.name
+
+
+OURSELVES = Actor(SYSTEM)

@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
 
 import orjson
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Caller
+from backfilld.domain.callers import Actor
 from backfilld.domain.entities.ids import ENUMERABLE_TYPES
 from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
@@ -76,14 +75,11 @@ class Entities:
         batches: AsyncIterator[Sequence[EntityRow]],
         upload: Upload,
         *,
-        caller: Caller,
-        request_id: UUID | None = None,
+        actor: Actor,
     ) -> Uploaded:
         """Store what `batches` bring, all of it or (if they raise) nothing."""
         self._require_kept_here(entity_type)
-        terms = UploadTerms(
-            entity_type, self._clock.now(), upload.replace, upload.fields, actor=caller.identity, request_id=request_id
-        )
+        terms = UploadTerms(entity_type, self._clock.now(), upload.replace, upload.fields, actor)
         lists = self._sources.lists_of(entity_type)
         left: Counter[str] = Counter()
         if lists:
@@ -103,11 +99,11 @@ class Entities:
         self._require_kept_here(entity_type)
         return await self._store.page_by_id(entity_type, after=after, limit=limit)
 
-    async def delete(self, entity_type: str, id: str, *, caller: Caller, request_id: UUID | None = None) -> None:
+    async def delete(self, entity_type: str, id: str, *, actor: Actor) -> None:
         """Remove it; NotFound if there is none."""
         self._require_kept_here(entity_type)
         at = self._clock.now()
-        if not await self._store.delete(entity_type, id, at=at, actor=caller.identity, request_id=request_id):
+        if not await self._store.delete(entity_type, id, at=at, actor=actor):
             raise NotFound(f"there is no {entity_type} with this id")
 
     async def list_types(self) -> Sequence[KnownType]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Role
+from backfilld.domain.callers import Actor, Role
 from backfilld.domain.errors import Fault, Invalid, NotFound
 from backfilld.domain.keys import ENVIRONMENT, ApiKey, hash_of, make_key, prefix_of
 from backfilld.store.admin import audit
@@ -34,10 +34,9 @@ async def create_key(
     *,
     name: str,
     role: Role,
-    by: str,
+    actor: Actor,
     expires_at: datetime | None = None,
     environment: str = DEFAULT_ENVIRONMENT,
-    request_id: UUID | None = None,
 ) -> NewKey:
     """Make a key. Invalid for a blank or long name, an expiry in the past, or an environment that does not fit."""
     now = clock.now()
@@ -45,14 +44,12 @@ async def create_key(
     if faults:
         raise Invalid(faults)
     key = make_key(environment)
-    kept = ApiKey(uuid4(), name.strip(), role, prefix_of(key), by, now, expires_at, None, None)
+    kept = ApiKey(uuid4(), name.strip(), role, prefix_of(key), actor.identity, now, expires_at, None, None)
     async with pool.acquire() as conn, conn.transaction():
         await KeyStore(pool).insert(conn, kept, hash_of(key))
         new = {"name": kept.name, "role": role, "prefix": kept.prefix, "expires_at": expires_at}
         subject = f"api_key/{kept.id}"
-        await audit.record(
-            conn, at=now, actor=by, action="api_key.create", subject=subject, new=new, request_id=request_id
-        )
+        await audit.record(conn, actor, "api_key.create", subject, at=now, new=new)
     return NewKey(kept.id, key, kept.name, role, expires_at, kept)
 
 
@@ -74,7 +71,7 @@ async def list_keys(pool: Pool, *, after: tuple[datetime, UUID] | None = None, l
     return await KeyStore(pool).list(after=after, limit=limit)
 
 
-async def revoke_key(pool: Pool, clock: Clock, id_: UUID, *, by: str, request_id: UUID | None = None) -> ApiKey:
+async def revoke_key(pool: Pool, clock: Clock, id_: UUID, *, actor: Actor) -> ApiKey:
     """Make the key useless, everywhere within a second. Revoking twice changes nothing. NotFound."""
     now = clock.now()
     async with pool.acquire() as conn, conn.transaction():
@@ -85,7 +82,5 @@ async def revoke_key(pool: Pool, clock: Clock, id_: UUID, *, by: str, request_id
         if revoked_now:
             old = {"name": key.name, "role": key.role, "prefix": key.prefix}
             subject = f"api_key/{key.id}"
-            await audit.record(
-                conn, at=now, actor=by, action="api_key.revoke", subject=subject, old=old, request_id=request_id
-            )
+            await audit.record(conn, actor, "api_key.revoke", subject, at=now, old=old)
     return key

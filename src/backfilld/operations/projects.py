@@ -13,9 +13,9 @@ from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.executors.definition_rules import DefinitionRules
-from backfilld.operations.asking import Asker
 from backfilld.operations.schedules.place import place_schedule
 from backfilld.operations.workflows import plain_of
 from backfilld.projects import ArchiveLimits, ProjectFault, ProjectInvalid, PushedWorkflow, read_archived_project
@@ -63,7 +63,7 @@ class ProjectOperations:
             raise NotFound(f"there is no project {id}")
         return project
 
-    async def push(self, asker: Asker, request: PushRequest) -> Project:
+    async def push(self, actor: Actor, request: PushRequest) -> Project:
         """The project as it is then. ProjectInvalid with every fault; Conflict if the revision is there already."""
         _require_names(request)
         # In a thread: a thousand workflow files take seconds, and nobody else should wait for them.
@@ -81,7 +81,7 @@ class ProjectOperations:
             _require_ours(pushed, existing)
             md5 = base64.b64encode(hashlib.md5(request.archive, usedforsecurity=False).digest()).decode()
             push = await self.store.add_push(
-                connection, project_id, request.revision, request.archive, md5, asker.identity, at
+                connection, project_id, request.revision, request.archive, md5, actor.identity, at
             )
             if push is None:
                 message = f"the project {request.project!r} has a revision {request.revision!r} already"
@@ -104,13 +104,13 @@ class ProjectOperations:
                     else {}
                 ),
             }
-            await self._audit(connection, asker, "project.push", project_id, at, new=new)
+            await self._audit(connection, actor, "project.push", project_id, at, new=new)
             project = await self.get(project_id, on=connection)
             reached(Point.PUSH_BEFORE_COMMIT)
         reached(Point.PUSH_AFTER_COMMIT)
         return project
 
-    async def delete(self, asker: Asker, id: int) -> Project:
+    async def delete(self, actor: Actor, id: int) -> Project:
         """It and its schedules go; sessions, attempts and logs stay to be read. Conflict `managed_by_config`.
 
         A backfill that is under way holds with `workflow_disabled`, and can be cancelled.
@@ -129,11 +129,11 @@ class ProjectOperations:
             before = await self.get(id, on=connection)
             await self.store.delete(connection, id, at)
             old = {"name": before.name, "workflows": [workflow.name for workflow in existing]}
-            await self._audit(connection, asker, "project.delete", id, at, old=old)
+            await self._audit(connection, actor, "project.delete", id, at, old=old)
             deleted = await self.store.find(id, with_deleted=True, on=connection)
             return deleted or before
 
-    async def put_secret(self, asker: Asker, id: int, key: str, value: str) -> None:
+    async def put_secret(self, actor: Actor, id: int, key: str, value: str) -> None:
         """Set it; nobody can read it again. Invalid."""
         faults = [*_key_faults(key), *_value_faults(value)]
         if faults:
@@ -142,16 +142,16 @@ class ProjectOperations:
         async with self._pool.acquire() as connection, connection.transaction():
             await self._lock(connection, id)
             await self.store.put_secret(connection, id, key, value, at)
-            await self._audit(connection, asker, "project.set_secret", id, at, new={"key": key})
+            await self._audit(connection, actor, "project.set_secret", id, at, new={"key": key})
 
-    async def delete_secret(self, asker: Asker, id: int, key: str) -> None:
+    async def delete_secret(self, actor: Actor, id: int, key: str) -> None:
         """NotFound if there is none of that key."""
         at = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             await self._lock(connection, id)
             if not await self.store.delete_secret(connection, id, key):
                 raise NotFound(f"the project has no secret {key[:LONGEST_NAME]!r}")
-            await self._audit(connection, asker, "project.delete_secret", id, at, old={"key": key})
+            await self._audit(connection, actor, "project.delete_secret", id, at, old={"key": key})
 
     async def _put(
         self, connection: Connection, pushed: PushedWorkflow, push: int, request: PushRequest, at: datetime
@@ -180,13 +180,10 @@ class ProjectOperations:
             raise NotFound(f"there is no project {id}")
 
     async def _audit(
-        self, connection: Connection, asker: Asker, action: str, id: int, at: datetime, *, old: object = None,
+        self, connection: Connection, actor: Actor, action: str, id: int, at: datetime, *, old: object = None,
         new: object = None,
     ) -> None:  # fmt: skip
-        await audit.record(
-            connection, at=at, actor=asker.identity, action=action, subject=f"project/{id}", old=old, new=new,
-            request_id=asker.request_id,
-        )  # fmt: skip
+        await audit.record(connection, actor, action, f"project/{id}", at=at, old=old, new=new)
 
 
 def _require_names(request: PushRequest) -> None:

@@ -5,13 +5,11 @@ vanished from the file is disabled, never deleted, since backfills refer to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import SYSTEM
+from backfilld.domain.callers import OURSELVES, Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.executors.definition import Executor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
@@ -22,14 +20,6 @@ from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.positions import delete_schedule
 
 _IDENTITY = ("name", "project")
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who does it, for the audit trail."""
-
-    actor: str
-    request_id: UUID | None = None
 
 
 class WorkflowOperations:
@@ -51,7 +41,7 @@ class WorkflowOperations:
         """By id, beyond `after`."""
         return await self._store.list(after=after, project=project, name=name, limit=limit)
 
-    async def create(self, definition: WorkflowDefinition, by: By) -> Workflow:
+    async def create(self, definition: WorkflowDefinition, actor: Actor) -> Workflow:
         """Make it. A deleted workflow of that name comes back under its old id. Conflict `workflow_exists`."""
         self._check(definition)
         at, plain = self._clock.now(), plain_of(definition)
@@ -65,10 +55,10 @@ class WorkflowOperations:
             await self._store.add_revision(conn, id_, plain, at)
             await self._store.set(conn, id_, managed_by="api", enabled=definition.enabled, at=at)
             await place_schedule(conn, id_, None, plain, at)
-            await self._audit(conn, "workflow.create", id_, by, at, new=_shown(plain, enabled=definition.enabled))
+            await self._audit(conn, "workflow.create", id_, actor, at, new=_shown(plain, enabled=definition.enabled))
             return await self._present(conn, id_)
 
-    async def patch(self, id_: int, changes: Mapping[str, Any], by: By) -> Workflow:
+    async def patch(self, id_: int, changes: Mapping[str, Any], actor: Actor) -> Workflow:
         """Change fields of the definition (JSON data; None restores a default).
 
         Conflict `managed_by_config`, `managed_by_push`.
@@ -90,13 +80,13 @@ class WorkflowOperations:
             await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=wanted.enabled, at=at)
             await self._place(conn, old.id, old, plain, enabled=wanted.enabled, at=at)
             await self._audit(
-                conn, "workflow.edit", old.id, by, at,
+                conn, "workflow.edit", old.id, actor, at,
                 old={key: before.get(key) for key in sorted(difference)},
                 new={key: after.get(key) for key in sorted(difference)},
             )  # fmt: skip
             return await self._present(conn, old.id)
 
-    async def delete(self, id_: int, by: By) -> None:
+    async def delete(self, id_: int, actor: Actor) -> None:
         """Hide it; its backfills stay. Conflict `managed_by_config`, `managed_by_push`, `workflow_in_use`."""
         at = self._clock.now()
         async with self._pool.acquire() as conn, conn.transaction():
@@ -110,7 +100,7 @@ class WorkflowOperations:
             await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=False, at=at, deleted_at=at)
             await delete_schedule(conn, old.id)
             shown = _shown(old.definition, enabled=old.enabled)
-            await self._audit(conn, "workflow.delete", old.id, by, at, old=shown)
+            await self._audit(conn, "workflow.delete", old.id, actor, at, old=shown)
 
     async def sync_config(self, definitions: Iterable[Mapping[str, Any]]) -> None:
         """Make the workflows of the configuration file (`WorkflowSettings.definition()` of each) the present ones.
@@ -119,7 +109,7 @@ class WorkflowOperations:
         """
         wanted = [WorkflowDefinition.model_validate(dict(definition)) for definition in definitions]
         self._check_config(wanted)
-        at, by = self._clock.now(), By(SYSTEM.identity)
+        at, actor = self._clock.now(), OURSELVES
         named = {(definition.project, definition.name): definition for definition in wanted}
         async with self._pool.acquire() as conn, conn.transaction():
             known = await self._store.list_managed_by_config(conn)
@@ -127,16 +117,16 @@ class WorkflowOperations:
             # stands in their files.
             for project, name in sorted(named.keys() | known.keys()):
                 if (definition := named.get((project, name))) is not None:
-                    await self._sync(conn, definition, by, at)
+                    await self._sync(conn, definition, actor, at)
                 else:
-                    await self._disable(conn, known[project, name], f"{project}/{name}", by, at)
+                    await self._disable(conn, known[project, name], f"{project}/{name}", actor, at)
 
-    async def _disable(self, conn: Connection, id_: int, name: str, by: By, at: datetime) -> None:
+    async def _disable(self, conn: Connection, id_: int, name: str, actor: Actor, at: datetime) -> None:
         await self._store.set(conn, id_, managed_by="config", enabled=False, at=at)
         reason = f"{name} is no longer in the configuration file"
-        await self._audit(conn, "workflow.disable", id_, by, at, reason=reason)
+        await self._audit(conn, "workflow.disable", id_, actor, at, reason=reason)
 
-    async def _sync(self, conn: Connection, definition: WorkflowDefinition, by: By, at: datetime) -> None:
+    async def _sync(self, conn: Connection, definition: WorkflowDefinition, actor: Actor, at: datetime) -> None:
         plain, enabled = plain_of(definition), definition.enabled
         id_, old = await self._store.lock_name(
             conn, definition.project, definition.name, managed_by="config", enabled=enabled, at=at
@@ -150,7 +140,7 @@ class WorkflowOperations:
         await self._place(conn, id_, old, plain, enabled=enabled, at=at)
         before = None if old is None else _shown(old.definition, enabled=old.enabled)
         action = "workflow.create" if old is None else "workflow.edit"
-        await self._audit(conn, action, id_, by, at, old=before, new=_shown(plain, enabled=enabled))
+        await self._audit(conn, action, id_, actor, at, old=before, new=_shown(plain, enabled=enabled))
 
     async def _place(
         self, conn: Connection, id_: int, old: Workflow | None, plain: Mapping[str, Any], *, enabled: bool, at: datetime
@@ -187,17 +177,14 @@ class WorkflowOperations:
         conn: Connection,
         action: str,
         id_: int,
-        by: By,
+        actor: Actor,
         at: datetime,
         *,
         old: Any = None,
         new: Any = None,
         reason: str | None = None,
     ) -> None:
-        await audit.record(
-            conn, at=at, actor=by.actor, action=action, subject=f"workflow/{id_}", reason=reason, old=old, new=new,
-            request_id=by.request_id,
-        )  # fmt: skip
+        await audit.record(conn, actor, action, f"workflow/{id_}", at=at, reason=reason, old=old, new=new)
 
 
 def plain_of(definition: WorkflowDefinition) -> dict[str, Any]:

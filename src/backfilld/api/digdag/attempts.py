@@ -17,7 +17,6 @@ from backfilld.api.digdag.times import MomentText
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.sessions.records import AttemptStatus
-from backfilld.operations.asking import Asker
 from backfilld.operations.sessions.attempts import AttemptExists, AttemptOperations
 from backfilld.operations.sessions.read import SessionReading
 
@@ -62,7 +61,7 @@ class AttemptRoutes:
             await self._check_resume(body.resume)
         try:
             attempt = await self._operations.start(
-                Asker(asked.caller, asked.request_id),
+                asked.actor,
                 workflow_id=workflow_id,
                 session_time=body.session_time,
                 params=body.params,
@@ -73,7 +72,7 @@ class AttemptRoutes:
         return Reply(shapes.attempt(attempt))
 
     async def kill(self, asked: RequestContext[KillAttempt | None, None]) -> Reply:
-        attempt = await self._operations.kill(Asker(asked.caller, asked.request_id), asked.path["id"])
+        attempt = await self._operations.kill(asked.actor, asked.path["id"])
         return Reply(shapes.attempt(attempt))
 
     async def _workflow(self, body: StartAttempt) -> int:

@@ -14,8 +14,8 @@ from backfilld.api.digdag.times import Moment
 from backfilld.api.framework.reading import request_body
 from backfilld.api.framework.reading.fields import LARGEST_ID
 from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import NotFound
-from backfilld.operations.asking import Asker
 from backfilld.operations.projects import ProjectOperations, PushRequest
 from backfilld.store.admin.projects import ProjectFilter
 
@@ -130,8 +130,8 @@ class ProjectRoutes:
         return Reply({"key": asked.path["key"], "project": named(project.id, project.name)})
 
 
-def _asker(asked: RequestContext[Any, Any]) -> Asker:
-    return Asker(asked.caller, asked.request_id)
+def _asker(asked: RequestContext[Any, Any]) -> Actor:
+    return asked.actor
 
 
 def routes(operations: ProjectOperations, *, max_body_bytes: int) -> list[Route]:

@@ -11,7 +11,7 @@ from backfilld.api.digdag.models import LastId, LenientBody
 from backfilld.api.digdag.times import Moment, MomentText
 from backfilld.api.framework.reading.fields import WHOLE
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.operations.asking import Asker
+from backfilld.domain.callers import Actor
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills
@@ -136,8 +136,8 @@ def _all(found: Any) -> Reply:
     return Reply(shapes.listed("schedules", [shapes.schedule(one) for one in found]))
 
 
-def _asker(asked: RequestContext[Any, Any]) -> Asker:
-    return Asker(asked.caller, asked.request_id)
+def _asker(asked: RequestContext[Any, Any]) -> Actor:
+    return asked.actor
 
 
 def routes(reading: ScheduleReading, steering: ScheduleOperations, backfills: ScheduleBackfills) -> list[Route]:

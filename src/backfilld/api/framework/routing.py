@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from backfilld.api.framework.reading.fields import FaultsFound as FaultsFound
-from backfilld.domain.callers import Caller, Role
+from backfilld.domain.callers import Actor, Caller, Role
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -38,6 +38,11 @@ class RequestContext(Generic[B, Q]):
     query: Q
     path: Mapping[str, Any]
     http: web.Request
+
+    @property
+    def actor(self) -> Actor:
+        """The caller under this request, as changes are written down."""
+        return Actor(self.caller, self.request_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,18 +89,15 @@ class KeyRoutes:
             self._clock,
             name=asked.body.name,
             role=asked.body.role,
-            by=asked.caller.identity,
+            actor=asked.actor,
             expires_at=asked.body.expires_at,
             environment=self._environment,
-            request_id=asked.request_id,
         )
         shown = NewKeyAnswer(key=new.key, **KeyAnswer.of(new.kept).model_dump())
         return Reply(KeyData(api_key=shown), headers={"Location": f"{PATH}/{new.id}"})
 
     async def revoke(self, asked: RequestContext[None, None]) -> Reply:
-        await operations.revoke_key(
-            self._pool, self._clock, asked.path["id"], by=asked.caller.identity, request_id=asked.request_id
-        )
+        await operations.revoke_key(self._pool, self._clock, asked.path["id"], actor=asked.actor)
         return Reply()
 
 

@@ -7,7 +7,6 @@ from pydantic import Field
 from backfilld.api.framework.reading.fields import Answer, Body, Instant
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.public.backfills.bodies import Reason
-from backfilld.operations.asking import Asker
 from backfilld.operations.stopping import Ordered, StopOperations
 
 TAG = "Daemon"
@@ -45,12 +44,12 @@ def routes(operations: StopOperations) -> list[Route]:
     """Both, for administrators."""
 
     async def stop_all(asked: RequestContext[GiveOrder | None, None]) -> Reply:
-        asker = Asker(asked.caller, asked.request_id)
-        return Reply(OrderData.of(await operations.stop_all(asker, why=asked.body.reason if asked.body else None)))
+        actor = asked.actor
+        return Reply(OrderData.of(await operations.stop_all(actor, why=asked.body.reason if asked.body else None)))
 
     async def start_all(asked: RequestContext[GiveOrder | None, None]) -> Reply:
-        asker = Asker(asked.caller, asked.request_id)
-        return Reply(OrderData.of(await operations.start_all(asker, why=asked.body.reason if asked.body else None)))
+        actor = asked.actor
+        return Reply(OrderData.of(await operations.start_all(actor, why=asked.body.reason if asked.body else None)))
 
     return [
         Route("POST", "/public-api/stop-all", stop_all, "admin", "Start nothing any more, anywhere", OrderData,

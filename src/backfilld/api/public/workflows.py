@@ -11,7 +11,7 @@ from backfilld.api.framework.routing import Pagination, Reply, RequestContext, R
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.executors.definition import Attempts, Executor, Name, Seconds, WorkflowDefinition
 from backfilld.executors.definition_rules import schedule_faults
-from backfilld.operations.workflows import By, WorkflowOperations, executor_faults
+from backfilld.operations.workflows import WorkflowOperations, executor_faults
 from backfilld.store.admin.workflows import Workflow
 
 PATH = "/public-api/workflows"
@@ -151,7 +151,7 @@ class WorkflowRoutes:
         return Reply(data, pagination=Pagination(cursor))
 
     async def create(self, asked: RequestContext[CreateBase, None]) -> Reply:
-        workflow = await self._operations.create(asked.body, _by(asked))
+        workflow = await self._operations.create(asked.body, asked.actor)
         return Reply(_data(workflow), headers={"Location": f"{PATH}/{workflow.id}"})
 
     async def show(self, asked: RequestContext[None, None]) -> Reply:
@@ -161,19 +161,15 @@ class WorkflowRoutes:
         if not asked.body.model_fields_set:
             raise Invalid([Fault("", "empty", "names nothing to change")])
         changes = asked.body.model_dump(mode="json", exclude_unset=True)
-        return Reply(_data(await self._operations.patch(asked.path["id"], changes, _by(asked))))
+        return Reply(_data(await self._operations.patch(asked.path["id"], changes, asked.actor)))
 
     async def delete(self, asked: RequestContext[None, None]) -> Reply:
-        await self._operations.delete(asked.path["id"], _by(asked))
+        await self._operations.delete(asked.path["id"], asked.actor)
         return Reply()
 
 
 def _data(workflow: Workflow) -> WorkflowData:
     return WorkflowData(workflow=WorkflowAnswer.of(workflow))
-
-
-def _by(asked: RequestContext[Any, Any]) -> By:
-    return By(asked.caller.identity, asked.request_id)
 
 
 def routes(operations: WorkflowOperations) -> list[Route]:

@@ -16,11 +16,11 @@ from backfilld.cli.options import config_option, json_option
 from backfilld.cli.output.printing import print_fields, print_json, print_table
 from backfilld.cli.running import run
 from backfilld.clock import SystemClock
-from backfilld.domain.callers import ROLES, Role
+from backfilld.domain.callers import ROLES, Actor, Role
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import beyond, bounded
 
-BY = "cli"
+ACTOR = Actor.local("cli")
 
 
 @click.group("keys")
@@ -70,7 +70,7 @@ def create(config: Path | None, as_json: bool, name: str, role: Role, expires_at
         async with migrated_pool(config) as (settings, pool):
             environment = settings.auth.key_environment
             made = await create_key(
-                pool, SystemClock(), name=name, role=role, by=BY, expires_at=expires_at, environment=environment
+                pool, SystemClock(), name=name, role=role, actor=ACTOR, expires_at=expires_at, environment=environment
             )
             return {
                 "id": str(made.id),
@@ -135,7 +135,7 @@ def revoke(config: Path | None, as_json: bool, id: UUID) -> None:
 
     async def work() -> dict[str, Any]:
         async with migrated_pool(config) as (_, pool):
-            key = await revoke_key(pool, SystemClock(), id, by=BY)
+            key = await revoke_key(pool, SystemClock(), id, actor=ACTOR)
             return {"id": str(key.id), "name": key.name, "revoked_at": _written(key.revoked_at)}
 
     revoked = run(work())

@@ -15,8 +15,12 @@ import click
 
 from backfilld.cli.options import json_option
 from backfilld.cli.output import exit_codes
+from backfilld.domain.callers import Actor
 
 GOOD_ENDS = ("completed", "completed_with_failures")
+
+
+DEMO = Actor.local("demo")
 
 
 @click.command("demo")
@@ -102,10 +106,10 @@ class Demo:
         async with migrated_pool(self._folder.config, self._environ, quiet=True) as (_, pool):
             for old in await list_keys(pool):
                 if old.name == "demo" and old.revoked_at is None:
-                    await revoke_key(pool, self._clock, old.id, by="demo")
+                    await revoke_key(pool, self._clock, old.id, actor=DEMO)
             expires_at = self._clock.now() + timedelta(days=7)
             made = await create_key(
-                pool, self._clock, name="demo", role="admin", by="demo", expires_at=expires_at, environment="demo"
+                pool, self._clock, name="demo", role="admin", actor=DEMO, expires_at=expires_at, environment="demo"
             )
             return made.key
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from backfilld.domain.callers import SYSTEM
+from backfilld.domain.callers import OURSELVES
 from backfilld.domain.sessions.positions import Position, by_new_rules
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.events import ScheduleMoved
@@ -50,15 +50,11 @@ async def _move(pool: Pool, id: int, at: datetime) -> list[ScheduleMoved]:
 
 async def _write_down(connection: Connection, stored: StoredSchedule, wanted: Position, at: datetime) -> None:
     await audit.record(
-        connection,
-        at=at,
-        actor=SYSTEM.identity,
-        action="schedule.new_rules",
-        subject=f"schedule/{stored.id}",
+        connection, OURSELVES, "schedule.new_rules", f"schedule/{stored.id}", at=at,
         reason="the rules of its time zone have changed",
         old={"next_session_time": stored.next_session_at, "next_run_time": stored.next_run_at},
         new={"next_session_time": wanted.next_session_at, "next_run_time": wanted.next_run_at},
-    )
+    )  # fmt: skip
 
 
 def _wanted(stored: StoredSchedule) -> Position | None:

@@ -8,11 +8,11 @@ from uuid import uuid4
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import ENTITIES, Backfill, Progress
+from backfilld.domain.callers import Actor
 from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.filters import Tree, to_json
 from backfilld.events import BackfillCreated, Bus
-from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Limits, Wanted, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, Counter, estimate_warnings
 from backfilld.operations.backfills.idempotency import Idempotency, Keyed
@@ -67,7 +67,7 @@ class Creator:
         self._limits = limits
         self._bus = bus
 
-    async def create(self, asker: Asker, wanted: Wanted, *, keyed: Keyed | None, render: Render) -> Created:
+    async def create(self, actor: Actor, wanted: Wanted, *, keyed: Keyed | None, render: Render) -> Created:
         """Make the backfill that was asked for. Invalid; Conflict if the workflow has an active one, or of the key.
 
         `render` gives what is answered, and answered again to whoever repeats the request under its key.
@@ -86,12 +86,12 @@ class Creator:
             *estimate_warnings(total, settings.total_estimated),
             *left_out,
         ]
-        new = self._new(asker, wanted, target, tree)
-        return await self.store(asker, new, total, tuple(warnings), keyed=keyed, render=render)
+        new = self._new(actor, wanted, target, tree)
+        return await self.store(actor, new, total, tuple(warnings), keyed=keyed, render=render)
 
     async def store(
         self,
-        asker: Asker,
+        actor: Actor,
         new: NewBackfill,
         total: int | None,
         warnings: tuple[str, ...],
@@ -106,17 +106,9 @@ class Creator:
         async with self._pool.acquire() as connection, connection.transaction():
             await self._idempotency.claim(keyed, on=connection)
             backfill = await self._store.insert(new, on=connection)
-            await audit.record(
-                connection,
-                at=new.created_at,
-                actor=asker.identity,
-                action="backfill.rerun" if new.parent_no else "backfill.create",
-                subject=f"backfill/{new.id}",
-                backfill_no=backfill.no,
-                reason=new.settings.reason,
-                new=_told(new, backfill.named_ids),
-                request_id=asker.request_id,
-            )
+            action, at = "backfill.rerun" if new.parent_no else "backfill.create", new.created_at
+            told = _told(new, backfill.named_ids)
+            await audit.record_on(connection, actor, action, backfill, at=at, reason=new.settings.reason, new=told)
             cost = CostEstimate(new.credits_per_entity, backfill.named_ids.count if backfill.named_ids else total)
             created = Created(self._viewer.view(backfill, Progress()), cost, warnings)
             await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
@@ -131,7 +123,7 @@ class Creator:
         )
         self._control.nudge()
 
-    def _new(self, asker: Asker, wanted: Wanted, target: RunnableWorkflow, tree: Tree) -> NewBackfill:
+    def _new(self, actor: Actor, wanted: Wanted, target: RunnableWorkflow, tree: Tree) -> NewBackfill:
         return NewBackfill(
             id=uuid4(),
             kind=ENTITIES,
@@ -141,7 +133,7 @@ class Creator:
             filter_resolved=None if wanted.entity_type == NOT_ENUMERABLE else to_json(tree),
             entity_ids=wanted.entity_ids,
             credits_per_entity=target.credits_per_entity,
-            created_by=asker.identity,
+            created_by=actor.identity,
             created_at=self._clock.now(),
             exclusive=not self._limits.allow_concurrent_per_workflow,
         )

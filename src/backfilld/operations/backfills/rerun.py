@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import ENTITIES, Backfill
 from backfilld.domain.backfills.states import ENDED
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
-from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.create import Created, Creator, Render
 from backfilld.operations.backfills.idempotency import Keyed
@@ -51,7 +51,7 @@ class Rerunner:
 
     async def rerun_failed(
         self,
-        asker: Asker,
+        actor: Actor,
         id: UUID,
         *,
         entity_ids: Sequence[str] | None = None,
@@ -76,9 +76,9 @@ class Rerunner:
             chosen = await self._choose(parent, entity_ids, error_class)
         target = await self._target(parent)
         if parent.is_schedule and not isinstance(chosen, FailedIn):
-            return await self._sessions.rerun(asker, parent, target, chosen, why=why, keyed=keyed, render=render)
-        new = self._child(asker, parent, target, chosen, why)
-        return await self._creator.store(asker, new, None, (), keyed=keyed, render=render)
+            return await self._sessions.rerun(actor, parent, target, chosen, why=why, keyed=keyed, render=render)
+        new = self._child(actor, parent, target, chosen, why)
+        return await self._creator.store(actor, new, None, (), keyed=keyed, render=render)
 
     async def _all_failed(self, parent: Backfill, error_class: str | None) -> FailedIn:
         """However many there are: they are copied where they lie."""
@@ -123,7 +123,7 @@ class Rerunner:
         return target
 
     def _child(
-        self, asker: Asker, parent: Backfill, target: RunnableWorkflow, ids: list[str] | FailedIn, why: str | None
+        self, actor: Actor, parent: Backfill, target: RunnableWorkflow, ids: list[str] | FailedIn, why: str | None
     ) -> NewBackfill:
         return NewBackfill(
             id=uuid4(),
@@ -136,7 +136,7 @@ class Rerunner:
             filter_resolved=None,  # the filter is shown, and not evaluated again
             entity_ids=ids,
             credits_per_entity=target.credits_per_entity,
-            created_by=asker.identity,
+            created_by=actor.identity,
             created_at=self._clock.now(),
             exclusive=not self._limits.allow_concurrent_per_workflow,
         )

@@ -16,10 +16,10 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status, may_become
 from backfilld.domain.calendars import UnreadableWindows, calendar_of
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.domain.holding import Reason, because, onwards, shown
 from backfilld.events import Bus, StatusChanged
-from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.control import Control
 from backfilld.store.admin import audit
@@ -87,22 +87,22 @@ class Steering:
         self._clock = clock
         self._bus = bus
 
-    async def pause(self, asker: Asker, id: UUID, *, why: str | None = None) -> Signal:
+    async def pause(self, actor: Actor, id: UUID, *, why: str | None = None) -> Signal:
         """Nothing starts once this has returned; what is in flight finishes. IllegalTransition, Unavailable."""
 
         def decide(backfill: Backfill) -> _Move | str:
             if backfill.status is S.PAUSED:
                 return "it is paused already"
             now = self._clock.now()
-            return _Move(S.PAUSED, because(ReasonCode.PAUSED_BY_USER, since=now, who=asker.name, why=why))
+            return _Move(S.PAUSED, because(ReasonCode.PAUSED_BY_USER, since=now, who=actor.name, why=why))
 
-        backfill, note = await self._steer(asker, id, "pause", why, decide)
+        backfill, note = await self._steer(actor, id, "pause", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
         reached(Point.PAUSE_CONFIRMED)
         message = note or "paused: nothing starts until it is resumed, what is in flight finishes"
         return await self._signal(id, "pause", message)
 
-    async def resume(self, asker: Asker, id: UUID, *, why: str | None = None) -> Signal:
+    async def resume(self, actor: Actor, id: UUID, *, why: str | None = None) -> Signal:
         """Go on: planning, running or waiting for the window, whichever is true now. IllegalTransition."""
 
         def decide(backfill: Backfill) -> _Move | str:
@@ -110,10 +110,10 @@ class Steering:
                 return f"it is {backfill.status} already"
             return self._onwards(backfill)
 
-        backfill, note = await self._steer(asker, id, "resume", why, decide)
+        backfill, note = await self._steer(actor, id, "resume", why, decide)
         return await self._signal(id, "resume", note or f"resumed: it is {backfill.status} now")
 
-    async def cancel(self, asker: Asker, id: UUID, *, why: str | None = None, in_flight: InFlight = "drain") -> Signal:
+    async def cancel(self, actor: Actor, id: UUID, *, why: str | None = None, in_flight: InFlight = "drain") -> Signal:
         """Nothing starts once this has returned; what is in flight is drained, or cancelled too. As `pause`."""
 
         def decide(backfill: Backfill) -> _Move | str:
@@ -124,10 +124,10 @@ class Steering:
                     return "it is being cancelled already"
                 return _Move(S.CANCELLING, backfill.reason, None, True, frozenset({S.CANCELLING}))
             now = self._clock.now()
-            reason = because(ReasonCode.DRAINING, since=now, case="cancel", who=asker.name, why=why)
+            reason = because(ReasonCode.DRAINING, since=now, case="cancel", who=actor.name, why=why)
             return _Move(S.CANCELLING, reason, now, in_flight == "cancel")
 
-        backfill, note = await self._steer(asker, id, "cancel", why, decide)
+        backfill, note = await self._steer(actor, id, "cancel", why, decide)
         await self._control.confirm(backfill.no, backfill.version)
         reached(Point.CANCEL_CONFIRMED)
         ending = "is cancelled too" if backfill.cancel_in_flight else "finishes"
@@ -135,7 +135,7 @@ class Steering:
         return await self._signal(id, "cancel", message)
 
     async def _steer(
-        self, asker: Asker, id: UUID, signal: str, why: str | None, decide: Decide
+        self, actor: Actor, id: UUID, signal: str, why: str | None, decide: Decide
     ) -> tuple[Backfill, str | None]:
         """The backfill as it was moved; or as it is, with a note that there was nothing to do."""
         for _ in range(MOST_RACES):
@@ -145,13 +145,13 @@ class Steering:
                 return backfill, move
             if backfill.status not in (move.expected or may_become(move.status)):
                 raise IllegalTransition(backfill, signal)
-            if (moved := await self._move(asker, backfill, signal, why, move)) is not None:
+            if (moved := await self._move(actor, backfill, signal, why, move)) is not None:
                 self._tell(moved)
                 return moved, None
         raise Conflict(f"backfill {id} changes all the time; ask again", code="too_many_changes")
 
     async def _move(
-        self, asker: Asker, backfill: Backfill, signal: str, why: str | None, move: _Move
+        self, actor: Actor, backfill: Backfill, signal: str, why: str | None, move: _Move
     ) -> Backfill | None:
         now = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
@@ -166,18 +166,9 @@ class Steering:
                 on=connection,
             )
             if moved is not None:
-                await audit.record(
-                    connection,
-                    at=now,
-                    actor=asker.identity,
-                    action=f"backfill.{signal}",
-                    subject=f"backfill/{backfill.id}",
-                    backfill_no=backfill.no,
-                    reason=why,
-                    old=_told(backfill),
-                    new=_told(moved),
-                    request_id=asker.request_id,
-                )
+                old, new = _told(backfill), _told(moved)
+                action = f"backfill.{signal}"
+                await audit.record_on(connection, actor, action, backfill, at=now, reason=why, old=old, new=new)
                 reached(BEFORE_COMMIT[signal])
         if moved is not None:
             reached(AFTER_COMMIT[signal])

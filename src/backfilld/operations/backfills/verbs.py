@@ -10,9 +10,9 @@ from uuid import UUID
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.states import ENDED
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.events import Bus
-from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
 from backfilld.operations.backfills.estimate import Counter
@@ -116,23 +116,15 @@ class BackfillOperations:
         target = await self._targets.find(id)
         return target.workflow_id if target else id
 
-    async def delete(self, asker: Asker, id: UUID) -> None:
+    async def delete(self, actor: Actor, id: UUID) -> None:
         """Hide an ended backfill; its rows go in the background. NotFound; NotEnded."""
         backfill = await self._store.get(id)
         now = self.clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             hidden = await self._store.mark_deleted(backfill.no, at=now, on=connection)
             if hidden:
-                await audit.record(
-                    connection,
-                    at=now,
-                    actor=asker.identity,
-                    action="backfill.delete",
-                    subject=f"backfill/{id}",
-                    backfill_no=backfill.no,
-                    old={"status": backfill.status},
-                    request_id=asker.request_id,
-                )
+                old = {"status": backfill.status}
+                await audit.record_on(connection, actor, "backfill.delete", backfill, at=now, old=old)
                 reached(Point.DELETE_BEFORE_COMMIT)
         if hidden:
             reached(Point.DELETE_AFTER_COMMIT)

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from itertools import islice
 
 from backfilld.clock import Clock
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
 from backfilld.domain.schedules import Schedule, Slot
@@ -16,7 +17,6 @@ from backfilld.domain.schedules.moments import parse_moment
 from backfilld.domain.sessions.positions import FINISHED, leave_out
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.sessions.variables import local_text
-from backfilld.operations.asking import Asker
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.positions import put_position, set_disabled
@@ -50,16 +50,16 @@ class ScheduleOperations:
         self._clock = clock
         self._store = ScheduleStore(pool)
 
-    async def disable(self, asker: Asker, id: int, *, why: str | None = None) -> StoredSchedule:
+    async def disable(self, actor: Actor, id: int, *, why: str | None = None) -> StoredSchedule:
         """Fire no more; again: from now. What runs already goes on."""
         at = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             stored = await self._lock(connection, id)
             await set_disabled(connection, id, at, at)
-            return await self._written(connection, asker, "schedule.disable", stored, at, why)
+            return await self._written(connection, actor, "schedule.disable", stored, at, why)
 
     async def enable(
-        self, asker: Asker, id: int, *, skip_schedule: bool = True, next_time: Time = None, why: str | None = None
+        self, actor: Actor, id: int, *, skip_schedule: bool = True, next_time: Time = None, why: str | None = None
     ) -> StoredSchedule:
         """Fire again. With `skip_schedule` nothing that should have run before `next_time` (else: now) does; without,
         all of it runs at once. Invalid."""
@@ -75,11 +75,11 @@ class ScheduleOperations:
                 if slot.session_time > stored.next_session_at:
                     await put_position(connection, leave_out(stored.position, slot), at)
             await set_disabled(connection, id, None, at)
-            return await self._written(connection, asker, "schedule.enable", stored, at, why)
+            return await self._written(connection, actor, "schedule.enable", stored, at, why)
 
     async def skip(
         self,
-        asker: Asker,
+        actor: Actor,
         id: int,
         *,
         next_time: Time = None,
@@ -104,7 +104,7 @@ class ScheduleOperations:
             if dry_run:
                 return replace(stored, next_session_at=moved.next_session_at, next_run_at=moved.next_run_at)
             await put_position(connection, moved, at)
-            return await self._written(connection, asker, "schedule.skip", stored, at, why)
+            return await self._written(connection, actor, "schedule.skip", stored, at, why)
 
     async def _lock(self, connection: Connection, id: int) -> StoredSchedule:
         stored = await self._store.lock(connection, id)
@@ -113,13 +113,12 @@ class ScheduleOperations:
         return stored
 
     async def _written(
-        self, connection: Connection, asker: Asker, action: str, old: StoredSchedule, at: datetime, why: str | None
+        self, connection: Connection, actor: Actor, action: str, old: StoredSchedule, at: datetime, why: str | None
     ) -> StoredSchedule:
         new = await self._lock(connection, old.id)
         await audit.record(
-            connection, at=at, actor=asker.identity, action=action, subject=f"schedule/{old.id}", reason=why,
-            old=_shown(old), new=_shown(new), request_id=asker.request_id,
-        )  # fmt: skip
+            connection, actor, action, f"schedule/{old.id}", at=at, reason=why, old=_shown(old), new=_shown(new)
+        )
         return new
 
 

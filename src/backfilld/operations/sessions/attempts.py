@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import orjson
 
 from backfilld.clock import Clock
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
 from backfilld.domain.schedules.moments import parse_moment
 from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME, Attempt
-from backfilld.operations.asking import Asker
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.firing import count_crowd
@@ -44,7 +44,7 @@ class AttemptExists(Conflict):
 class Killer(Protocol):
     """Who ends attempts that are carried by a backfill."""
 
-    async def kill(self, asker: Asker, attempt: Attempt) -> None:
+    async def kill(self, actor: Actor, attempt: Attempt) -> None:
         """End it, or have it ended. Conflict if it has finished."""
 
 
@@ -68,7 +68,7 @@ class AttemptOperations:
 
     async def start(
         self,
-        asker: Asker,
+        actor: Actor,
         *,
         workflow_id: int,
         session_time: datetime | str,
@@ -83,13 +83,13 @@ class AttemptOperations:
         wanted = _checked(session_time, params, name)
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                return await self._start(connection, asker, workflow_id, wanted, why)
+                return await self._start(connection, actor, workflow_id, wanted, why)
         except AttemptNameTaken:  # somebody was faster by a moment, and is found now
             async with self._pool.acquire() as connection, connection.transaction():
-                return await self._start(connection, asker, workflow_id, wanted, why)
+                return await self._start(connection, actor, workflow_id, wanted, why)
 
     async def _start(
-        self, connection: Connection, asker: Asker, workflow_id: int, wanted: _Wanted, why: str | None
+        self, connection: Connection, actor: Actor, workflow_id: int, wanted: _Wanted, why: str | None
     ) -> Attempt:
         startable = await attempt_starts.find_startable(connection, workflow_id)
         if startable is None:
@@ -107,36 +107,36 @@ class AttemptOperations:
         at = self._clock.now()
         new = NewAttempts(
             startable.project_id, startable.workflow_id, startable.revision_id,
-            str(startable.definition.get("timezone") or "UTC"), wanted.name, asker.identity, at,
+            str(startable.definition.get("timezone") or "UTC"), wanted.name, actor.identity, at,
             [wanted.session_time], [wanted.params],
         )  # fmt: skip
         (opened,) = await open_attempts(connection, new)
         (attempt,) = await list_attempts(connection, [opened.id])
         shown = {"session_time": attempt.session_time, "name": attempt.name, "workflow": attempt.workflow_name}
-        await self._audit(connection, asker, "attempt.start", attempt.id, at, why, new=shown)
+        await self._audit(connection, actor, "attempt.start", attempt.id, at, why, new=shown)
         await tell_live(connection)
         return attempt
 
-    async def kill(self, asker: Asker, id: int, *, why: str | None = None) -> Attempt:
+    async def kill(self, actor: Actor, id: int, *, why: str | None = None) -> Attempt:
         """End it: at once if it waits, else as soon as its owner has cut it off.
 
         The attempt as it is then, which may be `canceling` still. NotFound; Conflict if it has finished.
         """
         attempt = await self._get(id)
         if attempt.backfill_no is not None:
-            await self._killer.kill(asker, attempt)
+            await self._killer.kill(actor, attempt)
         else:
-            await self._kill(asker, attempt, why)
+            await self._kill(actor, attempt, why)
         return await self._get(id)
 
-    async def _kill(self, asker: Asker, attempt: Attempt, why: str | None) -> None:
+    async def _kill(self, actor: Actor, attempt: Attempt, why: str | None) -> None:
         at = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             request = await attempt_starts.request_kill(connection, attempt.id, at)
             if request is None:
                 raise Conflict(f"attempt {attempt.id} is already killed or finished", code="attempt_finished")
             if request.is_first:
-                await self._audit(connection, asker, "attempt.kill", attempt.id, at, why)
+                await self._audit(connection, actor, "attempt.kill", attempt.id, at, why)
             await tell_live(connection)
         until = self._clock.monotonic() + WAITS_SECONDS
         while not request.has_ended and self._clock.monotonic() < until:
@@ -151,12 +151,9 @@ class AttemptOperations:
         return found[0]
 
     async def _audit(
-        self, connection: Connection, asker: Asker, action: str, id: int, at: datetime, why: str | None, new: Any = None
+        self, connection: Connection, actor: Actor, action: str, id: int, at: datetime, why: str | None, new: Any = None
     ) -> None:
-        await audit.record(
-            connection, at=at, actor=asker.identity, action=action, subject=f"attempt/{id}", reason=why, new=new,
-            request_id=asker.request_id,
-        )  # fmt: skip
+        await audit.record(connection, actor, action, f"attempt/{id}", at=at, reason=why, new=new)
 
 
 def _checked(session_time: datetime | str, params: Mapping[str, Any] | None, name: str | None) -> _Wanted:

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooManySlots, slots_in
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.domain.sessions.variables import local_text
-from backfilld.operations.asking import Asker
 from backfilld.operations.sessions.create import Made, NothingLeft, SessionBackfills
 from backfilld.operations.sessions.plan import Plan, dry_attempts, params_of
 from backfilld.operations.sessions.request import (
@@ -63,12 +63,12 @@ class ScheduleBackfills:
         self._clock = clock
         self._limits = limits
 
-    async def run(self, asker: Asker, id: int, request: ScheduleBackfillRequest) -> ScheduleBackfillAnswer:
+    async def run(self, actor: Actor, id: int, request: ScheduleBackfillRequest) -> ScheduleBackfillAnswer:
         """Make what is asked for, or say what would be made. NotFound; Invalid; Conflict for a name that was used."""
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 await allow(connection, TIMEOUT_SECONDS)
-                answer, made = await self._run(connection, asker, id, request)
+                answer, made = await self._run(connection, actor, id, request)
                 reached(Point.SESSIONS_BEFORE_COMMIT)
             reached(Point.SESSIONS_AFTER_COMMIT)
         except AttemptNameTaken as problem:
@@ -79,7 +79,7 @@ class ScheduleBackfills:
         return answer
 
     async def _run(
-        self, connection: Connection, asker: Asker, id: int, request: ScheduleBackfillRequest
+        self, connection: Connection, actor: Actor, id: int, request: ScheduleBackfillRequest
     ) -> tuple[ScheduleBackfillAnswer, Made | None]:
         stored = await self._schedules.lock(connection, id)
         if stored is None:
@@ -90,10 +90,10 @@ class ScheduleBackfills:
             return ScheduleBackfillAnswer(stored, (), None), None
         plan = await self._plan(connection, stored, schedule, request, covered)
         if request.dry_run:
-            return ScheduleBackfillAnswer(stored, self._dry(asker, stored, request, plan), None), None
-        made = await self._make(connection, asker, stored, request, plan)
+            return ScheduleBackfillAnswer(stored, self._dry(actor, stored, request, plan), None), None
+        made = await self._make(connection, actor, stored, request, plan)
         if request.advance_schedule:
-            await self._advance(connection, asker, stored, schedule, covered)
+            await self._advance(connection, actor, stored, schedule, covered)
         if made is None:
             return ScheduleBackfillAnswer(stored, (), None), None
         return ScheduleBackfillAnswer(stored, made.attempts, made.backfill.id), made
@@ -101,7 +101,7 @@ class ScheduleBackfills:
     async def _make(
         self,
         connection: Connection,
-        asker: Asker,
+        actor: Actor,
         stored: StoredSchedule,
         request: ScheduleBackfillRequest,
         plan: Plan,
@@ -110,7 +110,7 @@ class ScheduleBackfills:
         if not plan.times:
             return None
         try:
-            return await self._backfills.make(connection, asker, stored, request, plan)
+            return await self._backfills.make(connection, actor, stored, request, plan)
         except NothingLeft:
             return None
 
@@ -163,8 +163,8 @@ class ScheduleBackfills:
         known = existing if request.skip_existing else ()
         return Plan(name, chosen, params_of(schedule, times, chosen, existing=known, before=before))
 
-    def _dry(self, asker: Asker, stored: StoredSchedule, request: ScheduleBackfillRequest, plan: Plan) -> list[Attempt]:
-        return dry_attempts(stored, request, plan, asker.identity, self._clock.now())
+    def _dry(self, actor: Actor, stored: StoredSchedule, request: ScheduleBackfillRequest, plan: Plan) -> list[Attempt]:
+        return dry_attempts(stored, request, plan, actor.identity, self._clock.now())
 
     async def _refuse_conflict(
         self, connection: Connection, stored: StoredSchedule, schedule: Schedule, times: Sequence[datetime], name: str
@@ -190,7 +190,7 @@ class ScheduleBackfills:
     async def _advance(
         self,
         connection: Connection,
-        asker: Asker,
+        actor: Actor,
         stored: StoredSchedule,
         schedule: Schedule,
         covered: Sequence[Slot],
@@ -209,16 +209,11 @@ class ScheduleBackfills:
             last_session_at=max(last, stored.last_session_at or last),
             at=at,
         )
+        old, new = stored.next_session_at.isoformat(), following.session_time.isoformat()
         await audit.record(
-            connection,
-            at=at,
-            actor=asker.identity,
-            action="schedule.advance",
-            subject=f"schedule/{stored.id}",
-            old={"next_session_time": stored.next_session_at.isoformat()},
-            new={"next_session_time": following.session_time.isoformat()},
-            request_id=asker.request_id,
-        )
+            connection, actor, "schedule.advance", f"schedule/{stored.id}", at=at,
+            old={"next_session_time": old}, new={"next_session_time": new},
+        )  # fmt: skip
 
 
 def _counted(covered: Sequence[Slot], count: int | None) -> Sequence[Slot]:

@@ -13,9 +13,9 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import SCHEDULE, Backfill
+from backfilld.domain.callers import Actor
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.events import BackfillCreated, Bus
-from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
 from backfilld.operations.sessions.plan import Plan, attempts_of
 from backfilld.operations.sessions.request import ScheduleBackfillRequest, zone_of_windows
@@ -71,7 +71,7 @@ class SessionBackfills:
     async def make(
         self,
         connection: Connection,
-        asker: Asker,
+        actor: Actor,
         stored: StoredSchedule,
         request: ScheduleBackfillRequest,
         plan: Plan,
@@ -79,19 +79,19 @@ class SessionBackfills:
         """A backfill over `plan`. AttemptNameTaken; NothingLeft."""
         place = Workplace.of(stored)
         new = new_backfill(
-            asker,
+            actor,
             place,
             plan,
             schedule_id=stored.id,
             at=self._clock.now(),
             settings=_settings(request, plan, place),
         )
-        return await self.store(connection, asker, new, place, plan, skip_existing=request.skip_existing)
+        return await self.store(connection, actor, new, place, plan, skip_existing=request.skip_existing)
 
     async def store(
         self,
         connection: Connection,
-        asker: Asker,
+        actor: Actor,
         new: NewBackfill,
         place: Workplace,
         plan: Plan,
@@ -109,7 +109,7 @@ class SessionBackfills:
             if not opened:
                 raise NothingLeft
             reached(Point.SESSIONS_OPENED)
-            await _write_down(connection, asker, new, backfill, len(opened))
+            await _write_down(connection, actor, new, backfill, len(opened))
             await plan_sessions(connection, backfill.no, len(opened), new.created_at)
             found = await self._store.get_by_no(backfill.no, on=connection)
         return Made(
@@ -138,7 +138,7 @@ def _settings(request: ScheduleBackfillRequest, plan: Plan, place: Workplace) ->
 
 
 def new_backfill(
-    asker: Asker,
+    actor: Actor,
     place: Workplace,
     plan: Plan,
     *,
@@ -157,7 +157,7 @@ def new_backfill(
         revision_id=place.target.revision_id,
         settings=settings,
         filter_resolved=None,
-        created_by=asker.identity,
+        created_by=actor.identity,
         created_at=at,
         exclusive=False,
         credits_per_entity=place.target.credits_per_entity,
@@ -167,26 +167,18 @@ def new_backfill(
     )
 
 
-async def _write_down(connection: Connection, asker: Asker, new: NewBackfill, backfill: Backfill, count: int) -> None:
-    await audit.record(
-        connection,
-        at=new.created_at,
-        actor=asker.identity,
-        action="backfill.rerun" if new.parent_no else "backfill.create",
-        subject=f"backfill/{new.id}",
-        backfill_no=backfill.no,
-        reason=new.settings.reason,
-        new={
-            "workflow_id": new.workflow_id,
-            "schedule_id": new.schedule_id,
-            "attempt_name": new.settings.name,
-            "sessions": count,
-            "session_from": new.session_from,
-            "session_to": new.session_to,
-            "windows": new.settings.daily_execution_windows,
-            "timezone": new.settings.timezone,
-            "max_in_flight": new.settings.max_in_flight,
-            "parent_id": new.parent_id,
-        },
-        request_id=asker.request_id,
-    )
+async def _write_down(connection: Connection, actor: Actor, new: NewBackfill, backfill: Backfill, count: int) -> None:
+    action = "backfill.rerun" if new.parent_no else "backfill.create"
+    told = {
+        "workflow_id": new.workflow_id,
+        "schedule_id": new.schedule_id,
+        "attempt_name": new.settings.name,
+        "sessions": count,
+        "session_from": new.session_from,
+        "session_to": new.session_to,
+        "windows": new.settings.daily_execution_windows,
+        "timezone": new.settings.timezone,
+        "max_in_flight": new.settings.max_in_flight,
+        "parent_id": new.parent_id,
+    }
+    await audit.record_on(connection, actor, action, backfill, at=new.created_at, reason=new.settings.reason, new=told)

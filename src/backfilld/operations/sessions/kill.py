@@ -6,9 +6,9 @@ it off or takes it out of the plan; he is waited for, but not for long, since a 
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import Attempt
-from backfilld.operations.asking import Asker
 from backfilld.operations.control import Control
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Pool
@@ -27,7 +27,7 @@ class BackfillKiller:
         self._control = control
         self._clock = clock
 
-    async def kill(self, asker: Asker, attempt: Attempt) -> None:
+    async def kill(self, actor: Actor, attempt: Attempt) -> None:
         """End it now, or have it ended; its state afterwards is for the caller to read. Conflict if it has finished."""
         if attempt.backfill_no is None:
             raise ValueError(f"attempt {attempt.id} belongs to no backfill")
@@ -38,9 +38,8 @@ class BackfillKiller:
                 raise Conflict(f"attempt {attempt.id} is already killed or finished", code="attempt_finished")
             if request.is_first:
                 await audit.record(
-                    connection, at=at, actor=asker.identity, action="attempt.kill", subject=f"attempt/{attempt.id}",
-                    backfill_no=attempt.backfill_no, request_id=asker.request_id,
-                )  # fmt: skip
+                    connection, actor, "attempt.kill", f"attempt/{attempt.id}", at=at, backfill_no=attempt.backfill_no
+                )
             reached(Point.KILL_BEFORE_COMMIT)
         reached(Point.KILL_AFTER_COMMIT)
         self._control.nudge()

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import Backfill, Progress
+from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME
-from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.create import CREATED, Created, Render
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.idempotency import Idempotency, Keyed
@@ -42,7 +42,7 @@ class ScheduleReruns:
 
     async def rerun(
         self,
-        asker: Asker,
+        actor: Actor,
         parent: Backfill,
         target: RunnableWorkflow,
         ids: Sequence[str],
@@ -58,7 +58,7 @@ class ScheduleReruns:
                 failed = await plans.list_attempts_of_sessions(connection, parent.no, ids)
                 name = await _next_name(connection, parent, failed)
                 plan = Plan(name, [one.session_time for one in failed], [one.params for one in failed])
-                made = await self._make(connection, asker, parent, target, failed, plan, why)
+                made = await self._make(connection, actor, parent, target, failed, plan, why)
                 cost = CostEstimate(target.credits_per_entity, len(failed))
                 view = self._viewer.view(made.backfill, Progress(planned=len(made.attempts)))
                 created = Created(view, cost)
@@ -72,7 +72,7 @@ class ScheduleReruns:
     async def _make(
         self,
         connection: Connection,
-        asker: Asker,
+        actor: Actor,
         parent: Backfill,
         target: RunnableWorkflow,
         failed: Sequence[PlannedAttempt],
@@ -83,7 +83,7 @@ class ScheduleReruns:
         place = Workplace(failed[0].project_id, failed[0].project_name, timezone, target)
         assert parent.schedule_id is not None  # noqa: S101  # the table sees to it
         new = new_backfill(
-            asker,
+            actor,
             place,
             plan,
             schedule_id=parent.schedule_id,
@@ -91,7 +91,7 @@ class ScheduleReruns:
             settings=parent.settings.for_rerun(name=plan.name or None, reason=why),
             parent=parent,
         )
-        return await self._backfills.store(connection, asker, new, place, plan)
+        return await self._backfills.store(connection, actor, new, place, plan)
 
 
 async def _next_name(connection: Connection, parent: Backfill, failed: Sequence[PlannedAttempt]) -> str:

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.callers import Actor
 from backfilld.store.connection.pool import Connection
 from backfilld.store.connection.queries import load
 
@@ -14,22 +15,38 @@ _sql = load("admin.audit")
 
 async def record(
     conn: Connection,
-    *,
-    at: datetime,
-    actor: str,
+    actor: Actor,
     action: str,
     subject: str,
+    *,
+    at: datetime,
     backfill_no: int | None = None,
     reason: str | None = None,
     old: Any = None,
     new: Any = None,
-    request_id: UUID | None = None,
 ) -> None:
     """Write one row. `action` is a verb with its noun (`backfill.pause`), `subject` what it was done to; `old` and
     `new` are JSON values of what changed (None: nothing to show), without secrets."""
     await conn.execute(
-        _sql.record_action, at, actor, action, subject, backfill_no, reason, _text(old), _text(new), request_id
-    )
+        _sql.record_action, at, actor.identity, action, subject, backfill_no, reason, _text(old), _text(new),
+        actor.request_id,
+    )  # fmt: skip
+
+
+async def record_on(
+    conn: Connection,
+    actor: Actor,
+    action: str,
+    backfill: Backfill,
+    *,
+    at: datetime,
+    reason: str | None = None,
+    old: Any = None,
+    new: Any = None,
+) -> None:
+    """The same of something done to a backfill, which its timeline tells."""
+    subject = f"backfill/{backfill.id}"
+    await record(conn, actor, action, subject, at=at, backfill_no=backfill.no, reason=reason, old=old, new=new)
 
 
 def _text(value: Any) -> str | None:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from uuid import UUID
 
 import asyncpg
 import orjson
 
+from backfilld.domain.callers import Actor
 from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
@@ -111,9 +111,7 @@ class EntityStore:
         sql, parameters = with_condition(SQL.count_entities, condition)
         return int(await self._pool.fetchval(sql, entity_type, *parameters))
 
-    async def delete(
-        self, entity_type: str, id: str, *, at: datetime, actor: str, request_id: UUID | None = None
-    ) -> bool:
+    async def delete(self, entity_type: str, id: str, *, at: datetime, actor: Actor) -> bool:
         """Remove one and note it in the audit log; False if there was none."""
         async with self._pool.acquire() as connection, connection.transaction():
             await lock_type(connection, entity_type)
@@ -121,9 +119,7 @@ class EntityStore:
                 return False
             await connection.execute(SQL.count_deleted, entity_type, 1)
             subject = f"entity:{entity_type}/{id}"
-            await audit.record(
-                connection, at=at, actor=actor, action="entity.delete", subject=subject, request_id=request_id
-            )
+            await audit.record(connection, actor, "entity.delete", subject, at=at)
         return True
 
     async def get_type(self, entity_type: str) -> StoredType:

@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TypeAlias
-from uuid import UUID
 
 import orjson
 
-from backfilld.domain.callers import SYSTEM
+from backfilld.domain.callers import OURSELVES, Actor
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.entities.upload_remarks import PLACES_SHOWN, Replaced
 from backfilld.domain.errors import Fault, Invalid
@@ -58,7 +57,7 @@ class UploadTerms:
     With `replace`, the type holds afterwards what was uploaded and nothing else: others are removed, and older
     records count as well. `fields` are added to the known fields of the type; None forgets one. They are read when all
     batches have come, so whoever makes the batches may fill them in meanwhile.
-    `actor` and `request_id` go into the audit log, which notes replacements only: a feed that keeps records fresh
+    `actor` goes into the audit log, which notes replacements only: a feed that keeps records fresh
     would drown everything else in it.
     """
 
@@ -66,8 +65,7 @@ class UploadTerms:
     at: datetime
     replace: bool = False
     fields: Mapping[str, FieldType | None] = field(default_factory=dict)
-    actor: str = SYSTEM.identity
-    request_id: UUID | None = None
+    actor: Actor = OURSELVES
 
 
 class EntityUploads:
@@ -144,13 +142,7 @@ async def _drop_replaced(connection: Connection) -> tuple[int, Sequence[Replaced
 
 async def _note(connection: Connection, terms: UploadTerms, counts: UpsertCounts) -> None:
     await audit.record(
-        connection,
-        at=terms.at,
-        actor=terms.actor,
-        action="entities.replace",
-        subject=f"entity_type:{terms.entity_type}",
-        new=asdict(counts),
-        request_id=terms.request_id,
+        connection, terms.actor, "entities.replace", f"entity_type:{terms.entity_type}", at=terms.at, new=asdict(counts)
     )
 
 

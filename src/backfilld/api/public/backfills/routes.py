@@ -29,7 +29,6 @@ from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, whole
 from backfilld.domain.errors import Invalid
-from backfilld.operations.asking import Asker
 from backfilld.operations.backfills.check import Wanted
 from backfilld.operations.backfills.create import Created
 from backfilld.operations.backfills.idempotency import Keyed
@@ -40,10 +39,6 @@ from backfilld.store.backfills.backfills import BackfillFilter
 PATH = "/public-api/backfills"
 ONE = PATH + "/{id}"
 TAG = "Backfills"
-
-
-def asker_of(asked: RequestContext[Any, Any]) -> Asker:
-    return Asker(asked.caller, asked.request_id)
 
 
 class BackfillRoutes:
@@ -59,7 +54,7 @@ class BackfillRoutes:
 
         async def do() -> Reply:
             wanted = await self._read(document)
-            created = await self._operations.create(asker_of(asked), wanted, keyed=keyed, render=_kept)
+            created = await self._operations.create(asked.actor, wanted, keyed=keyed, render=_kept)
             return _created(created)
 
         return await once(self._operations.idempotency, keyed, do)
@@ -112,21 +107,21 @@ class BackfillRoutes:
         return Reply(data, headers={"ETag": f'"{view.backfill.version}"'})
 
     async def delete(self, asked: RequestContext[None, None]) -> Reply:
-        await self._operations.delete(asker_of(asked), asked.path["id"])
+        await self._operations.delete(asked.actor, asked.path["id"])
         return Reply()
 
     async def pause(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
-        return _signal(await self._operations.pause(asker_of(asked), asked.path["id"], why=why))
+        return _signal(await self._operations.pause(asked.actor, asked.path["id"], why=why))
 
     async def resume(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
-        return _signal(await self._operations.resume(asker_of(asked), asked.path["id"], why=why))
+        return _signal(await self._operations.resume(asked.actor, asked.path["id"], why=why))
 
     async def cancel(self, asked: RequestContext[CancelBackfill | None, None]) -> Reply:
         body = asked.body or CancelBackfill(in_flight="drain")
         id = asked.path["id"]
-        return _signal(await self._operations.cancel(asker_of(asked), id, why=body.reason, in_flight=body.in_flight))
+        return _signal(await self._operations.cancel(asked.actor, id, why=body.reason, in_flight=body.in_flight))
 
     async def rerun_failed(self, asked: RequestContext[WholeBody | None, None]) -> Reply:
         id, document = asked.path["id"], asked.body.root if asked.body else {}
@@ -144,7 +139,7 @@ class BackfillRoutes:
         if body is None:
             raise Invalid(faults)
         created = await self._operations.rerun_failed(
-            asker_of(asked), id, entity_ids=body.entity_ids, error_class=body.error_class, why=body.reason,
+            asked.actor, id, entity_ids=body.entity_ids, error_class=body.error_class, why=body.reason,
             keyed=keyed, render=_kept,
         )  # fmt: skip
         return _created(created)

@@ -72,8 +72,7 @@ class _Handlers:
             asked.path["entity_type"],
             self._rows(asked, upload),
             upload,
-            caller=asked.caller,
-            request_id=asked.request_id,
+            actor=asked.actor,
         )
         data = asdict(done.counts)
         if not upload.replace:
@@ -95,7 +94,7 @@ class _Handlers:
 
     async def delete(self, asked: RequestContext[None, None]) -> Reply:
         entity_type, id = asked.path["entity_type"], asked.path["id"]
-        await self._entities.delete(entity_type, id, caller=asked.caller, request_id=asked.request_id)
+        await self._entities.delete(entity_type, id, actor=asked.actor)
         return Reply()
 
     async def list_types(self, asked: RequestContext[None, None]) -> Reply:
