@@ -20,8 +20,8 @@ R, S = ReasonCode, Status
 NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)  # a Monday, 07:00 in New York
 FACTS = {
-    "who": "ops", "why": "a reason", "to_run": 1234, "days": 400, "failed": 3, "used": 2, "cap": 2, "target": "crm:443",
-    "problem": "connection refused", "outcomes": 7, "workflow": "notify",
+    "who": "ops", "why": "a reason", "to_run": 1234, "left_out": 7, "days": 400, "failed": 3, "used": 2, "cap": 2,
+    "target": "crm:443", "problem": "connection refused", "outcomes": 7, "workflow": "notify",
 }  # fmt: skip
 TEXTS = [
     (code, case, text)

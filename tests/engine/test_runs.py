@@ -254,3 +254,15 @@ async def test_what_succeeded_before_is_skipped_and_what_failed_is_run_again(dsn
     assert (1, 4, 4) == (progress.succeeded, progress.skipped, progress.skipped_in_plan)
     assert {"skipped": 5} == await engine.outcomes(third)
     assert {"succeeded": 5} == await engine.outcomes(fourth)
+
+
+async def test_a_plan_of_which_nothing_is_to_run_waits_for_its_approval_too(dsn, pool):
+    backfill = await make_backfill(pool, **resolved(start="when_approved"), entity_ids=("nobody", "no one"))
+    async with engine_on(dsn, pool, source=ListSource(entities(6))) as engine:
+        row = await engine.until(backfill, "paused")
+        await engine.resume(backfill)
+        await engine.until(backfill, "completed")
+
+    assert "awaiting_approval" == row.reason.code
+    assert "The plan is frozen: 0 to run, 2 left out. Look at it, then resume." == row.reason.message
+    assert {"skipped": 2} == await engine.outcomes(backfill)

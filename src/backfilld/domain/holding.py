@@ -50,7 +50,8 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
     ),
     R.PAUSED_BY_USER: Entry("Paused by {who:name}[: “{why}”]."),
     R.AWAITING_APPROVAL: Entry(
-        "The plan is frozen: {to_run:count} to run. Look at it, then resume.", needs_person=True
+        "The plan is frozen: {to_run:count} to run[, {left_out:count} left out]. Look at it, then resume.",
+        needs_person=True,
     ),
     R.SAMPLE_DONE: Entry("The sample is done. Look at it, then resume.", needs_person=True),
     R.TOO_MANY_FAILURES: Entry(

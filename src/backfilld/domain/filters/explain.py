@@ -76,14 +76,12 @@ class _Suspect:
             self.case_example = value if self.case_example is None else self.case_example
 
     def sentences(self, total: int, names: set[str]) -> Iterable[str]:
-        field, wanted = f"field `{self.rule.spelled}`", " or ".join(_NOUNS[kind] for kind in sorted(self.wanted))
+        field = f"field `{self.rule.spelled}`"
         if total and not self.present and self._needs_presence():
             others = {spell((name,)) for name in names}
             yield f"{field} is in none of the records ({total:,}){did_you_mean(self.rule.spelled, others)}"
         for kind, count in self.mismatched.most_common():
-            what = "text that is no date" if kind == "text" and "date" in self.wanted else _STATES[kind]
-            example = _shown(self.examples[kind])
-            yield f"{field} is {what} in {_records(count)} (example {example}); the rule compares {wanted}"
+            yield mismatch_sentence(self.rule, self.wanted, kind, count, self.examples[kind])
         if self.matched_but_for_case:
             example = _shown(self.case_example)
             yield (
@@ -94,6 +92,14 @@ class _Suspect:
     def _needs_presence(self) -> bool:
         operator, negated = positive(self.rule.operator)
         return negated == (operator in ("null", "isEmpty"))
+
+
+def mismatch_sentence(rule: Rule, wanted: Iterable[str], kind: str, count: int, example: Any) -> str:
+    """What to say of records whose field is of a `kind` that a rule, which compares `wanted` ones, cannot compare."""
+    what = "text that is no date" if kind == "text" and "date" in wanted else _STATES[kind]
+    compared = " or ".join(_NOUNS[one] for one in sorted(wanted))
+    seen = f"is {what} in {_records(count)} (example {_shown(example)})"
+    return f"field `{rule.spelled}` {seen}; the rule compares {compared}"
 
 
 def _alone(rule: Rule, *, case_sensitive: bool) -> Predicate:

@@ -20,6 +20,7 @@ from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
 from backfilld.domain.windows.openings import HORIZON, Calendar
 from backfilld.domain.windows.timezones import parse_zone
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
+from backfilld.operations.backfills.ids_found import doubled_warnings
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.sources.registry import Fields, SourceRegistry
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
@@ -45,6 +46,7 @@ class Checked:
     zone: ZoneInfo
     windows: WeeklyWindows | None = None
     tree: Tree | None = None
+    written: Tree | None = None  # the same filter with its dates as they were sent
     target: RunnableWorkflow | None = None
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -157,6 +159,7 @@ class Checker:
         resolved = resolve(read.tree, now=self._clock.now(), zone=checked.zone, known_fields=known)
         checked.faults += resolved.faults
         checked.tree = None if resolved.faults else resolved.tree
+        checked.written = read.tree
 
     async def _known_fields(self, entity_type: Any, checked: Checked) -> Fields | None:
         """None, and a fault, if the type's source is broken. Unavailable while that cannot be known."""
@@ -203,6 +206,7 @@ def _entity_ids(body: Mapping[str, Any], checked: Checked) -> None:
     ids = body.get("entity_ids")
     if not isinstance(ids, list):
         return
+    checked.warnings += doubled_warnings([id for id in ids if isinstance(id, str)])
     for number, id in enumerate(ids):
         if isinstance(id, str) and not is_fit(id):
             checked.faults.append(Fault(f"/entity_ids/{number}", "invalid_entity_id", why_unfit(id)))

@@ -1,5 +1,6 @@
 """Making a backfill: one transaction, so that there is either all of it or nothing."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,13 @@ from backfilld.domain.callers import Actor
 from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.filters import Tree, to_json
+from backfilld.engine.backfills.planning.plan_walk import Scope
 from backfilld.events import BackfillCreated, Bus
 from backfilld.operations.backfills.check import Limits, Wanted, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, Counter, estimate_warnings
+from backfilld.operations.backfills.field_hints import FieldHints
 from backfilld.operations.backfills.idempotency import Idempotency, Keyed
+from backfilld.operations.backfills.ids_found import IdsFound, IdsLook
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.control import Control
@@ -35,6 +39,7 @@ class Created:
     view: BackfillView
     cost: CostEstimate
     warnings: tuple[str, ...] = ()
+    found: IdsFound | None = None
 
 
 Render = Callable[[Created], Mapping[str, Any]]  # the answer, as JSON values, that is kept under an idempotency key
@@ -50,6 +55,8 @@ class Creator:
         idempotency: Idempotency,
         counter: Counter,
         left_out: ReprocessWarning,
+        hints: FieldHints,
+        ids_look: IdsLook,
         viewer: Viewer,
         control: Control,
         clock: Clock,
@@ -61,6 +68,8 @@ class Creator:
         self._idempotency = idempotency
         self._counter = counter
         self._left_out = left_out
+        self._hints = hints
+        self._ids_look = ids_look
         self._viewer = viewer
         self._control = control
         self._clock = clock
@@ -74,9 +83,12 @@ class Creator:
         """
         target, calendar, tree = wanted.whole()
         settings, checked = wanted.settings, wanted.checked
-        total, warnings = await self._counter.count(wanted.entity_type, tree, wanted.entity_ids)
-        left_out = await self._left_out.warnings(
-            target.workflow_id, wanted.entity_type, settings.reprocess_behavior, wanted.entity_ids
+        ids = wanted.entity_ids
+        (total, warnings), left_out, look, found = await asyncio.gather(
+            self._counter.count(wanted.entity_type, tree, ids),
+            self._left_out.warnings(target.workflow_id, wanted.entity_type, settings.reprocess_behavior, ids),
+            self._hints.look(wanted.entity_type, tree, written=checked.written, entity_ids=ids),
+            self._ids_look.look(Scope(wanted.entity_type, tree, ids)),
         )
         now = self._clock.now()
         warnings = [
@@ -85,9 +97,11 @@ class Creator:
             *warnings,
             *estimate_warnings(total, settings.total_estimated),
             *left_out,
+            *look.warnings(total),
+            *(found.warnings() if found else ()),
         ]
         new = self._new(actor, wanted, target, tree)
-        return await self.store(actor, new, total, tuple(warnings), keyed=keyed, render=render)
+        return await self.store(actor, new, total, tuple(warnings), keyed=keyed, render=render, found=found)
 
     async def store(
         self,
@@ -98,6 +112,7 @@ class Creator:
         *,
         keyed: Keyed | None,
         render: Render,
+        found: IdsFound | None = None,
     ) -> Created:
         """Commit a backfill, its audit row and its idempotency key, and wake the engine.
 
@@ -110,7 +125,7 @@ class Creator:
             told = _told(new, backfill.named_ids)
             await audit.record_on(connection, actor, action, backfill, at=at, reason=new.settings.reason, new=told)
             cost = CostEstimate(new.credits_per_entity, backfill.named_ids.count if backfill.named_ids else total)
-            created = Created(self._viewer.view(backfill, Progress()), cost, warnings)
+            created = Created(self._viewer.view(backfill, Progress()), cost, warnings, found)
             await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
             reached(Point.CREATE_BEFORE_COMMIT)
         reached(Point.CREATE_AFTER_COMMIT)

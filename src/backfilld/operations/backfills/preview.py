@@ -1,6 +1,7 @@
 """What a backfill would do, and what a filter matches: answered before anything exists."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -9,10 +10,13 @@ from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.progress import finish_at
 from backfilld.domain.entities.records import Entity
+from backfilld.domain.filters import Tree
 from backfilld.domain.windows.openings import HORIZON, Calendar, Opening
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
 from backfilld.operations.backfills.check import Checked, Wanted, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, estimate_warnings
+from backfilld.operations.backfills.field_hints import FieldHints, without_repeating
+from backfilld.operations.backfills.ids_found import IdsFound
 from backfilld.operations.backfills.plan_preview import PlanPreview, PlanPreviewer
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
 
@@ -56,8 +60,11 @@ class Verified:
 class Previewer:
     """Looks, and changes nothing."""
 
-    def __init__(self, surveyor: PlanPreviewer, targets: RunnableWorkflowStore, clock: Clock) -> None:
+    def __init__(
+        self, surveyor: PlanPreviewer, hints: FieldHints, targets: RunnableWorkflowStore, clock: Clock
+    ) -> None:
         self._surveyor = surveyor
+        self._hints = hints
         self._targets = targets
         self._clock = clock
 
@@ -66,10 +73,14 @@ class Previewer:
         target, calendar, tree = wanted.whole()
         settings, checked = wanted.settings, wanted.checked
         behavior = settings.reprocess_behavior
-        survey = await self._surveyor.survey(
-            Scope(wanted.entity_type, tree, wanted.entity_ids, target.workflow_id, behavior),
-            order=settings.order,
-            wait_seconds=wait_seconds,
+        ids = wanted.entity_ids
+        survey, look = await asyncio.gather(
+            self._surveyor.survey(
+                Scope(wanted.entity_type, tree, ids, target.workflow_id, behavior),
+                order=settings.order,
+                wait_seconds=wait_seconds,
+            ),
+            self._hints.look(wanted.entity_type, tree, written=checked.written, entity_ids=ids),
         )
         now = self._clock.now()
         starts_at = _start_at(calendar, now)
@@ -89,6 +100,8 @@ class Previewer:
                 *survey.warnings,
                 *estimate_warnings(survey.total, settings.total_estimated),
                 *_skip_warnings(survey, behavior),
+                *look.warnings(survey.total),
+                *(IdsFound.of_skipped(len(ids), survey.skipped).warnings() if ids is not None else ()),
             ),
         )
 
@@ -118,21 +131,27 @@ class Previewer:
         checked.require()
         if checked.tree is None:
             raise ValueError("a body that was not checked")
-        survey = await self._surveyor.survey(Scope(entity_type, checked.tree), wait_seconds=wait_seconds)
-        level, message = await self._judge(entity_type, checked, survey)
-        return Verified(survey.total, level, message, tuple(survey.sample), (*checked.warnings, *survey.warnings))
+        survey, look = await asyncio.gather(
+            self._surveyor.survey(Scope(entity_type, checked.tree), wait_seconds=wait_seconds),
+            self._hints.look(entity_type, checked.tree, written=checked.written),
+        )
+        warnings = [*checked.warnings, *look.sentences]
+        level, message = await self._judge(entity_type, checked.tree, warnings, survey)
+        return Verified(survey.total, level, message, tuple(survey.sample), (*warnings, *survey.warnings))
 
-    async def _judge(self, entity_type: str, checked: Checked, survey: PlanPreview) -> tuple[Level, str]:
+    async def _judge(
+        self, entity_type: str, tree: Tree, warnings: Sequence[str], survey: PlanPreview
+    ) -> tuple[Level, str]:
         if survey.warnings:
             return "ERROR", survey.warnings[0]
         if survey.total is None:
             return "WARNING", "counting took too long; the filter is valid, how much it matches is not known"
         if survey.total > 0:
-            level: Level = "WARNING" if checked.warnings else "OK"
+            level: Level = "WARNING" if warnings else "OK"
             what = "1 entity" if survey.total == 1 else f"{survey.total:,} entities"
             matches = "matches" if survey.total == 1 else "match"
-            return level, "; ".join([f"{what} of type {entity_type} {matches}", *checked.warnings])
-        reasons = await self._surveyor.why_none(entity_type, checked.tree) if checked.tree is not None else []
+            return level, "; ".join([f"{what} of type {entity_type} {matches}", *warnings])
+        reasons = without_repeating(await self._surveyor.why_none(entity_type, tree), warnings)
         return "WARNING", "; ".join([f"no entity of type {entity_type} matches", *reasons])
 
 

@@ -16,7 +16,9 @@ from backfilld.events import Bus
 from backfilld.operations.backfills.check import Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
 from backfilld.operations.backfills.estimate import Counter
+from backfilld.operations.backfills.field_hints import FieldHints
 from backfilld.operations.backfills.idempotency import Idempotency
+from backfilld.operations.backfills.ids_found import IdsLook
 from backfilld.operations.backfills.ledger import LedgerReading
 from backfilld.operations.backfills.plan_preview import PlanPreviewer
 from backfilld.operations.backfills.preview import Previewer
@@ -68,11 +70,13 @@ class BackfillOperations:
         self._viewer = Viewer(control, clock)
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
+        hints = FieldHints(sources, timeout)
         creator = Creator(
             pool, self._store, self.idempotency, Counter(sources, timeout),
-            ReprocessWarning(ledger, last_runs, timeout), self._viewer, control, clock, limits, bus,
+            ReprocessWarning(ledger, last_runs, timeout), hints, IdsLook(sources, last_runs, timeout),
+            self._viewer, control, clock, limits, bus,
         )  # fmt: skip
-        previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), targets, clock)
+        previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
         steering = Steering(pool, self._store, self._viewer, control, clock, bus)
         self.create = creator.create
         sessions = SessionBackfills(self._store, control, clock, bus)

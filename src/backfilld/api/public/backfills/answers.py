@@ -13,6 +13,7 @@ from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.domain.backfill_settings import BackfillSettings, Order, Reprocess, Start
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.operations.backfills.estimate import CostEstimate
+from backfilld.operations.backfills.ids_found import IdsFound
 from backfilld.operations.backfills.view import BackfillView
 
 
@@ -191,9 +192,24 @@ class BackfillsData(Answer):
     backfills: list[BackfillAnswer]
 
 
+class NamedAnswer(Answer):
+    """Of `entity_ids`, as known when the backfill was made; null where that could not be found out in time."""
+
+    named: int = Field(description="Different ones.")
+    unknown: int | None
+    not_matching: int | None
+
+    @classmethod
+    def of(cls, named: IdsFound | None) -> Self | None:
+        if named is None:
+            return None
+        return cls.model_construct(named=named.named, unknown=named.unknown, not_matching=named.not_matching)
+
+
 class CreatedData(Answer):
     backfill: BackfillAnswer
     cost_estimate: CostAnswer
+    named_entities: NamedAnswer | None = Field(description="null without `entity_ids`.")
 
 
 class SignalData(Answer):

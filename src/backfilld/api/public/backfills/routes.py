@@ -12,6 +12,7 @@ from backfilld.api.public.backfills.answers import (
     BackfillsData,
     CostAnswer,
     CreatedData,
+    NamedAnswer,
     SignalData,
     plain,
 )
@@ -147,7 +148,9 @@ class BackfillRoutes:
 
 def _data(created: Created) -> CreatedData:
     return CreatedData.model_construct(
-        backfill=BackfillAnswer.of(created.view), cost_estimate=CostAnswer.of(created.cost)
+        backfill=BackfillAnswer.of(created.view),
+        cost_estimate=CostAnswer.of(created.cost),
+        named_entities=NamedAnswer.of(created.found),
     )
 
 

@@ -181,9 +181,11 @@ class Planning:
 
     def _after(self, totals: Totals, now: datetime) -> Onwards:
         """What a frozen plan leads to."""
+        if self._gate.backfill.settings.start == "when_approved" and totals.planned:
+            # also if all of it is left out: that is what whoever approves should see
+            left_out = totals.skipped or None
+            reason = because(ReasonCode.AWAITING_APPROVAL, since=now, to_run=totals.to_run, left_out=left_out)
+            return Onwards(Status.PAUSED, reason, None)
         if not totals.to_run:
             return Onwards(Status.COMPLETED, None, None)
-        if self._gate.backfill.settings.start == "when_approved":
-            reason = because(ReasonCode.AWAITING_APPROVAL, since=now, to_run=totals.to_run)
-            return Onwards(Status.PAUSED, reason, None)
         return onwards(self._gate.calendar, now, begun_at=now)
