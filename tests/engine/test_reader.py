@@ -9,7 +9,7 @@ from tests.engine.parts import a_lease
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON, FakeClock
 from tests.support.engine import ListSource, entities
-from tests.support.ledgers import make_ledger
+from tests.support.ledgers import make_ledger, rows_touched
 
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import Entity
@@ -17,7 +17,7 @@ from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.sources.base import SourceUnreachable
 from backfilld.store.backfills.plans import PlanStore
-from backfilld.store.connection.pool import Connection, Pool
+from backfilld.store.connection.pool import Pool
 from backfilld.store.ledger.ledger import Ledger
 
 DUE = NOON + timedelta(hours=1)  # when the retries of `make_ledger` fall due
@@ -204,20 +204,12 @@ async def test_what_was_added_since_is_found_without_going_through_what_was_left
         )
     async with pool.acquire() as connection, connection.transaction():
         plan = Reading(pool, clock, today, ListSource(entities(done + 60)), Ledger(connection))
-        before = await _rows_touched(connection)
+        before = await rows_touched(connection)
         found = await plan.rest()
-        touched = await _rows_touched(connection) - before
+        touched = await rows_touched(connection) - before
 
     assert list(range(done, done + 60)) == positions(found)
     assert touched <= 3 * 60
-
-
-async def _rows_touched(connection: Connection) -> int:
-    touched: int = await connection.fetchval(
-        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables"
-        " WHERE relname IN ('plan_items', 'outcomes', 'retries')"
-    )
-    return touched
 
 
 async def _fill(pool: Pool, no: int, done: int, status: str, *, added: int = 0) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.clock import NOON
 
 from backfilld.domain.backfills.records import Backfill
-from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.pool import Connection, Pool
 
 MOMENT = timedelta(milliseconds=250)
 
@@ -76,3 +76,13 @@ async def _insert_outcome(pool: Pool, no: int, position: int, status: str, error
         f"INSERT INTO outcomes (backfill_no, position, status, {columns}) VALUES ($1, $2, $3, {places})",  # noqa: S608 - names from above
         no, position, status, *values.values(),
     )  # fmt: skip
+
+
+async def rows_touched(connection: Connection) -> int:
+    """How many rows of plans and ledgers this connection has looked at, lately: only a difference says something."""
+    touched: int = await connection.fetchval(
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables"
+        " WHERE relname = ANY ($1::text[])",
+        ["plan_items", "outcomes", "retries", "tries", "last_runs", "entities"],
+    )
+    return touched

@@ -50,8 +50,12 @@ WITH ended AS (
            tries = o.attempts, message = o.message, result = o.result, credits = o.credits,
            error_class = o.error_class, error = o.error, http_status = o.http_status
       FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS g (backfill_no, position, log)
-      JOIN outcomes AS o ON o.backfill_no = g.backfill_no AND o.position = g.position
-     WHERE a.backfill_no = g.backfill_no AND a.position = g.position AND a.finished_at IS NULL
+     -- each by its key: the index of those that wait passes for empty as long as nobody has analyzed it
+     CROSS JOIN LATERAL (
+           SELECT * FROM outcomes WHERE backfill_no = g.backfill_no AND position = g.position OFFSET 0) AS o
+     CROSS JOIN LATERAL (
+           SELECT id FROM attempts WHERE backfill_no = g.backfill_no AND position = g.position OFFSET 0) AS found
+     WHERE a.id = found.id AND a.finished_at IS NULL
     RETURNING a.id, a.tries, a.finished_at, g.log
 )
 INSERT INTO attempt_logs (attempt_id, try, finished_at, content)
@@ -66,7 +70,9 @@ WITH tried AS (
        SET running_since = NULL, tries = greatest(a.tries, g.try), next_attempt_at = g.next_attempt_at
       FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::timestamptz[], $5::timestamptz[], $6::text[])
            AS g (backfill_no, position, try, next_attempt_at, finished_at, log)
-     WHERE a.backfill_no = g.backfill_no AND a.position = g.position AND a.finished_at IS NULL
+     CROSS JOIN LATERAL (
+           SELECT id FROM attempts WHERE backfill_no = g.backfill_no AND position = g.position OFFSET 0) AS found
+     WHERE a.id = found.id AND a.finished_at IS NULL
     RETURNING a.id, g.try, g.finished_at, g.log
 )
 INSERT INTO attempt_logs (attempt_id, try, finished_at, content)
