@@ -11,7 +11,8 @@ from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 
-from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.holding import because
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -122,6 +123,20 @@ async def test_resuming_outside_the_window_waits_for_it(client: Client, pool: Po
     assert "waiting" == document["data"]["backfill"]["status"]
     assert ("outside_window", "2027-03-01T22:00:00Z") == (reason["code"], reason["until"])
     assert NOON + timedelta(hours=10) == await pool.fetchval("SELECT wake_at FROM backfills")
+
+
+async def test_resuming_under_an_order_to_stop_does_not_say_that_it_runs(
+    client: Client, pool: Pool, control: FakeControl
+) -> None:
+    backfill = await make_backfill(pool)
+    await put_into(pool, backfill, S.PAUSED)
+    control.stopped = because(ReasonCode.STOPPED_BY_OPERATOR, since=NOON, who="admin", why="incident 4711")
+    _, document = await steer(client, backfill.id, "resume")
+
+    assert (
+        "resumed: it is running now, but nothing starts yet: Everything was stopped by admin: “incident 4711”."
+        == document["data"]["message"]
+    )
 
 
 async def test_resuming_inside_the_window_runs(client: Client, pool: Pool, clock: FakeClock) -> None:

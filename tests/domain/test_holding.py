@@ -145,9 +145,16 @@ def test_it_is_closed_since_it_has_begun_if_no_window_was_open_since():
     ],
 )
 def test_it_goes_on_where_its_windows_let_it(windows: Calendar | None, expected: tuple):
-    found = onwards(windows, NOON, begun_at=NOON)
+    found = onwards(windows, NOON, planned_at=NOON)
 
     assert expected == (found.status, found.reason and found.reason.code, found.wake_at)
+
+
+def test_what_is_not_planned_yet_is_planned_first():
+    assert (S.PLANNING, None) == (
+        onwards(never(), NOON, planned_at=None).status,
+        onwards(None, NOON, planned_at=None).reason,
+    )
 
 
 def test_what_lasts_lasts_since_its_earliest_beginning():

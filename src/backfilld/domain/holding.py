@@ -192,9 +192,14 @@ class Onwards:
     wake_at: datetime | None
 
 
-def onwards(calendar: Calendar | None, now: datetime, *, begun_at: datetime) -> Onwards:
-    """Running, or waiting for its windows (None: always open). Said after a resume, and when its plan is frozen."""
-    reason = None if calendar is None else closed(calendar, now, begun_at=begun_at)
+def onwards(calendar: Calendar | None, now: datetime, *, planned_at: datetime | None) -> Onwards:
+    """Planning (None: not planned yet), running, or waiting for its windows (None: always open).
+
+    Said after a resume, and when its plan is frozen.
+    """
+    if planned_at is None:
+        return Onwards(Status.PLANNING, None, now)
+    reason = None if calendar is None else closed(calendar, now, begun_at=planned_at)
     if reason is None:
         return Onwards(Status.RUNNING, None, now)
     return Onwards(Status.WAITING, reason, looks_again_at(reason, now))

@@ -6,7 +6,7 @@ Asking again for what is already so changes nothing, but waits for the same cert
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -111,7 +111,10 @@ class Steering:
             return self._onwards(backfill)
 
         backfill, note = await self._steer(actor, id, "resume", why, decide)
-        return await self._signal(id, "resume", note or f"resumed: it is {backfill.status} now")
+        signal = await self._signal(id, "resume", note or f"resumed: it is {backfill.status} now")
+        if signal.view.reason is None:
+            return signal
+        return replace(signal, message=f"{signal.message}, but nothing starts yet: {signal.view.reason.message}")
 
     async def cancel(self, actor: Actor, id: UUID, *, why: str | None = None, in_flight: InFlight = "drain") -> Signal:
         """Nothing starts once this has returned; what is in flight is drained, or cancelled too. As `pause`."""
@@ -175,14 +178,11 @@ class Steering:
         return moved
 
     def _onwards(self, backfill: Backfill) -> _Move:
-        now = self._clock.now()
-        if backfill.planned_at is None:
-            return _Move(S.PLANNING, wake_at=now)
         try:
             calendar = calendar_of(backfill)
         except UnreadableWindows:  # the engine ends it, and says why
-            return _Move(S.RUNNING, wake_at=now)
-        following = onwards(calendar, now, begun_at=backfill.planned_at)
+            calendar = None
+        following = onwards(calendar, self._clock.now(), planned_at=backfill.planned_at)
         return _Move(following.status, following.reason, following.wake_at)
 
     def _tell(self, moved: Backfill) -> None:

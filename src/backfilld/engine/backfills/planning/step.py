@@ -188,4 +188,4 @@ class Planning:
             return Onwards(Status.PAUSED, reason, None)
         if not totals.to_run:
             return Onwards(Status.COMPLETED, None, None)
-        return onwards(self._gate.calendar, now, begun_at=now)
+        return onwards(self._gate.calendar, now, planned_at=now)
