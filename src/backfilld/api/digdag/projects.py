@@ -14,7 +14,6 @@ from backfilld.api.digdag.times import Moment
 from backfilld.api.framework.reading import request_body
 from backfilld.api.framework.reading.fields import LARGEST_ID
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import NotFound
 from backfilld.operations.projects import ProjectOperations, PushRequest
 from backfilld.store.admin.projects import ProjectFilter
@@ -90,13 +89,13 @@ class ProjectRoutes:
             clear=tuple(query.clear_schedule),
             clear_all=query.clear_schedule_all,
         )
-        return Reply(shapes.project(await self._operations.push(_asker(asked), request)))
+        return Reply(shapes.project(await self._operations.push(asked.actor, request)))
 
     async def show(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(shapes.project(await self._operations.get(asked.path["id"])))
 
     async def delete(self, asked: RequestContext[None, None]) -> Reply:
-        return Reply(shapes.project(await self._operations.delete(_asker(asked), asked.path["id"])))
+        return Reply(shapes.project(await self._operations.delete(asked.actor, asked.path["id"])))
 
     async def revisions(self, asked: RequestContext[None, ListRevisions]) -> Reply:
         query, project = asked.query, await self._operations.get(asked.path["id"])
@@ -118,20 +117,16 @@ class ProjectRoutes:
         return Reply(listed("secrets", [{"key": key} for key in keys]))
 
     async def put_secret(self, asked: RequestContext[PutSecret, None]) -> Reply:
-        await self._operations.put_secret(_asker(asked), asked.path["id"], asked.path["key"], asked.body.value)
+        await self._operations.put_secret(asked.actor, asked.path["id"], asked.path["key"], asked.body.value)
         return await self._secret(asked)
 
     async def delete_secret(self, asked: RequestContext[None, None]) -> Reply:
-        await self._operations.delete_secret(_asker(asked), asked.path["id"], asked.path["key"])
+        await self._operations.delete_secret(asked.actor, asked.path["id"], asked.path["key"])
         return await self._secret(asked)
 
     async def _secret(self, asked: RequestContext[Any, None]) -> Reply:
         project = await self._operations.get(asked.path["id"])
         return Reply({"key": asked.path["key"], "project": named(project.id, project.name)})
-
-
-def _asker(asked: RequestContext[Any, Any]) -> Actor:
-    return asked.actor
 
 
 def routes(operations: ProjectOperations, *, max_body_bytes: int) -> list[Route]:

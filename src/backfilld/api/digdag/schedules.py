@@ -11,7 +11,6 @@ from backfilld.api.digdag.models import LastId, LenientBody
 from backfilld.api.digdag.times import Moment, MomentText
 from backfilld.api.framework.reading.fields import WHOLE
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.domain.callers import Actor
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills
@@ -81,7 +80,7 @@ class ScheduleRoutes:
         return Reply(shapes.schedule(await self._reading.get(asked.path["id"])))
 
     async def backfill(self, asked: RequestContext[BackfillSchedule, None]) -> Reply:
-        answer = await self._backfills.run(_asker(asked), asked.path["id"], _request(asked.body))
+        answer = await self._backfills.run(asked.actor, asked.path["id"], _request(asked.body))
         stored = answer.schedule
         return Reply({
             "id": str(stored.id),
@@ -95,17 +94,17 @@ class ScheduleRoutes:
         body = asked.body or EnableSchedule.model_validate({})
         skips = True if body.skip_schedule is None else body.skip_schedule
         stored = await self._steering.enable(
-            _asker(asked), asked.path["id"], skip_schedule=skips, next_time=body.next_time
+            asked.actor, asked.path["id"], skip_schedule=skips, next_time=body.next_time
         )
         return Reply(shapes.schedule_summary(stored))
 
     async def disable(self, asked: RequestContext[LenientBody | None, None]) -> Reply:
-        return Reply(shapes.schedule_summary(await self._steering.disable(_asker(asked), asked.path["id"])))
+        return Reply(shapes.schedule_summary(await self._steering.disable(asked.actor, asked.path["id"])))
 
     async def skip(self, asked: RequestContext[SkipSchedule, None]) -> Reply:
         body = asked.body
         stored = await self._steering.skip(
-            _asker(asked),
+            asked.actor,
             asked.path["id"],
             next_time=body.next_time,
             from_time=body.from_time,
@@ -134,10 +133,6 @@ def _request(body: BackfillSchedule) -> ScheduleBackfillRequest:
 
 def _all(found: Any) -> Reply:
     return Reply(shapes.listed("schedules", [shapes.schedule(one) for one in found]))
-
-
-def _asker(asked: RequestContext[Any, Any]) -> Actor:
-    return asked.actor
 
 
 def routes(reading: ScheduleReading, steering: ScheduleOperations, backfills: ScheduleBackfills) -> list[Route]:

@@ -1,20 +1,21 @@
 """Whether a backfill that is asked for makes sense, and what its parts come to.
 
-Looks at the body as it was sent and collects every fault that types alone do not show: windows, time zone, filter,
-workflow, limits. Values of the wrong type are passed over in silence, because whoever decoded the body has named
-them; so both lists of faults together are complete, and the caller mends everything at once.
+Looks at what the decoder could read of a body, and collects every fault that types alone do not show: windows, time
+zone, filter, workflow, ids. What could not be read has been named by the decoder; so both lists of faults together are
+complete, and the caller mends everything at once.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.entities.ids import is_fit, why_unfit
-from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE
+from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unavailable
 from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
 from backfilld.domain.windows.openings import HORIZON, Calendar
@@ -39,6 +40,34 @@ class Limits:
     allow_concurrent_per_workflow: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A body that asks for a backfill, or what a filter matches, as far as it could be read.
+
+    What was left out, or could not be read, is None; `read` and `unread` name the fields that were sent.
+    """
+
+    read: frozenset[str]
+    unread: frozenset[str]
+    entity_type: str | None = None
+    filter_spec: Any = None
+    daily_execution_windows: Any = None
+    timezone: str | None = None
+    target_workflow_id: int | None = None
+    entity_ids: Sequence[str] | None = None
+
+    @staticmethod
+    def of(parts: Mapping[str, Any], unread: frozenset[str]) -> "Asked":
+        """From the values that were read, by name."""
+        names = (field.name for field in fields(Asked))
+        return Asked(frozenset(parts), unread, **{name: parts[name] for name in names if name in parts})
+
+    @property
+    def names_ids(self) -> bool:
+        """Whether it is meant for some ids alone."""
+        return self.entity_ids is not None or "entity_ids" in self.unread
+
+
 @dataclass(slots=True)
 class Checked:
     """What was found. Parts are None where there are faults, or where they were not asked for."""
@@ -56,10 +85,8 @@ class Checked:
         return None if self.windows is None else Calendar(self.windows, self.zone, excluded_dates)
 
     def require(self, faults: Sequence[Fault] = ()) -> None:
-        """Raise Invalid with `faults`, which the decoder found, and with those found here at other places."""
-        known = [fault.path for fault in faults]
-        ours = [fault for fault in self.faults if not any(_within(fault.path, path) for path in known)]
-        if both := [*faults, *ours]:
+        """Raise Invalid with `faults`, which the decoder found, and with those found here."""
+        if both := [*faults, *self.faults]:
             raise Invalid(both[:FAULTS_SHOWN])
 
 
@@ -84,10 +111,6 @@ class Wanted:
         return target, calendar, self.checked.tree
 
 
-def _within(path: str, outer: str) -> bool:
-    return path == outer or path.startswith(outer + "/")
-
-
 class Checker:
     """Checks bodies; looks things up, changes nothing."""
 
@@ -97,51 +120,37 @@ class Checker:
         self._clock = clock
         self._limits = limits
 
-    async def backfill(self, body: Mapping[str, Any]) -> Checked:
+    async def backfill(self, asked: Asked) -> Checked:
         """What is wrong with a body that asks for a backfill, or wants to know what it would do."""
-        checked = self._start(body)
-        self._windows(body, checked)
-        self._in_flight(body, checked)
-        _entity_ids(body, checked)
-        if "timezone" not in body:
-            checked.warnings.append(self._about_utc())
-        await self._filter(body, checked)
-        await self._target(body, checked)
-        return checked
-
-    async def filter(self, body: Mapping[str, Any]) -> Checked:
-        """What is wrong with a body that asks what a filter matches."""
-        checked = self._start(body)
-        await self._filter(body, checked)
-        return checked
-
-    def _start(self, body: Mapping[str, Any]) -> Checked:
-        zone = parse_zone(body.get("timezone", UTC_NAME), "/timezone")
-        if isinstance(zone, Fault):
-            return Checked(ZoneInfo(UTC_NAME), faults=[zone])
-        return Checked(zone)
-
-    def _windows(self, body: Mapping[str, Any], checked: Checked) -> None:
-        if "daily_execution_windows" in body:
-            windows, faults, warnings = parse_windows(body["daily_execution_windows"], "/daily_execution_windows")
+        checked = _start(asked)
+        if "daily_execution_windows" in asked.read:
+            windows, faults, warnings = parse_windows(asked.daily_execution_windows, "/daily_execution_windows")
             checked.windows = windows
             checked.faults += faults
             checked.warnings += warnings
+        checked.warnings += doubled_warnings(asked.entity_ids or ())
+        checked.faults += _unfit(asked.entity_ids or ())
+        if "timezone" not in asked.read | asked.unread:
+            checked.warnings.append(self._about_utc())
+        await self._filter(asked, checked)
+        await self._target(asked, checked)
+        return checked
 
-    def _in_flight(self, body: Mapping[str, Any], checked: Checked) -> None:
-        asked, most = body.get("max_in_flight"), self._limits.max_in_flight
-        if isinstance(asked, int | float) and not isinstance(asked, bool) and asked > most:
-            checked.faults.append(Fault("/max_in_flight", "out_of_range", f"must be at most {most}"))
+    async def filter(self, asked: Asked) -> Checked:
+        """What is wrong with a body that asks what a filter matches."""
+        checked = _start(asked)
+        await self._filter(asked, checked)
+        return checked
 
-    async def _filter(self, body: Mapping[str, Any], checked: Checked) -> None:
-        entity_type = body.get("entity_type")
-        if entity_type == NOT_ENUMERABLE and body.get("entity_ids") is None:
+    async def _filter(self, asked: Asked, checked: Checked) -> None:
+        entity_type = asked.entity_type
+        if entity_type == NOT_ENUMERABLE and not asked.names_ids:
             message = "entities of type 'none' cannot be listed; name them in `entity_ids`"
             checked.faults.append(Fault("/entity_type", "entity_type_not_enumerable", message))
-        if "filter_spec" not in body:
+        if "filter_spec" not in asked.read:
             return
         must_be_explicit = self._limits.require_explicit_match_all and entity_type != NOT_ENUMERABLE
-        read = read_filter(body["filter_spec"], "/filter_spec", require_explicit_match_all=must_be_explicit)
+        read = read_filter(asked.filter_spec, "/filter_spec", require_explicit_match_all=must_be_explicit)
         checked.faults += read.faults
         if read.tree is None:
             return
@@ -151,7 +160,7 @@ class Checker:
                 checked.faults.append(Fault("/filter_spec", "filter_without_attributes", message))
             checked.tree = MatchAll()
             return
-        if body.get("entity_ids") is None:  # with ids an empty filter leaves nothing open to surprise
+        if not asked.names_ids:  # with ids an empty filter leaves nothing open to surprise
             checked.warnings += read.warnings
         known = await self._known_fields(entity_type, checked)
         if known is None:
@@ -161,9 +170,9 @@ class Checker:
         checked.tree = None if resolved.faults else resolved.tree
         checked.written = read.tree
 
-    async def _known_fields(self, entity_type: Any, checked: Checked) -> Fields | None:
+    async def _known_fields(self, entity_type: str | None, checked: Checked) -> Fields | None:
         """None, and a fault, if the type's source is broken. Unavailable while that cannot be known."""
-        if entity_type not in ENTITY_TYPES:
+        if entity_type is None:
             return {}
         try:
             return await self._sources.known_fields(entity_type)
@@ -175,22 +184,20 @@ class Checker:
             message = f"the source of type '{entity_type}' does not answer: {problem}"
             raise Unavailable(message, code="source_unreachable") from problem
 
-    async def _target(self, body: Mapping[str, Any], checked: Checked) -> None:
-        asked = body.get("target_workflow_id")
-        if isinstance(asked, float) and asked.is_integer():
-            asked = int(asked)
-        if not isinstance(asked, int) or isinstance(asked, bool) or not 0 < asked < 2**63:
+    async def _target(self, asked: Asked, checked: Checked) -> None:
+        wanted = asked.target_workflow_id
+        if wanted is None:
             return
-        target = await self._targets.find(asked)
+        target = await self._targets.find(wanted)
         if target is not None and target.enabled:
             checked.target = target
             return
         known = await self._targets.list_enabled(MOST_WORKFLOWS_NAMED)
         there_are = "; enabled are " + ", ".join(f"{id} ({name})" for id, name in known) if known else ""
         if target is None:
-            code, message = "workflow_not_found", f"there is no workflow {asked}{there_are or '; none is defined yet'}"
+            code, message = "workflow_not_found", f"there is no workflow {wanted}{there_are or '; none is defined yet'}"
         else:
-            code, message = "workflow_disabled", f"workflow {asked} ({target.name}) is disabled{there_are}"
+            code, message = "workflow_disabled", f"workflow {wanted} ({target.name}) is disabled{there_are}"
         checked.faults.append(Fault("/target_workflow_id", code, message, tuple(str(id) for id, _ in known)))
 
     def _about_utc(self) -> str:
@@ -202,16 +209,19 @@ class Checker:
         )
 
 
-def _entity_ids(body: Mapping[str, Any], checked: Checked) -> None:
-    ids = body.get("entity_ids")
-    if not isinstance(ids, list):
-        return
-    checked.warnings += doubled_warnings([id for id in ids if isinstance(id, str)])
-    for number, id in enumerate(ids):
-        if isinstance(id, str) and not is_fit(id):
-            checked.faults.append(Fault(f"/entity_ids/{number}", "invalid_entity_id", why_unfit(id)))
-            if len(checked.faults) >= FAULTS_SHOWN:
-                return
+def _start(asked: Asked) -> Checked:
+    zone = parse_zone(UTC_NAME if asked.timezone is None else asked.timezone, "/timezone")
+    if isinstance(zone, Fault):
+        return Checked(ZoneInfo(UTC_NAME), faults=[zone])
+    return Checked(zone)
+
+
+def _unfit(ids: Sequence[str]) -> list[Fault]:
+    """The first ids that cannot be ids."""
+    unfit = ((number, id) for number, id in enumerate(ids) if not is_fit(id))
+    return [
+        Fault(f"/entity_ids/{number}", "invalid_entity_id", why_unfit(id)) for number, id in islice(unfit, FAULTS_SHOWN)
+    ]
 
 
 def opening_warnings(calendar: Calendar, now: datetime) -> list[str]:

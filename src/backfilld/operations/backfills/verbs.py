@@ -3,8 +3,6 @@
 The verbs live in modules of their own; here they are joined.
 """
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from backfilld.clock import Clock
@@ -13,7 +11,7 @@ from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.events import Bus
-from backfilld.operations.backfills.check import Checked, Checker, Limits
+from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
 from backfilld.operations.backfills.estimate import Counter
 from backfilld.operations.backfills.field_hints import FieldHints
@@ -91,13 +89,13 @@ class BackfillOperations:
         self.cancel = steering.cancel
         self.ledger = LedgerReading(self._store, ledger, control)
 
-    async def check(self, body: Mapping[str, Any]) -> Checked:
+    async def check(self, asked: Asked) -> Checked:
         """What is wrong with a body for `create` or `preview` beyond its types, and what it comes to."""
-        return await self._checker.backfill(body)
+        return await self._checker.backfill(asked)
 
-    async def check_filter(self, body: Mapping[str, Any]) -> Checked:
+    async def check_filter(self, asked: Asked) -> Checked:
         """The same for `verify`."""
-        return await self._checker.filter(body)
+        return await self._checker.filter(asked)
 
     async def get(self, id: UUID) -> BackfillView:
         """How a backfill stands. NotFound."""

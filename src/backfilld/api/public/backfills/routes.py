@@ -28,9 +28,9 @@ from backfilld.api.public.backfills.bodies import (
 )
 from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once, to_keep
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
-from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, whole
+from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, read_parts, whole
 from backfilld.domain.errors import Invalid
-from backfilld.operations.backfills.check import Wanted
+from backfilld.operations.backfills.check import Asked, Wanted
 from backfilld.operations.backfills.create import Created
 from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.backfills.steer import Signal
@@ -61,11 +61,11 @@ class BackfillRoutes:
         return await once(self._operations.idempotency, keyed, do)
 
     async def _read(self, document: Mapping[str, Any]) -> Wanted:
-        body, faults = read_as(self._create_body, document)
-        checked = await self._operations.check(document)
-        checked.require(faults)
-        if body is None or checked.target is None:
-            raise Invalid(faults)
+        read = read_parts(self._create_body, document)
+        checked = await self._operations.check(Asked.of(read.parts, read.unread))
+        checked.require(read.faults)
+        if (body := read.body) is None or checked.target is None:
+            raise Invalid(read.faults)
         return Wanted(body.settings(max_attempts=checked.target.max_attempts), checked, body.distinct_ids())
 
     async def preview(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
@@ -75,11 +75,11 @@ class BackfillRoutes:
 
     async def verify(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
         document = asked.body.root
-        body, faults = read_as(VerifyFilter, document)
-        checked = await self._operations.check_filter(document)
-        checked.require(faults)
-        if body is None:
-            raise Invalid(faults)
+        read = read_parts(VerifyFilter, document)
+        checked = await self._operations.check_filter(Asked.of(read.parts, read.unread))
+        checked.require(read.faults)
+        if (body := read.body) is None:
+            raise Invalid(read.faults)
         verified = await self._operations.verify(body.entity_type, checked, wait_seconds=asked.query.wait)
         return Reply(VerifiedData.of(verified, body.entity_type), warnings=verified.warnings)
 
