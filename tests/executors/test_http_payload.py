@@ -145,9 +145,9 @@ async def test_no_cookie_is_ever_sent_back(executor_for):
 
 async def test_a_key_that_would_break_the_header_is_not_sent(executor_for):
     async with target(answering()) as there:
-        verdict = await executor_for(there.url).execute(work(idempotency_key="a\r\nX-Evil: 1"), FreePermit())
+        with pytest.raises(ValueError, match="the value of a header"):
+            await executor_for(there.url).execute(work(idempotency_key="a\r\nX-Evil: 1"), FreePermit())
 
-        assert ("try_again", "internal") == (verdict.kind, verdict.error_class)
         assert [] == there.seen
 
 

@@ -4,17 +4,22 @@ It has all the time in the world, and others are waiting for the same disk: afte
 the piece took, so that at most half of its time is spent on the database.
 """
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.engine.service import Part, Patience
 from backfilld.events import BackfillExpired, Bus, RowsRemoved
-from backfilld.store.backfills.removal import RemovalStore
+from backfilld.store.backfills.removal import Hidden, RemovalStore
+from backfilld.store.connection import transient_errors
 from backfilld.store.ledger.last_runs import LastRunsStore
+
+log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 30.0
 ENTITIES_EVERY_SECONDS = 3_600.0
@@ -67,15 +72,38 @@ class Janitor:
             await self._clock.sleep(EVERY_SECONDS)
 
     async def round(self) -> None:
-        """Everything there is to do now. Outcomes are remembered before any are removed."""
-        await self._remembered.bring_up_to_date()
-        await self._hide_expired()
-        for hidden in await self._removal.list_hidden():
-            await self._remove("ledger", self._removal.remove(hidden))
-        await self._remove_stale_entities()
+        """Everything there is to do now. Outcomes are remembered before any are removed.
+
+        What cannot be done, for a reason that nobody foresaw, is told and left; everything else is done.
+        """
+        if await self._does("remember last outcomes", self._remembered.bring_up_to_date):
+            await self._does("hide expired backfills", self._hide_expired)
+            for hidden in await self._removal.list_hidden():
+                await self._does("remove a ledger", partial(self._remove_ledger, hidden))
+        await self._does("remove stale entities", self._remove_stale_entities)
+        await self._does("remove old events", self._remove_old_events)
+        await self._does("forget idempotency keys", self._forget_keys)
+
+    async def _does(self, what: str, work: Callable[[], Awaitable[object]]) -> bool:
+        """False if it could not be done."""
+        try:
+            await work()
+        except Exception as problem:
+            if transient_errors.is_transient(problem):
+                raise
+            log.exception("the janitor could not %s", what)
+            return False
+        return True
+
+    async def _remove_ledger(self, hidden: Hidden) -> None:
+        await self._remove("ledger", self._removal.remove(hidden))
+
+    async def _remove_old_events(self) -> None:
         if self.retention.audit is not None:
             before = self._clock.now() - self.retention.audit
             await self._remove("audit", self._removal.remove_events(before=before))
+
+    async def _forget_keys(self) -> None:
         await self._remembered.forget_idempotency_keys(older_than=self._clock.now() - KEYS_LIVE)
 
     async def _remove_stale_entities(self) -> None:

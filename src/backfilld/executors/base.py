@@ -65,7 +65,8 @@ class Executor(Protocol):
         """Whose health this depends on (for HTTP the URL's origin): breaker and Retry-After are kept per target."""
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
-        """Do it once. Raises only `NotPermitted` and `CancelledError`; whatever else happens is a verdict."""
+        """Do it once; what happens is a verdict. Raises `NotPermitted`, `CancelledError`, and what nobody foresaw
+        before `permit.start()`: then it is this item that nobody can be told of."""
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.attempts.gate import AttemptGate
 from backfilld.engine.service import Patience
 from backfilld.engine.starting.context import EngineContext
+from backfilld.engine.starting.internal_errors import outcome_of
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.one_try import OneTry, Result
 from backfilld.engine.starting.start_gate import Permit, Terms
@@ -25,6 +27,7 @@ from backfilld.store.backfills.leases import Word
 from backfilld.store.connection import transient_errors
 from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOKS_AGAIN = timedelta(seconds=1)  # at what was refused by something that does not say for how long
@@ -68,8 +71,13 @@ class AttemptRun:
             self._trial.cancel()
 
     async def run(self) -> None:
+        """Whatever its way raises is the end of this attempt, and of nothing else."""
         try:
             await self._run()
+        except Exception as problem:
+            log.exception("attempt %s of %s ends on an error of our own", self._taken.id, self._taken.workflow_name)
+            started_at, at = self._taken.started_at, self._context.clock.now()
+            await self._finish(outcome_of(problem, started_at=started_at, at=at, attempts=self._taken.tries))
         finally:
             self.gate.close()
 
@@ -80,11 +88,7 @@ class AttemptRun:
         if taken.interruptions >= MOST_INTERRUPTIONS:
             await self._finish(interrupted(self._item, now))
             return
-        try:
-            work = self._work()
-        except ValueError as problem:
-            await self._finish(self._failed("definition_invalid", str(problem)[:500], now))
-            return
+        work = self._work()
         if self.gate.refusal(now) is not None:
             await self._give_back(self._looks_again())
         elif await self._patiently(lambda: self._store.begin(taken.id, taken.fence, now)):
@@ -128,7 +132,7 @@ class AttemptRun:
     async def _finish(self, outcome: Outcome) -> None:
         reached(Point.ATTEMPT_BEFORE_END)
         try:
-            await self._patiently(lambda: self._store.finish(self._taken, outcome))
+            await self._patiently(lambda: self._store.finish(self._taken.id, self._taken.fence, outcome))
         except Exception as problem:
             if not transient_errors.is_data_error(problem):
                 raise
@@ -137,7 +141,7 @@ class AttemptRun:
                 self._failed(UNRECORDABLE, why, outcome.finished_at), started_at=outcome.started_at,
                 attempts=outcome.attempts,
             )  # fmt: skip
-            await self._patiently(lambda: self._store.finish(self._taken, outcome))
+            await self._patiently(lambda: self._store.finish(self._taken.id, self._taken.fence, outcome))
         reached(Point.ATTEMPT_ENDED)
         if not self._lease.lost:
             session = self._taken.session

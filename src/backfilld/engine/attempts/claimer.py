@@ -14,8 +14,10 @@ from backfilld.engine.attempts.attempt_run import AttemptRun
 from backfilld.engine.attempts.leases import LiveLeases
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.context import EngineContext
+from backfilld.engine.starting.internal_errors import outcome_of
 from backfilld.engine.starting.leases import Lease
-from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
+from backfilld.store.connection import transient_errors
+from backfilld.store.sessions.live_attempts import AttemptUnreadable, LiveAttemptStore, TakenAttempt
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class Claimer:
         self._draining = False
         context.stop_switch.join(self)  # to look again when the order changes; each run has a gate of its own
         self._runs: dict[asyncio.Task[None], AttemptRun] = {}
-        self._bug: BaseException | None = None
+        self._bug: BaseException | None = None  # one that concerns all
 
     @property
     def in_flight(self) -> int:
@@ -96,6 +98,14 @@ class Claimer:
             if lease is None:
                 return False
             run = AttemptRun(lease, self._store, self._service.patience, self._context)
+        except AttemptUnreadable as problem:
+            await self._end(problem.id, problem.fence, problem)
+            return True
+        except Exception as problem:
+            if lease is None or transient_errors.is_transient(problem):
+                raise
+            await self._end(lease.grant.id, lease.grant.fence, problem)
+            return True
         finally:
             if run is None:
                 release()
@@ -106,13 +116,21 @@ class Claimer:
         task.add_done_callback(lambda done: self._ended(done, lease, release))
         return True
 
+    async def _end(self, id: int, fence: int, problem: Exception) -> None:
+        """One that cannot even be looked at ends failed; it must not stand in the way of the others."""
+        log.error("attempt %s ends on an error of our own", id, exc_info=problem)
+        outcome = outcome_of(problem, started_at=None, at=self._context.clock.now(), attempts=0)
+        await self._store.finish(id, fence, outcome)
+
     def _ended(self, task: asyncio.Task[None], lease: Lease[TakenAttempt], release: Release) -> None:
         del self._runs[task]
         self._leases.forget(lease)
         release()
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            log.critical("the run of an attempt ended on a bug", exc_info=bug)
-            self._bug = bug
+        problem = None if task.cancelled() else task.exception()
+        if isinstance(problem, Exception):  # its lease runs out, and it is taken again
+            log.error("not even the end of attempt %s could be written", lease.key, exc_info=problem)
+        elif problem is not None:
+            self._bug = problem
         self.nudge()
 
     async def drain(self, grace_seconds: float) -> None:

@@ -72,8 +72,9 @@ class Recorder:
 
     def submit(self, account: RunState, position: int, result: Outcome | Try, *, had_retry: bool) -> None:
         """Take over what became of an item; never waits. The account says when there is room for more."""
+        entry = entry_of(account, position, result, had_retry=had_retry)
         account.ended(position, finally_=isinstance(result, Outcome))
-        self._gathered.append((account, entry_of(account, position, result, had_retry=had_retry)))
+        self._gathered.append((account, entry))
         self._called.set()
         if account.wants_commit and not self._in_commit:
             self._hurry.set()
@@ -137,11 +138,9 @@ class Recorder:
                 await self._commit(batch)
                 return
             except Exception as problem:
-                if transient_errors.is_data_error(problem):
+                if not transient_errors.is_transient(problem):
                     await self._commit_in_parts(batch, problem)
                     return
-                if not transient_errors.is_transient(problem):
-                    raise
                 self.obstacle_since = self._clock.now() if self.obstacle is None else self.obstacle_since
                 self.obstacle = problem
                 self._bus.tell(RecorderFailed(repr(problem), self.unrecorded))

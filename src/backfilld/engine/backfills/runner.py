@@ -74,7 +74,14 @@ class Runner:
         listener = asyncio.create_task(self._listen(), name=f"{self.backfill.id}/listen")
         try:
             await self._standing.patiently(self._recovery.charge)
-            await self._carry()
+            try:
+                await self._carry()
+            except (LeaseGone, FenceLost):
+                raise
+            except Exception:  # told by whoever made us; nobody died, and nothing is in flight
+                with contextlib.suppress(Exception):
+                    await self._give_back()
+                raise
             await self._give_back()
         except (LeaseGone, FenceLost):
             await self._taken_away()

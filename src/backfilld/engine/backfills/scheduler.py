@@ -11,12 +11,15 @@ from datetime import datetime, timedelta
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.holding import Reason
 from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.failed_runs import MOST_RUNS, FailedRuns
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.runner import Runner
 from backfilld.engine.service import Part, Patience, Service
+from backfilld.engine.starting.internal_errors import INTERNAL
 from backfilld.engine.starting.leases import Lease
 from backfilld.events import DatabaseBack, DatabaseLost
 from backfilld.store.backfills.leases import Grant
+from backfilld.store.connection import transient_errors
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,8 @@ class Scheduler:
         tools.keeper.on_obstacle = self.nudge  # to say that the database is away, if it is
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._bug: BaseException | None = None
+        self._failed_runs = FailedRuns(tools.clock)
+        self._bug: BaseException | None = None  # one that concerns all
         self._draining = False
         self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
         self._unseen: set[int] = set()  # of everything: what could not be taken yet since then
@@ -78,7 +82,7 @@ class Scheduler:
         self.nudge()
 
     async def serve(self) -> None:
-        """Run until cancelled. A bug in a runner ends it loudly; a database that is away is waited for."""
+        """Run until cancelled; a database that is away is waited for."""
         try:
             await self._service.serve()
         finally:
@@ -94,11 +98,11 @@ class Scheduler:
         all_taken = True
         if not self._draining:
             for no in await self._candidates(now):
-                if no not in self._tasks:
+                if no not in self._tasks and not self._failed_runs.rests(no):
                     all_taken = await self._take(no) and all_taken
         wake_at, others = await store.next_look(now)
         self.last_tick_at = self._tools.clock.monotonic()
-        if others or not all_taken:
+        if others or not all_taken or self._failed_runs.has_any:
             return min(wake_at or now + WATCHES_OTHERS, now + WATCHES_OTHERS)
         return wake_at
 
@@ -127,39 +131,60 @@ class Scheduler:
             return False
         self._unseen.discard(no)
         try:
+            if (why := self._failed_runs.why_given_up(no)) is not None and await self._give_up(no, lease, why):
+                return True
             backfill = await self._tools.backfills.find_by_no(no)
             if backfill is None:
                 await self._tools.keeper.give_back(lease, in_order=True)
                 return True
             runner = Runner(backfill, lease, self._tools)
         except CannotGoOn as problem:
-            await self._fail(no, lease, str(problem))
+            try:
+                await self._fail(no, lease, "cannot_go_on", str(problem))
+            finally:
+                await self._tools.keeper.give_back(lease, in_order=True)
             return True
-        except BaseException:
+        except BaseException as problem:
             self._tools.keeper.forget(lease)
-            raise
+            if not isinstance(problem, Exception) or transient_errors.is_transient(problem):
+                raise
+            self._failed(no, problem)
+            return False
         self._runners[no] = runner
         self._tasks[no] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
         task.add_done_callback(lambda done: self._ended(no, done))
         return True
 
-    async def _fail(self, no: int, lease: Lease[Grant], why: str) -> None:
-        """A backfill that cannot even be looked at ends failed; it must not take the daemon along."""
-        tools = self._tools
-        error = {"code": "cannot_go_on", "message": why}
-        try:
-            at = tools.clock.now()
-            await tools.backfills.move(no, Status.FAILED, reason=None, at=at, fence=lease.fence, error=error)
-        finally:
-            await tools.keeper.give_back(lease, in_order=True)
+    async def _give_up(self, no: int, lease: Lease[Grant], why: str) -> bool:
+        """End one whose runs end on an error of our own. False if it stands where it cannot fail: it is run again."""
+        message = f"{MOST_RUNS} runs of it ended on an error of our own ({why}); the log has the traceback"
+        if not await self._fail(no, lease, INTERNAL, message):
+            return False
+        self._failed_runs.forget(no)
+        await self._tools.keeper.give_back(lease, in_order=True)
+        return True
+
+    async def _fail(self, no: int, lease: Lease[Grant], code: str, why: str) -> bool:
+        """A backfill that cannot be run, or not even be looked at, ends failed; it must not take the daemon along."""
+        at, error = self._tools.clock.now(), {"code": code, "message": why}
+        move = self._tools.backfills.move
+        return await move(no, Status.FAILED, reason=None, at=at, fence=lease.fence, error=error) is not None
 
     def _ended(self, no: int, task: asyncio.Task[None]) -> None:
         self._runners.pop(no, None)
         self._tasks.pop(no, None)
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            log.critical("a runner ended on a bug", exc_info=bug)
-            self._bug = bug
+        problem = None if task.cancelled() else task.exception()
+        if problem is None:
+            self._failed_runs.forget(no)
+        elif isinstance(problem, Exception):
+            self._failed(no, problem)
+        else:
+            self._bug = problem
         self.nudge()
+
+    def _failed(self, no: int, problem: Exception) -> None:
+        log.error("a run of backfill no. %s ended on an error of our own", no, exc_info=problem)
+        self._failed_runs.note(no, problem)
 
     async def drain(self, grace_seconds: float) -> None:
         """Start nothing any more; let what is in flight finish within the grace, then cancel it."""

@@ -17,6 +17,7 @@ from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.sessions.variables import params_of_slot
 from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
 from backfilld.engine.service import Part, Patience, Service
+from backfilld.engine.starting.internal_errors import in_words
 from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
 from backfilld.store.connection import transient_errors
 from backfilld.store.connection.pool import Connection, Pool
@@ -91,29 +92,36 @@ class Firing:
 
     async def _fire_one(self, now: datetime) -> bool:
         """See to the schedule that is due longest, in one transaction; False if there is none."""
+        id: int | None = None
         stored: StoredSchedule | None = None
         told: list[Event] = []
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                stored = await firing.lock_due(connection, self._pool, now)
-                if stored is None:
+                id = await firing.lock_due(connection, now)
+                if id is None:
                     return False
+                stored = await self._schedules.find(id, on=connection)
+                if stored is None:
+                    return False  # in the middle of being removed
                 told = await self._fire(connection, stored, now)
                 await tell_live(connection)
                 reached(Point.FIRE_BEFORE_COMMIT)
         except Exception as problem:
-            if stored is None or transient_errors.is_transient(problem):
+            if id is None or transient_errors.is_transient(problem):
                 raise
-            log.exception("the schedule of workflow %s could not be fired", stored.workflow_name)
-            told = [await self._postpone_after(stored, problem, now)]
+            name = f"of schedule {id}" if stored is None else stored.workflow_name
+            log.exception("the schedule of workflow %s could not be fired, and is put aside", name)
+            told = [await self._postpone_after(id, name, problem, now)]
         reached(Point.FIRE_AFTER_COMMIT)
         for event in told:
             self._bus.tell(event)
         return True
 
-    async def _postpone_after(self, stored: StoredSchedule, problem: Exception, now: datetime) -> Event:
+    async def _postpone_after(self, id: int, name: str, problem: Exception, now: datetime) -> Event:
+        until = now + WAITS_AFTER_FAULT
         async with self._pool.acquire() as connection, connection.transaction():
-            return await self._postpone(connection, stored, now, WAITS_AFTER_FAULT, repr(problem)[:500])
+            await firing.postpone(connection, id, until, now)
+        return SchedulePostponed(id, name, until, in_words(problem))
 
     async def _postpone(
         self, connection: Connection, stored: StoredSchedule, now: datetime, wait: timedelta, why: str

@@ -6,7 +6,8 @@ looks all schedules over, before the first of them fires.
 """
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from backfilld.domain.callers import OURSELVES
@@ -14,27 +15,45 @@ from backfilld.domain.sessions.positions import Position, by_new_rules
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.events import ScheduleMoved
 from backfilld.store.admin import audit
+from backfilld.store.connection import transient_errors
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules import firing
 from backfilld.store.schedules.positions import put_position
 from backfilld.store.schedules.schedules import ScheduleStore
 
+log = logging.getLogger(__name__)
+
 AT_ONCE = 500
 
 
 async def obey_new_rules(pool: Pool, at: datetime) -> list[ScheduleMoved]:
-    """Put every schedule that stands at no slot at the one nearest to it; doing it again changes nothing."""
+    """Put every schedule that stands at no slot at the one nearest to it; doing it again changes nothing.
+
+    One of which that cannot be told stays where it is, and is told of.
+    """
     told: list[ScheduleMoved] = []
     last = 0
     while page := await firing.list_standing(pool, last, AT_ONCE):
         for id in await asyncio.to_thread(_astray, page):  # many calendars take a while
-            told += await _move(pool, id, at)
-        last = page[-1].id
+            try:
+                told += await _move(pool, id, at)
+            except Exception as problem:
+                if transient_errors.is_transient(problem):
+                    raise
+                log.exception("schedule %s stays where it stands", id)
+        last = page[-1][0]
     return told
 
 
-def _astray(page: Sequence[StoredSchedule]) -> list[int]:
-    return [stored.id for stored in page if _wanted(stored) is not None]
+def _astray(page: Sequence[tuple[int, Callable[[], StoredSchedule]]]) -> list[int]:
+    found = []
+    for id, read in page:
+        try:
+            if _wanted(read()) is not None:
+                found.append(id)
+        except Exception:
+            log.exception("whether schedule %s stands at a slot cannot be told", id)
+    return found
 
 
 async def _move(pool: Pool, id: int, at: datetime) -> list[ScheduleMoved]:

@@ -13,6 +13,7 @@ from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import Held, judge
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.starting.context import EngineContext
+from backfilld.engine.starting.internal_errors import outcome_of, verdict_after
 from backfilld.engine.starting.start_gate import Permit
 from backfilld.events import TryEnded
 from backfilld.executors.base import Executor, NotPermitted, Work
@@ -37,7 +38,8 @@ class OneTry:
     async def run(self, item: Item, work_of: Callable[[Item], Work], permit: Permit[Item]) -> Result | None:
         """What one try means for `item`; None: it was not permitted, and nothing happened.
 
-        CancelledError passes, with the permit given back: whoever cancelled knows what it means.
+        Whatever its preparation, payload or judging raises is its end (`internal`). CancelledError passes, with the
+        permit given back: whoever cancelled knows what it means.
         """
         monotonic = self._context.clock.monotonic
         began = monotonic()
@@ -48,13 +50,24 @@ class OneTry:
         except NotPermitted:
             return None
         except Exception as problem:
+            verdict = verdict_after(problem, started=permit.started)
+            if verdict is None:
+                return self._ended_by(problem, item, permit)
             log.exception("the executor of %s failed on its own account", permit.terms.workflow_name)
-            verdict = Verdict(VerdictKind.TRY_AGAIN, error_class="executor_error", error=repr(problem)[:500])
         finally:
             permit.end()
             if verdict is None and permit.is_probe:
                 permit.health.abandon_probe()
-        return self._learn(item, verdict, permit, monotonic() - began)
+        try:
+            return self._learn(item, verdict, permit, monotonic() - began)
+        except Exception as problem:
+            return self._ended_by(problem, item, permit)
+
+    def _ended_by(self, problem: Exception, item: Item, permit: Permit[Item]) -> Outcome:
+        name, at = permit.terms.workflow_name, self._context.clock.now()
+        log.error("an item of %s ends on an error of our own: %s", name, item.entity_id, exc_info=problem)
+        started_at, tries = item.first_started_at or permit.started_at, item.tries + permit.started
+        return outcome_of(problem, started_at=started_at, at=at, attempts=tries)
 
     def _learn(self, item: Item, verdict: Verdict, permit: Permit[Item], seconds: float) -> Result:
         context, terms, health, kind = self._context, permit.terms, permit.health, verdict.kind

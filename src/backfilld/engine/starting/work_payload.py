@@ -10,12 +10,16 @@ from backfilld.domain.backfills.records import SESSION, Backfill, Item, idempote
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import is_within_bounds
-from backfilld.domain.schedules import parse_schedule_zone
+from backfilld.domain.schedules import Schedule, parse_schedule_zone
 from backfilld.domain.sessions.records import schedule_of
 from backfilld.domain.sessions.variables import LAST_EXECUTED, Run, session_variables
 from backfilld.engine.backfills.planning.session_source import session_item
 from backfilld.executors.base import Work
 from backfilld.store.sessions.items import SessionItem
+
+
+class DefinitionUnreadable(Exception):
+    """A workflow's stored definition names a zone or a schedule that this version cannot read."""
 
 
 def payloads_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Work]:
@@ -100,7 +104,7 @@ def session_work(
 def _run(item: SessionItem, workflow_name: str, definition: Mapping[str, Any]) -> Run:
     zone = parse_schedule_zone(item.timezone, "")
     if isinstance(zone, Fault):
-        raise ValueError(f"the time zone {item.timezone!r} is not in this tz data")
+        raise DefinitionUnreadable(f"the time zone {item.timezone!r} is not in this tz data")
     executed = item.params.get(LAST_EXECUTED)
     return Run(
         project_id=item.project_id,
@@ -112,9 +116,18 @@ def _run(item: SessionItem, workflow_name: str, definition: Mapping[str, Any]) -
         attempt_name=item.name,
         timezone=item.timezone,
         zone=zone,
-        schedule=schedule_of(definition) if definition.get("schedule") else None,
+        schedule=_schedule(definition),
         last_executed=_instant(executed),
     )
+
+
+def _schedule(definition: Mapping[str, Any]) -> Schedule | None:
+    if not definition.get("schedule"):
+        return None
+    try:
+        return schedule_of(definition)
+    except ValueError as problem:
+        raise DefinitionUnreadable(str(problem)) from problem
 
 
 def _instant(text: object) -> datetime | None:

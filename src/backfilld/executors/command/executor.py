@@ -6,7 +6,8 @@ with all that it started before anybody hears that it is over.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
@@ -29,6 +30,8 @@ from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.executors.substitution import Filling, unfilled_verdict
 
+log = logging.getLogger(__name__)
+
 _LEFT_OUT = "\n… something is left out here …\n".encode()
 
 
@@ -38,6 +41,16 @@ class CommandLimits:
 
     grace_seconds: float = 5.0
     most_bytes: int = 65_536  # of its standard output that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A program with all that it is told of one item; `hide` takes the secrets out of what it says."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    body: bytes
+    hide: Callable[[str], str]
 
 
 class CommandExecutor:
@@ -69,25 +82,28 @@ class CommandExecutor:
         """Nothing is kept between two items."""
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
-        """Run it once. Raises only `NotPermitted` (nothing ran) and `CancelledError` (nothing runs any more)."""
+        """Run it once. Raises what comes before it runs, and `CancelledError` (nothing runs any more)."""
         return with_reason(await self._attempt(work, permit), work)
 
     async def _attempt(self, work: Work, permit: Permit) -> Verdict:
         try:
-            return await self._run(work, permit)
-        except NotPermitted:
-            raise
+            call = self._call(work)
         except Unfilled as problem:
             return unfilled_verdict(problem)
         except (SecretMissing, UnusableSecret) as problem:
             word = "secret_missing" if isinstance(problem, SecretMissing) else "secret_unusable"
             return Verdict(VerdictKind.REFUSED, error_class=word, error=str(problem))
+        try:
+            return await self._run(call, work, permit)
+        except NotPermitted:
+            raise
         except Exception as problem:
+            log.exception("a try of %s failed on its own account", self._target)
             text = f"{type(problem).__name__}: {problem}"
             return Verdict(VerdictKind.TRY_AGAIN, error_class="internal", error=clean_text(text, MESSAGE_BYTES))
 
-    async def _run(self, work: Work, permit: Permit) -> Verdict:
-        argv, cwd = self._definition.argv, self._definition.cwd
+    def _call(self, work: Work) -> "_Call":
+        argv = self._definition.argv
         variables, hide = variables_of(self._definition, self._secrets)
         environment = {**self._inherited, **variables}
         if self._filling is not None:
@@ -95,12 +111,16 @@ class CommandExecutor:
             argv = self._filling.argv(argv, work)
             environment = {**session_environment(work), **environment}
         environment |= item_variables(work)
-        with as_input(item_body(work)) as stdin:
+        return _Call(argv, environment, item_body(work), hide)
+
+    async def _run(self, call: "_Call", work: Work, permit: Permit) -> Verdict:
+        cwd, hide = self._definition.cwd, call.hide
+        with as_input(call.body) as stdin:
             permit.start()
             try:
-                process = spawn(argv, environment, cwd, stdin)
+                process = spawn(call.argv, call.environment, cwd, stdin)
             except OSError as problem:
-                return start_verdict(problem, argv[0], cwd)
+                return start_verdict(problem, call.argv[0], cwd)
         shown = max(KEPT_OF_ERRORS_BYTES, LOG_BYTES if work.wants_log else 0)
         running = Running(process, stdout_bytes=self._limits.most_bytes, stderr_bytes=shown)
         try:

@@ -6,6 +6,7 @@ twice but is never forgotten.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,17 +30,21 @@ from backfilld.executors.payload import RequestWriter, url_of
 from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore
 from backfilld.executors.substitution import Filling, unfilled_verdict, with_content
 
+log = logging.getLogger(__name__)
+
 _NONE: Mapping[str, str] = {}
 
 
 class _Try(Start):
     """The start of one try, and how far it has come. `ends_at` is in the loop's time."""
 
-    __slots__ = ("ends_at", "progress")
+    __slots__ = ("ends_at", "is_prepared", "progress")
 
     def __init__(self, permit: Permit, ends_at: float) -> None:
         super().__init__(permit)
         self.ends_at = ends_at
+        self.is_prepared = False
+        """The request is written: what is raised from then on is not the item's own doing."""
         self.progress: Progress | None = None
         """Of the questions whether it is done, once the target has accepted the item."""
 
@@ -82,7 +87,7 @@ class HttpExecutor:
             await wire.close()
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
-        """Do it once. Raises only `NotPermitted` (then no byte was sent) and `CancelledError`."""
+        """Do it once. As every executor, it raises only what comes before the first byte, and `CancelledError`."""
         this = _Try(permit, asyncio.get_running_loop().time() + work.timeout_seconds)
         try:
             verdict = await self._run(work, this)
@@ -105,7 +110,9 @@ class HttpExecutor:
         wire = self._wire
         if wire is None:
             wire = self._wire = Client(self._limits, self._tls)
-        answer = await wire.request(url, writer.post(url, work, self._timestamp()), this, this.ends_at)
+        request = writer.post(url, work, self._timestamp())
+        this.is_prepared = True
+        answer = await wire.request(url, request, this, this.ends_at)
         if not 200 <= answer.status < 300:
             verdict = failure_of(answer, self._clock.now(), writer.without_secrets)
         elif definition.completion == "response":
@@ -128,6 +135,9 @@ class HttpExecutor:
         if isinstance(problem, SecretMissing | UnusableSecret):
             word = "secret_missing" if isinstance(problem, SecretMissing) else "secret_unusable"
             return Verdict(VerdictKind.REFUSED, error_class=word, error=str(problem))
+        if not this.is_prepared:
+            raise problem
+        log.error("a try on %s failed on its own account", self.target, exc_info=problem)
         text = f"{type(problem).__name__}: {problem}"
         return Verdict(VerdictKind.TRY_AGAIN, error_class="internal", error=clean_text(text, MESSAGE_BYTES))
 

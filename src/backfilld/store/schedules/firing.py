@@ -1,19 +1,21 @@
 """What the tick of the schedules asks of the database, and the bound on what it may add."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
-from backfilld.store.schedules.schedules import ScheduleStore, schedule_row
+from backfilld.store.schedules.schedules import schedule_row
 
 _sql = load("schedules.firing")
 
 
-async def lock_due(connection: Connection, pool: Pool, now: datetime) -> StoredSchedule | None:
-    """The schedule that is due longest and that nobody else holds, locked until the transaction ends."""
-    id = await connection.fetchval(_sql.lock_due, now)
-    return None if id is None else await ScheduleStore(pool).find(id, on=connection)
+async def lock_due(connection: Connection, now: datetime) -> int | None:
+    """The id of the schedule that is due longest and that nobody else holds, locked until the transaction ends."""
+    id: int | None = await connection.fetchval(_sql.lock_due, now)
+    return id
 
 
 async def next_due(pool: Pool) -> datetime | None:
@@ -22,9 +24,10 @@ async def next_due(pool: Pool) -> datetime | None:
     return due
 
 
-async def list_standing(pool: Pool, after: int, most: int) -> list[StoredSchedule]:
-    """Schedules that have a slot to come, by id."""
-    return [schedule_row(row) for row in await pool.fetch(_sql.list_standing, after, most)]
+async def list_standing(pool: Pool, after: int, most: int) -> list[tuple[int, Callable[[], StoredSchedule]]]:
+    """Schedules that have a slot to come, by id; each is read by its own call, since one may be unreadable."""
+    rows = await pool.fetch(_sql.list_standing, after, most)
+    return [(row["id"], partial(schedule_row, row)) for row in rows]
 
 
 async def is_running(connection: Connection, workflow_id: int) -> bool:

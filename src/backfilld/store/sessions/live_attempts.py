@@ -64,6 +64,14 @@ class TakenAttempt:
         return self.session.attempt_id
 
 
+class AttemptUnreadable(Exception):
+    """An attempt was taken whose row says nothing that this version understands."""
+
+    def __init__(self, id: int, fence: int, problem: Exception) -> None:
+        super().__init__(f"the attempt cannot be read: {type(problem).__name__}: {problem}")
+        self.id, self.fence = id, fence
+
+
 class LiveAttemptStore:
     """`pool` for what is done now and then, `own` for renewals, which wait for nobody."""
 
@@ -76,11 +84,19 @@ class LiveAttemptStore:
         self._process = process
 
     async def take(self, now: datetime, *, suspects: bool) -> TakenAttempt | None:
-        """The oldest one that may start now. `suspects`: also one that was under way when a process died."""
+        """The oldest one that may start now. `suspects`: also one that was under way when a process died.
+
+        AttemptUnreadable.
+        """
         row = await self._pool.fetchrow(
             _sql.take_attempt, self._instance, self._process, LENGTH, now, suspects, LONGEST_WAIT
         )
-        return None if row is None else _taken(row)
+        if row is None:
+            return None
+        try:
+            return _taken(row)
+        except Exception as problem:
+            raise AttemptUnreadable(row["attempt_id"], row["fence"], problem) from problem
 
     async def begin(self, id: int, fence: int, at: datetime) -> bool:
         """Say that a try is about to start; False if it may not."""
@@ -117,10 +133,10 @@ class LiveAttemptStore:
         """We are alive, and have lost it: nobody died of it."""
         await self._pool.execute(_sql.take_back_charge, taken.id, taken.fence)
 
-    async def finish(self, taken: TakenAttempt, outcome: Outcome) -> None:
+    async def finish(self, id: int, fence: int, outcome: Outcome) -> None:
         """End it. A second time changes nothing, and nor does one whose fence has fallen."""
         await self._pool.execute(
-            _sql.finish_attempt, taken.id, taken.fence, outcome.finished_at,
+            _sql.finish_attempt, id, fence, outcome.finished_at,
             outcome.status in ("succeeded", "skipped"), outcome.status == "cancelled", outcome.attempts,
             outcome.message, outcome.result, outcome.credits, outcome.error_class, outcome.error, outcome.http_status,
             outcome.log,

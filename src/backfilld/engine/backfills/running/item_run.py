@@ -1,6 +1,7 @@
 """An item on its way, from its slot to the recorder: refreshed, tried, and what became of it handed on."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -11,13 +12,18 @@ from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.attributes import Unreadable
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.starting.boot_deadline import BootDeadline
+from backfilld.engine.starting.internal_errors import outcome_of
 from backfilld.engine.starting.one_try import OneTry
 from backfilld.engine.starting.work_payload import payloads_of
 from backfilld.executors.base import Work
 from backfilld.sources.base import SourceBroken, SourceUnreachable
+from backfilld.store.connection import transient_errors
+
+log = logging.getLogger(__name__)
 
 ENTITY_GONE = "entity_gone"
 SOURCE_PAUSE_SECONDS = 5.0
@@ -80,21 +86,28 @@ class ItemRun:
         self._tools.recorder.submit(self._account, position, outcome, had_retry=True)
 
     async def _process(self, item: Item) -> bool:
-        """False if it went back."""
-        if self._reader.is_stale(item):
-            try:
+        """False if it went back. Whatever its way raises is the end of this item, and of nothing else."""
+        try:
+            if self._reader.is_stale(item):
                 item = await self._reader.refreshed(item)
-            except SourceBroken as problem:
-                raise CannotGoOn.with_source(problem) from problem
-            except SourceUnreachable as problem:
-                self.hold_for_source(problem)
-                self._reader.give_back(item)
-                return False
-        self._source_hold = None  # it has answered, or need not be asked
-        if item.gone:
-            self.skip(item, ENTITY_GONE)
-            return True
-        return await self._try(item)
+            self._source_hold = None  # it has answered, or need not be asked
+            if item.gone:
+                self.skip(item, ENTITY_GONE)
+                return True
+            return await self._try(item)
+        except SourceBroken as problem:
+            raise CannotGoOn.with_source(problem) from problem
+        except SourceUnreachable as problem:
+            self.hold_for_source(problem)
+        except Exception as problem:
+            if not transient_errors.is_transient(problem):
+                log.exception("an item ends on an error of our own: %s", item.entity_id)
+                now = self._tools.clock.now()
+                self.record(item, outcome_of(problem, started_at=item.first_started_at, at=now, attempts=item.tries))
+                return True
+            self.hold_for_source(SourceUnreachable(transient_errors.in_words(problem)))
+        self._reader.give_back(item)
+        return False
 
     async def _try(self, item: Item) -> bool:
         permit = self._gate.permit(item)
@@ -144,6 +157,8 @@ class ItemRun:
         return self._source_hold is not None
 
     def _work(self, item: Item) -> Work:
+        if type(item.attributes) is Unreadable:
+            raise item.attributes.problem
         if self._gate.backfill is not self._works_of:
             self._works_of = self._gate.backfill
             self._make_work = payloads_of(self._works_of, self._tools.timeout_seconds)

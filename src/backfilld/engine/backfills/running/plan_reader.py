@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import orjson
-
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.attributes import planned, read_each
 from backfilld.sources.base import EntitySource
 from backfilld.store.ledger.entries import PlanRow
 from backfilld.store.ledger.ledger import Ledger
@@ -200,8 +199,8 @@ class PlanReader:
         """The entities as they are now; as the plan holds them where they cannot be read again."""
         source = self._source
         if source is None or not self._reads_again:
-            return [Entity(row.entity_id, orjson.loads(row.attributes or "{}")) for row in rows]
-        found = await source.read(self._entity_type, [row.entity_id for row in rows])
+            return [planned(row) for row in rows]
+        found = await read_each(source, self._entity_type, [row.entity_id for row in rows])
         return [found.get(row.entity_id, GONE) for row in rows]
 
     def _items_of(

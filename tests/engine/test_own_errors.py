@@ -1,0 +1,350 @@
+"""An exception that nobody foresaw, at each step of the way: it ends the one on whose way it is, and nobody else.
+
+What is planted is raised for one item (attempt, schedule, backfill) only; its neighbours are seen to finish.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.support.attempts import all_ended, attempt_of, make_attempts
+from tests.support.backfills import make_backfill
+from tests.support.clock import NOON
+from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
+from tests.support.schedules import make_schedule
+from tests.support.waiting import eventually
+
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.schedules import Schedule
+from backfilld.engine.attempts import attempt_run, claimer
+from backfilld.engine.backfills import failed_runs, recorder, runner, scheduler
+from backfilld.engine.backfills.planning.step import Planning
+from backfilld.engine.backfills.running.item_run import ItemRun
+from backfilld.engine.backfills.running.plan_reader import PlanReader
+from backfilld.engine.backfills.running.worker import Worker
+from backfilld.engine.janitor import Janitor, Retention
+from backfilld.engine.schedules import firing, tz_rule_changes
+from backfilld.engine.starting import one_try
+from backfilld.engine.starting.circuit_breaker import TargetHealth
+from backfilld.events import Bus, SchedulePostponed
+from backfilld.executors.base import Permit, Work
+from backfilld.store.backfills.removal import RemovalStore
+from backfilld.store.ledger.last_runs import LastRunsStore
+from backfilld.store.schedules import schedules as schedule_store
+from backfilld.store.sessions import live_attempts
+
+ALL = {"reprocess_behavior": "completed"}
+CULPRIT = 3
+BUG = OverflowError("date value out of range")
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, concerns: Callable[..., bool]) -> None:
+    """Have `owner.name` raise where its arguments concern the culprit."""
+    real = getattr(owner, name)
+
+    def planted(*args: Any, **settings: Any) -> Any:
+        if concerns(*args, **settings):
+            raise BUG
+        return real(*args, **settings)
+
+    async def planted_later(*args: Any, **settings: Any) -> Any:
+        if concerns(*args, **settings):
+            raise BUG
+        return await real(*args, **settings)
+
+    monkeypatch.setattr(owner, name, planted_later if asyncio.iscoroutinefunction(real) else planted)
+
+
+# Items of a backfill
+
+
+class Preparing(ScriptedExecutor):
+    """Raises before it asks whether it may start."""
+
+    async def execute(self, work: Work, permit: Permit) -> Verdict:
+        if work.entity_id.endswith(f"{CULPRIT}"):
+            raise BUG
+        return await super().execute(work, permit)
+
+
+class Unread(ListSource):
+    """Cannot read the culprit, be it alone or among others."""
+
+    async def read(self, entity_type: str, ids: Any) -> Any:
+        if any(id.endswith(f"{CULPRIT}") for id in ids):
+            raise BUG
+        return await super().read(entity_type, ids)
+
+
+def _is_culprit(item: Any) -> bool:
+    return item.position == CULPRIT
+
+
+ITEM_STEPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "read": lambda plant: None,
+    "looked at": lambda plant: raising(plant, PlanReader, "is_stale", lambda _, item: _is_culprit(item)),
+    "payload": lambda plant: raising(plant, ItemRun, "_work", lambda _, item: _is_culprit(item)),
+    "executor": lambda plant: None,
+    "judge": lambda plant: raising(plant, one_try, "judge", lambda _, item, **__: _is_culprit(item)),
+    "health": lambda plant: raising(plant, TargetHealth, "note", lambda _, __, place, **___: place == (1, CULPRIT)),
+    "entry": lambda plant: raising(
+        plant, recorder, "entry_of",
+        lambda _, position, result, **__: position == CULPRIT and result.error_class != "internal",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ITEM_STEPS)
+async def test_an_error_on_the_way_of_an_item_ends_that_item_alone(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    ITEM_STEPS[step](monkeypatch)
+    backfill = await make_backfill(pool, **ALL)
+    executor = Preparing() if step == "executor" else ScriptedExecutor()
+    source = (Unread if step == "read" else ListSource)(entities(10))
+    async with engine_on(dsn, pool, executor, source) as engine:
+        ended = await engine.until(backfill, "completed", "completed_with_failures", "failed")
+        outcomes = await engine.outcomes(backfill)
+    failed = await pool.fetch("SELECT position, error_class, error FROM outcomes WHERE status = 'failed'")
+
+    assert "completed_with_failures" == ended.status
+    assert {"succeeded": 9, "failed": 1} == outcomes
+    assert [(CULPRIT, "internal", "OverflowError: date value out of range")] == [tuple(row) for row in failed]
+    assert "date value out of range" in caplog.text
+
+
+async def test_an_error_after_the_start_is_tried_again_since_the_target_may_have_it(dsn: Any, pool: Any) -> None:
+    def script(work: Work) -> Verdict:
+        if work.entity_id.endswith(f"{CULPRIT}"):
+            raise BUG
+        return SUCCEEDED
+
+    backfill = await make_backfill(pool, **ALL, max_attempts=2)
+    async with engine_on(dsn, pool, ScriptedExecutor(script), ListSource(entities(5))) as engine:
+        await engine.until(backfill, "completed_with_failures")
+    row = await pool.fetchrow("SELECT attempts, error_class FROM outcomes WHERE status = 'failed'")
+
+    assert (2, "executor_error") == tuple(row)
+
+
+async def test_an_error_while_one_is_recorded_ends_that_one_alone(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def has_culprit(_: Any, __: Any, ended: Any, *more: Any) -> bool:
+        return any(one.position == CULPRIT and one.outcome.status == "succeeded" for one in ended)
+
+    raising(monkeypatch, recorder, "record", has_culprit)
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, ScriptedExecutor(), ListSource(entities(10))) as engine:
+        await engine.until(backfill, "completed_with_failures")
+    failed = await pool.fetch("SELECT position, error_class FROM outcomes WHERE status = 'failed'")
+
+    assert [(CULPRIT, "unrecordable")] == [tuple(row) for row in failed]
+
+
+# Runs of a backfill
+
+
+@pytest.fixture
+def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failed_runs, "PAUSES_SECONDS", (0.01, 0.01, 0.0))
+    monkeypatch.setattr(scheduler, "WATCHES_OTHERS", timedelta(milliseconds=20))
+
+
+RUN_STEPS: dict[str, tuple[Any, str, Callable[[Any], int]]] = {
+    "its runner is made": (scheduler, "Runner", lambda backfill: backfill.no),
+    "its plan is made": (Planning, "run", lambda planning: planning._gate.backfill.no),
+    "its worker is made": (runner.Runner, "_made_worker", lambda one: one.backfill.no),
+    "it works": (Worker, "run", lambda worker: worker._gate.backfill.no),
+    "it ends": (runner.Runner, "_end", lambda one: one.backfill.no),
+}
+
+
+@pytest.mark.usefixtures("quick_pauses")
+@pytest.mark.parametrize("step", RUN_STEPS)
+async def test_a_backfill_whose_runs_end_on_an_error_fails_after_three_and_its_neighbours_finish(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    broken, sound = await make_backfill(pool, **ALL), await make_backfill(pool, **ALL)
+    runs: list[int] = []
+    owner, name, no_of = RUN_STEPS[step]
+
+    def concerns(one: Any, *_: Any) -> bool:
+        runs.extend([1] if no_of(one) == broken.no else [])
+        return bool(no_of(one) == broken.no)
+
+    raising(monkeypatch, owner, name, concerns)
+    async with engine_on(dsn, pool, ScriptedExecutor(), ListSource(entities(5))) as engine:
+        failed = await engine.until(broken, "failed")
+        await engine.until(sound, "completed")
+        later = await make_backfill(pool, **ALL)
+        engine.scheduler.nudge()
+        await engine.until(later, "completed")
+
+    assert "internal" == failed.error["code"]
+    assert "OverflowError: date value out of range" in failed.error["message"]
+    assert 3 == len(runs)
+    assert 3 == caplog.text.count("a run of backfill no.")
+    assert 0 == await pool.fetchval("SELECT count(*) FROM leases WHERE NOT released")
+
+
+@pytest.mark.usefixtures("quick_pauses")
+async def test_a_backfill_is_run_again_after_an_error_that_does_not_come_back(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [1, 1]
+    raising(monkeypatch, Worker, "run", lambda _: bool(left and left.pop()))
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, ScriptedExecutor(), ListSource(entities(5))) as engine:
+        await engine.until(backfill, "completed")
+
+    assert [] == left
+
+
+@pytest.mark.usefixtures("quick_pauses")
+async def test_a_backfill_that_is_being_cancelled_and_cannot_fail_is_run_again_and_takes_nobody_along(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failed_runs, "LONG_PAUSE_SECONDS", 0.01)
+    broken, sound = await make_backfill(pool, **ALL, start="when_approved"), await make_backfill(pool, **ALL)
+    left = [1] * 6
+    raising(monkeypatch, runner.Runner, "_cancel_rest", lambda _: bool(left and left.pop()))
+    async with engine_on(dsn, pool, ScriptedExecutor(), ListSource(entities(5))) as engine:
+        await engine.until(broken, "paused")
+        await engine.cancel(broken)
+        await engine.until(broken, "cancelled")
+        await engine.until(sound, "completed")
+
+    assert [] == left
+
+
+# Attempts outside of backfills
+
+LIVE_STEPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "its row": lambda plant: raising(plant, live_attempts, "_taken", lambda row: row["attempt_id"] == CULPRIT),
+    "payload": lambda plant: raising(
+        plant, attempt_run, "session_work", lambda session, **_: session.attempt_id == CULPRIT
+    ),
+    "run": lambda plant: raising(plant, claimer, "AttemptRun", lambda lease, *_: lease.grant.id == CULPRIT),
+    "begin": lambda plant: raising(
+        plant, live_attempts.LiveAttemptStore, "begin", lambda _, id, *__: id == CULPRIT
+    ),
+    "executor": lambda plant: None,
+    "judge": lambda plant: raising(plant, one_try, "judge", lambda _, item, **__: item.entity_id == str(CULPRIT)),
+    "health": lambda plant: raising(
+        plant, TargetHealth, "note", lambda _, __, place, **___: place == (0, CULPRIT)
+    ),
+    "end": lambda plant: raising(
+        plant, live_attempts.LiveAttemptStore, "finish",
+        lambda _, id, __, outcome: id == CULPRIT and outcome.status == "succeeded",
+    ),
+}  # fmt: skip
+
+
+class PreparingLive(ScriptedExecutor):
+    """Raises before it asks whether it may start."""
+
+    async def execute(self, work: Work, permit: Permit) -> Verdict:
+        if work.params["n"] == CULPRIT - 1:
+            raise BUG
+        return await super().execute(work, permit)
+
+
+@pytest.mark.parametrize("step", LIVE_STEPS)
+async def test_an_error_on_the_way_of_an_attempt_ends_that_attempt_alone(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    LIVE_STEPS[step](monkeypatch)
+    ids = await make_attempts(pool, 6)
+    async with engine_on(dsn, pool, PreparingLive() if step == "executor" else ScriptedExecutor()) as engine:
+        attempts = await all_ended(engine, ids)
+        later = await make_attempts(pool, 1)
+        await all_ended(engine, later)
+    culprit = await attempt_of(pool, CULPRIT)
+
+    assert {1: "success", 2: "success", 3: "error", 4: "success", 5: "success", 6: "success"} == {
+        attempt.id: attempt.status for attempt in attempts
+    }
+    assert "internal" == culprit.error_class
+    assert "date value out of range" in culprit.error
+    assert "date value out of range" in caplog.text
+
+
+async def test_attempts_of_any_session_time_end_and_their_neighbours_run(dsn: Any, pool: Any) -> None:
+    ids = await make_attempts(pool, 4, timezone="Asia/Tokyo", schedule={"daily>": "07:00:00"})
+    ends = [datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)]
+    await pool.execute("UPDATE attempts SET timezone = 'Asia/Tokyo'")
+    for id, at in zip(ids, ends, strict=False):
+        await pool.execute(
+            "UPDATE sessions SET session_time = $2 FROM attempts WHERE attempts.id = $1 AND sessions.id = session_id",
+            id, at,
+        )  # fmt: skip
+    async with engine_on(dsn, pool) as engine:
+        attempts = await all_ended(engine, ids)
+
+    assert ["error", "error", "success", "success"] == [attempt.status for attempt in attempts]
+    assert ["internal", "internal", None, None] == [attempt.error_class for attempt in attempts]
+
+
+# Schedules
+
+SCHEDULE_STEPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "its row": lambda plant: raising(plant, schedule_store, "schedule_row", lambda row: row["id"] == 1),
+    "its rules": lambda plant: raising(plant, tz_rule_changes, "by_new_rules", lambda _, position: position.id == 1),
+    "its next time": lambda plant: raising(plant, Schedule, "next", lambda self, _: self.delay == timedelta(minutes=1)),
+    "its params": lambda plant: raising(
+        plant, firing, "params_of_slot", lambda schedule, *_: schedule.delay == timedelta(minutes=1)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", SCHEDULE_STEPS)
+async def test_a_schedule_that_cannot_be_fired_is_put_aside_and_the_others_fire(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    await make_schedule(pool, {"minutes_interval>": 30, "delay": 60})
+    await make_schedule(pool, {"minutes_interval>": 30})
+    await make_schedule(pool, {"minutes_interval>": 30})
+    SCHEDULE_STEPS[step](monkeypatch)
+    async with engine_on(dsn, pool, clock=SteppedClock(NOON + timedelta(hours=1))) as engine:
+        await eventually(
+            lambda: pool.fetchval(
+                "SELECT count(DISTINCT workflow_id) = 2 FROM attempts WHERE succeeded AND workflow_id > 1"
+            )
+        )
+        if step != "its rules":
+            await eventually(lambda: [1] == [e.schedule_id for e in engine.events if isinstance(e, SchedulePostponed)])
+
+    assert "date value out of range" in caplog.text
+
+
+# The janitor
+
+PIECES = {
+    "bring_up_to_date": LastRunsStore,
+    "hide_expired": RemovalStore,
+    "remove": RemovalStore,
+    "remove_entities": RemovalStore,
+    "remove_events": RemovalStore,
+    "forget_idempotency_keys": LastRunsStore,
+}
+
+
+@pytest.mark.parametrize("piece", PIECES)
+async def test_what_the_janitor_cannot_do_leaves_the_rest_to_be_done(
+    pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, piece: str
+) -> None:
+    done: list[str] = []
+    for name, owner in PIECES.items():
+        raising(monkeypatch, owner, name, lambda *_, name=name, **__: done.append(name) or name == piece)  # type: ignore[func-returns-value, misc]
+    deleted = await make_backfill(pool, **ALL)
+    await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE no = $1", deleted.no, NOON)
+    retention = Retention(timedelta(days=1), timedelta(days=1), timedelta(days=1))
+    janitor = Janitor(LastRunsStore(pool), RemovalStore(pool), SteppedClock(NOON), Bus(), retention)
+    await janitor.round()
+    missing = {"hide_expired", "remove"} if piece == "bring_up_to_date" else set()
+
+    assert set(PIECES) - missing == set(done)
+    assert "the janitor could not" in caplog.text
