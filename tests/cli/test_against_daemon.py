@@ -162,7 +162,7 @@ async def test_a_preview_and_a_check_create_nothing(ask):
     assert 0 == preview.code, preview.err
     assert "40" in preview.out
     assert "openings" in preview.out
-    assert 0 == verified.code, verified.err
+    assert 9 == verified.code, verified.err
     assert "no entity of type ticket matches" in verified.out
     assert len(before.json["backfills"]) == len(after.json["backfills"])
 

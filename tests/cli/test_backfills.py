@@ -305,3 +305,70 @@ async def test_create_can_go_on_watching(backfilld, daemon):
     ended = await backfilld(*CREATE, "--watch")
 
     assert 6 == ended.code
+
+
+# Nothing matched
+
+EMPTY = a_backfill(status="completed", total_entities=0, processed_count=0, succeeded_count=0, pending_count=0)
+
+
+def created(total: int | None, named: dict[str, object] | None = None) -> Scripted:
+    cost = {"total_entities": total}
+    return Scripted(201, {"backfill": a_backfill(status="planning"), "cost_estimate": cost, "named_entities": named})
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (created(0), 9),
+        (created(None), 0),
+        (created(3), 0),
+        (created(3, {"named": 3, "unknown": 3, "not_matching": 0}), 9),
+        (created(3, {"named": 3, "unknown": 1, "not_matching": 2}), 9),
+        (created(3, {"named": 3, "unknown": 2, "not_matching": 0}), 0),
+        (created(3, {"named": 3, "unknown": None, "not_matching": None}), 0),
+    ],
+)
+async def test_a_creation_of_nothing_has_an_exit_code_of_its_own(backfilld, daemon, answer, code):
+    daemon.script("POST", "/public-api/backfills", answer)
+
+    assert code == (await backfilld(*CREATE)).code
+    assert 0 == (await backfilld(*CREATE, "--allow-empty")).code
+
+
+@pytest.mark.parametrize(
+    ("total", "skipped", "code"),
+    [(0, {}, 9), (5, {}, 0), (5, {"not_found": 3, "not_matching": 2}, 9), (5, {"already_run": 5}, 0), (None, None, 0)],
+)
+async def test_a_preview_of_nothing_has_it_too(backfilld, daemon, total, skipped, code):
+    data = {"total_entities": total, "to_run_count": total, "skipped": skipped}
+    daemon.script("POST", "/public-api/backfills/preview", Scripted(data=data))
+    preview = ("backfills", "preview", *CREATE[2:])
+
+    assert code == (await backfilld(*preview)).code
+    assert 0 == (await backfilld(*preview, "--allow-empty")).code
+
+
+async def test_a_filter_that_matches_nothing_has_it_too(backfilld, daemon):
+    data = {"matching_entities": 0, "success": True, "level": "WARNING", "message": "no entity matches", "sample": []}
+    daemon.script("POST", "/public-api/backfills/verify", Scripted(data=data))
+    verify = ("backfills", "verify", "--entity-type", "ticket", "--filter", "{}")
+
+    assert 9 == (await backfilld(*verify)).code
+    assert 0 == (await backfilld(*verify, "--allow-empty")).code
+
+
+async def test_an_empty_backfill_reads_nothing_matched(backfilld, daemon):
+    daemon.script("GET", f"/public-api/backfills/{ID}", Scripted(data={"backfill": EMPTY}))
+    daemon.script("GET", "/public-api/backfills", Scripted(data={"backfills": [EMPTY]}))
+    daemon.script("GET", f"/public-api/backfills/{ID}/events", Scripted(raw=event("end", 1, EMPTY)))
+    shown, listed = await backfilld("backfills", "show", ID), await backfilld("backfills", "list")
+    watched, allowed = (
+        await backfilld("backfills", "watch", ID),
+        await backfilld("backfills", "watch", ID, "--allow-empty"),
+    )
+
+    assert "completed, nothing matched" in shown.out
+    assert "completed, nothing matched" in listed.out
+    assert "completed, nothing matched" == watched.out.splitlines()[-1]
+    assert (9, 0) == (watched.code, allowed.code)

@@ -44,15 +44,6 @@ class JsonObject(JsonOrFile):
         return found
 
 
-def read_ids(path: Path) -> list[str]:
-    """One id a line; empty lines and blanks around ids do not count. `-` is stdin."""
-    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    ids = [line.strip() for line in text.splitlines() if line.strip()]
-    if not ids:
-        raise click.UsageError(f"{path} holds no ids; write one a line")
-    return ids
-
-
 def read_windows(specs: tuple[str, ...]) -> dict[str, list[dict[str, str]]]:
     """`mon-fri 22:00-06:00` and the like, in the shape of a request."""
     from backfilld.domain.errors import Invalid

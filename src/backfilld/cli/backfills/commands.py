@@ -8,7 +8,7 @@ from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
-from backfilld.cli.output.backfill_text import backfill_fields, share
+from backfilld.cli.output.backfill_text import backfill_fields, share, status
 from backfilld.cli.output.printing import local, number, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.running import run
 from backfilld.domain.backfills.states import Status
@@ -56,7 +56,7 @@ def list_(server: Server, as_json: bool, limit: int, workflow: str | None, **que
     rows = [
         (
             backfill["id"],
-            backfill["status"],
+            status(backfill),
             backfill["target_workflow_name"],
             backfill["entity_type"] or "sessions",
             share(backfill),
@@ -89,17 +89,18 @@ def show(server: Server, as_json: bool, id: str) -> None:
 
 @group.command("watch")
 @click.argument("id")
+@creating.allow_empty_option
 @json_option
 @server_options
-def watch(server: Server, as_json: bool, id: str) -> None:
+def watch(server: Server, as_json: bool, id: str, allow_empty: bool) -> None:
     """Follow a backfill until it ends; the exit code says how it ended."""
     from backfilld.cli.backfills import watch as watching
 
-    async def follow() -> str:
+    async def follow() -> int:
         async with server.client() as client:
-            return await watching.watch(client, id, as_json=as_json)
+            return exit_codes.of_end(await watching.watch(client, id, as_json=as_json))
 
-    raise click.exceptions.Exit(exit_codes.of_end(run(follow())))
+    raise click.exceptions.Exit(exit_codes.allowing_empty(run(follow()), allow_empty=allow_empty))
 
 
 @group.command("timeline")
@@ -181,7 +182,8 @@ def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | N
 @group.command("rerun-failed")
 @click.argument("id")
 @click.option("--error-class", help="Only failures of this class, as `backfills errors` names them.")
-@click.option("--entity-ids-file", "ids_file", type=creating.IDS_FILE, help="Only these; one id a line, - is stdin.")
+@creating.ids_file_option
+@creating.id_column_option
 @click.option("--reason", help="Kept in the audit trail.")
 @click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
 @click.option("--watch", "watch_it", is_flag=True, help="Follow the new backfill until it ends.")
@@ -189,11 +191,11 @@ def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | N
 @server_options
 def rerun_failed(server: Server, as_json: bool, id: str, watch_it: bool, **options: Any) -> None:
     """Run the failed entities of an ended backfill again, as a backfill of their own."""
-    from backfilld.cli.inputs import read_ids
+    from backfilld.cli.entities.id_files import read_ids
 
     body = {name: options[name] for name in ("error_class", "reason") if options[name] is not None}
     if options["ids_file"] is not None:
-        body["entity_ids"] = read_ids(options["ids_file"])
+        body["entity_ids"] = read_ids(options["ids_file"], options["id_column"])
 
     async def ask() -> int:
         async with server.client() as client:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from backfilld.cli.inputs import JsonObject, JsonOrFile, read_ids, read_windows
+from backfilld.cli.inputs import JsonObject, JsonOrFile, read_windows
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.backfill_text import print_created, print_preview, print_verified
@@ -36,6 +36,14 @@ class _Date(click.ParamType[str]):
         return day.isoformat()
 
 
+ids_file_option = click.option(
+    "--entity-ids-file", "ids_file", type=IDS_FILE, help="Only these; one id a line, - is stdin."
+)
+id_column_option = click.option("--id-column", help="The ids file is a table, CSV or JSON lines: ids stand here.")
+allow_empty_option = click.option(
+    "--allow-empty", is_flag=True, help="That nothing matches is fine: exit code 0 instead of 9."
+)
+
 _PLAN = (
     click.option("--entity-type", required=True, help="ticket, company, contact, …"),
     click.option("--filter", "filter_spec", type=JsonOrFile(), help="Which entities; {} is everything."),
@@ -57,7 +65,8 @@ _PLAN = (
         type=click.Choice(["now", "when_approved"]),
         help="when_approved: make the plan, then pause until it is resumed.",
     ),
-    click.option("--entity-ids-file", "ids_file", type=IDS_FILE, help="Only these; one id a line, - is stdin."),
+    ids_file_option,
+    id_column_option,
     click.option("--order", type=click.Choice(["source", "newest_first", "oldest_first"])),
     click.option(
         "--reprocess",
@@ -92,7 +101,9 @@ def backfill_body(options: dict[str, Any]) -> dict[str, Any]:
     if options["excluded_dates"]:
         body["excluded_dates"] = list(options["excluded_dates"])
     if options["ids_file"] is not None:
-        body["entity_ids"] = read_ids(options["ids_file"])
+        from backfilld.cli.entities.id_files import read_ids
+
+        body["entity_ids"] = read_ids(options["ids_file"], options["id_column"])
     if options["filter_spec"] is not None:
         body["filter_spec"] = options["filter_spec"]
     elif "entity_ids" in body:
@@ -106,10 +117,17 @@ def backfill_body(options: dict[str, Any]) -> dict[str, Any]:
 @plan_options
 @click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
 @click.option("--watch", "watch_it", is_flag=True, help="Follow it until it ends; the exit code says how.")
+@allow_empty_option
 @json_option
 @server_options
 def create(
-    server: Server, as_json: bool, workflow: str, watch_it: bool, idempotency_key: str | None, **options: Any
+    server: Server,
+    as_json: bool,
+    workflow: str,
+    watch_it: bool,
+    allow_empty: bool,
+    idempotency_key: str | None,
+    **options: Any,
 ) -> None:
     """Create a backfill: a workflow over every entity that matches, inside its windows."""
     body = backfill_body(options)
@@ -120,15 +138,16 @@ def create(
             answer = await client.create_backfill(body, idempotency_key=idempotency_key)
             return await report_created(client, answer, as_json=as_json, watch=watch_it)
 
-    raise click.exceptions.Exit(run(ask()))
+    raise click.exceptions.Exit(exit_codes.allowing_empty(run(ask()), allow_empty=allow_empty))
 
 
 @click.command("preview")
 @plan_options
 @click.option("--wait", type=click.FloatRange(0, 30), default=0, help="Seconds to look for, if numbers take long.")
+@allow_empty_option
 @json_option
 @server_options
-def preview(server: Server, as_json: bool, workflow: str, wait: float, **options: Any) -> None:
+def preview(server: Server, as_json: bool, workflow: str, wait: float, allow_empty: bool, **options: Any) -> None:
     """Show what `create` with the same options would do; creates nothing."""
     body = backfill_body(options)
 
@@ -143,15 +162,22 @@ def preview(server: Server, as_json: bool, workflow: str, wait: float, **options
         print_json(answer.data)
     else:
         print_preview(answer.data)
+    skipped = answer.data.get("skipped") or {}
+    unfit = skipped.get("not_found", 0) + skipped.get("not_matching", 0)
+    if answer.data["total_entities"] is not None and answer.data["total_entities"] == unfit:
+        raise click.exceptions.Exit(exit_codes.allowing_empty(exit_codes.NOTHING_MATCHED, allow_empty=allow_empty))
 
 
 @click.command("verify")
 @click.option("--entity-type", required=True, help="ticket, company, contact, …")
 @click.option("--filter", "filter_spec", type=JsonOrFile(), required=True, help="Which entities; {} is everything.")
 @click.option("--timezone", help="IANA name, of dates in the filter. Default: UTC.")
+@allow_empty_option
 @json_option
 @server_options
-def verify(server: Server, as_json: bool, entity_type: str, filter_spec: Any, timezone: str | None) -> None:
+def verify(
+    server: Server, as_json: bool, entity_type: str, filter_spec: Any, timezone: str | None, allow_empty: bool
+) -> None:
     """Count what a filter matches, and say what looks wrong with it; creates nothing."""
 
     async def ask() -> "Answer":
@@ -166,6 +192,8 @@ def verify(server: Server, as_json: bool, entity_type: str, filter_spec: Any, ti
         print_verified(answer.data)
     if not answer.data["success"]:
         raise click.exceptions.Exit(exit_codes.ERROR)
+    if answer.data["matching_entities"] == 0:
+        raise click.exceptions.Exit(exit_codes.allowing_empty(exit_codes.NOTHING_MATCHED, allow_empty=allow_empty))
 
 
 async def report_created(client: "Client", answer: "Answer", *, as_json: bool, watch: bool) -> int:
@@ -177,11 +205,21 @@ async def report_created(client: "Client", answer: "Answer", *, as_json: bool, w
         if answer.replayed:
             click.echo("This idempotency key was used before; nothing new was created.", err=True)
         print_created(answer.data)
+    nothing = _covers_nothing(answer.data)
     if not watch:
-        return exit_codes.OK
+        return exit_codes.NOTHING_MATCHED if nothing else exit_codes.OK
     from backfilld.cli.backfills import watch as watching
 
-    return exit_codes.of_end(await watching.watch(client, answer["backfill"]["id"], as_json=as_json))
+    code = exit_codes.of_end(await watching.watch(client, answer["backfill"]["id"], as_json=as_json))
+    return exit_codes.NOTHING_MATCHED if nothing and code == exit_codes.OK else code
+
+
+def _covers_nothing(data: dict[str, Any]) -> bool:
+    """Whether nothing matches, or none of the ids that were named is known and matches."""
+    named = data.get("named_entities")
+    if named is not None and named["unknown"] is not None:
+        return bool(named["named"] == named["unknown"] + named["not_matching"])
+    return (data.get("cost_estimate") or {}).get("total_entities") == 0
 
 
 async def _workflow_id(client: "Client", wanted: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from backfilld.cli.output.backfill_text import counts, reason, share
+from backfilld.cli.output.backfill_text import counts, is_empty, reason, share, status
 from backfilld.cli.output.error_output import Failure
 from backfilld.cli.output.failure_groups import Errors, failures_of
 from backfilld.cli.output.printing import duration, instant, number, print_json
@@ -31,8 +31,8 @@ class View(Protocol):
     def show(self, backfill: dict[str, Any], errors: Errors) -> None: ...
 
 
-async def watch(client: "Client", id: str, *, as_json: bool) -> str:
-    """Show a backfill that goes on without us, until it ends; the status it ended in."""
+async def watch(client: "Client", id: str, *, as_json: bool) -> dict[str, Any]:
+    """Show a backfill that goes on without us, until it ends; as it was then."""
     try:
         return await watch_until_end(client, id, as_json=as_json)
     except asyncio.CancelledError:
@@ -40,11 +40,11 @@ async def watch(client: "Client", id: str, *, as_json: bool) -> str:
         raise
 
 
-async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, quiet: bool = False) -> str:
-    """Show the backfill until it ends (`quiet`: only wait); the status it ended in."""
+async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, quiet: bool = False) -> dict[str, Any]:
+    """Show the backfill until it ends (`quiet`: only wait); as it was then."""
     clock = SystemClock()
     if as_json or quiet:
-        return str((await _follow(client, id, JsonLines() if as_json else None, clock))["status"])
+        return await _follow(client, id, JsonLines() if as_json else None, clock)
     if not sys.stdout.isatty():
         last = await _follow(client, id, PlainLines(clock), clock)
     else:
@@ -54,7 +54,7 @@ async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, q
         with view:
             last = await _follow(client, id, view, clock)
     click.echo(ending(last))
-    return str(last["status"])
+    return last
 
 
 async def _follow(client: "Client", id: str, view: View | None, clock: Clock) -> dict[str, Any]:
@@ -124,6 +124,8 @@ class PlainLines:
 
 def progress_line(backfill: dict[str, Any], clock: Clock) -> str:
     """Everything about it in one line."""
+    if is_empty(backfill):
+        return status(backfill)
     parts = [f"{backfill['status']} {share(backfill)}", counts(backfill)]
     if pace_text := pace(backfill, clock):
         parts.append(pace_text)
@@ -156,6 +158,8 @@ def ending(backfill: dict[str, Any]) -> str:
     id = backfill["id"]
     started, completed = instant(backfill.get("started_at")), instant(backfill.get("completed_at"))
     took = f" in {duration((completed - started).total_seconds())}" if started and completed else ""
+    if is_empty(backfill):
+        return status(backfill)
     text = f"{backfill['status'].replace('_', ' ')}{took}: {counts(backfill)}"
     if backfill["status"] == "completed_with_failures":
         text += f"\nsee: {program()} backfills errors {id}\nagain: {program()} backfills rerun-failed {id}"

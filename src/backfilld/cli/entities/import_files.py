@@ -18,6 +18,9 @@ _FORMATS: Mapping[str, str] = {
 }  # fmt: skip
 
 
+KNOWN_SUFFIXES = frozenset(_FORMATS)
+
+
 def read_records(source: Input, layout: Layout, notes: Notes) -> Iterator[Record]:
     """The records of a file. Invalid or Failure if it cannot be understood at all; OSError if it cannot be read."""
     format = layout.format or _format_of(source, notes)

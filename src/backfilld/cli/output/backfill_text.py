@@ -19,6 +19,16 @@ def share(backfill: dict[str, Any]) -> str:
     return f"{number(done(backfill))}/{number(total)}{percent}"
 
 
+def is_empty(backfill: dict[str, Any]) -> bool:
+    """Whether it completed without a single entity."""
+    return bool(backfill["status"] == "completed" and backfill["total_entities"] == 0)
+
+
+def status(backfill: dict[str, Any]) -> str:
+    """Its status; with what that means where there was nothing to do."""
+    return "completed, nothing matched" if is_empty(backfill) else str(backfill["status"])
+
+
 def reason(backfill: dict[str, Any]) -> str | None:
     """Why nothing is starting, since when, and until when where that is known."""
     why = backfill.get("status_reason")
@@ -44,7 +54,7 @@ def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
     return {
         "id": backfill["id"],
         "name": backfill.get("name"),
-        "status": backfill["status"],
+        "status": status(backfill),
         "why": reason(backfill),
         "error": compact(backfill.get("error")),
         "workflow": f"{backfill['target_workflow_name']} ({backfill['target_workflow_id']})",

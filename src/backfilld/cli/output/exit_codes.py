@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 OK: Final = 0
 ERROR: Final = 1
@@ -13,6 +13,7 @@ SOME_FAILED: Final = 5
 DID_NOT_COMPLETE: Final = 6
 UNAVAILABLE: Final = 7
 NOT_ALLOWED: Final = 8
+NOTHING_MATCHED: Final = 9
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
@@ -26,6 +27,7 @@ EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
         DID_NOT_COMPLETE: "backfill cancelled or failed",
         UNAVAILABLE: "daemon or database unavailable",
         NOT_ALLOWED: "not allowed",
+        NOTHING_MATCHED: "nothing matched",
         INTERRUPTED: "interrupted",
     }
 )
@@ -57,6 +59,13 @@ def of_http_status(status: int) -> int:
     return _BY_HTTP_STATUS.get(status, ERROR)
 
 
-def of_end(status: str) -> int:
-    """How watching ends when the backfill ended in this status."""
-    return _BY_END.get(status, ERROR)
+def of_end(backfill: Mapping[str, Any]) -> int:
+    """How watching ends when the backfill ended like this."""
+    if backfill["status"] == "completed" and backfill["total_entities"] == 0:
+        return NOTHING_MATCHED
+    return _BY_END.get(backfill["status"], ERROR)
+
+
+def allowing_empty(code: int, *, allow_empty: bool) -> int:
+    """The same, with "nothing matched" as fine if that is allowed."""
+    return OK if allow_empty and code == NOTHING_MATCHED else code
