@@ -37,8 +37,8 @@ def fail(health: TargetHealth, *items: str) -> None:
 
 
 def code(health: TargetHealth) -> ReasonCode | None:
-    obstacle = health.obstacle()
-    return obstacle.code if obstacle else None
+    reason = health.reason()
+    return None if reason is None else reason.code
 
 
 async def test_it_opens_after_five_failures_in_a_row(health: TargetHealth):
@@ -75,7 +75,7 @@ async def test_an_answer_forgets_which_items_failed(health: TargetHealth):
 
 async def test_after_a_while_one_probe_may_start_and_nothing_beside_it(health: TargetHealth, clock: FakeClock):
     fail(health, *"abcde")
-    closed_until = health.obstacle().until
+    closed_until = health.reason().until
     await clock.advance(1.0)
 
     assert NOON + timedelta(seconds=1) == closed_until
@@ -83,7 +83,7 @@ async def test_after_a_while_one_probe_may_start_and_nothing_beside_it(health: T
     assert health.is_half_open
     assert health.start()
     assert ReasonCode.TARGET_UNREACHABLE is code(health)
-    assert health.obstacle().until is None
+    assert health.reason().until is None
 
 
 async def test_a_probe_that_is_answered_opens_the_gate_for_all(target: Target, health: TargetHealth, clock: FakeClock):
@@ -100,7 +100,7 @@ async def test_probes_become_rarer_up_to_a_limit(health: TargetHealth, clock: Fa
     fail(health, *"abcde")
     waits = []
     for _ in range(7):
-        waits.append((health.obstacle().until - clock.now()).total_seconds())
+        waits.append((health.reason().until - clock.now()).total_seconds())
         await clock.advance(waits[-1])
         fail(health, "p")
 
@@ -113,7 +113,7 @@ async def test_a_probe_that_fails_before_the_gate_backs_off_too(health: TargetHe
     health.note(DOWN, "f", probe=False)  # no connection: it never came to a start
 
     assert ReasonCode.TARGET_UNREACHABLE is code(health)
-    assert clock.now() + timedelta(seconds=2) == health.obstacle().until
+    assert clock.now() + timedelta(seconds=2) == health.reason().until
 
 
 async def test_stragglers_of_the_same_outage_do_not_make_the_wait_longer(health: TargetHealth, clock: FakeClock):
@@ -121,7 +121,7 @@ async def test_stragglers_of_the_same_outage_do_not_make_the_wait_longer(health:
     for item in "fghij":
         health.note(DOWN, item, probe=False)
 
-    assert clock.now() + timedelta(seconds=1) == health.obstacle().until
+    assert clock.now() + timedelta(seconds=1) == health.reason().until
 
 
 async def test_a_probe_that_tells_nothing_lets_the_next_one_go(health: TargetHealth, clock: FakeClock):
@@ -143,22 +143,22 @@ async def test_an_outage_that_follows_a_recovery_is_probed_soon_again(health: Ta
     health.note(SUCCEEDED, "p", probe=health.start())
     fail(health, *"abcde")
 
-    assert clock.now() + timedelta(seconds=1) == health.obstacle().until
+    assert clock.now() + timedelta(seconds=1) == health.reason().until
 
 
 async def test_one_refusal_holds_everybody(health: TargetHealth, clock: FakeClock):
     health.note(REFUSED, "a", probe=health.start())
 
     assert ReasonCode.TARGET_REFUSES is code(health)
-    assert clock.now() + timedelta(seconds=5) == health.obstacle().until
-    assert "who are you?" in health.obstacle().message
+    assert clock.now() + timedelta(seconds=5) == health.reason().until
+    assert "who are you?" in health.reason().message
 
 
 async def test_a_refusal_is_probed_and_held_longer_each_time(health: TargetHealth, clock: FakeClock):
     health.note(REFUSED, "a", probe=health.start())
     waits = []
     for _ in range(6):
-        waits.append((health.obstacle().until - clock.now()).total_seconds())
+        waits.append((health.reason().until - clock.now()).total_seconds())
         await clock.advance(waits[-1])
         health.note(REFUSED, "a", probe=health.start())
 
@@ -173,7 +173,7 @@ async def test_a_probe_that_is_refused_before_the_gate_makes_the_hold_longer_too
     await clock.advance(5)
     health.note(REFUSED, "a", probe=False)
 
-    assert clock.now() + timedelta(seconds=10) == health.obstacle().until
+    assert clock.now() + timedelta(seconds=10) == health.reason().until
 
 
 async def test_refusals_of_what_was_in_flight_already_do_not_make_the_hold_longer(
@@ -182,7 +182,7 @@ async def test_refusals_of_what_was_in_flight_already_do_not_make_the_hold_longe
     for item in "abcde":
         health.note(REFUSED, item, probe=False)
 
-    assert clock.now() + timedelta(seconds=5) == health.obstacle().until
+    assert clock.now() + timedelta(seconds=5) == health.reason().until
 
 
 async def test_a_target_that_takes_us_again_is_used_at_once(health: TargetHealth, clock: FakeClock):
@@ -196,7 +196,7 @@ async def test_a_target_that_takes_us_again_is_used_at_once(health: TargetHealth
 async def test_a_retry_after_holds_for_as_long_as_it_says(health: TargetHealth, clock: FakeClock):
     health.note(throttled(90), "a", probe=False)
     await clock.advance(89)
-    nearly = health.obstacle()
+    nearly = health.reason()
     await clock.advance(1)
 
     assert (ReasonCode.RATE_LIMITED, NOON + timedelta(seconds=90)) == (nearly.code, nearly.until)
@@ -215,7 +215,7 @@ async def test_whoever_says_too_many_without_a_time_gets_doubling_pauses(health:
     pauses = []
     for _ in range(7):
         health.note(throttled(), "a", probe=False)
-        pauses.append((health.obstacle().until - clock.now()).total_seconds())
+        pauses.append((health.reason().until - clock.now()).total_seconds())
         await clock.advance(pauses[-1])
 
     assert [1, 2, 4, 8, 16, 30, 30] == pauses
@@ -253,10 +253,10 @@ async def test_after_a_step_the_time_that_is_told_is_still_the_one_that_comes(
 ):
     health.note(throttled(60), "f", probe=False)
     step(clock, by)
-    paused_until = health.obstacle().until
+    paused_until = health.reason().until
     fail(health, *"abcde")
     step(clock, by)
-    open_until = health.obstacle().until
+    open_until = health.reason().until
 
     assert NOON + by + timedelta(seconds=60) == paused_until
     assert clock.now() + timedelta(seconds=1) == open_until
@@ -266,7 +266,7 @@ async def test_the_time_that_is_told_does_not_flicker(health: TargetHealth, cloc
     health.note(throttled(60), "f", probe=False)
     told = set()
     for _ in range(20):
-        told.add(health.obstacle().until)
+        told.add(health.reason().until)
         await clock.advance(0.7)
         step(clock, timedelta(milliseconds=3))  # as the time of a network is followed
 
@@ -326,12 +326,12 @@ async def test_an_outage_began_with_its_first_failure_and_lasts_over_probes(heal
     for item in ("b", "c", "d", "e", "f"):
         await clock.advance(7)
         fail(health, item)
-        health.obstacle()
-    since = [health.obstacle().since]
+        health.reason()
+    since = [health.reason().since]
     for _ in range(3):
         await clock.advance(31)
         fail(health, "g")
-        since.append(health.obstacle().since)
+        since.append(health.reason().since)
 
     assert {began_at} == set(since)
 
@@ -343,19 +343,19 @@ async def test_a_refusal_began_with_the_first_one_and_a_pause_with_the_first_429
     refused_at = clock.now()
     await clock.advance(6)
     health.note(REFUSED, "b", probe=health.start())
-    refused = health.obstacle()
+    refused = health.reason()
     health.reset()
     health.note(throttled(2), "a", probe=False)
     paused_at = clock.now()
     await clock.advance(3)
     health.note(throttled(2), "b", probe=False)
-    paused = health.obstacle()
+    paused = health.reason()
     await clock.advance(3)
     health.note(SUCCEEDED, "c", probe=False)
     await clock.advance(3)
     health.note(throttled(2), "d", probe=False)
 
-    assert (refused_at, paused_at, clock.now()) == (refused.since, paused.since, health.obstacle().since)
+    assert (refused_at, paused_at, clock.now()) == (refused.since, paused.since, health.reason().since)
 
 
 async def test_what_was_said_before_a_restart_holds_until_a_probe_tells_otherwise(
@@ -363,11 +363,11 @@ async def test_what_was_said_before_a_restart_holds_until_a_probe_tells_otherwis
 ):
     said = because(ReasonCode.TARGET_UNREACHABLE, since=NOON - timedelta(hours=1), target="t", problem="gone")
     health.suspect(said)
-    opens = health.obstacle()
+    opens = health.reason()
     probe = health.start()
-    meanwhile = health.obstacle()
+    meanwhile = health.reason()
     health.note(DOWN, "a", probe=probe)
-    after = health.obstacle()
+    after = health.reason()
 
     assert (None, True, said.since, said.since) == (opens, probe, meanwhile.since, after.since)
     assert (None, True) == (meanwhile.until, after.until > clock.now())

@@ -160,8 +160,8 @@ class AttemptRun:
     def _looks_again(self) -> datetime | None:
         """When there is a point in taking it again. None: what holds it up is not the target."""
         soon = self._context.clock.now() + LOOKS_AGAIN
-        if (obstacle := self.gate.health.obstacle()) is not None:
-            return obstacle.until or soon
+        if (reason := self.gate.health.reason()) is not None:
+            return reason.until or soon
         return None if self.gate.draining or self.gate.stop_refusal() else soon
 
     async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T | None:

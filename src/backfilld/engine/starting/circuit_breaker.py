@@ -52,11 +52,11 @@ class TargetHealth:
         self.last_success_item: Hashable | None = None
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Have `listener` called whenever the answer of `obstacle` may have changed; returns how to stop that."""
+        """Have `listener` called whenever the answer of `reason` may have changed; returns how to stop that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def obstacle(self) -> Reason | None:
+    def reason(self) -> Reason | None:
         """Why nothing may start now; None if something may (if only one probe). `until` None: it is being probed."""
         if self._cause is not None and (self._probing or self._probe_at.is_to_come):
             return self._told(None if self._probing else self._probe_at.told)

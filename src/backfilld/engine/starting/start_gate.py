@@ -119,8 +119,8 @@ class StartGate(Generic[W]):
         return None if reason is None else Refusal.of(reason)
 
     def _target_refusal(self) -> Refusal | None:
-        obstacle = self.health.obstacle()
-        return None if obstacle is None else Refusal.of(obstacle)
+        reason = self.health.reason()
+        return None if reason is None else Refusal.of(reason)
 
     def permit(self, what: W) -> "Permit[W]":
         """What an executor needs to start `what`."""

@@ -161,7 +161,7 @@ def _told(new: NewBackfill, ids: NamedIds | None) -> dict[str, Any]:
         "workflow_id": new.workflow_id,
         "entity_type": settings.entity_type,
         "filter_spec": settings.filter_spec,
-        "windows": settings.daily_execution_windows,
+        "daily_execution_windows": settings.daily_execution_windows,
         "timezone": settings.timezone,
         "max_in_flight": settings.max_in_flight,
         "entity_ids_count": ids and ids.count,

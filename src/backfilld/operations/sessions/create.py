@@ -176,7 +176,7 @@ async def _write_down(connection: Connection, actor: Actor, new: NewBackfill, ba
         "sessions": count,
         "session_from": new.session_from,
         "session_to": new.session_to,
-        "windows": new.settings.daily_execution_windows,
+        "daily_execution_windows": new.settings.daily_execution_windows,
         "timezone": new.settings.timezone,
         "max_in_flight": new.settings.max_in_flight,
         "parent_id": new.parent_id,
