@@ -123,6 +123,24 @@ class ItemInterrupted(Event):
 
 
 @plain_record
+class RecoveryBegan(Event):
+    """What a dead owner of a backfill may have started is repeated: `most` at most, in round 1 or 2."""
+
+    backfill_id: UUID
+    round: int
+    most: int
+
+
+@plain_record
+class RecoveryEnded(Event):
+    """All that was to be repeated in a round has ended; `repeated` were started again."""
+
+    backfill_id: UUID
+    round: int
+    repeated: int
+
+
+@plain_record
 class AttemptEnded(Event):
     """An attempt that no backfill made is finished."""
 

@@ -21,7 +21,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)  # a Monday, 07:00 in New York
 FACTS = {
     "who": "ops", "why": "a reason", "to_run": 1234, "left_out": 7, "days": 400, "failed": 3, "used": 2, "cap": 2,
-    "target": "crm:443", "problem": "connection refused", "outcomes": 7, "workflow": "notify",
+    "target": "crm:443", "problem": "connection refused", "outcomes": 7, "workflow": "notify", "begun": 4,
+    "items": 12,
 }  # fmt: skip
 TEXTS = [
     (code, case, text)

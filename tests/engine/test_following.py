@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from tests.engine.parts import Target, an_account, an_item, break_down
@@ -12,13 +13,16 @@ from tests.support.clock import NOON, FakeClock
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.holding import Reason
+from backfilld.engine.backfills.context import Limits
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.running.fast_path import FastPath
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.slots import Slots
 from backfilld.engine.starting.capacity import Capacity
+from backfilld.engine.starting.repeats import Repeats
 from backfilld.events import Bus
+from backfilld.store.ledger.recovery import Round
 
 
 class Short:
@@ -34,7 +38,8 @@ class Short:
         self.reader._ahead.extend([an_item(0), an_item(1)])
         self.reader._exhausted = True
         lease = self.account.lease
-        self.recovery = Recovery(backfill, lease, None, clock, Bus(), most=5)  # type: ignore[arg-type]
+        tools = SimpleNamespace(recovery=None, repeats=Repeats(), clock=clock, bus=Bus(), limits=Limits())
+        self.recovery = Recovery(backfill, lease, None, tools)  # type: ignore[arg-type]
         self.slots = Slots(5)
         self.capacity = Capacity(1)
         recorder = Recorder(None, clock, Bus(), linger_seconds=0)  # type: ignore[arg-type]
@@ -72,7 +77,8 @@ OUT_OF_THE_ORDINARY: dict[str, Callable[[Short], object]] = {
     "another backfill waits": lambda short: setattr(short.capacity, "waiting", 1),
     "retries are not known": lambda short: setattr(short.account, "retries_known", False),
     "a retry is due": lambda short: short.account.note_retry(short.clock.now()),
-    "items of a dead process": lambda short: setattr(short.recovery, "_planned", 1),
+    "items of a dead process": lambda short: setattr(short.recovery, "wants_planned", True),
+    "what is repeated runs one at a time": lambda short: setattr(short.recovery, "_round", Round(2, 1, 1, 1)),
     "something was given back": lambda short: short.reader.give_back(an_item(9)),
     "the source has it no more": lambda short: short.reader._ahead.appendleft(an_item(9, gone=True)),
 }

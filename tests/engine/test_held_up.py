@@ -47,7 +47,7 @@ async def clear(pool, table):
 )
 async def test_a_table_that_takes_nothing_is_told_and_waited_for(dsn, pool, table, message):
     await fill(pool, table)
-    backfill = await make_backfill(pool, filter_resolved={"match_all": True})
+    backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_in_flight=20)
     async with engine_on(dsn, pool, ScriptedExecutor(), ListSource(entities(20))) as engine:
         hold = await eventually(lambda: said(engine, backfill, message))
         obstacle = engine.scheduler.obstacle or engine.recorder.obstacle

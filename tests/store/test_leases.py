@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import RUNNABLE, Status
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.backfills.leases import LENGTH, LeaseStore, Word
+from backfilld.store.backfills.leases import LENGTH, Holding, LeaseStore, Word
 from backfilld.store.connection.pool import Pool
 
 SECONDS = 5.0
@@ -91,7 +91,7 @@ async def test_the_holder_may_renew_after_expiry_while_nobody_took_it(pool: Pool
     store = daemon(pool, "a")
     grant = await store.acquire(backfill.no)
     await expire(pool)
-    renewed = await store.renew([(backfill.no, grant.fence, 2)], obeys_stop=0, within_seconds=SECONDS)
+    renewed = await store.renew([Holding(backfill.no, grant.fence, 2)], obeys_stop=0, within_seconds=SECONDS)
 
     assert {backfill.no: Word(backfill.version)} == renewed.words
     assert await daemon(pool, "b").acquire(backfill.no) is None
@@ -102,7 +102,7 @@ async def test_whoever_lost_it_cannot_renew_release_or_acknowledge(pool: Pool, b
     grant = await old.acquire(backfill.no)
     await expire(pool)
     taken = await new.acquire(backfill.no)
-    renewed = await old.renew([(backfill.no, grant.fence, 2)], obeys_stop=0, within_seconds=SECONDS)
+    renewed = await old.renew([Holding(backfill.no, grant.fence, 2)], obeys_stop=0, within_seconds=SECONDS)
     await old.release(backfill.no, grant.fence, in_order=True)
     await old.acknowledge(backfill.no, grant.fence, 99)
     owner = await new.find_owner(backfill.no)
@@ -116,7 +116,7 @@ async def test_what_was_given_back_cannot_be_renewed(pool: Pool, backfill: Backf
     grant = await store.acquire(backfill.no)
     await store.release(backfill.no, grant.fence, in_order=True)
 
-    renewed = await store.renew([(backfill.no, grant.fence, 0)], obeys_stop=0, within_seconds=SECONDS)
+    renewed = await store.renew([Holding(backfill.no, grant.fence, 0)], obeys_stop=0, within_seconds=SECONDS)
 
     assert {} == renewed.words
 
@@ -207,7 +207,7 @@ async def test_a_renewal_brings_the_version_of_each_backfill(pool: Pool, backfil
     store, other = daemon(pool), await make_backfill(pool)
     grants = [await store.acquire(no) for no in (backfill.no, other.no)]
     paused = await move(pool, other, Status.PAUSED)
-    held = [(grant.backfill_no, grant.fence, n) for n, grant in enumerate(grants)]
+    held = [Holding(grant.backfill_no, grant.fence, n) for n, grant in enumerate(grants)]
     renewed = await store.renew(held, obeys_stop=0, within_seconds=SECONDS)
     in_flight = await pool.fetch("SELECT in_flight FROM leases ORDER BY backfill_no")
 

@@ -14,6 +14,7 @@ from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
 from backfilld.store.ledger.ledger import Ledger, record
+from backfilld.store.ledger.recovery import RecoveryStore
 
 DONE = Outcome("succeeded", NOON, NOON, 1)
 AGAIN = Try(1, 1, NOON, NOON, NOON + timedelta(minutes=1), "http_500", "broken", 500)
@@ -159,7 +160,7 @@ async def test_due_retries_are_read_longest_waiting_first(pool, ledger, backfill
         due = replace(AGAIN, next_attempt_at=NOON + timedelta(minutes=minutes))
         await write(pool, backfill, TriedItem(backfill.no, position, due))
     at = NOON + timedelta(minutes=3)
-    rows = await ledger.read_retries(backfill.no, due_at=at, taken=[3], most=9)
+    rows = await ledger.read_retries(backfill.no, 7, due_at=at, taken=[3], most=9)
     following = await ledger.next_retry(backfill.no, taken=[1, 3, 5])
 
     assert [(1, 1, 1), (5, 1, 1)] == [(row.position, row.tries, row.counted) for row in rows]
@@ -210,15 +211,15 @@ async def test_canceling_under_a_lost_lease_ends_nothing(pool, ledger, backfill)
 
 
 async def test_who_stands_alone_is_named_under_the_fence_alone(pool, ledger, backfill):
-    wrong = await ledger.start_alone(backfill.no, 2, 3, "a/1")
-    nobody = await ledger.find_alone(backfill.no)
-    right = await ledger.start_alone(backfill.no, 1, 3, "a/1")
-    alone = await ledger.find_alone(backfill.no)
-    await ledger.start_alone(backfill.no, 1, None, "a/1")
+    wrong = await RecoveryStore(pool).start_alone(backfill.no, 2, 3, "a/1")
+    nobody = await RecoveryStore(pool).find_alone(backfill.no)
+    right = await RecoveryStore(pool).start_alone(backfill.no, 1, 3, "a/1")
+    alone = await RecoveryStore(pool).find_alone(backfill.no)
+    await RecoveryStore(pool).start_alone(backfill.no, 1, None, "a/1")
 
     assert (False, None, True) == (wrong, nobody, right)
     assert (3, "a/1", "e3", 0, 0) == (alone.position, alone.holder, alone.entity_id, alone.interruptions, alone.tries)
-    assert await ledger.find_alone(backfill.no) is None
+    assert await RecoveryStore(pool).find_alone(backfill.no) is None
 
 
 OUTCOME = "INSERT INTO outcomes (backfill_no, position, status, finished_at, attempts) VALUES (1, 0, {}, now(), 1)"

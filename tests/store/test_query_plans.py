@@ -127,19 +127,22 @@ LEDGER, LEASES, PAGES, BACKFILL = (
     load("backfills.backfills"),
 )
 PLAN = load("ledger.plan_pages")
+RECOVERY = load("ledger.recovery")
 HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "read_plan": (PLAN.read_plan, [1, ITEMS * 2 // 3, 1000]),
     "read_sample": (PLAN.read_sample, [1, 0, 1000]),
-    "read_retries": (LEDGER.read_retries, [1, NOON, EVERY, 100]),
+    "read_retries": (LEDGER.read_retries, [1, 1, NOON, EVERY, 100]),
     "next_retry": (LEDGER.next_retry, [1, EVERY]),
     "wait_anew": (LEDGER.wait_anew, [1, 1, NOON, timedelta(minutes=1)]),
     "has_unfinished": (LEDGER.has_unfinished, [1]),
-    "find_alone": (LEDGER.find_alone, [1]),
-    "start_alone": (LEDGER.start_alone, [1, 1, 5, "a/1"]),
+    "find_alone": (RECOVERY.find_alone, [1]),
+    "start_alone": (RECOVERY.start_alone, [1, 1, 5, "a/1"]),
+    "open_hand_out": (RECOVERY.open_hand_out, [1, 1, True, 20]),
+    "put_back_retries": (RECOVERY.put_back_retries, [1, 1, EVERY]),
     "list_candidates": (LEASES.list_candidates, [RUNNABLE, NOON, "a", False]),
     "next_look": (LEASES.next_look, [RUNNABLE, NOON, "a"]),
     "find_owner": (LEASES.find_owner, [1]),
-    "renew_leases": (LEASES.renew_leases, [[1, 2], [1, 1], timedelta(seconds=3), [0, 0], 0]),
+    "renew_leases": (LEASES.renew_leases, [[1, 2], [1, 1], timedelta(seconds=3), [0, 0], [0, 0], 0]),
     "find_progress": (BACKFILL.find_progress, [1]),
     "list_items": (PAGES.list_items, [1, 3000, 100, EVERY]),
     "list_failed": (PAGES.list_failed, [1, 3000, 100, None]),

@@ -6,7 +6,7 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 
 from backfilld.store.admin.stopping import StopStore
-from backfilld.store.backfills.leases import LeaseStore
+from backfilld.store.backfills.leases import Holding, LeaseStore
 
 
 async def stop(pool, connection):
@@ -55,7 +55,7 @@ async def test_a_lease_obeys_by_renewal_by_word_and_by_its_end(pool):
     async with pool.acquire() as connection:
         order = await stop(pool, connection)
     counted = [await store.count_not_obeying(order.version)]
-    await leases.renew([(held[0].no, fences[0], 0)], obeys_stop=order.version, within_seconds=5)
+    await leases.renew([Holding(held[0].no, fences[0], 0)], obeys_stop=order.version, within_seconds=5)
     counted.append(await store.count_not_obeying(order.version))
     await leases.obey([(held[1].no, fences[1])], order.version)
     counted.append(await store.count_not_obeying(order.version))

@@ -43,6 +43,7 @@ from backfilld.store.connection.channel import Channel
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.ledger.recovery import RecoveryStore
 from backfilld.store.sessions.items import SessionItems
 from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
@@ -177,6 +178,7 @@ class Engine:
             pool=pool,
             backfills=BackfillStore(pool),
             ledger=Ledger(pool),
+            recovery=RecoveryStore(pool),
             remembered=LastRunsStore(pool),
             session_items=SessionItems(pool),
             stop_switch=self.keeper.stop_switch,

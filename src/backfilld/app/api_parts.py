@@ -114,6 +114,8 @@ def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
     bus.listen(metrics)
     metrics.watch("in_flight", "Items in flight.", lambda: engine.tools.capacity.in_use)
     metrics.watch("live_in_flight", "Attempts in flight that no backfill carries.", lambda: engine.live.in_flight)
+    recovering = "What a killed daemon may have started, and is still to be repeated by this one."
+    metrics.watch("recovering", recovering, lambda: engine.tools.repeats.left)
     metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
 
     def is_blocked(loop: Serving) -> Callable[[], float]:

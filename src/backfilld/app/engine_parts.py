@@ -37,6 +37,7 @@ from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.channel import Channel
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.ledger.recovery import RecoveryStore
 from backfilld.store.sessions.items import SessionItems
 from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
@@ -105,6 +106,7 @@ def _tools(
         pool=pools.engine,
         backfills=BackfillStore(pools.engine),
         ledger=Ledger(pools.engine),
+        recovery=RecoveryStore(pools.engine),
         remembered=LastRunsStore(pools.engine),
         session_items=SessionItems(pools.engine),
         stop_switch=keeper.stop_switch,

@@ -88,6 +88,13 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         }
     ),
     R.WORKFLOW_DISABLED: Entry("The workflow {workflow:name} is disabled.", needs_person=True),
+    R.RECOVERING: Entry(
+        {
+            "first": "Repeating what a killed daemon may have started: {begun:count} of at most {items:count}.",
+            "second": "Repeating what a killed daemon may have started, one at a time, since it was killed again"
+            " meanwhile: {begun:count} of at most {items:count}.",
+        }
+    ),
     R.STOPPED_BY_OPERATOR: Entry("Everything was stopped by {who:name}[: “{why}”]."),
 }
 

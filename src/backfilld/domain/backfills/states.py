@@ -64,7 +64,7 @@ def may_become(wanted: Status) -> frozenset[Status]:
 
 
 class ReasonCode(StrEnum):
-    """Why nothing is starting."""
+    """Why nothing is starting; or, of `recovering`, why it is not going its way yet."""
 
     OUTSIDE_WINDOW = "outside_window"
     WAITING_FOR_RETRY = "waiting_for_retry"
@@ -82,6 +82,7 @@ class ReasonCode(StrEnum):
     NEVER_OPENS = "never_opens"
     WORKFLOW_DISABLED = "workflow_disabled"
     STOPPED_BY_OPERATOR = "stopped_by_operator"
+    RECOVERING = "recovering"  # no obstacle: what a killed daemon may have started is repeated first
 
 
 def end_status(*, failed: int) -> Status:

@@ -12,6 +12,7 @@ from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.ledger.recovery import RecoveryStore
 from backfilld.store.sessions.items import SessionItems
 
 
@@ -38,6 +39,7 @@ class BackfillContext(EngineContext):
     pool: Pool
     backfills: BackfillStore
     ledger: Ledger
+    recovery: RecoveryStore
     remembered: LastRunsStore
     session_items: SessionItems
     keeper: LeaseKeeper

@@ -7,7 +7,7 @@ while its fence stands: a commit of unknown result is repeated, and writes nothi
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from backfilld.store.ledger.ledger import record
 
 COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
 BUSY_BATCH = 20  # as many since the last commit mean load; fewer are committed at once
+NO_LIMITS: Mapping[int, int] = {}
 
 Entry = tuple[RunState, EndedItem | TriedItem]
 
@@ -84,9 +85,13 @@ class Recorder:
         self._hurry.set()
 
     async def room_for(self, account: RunState) -> None:
-        """Return after a commit that concerned `account`, which has no room for more, and so wants one already."""
+        """Return after a commit that concerned `account`, which has no room for more; or once it may hand out more."""
         account.recorded.clear()
         if not account.has_room:
+            await account.recorded.wait()
+        elif not account.may_hand_out():
+            if not self._in_commit:
+                self.hurry()
             await account.recorded.wait()
 
     async def flush(self, account: RunState) -> None:
@@ -178,15 +183,17 @@ class Recorder:
         for account, entry in batch.entries:
             if isinstance(entry, TriedItem):
                 account.note_retry(entry.tried.next_attempt_at)
-        self._settle(batch.entries)
+        self._settle(batch.entries, {standing.backfill_no: standing.hand_out_limit for standing in batch.standings})
         self._bus.tell(OutcomesRecorded(len(ended), len(tried), seconds))
 
-    def _settle(self, batch: Sequence[Entry]) -> None:
+    def _settle(self, batch: Sequence[Entry], limits: Mapping[int, int] = NO_LIMITS) -> None:
+        """Nobody waits for these any more; `limits` of handing out, by backfill, were committed with them."""
         counts: dict[int, tuple[RunState, int]] = {}
         for account, entry in batch:
             account.taken.discard(entry.position)
             counts[id(account)] = (account, counts.get(id(account), (account, 0))[1] + 1)
         for account, entries in counts.values():
+            account.hand_out.committed(limits.get(account.backfill_no, 0))
             account.written(entries)
 
 

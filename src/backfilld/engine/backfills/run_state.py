@@ -12,6 +12,7 @@ from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import Outcome, Try
+from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease
 from backfilld.store.backfills.leases import Grant
 from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
@@ -31,10 +32,12 @@ class RunState:
         mark: int,
         max_unrecorded: int,
         throughput: float,
+        hand_out: HandOut | None = None,
         of_sessions: bool = False,
     ) -> None:
         self.lease = lease
         self.of_sessions = of_sessions
+        self.hand_out = hand_out or HandOut()
         self._clock = clock
         self._max_unrecorded = max_unrecorded
         self._room_meanwhile = most_room = max_unrecorded - max_unrecorded // 2  # for what ends during a commit
@@ -44,6 +47,8 @@ class RunState:
         self.taken: set[int] = set()  # positions whose retry row must not be read: queued, in flight, unrecorded
         self.unrecorded = 0
         self.recorded = asyncio.Event()  # set after every commit that concerned us
+        self.hand_out.on_move = self.recorded.set
+        self.hand_out.unrecorded = lambda: self.unrecorded
         self.next_retry_at: datetime | None = None
         self.retries_known = False  # whether next_retry_at says all there is to know
         self._rate = throughput
@@ -58,6 +63,13 @@ class RunState:
     def has_room(self) -> bool:
         """True while another item may start without more than the bound being unrecorded."""
         return self.unrecorded < self._max_unrecorded
+
+    def may_hand_out(self) -> bool:
+        """True if the next of the plan may start; False: the limit has to move first, of which `recorded` tells."""
+        if self.hand_out.has_room:
+            return True
+        self.hand_out.refuse()
+        return False
 
     @property
     def wants_commit(self) -> bool:
@@ -127,7 +139,10 @@ class RunState:
 
     def standing(self) -> Checkpoint:
         """What the next commit says of this backfill as a whole."""
-        return Checkpoint(self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput())
+        hand_out = self.hand_out
+        hand_out.adapt()
+        limit = hand_out.next_limit(self.lease.in_flight())
+        return Checkpoint(self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput(), limit)
 
 
 def entry_of(account: RunState, position: int, result: Outcome | Try, *, had_retry: bool) -> EndedItem | TriedItem:

@@ -47,14 +47,8 @@ class Runner:
         self.gate = Gate(backfill, lease, health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
         health.suspect(backfill.reason)
         self._standing = StatusWriter(backfill, lease, self.gate, tools)
-        self._recovery = Recovery(
-            backfill,
-            lease,
-            tools.ledger,
-            tools.clock,
-            tools.bus,
-            most=tools.limits.max_unrecorded + backfill.settings.max_in_flight,
-        )
+        self._recovery = Recovery(backfill, lease, self._standing, tools)
+        self._stop_listening = self._recovery.listen(self.gate.changed.set)
         self._chain = Chain(self.gate, self._standing, lease, tools)
         self._worker: Worker | None = None
         self._hold: Reason | None = None
@@ -74,6 +68,7 @@ class Runner:
         listener = asyncio.create_task(self._listen(), name=f"{self.backfill.id}/listen")
         try:
             await self._standing.patiently(self._recovery.charge)
+            await self._standing.patiently(self._recovery.take_over)
             try:
                 await self._carry()
             except (LeaseGone, FenceLost):
@@ -88,6 +83,7 @@ class Runner:
         finally:
             self._tools.keeper.forget(self._lease)
             self.gate.close()
+            self._stop_listening()
             listener.cancel()
             with contextlib.suppress(asyncio.CancelledError, LeaseGone):
                 await listener
@@ -121,6 +117,8 @@ class Runner:
         reason = None if refusal is None else refusal.reason
         if reason is None and self.backfill.status in (Status.RUNNING, Status.PLANNING):
             reason = self._lacks(now)
+        if reason is None and self.backfill.status is Status.RUNNING:
+            reason = self._recovery.reason()
         self._hold = None if reason is None else reason.lasting(self._hold, self.backfill.reason)
         return self._hold
 
@@ -172,7 +170,7 @@ class Runner:
             await self._worker.obey_kills()
             left = await self._worker.run()
         finally:
-            self._worker = None
+            self._worker = self._lease.hand_out = None
         if left is WorkerExit.NOT_NOW:
             # a resume may have come while the last item was ending
             return self.backfill.status is Status.CANCELLING
@@ -183,15 +181,18 @@ class Runner:
 
     async def _made_worker(self) -> Worker:
         tools, backfill = self._tools, self.backfill
-        progress = await self._standing.patiently(lambda: tools.backfills.get_progress(backfill.no))
+        opening, hand_out = await self._standing.patiently(lambda: self._recovery.open(backfill.settings.max_in_flight))
         account = RunState(
             self._lease,
             tools.clock,
-            mark=0 if backfill.sample_open else progress.low_water_mark,
+            mark=0 if backfill.sample_open else opening.mark,
             max_unrecorded=tools.limits.max_unrecorded,
-            throughput=progress.throughput,
+            throughput=opening.throughput,
+            hand_out=hand_out,
             of_sessions=backfill.is_schedule,
         )
+        self._lease.hand_out = hand_out
+        self._recovery.serve(account)
         source = self._source()
         reader = PlanReader(
             backfill, tools.ledger, source, account, tools.clock, freshness_seconds=tools.limits.freshness_seconds
@@ -267,9 +268,8 @@ class Runner:
         self.cancel_in_flight()
 
     async def _give_back(self) -> None:
-        await self._standing.patiently(self._recovery.end)
-        in_order = self._recovery.is_complete or self.backfill.status not in STARTABLE | {Status.PAUSED}
-        await self._standing.patiently(lambda: self._tools.keeper.give_back(self._lease, in_order=in_order))
+        await self._recovery.leave()
+        await self._standing.patiently(lambda: self._tools.keeper.give_back(self._lease, in_order=True))
         if self.backfill.is_schedule:  # whoever wanted to end one a moment ago may have thought that we would
             items, no, now = self._tools.session_items, self.backfill.no, self._tools.clock.now()
             await self._standing.patiently(lambda: items.end_killed(no, now))

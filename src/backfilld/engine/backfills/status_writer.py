@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from backfilld.domain.backfills.records import Backfill
-from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.calendars import shown_zone
 from backfilld.domain.holding import OUTAGES, WAITING, Reason, shown
 from backfilld.engine.backfills.context import BackfillContext
@@ -22,6 +22,7 @@ from backfilld.store.backfills.leases import Grant
 
 T = TypeVar("T")
 
+REMARK_LASTS = timedelta(seconds=5)  # so old may a number in a text be, to others than its owner
 WORTH_TELLING = timedelta(seconds=1)  # an obstacle that is gone sooner is not written down
 
 
@@ -128,11 +129,32 @@ class StatusWriter:
         expected = (wanted,) if wanted is Status.PLANNING else (Status.RUNNING, Status.WAITING)
         return await self.move(wanted, reason.lasting(present), expected=expected, wake_at=wake_at)
 
-    async def go_on(self) -> bool:
-        """Say that nothing is in the way; False if the status was changed by somebody else meanwhile."""
-        if self.status is Status.RUNNING and self.backfill.reason is None and self.backfill.wake_at is None:
+    async def go_on(self, remark: Reason | None = None) -> bool:
+        """Say that nothing is in the way (`remark`: nevertheless something is to be said).
+
+        False if the status was changed by somebody else meanwhile.
+        """
+        if self.status is Status.RUNNING and self.backfill.wake_at is None and self._is_said(remark):
             return True
-        return await self.move(Status.RUNNING, expected=(Status.RUNNING, Status.WAITING))
+        return await self.move(Status.RUNNING, remark, expected=(Status.RUNNING, Status.WAITING))
+
+    def _is_said(self, remark: Reason | None) -> bool:
+        """True if the row says it, or said something very like it a moment ago."""
+        present = self.backfill.reason
+        if present is None or remark is None or present.code is not remark.code:
+            return present is remark
+        is_late = self._tools.clock.now() - self.backfill.updated_at > REMARK_LASTS
+        return present.message == remark.message or not is_late
+
+    async def recovered(self) -> None:
+        """Nothing is repeated any more."""
+        reason = self.backfill.reason
+        if reason is not None and reason.code is ReasonCode.RECOVERING:
+            await self.move(self.status, expected=(self.status,))
+
+    def look_again(self) -> None:
+        """Something may start now that could not before."""
+        self._gate.changed.set()
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Do it again while the database is away; raises LeaseGone once the lease is lost."""

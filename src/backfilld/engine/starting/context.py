@@ -9,6 +9,7 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills.retries import Backoff
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.circuit_breaker import Targets
+from backfilld.engine.starting.repeats import Repeats
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.events import Bus
 from backfilld.executors.base import Executor
@@ -33,4 +34,5 @@ class EngineContext:
     executors: Executors
     timeout_seconds: float = 60.0  # of a try whose workflow does not say
     backoff: Backoff = field(default_factory=Backoff)
+    repeats: Repeats = field(default_factory=Repeats)
     draw: Callable[[], float] = random.random

@@ -21,9 +21,10 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.stopping import StopOrder
 from backfilld.engine.service import Part, Patience
+from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.events import Bus
-from backfilld.store.backfills.leases import Renewal, Word
+from backfilld.store.backfills.leases import Holding, Renewal, Word
 
 RENEW_EVERY_SECONDS = 1.0
 SAFE_SECONDS = 2.0
@@ -64,6 +65,7 @@ class Lease(Generic[G]):
     lost: bool = False
     newest_version: int = 0  # of what it is the lease of, as far as the renewals told
     in_flight: Callable[[], int] = field(default=lambda: 0)
+    hand_out: HandOut | None = None  # of whoever starts items of a backfill now
     on_lost: Callable[[], None] = field(default=lambda: None)
     on_word: Callable[[Word], None] = field(default=lambda _: None)  # what each renewal says of it
 
@@ -78,6 +80,12 @@ class Lease(Generic[G]):
     @property
     def fence(self) -> int:
         return self.grant.fence
+
+    def holding(self) -> Holding:
+        """What its next renewal says."""
+        in_flight = self.in_flight()
+        limit = 0 if self.hand_out is None else self.hand_out.next_limit(in_flight + self.hand_out.unrecorded())
+        return Holding(self.key, self.fence, in_flight, limit)
 
     def is_safe(self, boottime: float) -> bool:
         """True while nobody else can have the lease, and nobody was told that it is over."""
@@ -94,8 +102,8 @@ class LeaseTable(Protocol):
 
     tells_changes: bool  # whether a renewal tells of everything that may forbid a start
 
-    async def renew(self, held: Sequence[tuple[int, int, int]], *, obeys_stop: int, within_seconds: float) -> Renewal:
-        """Renew (key, fence, in flight) each, and say which version of the stop order is obeyed here."""
+    async def renew(self, held: Sequence[Holding], *, obeys_stop: int, within_seconds: float) -> Renewal:
+        """Renew each, and say which version of the stop order is obeyed here."""
 
     async def obey(self, held: Sequence[tuple[int, int]], version: int) -> None:
         """Tell whoever waits that the holder of these (key, fence) starts nothing that `version` forbids."""
@@ -183,12 +191,15 @@ class Renewer(Generic[G]):
     async def _ask(self, leases: list[Lease[G]]) -> tuple[float, Renewal]:
         """When it was sent, and the answer."""
         sent_at = self._clock.boottime()
-        entries = [(lease.key, lease.fence, lease.in_flight()) for lease in leases]
+        holdings, hand_outs = [lease.holding() for lease in leases], [lease.hand_out for lease in leases]
         reached(Point.LEASE_BEFORE_RENEWAL)
         renewal = await self._table.renew(
-            entries, obeys_stop=self.stop_switch.obeyed, within_seconds=RENEWAL_TIMEOUT_SECONDS
+            holdings, obeys_stop=self.stop_switch.obeyed, within_seconds=RENEWAL_TIMEOUT_SECONDS
         )
         reached(Point.LEASE_RENEWED)
+        for holding, hand_out in zip(holdings, hand_outs, strict=True):
+            if hand_out is not None and holding.key in renewal.words:
+                hand_out.committed(holding.hand_out_limit)
         return sent_at, renewal
 
     def _hear(self, lease: Lease[G], renewal: Renewal, sent_at: float) -> None:

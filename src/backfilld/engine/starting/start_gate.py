@@ -6,6 +6,7 @@ force and the starts that had passed before are out (`settled`), nothing can sta
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -74,6 +75,7 @@ class StartGate(Generic[W]):
         self._crossing = 0
         self._settled = asyncio.Event()
         self._settled.set()
+        self.on_sent: Callable[[W], None] | None = None  # must not wait
         self._stop_listening = health.listen(self.changed.set)
         self._leave_switch = lease.stop_switch.join(self)
 
@@ -180,6 +182,8 @@ class Permit(Generic[W]):
             gate._crossing -= 1
             if not gate._crossing:
                 gate._settled.set()
+            if gate.on_sent is not None:
+                gate.on_sent(self._what)
             reached(_SENT)
 
     def end(self) -> None:

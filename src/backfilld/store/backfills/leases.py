@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from backfilld.domain.backfills.states import RUNNABLE
 from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
@@ -43,6 +44,15 @@ class Word:
     is_killed: bool = False
 
 
+class Holding(NamedTuple):
+    """A lease to be renewed, and what is to be known of its backfill if the holder dies before the next renewal."""
+
+    key: int
+    fence: int
+    in_flight: int
+    hand_out_limit: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """A word for each lease that still stands, by its key, and the stop order (None: nothing stands any more)."""
@@ -79,14 +89,14 @@ class LeaseStore:
             return None
         return Grant(backfill_no, row["fence"], row["holder"], row["clean"], order_of(row))
 
-    async def renew(self, held: Sequence[tuple[int, int, int]], *, obeys_stop: int, within_seconds: float) -> Renewal:
-        """Renew (backfill, fence, in flight) each, and say which version of the stop order is obeyed here.
+    async def renew(self, held: Sequence[Holding], *, obeys_stop: int, within_seconds: float) -> Renewal:
+        """Renew each, and say which version of the stop order is obeyed here.
 
         TimeoutError if the database does not answer in time; it may have renewed them nevertheless.
         """
-        numbers, fences, in_flight = zip(*held, strict=True)
+        numbers, fences, in_flight, limits = zip(*held, strict=True)
         async with connection_within(self._pool, within_seconds) as connection:
-            rows = await connection.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight, obeys_stop)
+            rows = await connection.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight, limits, obeys_stop)
         words = {row["backfill_no"]: Word(version=row["backfill_version"]) for row in rows}
         return Renewal(words, order_of(rows[0]) if rows else None)
 

@@ -57,10 +57,13 @@ SELECT taken.fence, taken.holder, taken.is_first OR COALESCE((SELECT in_order FR
 
 -- name: renew_leases
 -- While its fence stands the holder may renew, even after expiry: expiry only lets others in.
--- $1 backfills   $2 fences   $3 length   $4 in flight   $5 version of the stop order that the holder obeys
+-- $1 backfills   $2 fences   $3 length   $4 in flight   $5 limits of handing out
+-- $6 version of the stop order that the holder obeys
 UPDATE leases AS l
-   SET expires_at = clock_timestamp() + $3, in_flight = held.in_flight, obeys_stop = GREATEST(l.obeys_stop, $5)
-  FROM unnest($1::bigint[], $2::bigint[], $4::integer[]) AS held (backfill_no, fence, in_flight), stop_order AS stop
+   SET expires_at = clock_timestamp() + $3, in_flight = held.in_flight,
+       hand_out_limit = GREATEST(l.hand_out_limit, held.hand_out_limit), obeys_stop = GREATEST(l.obeys_stop, $6)
+  FROM unnest($1::bigint[], $2::bigint[], $4::integer[], $5::integer[])
+       AS held (backfill_no, fence, in_flight, hand_out_limit), stop_order AS stop
  WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence AND NOT l.released
 RETURNING l.backfill_no, (SELECT b.version FROM backfills AS b WHERE b.no = l.backfill_no) AS backfill_version, stop.*;
 

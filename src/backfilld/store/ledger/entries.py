@@ -9,12 +9,16 @@ from backfilld.domain.records import plain_record
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a batch says of one backfill as a whole. `mark`: every smaller position has an outcome or a retry row."""
+    """What a batch says of one backfill as a whole. `mark`: every smaller position has an outcome or a retry row.
+
+    `hand_out_limit`: so many items in all may be handed out until the next commit.
+    """
 
     backfill_no: int
     fence: int
     mark: int
     throughput: float
+    hand_out_limit: int = 0
 
 
 @plain_record

@@ -5,7 +5,6 @@ nothing. What people read of the ledger is in `ledger_pages`.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -23,18 +22,6 @@ T = TypeVar("T")
 CANCELLED_AT_ONCE = 50_000
 CANCEL_TIMEOUT_SECONDS = 120
 CLOCKS_DIFFER = timedelta(minutes=1)  # between daemons, and when the time of a network is followed
-
-
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """The item that was started by itself, and has no outcome."""
-
-    position: int
-    holder: str
-    entity_id: str
-    interruptions: int
-    tries: int
-    counted: int
 
 
 async def record(
@@ -72,6 +59,7 @@ async def _record_outcomes(
         [s.fence for s in standings],
         [s.mark for s in standings],
         [s.throughput for s in standings],
+        [s.hand_out_limit for s in standings],
         now,
         None if len(standings) == 1 else [item.backfill_no for item in ended],
         [item.position for item in ended],
@@ -131,10 +119,10 @@ class Ledger:
         return await self._plan.read(backfill_no, since=since, most=most)
 
     async def read_retries(
-        self, backfill_no: int, *, due_at: datetime, taken: Collection[int], most: int
+        self, backfill_no: int, fence: int, *, due_at: datetime, taken: Collection[int], most: int
     ) -> list[PlanRow]:
-        """At most `most` items whose next try is due, without those in `taken`."""
-        rows = await self._pool.fetch(queries.read_retries, backfill_no, due_at, list(taken), most)
+        """At most `most` items whose next try is due, without those in `taken`; it is written down that they are."""
+        rows = await self._pool.fetch(queries.read_retries, backfill_no, fence, due_at, list(taken), most)
         return [PlanRow(*row) for row in rows]
 
     async def next_retry(self, backfill_no: int, *, taken: Collection[int]) -> datetime | None:
@@ -154,39 +142,6 @@ class Ledger:
     async def note_start(self, backfill_no: int, fence: int, at: datetime) -> None:
         """Write down when the first item started, unless that is known."""
         await self._pool.execute(queries.note_start, backfill_no, fence, at)
-
-    async def start_alone(self, backfill_no: int, fence: int, position: int | None, holder: str) -> bool:
-        """Name the item that is about to start by itself (None: no more). False: the lease is lost."""
-        value = await self._pool.fetchval(
-            queries.start_alone, backfill_no, fence, position, None if position is None else holder
-        )
-        return value is not None
-
-    async def find_alone(self, backfill_no: int) -> Alone | None:
-        """The item that a process started by itself and never recorded."""
-        row = await self._pool.fetchrow(queries.find_alone, backfill_no)
-        return Alone(**dict(row)) if row else None
-
-    async def charge_interruption(self, backfill_no: int, fence: int, alone: Alone, at: datetime) -> bool:
-        """Write down that the process died with `alone` in flight, and let it be tried again now.
-
-        False, and nothing is written, if that process has said meanwhile that it lives, or the lease is lost.
-        """
-        async with self._pool.acquire() as connection, connection.transaction():
-            is_new = await connection.fetchval(
-                queries.charge_interruption, backfill_no, fence, alone.position, alone.tries + 1, at, alone.holder
-            )
-            if is_new:
-                await connection.execute(queries.grow_retrying, backfill_no)
-            reached(Point.CHARGE_BEFORE_COMMIT)
-        reached(Point.CHARGE_AFTER_COMMIT)
-        return is_new is not None
-
-    async def take_back_charge(self, backfill_no: int, holder: str) -> None:
-        """`holder` lives: it lost its lease, but did not die of the item that it was charged for, or shall be."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(queries.end_alone, backfill_no, holder)
-            await connection.execute(queries.take_back_charge, backfill_no, holder)
 
     async def cancel_rest(self, backfill_no: int, fence: int, at: datetime, *, sessions: bool = False) -> bool:
         """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost.

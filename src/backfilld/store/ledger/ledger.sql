@@ -1,14 +1,14 @@
 -- name: record_outcomes
 -- Final outcomes of any number of backfills, their counters and low-water marks, in one statement.
 -- A batch that is repeated after a COMMIT of unknown result writes no row, and so counts nothing.
--- $1 backfills   $2 fences   $3 marks   $4 items a second (one of each per backfill)   $5 now
--- $6 backfill   $7 position   $8 status   $9 started   $10 finished   $11 attempts   $12 http status   $13 message
--- $14 result   $15 credits   $16 error class   $17 error   $18 skip reason   $19 had a retry row  (one of each per outcome)
--- Every list of these but $7 may be NULL, which stands for the usual in all of them: the one backfill, a success at the
+-- $1 backfills   $2 fences   $3 marks   $4 items a second   $5 limits of handing out (one of each per backfill)   $6 now
+-- $7 backfill   $8 position   $9 status   $10 started   $11 finished   $12 attempts   $13 http status   $14 message
+-- $15 result   $16 credits   $17 error class   $18 error   $19 skip reason   $20 had a retry row  (one of each per outcome)
+-- Every list of these but $8 may be NULL, which stands for the usual in all of them: the one backfill, a success at the
 -- first attempt, and nothing else to tell.
 WITH given AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[])
-        AS g (backfill_no, fence, mark, throughput)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::integer[])
+        AS g (backfill_no, fence, mark, throughput, hand_out_limit)
 ), owned AS MATERIALIZED (
     -- locked in order, so that two recorders cannot block each other; a new owner's fence shuts us out
     SELECT p.backfill_no
@@ -20,9 +20,9 @@ WITH given AS (
     SELECT owned.backfill_no, r.position, COALESCE(r.status, 'succeeded') AS status, r.started_at, r.finished_at,
            COALESCE(r.attempts, 1) AS attempts, r.http_status, r.message, r.result, r.credits, r.error_class, r.error,
            r.skip_reason, r.had_retry
-      FROM unnest($6::bigint[], $7::integer[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::smallint[],
-                  $12::smallint[], $13::text[], $14::text[], $15::numeric[], $16::text[], $17::text[], $18::text[],
-                  $19::boolean[])
+      FROM unnest($7::bigint[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::smallint[],
+                  $13::smallint[], $14::text[], $15::text[], $16::numeric[], $17::text[], $18::text[], $19::text[],
+                  $20::boolean[])
         AS r (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
               result, credits, error_class, error, skip_reason, had_retry)
       JOIN owned ON owned.backfill_no = COALESCE(r.backfill_no, ($1::bigint[])[1])
@@ -59,8 +59,9 @@ UPDATE backfill_progress AS p
        credits_used     = p.credits_used + COALESCE(c.credits, 0),
        retrying         = p.retrying - COALESCE(n.retries, 0),
        low_water_mark   = GREATEST(p.low_water_mark, g.mark),
+       hand_out_limit   = GREATEST(p.hand_out_limit, g.hand_out_limit),
        throughput       = g.throughput,
-       last_recorded_at = $5
+       last_recorded_at = $6
   FROM given AS g
   JOIN owned USING (backfill_no)
   LEFT JOIN counted AS c USING (backfill_no)
@@ -98,26 +99,42 @@ WITH owned AS MATERIALIZED (
       FROM tried
     ON CONFLICT (backfill_no, position) DO UPDATE
        SET tries = excluded.tries, counted = excluded.counted, next_attempt_at = excluded.next_attempt_at,
-           last_failed_at = excluded.last_failed_at, error_class = excluded.error_class, error = excluded.error
+           last_failed_at = excluded.last_failed_at, error_class = excluded.error_class, error = excluded.error,
+           taken_fence = NULL
     RETURNING w.backfill_no, (w.xmax = 0) AS is_new
 ), grown AS (
     SELECT backfill_no, count(*) FILTER (WHERE is_new) AS retries FROM waiting GROUP BY backfill_no
 )
 UPDATE backfill_progress AS p
-   SET retrying = p.retrying + grown.retries
+   SET retrying = p.retrying + grown.retries,
+       -- whoever stood alone and is heard of did not kill its process
+       alone_position = CASE WHEN EXISTS (SELECT FROM tried AS t
+                                           WHERE t.backfill_no = p.backfill_no AND t.position = p.alone_position)
+                             THEN NULL ELSE p.alone_position END
   FROM grown
  WHERE p.backfill_no = grown.backfill_no
 RETURNING p.backfill_no;
 
 -- name: read_retries
--- Items whose next try is due, longest waiting first. Their page is cut before anything is looked up of them.
--- $1 backfill   $2 now   $3 positions that are taken already   $4 how many
+-- Items whose next try is due, longest waiting first. Whoever reads them may start them at any moment, so the same
+-- statement says under which fence; one that a dead owner took, and nobody has come to yet, keeps that one's. Their page
+-- is cut before anything is looked up of them.
+-- $1 backfill   $2 fence   $3 now   $4 positions that are taken already   $5 how many
+WITH due AS MATERIALIZED (
+    SELECT position
+      FROM retries
+     WHERE backfill_no + 0 = $1 AND next_attempt_at <= $3 AND position <> ALL ($4::integer[])
+     ORDER BY next_attempt_at
+     LIMIT $5
+), taken AS (
+    UPDATE retries AS r
+       SET taken_fence = COALESCE(r.taken_fence, $2)
+      FROM due
+     WHERE r.backfill_no = $1 AND r.position = due.position
+    RETURNING r.*
+)
 SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at
-  FROM (SELECT *
-          FROM retries
-         WHERE backfill_no + 0 = $1 AND next_attempt_at <= $2 AND position <> ALL ($3::integer[])
-         ORDER BY next_attempt_at
-         LIMIT $4) AS r
+  FROM taken AS r
  CROSS JOIN LATERAL (
        SELECT entity_id, attributes FROM plan_items WHERE backfill_no = $1 AND position = r.position OFFSET 0) AS i
  ORDER BY r.next_attempt_at, r.position;
@@ -152,67 +169,6 @@ SELECT planned - succeeded - failed - skipped - cancelled > 0 FROM backfill_prog
 -- name: note_start
 -- $1 backfill   $2 fence   $3 when
 UPDATE backfill_progress SET started_at = $3 WHERE backfill_no = $1 AND fence = $2 AND started_at IS NULL;
-
--- name: start_alone
--- Committed before the item starts, so that a process that dies of it leaves its name.
--- $1 backfill   $2 fence   $3 position (null: nobody stands alone any more)   $4 holder
-UPDATE backfill_progress
-   SET alone_position = $3, alone_holder = $4
- WHERE backfill_no = $1 AND fence = $2
-RETURNING backfill_no;
-
--- name: find_alone
--- $1 backfill
-SELECT p.alone_position AS position, p.alone_holder AS holder, i.entity_id,
-       COALESCE(r.interruptions, 0) AS interruptions, COALESCE(r.tries, 0) AS tries, COALESCE(r.counted, 0) AS counted
-  FROM backfill_progress AS p
- CROSS JOIN LATERAL (
-       SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = p.alone_position OFFSET 0) AS i
-  LEFT JOIN LATERAL (
-       SELECT interruptions, tries, counted
-         FROM retries
-        WHERE backfill_no = $1 AND position = p.alone_position
-       OFFSET 0) AS r ON true
- WHERE p.backfill_no = $1
-   AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = p.alone_position) IS NULL;
-
--- name: charge_interruption
--- The item that stood alone when its process died: the try is written down, and it waits to be tried again now.
--- $1 backfill   $2 fence   $3 position   $4 attempt   $5 now   $6 holder that died
-WITH owned AS (
-    UPDATE backfill_progress SET alone_position = NULL, alone_holder = NULL
-     WHERE backfill_no = $1 AND fence = $2 AND alone_position = $3 AND alone_holder = $6
-    RETURNING backfill_no
-), kept AS (
-    INSERT INTO tries (backfill_no, position, attempt, finished_at, error_class, error)
-    SELECT $1, $3, $4, $5, 'interrupted', 'the process died while this item stood alone in flight' FROM owned
-    ON CONFLICT (backfill_no, position, attempt) DO NOTHING
-)
-INSERT INTO retries AS r (backfill_no, position, tries, counted, interruptions, interrupted_holder, next_attempt_at,
-                          last_failed_at, error_class, error)
-SELECT $1, $3, $4, 0, 1, $6, $5, $5, 'interrupted', 'the process died while this item stood alone in flight' FROM owned
-ON CONFLICT (backfill_no, position) DO UPDATE
-   SET tries = excluded.tries, interruptions = r.interruptions + 1, interrupted_holder = excluded.interrupted_holder,
-       next_attempt_at = excluded.next_attempt_at, last_failed_at = excluded.last_failed_at,
-       error_class = excluded.error_class, error = excluded.error
-RETURNING (xmax = 0) AS is_new;
-
--- name: grow_retrying
--- $1 backfill
-UPDATE backfill_progress SET retrying = retrying + 1 WHERE backfill_no = $1;
-
--- name: end_alone
--- The process lives, so nothing that stood alone in it may be charged any more. Whoever is charging it now holds this
--- row, and is done before the next statement looks.
--- $1 backfill   $2 holder
-UPDATE backfill_progress SET alone_position = NULL, alone_holder = NULL WHERE backfill_no = $1 AND alone_holder = $2;
-
--- name: take_back_charge
--- The process that was charged lives after all: it was only cut off.
--- $1 backfill   $2 holder
-UPDATE retries
-   SET interruptions = interruptions - 1, interrupted_holder = NULL
- WHERE backfill_no = $1 AND interrupted_holder = $2 AND interruptions > 0;
 
 -- name: cancel_rest
 -- Everything without an outcome ends cancelled, a bounded number at a time; the items in flight have ended by now.

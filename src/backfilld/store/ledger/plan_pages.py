@@ -6,7 +6,7 @@ planner left out; whatever the database's statistics say of a backfill that they
 
 from dataclasses import dataclass
 
-from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.ledger.entries import PlanRow
 
@@ -29,7 +29,7 @@ class PlanPage:
 class PlanPages:
     """Reads the untouched items of any backfill."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool | Connection) -> None:
         self._pool = pool
 
     async def read(self, backfill_no: int, *, since: int, most: int) -> PlanPage:

@@ -128,7 +128,9 @@ WITH over AS (
 )
 UPDATE backfill_progress
    SET cancelled = cancelled + (SELECT count(*) FROM written),
-       retrying = retrying - (SELECT count(*) FROM over)
+       retrying = retrying - (SELECT count(*) FROM over),
+       -- what is settled without having been handed out hides nothing that was
+       hand_out_limit = hand_out_limit + (SELECT count(*) FROM written) - (SELECT count(*) FROM over)
  WHERE backfill_no = $1;
 
 -- name: wake

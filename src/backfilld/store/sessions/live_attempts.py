@@ -12,7 +12,7 @@ from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.domain.backfills.retries import LONGEST_WAIT as LONGEST_ASKED
 from backfilld.domain.stopping import StopOrder
 from backfilld.store.admin.stopping import order_of
-from backfilld.store.backfills.leases import LENGTH, Renewal, Word
+from backfilld.store.backfills.leases import LENGTH, Holding, Renewal, Word
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
@@ -102,9 +102,9 @@ class LiveAttemptStore:
         """Say that a try is about to start; False if it may not."""
         return await self._pool.fetchval(_sql.begin_try, id, fence, at) is not None
 
-    async def renew(self, held: Sequence[tuple[int, int, int]], *, obeys_stop: int, within_seconds: float) -> Renewal:
-        """Renew (attempt, fence, whatever) each. TimeoutError if the database does not answer in time."""
-        ids, fences, _ = zip(*held, strict=True)
+    async def renew(self, held: Sequence[Holding], *, obeys_stop: int, within_seconds: float) -> Renewal:
+        """Renew each. TimeoutError if the database does not answer in time."""
+        ids, fences = [holding.key for holding in held], [holding.fence for holding in held]
         async with connection_within(self._own, within_seconds) as connection:
             rows = await connection.fetch(_sql.renew_attempts, ids, fences, LENGTH, obeys_stop)
         words = {row["id"]: Word(is_killed=row["is_killed"]) for row in rows}

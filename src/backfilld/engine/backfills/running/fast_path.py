@@ -8,7 +8,7 @@ always.
 """
 
 from backfilld.domain.backfills.records import Backfill, Item
-from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.run_state import RunState
@@ -44,19 +44,20 @@ class FastPath:
     async def next(self) -> Item | None:
         """The item that may follow; None: let the worker look."""
         gate, account = self._gate, self._account
-        while not account.has_room and not self._capacity.waiting:
+        while not (account.has_room and account.may_hand_out()) and not self._capacity.waiting:
             await self._recorder.room_for(account)
         if gate.backfill is not self._seen:
             self._seen = gate.backfill
             self._is_plain = _is_plain(gate.backfill)
         if not self._is_plain or not account.has_room or account.may_have_retry_due:
             return None
-        if self._slots.are_owed or self._capacity.waiting or gate.opens_slowly or not self._recovery.is_complete:
+        if self._slots.are_owed or self._capacity.waiting or gate.opens_slowly or self._recovery.holds_others:
             return None
         return self._reader.take_read()
 
 
 def _is_plain(backfill: Backfill) -> bool:
     """True if an item can start without a word about it, and none waits for the one before it."""
-    says_running = backfill.status is Status.RUNNING and backfill.reason is None and backfill.wake_at is None
-    return says_running and not backfill.is_schedule
+    says_running = backfill.status is Status.RUNNING and backfill.wake_at is None
+    is_held = backfill.reason is not None and backfill.reason.code is not ReasonCode.RECOVERING
+    return says_running and not is_held and not backfill.is_schedule

@@ -17,8 +17,7 @@ from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.sources.base import SourceBroken, SourceUnreachable
-
-RETRIES_AT_ONCE = 100
+from backfilld.store.ledger.recovery import RecoveryStore
 
 
 class ItemOrder:
@@ -32,6 +31,7 @@ class ItemOrder:
         standing: StatusWriter,
         account: RunState,
         chain: Chain,
+        store: RecoveryStore,
     ) -> None:
         self._chain = chain
         self._reader = reader
@@ -39,7 +39,9 @@ class ItemOrder:
         self._processor = processor
         self._standing = standing
         self._account = account
+        self._store = store
         self._due: deque[Item] = deque()
+        self._taken: deque[Item] = deque()  # of a dead owner
 
     async def next(self, now: datetime, slots: int) -> Item | None:
         """The next item to start. None: there is none now, or so much ended here that it must be recorded first."""
@@ -53,6 +55,7 @@ class ItemOrder:
                     self._processor.record(item, interrupted(item, now))
                 else:
                     return item
+                self._recovery.ended_unstarted(item)
         except SourceUnreachable as problem:
             self._processor.hold_for_source(problem)
         except SourceBroken as problem:
@@ -60,35 +63,50 @@ class ItemOrder:
         return None
 
     async def _read(self, now: datetime, slots: int) -> Item | None:
-        if self._chain.is_serial:
-            return await self._read_in_turn(now, slots)
-        patiently = self._standing.patiently
-        if self._recovery.wants_planned and (item := await patiently(lambda: self._reader.next_planned(slots))):
-            self._recovery.took_planned()
+        if self._recovery.is_reading and (item := await self._read_repeat(slots)) is not None:
             return item
-        self._recovery.no_more_planned()
+        if self._recovery.holds_others:
+            return None
+        patiently = self._standing.patiently
+        if self._reader.has_returned and not self._recovery.is_complete:
+            return await patiently(lambda: self._reader.next_planned(slots))
         if not self._due:
-            self._due.extend(await patiently(lambda: self._reader.next_retries(now, RETRIES_AT_ONCE)))
+            self._due.extend(await patiently(lambda: self._reader.next_retries(now, slots)))
         if self._due:
-            self._recovery.took_retry()
             return self._due.popleft()
-        self._recovery.no_more_retries()
+        if self._chain.is_serial and self._account.next_retry_at is not None:
+            return None  # the one that waits to be tried again holds everything behind it
         return await patiently(lambda: self._reader.next_planned(slots))
 
-    async def _read_in_turn(self, now: datetime, slots: int) -> Item | None:
-        """In a chain the one that waits to be tried again holds everything behind it."""
-        patiently = self._standing.patiently
-        if not self._due:
-            self._due.extend(await patiently(lambda: self._reader.next_retries(now, RETRIES_AT_ONCE)))
-        if self._due:
-            self._recovery.took_retry()
-            return self._due.popleft()
-        if self._account.next_retry_at is not None:
+    async def _read_repeat(self, slots: int) -> Item | None:
+        """The next of those that a dead owner may have started. In a chain the one that is tried again comes first."""
+        if self._chain.is_serial:
+            found = await self._read_taken(slots) or await self._read_planned(slots)
+        else:
+            found = await self._read_planned(slots) or await self._read_taken(slots)
+        self._recovery.look()
+        return found
+
+    async def _read_planned(self, slots: int) -> Item | None:
+        if not self._recovery.wants_planned and not self._reader.has_returned:
             return None
-        self._recovery.no_more_retries()
-        item = await patiently(lambda: self._reader.next_planned(slots))
-        if item is None:
-            self._recovery.no_more_planned()
-        elif self._recovery.wants_planned:
-            self._recovery.took_planned()
-        return item
+        item = await self._standing.patiently(lambda: self._reader.next_planned(slots))
+        if item is not None and self._recovery.is_repeat(item):
+            return item
+        if item is not None:
+            self._reader.give_back(item)
+        if item is not None or self._reader.is_exhausted:
+            self._recovery.wants_planned = False
+        return None
+
+    async def _read_taken(self, slots: int) -> Item | None:
+        recovery = self._recovery
+        if not recovery.wants_retries:
+            return None
+        if not self._taken:
+            self._taken.extend(
+                await self._standing.patiently(lambda: self._reader.next_repeats(self._store, recovery.fence, slots))
+            )
+            recovery.retries.update(item.position for item in self._taken)
+        recovery.wants_retries = bool(self._taken)
+        return self._taken.popleft() if self._taken else None

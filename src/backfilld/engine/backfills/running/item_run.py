@@ -83,6 +83,7 @@ class ItemRun:
         first = item.first_started_at if item else None
         outcome = Outcome("cancelled", first or began_at, self._tools.clock.now(), tries + (began_at is not None))
         self._account.retries_known = False  # its retry may have been the next one
+        self._account.hand_out.handed += item is None  # it is settled without having been handed out
         self._tools.recorder.submit(self._account, position, outcome, had_retry=True)
 
     async def _process(self, item: Item) -> bool:

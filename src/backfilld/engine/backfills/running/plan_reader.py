@@ -21,6 +21,7 @@ from backfilld.sources.base import EntitySource
 from backfilld.store.ledger.entries import PlanRow
 from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.plan_pages import PlanPage
+from backfilld.store.ledger.recovery import RecoveryStore
 
 MOST_AHEAD = 1000
 GONE = Entity("", {})  # stands for one that the source has no more
@@ -45,6 +46,7 @@ class PlanReader:
         self._source = source
         self._reads_again = source is not None and source.can_be_read_again
         self._account = account
+        self._hand_out = account.hand_out
         self._clock = clock
         self._freshness = freshness_seconds
         self._sample = backfill.sample_open
@@ -67,25 +69,34 @@ class PlanReader:
         return self._exhausted and not self._ahead and self._loading is None
 
     @property
+    def has_more(self) -> bool:
+        """True if nothing more of the plan may be handed out now, though there is, or may be, more."""
+        return not self._hand_out.has_room and not self.is_exhausted
+
+    @property
     def has_returned(self) -> bool:
         """True while something that was given back has not been read again."""
         return bool(self._returned)
 
     async def next_planned(self, slots: int) -> Item | None:
-        """The next item of the plan (or the sample); None when there is none left to start for the first time."""
+        """The next item of the plan (or the sample); None when there is none left, or no more may be handed out yet."""
         if self._returned:
             return self._returned.popleft()
         self._slots = slots
         while not self._ahead and not self.is_exhausted:
             await self._loaded()
         self._read_on()
-        return self._ahead.popleft() if self._ahead else None
+        if not self._ahead or not self._account.may_hand_out():
+            return None
+        self._hand_out.handed += 1
+        return self._ahead.popleft()
 
     def take_read(self) -> Item | None:
         """The next of the plan if it is at hand and there is nothing to be said of it; never waits."""
-        if self._returned or not self._ahead or self._ahead[0].gone:
+        if self._returned or not self._ahead or self._ahead[0].gone or not self._hand_out.has_room:
             return None
         self._read_on()
+        self._hand_out.handed += 1
         return self._ahead.popleft()
 
     async def next_retries(self, now: datetime, most: int) -> list[Item]:
@@ -93,7 +104,8 @@ class PlanReader:
         account = self._account
         if account.retries_known and (account.next_retry_at is None or account.next_retry_at > now):
             return []
-        rows = await self._ledger.read_retries(self._no, due_at=now, taken=account.taken, most=most)
+        fence = account.lease.fence
+        rows = await self._ledger.read_retries(self._no, fence, due_at=now, taken=account.taken, most=most)
         rows = [row for row in rows if row.position not in account.taken]  # some may have ended while we asked
         account.taken.update(row.position for row in rows)
         account.retries_known = False  # until all of this has come to its end
@@ -110,12 +122,24 @@ class PlanReader:
         account.retries_known = True
         return items
 
+    async def next_repeats(self, store: RecoveryStore, before_fence: int, most: int) -> list[Item]:
+        """Retries that owners before that fence took and that nobody heard of since, at most `most`."""
+        account = self._account
+        rows = await store.read_repeats(self._no, before_fence, taken=account.taken, most=most)
+        items = await self._items(rows, is_retry=True)
+        account.taken.update(row.position for row in rows)
+        return items
+
     async def wait_anew(self, now: datetime) -> bool:
         """See whether retries wait for so long only because the clock was set back; True: they are to be read again."""
         if not await self._ledger.wait_anew(self._no, self._account.lease.fence, now):
             return False
         self._account.retries_known, self._account.next_retry_at = False, None
         return True
+
+    def came_back(self, item: Item) -> bool:
+        """True if it was given back, and has not been read again."""
+        return any(other.position == item.position for other in self._returned)
 
     def give_back(self, item: Item) -> None:
         """The gate sent it back untouched: it comes again before everything else."""

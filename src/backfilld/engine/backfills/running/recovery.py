@@ -1,103 +1,311 @@
-"""Takes over what a dead process left behind.
+"""Repeats what a dead owner of a backfill may have started, before anything else.
 
-Nobody knows which of the first items without an outcome were started when the last owner died, nor
-whether one of them was what killed it. So these run one at a time, the start of each committed before it
-happens: the item that kills its process is then known by name, is charged an interruption, and ends
-`interrupted` after the third; its neighbours are unharmed. After them full concurrency returns.
+How much that can be was committed beforehand (`hand_out`), so it is known. One of these items may be what the process
+died of. In the first round each begins when the one before has ended, or a moment after it was sent: what kills its
+process at once stands alone then, and its name is committed; what takes long costs no pace. If the process dies again
+before they are through, they run one at a time to their end, in the whole process. Whoever stood alone at a death is
+charged an interruption; after the third it ends `interrupted`, and its neighbours are unharmed.
 """
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
+from typing import Any, TypeVar
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.holding import Reason, because
+from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.status_writer import StatusWriter
+from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease, LeaseGone
-from backfilld.events import Bus, ItemInterrupted
+from backfilld.engine.starting.repeats import Repeats
+from backfilld.events import ItemInterrupted, RecoveryBegan, RecoveryEnded
 from backfilld.store.backfills.leases import Grant
-from backfilld.store.ledger.ledger import Ledger
+from backfilld.store.ledger.recovery import Opening, RecoveryStore, Round
+
+T = TypeVar("T")
+
+SECONDS_APART = 0.1  # in the first round, from when one was sent
+
+
+class ItemTurn:
+    """One item that is being repeated."""
+
+    def __init__(self, recovery: "Recovery", item: Item) -> None:
+        self.item = item
+        self.sent = asyncio.Event()
+        self._recovery = recovery
+
+    @property
+    def owner(self) -> object:
+        return self.item.backfill_no
+
+    async def name(self) -> None:
+        reached(Point.ALONE_BEFORE_START)
+        await self._recovery.write_name(self.item.position)
+        reached(Point.ALONE_COMMITTED)
+
+    async def unname(self) -> None:
+        with contextlib.suppress(LeaseGone):
+            await self._recovery.write_name(None)
 
 
 class Recovery:
-    """How many items are still to be started alone. After a clean end: none."""
+    """Of one backfill under one lease."""
 
-    def __init__(
-        self, backfill: Backfill, lease: Lease[Grant], ledger: Ledger, clock: Clock, bus: Bus, *, most: int
-    ) -> None:
+    def __init__(self, backfill: Backfill, lease: Lease[Grant], standing: StatusWriter, tools: BackfillContext) -> None:
         self._backfill = backfill
         self._lease = lease
-        self._ledger = ledger
-        self._clock = clock
-        self._bus = bus
-        unclean = not lease.grant.clean and backfill.planned_at is not None
-        self._planned = most if unclean else 0
-        self._retries = most if unclean else 0
-        self._stands_alone = False
-        self.next_is_alone = False  # whether the item that was read last must be started by itself
+        self._standing = standing
+        self._store: RecoveryStore = tools.recovery
+        self._repeats: Repeats = tools.repeats
+        self._clock: Clock = tools.clock
+        self._bus = tools.bus
+        self._most = tools.limits.max_unrecorded + backfill.settings.max_in_flight
+        self._unclean = not lease.grant.clean and backfill.planned_at is not None
+        self._round = Round()
+        self._since: datetime | None = None
+        self._begun: set[int] = set()  # positions of the present round that have been started
+        self._turns: dict[int, ItemTurn] = {}  # in flight
+        self._back: set[int] = set()  # positions of those that came back, and are to be started again
+        self._is_cut_off = False
+        self._ending: asyncio.Task[None] | None = None
+        self._writing: set[asyncio.Task[None]] = set()
+        self._account: RunState | None = None
+        self.retries: set[int] = set()  # positions of retries that are repeated
+        self.wants_planned = False  # items of the plan are left to be begun
+        self.wants_retries = False
+
+    # Taking over
 
     async def charge(self) -> None:
         """The item that stood alone in flight when the last owner died is charged an interruption."""
-        if self._lease.grant.clean:
+        grant = self._lease.grant
+        if grant.clean:
             return
-        alone = await self._ledger.find_alone(self._backfill.no)
+        alone = await self._store.find_alone(self._backfill.no)
         if alone is None:
             return
-        if alone.holder == self._lease.grant.holder:  # that is us: we had lost the lease, and nothing died
-            await self._ledger.start_alone(self._backfill.no, self._lease.fence, None, alone.holder)
-        elif await self._ledger.charge_interruption(self._backfill.no, self._lease.fence, alone, self._clock.now()):
+        if alone.holder == grant.holder:  # that is us: we had lost the lease, and nothing died
+            await self._store.start_alone(self._backfill.no, self._lease.fence, None, alone.holder)
+        elif await self._store.charge_interruption(self._backfill.no, self._lease.fence, alone, self._clock.now()):
             self._bus.tell(ItemInterrupted(self._backfill.id, alone.entity_id, alone.interruptions + 1))
+
+    async def take_over(self) -> None:
+        """Write down what is to be repeated, so that it is known whatever becomes of us."""
+        if self._unclean:
+            found = await self._store.take_over(
+                self._backfill.no, self._lease.fence, self._clock.now(), most=self._most
+            )
+            _not_lost(found)
+
+    async def open(self, max_in_flight: int) -> tuple[Opening, HandOut]:
+        """From where on items are handed out, and how far; what is left to be repeated is looked at anew."""
+        no, fence = self._backfill.no, self._lease.fence
+        ahead = max_in_flight if self._backfill.is_chain else min(2 * max_in_flight, self._most)
+        opening = _not_lost(await self._store.open_hand_out(no, fence, keeps=self._unclean, ahead=ahead))
+        found = _not_lost(await self._store.read_round(no, fence)) if opening.repeat_round else Round()
+        self._begin_round(found)
+        return opening, HandOut(
+            handed=opening.settled, limit=opening.limit, max_in_flight=max_in_flight, most=self._most
+        )
+
+    def serve(self, account: RunState) -> None:
+        """Whatever is read and recorded from now on goes by this account."""
+        self._account = account
+
+    def _begin_round(self, found: Round) -> None:
+        is_new = found.number != self._round.number
+        self._round = found
+        self._begun, self._back, self.retries = set(), set(), set()
+        self.wants_planned = self.wants_retries = found.number > 0
+        if found.number and self._since is None:
+            self._since = self._clock.now()
+        if found.number and is_new:
+            self._bus.tell(RecoveryBegan(self._backfill.id, found.number, found.items))
+        self._repeats.expect(self._backfill.no, found.items)
+
+    # Which items
 
     @property
     def is_complete(self) -> bool:
-        """True if nothing is left that may have been started by the dead owner."""
-        return self._planned <= 0 and self._retries <= 0 and not self._stands_alone
+        """True if nothing is left that may have been started by a dead owner."""
+        return not self._round.number
 
     @property
-    def wants_planned(self) -> bool:
-        """True while the next item shall come from the plan, though retries may be due."""
-        return self._planned > 0
+    def fence(self) -> int:
+        """Retries that were taken under a smaller one are repeated."""
+        return self._round.fence
 
-    def took_planned(self) -> None:
-        """An item that may have been started was read from the plan."""
-        self._planned -= 1
-        self.next_is_alone = True
+    @property
+    def is_reading(self) -> bool:
+        """True while more of them is to be read before anything else."""
+        return self.wants_planned or self.wants_retries
 
-    def put_back(self) -> None:
-        """The item that was read last was not started after all, and will be read again first of all."""
-        if self.next_is_alone:
-            self._planned += 1
+    @property
+    def holds_others(self) -> bool:
+        """True while nothing but what is repeated may start."""
+        return self.is_reading or self._round.number > 1
 
-    def no_more_planned(self) -> None:
-        """Those of the plan are through."""
-        self._planned = 0
+    def is_repeat(self, item: Item) -> bool:
+        """True if it may have been started by a dead owner, and nothing came of it since."""
+        if not self._round.number:
+            return False
+        return item.position in self.retries if item.is_retry else item.position < self._round.to
 
-    def took_retry(self) -> None:
-        """A due retry was read; it too may have been started."""
-        self.next_is_alone = self._retries > 0
-        self._retries = max(0, self._retries - 1)
+    @property
+    def may_begin(self) -> bool:
+        """False while others of this process have their turn."""
+        return self._repeats.may_begin(to_its_end=self._round.number > 1)
 
-    def no_more_retries(self) -> None:
-        """Whatever is read from now on was never started by the dead owner."""
-        self._retries = 0
-        self.next_is_alone = False
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called when `may_begin` may have changed; what is returned ends that."""
+        return self._repeats.listen(listener)
 
-    async def begin(self, item: Item) -> None:
-        """Commit that `item` is about to start by itself."""
-        reached(Point.ALONE_BEFORE_START)
-        if not await self._ledger.start_alone(
-            self._backfill.no, self._lease.fence, item.position, self._lease.grant.holder
-        ):
-            raise LeaseGone
-        self._stands_alone = True
-        reached(Point.ALONE_COMMITTED)
+    # Their starts
 
-    async def end(self) -> None:
-        """Nobody stands alone any more; also when leaving, so that a graceful stop charges nobody."""
-        if self._stands_alone:
-            reached(Point.ALONE_BEFORE_END)
-            await self._ledger.start_alone(self._backfill.no, self._lease.fence, None, self._lease.grant.holder)
-            self._stands_alone = False
-            reached(Point.ALONE_ENDED)
+    def begin(self, item: Item) -> ItemTurn | None:
+        """The turn of `item`, which may start once its names are settled; None: it is not its turn."""
+        turn = ItemTurn(self, item)
+        if not self._repeats.begin(turn, to_its_end=self._round.number > 1):
+            return None
+        self._turns[item.position] = turn
+        self._back.discard(item.position)
+        return turn
+
+    async def settle_names(self, turn: ItemTurn) -> None:
+        """Commit who stands alone once it starts."""
+        await self._repeats.settle_names(turn)
+        self._begun.add(turn.item.position)
+        self._repeats.expect(self._backfill.no, self._round.items - len(self._begun))
+
+    def sent(self, item: Item) -> None:
+        """All of it has left our buffers."""
+        if (turn := self._turns.get(item.position)) is not None:
+            turn.sent.set()
+
+    async def next_may_begin(self, task: "asyncio.Task[None]", turn: ItemTurn) -> None:
+        """Return when the one after `turn`, which `task` carries, may begin."""
+        if self._round.number > 1:
+            await asyncio.wait([task])
+            return
+        await _first_of(task, turn.sent.wait())
+        await _first_of(task, self._clock.sleep(SECONDS_APART))
+
+    def ended(self, turn: ItemTurn, *, came_back: bool, cut_off: bool) -> None:
+        """It is in flight no more. `came_back`: we are to start it again; `cut_off`: another owner is."""
+        position = turn.item.position
+        self._turns.pop(position, None)
+        self._repeats.end(turn)
+        self._is_cut_off = self._is_cut_off or cut_off
+        if came_back:
+            self._begun.discard(position)
+            self._back.add(position)
+            self._write(self._repeats.unname(turn.owner))
+        elif not cut_off:
+            self.retries.discard(position)
+        self.look()
+
+    def ended_unstarted(self, item: Item) -> None:
+        """It needs no start any more."""
+        self._back.discard(item.position)
+        self.look()
+
+    async def before_others(self) -> None:
+        """Something else of this backfill is about to start beside the last of them."""
+        if self._round.number:
+            await self._repeats.unname(self._backfill.no)
+
+    async def write_name(self, position: int | None) -> None:
+        """Commit who stands alone."""
+        no, lease = self._backfill.no, self._lease
+
+        async def write() -> None:
+            if not await self._store.start_alone(no, lease.fence, position, lease.grant.holder):
+                raise LeaseGone
+
+        await self._standing.patiently(write)
+
+    # The end
+
+    def look(self) -> None:
+        """See whether the round is through; if it is, say so as soon as all of it is recorded."""
+        if self._ending is None and self._account is not None and self._is_through:
+            self._ending = asyncio.create_task(self._end_round(self._account), name=f"{self._backfill.id}/recovered")
+
+    @property
+    def _is_through(self) -> bool:
+        left = self.is_reading or self._turns or self._back or self._is_cut_off
+        return self._round.number > 0 and not left
+
+    async def _end_round(self, account: RunState) -> None:
+        try:
+            with contextlib.suppress(LeaseGone):
+                await self._standing.patiently(lambda: self._end_when_recorded(account))
+        finally:
+            self._ending = None
+            self._standing.look_again()
+
+    async def _end_when_recorded(self, account: RunState) -> None:
+        while not account.taken.isdisjoint(self._begun):
+            account.recorded.clear()
+            await account.recorded.wait()
+        if not self._is_through:
+            return
+        present = self._round
+        next_to = present.next_to if present.number > 1 else 0
+        found = _not_lost(await self._store.end_round(self._backfill.no, self._lease.fence, next_to=next_to))
+        self._bus.tell(RecoveryEnded(self._backfill.id, present.number, len(self._begun)))
+        self._begin_round(found)
+        if not found.number:
+            self._unclean, self._since = False, None
+            await self._standing.recovered()
+
+    async def settle(self) -> None:
+        """Return when nothing is being written any more."""
+        while writing := [*self._writing, *([self._ending] if self._ending else [])]:
+            await asyncio.wait(writing)
+
+    def _write(self, writing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(writing)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def leave(self) -> None:
+        """A graceful stop charges nobody, and the next owner goes on where we were."""
+        self._repeats.expect(self._backfill.no, 0)
+        await self._repeats.unname(self._backfill.no)
 
     async def take_back(self) -> None:
         """The lease was lost, but this process lives: whoever was charged for it is not."""
-        if self._stands_alone:
-            await self._ledger.take_back_charge(self._backfill.no, self._lease.grant.holder)
-            self._stands_alone = False
+        self._repeats.expect(self._backfill.no, 0)
+        if self._begun:
+            await self._store.take_back_charge(self._backfill.no, self._lease.grant.holder)
+
+    def reason(self) -> Reason | None:
+        """What is said while it lasts."""
+        if not self._round.number or self._since is None:
+            return None
+        case = "first" if self._round.number == 1 else "second"
+        return because(
+            ReasonCode.RECOVERING, since=self._since, case=case, begun=len(self._begun), items=self._round.items
+        )
+
+
+def _not_lost(found: T | None) -> T:
+    if found is None:
+        raise LeaseGone
+    return found
+
+
+async def _first_of(task: "asyncio.Task[None]", other: Awaitable[object]) -> None:
+    waiting = asyncio.ensure_future(other)
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()

@@ -6,7 +6,9 @@ in flight; a slot is refilled the moment it frees.
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
+from typing import Any
 
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
@@ -56,7 +58,7 @@ class Worker:
         self._lease = lease
         self._tools = tools
         self._slots = Slots(gate.backfill.settings.max_in_flight)
-        self._chooser = ItemOrder(reader, recovery, processor, standing, account, chain)
+        self._chooser = ItemOrder(reader, recovery, processor, standing, account, chain, tools.recovery)
         self._following = FastPath(gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
         self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
         self._left: WorkerExit = WorkerExit.NOT_NOW
@@ -65,12 +67,14 @@ class Worker:
     async def run(self) -> WorkerExit:
         """Start what may start, until nothing is left or nothing may for a while."""
         noting = asyncio.create_task(self._note_first_start())
+        self._gate.on_sent = None if self._recovery.is_complete else self._recovery.sent
         try:
             while (item := await self._next_with_slot()) is not None:
-                if self._recovery.next_is_alone:
-                    await self._alone(item)
+                if self._recovery.is_repeat(item):
+                    await self._repeat(item)
                 else:
-                    self._spawn(item)
+                    await self._recovery.before_others()
+                    self._spawn(self._processor.process(item, self._following.next), item)
         except CannotGoOn:
             raise  # what is in flight may finish
         except BaseException:
@@ -108,6 +112,7 @@ class Worker:
         """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
         if self._gate.backfill.settings.max_in_flight != self._slots.limit:
             self._slots.resize(self._gate.backfill.settings.max_in_flight)
+            self._account.hand_out.max_in_flight = self._slots.limit
 
     async def _next_with_slot(self) -> Item | None:
         await self._slots.acquire()
@@ -115,15 +120,15 @@ class Worker:
         try:
             item = await self._next_startable()
         finally:
-            if item is None or self._recovery.next_is_alone:
+            if item is None:
                 self._slots.release()
         return item
 
-    def _spawn(self, item: Item) -> None:
-        process = self._processor.process(item, self._following.next)
+    def _spawn(self, process: Coroutine[Any, Any, None], item: Item) -> "asyncio.Task[None]":
         task = asyncio.create_task(process, name=f"{item.backfill_no}/{item.entity_id} …")
         self._tasks[task] = item.position
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._over(task)
@@ -137,19 +142,24 @@ class Worker:
         if task.cancelled() and position in self._chain.killed:  # before it could see to its own end
             self._processor.end_killed(position)
 
-    async def _alone(self, item: Item) -> None:
-        """After an unclean end: the start is committed before it happens, and the outcome before the next one."""
-        await self._standing.patiently(lambda: self._recovery.begin(item))
-        task = asyncio.create_task(self._processor.process(item), name=f"{item.backfill_no}/{item.entity_id} alone")
-        self._tasks[task] = item.position
-        await asyncio.wait([task])
-        self._over(task)
-        if not task.cancelled():
-            task.result()
-        if self._reader.has_returned:
-            self._recovery.put_back()
-        await self._flush()
-        await self._standing.patiently(self._recovery.end)
+    async def _repeat(self, item: Item) -> None:
+        """Start what a dead owner may have started, when it is known who stands alone then; return when others may."""
+        recovery = self._recovery
+        if (turn := recovery.begin(item)) is None:
+            self._reader.give_back(item)
+            self._slots.release()
+            return
+        try:
+            await recovery.settle_names(turn)
+        except BaseException:
+            recovery.ended(turn, came_back=False, cut_off=True)
+            self._slots.release()
+            raise
+        task = self._spawn(self._processor.process(item), item)
+        task.add_done_callback(
+            lambda done: recovery.ended(turn, came_back=self._reader.came_back(item), cut_off=done.cancelled())
+        )
+        await recovery.next_may_begin(task, turn)
 
     async def _next_startable(self) -> Item | None:
         """The next item that may start now. None: leave; `_left` says why."""
@@ -162,13 +172,14 @@ class Worker:
             if refusal is not None:
                 if await self._refused(refusal):
                     return None
+            elif self._recovery.is_reading and not self._recovery.may_begin:
+                await self._wait(now + LOOKS_AGAIN)
             elif await self._has_room() and not await self._is_stopped():
                 item = await self._chooser.next(now, self._slots.limit)
                 if item is not None:
                     if await self._is_due(item) and await self._say_running():
                         return item
                     self._reader.give_back(item)
-                    self._recovery.put_back()
                 elif await self._nothing_to_start():
                     return None
 
@@ -228,12 +239,13 @@ class Worker:
         """An item is about to start. `waiting` stays while nothing but retries is left."""
         reason = self._gate.backfill.reason
         waited_for = reason.code if reason is not None and self._gate.backfill.status is Status.WAITING else None
-        if waited_for is ReasonCode.WAITING_FOR_RETRY and self._reader.is_exhausted:
+        remark = self._recovery.reason()
+        if waited_for is ReasonCode.WAITING_FOR_RETRY and self._reader.is_exhausted and remark is None:
             return True
         if reason is not None and self._may_still_hold(reason):
             return True
         opened = waited_for is ReasonCode.OUTSIDE_WINDOW
-        went_on = await self._standing.go_on()
+        went_on = await self._standing.go_on(remark)
         if went_on and opened:
             self._gate.open_slowly()
         return went_on
@@ -247,6 +259,11 @@ class Worker:
     async def _nothing_to_start(self) -> bool:
         """Neither plan nor retries have anything now. True if the worker should leave."""
         if self._processor.source_hold is not None:
+            return False
+        if self._reader.has_more or self._recovery.holds_others:
+            if self._account.unrecorded:
+                self._tools.recorder.hurry()
+            await self._wait(self._tools.clock.now() + LOOKS_AGAIN)
             return False
         if not self._is_idle:
             self._tools.recorder.hurry()
@@ -304,6 +321,16 @@ class Worker:
         await self._chain.settle()
         await self._reader.stop()
         await self._tools.recorder.flush(self._account)
+        await self._recovery.settle()
+        await self._put_back_retries()
+
+    async def _put_back_retries(self) -> None:
+        """What was taken and did not start, or was cut off, is no longer under way; the next owner need not wonder."""
+        no, fence, taken = self._gate.backfill.no, self._lease.fence, self._account.taken
+        if taken and not self._lease.lost:
+            store = self._tools.recovery
+            with contextlib.suppress(LeaseGone):
+                await self._standing.patiently(lambda: store.put_back_retries(no, fence, taken))
 
     def _raise_bug(self) -> None:
         if self._bug is not None:
