@@ -1,21 +1,19 @@
 """The whole way: a daemon behind a proxy, and one that speaks TLS and is told of a renewed certificate."""
 
-import asyncio
 import shutil
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
 import pytest
 import structlog
+from tests.support.daemon_within import daemon_within
 from tests.support.targets import CERTIFICATE
 from tests.support.waiting import eventually
 
 from backfilld.app import Daemon
 from backfilld.clock import SystemClock
-from backfilld.config import load_settings
 from backfilld.domain.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
@@ -34,24 +32,8 @@ public = {public}
 """
 
 
-async def is_ready(daemon: Daemon) -> bool:
-    async with aiohttp.ClientSession() as session, session.get(f"{daemon.url}/readyz", ssl=False) as answer:
-        return 200 == answer.status
-
-
-@asynccontextmanager
-async def running_daemon(folder: Path, dsn: str, server: str, *, public: bool = False) -> AsyncIterator[Daemon]:
-    file = folder / "backfilld.toml"
-    file.write_text(FILE.format(dsn=dsn, server=server, public=str(public).lower()))
-    daemon = Daemon(load_settings(file, {}), lambda: load_settings(file, {}))
-    running = asyncio.create_task(daemon.run())
-    try:
-        await eventually(lambda: daemon.url or running.done())
-        await eventually(lambda: is_ready(daemon))  # stopped in the middle of its start it would leave loose ends
-        yield daemon
-    finally:
-        daemon.stop()
-        await running
+def running_daemon(folder: Path, dsn: str, server: str, *, public: bool = False) -> AbstractAsyncContextManager[Daemon]:
+    return daemon_within(folder, FILE.format(dsn=dsn, server=server, public=str(public).lower()))
 
 
 @pytest.mark.parametrize(

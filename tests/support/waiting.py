@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0  # more than any stall of a machine that others use; who gives up sooner says so
 POLL_SECONDS = 0.005
 MOST_LOOKS_IN_VAIN = 1_000
 
