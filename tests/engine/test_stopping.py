@@ -20,6 +20,7 @@ from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore, Renewal
 
 ALL = {"filter_resolved": {"match_all": True}}
+MANY = pytest.param(30, marks=pytest.mark.slow)
 
 
 async def slow(_: Work) -> Verdict:
@@ -49,13 +50,14 @@ def started(engines: list[Engine]) -> int:
     return sum(len(engine.executor.starts) for engine in engines)
 
 
-async def test_after_the_answer_nothing_starts_in_any_of_thirty_trials(dsn, pool):
+@pytest.mark.parametrize("trials", [8, MANY])
+async def test_after_the_answer_nothing_starts_in_any_of_many_trials(dsn, pool, trials):
     source = ListSource(entities(5000))
     for _ in range(3):
         await make_backfill(pool, **ALL, max_in_flight=5)
     async with engine_on(dsn, pool, quick(), source) as one, engine_on(dsn, pool, quick(), source) as two:
         engines = [one, two]
-        for trial in range(30):
+        for trial in range(trials):
             await some_started(engines, started(engines) + 10)
             await engines[trial % 2].stop_all()
             answered = started(engines)
@@ -65,11 +67,12 @@ async def test_after_the_answer_nothing_starts_in_any_of_thirty_trials(dsn, pool
             await engines[trial // 2 % 2].start_all()
 
 
-async def test_a_backfill_that_is_taken_while_everything_is_being_stopped_starts_nothing(dsn, pool):
+@pytest.mark.parametrize("trials", [6, MANY])
+async def test_a_backfill_that_is_taken_while_everything_is_being_stopped_starts_nothing(dsn, pool, trials):
     source = ListSource(entities(40))
     async with engine_on(dsn, pool, quick(), source) as one, engine_on(dsn, pool, quick(), source) as two:
         engines = [one, two]
-        for trial in range(30):
+        for trial in range(trials):
             stopped = asyncio.create_task(_stop_after(one, trial % 6 * 0.004))
             backfill = await make_backfill(pool, **ALL, max_in_flight=10)
             for engine in engines:
