@@ -18,6 +18,9 @@ class DoesNothing:
 
     target = "nothing"
 
+    def address(self, variables: Mapping[str, Any]) -> str:
+        return ""
+
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         permit.start()
         permit.sent()

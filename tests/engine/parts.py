@@ -13,8 +13,8 @@ from backfilld.domain.backfills.states import Status
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.run_state import RunState
-from backfilld.engine.starting.circuit_breaker import TargetHealth
 from backfilld.engine.starting.leases import Lease
+from backfilld.engine.starting.target_health import TargetHealth, Targets
 from backfilld.events import Bus, Event
 from backfilld.store.backfills.leases import Grant
 from backfilld.store.connection.pool import Pool
@@ -58,7 +58,8 @@ class Target:
         self.told: list[Event] = []
         bus = Bus()
         bus.listen(self.told.append)
-        self.health = TargetHealth(TARGET, clock, bus)
+        self.targets = Targets(clock, bus)
+        self.health = self.targets.health(TARGET)
 
     def gate(self, lease: Lease | None = None, *, ramp_seconds: float = 0.0, **settings: Any) -> Gate:
         lease = lease or a_lease(self.clock)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.engine.parts import break_down
 from tests.support.attempts import all_ended, attempt_of, make_attempts, statuses
 from tests.support.clock import NOON
 from tests.support.engine import ScriptedExecutor, SteppedClock, engine_on
@@ -13,7 +14,6 @@ from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
 from backfilld.domain.backfills.retries import Backoff
-from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.sessions.records import attempt_key
 from backfilld.events import AttemptInterrupted
@@ -150,9 +150,7 @@ async def test_a_target_that_is_away_is_waited_for(dsn, pool):
     executor = ScriptedExecutor(lambda _: UNREACHABLE if away else SUCCEEDED)
     executor.target = "http://away"
     async with engine_on(dsn, pool, executor) as engine:
-        engine.tools.targets.health("http://away")._open(
-            ReasonCode.TARGET_UNREACHABLE, UNREACHABLE, engine.tools.clock.now(), 1.0, 1.0
-        )
+        break_down(engine.tools.targets.health("http://away"))
         await asyncio.sleep(0)
         early = await statuses(pool, ids)
         away = False

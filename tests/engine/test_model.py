@@ -123,10 +123,9 @@ async def run(seed: int, dsn: str, pool: Pool) -> tuple[Schedule, Backfill]:
         for _ in range(chance.randint(3, 14)):
             with contextlib.suppress(*transient_errors._PASSING):
                 await schedule.act(engine, backfill, may_cancel=True)
-        health = engine.tools.targets.health(schedule.executor.target)
 
         async def has_ended() -> bool:
-            health.reset()  # nobody wants to wait for probes here
+            engine.tools.targets.reset()  # nobody wants to wait for probes here
             with contextlib.suppress(*transient_errors._PASSING):
                 row = await engine.tools.backfills.get(backfill.id)
                 if row.status is Status.PAUSED:

@@ -411,7 +411,7 @@ async def test_an_item_that_is_sent_back_is_repeated_before_anything_new_and_sta
     executor = ScriptedExecutor(script)
     backfill = await left_behind(pool, *["pending"] * 30, started=10)
     async with running(dsn, pool, executor, 30) as engine:
-        health = engine.tools.targets.health(executor.target)
+        health = engine.tools.health_of(executor, backfill.workflow_name, backfill.revision_id, {})
         health.listen(lambda: health.reset() if health.is_half_open else None)
         await eventually(lambda: refused < 12)
         await eventually(lambda: name_is_gone(pool, backfill, names))

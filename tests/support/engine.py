@@ -29,8 +29,8 @@ from backfilld.engine.news import Lookout, News
 from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Part, Serving
 from backfilld.engine.starting.capacity import Capacity
-from backfilld.engine.starting.circuit_breaker import Targets
 from backfilld.engine.starting.stop_order import Stopping
+from backfilld.engine.starting.target_health import Targets
 from backfilld.events import Bus, Event
 from backfilld.executors.base import Permit, Work
 from backfilld.sources.base import EntityQuery, Page, SourceUnreachable
@@ -94,6 +94,9 @@ class ScriptedExecutor:
     starts: list[Start] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
+
+    def address(self, variables: Mapping[str, Any]) -> str:
+        return self.target
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         if self.connects:

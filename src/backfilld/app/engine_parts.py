@@ -20,8 +20,8 @@ from backfilld.engine.news import Lookout, News
 from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Serving
 from backfilld.engine.starting.capacity import Capacity
-from backfilld.engine.starting.circuit_breaker import Targets
 from backfilld.engine.starting.stop_order import Stopping
+from backfilld.engine.starting.target_health import Targets
 from backfilld.events import Bus
 from backfilld.executors.command.executor import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules

@@ -73,6 +73,18 @@ def filled(text: str, variables: Mapping[str, Any], fit: Fit = _as_it_is) -> str
     return result
 
 
+def filled_where_known(text: str, variables: Mapping[str, Any]) -> str:
+    """The text with those of its variables in place that there are; the others stay placeholders."""
+
+    def known(match: re.Match[str]) -> str:
+        try:
+            return as_text(look_up(match[1].strip(), variables))
+        except Unfilled:
+            return match[0]
+
+    return _PLACEHOLDER.sub(known, text)
+
+
 def filled_value(value: Any, variables: Mapping[str, Any], fit: Fit = _as_it_is) -> Any:
     """The same for every text inside a JSON value."""
     if isinstance(value, str):

@@ -62,7 +62,10 @@ class Executor(Protocol):
 
     @property
     def target(self) -> str:
-        """Whose health this depends on (for HTTP the URL's origin): breaker and Retry-After are kept per target."""
+        """Whose health this depends on (for HTTP the URL's origin): outages and Retry-After are kept per target."""
+
+    def address(self, variables: Mapping[str, Any]) -> str:
+        """Where items with these variables go, as far as they say it: what is refused there says nothing of others."""
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Do it once; what happens is a verdict. Raises `NotPermitted`, `CancelledError`, and what nobody foresaw

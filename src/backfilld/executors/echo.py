@@ -3,7 +3,9 @@
 For trying out a schedule before anything is done, and because digdag's workflows have such tasks.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
@@ -26,6 +28,9 @@ class EchoExecutor:
     def target(self) -> str:
         """Shared with nobody: it cannot fail."""
         return self._target
+
+    def address(self, variables: Mapping[str, Any]) -> str:
+        return ""
 
     async def close(self) -> None:
         """Nothing is kept."""

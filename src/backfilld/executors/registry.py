@@ -53,6 +53,9 @@ class RefusingExecutor:
     def target(self) -> str:
         return self._target
 
+    def address(self, variables: Mapping[str, Any]) -> str:
+        return ""
+
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Refused, without a start."""
         return self._verdict

@@ -7,6 +7,7 @@ variables do not fit fails, with the name of the variable.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from backfilld.domain.placeholders import (
     blanked,
     filled,
     filled_value,
+    filled_where_known,
     names_in,
     problems_with,
     resolved_exports,
@@ -50,6 +52,13 @@ class Filling:
             params={**work.params, **resolved},
             variables={**variables, **resolved, **(work.session or {})},
         )
+
+    def address(self, url: str, variables: Mapping[str, Any]) -> str:
+        """`url` as far as `variables`, and the exports that stand on them, say it."""
+        known = dict(variables)
+        with suppress(Unfilled):
+            known |= resolved_exports(self.exports, variables, of=[url])
+        return filled_where_known(url, known)
 
     def http(self, executor: HttpExecutor, work: Work) -> HttpExecutor:
         """The executor as it is for a work that came from `work`. Unfilled."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Item, Outcome, Try
-from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, UNRECORDABLE, interrupted
+from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, UNRECORDABLE, Held, interrupted
 from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.attempts.gate import AttemptGate
 from backfilld.engine.service import Patience
@@ -39,6 +39,7 @@ class AttemptRun:
     def __init__(
         self, lease: Lease[TakenAttempt], store: LiveAttemptStore, patience: Patience, context: EngineContext
     ) -> None:
+        """Raises what keeps its work from being told: a definition that cannot be read any more."""
         self._lease = lease
         self._taken = taken = lease.grant
         self._store = store
@@ -46,8 +47,10 @@ class AttemptRun:
         self._context = context
         self._item = item_of(taken)
         executor = context.executors.for_revision(taken.revision_id, taken.definition)
+        self._work = self._make_work()
+        health = context.health_of(executor, taken.workflow_name, taken.revision_id, self._work.variables)
         terms = Terms(taken.workflow_name, int(taken.definition.get("max_attempts") or DEFAULT_MAX_ATTEMPTS))
-        self.gate = AttemptGate(lease, context.targets.health(executor.target), context.clock, terms)
+        self.gate = AttemptGate(lease, health, context.clock, terms)
         self._one_try = OneTry(executor, context)
         self._trial: asyncio.Task[Result | None] | None = None
         self._is_cut_off = False
@@ -88,21 +91,20 @@ class AttemptRun:
         if taken.interruptions >= MOST_INTERRUPTIONS:
             await self._finish(interrupted(self._item, now))
             return
-        work = self._work()
         if self.gate.refusal(now) is not None:
             await self._give_back(self._looks_again())
         elif await self._patiently(lambda: self._store.begin(taken.id, taken.fence, now)):
             reached(Point.ATTEMPT_BEGUN)
             permit = self.gate.permit(self._item)
-            await self._settle(await self._try(work, permit), permit)
+            await self._settle(await self._try(permit), permit)
             if self._lease.lost:
                 await self._take_back_charge()
         else:
             await self._give_back(None)
 
-    async def _try(self, work: Work, permit: Permit[Item]) -> Result | None:
+    async def _try(self, permit: Permit[Item]) -> Result | None:
         """None: it did not start, or was cut off. In a task of its own, which can be cut off while this goes on."""
-        trying = self._one_try.run(self._item, lambda _: work, permit)
+        trying = self._one_try.run(self._item, lambda _: self._work, permit)
         self._trial = asyncio.create_task(trying, name=f"attempt {self._taken.id}")
         try:
             await asyncio.wait([self._trial])
@@ -118,6 +120,8 @@ class AttemptRun:
             await self._finish(self._cancelled(permit.started_at))
         elif isinstance(result, Try):
             await self._rest(result.next_attempt_at, result)
+        elif isinstance(result, Held):
+            await self._give_back(self._looks_again(last=True))
         else:
             await self._give_back(self._looks_again())
 
@@ -157,11 +161,11 @@ class AttemptRun:
         now = self._context.clock.now()
         await self._patiently(lambda: self._store.rest(self._taken, now, next_attempt_at=next_attempt_at, tried=tried))
 
-    def _looks_again(self) -> datetime | None:
-        """When there is a point in taking it again. None: what holds it up is not the target."""
+    def _looks_again(self, *, last: bool = False) -> datetime | None:
+        """When there is a point in taking it again, after its likes if `last`. None: the target does not hold it."""
         soon = self._context.clock.now() + LOOKS_AGAIN
         if (reason := self.gate.health.reason()) is not None:
-            return reason.until or soon
+            return (reason.until or soon) + (LOOKS_AGAIN if last else timedelta())
         return None if self.gate.draining or self.gate.stop_refusal() else soon
 
     async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T | None:
@@ -170,7 +174,7 @@ class AttemptRun:
             return await self._patience.insist(write, check=self._lease.check)
         return None
 
-    def _work(self) -> Work:
+    def _make_work(self) -> Work:
         taken = self._taken
         return session_work(
             taken.session,

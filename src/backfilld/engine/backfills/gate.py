@@ -18,9 +18,9 @@ from backfilld.domain.holding import because, closed
 from backfilld.domain.windows.gate import WindowGate
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.domain.windows.weekly import WeeklyWindows
-from backfilld.engine.starting.circuit_breaker import TargetHealth
 from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.start_gate import Refusal, StartGate, Terms
+from backfilld.engine.starting.target_health import TargetHealth
 from backfilld.executors.base import NotPermitted
 from backfilld.sources.base import SourceBroken
 from backfilld.store.backfills.leases import Grant

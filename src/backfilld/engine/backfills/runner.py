@@ -43,7 +43,7 @@ class Runner:
         self._lease = lease
         self._tools = tools
         self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
-        health = tools.targets.health(self._executor.target)
+        health = tools.health_of(self._executor, backfill.workflow_name, backfill.revision_id, backfill.settings.params)
         self.gate = Gate(backfill, lease, health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
         health.suspect(backfill.reason)
         self._standing = StatusWriter(backfill, lease, self.gate, tools)
@@ -195,7 +195,13 @@ class Runner:
         self._recovery.serve(account)
         source = self._source()
         reader = PlanReader(
-            backfill, tools.ledger, source, account, tools.clock, freshness_seconds=tools.limits.freshness_seconds
+            backfill,
+            tools.ledger,
+            source,
+            account,
+            tools.clock,
+            freshness_seconds=tools.limits.freshness_seconds,
+            wants_another=lambda: self.gate.health.wants_another and not self._chain.is_serial,
         )
         one_try = OneTry(self._executor, tools)
         processor = ItemRun(self.gate, account, reader, one_try, self._chain, tools)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from backfilld.clock import Clock
 from backfilld.domain.backfills.retries import Backoff
 from backfilld.engine.starting.capacity import Capacity
-from backfilld.engine.starting.circuit_breaker import Targets
 from backfilld.engine.starting.repeats import Repeats
 from backfilld.engine.starting.stop_switch import StopSwitch
+from backfilld.engine.starting.target_health import Route, TargetHealth, Targets
 from backfilld.events import Bus
 from backfilld.executors.base import Executor
 
@@ -36,3 +36,9 @@ class EngineContext:
     backoff: Backoff = field(default_factory=Backoff)
     repeats: Repeats = field(default_factory=Repeats)
     draw: Callable[[], float] = random.random
+
+    def health_of(
+        self, executor: Executor, workflow_name: str, revision_id: int, variables: Mapping[str, Any]
+    ) -> TargetHealth:
+        """Of the target of a revision's executor, as items with these variables know it."""
+        return self.targets.health(executor.target, Route(workflow_name, revision_id, executor.address(variables)))

@@ -5,6 +5,7 @@ Where the item comes from and where its outcome goes differs, and is not known h
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
 _TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
+_REFUSED, _TRY_AGAIN = VerdictKind.REFUSED, VerdictKind.TRY_AGAIN
 Result: TypeAlias = Outcome | Try | Held
 
 
@@ -73,6 +75,8 @@ class OneTry:
         context, terms, health, kind = self._context, permit.terms, permit.health, verdict.kind
         now = context.clock.now()
         started_at = permit.started_at or now - timedelta(seconds=seconds)
+        if kind is _REFUSED and health.is_at_fault(item.place):
+            verdict, kind = replace(verdict, kind=_TRY_AGAIN), _TRY_AGAIN
         result = judge(
             verdict,
             item,

@@ -16,8 +16,8 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.holding import Reason, because
-from backfilld.engine.starting.circuit_breaker import TargetHealth
 from backfilld.engine.starting.leases import Lease
+from backfilld.engine.starting.target_health import TargetHealth
 from backfilld.executors.base import NotPermitted
 
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).

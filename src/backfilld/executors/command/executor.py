@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
@@ -77,6 +78,9 @@ class CommandExecutor:
     def target(self) -> str:
         """The program of this revision: another one of the same name may want other secrets."""
         return self._target
+
+    def address(self, variables: Mapping[str, Any]) -> str:
+        return ""
 
     async def close(self) -> None:
         """Nothing is kept between two items."""

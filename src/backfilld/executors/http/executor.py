@@ -10,6 +10,7 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from yarl import URL
 
@@ -79,6 +80,10 @@ class HttpExecutor:
     def target(self) -> str:
         """The URL's origin: what shares it shares its fate."""
         return str(self._url.origin())
+
+    def address(self, variables: Mapping[str, Any]) -> str:
+        url = self._definition.url
+        return url if self._filling is None else self._filling.address(url, variables)
 
     async def close(self) -> None:
         """Let go of connections. Another `execute` would open new ones."""

@@ -121,8 +121,11 @@ class ItemRun:
             if self._gate.backfill.status is Status.CANCELLING and permit.started:
                 self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
             raise
-        if result is None or isinstance(result, Held):
+        if result is None:
             self._reader.give_back(item)
+            return False
+        if isinstance(result, Held):
+            self._reader.give_back_refused(item)
             return False
         self.record(item, result)
         return True

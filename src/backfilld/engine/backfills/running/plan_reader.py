@@ -7,7 +7,7 @@ started within half of `freshness`, so that a target sees a record as it is and 
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -39,7 +39,9 @@ class PlanReader:
         clock: Clock,
         *,
         freshness_seconds: float,
+        wants_another: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`wants_another`: whether what was refused shall come last, since the next one is to show who is meant."""
         self._no = backfill.no
         self._entity_type = backfill.settings.entity_type or NOT_ENUMERABLE
         self._ledger = ledger
@@ -52,6 +54,8 @@ class PlanReader:
         self._sample = backfill.sample_open
         self._sample_position = 0
         self._returned: deque[Item] = deque()
+        self._refused: deque[Item] = deque()
+        self._wants_another = wants_another
         self._ahead: deque[Item] = deque()
         self._reads_on_at = 0  # so few left ahead, and more is read
         self._slots = 1
@@ -76,24 +80,26 @@ class PlanReader:
     @property
     def has_returned(self) -> bool:
         """True while something that was given back has not been read again."""
-        return bool(self._returned)
+        return bool(self._returned or self._refused)
 
     async def next_planned(self, slots: int) -> Item | None:
         """The next item of the plan (or the sample); None when there is none left, or no more may be handed out yet."""
         if self._returned:
             return self._returned.popleft()
+        if self._refused and not self._wants_another():
+            return self._refused.popleft()
         self._slots = slots
         while not self._ahead and not self.is_exhausted:
             await self._loaded()
         self._read_on()
-        if not self._ahead or not self._account.may_hand_out():
-            return None
-        self._hand_out.handed += 1
-        return self._ahead.popleft()
+        if self._ahead and self._account.may_hand_out():
+            self._hand_out.handed += 1
+            return self._ahead.popleft()
+        return self._refused.popleft() if self._refused else None
 
     def take_read(self) -> Item | None:
         """The next of the plan if it is at hand and there is nothing to be said of it; never waits."""
-        if self._returned or not self._ahead or self._ahead[0].gone or not self._hand_out.has_room:
+        if self._returned or self._refused or not self._ahead or self._ahead[0].gone or not self._hand_out.has_room:
             return None
         self._read_on()
         self._hand_out.handed += 1
@@ -144,6 +150,10 @@ class PlanReader:
     def give_back(self, item: Item) -> None:
         """The gate sent it back untouched: it comes again before everything else."""
         self._returned.append(item)
+
+    def give_back_refused(self, item: Item) -> None:
+        """Its target refused it, or us: it comes again as soon as another one has shown which."""
+        self._refused.append(item)
 
     def is_stale(self, item: Item) -> bool:
         """True if the attributes were read too long ago to be sent."""
