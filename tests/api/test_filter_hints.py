@@ -189,3 +189,21 @@ async def test_ids_that_are_all_known_pass_without_a_word(client: Client, pool: 
 
     assert [] == warnings
     assert {"named": 2, "unknown": 0, "not_matching": 0} == data["named_entities"]
+
+
+# Zones
+
+
+@WAYS
+async def test_a_zone_whose_clocks_stand_still_is_told(
+    client: Client, pool: Pool, workflow: Workflow, way: str
+) -> None:
+    await store_entities(pool, {"at": "2025-06-03T10:00:00Z"})
+    said = "the zone EST never changes its clocks; where they change, write a zone such as 'America/New_York'"
+    _, outer = await ask(client, way, workflow, filter_spec={}, timezone="EST")
+    spec = rule("at", ">", "2025-01-01T00:00:00Z")
+    spec["rules"][0]["timezone"] = "EST"
+    _, inner = await ask(client, "/verify", workflow, filter_spec=spec)
+
+    assert said in outer
+    assert said in inner

@@ -20,6 +20,8 @@ from backfilld.domain.windows.timezones import (
     tzdata_version,
     use_pinned_tzdata,
 )
+from backfilld.domain.windows.windows_zone_table import ZONE_OF_WINDOWS_NAME
+from backfilld.domain.windows.zone_hints import zone_warnings
 
 use_pinned_tzdata()
 
@@ -150,3 +152,69 @@ def test_any_stretch_is_cut_where_the_file_says(name, since, length):
 def test_every_zone_is_cut_where_its_file_says():
     for name in distinct_zones():
         assert_pieces_are_those_of_the_file(name, SINCE, UNTIL)
+
+
+def told(name):
+    fault = parse_zone(name, "/timezone")
+    assert isinstance(fault, Fault), fault
+    assert "unknown_timezone" == fault.code
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Eastern Standard Time", "America/New_York"),
+        ("eastern  standard time", "America/New_York"),
+        ("Eastern Daylight Time", "America/New_York"),
+        ("W. Europe Standard Time", "Europe/Berlin"),
+        ("W. Europe Summer Time", "Europe/Berlin"),
+        ("GMT Standard Time", "Europe/London"),
+        ("India Standard Time", "Asia/Calcutta"),
+        ("Tokyo Standard Time", "Asia/Tokyo"),
+        ("Eastern Standard Time (Mexico)", "America/Cancun"),
+    ],
+)
+def test_a_name_of_windows_is_answered_from_its_table(name, meant):
+    assert (meant,) == told(name).allowed
+    assert f"did you mean '{meant}'?" in told(name).message
+
+
+def test_every_zone_of_the_table_of_windows_is_one():
+    assert [] == [zone for zone in ZONE_OF_WINDOWS_NAME.values() if find_zone(zone) is None]
+    assert 139 == len(ZONE_OF_WINDOWS_NAME)
+
+
+@pytest.mark.parametrize("name", ["CEST", "PST", "EDT", "IST", "AEST", "cest", "Pst", "est", "MEZ", "XYZ", " JST "])
+def test_an_abbreviation_is_not_answered_with_a_zone(name):
+    assert () == told(name).allowed
+    assert "is an abbreviation" in told(name).message
+    assert told(name).message.endswith("write a zone such as 'Europe/Berlin'")
+
+
+@pytest.mark.parametrize("name", ["localtime", "Factory", "posixrules"])
+def test_a_zone_of_no_place_is_refused(name):
+    assert "is no zone of a place" in told(name).message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("EST", "never changes its clocks; where they change, write a zone such as 'America/New_York'"),
+        ("MST", "'America/Denver'"),
+        ("HST", "'Pacific/Honolulu'"),
+        ("GMT", "'Europe/London'"),
+        ("Etc/GMT", "'Europe/London'"),
+        ("Etc/GMT+5", "is 5 h behind UTC all year (its sign is the other way round)"),
+        ("Etc/GMT-14", "is 14 h ahead of UTC all year"),
+    ],
+)
+def test_a_zone_that_stands_still_is_told(name, said):
+    assert find_zone(name) is not None
+    (warning,) = zone_warnings(name)
+    assert said in warning
+
+
+@pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "Zulu", "EST5EDT", "CET", "Europe/Berlin", "Asia/Tokyo", "Iceland"])
+def test_other_zones_pass_without_a_word(name):
+    assert [] == zone_warnings(name)

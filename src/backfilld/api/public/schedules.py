@@ -19,6 +19,7 @@ from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, FaultsFo
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import Schedule, Slot, parse_schedule, parse_schedule_zone
+from backfilld.domain.windows.zone_hints import zone_warnings
 from backfilld.operations.schedules import preview as operations
 from backfilld.operations.schedules.preview import MOST_SESSIONS, Where
 
@@ -146,7 +147,7 @@ def _schedule(body: PreviewSchedule) -> Schedule:
 
 
 def _warnings(body: PreviewSchedule, schedule: Schedule, where: Where) -> list[str]:
-    warnings = []
+    warnings = zone_warnings(body.timezone)
     if "timezone" not in body.model_fields_set:
         warnings.append("no timezone was given: the schedule is read as UTC")
     if where == "before" and (schedule.start or schedule.end):

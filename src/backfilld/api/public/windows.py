@@ -13,6 +13,7 @@ from backfilld.domain.backfill_settings import MOST_EXCLUDED_DATES
 from backfilld.domain.windows.openings import Calendar, Opening
 from backfilld.domain.windows.timezones import find_zone
 from backfilld.domain.windows.weekly import parse_windows
+from backfilld.domain.windows.zone_hints import zone_warnings
 from backfilld.operations import windows as operations
 from backfilld.operations.windows import MOST_DAYS
 
@@ -82,7 +83,7 @@ def routes(clock: Clock) -> list[Route]:
         )
         if "timezone" not in body.model_fields_set:
             warnings = [*warnings, "no timezone was given: the windows are read as UTC"]
-        return Reply(data, warnings=[*warnings, *found.warnings])
+        return Reply(data, warnings=[*zone_warnings(body.timezone), *warnings, *found.warnings])
 
     summary = "Say when windows are open"
     return [

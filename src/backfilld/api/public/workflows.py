@@ -9,6 +9,7 @@ from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
+from backfilld.domain.windows.zone_hints import zone_warnings
 from backfilld.executors.definition import Attempts, Executor, Name, Seconds, WorkflowDefinition
 from backfilld.executors.definition_rules import schedule_faults
 from backfilld.operations.workflows import WorkflowOperations, executor_faults
@@ -152,7 +153,8 @@ class WorkflowRoutes:
 
     async def create(self, asked: RequestContext[CreateBase, None]) -> Reply:
         workflow = await self._operations.create(asked.body, asked.actor)
-        return Reply(_data(workflow), headers={"Location": f"{PATH}/{workflow.id}"})
+        warnings = zone_warnings(asked.body.timezone)
+        return Reply(_data(workflow), headers={"Location": f"{PATH}/{workflow.id}"}, warnings=warnings)
 
     async def show(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(_data(await self._operations.get(asked.path["id"])))
@@ -161,7 +163,8 @@ class WorkflowRoutes:
         if not asked.body.model_fields_set:
             raise Invalid([Fault("", "empty", "names nothing to change")])
         changes = asked.body.model_dump(mode="json", exclude_unset=True)
-        return Reply(_data(await self._operations.patch(asked.path["id"], changes, asked.actor)))
+        workflow = await self._operations.patch(asked.path["id"], changes, asked.actor)
+        return Reply(_data(workflow), warnings=zone_warnings(asked.body.timezone or ""))
 
     async def delete(self, asked: RequestContext[None, None]) -> Reply:
         await self._operations.delete(asked.path["id"], asked.actor)

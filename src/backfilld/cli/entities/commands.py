@@ -68,6 +68,7 @@ def import_(
 
     from backfilld.cli.entities.import_input import Input
     from backfilld.cli.entities.imports import Lines, survey
+    from backfilld.domain.windows.zone_hints import zone_warnings
 
     reading = _reading(options)
     with Input(file) as source:
@@ -89,7 +90,8 @@ def import_(
         print_json(answer_data)
     else:
         click.echo(", ".join(f"{number(count)} {what}" for what, count in answer_data.items()))
-    print_warnings([*lines.notes.sentences(), *warnings])
+    said = zone_warnings(options["timezone"] or "")
+    print_warnings([*said, *lines.notes.sentences(), *warnings])
 
 
 async def _upload(server: Server, entity_type: str, pieces: "_Pieces", replace: bool, reading: "Reading") -> "Answer":

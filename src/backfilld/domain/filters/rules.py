@@ -12,6 +12,7 @@ from backfilld.domain.filters.paths import parse_path
 from backfilld.domain.filters.tree import Rule
 from backfilld.domain.filters.values import kind, read_value
 from backfilld.domain.windows.timezones import parse_zone
+from backfilld.domain.windows.zone_hints import zone_warnings
 
 RULE_KEYS: Final = ("field", "operator", "value", "case_sensitive", "as", "timezone")
 
@@ -91,6 +92,7 @@ class RuleReader:
         if isinstance(zone, Fault):
             self.faults.append(zone)
             return None
+        self.warnings += zone_warnings(zone.key)
         return zone
 
     def flag(self, spec: dict[str, Any], key: str, path: str, *, default: bool) -> bool:

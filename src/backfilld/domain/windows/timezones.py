@@ -15,6 +15,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from backfilld.domain.errors import Fault, nearest
+from backfilld.domain.windows.zone_hints import EXAMPLE, NO_ZONES, why_no_zone, without_misleading
 
 # Calendars end one year inside what datetime can hold, so that no offset can carry an instant over the edge.
 EARLIEST_SECOND = int(datetime(2, 1, 1, tzinfo=UTC).timestamp())
@@ -27,7 +28,6 @@ _CHUNK_SECONDS = 2**23  # 97 days are found at once and remembered
 _CHUNKS_REMEMBERED = 4096  # about 100 bytes each
 
 _LONGEST_NAME = 64
-_OFFSET = re.compile(r"(?:utc|gmt|z)?\s*[+\-−]\s*\d.*", re.IGNORECASE)
 
 
 class Piece(NamedTuple):
@@ -54,7 +54,7 @@ def tzdata_version() -> str:
 @lru_cache(maxsize=1)
 def zone_names() -> frozenset[str]:
     """Every name that is accepted."""
-    return frozenset(zoneinfo.available_timezones())
+    return frozenset(zoneinfo.available_timezones()) - NO_ZONES
 
 
 def find_zone(name: str) -> ZoneInfo | None:
@@ -70,11 +70,11 @@ def parse_zone(value: object, path: str) -> ZoneInfo | Fault:
     if zone is not None:
         return zone
     shown = repr(value) if len(value) <= _LONGEST_NAME else repr(value[:_LONGEST_NAME]) + "…"
-    if _OFFSET.fullmatch(value):
-        message = f"{shown} is an offset; write the name of a zone such as 'Europe/Berlin', whose clocks may change"
-        return Fault(path, "unknown_timezone", message, ("UTC",))
-    near = nearest_zones(value)
-    hint = f"; did you mean '{near[0]}'?" if near else "; write a name such as 'Europe/Berlin'"
+    said = why_no_zone(value, shown)
+    if said is not None:
+        return Fault(path, "unknown_timezone", *said)
+    near = without_misleading(nearest_zones(value))
+    hint = f"; did you mean '{near[0]}'?" if near else f"; write {EXAMPLE}"
     return Fault(path, "unknown_timezone", f"{shown} is not a time zone of tz data {tzdata_version()}{hint}", near)
 
 

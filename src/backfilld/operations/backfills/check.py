@@ -21,6 +21,7 @@ from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
 from backfilld.domain.windows.openings import HORIZON, Calendar
 from backfilld.domain.windows.timezones import parse_zone
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
+from backfilld.domain.windows.zone_hints import zone_warnings
 from backfilld.operations.backfills.ids_found import doubled_warnings
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.sources.registry import Fields, SourceRegistry
@@ -160,7 +161,8 @@ class Checker:
                 checked.faults.append(Fault("/filter_spec", "filter_without_attributes", message))
             checked.tree = MatchAll()
             return
-        if not asked.names_ids:  # with ids an empty filter leaves nothing open to surprise
+        # with ids an empty filter leaves nothing open to surprise
+        if not (asked.names_ids and isinstance(read.tree, MatchAll)):
             checked.warnings += read.warnings
         known = await self._known_fields(entity_type, checked)
         if known is None:
@@ -213,7 +215,7 @@ def _start(asked: Asked) -> Checked:
     zone = parse_zone(UTC_NAME if asked.timezone is None else asked.timezone, "/timezone")
     if isinstance(zone, Fault):
         return Checked(ZoneInfo(UTC_NAME), faults=[zone])
-    return Checked(zone)
+    return Checked(zone, warnings=zone_warnings(zone.key))
 
 
 def _unfit(ids: Sequence[str]) -> list[Fault]:
