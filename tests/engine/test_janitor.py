@@ -333,6 +333,34 @@ async def test_entities_are_kept_unless_somebody_says_how_long(pool):
     assert (["a"], 1) == await left_entities(pool)
 
 
+async def test_nobody_who_loads_entities_waits_while_they_are_only_looked_at(pool):
+    await some_entities(pool, NOON + timedelta(days=20), "a", "b", "c")
+    async with pool.acquire() as loading, loading.transaction():
+        await loading.execute("SELECT FROM entity_types FOR UPDATE")
+        told = await asyncio.wait_for(Round(pool, at_once=2, entities=timedelta(days=14))(), timeout=9)
+
+    assert (["a", "b", "c"], 3) == await left_entities(pool)
+    assert [] == told.events
+
+
+async def test_it_rests_after_every_page_of_entities_that_it_looked_at(pool):
+    await some_entities(pool, NOON + timedelta(days=20), "a", "b", "c", "d")
+    told = await Round(pool, at_once=1, entities=timedelta(days=14))()
+
+    assert 4 <= len(told.clock.naps)
+
+
+async def test_an_entity_that_is_loaded_anew_after_it_was_found_stays(pool):
+    await some_entities(pool, NOON, "a", "b")
+    pieces = RemovalStore(pool, at_once=1).remove_entities(unchanged_since=NOON + timedelta(days=1))
+    removed = [await anext(pieces)]
+    await pool.execute("UPDATE entities SET loaded_at = $1", NOON + timedelta(days=2))
+    removed += [piece async for piece in pieces]
+
+    assert (["b"], 1) == await left_entities(pool)
+    assert 1 == sum(removed)
+
+
 async def test_entities_are_looked_at_once_an_hour(pool):
     once = Round(pool, entities=timedelta(days=14))
     once.clock.monotonic = lambda: 7_300.0

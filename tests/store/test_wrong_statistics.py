@@ -127,6 +127,7 @@ async def _fill_by_id(world: World) -> None:
         " SELECT 'ticket', 'e' || lpad(n::text, 7, '0'), '{}', $2 FROM generate_series(0, $1::integer - 1) AS n",
         world.items, NOON,
     )  # fmt: skip
+    await world.pool.execute("INSERT INTO entity_types (name, entities) VALUES ('ticket', $1)", world.items)
     await world.pool.execute(
         "INSERT INTO last_runs SELECT $3, 'ticket', 'e' || lpad(n::text, 7, '0'), 'succeeded', $2"
         "   FROM generate_series(0, $1::integer - 1) AS n",
@@ -178,6 +179,8 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         ),
         "remember": (REMEMBERED.remember, [FAILED, 0, 2000], 2000),
         "delete_positions": (REMOVAL.delete_positions, [RETRYING, 1000, 2000], 1000),
+        "find_stale_entities": (REMOVAL.find_stale_entities, ["ticket", some[0], NOON, 1000], 1000),
+        "delete_stale_entities": (REMOVAL.delete_stale_entities, ["ticket", some, TOMORROW], len(some)),
         "read_entities": (ENTITIES.read_entities, ["ticket", some], len(some)),
     }
 

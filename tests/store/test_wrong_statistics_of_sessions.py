@@ -16,6 +16,7 @@ from backfilld.store.connection.queries import load
 ITEMS, PLANS, PAGES = load("sessions.items"), load("sessions.plans"), load("sessions.pages")
 SESSIONS, LIVE, FIRING = load("sessions.sessions"), load("sessions.live_attempts"), load("schedules.firing")
 TABLES = ("sessions", "attempts", "plan_items", "outcomes", "retries")
+BACKFILLS = load("backfills.backfills")
 HOUR = timedelta(hours=1)
 SINCE = NOON - 200_000 * HOUR
 
@@ -98,6 +99,7 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "find_session_before": (PLANS.find_session_before, [workflow, NOON], 1),
         "list_attempts_of_sessions": (PLANS.list_attempts_of_sessions, [no, some], len(some)),
         "list_rerun_names": (PLANS.list_rerun_names, [workflow, times, "n"], len(times)),
+        "move_backfill": (BACKFILLS.move_backfill, [no, "paused", ["planning"], NOON, *[None] * 12], 1),
         "count_waiting": (PLANS.count_waiting, [1000], 1000),
         "list_sessions": (PAGES.list_sessions, [None, 100], 100),
         "list_sessions_of_workflow": (PAGES.list_sessions_of_workflow, [None, 100, workflow], 100),

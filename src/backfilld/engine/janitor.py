@@ -133,8 +133,8 @@ class Janitor:
                 rows += piece
                 if piece:
                     reached(Point.JANITOR_PIECE_REMOVED)
-                    took = self._clock.monotonic() - piece_began
-                    await self._clock.sleep(max(took, SHORTEST_REST_SECONDS))
+                took = self._clock.monotonic() - piece_began
+                await self._clock.sleep(max(took, SHORTEST_REST_SECONDS))  # to look is work, too
                 piece_began = self._clock.monotonic()
         if rows:
             self._bus.tell(RowsRemoved(what, rows, round(self._clock.monotonic() - began, 3)))

@@ -71,13 +71,18 @@ class RemovalStore:
     async def remove_entities(self, *, unchanged_since: datetime) -> AsyncGenerator[int, None]:
         """Remove entities of the built-in store that have not changed since then; yields as `remove`, zeros too.
 
-        Every entity is looked at, a page at a time: there is no index that every upload would have to keep.
+        Every entity is looked at, a page at a time: there is no index that every upload would have to keep. Who loads
+        entities meanwhile waits for what goes, and not for what is looked at.
         """
         for entity_type in await self._pool.fetch(_sql.list_entity_types):
-            last_id: str | None = ""
-            while last_id is not None:
-                page = await self._pool.fetchrow(
-                    _sql.delete_stale_entities, entity_type["name"], last_id, unchanged_since, self._at_once
+            name, behind = entity_type["name"], ""
+            while True:
+                page = await self._pool.fetchrow(_sql.find_stale_entities, name, behind, unchanged_since, self._at_once)
+                assert page is not None  # noqa: S101 - an aggregate
+                stale = page["stale"]
+                yield (
+                    await self._pool.fetchval(_sql.delete_stale_entities, name, stale, unchanged_since) if stale else 0
                 )
-                last_id = page["last_id"] if page else None
-                yield page["removed"] if page else 0
+                if page["last_id"] is None:
+                    break
+                behind = page["last_id"]

@@ -116,27 +116,31 @@ SELECT count(*) FROM gone;
 -- name: list_entity_types
 SELECT name FROM entity_types ORDER BY name;
 
--- name: delete_stale_entities
--- A page of a type's entities is looked at, and those that have not changed since a time go. The type's row is locked
--- as by every change of entities, so that its count stays true; an entity that is loaded anew meanwhile stays.
+-- name: find_stale_entities
+-- A page of a type's entities is looked at, and nothing is locked: which of them have not changed since a time.
 -- $1 entity type   $2 id that the page starts behind   $3 not changed since   $4 how many to look at
-WITH locked AS (
+SELECT max(id) AS last_id, coalesce(array_agg(id) FILTER (WHERE loaded_at < $3), '{}') AS stale
+  FROM (SELECT id, loaded_at
+          FROM entities
+         WHERE entity_type = $1 AND id > $2
+         ORDER BY id
+         LIMIT $4) AS page;
+
+-- name: delete_stale_entities
+-- Those that were found, unless they have been loaded anew meanwhile. The type's row is locked as by every change of
+-- entities, so that its count stays true. The type is the parameter wherever an entity is looked for: with the column
+-- of the locked row in its place the table would be read once for every one of them.
+-- $1 entity type   $2 ids   $3 not changed since
+WITH locked AS MATERIALIZED (
     SELECT name FROM entity_types WHERE name = $1 FOR UPDATE
-), page AS MATERIALIZED (
-    SELECT e.id
-      FROM locked
-      JOIN entities AS e ON e.entity_type = locked.name
-     WHERE e.id > $2
-     ORDER BY e.id
-     LIMIT $4
 ), gone AS (
     DELETE FROM entities AS e
-     USING page
-     WHERE e.entity_type = $1 AND e.id = page.id AND e.loaded_at < $3
+     USING unnest($2::text[]) AS stale (id)
+     WHERE e.entity_type = $1 AND e.id = stale.id AND e.loaded_at < $3 AND EXISTS (SELECT FROM locked)
     RETURNING 1
 ), counted AS (
     UPDATE entity_types
        SET entities = entities - (SELECT count(*) FROM gone)
      WHERE name = $1 AND EXISTS (SELECT FROM gone)
 )
-SELECT (SELECT max(id) FROM page) AS last_id, (SELECT count(*) FROM gone) AS removed;
+SELECT count(*) FROM gone;
