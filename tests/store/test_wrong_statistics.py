@@ -33,6 +33,7 @@ REMEMBERED, REMOVAL, ENTITIES, SELECTIONS = (
     load("entities.entities"),
     load("backfills.selections"),
 )
+RECOVERY = load("ledger.recovery")
 LEASES, BACKFILLS = load("backfills.leases"), load("backfills.backfills")
 TABLES = ("plan_items", "outcomes", "retries", "tries", "last_runs", "entities", "backfills", "backfill_progress")
 IN_FLIGHT = list(range(30))
@@ -145,13 +146,19 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "read_plan behind retries": (PLAN.read_plan, [RETRYING, many - 500, 1000], 1000),
         "read_plan": (PLAN.read_plan, [UNTOUCHED, many // 2, 1000], 1000),
         "read_sample": (PLAN.read_sample, [LEFT_OUT, 0, 1000], 0),
-        "read_retries": (LEDGER.read_retries, [RETRYING, TOMORROW, IN_FLIGHT, 100], 100),
+        "read_retries": (LEDGER.read_retries, [RETRYING, 1, TOMORROW, IN_FLIGHT, 100], 2 * 100),
+        "read_repeats": (RECOVERY.read_repeats, [RETRYING, 2, IN_FLIGHT, 100], many),
+        "put_back_retries": (RECOVERY.put_back_retries, [RETRYING, 1, IN_FLIGHT], len(IN_FLIGHT)),
+        "take_due": (RECOVERY.take_due, [RETRYING, TOMORROW, 100], 100),
+        "count_taken": (RECOVERY.count_taken, [RETRYING, 2], many),
+        "lock_account": (RECOVERY.lock_account, [RETRYING, 1], 1),
+        "open_hand_out": (RECOVERY.open_hand_out, [RETRYING, 1, True, 100], 1),
         "next_retry": (LEDGER.next_retry, [RETRYING, IN_FLIGHT], 1),
         "wait_anew": (LEDGER.wait_anew, [RETRYING, 1, NOON, timedelta(minutes=1)], 1),
         "has_unfinished": (LEDGER.has_unfinished, [RETRYING], 1),
-        "find_alone": (LEDGER.find_alone, [RETRYING], 1),
-        "start_alone": (LEDGER.start_alone, [RETRYING, 1, 5, "a/1"], 1),
-        "charge_interruption": (LEDGER.charge_interruption, [RETRYING, 1, 5, 2, NOON, "a/1"], 1),
+        "find_alone": (RECOVERY.find_alone, [RETRYING], 1),
+        "start_alone": (RECOVERY.start_alone, [RETRYING, 1, 5, "a/1"], 1),
+        "charge_interruption": (RECOVERY.charge_interruption, [RETRYING, 1, 5, 2, NOON, "a/1"], 1),
         "cancel_rest": (LEDGER.cancel_rest, [UNTOUCHED, 1, 1000, 2000, NOON], 2000),
         "cancel_rest of retries": (LEDGER.cancel_rest, [RETRYING, 1, 1000, 2000, NOON], 2 * 2000),
         "find_owner": (LEASES.find_owner, [RETRYING], 1),

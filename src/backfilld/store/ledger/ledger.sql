@@ -120,17 +120,17 @@ RETURNING p.backfill_no;
 -- statement says under which fence; one that a dead owner took, and nobody has come to yet, keeps that one's. Their page
 -- is cut before anything is looked up of them.
 -- $1 backfill   $2 fence   $3 now   $4 positions that are taken already   $5 how many
-WITH due AS MATERIALIZED (
-    SELECT position
-      FROM retries
-     WHERE backfill_no + 0 = $1 AND next_attempt_at <= $3 AND position <> ALL ($4::integer[])
-     ORDER BY next_attempt_at
-     LIMIT $5
-), taken AS (
+WITH taken AS (
+    -- by their keys: a join with so many of about one row may go through all that wait, for each of them
     UPDATE retries AS r
        SET taken_fence = COALESCE(r.taken_fence, $2)
-      FROM due
-     WHERE r.backfill_no = $1 AND r.position = due.position
+     WHERE r.backfill_no = $1
+       AND r.position = ANY (ARRAY(
+               SELECT position
+                 FROM retries
+                WHERE backfill_no + 0 = $1 AND next_attempt_at <= $3 AND position <> ALL ($4::integer[])
+                ORDER BY next_attempt_at
+                LIMIT $5))
     RETURNING r.*
 )
 SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at

@@ -84,12 +84,13 @@ SELECT count(*) FROM retries WHERE backfill_no = $1 AND taken_fence < $2;
 -- $1 backfill   $2 now   $3 how many at most
 UPDATE retries AS r
    SET taken_fence = 0
-  FROM (SELECT position
-          FROM retries
-         WHERE backfill_no + 0 = $1 AND next_attempt_at <= $2
-         ORDER BY next_attempt_at
-         LIMIT $3) AS due
- WHERE r.backfill_no = $1 AND r.position = due.position;
+ WHERE r.backfill_no = $1
+   AND r.position = ANY (ARRAY(
+           SELECT position
+             FROM retries
+            WHERE backfill_no + 0 = $1 AND next_attempt_at <= $2
+            ORDER BY next_attempt_at
+            LIMIT $3));
 
 -- name: assume_limit
 -- The last owner wrote none down: so many more than are settled.
