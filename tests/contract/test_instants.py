@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -103,7 +104,7 @@ def names_of_times(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
                     yield method.upper(), path, name
 
 
-class Actor:
+class Asker:
     """Asks a daemon as an admin; whatever is a 500 anywhere, is told."""
 
     def __init__(self, daemon: DaemonProcess, session: aiohttp.ClientSession) -> None:
@@ -135,7 +136,7 @@ class Actor:
         self.workflows = [one["id"] for one in found]
         self.ids = {
             "projects": project["id"], "schedules": schedules[0]["id"], "workflows": found[0]["id"],
-            "sessions": "1", "attempts": "1", "logs": "1",
+            "sessions": "1", "attempts": "1", "logs": "1", "backfills": str(UUID(int=1)),
         }  # fmt: skip
 
     def filled(self, path: str) -> str:
@@ -154,7 +155,7 @@ class Actor:
 
 
 @asynccontextmanager
-async def _asker(dsn: str) -> AsyncIterator[Actor]:
+async def _asker(dsn: str) -> AsyncIterator[Asker]:
     with scratch_folder() as folder:
         async with LoggingTarget() as target, daemon_process(folder / "daemon", Plan(target.url, dsn)) as daemon:
             await daemon.make_key("admin")
@@ -162,19 +163,19 @@ async def _asker(dsn: str) -> AsyncIterator[Actor]:
             await daemon.upload(["T1", "T2"])
             headers = {"Authorization": f"Bearer {daemon.api_key}"}
             async with aiohttp.ClientSession(daemon.url, headers=headers) as session:
-                asker = Actor(daemon, session)
+                asker = Asker(daemon, session)
                 await asker.prepare()
                 yield asker
 
 
 @pytest.fixture(scope="module")
-async def ask(databases: Databases) -> AsyncIterator[Actor]:
+async def ask(databases: Databases) -> AsyncIterator[Asker]:
     async with databases.database() as dsn, _asker(dsn) as asker:
         yield asker
 
 
 @pytest.fixture(autouse=True)
-async def sound(ask: Actor) -> AsyncIterator[None]:
+async def sound(ask: Asker) -> AsyncIterator[None]:
     """Whatever was sent: the daemon lives, every list answers, and nothing is on the log that is nobody's fault."""
     yield
     await ask.lists()
@@ -183,7 +184,7 @@ async def sound(ask: Actor) -> AsyncIterator[None]:
     assert [] == [line for line in ask.daemon.events() if line.get("level") in ("error", "critical")]
 
 
-def base_of(ask: Actor, field: Field) -> dict[str, Any]:
+def base_of(ask: Asker, field: Field) -> dict[str, Any]:
     """What else a request needs for this field to count."""
     path = field.path
     if path == "/public-api/windows/preview":
@@ -204,7 +205,7 @@ def base_of(ask: Actor, field: Field) -> dict[str, Any]:
     return {}
 
 
-async def test_every_field_that_is_called_like_a_time_says_that_it_is_one(ask: Actor) -> None:
+async def test_every_field_that_is_called_like_a_time_says_that_it_is_one(ask: Asker) -> None:
     known = {(field.method, field.path, field.way[-1] if field.way[-1] != "[]" else field.way[-2])
              for field in fields_of(ask.document)}  # fmt: skip
     named = set(names_of_times(ask.document))
@@ -213,7 +214,7 @@ async def test_every_field_that_is_called_like_a_time_says_that_it_is_one(ask: A
     assert set() == named - known
 
 
-async def test_no_field_takes_an_instant_from_the_ends_of_the_calendar(ask: Actor) -> None:
+async def test_no_field_takes_an_instant_from_the_ends_of_the_calendar(ask: Asker) -> None:
     wrong = []
     for field in fields_of(ask.document):
         for value in FORMATS[field.format][0]:
@@ -235,7 +236,7 @@ def _names(field: Field, status: int, answer: Any) -> bool:
     return status == 422 and field.pointer() in paths
 
 
-async def test_the_first_and_the_last_instant_that_may_come_in_do_no_harm(ask: Actor) -> None:
+async def test_the_first_and_the_last_instant_that_may_come_in_do_no_harm(ask: Asker) -> None:
     for field in fields_of(ask.document):
         for value in FORMATS[field.format][1]:
             sent = field.request(value, base_of(ask, field))
@@ -243,7 +244,7 @@ async def test_the_first_and_the_last_instant_that_may_come_in_do_no_harm(ask: A
             assert "within the years" not in str(answer), (field, value, status)
 
 
-async def test_attempts_at_the_first_and_the_last_instant_run_to_their_end(ask: Actor) -> None:
+async def test_attempts_at_the_first_and_the_last_instant_run_to_their_end(ask: Asker) -> None:
     made = []
     for workflow in ask.workflows:
         for at in TAKEN:
@@ -261,7 +262,7 @@ async def test_attempts_at_the_first_and_the_last_instant_run_to_their_end(ask: 
     await eventually(ended, seconds=20)
 
 
-async def test_a_forged_cursor_is_refused(ask: Actor) -> None:
+async def test_a_forged_cursor_is_refused(ask: Asker) -> None:
     asked = 0
     for path, operations in ask.document["paths"].items():
         names = [parameter["name"] for parameter in operations.get("get", {}).get("parameters", ())]
@@ -283,7 +284,7 @@ async def test_a_forged_cursor_is_refused(ask: Actor) -> None:
 
 
 @pytest.mark.parametrize("operator", ["<", "<=", ">", ">=", "between", "notBetween"])
-async def test_no_filter_takes_a_date_from_the_ends_of_the_calendar(ask: Actor, operator: str) -> None:
+async def test_no_filter_takes_a_date_from_the_ends_of_the_calendar(ask: Asker, operator: str) -> None:
     values = [*REFUSED, *REFUSED_DATES, "now-1500y", "now+8000y", "now-999999999d", "now+999999999M/M"]
     for value in values:
         sent = [value, value] if "etween" in operator else value
@@ -305,7 +306,7 @@ async def test_no_filter_takes_a_date_from_the_ends_of_the_calendar(ask: Actor, 
 
 
 @pytest.mark.parametrize("name", ["start", "end"])
-async def test_no_schedule_has_its_start_or_end_at_the_ends_of_the_calendar(ask: Actor, name: str) -> None:
+async def test_no_schedule_has_its_start_or_end_at_the_ends_of_the_calendar(ask: Asker, name: str) -> None:
     for day in REFUSED_DATES:
         schedule = {"daily>": "07:00:00", name: day}
         preview = {"schedule": schedule, "after": "2027-01-01T00:00:00Z"}
@@ -323,7 +324,7 @@ async def test_no_schedule_has_its_start_or_end_at_the_ends_of_the_calendar(ask:
         assert all("within the years 1000 to 9000" in str(answer) for _, answer in answers), answers
 
 
-async def test_attributes_are_data_and_may_be_of_any_year(ask: Actor) -> None:
+async def test_attributes_are_data_and_may_be_of_any_year(ask: Asker) -> None:
     attributes = {f"at{number}": at for number, at in enumerate((*REFUSED, *REFUSED_DATES))}
     types = {"field_types": json.dumps(dict.fromkeys(attributes, "date"))}
     sent = [{"id": f"E{number}", "attributes": attributes} for number in range(3)]
