@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 import structlog
 
-from backfilld.events import Bus, DatabaseLost, PlanFrozen, TryEnded
+from backfilld.events import BreakerMoved, Bus, DatabaseLost, PlanFrozen, StatusChanged, TryEnded
 from backfilld.logs import EventLog, configure_logging
 from backfilld.logs.setup import goes_to_journal
 
@@ -169,3 +169,24 @@ def test_single_tries_are_told_only_when_asked_for():
 
     assert "" == quiet.getvalue()
     assert ["try ended"] == [line["event"] for line in lines(loud)]
+
+
+def test_an_outage_is_one_line_however_often_it_is_probed():
+    configure_logging("info", stream=(stream := io.StringIO()))
+    log = EventLog()
+    for state in ("open", "half_open", "open", "half_open", "open", "closed", "closed", "open", "refusing"):
+        log(BreakerMoved("crm", state, "away"))
+    log(BreakerMoved("shop", "open", "away"))
+
+    assert [
+        ("crm", "open"), ("crm", "closed"), ("crm", "closed"), ("crm", "open"), ("crm", "refusing"), ("shop", "open"),
+    ] == [(line["target"], line["state"]) for line in lines(stream)]  # fmt: skip
+
+
+def test_what_comes_and_goes_is_told_when_it_is_new():
+    configure_logging("info", stream=(stream := io.StringIO()))
+    for again in (None, True, True):
+        EventLog()(StatusChanged(UUID(int=5), "classify", "running", "rate_limited", "slow", again=again))
+
+    (line,) = lines(stream)
+    assert "again" not in line

@@ -157,10 +157,15 @@ async def test_who_waits_longer_is_told_more(pool: Pool, clock: FakeClock, workf
     client = await serve(backfills.routes(make_operations(pool, clock, FakeControl(), count_timeout_seconds=0)))
     hasty, _ = await ask(client, "/preview", body(workflow.workflow_id))
     patient, _ = await ask(client, "/preview?wait=30", body(workflow.workflow_id))
+    hasty_check, _ = await ask(client, "/verify", {"entity_type": "ticket", "filter_spec": {}})
     verified, _ = await ask(client, "/verify?wait=30", {"entity_type": "ticket", "filter_spec": {}})
     refused = await client.post(f"{PATH}/preview?wait=31", json=body(workflow.workflow_id))
 
     assert (None, 2, 2) == (hasty["to_run_count"], patient["to_run_count"], verified["matching_entities"])
+    assert (None, True, "WARNING") == (hasty_check["matching_entities"], hasty_check["success"], hasty_check["level"])
+    assert hasty_check["message"].startswith(
+        "the filter is valid; the total is not known: looking took longer than 0 s"
+    )
     assert 422 == refused.status
 
 

@@ -29,12 +29,16 @@ LONGEST_WAIT_SECONDS = 30.0
 
 @dataclass(slots=True)
 class PlanPreview:
-    """What was found. `total` and `skipped` are exact, or None if the time did not suffice."""
+    """What was found. `total` and `skipped` are exact, or None if the time did not suffice.
+
+    `problem`: the source could not be looked at. It is a warning, too.
+    """
 
     total: int | None = None
     skipped: Mapping[str, int] | None = None
     sample: list[Entity] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    problem: str | None = None
 
     @property
     def to_run(self) -> int | None:
@@ -72,23 +76,22 @@ class PlanPreviewer:
             await asyncio.gather(counting, return_exceptions=True)
         if not walks and survey.total is not None:
             survey.skipped = {}
-        if survey.to_run is None and not survey.warnings:
+        if survey.problem is not None:
+            survey.warnings.append(survey.problem)
+        elif survey.to_run is None:
             survey.warnings.append(_took_longer(within, unknown="what would run" if walks else "the total"))
         return survey
 
     async def _bounded(self, scope: Scope, survey: PlanPreview, seconds: float, looking: Awaitable[None]) -> None:
-        warning = None
         try:
             async with asyncio.timeout(seconds):
                 await looking
         except TimeoutError:
             pass  # what is not known stays None
         except SourceBroken as problem:
-            warning = f"the source of type {scope.entity_type} is broken: {problem}"
+            survey.problem = f"the source of type {scope.entity_type} is broken: {problem}"
         except SourceUnreachable as problem:
-            warning = f"the source of type {scope.entity_type} does not answer: {problem}"
-        if warning is not None and warning not in survey.warnings:
-            survey.warnings.append(warning)
+            survey.problem = f"the source of type {scope.entity_type} does not answer: {problem}"
 
     async def _count(self, scope: Scope, source: EntitySource | None, survey: PlanPreview, seconds: float) -> None:
         """The total alone, which the source may know although the time does not suffice to see every entity."""

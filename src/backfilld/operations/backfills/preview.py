@@ -142,10 +142,10 @@ class Previewer:
     async def _judge(
         self, entity_type: str, tree: Tree, warnings: Sequence[str], survey: PlanPreview
     ) -> tuple[Level, str]:
-        if survey.warnings:
-            return "ERROR", survey.warnings[0]
+        if survey.problem is not None:
+            return "ERROR", survey.problem
         if survey.total is None:
-            return "WARNING", "counting took too long; the filter is valid, how much it matches is not known"
+            return "WARNING", "; ".join(["the filter is valid", *survey.warnings])
         if survey.total > 0:
             level: Level = "WARNING" if warnings else "OK"
             what = "1 entity" if survey.total == 1 else f"{survey.total:,} entities"
