@@ -8,8 +8,6 @@ places of backfills as well, if nobody waits for these.
 import asyncio
 from collections.abc import Callable
 
-from backfilld.engine.backfills.running.slots import take_free
-
 
 class Capacity:
     """`total` places for items of backfills, and `reserve` more for live attempts only."""
@@ -78,3 +76,14 @@ class Place:
 
     async def __aexit__(self, *_: object) -> None:
         self._capacity.give_back()
+
+
+def take_free(places: asyncio.Semaphore) -> None:
+    """Take a place that nobody holds. Without waiters and unlocked, acquiring never suspends."""
+    coroutine = places.acquire()
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise AssertionError("an unlocked semaphore made us wait")

@@ -13,12 +13,12 @@ from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.attributes import Unreadable
+from backfilld.engine.backfills.running.item_payload import payloads_of
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.engine.starting.internal_errors import outcome_of
 from backfilld.engine.starting.one_try import OneTry
-from backfilld.engine.starting.work_payload import payloads_of
 from backfilld.executors.base import Work
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.store.connection import transient_errors
