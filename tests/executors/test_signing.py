@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from tests.support.examples import examples
 
-from backfilld.executors.http.signing import Signer, UnusableSecret, signatures, signing_key
+from backfilld.executors.http.signing import Signer, signatures, signing_key
+from backfilld.executors.secrets import UnusableSecret
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
 from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, HttpExecutor, WorkflowDefinition
+from backfilld.executors.header_values import header_value_is_fit
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target
 from backfilld.executors.substitution import substitution_faults, without_placeholders
 
@@ -43,7 +44,6 @@ PLACEHOLDERS = ("idempotency_key", "entity_id")
 HARMLESS = "echo"  # reaches nothing, so anybody who may define workflows may define it
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNPASSABLE = re.compile("[\x00\ud800-\udfff]")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -191,7 +191,7 @@ def _header_faults(name: str, value: object, seen: set[str]) -> Iterator[Fault]:
     elif lower in SECRET_HEADERS and isinstance(value, str):
         message = f'the value of \'{name}\' is a secret: put it into [secrets] and write {{"secret": "name"}}'
         yield Fault(path, "literal_secret", message)
-    elif isinstance(value, str) and not _HEADER_VALUE.fullmatch(value):
+    elif isinstance(value, str) and not header_value_is_fit(value):
         yield Fault(path, "invalid_header", "the value may hold printable ASCII only, and no line break")
     seen.add(lower)
 
@@ -201,8 +201,3 @@ def _secret_faults(executor: Executor, known: Collection[str]) -> Iterator[Fault
         if name not in known:
             message = f"there is no secret '{name}'{did_you_mean(name, known)}"
             yield Fault(pointer(*where, "secret"), "unknown_secret", message, nearest(name, known))
-
-
-def header_value_is_fit(value: str) -> bool:
-    """Whether a text may be sent as the value of a header."""
-    return _HEADER_VALUE.fullmatch(value) is not None

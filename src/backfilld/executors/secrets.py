@@ -72,3 +72,7 @@ class SecretStore:
         if not secret:
             raise SecretMissing(name)
         return secret
+
+
+class UnusableSecret(ValueError):
+    """The secret cannot be a signing key; the message does not repeat it."""

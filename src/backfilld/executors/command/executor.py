@@ -25,10 +25,9 @@ from backfilld.executors.command.environment import (
 from backfilld.executors.command.process import Running, spawn
 from backfilld.executors.command.verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
 from backfilld.executors.definition import CommandExecutor as Definition
-from backfilld.executors.http.signing import UnusableSecret
 from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams, with_reason
 from backfilld.executors.payload import item_body
-from backfilld.executors.secrets import SecretMissing, SecretStore
+from backfilld.executors.secrets import SecretMissing, SecretStore, UnusableSecret
 from backfilld.executors.substitution import Filling, unfilled_verdict
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text
-from backfilld.executors.http.verdicts import json_of, meaning_of, noted_success
+from backfilld.executors.answer_document import json_of, meaning_of, noted_success
 
 # Long enough that a secret which begins before it cannot end in what is shown.
 KEPT_OF_ERRORS_BYTES = 16_384

@@ -24,11 +24,10 @@ from backfilld.executors.definition import Poll
 from backfilld.executors.http.client import Answer, Client, Limits, OutOfTime, Start
 from backfilld.executors.http.failures import TargetFailure, failed
 from backfilld.executors.http.polling import Poller, Progress
-from backfilld.executors.http.signing import UnusableSecret
+from backfilld.executors.http.request_writer import RequestWriter, url_of
 from backfilld.executors.http.verdicts import failure_of, success_of, text_of
 from backfilld.executors.kept_logs import kept_log, with_reason
-from backfilld.executors.payload import RequestWriter, url_of
-from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore
+from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore, UnusableSecret
 from backfilld.executors.substitution import Filling, unfilled_verdict, with_content
 
 log = logging.getLogger(__name__)

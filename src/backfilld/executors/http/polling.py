@@ -15,12 +15,13 @@ from yarl import URL
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.executors.answer_document import said_status, said_verdict
 from backfilld.executors.base import Work
 from backfilld.executors.definition import Poll
 from backfilld.executors.http.client import Answer
 from backfilld.executors.http.failures import TargetFailure, failed
-from backfilld.executors.http.verdicts import document_of, failure_of, retry_after_seconds, said_status, said_verdict
-from backfilld.executors.payload import url_of
+from backfilld.executors.http.request_writer import url_of
+from backfilld.executors.http.verdicts import document_of, failure_of, retry_after_seconds
 
 # A target may need a moment until it knows what it has accepted. After that its "unknown" means that it forgot.
 UNKNOWN_TIMES = 3

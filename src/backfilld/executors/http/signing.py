@@ -9,11 +9,9 @@ import binascii
 import hmac
 from collections.abc import Iterable
 
+from backfilld.executors.secrets import UnusableSecret
+
 PREFIX = "whsec_"
-
-
-class UnusableSecret(ValueError):
-    """The secret cannot be a signing key; the message does not repeat it."""
 
 
 def signing_key(secret: str) -> bytes:
