@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import aiohttp
 import pytest
@@ -136,7 +135,7 @@ class Asker:
         self.workflows = [one["id"] for one in found]
         self.ids = {
             "projects": project["id"], "schedules": schedules[0]["id"], "workflows": found[0]["id"],
-            "sessions": "1", "attempts": "1", "logs": "1", "backfills": str(UUID(int=1)),
+            "sessions": "1", "attempts": "1", "logs": "1", "backfills": await self.daemon.create(),
         }  # fmt: skip
 
     def filled(self, path: str) -> str:

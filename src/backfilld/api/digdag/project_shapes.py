@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from backfilld.api.digdag.shapes import Json, NamedShape, Shape, instant, named, optional_instant
+from backfilld.api.digdag.stand_ins import survivable
 from backfilld.store.admin.projects import Project, Push, WorkflowRevision
 
 STORED, NOTHING_STORED = "db", "none"
@@ -73,6 +74,7 @@ class WorkflowsShape(Shape):
     workflows: list[WorkflowShape]
 
 
+@survivable(ProjectShape)
 def project(one: Project) -> Json:
     return {
         "id": str(one.id),
@@ -86,6 +88,7 @@ def project(one: Project) -> Json:
     }
 
 
+@survivable(RevisionShape)
 def revision(push: Push) -> Json:
     return {
         "revision": push.name,
@@ -96,6 +99,7 @@ def revision(push: Push) -> Json:
     }
 
 
+@survivable(WorkflowShape)
 def workflow(one: WorkflowRevision) -> Json:
     return {
         "id": str(one.id),

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from backfilld.api.digdag.stand_ins import spelled, survivable
+from backfilld.api.framework.answering.rows import StandIn
 from backfilld.api.framework.reading.fields import Answer
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import FINISHED_AT, parse_schedule_zone
@@ -138,7 +140,10 @@ def named(id: int, name: str) -> Json:
 @lru_cache(maxsize=100)  # the attempts of one request were all made at once
 def instant(at: datetime) -> str:
     """UTC, whole seconds."""
-    return at.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
+    try:
+        return at.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
+    except (OverflowError, ValueError):
+        return spelled(at).replace("+00:00", "Z")
 
 
 def optional_instant(at: datetime | None) -> str | None:
@@ -148,7 +153,10 @@ def optional_instant(at: datetime | None) -> str | None:
 def local(at: datetime, timezone: str) -> str:
     """With the offset of a zone; the end of time has none to speak of."""
     zone = UTC if at == FINISHED_AT else _zone(timezone)
-    return at.astimezone(zone).isoformat(timespec="seconds")
+    try:
+        return at.astimezone(zone).isoformat(timespec="seconds")
+    except (OverflowError, ValueError):  # where the zone would carry it beyond the calendar
+        return spelled(at)
 
 
 @cache  # of the few that workflows have
@@ -157,6 +165,7 @@ def _zone(timezone: str) -> tzinfo:
     return UTC if isinstance(zone, Fault) else zone
 
 
+@survivable(AttemptShape)
 def attempt(one: Attempt) -> Json:
     """An attempt, wherever it stands."""
     return {
@@ -186,7 +195,7 @@ _OF_LAST = (
 def session(last: Attempt) -> Json:
     """A session, told by its last attempt."""
     shown = attempt(last)
-    return {
+    whole = {
         "id": shown["sessionId"],
         "project": shown["project"],
         "workflow": shown["workflow"],
@@ -194,8 +203,10 @@ def session(last: Attempt) -> Json:
         "sessionTime": shown["sessionTime"],
         "lastAttempt": {name: shown[name] for name in _OF_LAST},
     }
+    return StandIn(whole, str(last.session_id)) if isinstance(shown, StandIn) else whole
 
 
+@survivable(ScheduleShape)
 def schedule(stored: StoredSchedule) -> Json:
     return {
         "id": str(stored.id),
@@ -207,6 +218,7 @@ def schedule(stored: StoredSchedule) -> Json:
     }
 
 
+@survivable(ScheduleSummaryShape)
 def schedule_summary(stored: StoredSchedule) -> Json:
     """After a change."""
     return schedule(stored) | {"createdAt": instant(stored.created_at), "updatedAt": instant(stored.updated_at)}

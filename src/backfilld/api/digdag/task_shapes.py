@@ -3,6 +3,7 @@
 from typing import Any
 
 from backfilld.api.digdag.shapes import Json, Shape, instant, optional_instant
+from backfilld.api.digdag.stand_ins import survivable
 from backfilld.domain.sessions.records import Attempt, AttemptStatus
 
 _STATES = {
@@ -46,6 +47,7 @@ def task_name(attempt: Attempt) -> str:
     return f"+{attempt.workflow_name}+run"
 
 
+@survivable(TaskShape)
 def task(attempt: Attempt) -> Json:
     latest = attempt.finished_at or attempt.running_since or attempt.created_at
     error = {"message": attempt.error, "class": attempt.error_class} if attempt.error_class else {}

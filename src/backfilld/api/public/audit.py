@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import LARGEST_ID, Answer, Instant, Page
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
@@ -102,7 +103,7 @@ class AuditRoutes:
 
 
 def _data(events: list[AuditEvent]) -> EventsData:
-    return EventsData.model_construct(events=[EventAnswer.of(event) for event in events])
+    return EventsData.model_construct(events=rows(EventAnswer, events))
 
 
 _EVERYBODY = """Who did what, when and why, with what changed. What was done to API keys is shown to admins alone. The

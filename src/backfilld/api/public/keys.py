@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, Instant, Page
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
@@ -81,7 +82,7 @@ class KeyRoutes:
         cursor = None
         if len(keys) > size:
             cursor = encode_cursor(shown[-1].created_at, shown[-1].id)
-        return Reply(KeysData(api_keys=[KeyAnswer.of(key) for key in shown]), pagination=Pagination(cursor))
+        return Reply(KeysData.model_construct(api_keys=rows(KeyAnswer, shown)), pagination=Pagination(cursor))
 
     async def make(self, asked: RequestContext[MakeKey, None]) -> Reply:
         new = await operations.create_key(

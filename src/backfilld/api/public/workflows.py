@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, create_model, field_validator
 
+from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
@@ -148,7 +149,7 @@ class WorkflowRoutes:
         )
         shown = found[: query.page_size]
         cursor = encode_cursor(shown[-1].id) if len(found) > len(shown) else None
-        data = WorkflowsData(workflows=[WorkflowAnswer.of(workflow) for workflow in shown])
+        data = WorkflowsData.model_construct(workflows=rows(WorkflowAnswer, shown))
         return Reply(data, pagination=Pagination(cursor))
 
     async def create(self, asked: RequestContext[CreateBase, None]) -> Reply:

@@ -83,9 +83,12 @@ def instant(text: str | None) -> datetime | None:
 
 
 def local(text: str | None) -> str | None:
-    """An instant of the API as the machine's wall clock shows it, with its offset."""
-    when = instant(text)
-    return None if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    """An instant of the API as the machine's wall clock shows it, with its offset; as it came, where no clock can."""
+    try:
+        when = instant(text)
+        return None if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    except (OverflowError, ValueError):
+        return text
 
 
 def compact(value: object) -> str | None:

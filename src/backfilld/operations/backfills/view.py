@@ -1,5 +1,6 @@
 """A backfill as people see it: settings, counters and what can be reckoned from them, of one moment."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,8 @@ from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zon
 from backfilld.domain.holding import Reason
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.operations.control import Control, Live
+
+log = logging.getLogger(__name__)
 
 HELD_BY_STOP = STARTABLE | {Status.PLANNING}
 ALWAYS_OPEN = WindowState(True, None, None)
@@ -50,11 +53,19 @@ class Viewer:
         self._clock = clock
 
     def view(self, backfill: Backfill, progress: Progress) -> BackfillView:
-        """How the backfill stands now."""
-        now = self._clock.now()
+        """How the backfill stands now. What cannot be reckoned is left out, and hides nothing else."""
         live = None if backfill.status in ENDED else self._control.live(backfill.no)
-        calendar, window = _windows(backfill, now)
         found = _counts(progress, live, has_ended=backfill.status in ENDED)
+        try:
+            return self._view(backfill, progress, live, found)
+        except Exception:
+            log.exception("when backfill %s is open, or ends, cannot be told", backfill.id)
+            planned = backfill.planned_at is not None
+            return BackfillView(backfill, found, planned, backfill.reason, CANNOT_BE_TOLD, None, None, None, progress)
+
+    def _view(self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts) -> BackfillView:
+        now = self._clock.now()
+        calendar, window = _windows(backfill, now)
         pace = progress.throughput
         return BackfillView(
             backfill=backfill,

@@ -4,6 +4,7 @@
 is the one place where an exception becomes a status.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
+from backfilld.api.framework.answering.rows import header_of, stand_ins, warnings_of, without_oddities
 from backfilld.api.framework.routing import Reply
 from backfilld.domain.errors import (
     FAULTS_SHOWN,
@@ -27,6 +29,8 @@ from backfilld.domain.errors import (
 from backfilld.store.connection import transient_errors
 
 DIGDAG_PREFIX = "/api/"
+log = logging.getLogger(__name__)
+
 _BAD_REQUESTS = (415, 422)  # digdag knows one status for whatever is wrong with a request
 CHALLENGE = 'Bearer realm="backfilld"'
 
@@ -48,14 +52,16 @@ def success(reply: Reply, status: int, meta: Meta) -> web.Response:
     status = reply.status or status
     if status == 204:
         return web.Response(status=204, headers=reply.headers)
-    page = reply.pagination
+    page, data = reply.pagination, reply.data
+    if unreadable := list(stand_ins(data)):
+        data = data.__dict__ if isinstance(data, BaseModel) else data
     envelope = {
-        "data": reply.data,
+        "data": data,
         "meta": {
             "request_id": meta.request_id,
             "timings_ms": {**reply.timings_ms, "total": round(meta.total_ms, 3)},
             "pagination": None if page is None else {"has_more": page.has_more, "next_cursor": page.next_cursor},
-            "warnings": list(reply.warnings),
+            "warnings": [*reply.warnings, *warnings_of(unreadable)],
         },
     }
     return json_response(envelope, status, reply.headers)
@@ -63,11 +69,17 @@ def success(reply: Reply, status: int, meta: Meta) -> web.Response:
 
 def bare(reply: Reply, status: int) -> web.Response:
     """The answer of everything else: `data` is the document."""
-    return json_response(reply.data, reply.status or status, reply.headers)
+    headers = {**reply.headers, **header_of(list(stand_ins(reply.data)))}
+    return json_response(reply.data, reply.status or status, headers)
 
 
 def json_response(document: Any, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=encode(document), status=status, headers=headers, content_type="application/json")
+    try:
+        body = encode(document)
+    except Exception:
+        log.exception("a value of an answer cannot be written as JSON; null is shown in its place")
+        body = encode(without_oddities(document, _is_fit))
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def encode(document: Any) -> bytes:
@@ -75,11 +87,21 @@ def encode(document: Any) -> bytes:
     return orjson.dumps(document, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
+def _is_fit(value: Any) -> bool:
+    try:
+        encode(value)
+    except Exception:
+        return False
+    return True
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
+    if isinstance(value, UUID):
+        return str(value)  # one of asyncpg's own
     if isinstance(value, set | frozenset):
         return sorted(value)
     if isinstance(value, Mapping):

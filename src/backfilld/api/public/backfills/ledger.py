@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
@@ -68,7 +69,7 @@ class WholeEntryAnswer(EntryAnswer):
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> Self:
-        return cls.model_construct(**_fields(entry), tries=[TryAnswer.of(one) for one in entry.tries])
+        return cls.model_construct(**_fields(entry), tries=rows(TryAnswer, entry.tries))
 
 
 class EntriesData(Answer):
@@ -98,7 +99,7 @@ class LedgerRoutes:
         )
         page = found[: query.page_size]
         following = encode_cursor(page[-1].position) if len(found) > len(page) else None
-        data = EntriesData.model_construct(entities=[EntryAnswer.of(entry) for entry in page])
+        data = EntriesData.model_construct(entities=rows(EntryAnswer, page))
         return Reply(data, pagination=Pagination(following))
 
     async def get(self, asked: RequestContext[None, None]) -> Reply:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.api.public.backfills.answers import (
@@ -99,7 +100,7 @@ class BackfillRoutes:
         found = await self._operations.list_page(wanted, before_no=before, limit=query.page_size + 1)
         page = found[: query.page_size]
         following = encode_cursor(page[-1].backfill.no) if len(found) > len(page) else None
-        data = BackfillsData.model_construct(backfills=[BackfillAnswer.of(view) for view in page])
+        data = BackfillsData.model_construct(backfills=rows(BackfillAnswer, page))
         return Reply(data, pagination=Pagination(following))
 
     async def get(self, asked: RequestContext[None, None]) -> Reply:
