@@ -8,6 +8,7 @@ from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, eng
 from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.verdicts import SUCCEEDED
+from backfilld.domain.callers import Actor
 from backfilld.store.admin import audit
 from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
 
@@ -34,7 +35,7 @@ async def test_planning_waiting_running_and_the_end_are_all_told(dsn, pool):
 
 
 async def test_an_outage_is_one_event_over_probes_and_a_restart(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.starting.circuit_breaker.FIRST_REFUSAL_SECONDS", 1.1)
+    monkeypatch.setattr("backfilld.engine.starting.target_health.FIRST_REFUSAL_SECONDS", 1.1)
     target = Moody()
     target.says = REFUSED
     backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_in_flight=3)
@@ -69,7 +70,7 @@ async def test_orders_that_held_it_and_reruns_of_it_are_told(pool):
             (3, "backfill.rerun", child.no), (4, "backfill.pause", child.no), (5, "workflow.edit", None),
         ):  # fmt: skip
             at = backfill.created_at + timedelta(minutes=minutes)
-            await audit.record(connection, at=at, actor="cli", action=action, subject="x", backfill_no=no)
+            await audit.record(connection, Actor.local("cli"), action, "x", at=at, backfill_no=no)
     events = await AuditPages(pool).list_timeline(backfill.no, limit=100)
 
     assert ["daemon.stop_all", "daemon.start_all", "backfill.rerun"] == [event.action for event in events]
