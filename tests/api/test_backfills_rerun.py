@@ -70,6 +70,16 @@ async def test_a_rerun_can_be_narrowed(
     assert expected == (await rerun(client, parent, json=sent))["backfill"]["entity_ids"]
 
 
+async def test_ids_that_are_left_out_or_named_twice_are_told(client: Client, parent: Backfill) -> None:
+    sent = {"entity_ids": ["d", "a", "d"], "error_class": "timeout"}
+    answer = await client.post(f"{PATH}/{parent.id}/rerun-failed", json=sent)
+
+    assert [
+        "1 of the entity_ids repeats an earlier one (such as 'd'); each entity is planned once",
+        "1 of the entity_ids is left out: failed with another error_class",
+    ] == (await answer.json())["meta"]["warnings"]
+
+
 @pytest.mark.parametrize(("sent", "path", "code"), [
     ({"entity_ids": ["a", "z"]}, "/entity_ids/1", "unknown_entity"),
     ({"entity_ids": ["b"]}, "/entity_ids/0", "not_failed"),

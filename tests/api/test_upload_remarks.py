@@ -1,9 +1,11 @@
 """Nothing of an upload vanishes without a word, and what is no upload is called by its name."""
 
+import asyncio
 import codecs
 import gzip
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -262,3 +264,26 @@ async def test_lines_sent_as_json_are_told_to_be_lines(client: Client) -> None:
 
     assert 400 == status
     assert "one entity a line is application/x-ndjson" in answer["error"]["message"]
+
+
+async def test_wide_uploads_that_wait_cost_no_memory(client: Client) -> None:
+    piece = written(NDJSON, ticket("1", text="x" * (250 * 1024)))
+    pieces, uploads = 24, 10  # 6 MiB each
+
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(pieces):
+            yield piece.replace(b'"1"', b'"%d"' % number, 1)
+
+    async def send() -> int:
+        async with client.put(TICKETS, data=body(), headers={"Content-Type": NDJSON}) as answer:
+            return answer.status
+
+    tracemalloc.start()
+    try:
+        statuses = await asyncio.gather(*(send() for _ in range(uploads)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [200] * uploads == statuses
+    assert peak < 28 * 1024 * 1024  # of 60; most of it stands in the buffers of this side's ten connections

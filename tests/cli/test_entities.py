@@ -134,6 +134,19 @@ async def test_what_happened_on_the_way_is_the_last_that_is_said(backfilld, daem
     ] == ended.err.splitlines()[-4:]
 
 
+async def test_a_dry_run_tells_of_ids_what_the_daemon_would(backfilld, daemon, tmp_path):
+    file = tmp_path / "tickets.csv"
+    file.write_text("id,n\n9.06E+17,a\nb,1\n9.06E+17,c\nb,2\nb,3\n")
+    ended = await backfilld("entities", "import", str(file), "--entity-type", "ticket", "--dry-run")
+    rounded, replaced = ended.err.splitlines()
+
+    assert "Warning: 2 ids have the look of a rounded number, such as '9.06E+17' (at /2, /4)" in rounded
+    assert (
+        "Warning: 3 entities were replaced by a later one with the same id in this upload: /2 by /4 (id '9.06E+17'),"
+        " /3 by /5 (id 'b'), /5 by /6 (id 'b'); a spreadsheet rounds long numbers" in replaced
+    )
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [

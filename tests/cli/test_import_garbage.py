@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 
 from backfilld.api.public.entities.records import careful_row
+from backfilld.cli.entities.import_entities import Reading
 from backfilld.cli.entities.import_input import Input
 from backfilld.cli.entities.import_records import Layout
-from backfilld.cli.entities.imports import Lines, Reading, survey
+from backfilld.cli.entities.imports import Lines, survey
 from backfilld.cli.output.error_output import Failure
 from backfilld.domain.entities.pair_lists import PairMembers
 from backfilld.domain.errors import Invalid

@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from backfilld.cli.entities.import_entities import Reading
 from backfilld.cli.entities.import_input import Input
 from backfilld.cli.entities.import_records import Layout
-from backfilld.cli.entities.imports import Lines, Reading, survey
+from backfilld.cli.entities.imports import Lines, survey
 from backfilld.cli.output.error_output import Failure
 from backfilld.domain.entities.pair_lists import parse_members
 from backfilld.domain.errors import Invalid

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from backfilld.api.public.entities.records import quick_row
+from backfilld.cli.entities.import_entities import Reading
 from backfilld.cli.entities.import_input import Input
 from backfilld.cli.entities.import_records import Layout
-from backfilld.cli.entities.imports import Lines, Reading, Survey, survey
+from backfilld.cli.entities.imports import Lines, Survey, survey
 from backfilld.cli.output.error_output import Failure
 from backfilld.domain.errors import FAULTS_SHOWN, Invalid
 

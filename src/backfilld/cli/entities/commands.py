@@ -14,7 +14,8 @@ from backfilld.cli.running import run
 from backfilld.domain.entities.records import FieldType
 
 if TYPE_CHECKING:
-    from backfilld.cli.entities.imports import Lines, Reading
+    from backfilld.cli.entities.import_entities import Reading
+    from backfilld.cli.entities.imports import Lines
     from backfilld.client import Answer
 
 TYPES = "string, number, integer, boolean or date"
@@ -76,13 +77,14 @@ def import_(
         reading = changed(reading, types=surveyed.types)
         if not as_json:
             _show_types(reading, options["types"])
-        lines = Lines(source, reading, surveyed)
+        lines = Lines(source, reading, surveyed, remembers_ids=dry_run)
         pieces = _Pieces(lines, shows_progress=sys.stderr.isatty())
         warnings: tuple[str, ...] = ()
         if dry_run:
             for _ in pieces:
                 pass
             answer_data: dict[str, Any] = {"records": lines.records}
+            warnings = tuple(lines.remarks())
         else:
             answer = run(_upload(server, entity_type, pieces, replace, reading))
             answer_data, warnings = answer.data, answer.warnings
@@ -135,8 +137,8 @@ class _Pieces:
 
 
 def _reading(options: dict[str, Any]) -> "Reading":
+    from backfilld.cli.entities.import_entities import Reading
     from backfilld.cli.entities.import_records import Layout
-    from backfilld.cli.entities.imports import Reading
     from backfilld.domain.errors import Fault
     from backfilld.domain.windows.timezones import parse_zone
 

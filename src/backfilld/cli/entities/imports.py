@@ -5,27 +5,16 @@ API would refuse is found here first, so that it can be told by the file's own l
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
 
-import orjson
-
-from backfilld.api.public.entities.lines import LONGEST_LINE, MOST_BLANK
-from backfilld.api.public.entities.records import careful_row, quick_row
+from backfilld.api.public.entities.lines import MOST_BLANK
+from backfilld.cli.entities.import_entities import IdsSeen, Reading, Shaper
 from backfilld.cli.entities.import_files import read_records
 from backfilld.cli.entities.import_input import Input
 from backfilld.cli.entities.import_notes import Notes
-from backfilld.cli.entities.import_records import FieldPath, Layout, Record
+from backfilld.cli.entities.import_records import FieldPath
 from backfilld.domain.entities.imports import (
-    FIRST_DAY,
-    LAST_DAY,
-    BadCell,
-    DateRead,
     Guess,
-    converter,
-    read_date,
-    read_instant,
 )
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, did_you_mean, nearest, pointer
@@ -33,25 +22,6 @@ from backfilld.domain.filters import spell
 
 PIECE = 64 * 1024
 _COLUMNS_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a file is to be understood.
-
-    `types`, `updated_at_column` and the layout's `id_column` name fields as filters spell them (`company.name`); the
-    columns stay among the attributes. `zone` is that of times without an offset; None: nobody said so, UTC. A JSON line
-    of exactly `{id, attributes, updated_at?}` is the entity that it says, unless the `id_column` is another one.
-    """
-
-    layout: Layout = field(default_factory=Layout)
-    types: Mapping[str, FieldType] = field(default_factory=dict)
-    zone: ZoneInfo | None = None
-    updated_at_column: str | None = None
-
-    @property
-    def clock(self) -> ZoneInfo:
-        return self.zone or ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)
@@ -99,8 +69,9 @@ class Lines:
     has more lines than records, blank ones are given, so that whatever the API says of `/LINE` is true of the file.
     """
 
-    def __init__(self, source: Input, reading: Reading, survey: Survey) -> None:
+    def __init__(self, source: Input, reading: Reading, survey: Survey, *, remembers_ids: bool = False) -> None:
         self._source = source
+        self._ids = IdsSeen() if remembers_ids else None
         self._reading = reading
         self._survey = survey
         self._line = 0
@@ -117,7 +88,7 @@ class Lines:
 
     def _pieces(self) -> Iterator[bytes]:
         faults = _Faults()
-        shaper = _Shaper(self._reading, self.notes)
+        shaper = Shaper(self._reading, self.notes)
         piece = bytearray()
         seen = 0
         for record in read_records(self._source, self._reading.layout, self.notes):
@@ -126,8 +97,10 @@ class Lines:
             if isinstance(found, list):
                 faults.add(*found)
             elif not faults.found:
+                id, line = found
+                self._see(id, record.line)
                 piece += self._blank_lines(record.line)
-                piece += found
+                piece += line
                 self._line += 1
                 self.records += 1
                 if len(piece) >= PIECE:
@@ -137,6 +110,14 @@ class Lines:
         self._source.require_unchanged(self._survey.records, seen)
         if piece:
             yield bytes(piece)
+
+    def remarks(self) -> list[str]:
+        """What the API would say of the ids, if they were remembered."""
+        return [] if self._ids is None else self._ids.warnings()
+
+    def _see(self, id: str, line: int) -> None:
+        if self._ids is not None:
+            self._ids.see(id, line)
 
     def _blank_lines(self, line: int) -> bytes:
         missing = line - 1 - self._line
@@ -180,91 +161,3 @@ class _Faults:
     def raise_if_any(self) -> None:
         if self.found:
             raise Invalid(self.found[:FAULTS_SHOWN])
-
-
-class _Shaper:
-    """Makes lines of records."""
-
-    def __init__(self, reading: Reading, notes: Notes) -> None:
-        self._reading = reading
-        self._notes = notes
-        self._id_column = reading.layout.id_column
-        types = reading.types.items()
-        self._converters = {name: converter(type, reading.clock) for name, type in types if type != "date"}
-        self._dates = {name for name, type in types if type == "date"}
-        self._spelled: dict[FieldPath, str] = {}
-
-    def line(self, record: Record) -> bytes | list[Fault]:
-        """The entity of a record as NDJSON, or all that is wrong with it."""
-        if record.fault is not None:
-            return [record.fault]
-        place = pointer(record.line)
-        faults: list[Fault] = []
-        entity = self._entity(record, place, faults)
-        if faults:
-            return faults
-        try:
-            line = orjson.dumps(entity)
-        except TypeError:  # a whole number of more than 64 bits, or half a surrogate pair, in a JSON file
-            return [Fault(place, "invalid_value", "has a number of more than 64 bits, or text that is not Unicode")]
-        checked = quick_row(line) or careful_row(line, place)
-        if isinstance(checked, list):
-            return checked
-        if len(line) > LONGEST_LINE:
-            return [Fault(place, "line_too_long", f"is longer than {LONGEST_LINE} bytes as JSON")]
-        return line + b"\n"
-
-    def _entity(self, record: Record, place: str, faults: list[Fault]) -> dict[str, Any]:
-        attributes: dict[str, Any] = {}
-        entity = {"id": None, "updated_at": None} | dict(record.entity or {}) | {"attributes": attributes}
-        for path, cell in record.cells:
-            name = self._name(path)
-            try:
-                if record.entity is None and name == self._id_column:
-                    entity["id"] = _id(cell)
-                if name == self._reading.updated_at_column and cell not in (None, ""):
-                    entity["updated_at"] = self._told(read_instant(cell, self._reading.clock), name, record.line)
-                _put(attributes, path, self._value(name, cell, record.line))
-            except BadCell as problem:
-                faults.append(Fault(place + pointer(name), "bad_cell", str(problem)))
-        if entity["id"] is None and not faults:
-            faults.append(Fault(place + pointer(self._id_column), "missing", "the id is empty"))
-        return entity
-
-    def _value(self, name: str, cell: Any, line: int) -> Any:
-        if isinstance(cell, list):
-            return [self._value(name, one, line) for one in cell]
-        if name in self._dates:
-            return None if cell in (None, "") else self._told(read_date(cell, self._reading.clock), name, line)
-        convert = self._converters.get(name)
-        return cell if convert is None else convert(cell)
-
-    def _told(self, read: DateRead, name: str, line: int) -> str:
-        if read.clamped:
-            what = f"dates of `{name}` beyond the years that are kept became {FIRST_DAY} or {LAST_DAY}"
-            self._notes.count(what, line)
-        elif read.naive and self._reading.zone is None:
-            self._notes.count(
-                f"times of `{name}` without an offset were taken as UTC (--timezone says otherwise)", line
-            )
-        return read.value
-
-    def _name(self, path: FieldPath) -> str:
-        name = self._spelled.get(path)
-        if name is None:
-            name = self._spelled[path] = spell(path)
-        return name
-
-
-def _id(cell: Any) -> str | None:
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return str(cell)
-    if cell is None or isinstance(cell, str):
-        return cell
-    raise BadCell("an id must be text or a whole number")
-
-
-def _put(attributes: dict[str, Any], path: FieldPath, value: Any) -> None:
-    for name in path[:-1]:
-        attributes = attributes.setdefault(name, {})
-    attributes[path[-1]] = value

@@ -14,6 +14,7 @@ from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.create import Created, Creator, Render
 from backfilld.operations.backfills.idempotency import Keyed
+from backfilld.operations.backfills.ids_found import doubled_warnings
 from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
 from backfilld.store.backfills.backfills import BackfillStore
@@ -74,11 +75,14 @@ class Rerunner:
             chosen: list[str] | FailedIn = await self._all_failed(parent, error_class)
         else:
             chosen = await self._choose(parent, entity_ids, error_class)
+        warnings = () if entity_ids is None else _about_ids(entity_ids, chosen)
         target = await self._target(parent)
         if parent.is_schedule and not isinstance(chosen, FailedIn):
-            return await self._sessions.rerun(actor, parent, target, chosen, why=why, keyed=keyed, render=render)
+            return await self._sessions.rerun(
+                actor, parent, target, chosen, why=why, warnings=warnings, keyed=keyed, render=render
+            )
         new = self._child(actor, parent, target, chosen, why)
-        return await self._creator.store(actor, new, None, (), keyed=keyed, render=render)
+        return await self._creator.store(actor, new, None, warnings, keyed=keyed, render=render)
 
     async def _all_failed(self, parent: Backfill, error_class: str | None) -> FailedIn:
         """However many there are: they are copied where they lie."""
@@ -140,3 +144,13 @@ class Rerunner:
             created_at=self._clock.now(),
             exclusive=not self._limits.allow_concurrent_per_workflow,
         )
+
+
+def _about_ids(named: Sequence[str], chosen: Sequence[str] | FailedIn) -> tuple[str, ...]:
+    """What to say of ids that are left out, or were named twice."""
+    warnings = doubled_warnings(named)
+    left_out = 0 if isinstance(chosen, FailedIn) else len(set(named)) - len(chosen)
+    if left_out:
+        what = "1 of the entity_ids is" if left_out == 1 else f"{left_out:,} of the entity_ids are"
+        warnings.append(f"{what} left out: failed with another error_class")
+    return tuple(warnings)

@@ -48,6 +48,7 @@ class ScheduleReruns:
         ids: Sequence[str],
         *,
         why: str | None,
+        warnings: tuple[str, ...] = (),
         keyed: Keyed | None,
         render: Render,
     ) -> Created:
@@ -61,7 +62,7 @@ class ScheduleReruns:
                 made = await self._make(connection, actor, parent, target, failed, plan, why)
                 cost = CostEstimate(target.credits_per_entity, len(failed))
                 view = self._viewer.view(made.backfill, Progress(planned=len(made.attempts)))
-                created = Created(view, cost)
+                created = Created(view, cost, warnings)
                 await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
         except AttemptNameTaken as problem:
             message = f"somebody has just made attempts named {str(problem)!r}; ask again"
