@@ -151,8 +151,17 @@ class AttemptEnded(Event):
 
 
 @plain_record
+class AttemptRepeated(Event):
+    """An attempt that no backfill made was in flight, not alone, when its process died: it is started again."""
+
+    attempt_id: int
+    workflow: str
+    round: int
+
+
+@plain_record
 class AttemptInterrupted(Event):
-    """An attempt that no backfill made was in flight when its process died."""
+    """An attempt that no backfill made stood alone in flight when its process died."""
 
     attempt_id: int
     workflow: str

@@ -28,7 +28,7 @@ async def test_leases_of_backfills_are_renewed_while_those_of_attempts_cannot_be
         store = LiveAttemptStore(pools.engine, pools.leases, instance="a", process="1")
         attempts = LiveLeases(store, clock, Bus(), StopSwitch())
         lease = await keeper.take(backfill.no)
-        await attempts.take(suspects=True)
+        await attempts.take(last_round=2)
         async with connection.transaction():
             await connection.execute("LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE")
             stuck = asyncio.create_task(attempts.renew())

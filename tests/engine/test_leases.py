@@ -181,7 +181,7 @@ async def take_backfill(pool: Pool, clock: FakeClock) -> tuple[Renewer[Any], Lea
 async def take_attempt(pool: Pool, clock: FakeClock) -> tuple[Renewer[Any], Lease[Any]]:
     await make_attempts(pool)
     leases = LiveLeases(LiveAttemptStore(pool, pool, instance="a", process="1"), clock, Bus(), StopSwitch())
-    lease = await leases.take(suspects=True)
+    lease = await leases.take(last_round=2)
     assert lease is not None
     return leases, lease
 

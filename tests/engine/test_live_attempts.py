@@ -345,6 +345,7 @@ async def test_whoever_is_cut_off_is_followed_by_another_under_the_same_key(dsn,
 async def test_a_lease_that_is_lost_charges_nobody(dsn, pool):
     gone, held = ScriptedExecutor(Held()), Held()
     (id,) = await make_attempts(pool)
+    await pool.execute("UPDATE attempts SET repeat_round = 1")  # so that it stands alone, and is charged
     async with wire_to(dsn) as wire:
         far = await open_pool(wire.dsn, size=3)
         async with engine_on(wire.dsn, far, gone):
@@ -369,7 +370,7 @@ async def test_one_that_stood_in_flight_three_times_when_its_process_died_ends_i
     (id,) = await make_attempts(pool)
     await pool.execute(
         "UPDATE attempts SET holder = 'a/b', fence = 3, lease_until = '2020-01-01Z', running_since = $1,"
-        " started_at = $1, interruptions = $2", NOON, deaths - 1,
+        " stood_alone = true, started_at = $1, interruptions = $2", NOON, deaths - 1,
     )  # fmt: skip
     async with engine_on(dsn, pool) as engine:
         (attempt,) = await all_ended(engine, [id])
@@ -377,25 +378,6 @@ async def test_one_that_stood_in_flight_three_times_when_its_process_died_ends_i
     assert (status, error) == (attempt.status, attempt.error_class)
     assert (deaths < 3) == bool(engine.executor.starts)
     assert [deaths] == [event.times for event in engine.events if isinstance(event, AttemptInterrupted)]
-
-
-async def test_what_a_process_may_have_died_of_runs_one_at_a_time_beside_the_others(dsn, pool):
-    held = Held()
-    executor = ScriptedExecutor(held)
-    suspects = await make_attempts(pool, 3)
-    await pool.execute(
-        "UPDATE attempts SET holder = 'a/b', fence = 3, lease_until = '2020-01-01Z', running_since = $1", NOON
-    )
-    others = await make_attempts(pool, 2)
-    async with engine_on(dsn, pool, executor) as engine:
-        await eventually(lambda: len(held.began) == 3)
-        await asyncio.sleep(0.1)
-        at_once = len(held.began)
-        held.let_go.set()
-        await all_ended(engine, suspects + others)
-
-    assert 3 == at_once  # one of them, and both others
-    assert 5 == len(held.began) == len(set(held.began))
 
 
 async def test_a_database_that_is_away_is_waited_for(dsn, pool):

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
-from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
-from tests.support.ledgers import make_ledger
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.left_behind import DEAD, LONG_AGO, HeldClock, in_round, left_behind
 from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.context import Limits
-from backfilld.engine.backfills.running.recovery import SECONDS_APART
 from backfilld.events import ItemInterrupted, RecoveryBegan, RecoveryEnded
 from backfilld.executors.base import Work
 from backfilld.store.backfills.leases import Grant, LeaseStore
@@ -26,25 +25,7 @@ from backfilld.store.ledger.recovery import Alone, RecoveryStore, Round
 
 ALL = {"filter_resolved": {"match_all": True}}
 FEW = Limits(ramp_seconds=0, max_unrecorded=7)
-DEAD = "dead/1"
-LONG_AGO = NOON.replace(year=2020)
 STOPPED = Verdict(VerdictKind.REFUSED, error="not today")
-
-
-class HeldClock(SteppedClock):
-    """Of the moments between two repeats, none passes before it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked = 0
-        self.let_go = asyncio.Event()
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds != SECONDS_APART:
-            return await super().sleep(seconds)
-        self.asked += 1
-        await self.let_go.wait()
-        return None
 
 
 class Stuck:
@@ -66,42 +47,6 @@ def ids(*numbers: int) -> list[str]:
 
 def started(executor: ScriptedExecutor) -> list[str]:
     return [start.entity_id for start in executor.starts]
-
-
-async def left_behind(pool: Pool, *statuses: str, started: int | None = 10, **settings: Any) -> Backfill:
-    """A running backfill whose owner died; he may have started so many (None: he did not write it down)."""
-    alone = settings.pop("alone", None)
-    backfill = await make_backfill(pool, **ALL | {"max_in_flight": 3} | settings)
-    await make_ledger(pool, backfill, {f"e{n:06}": status for n, status in enumerate(statuses)})
-    await pool.execute("UPDATE backfills SET status = 'running' WHERE no = $1", backfill.no)
-    await died(pool, backfill, alone=alone, started=started)
-    return backfill
-
-
-async def died(pool: Pool, backfill: Backfill, *, alone: int | None = None, started: int | None = 10) -> Grant:
-    """An owner takes it, may have started so many, and dies."""
-    grant = await LeaseStore(pool, instance="dead", process="1").acquire(backfill.no)
-    assert grant is not None
-    await may_have_started(pool, backfill, started)
-    if alone is not None:
-        await RecoveryStore(pool).start_alone(backfill.no, grant.fence, alone, DEAD)
-    await pool.execute("UPDATE leases SET expires_at = $1", LONG_AGO)
-    return grant
-
-
-async def may_have_started(pool: Pool, backfill: Backfill, most: int | None) -> None:
-    await pool.execute(
-        "UPDATE backfill_progress SET hand_out_limit = $2 + succeeded + failed + skipped + cancelled + retrying"
-        " - skipped_in_plan WHERE backfill_no = $1", backfill.no, most,
-    )  # fmt: skip
-
-
-async def in_round(pool: Pool, backfill: Backfill, number: int, *, to: int) -> None:
-    """The dead owner was repeating what lay before `to`."""
-    await pool.execute(
-        "UPDATE backfill_progress SET repeat_round = $2, repeat_to = $3, repeat_fence = fence WHERE backfill_no = $1",
-        backfill.no, number, to,
-    )  # fmt: skip
 
 
 async def name_of(pool: Pool, backfill: Backfill) -> int | None:

@@ -15,8 +15,8 @@ from backfilld.store.connection.queries import load
 LIVE, FIRING = load("sessions.live_attempts"), load("schedules.firing")
 PAST, WAITING = 20_000, 3_000
 ASKED = {
-    "take_attempt": (LIVE.take_attempt, ["i", "p", timedelta(seconds=3), NOON, True, timedelta(days=1)]),
-    "begin_try": (LIVE.begin_try, [1, 1, NOON]),
+    "take_attempt": (LIVE.take_attempt, ["i", "p", timedelta(seconds=3), NOON, 2, timedelta(days=1)]),
+    "begin_try": (LIVE.begin_try, [1, 1, NOON, True]),
     "renew_attempts": (LIVE.renew_attempts, [[1], [1], timedelta(seconds=3), 1]),
     "list_killed": (LIVE.list_killed, [[1]]),
     "rest_attempt": (LIVE.rest_attempt, [1, 1, None, 1, 1, NOON, None, None]),

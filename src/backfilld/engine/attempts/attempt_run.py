@@ -13,6 +13,7 @@ from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, UNRECORDABLE, Held, interrupted
 from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.attempts.gate import AttemptGate
+from backfilld.engine.attempts.repeating import AttemptTurn
 from backfilld.engine.service import Patience
 from backfilld.engine.starting.context import EngineContext
 from backfilld.engine.starting.internal_errors import outcome_of
@@ -20,7 +21,7 @@ from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.one_try import OneTry, Result
 from backfilld.engine.starting.start_gate import Permit, Terms
 from backfilld.engine.starting.work_payload import session_work
-from backfilld.events import AttemptEnded, AttemptInterrupted
+from backfilld.events import AttemptEnded, AttemptInterrupted, AttemptRepeated
 from backfilld.executors.base import Work
 from backfilld.executors.definition import DEFAULT_MAX_ATTEMPTS
 from backfilld.store.backfills.leases import Word
@@ -52,15 +53,12 @@ class AttemptRun:
         terms = Terms(taken.workflow_name, int(taken.definition.get("max_attempts") or DEFAULT_MAX_ATTEMPTS))
         self.gate = AttemptGate(lease, health, context.clock, terms)
         self._one_try = OneTry(executor, context)
+        self.turn = AttemptTurn(taken.id, taken.repeat_round, context.repeats, context.clock)
+        self.gate.on_sent = self.turn.sent
         self._trial: asyncio.Task[Result | None] | None = None
         self._is_cut_off = False
         lease.on_word = self._heard
         lease.on_lost = self.cut_off
-
-    @property
-    def is_suspect(self) -> bool:
-        """True if it was under way when a process died."""
-        return self._taken.interruptions > 0
 
     def _heard(self, word: Word) -> None:
         if word.is_killed:
@@ -82,25 +80,39 @@ class AttemptRun:
             started_at, at = self._taken.started_at, self._context.clock.now()
             await self._finish(outcome_of(problem, started_at=started_at, at=at, attempts=self._taken.tries))
         finally:
+            self.turn.end()
             self.gate.close()
 
     async def _run(self) -> None:
         taken, now = self._taken, self._context.clock.now()
-        if taken.was_under_way:
+        if taken.is_charged:
             self._context.bus.tell(AttemptInterrupted(taken.id, taken.workflow_name, taken.interruptions))
+        elif taken.was_under_way:
+            self._context.bus.tell(AttemptRepeated(taken.id, taken.workflow_name, taken.repeat_round))
         if taken.interruptions >= MOST_INTERRUPTIONS:
             await self._finish(interrupted(self._item, now))
             return
         if self.gate.refusal(now) is not None:
             await self._give_back(self._looks_again())
-        elif await self._patiently(lambda: self._store.begin(taken.id, taken.fence, now)):
+        elif self.turn.may_begin() and await self._begin():
             reached(Point.ATTEMPT_BEGUN)
             permit = self.gate.permit(self._item)
             await self._settle(await self._try(permit), permit)
-            if self._lease.lost:
+            if self._lease.lost and self.turn.stood_alone:
                 await self._take_back_charge()
         else:
             await self._give_back(None)
+
+    async def _begin(self) -> bool:
+        """Write the beginning down before it happens; False if it may not begin any more."""
+        taken, store, now = self._taken, self._store, self._context.clock.now()
+
+        async def write(alone: bool) -> bool:
+            return await self._insist(lambda: store.begin(taken.id, taken.fence, now, alone=alone))
+
+        with contextlib.suppress(LeaseGone):
+            return await self.turn.begin(write, lambda: self._insist(lambda: store.unname(taken.id, taken.fence)))
+        return False
 
     async def _try(self, permit: Permit[Item]) -> Result | None:
         """None: it did not start, or was cut off. In a task of its own, which can be cut off while this goes on."""
@@ -171,8 +183,11 @@ class AttemptRun:
     async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Ask until the database answers; None if the lease was lost before it did."""
         with contextlib.suppress(LeaseGone):
-            return await self._patience.insist(write, check=self._lease.check)
+            return await self._insist(write)
         return None
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        return await self._patience.insist(write, check=self._lease.check)
 
     def _make_work(self) -> Work:
         taken = self._taken

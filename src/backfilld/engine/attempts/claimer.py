@@ -2,7 +2,7 @@
 
 Each is leased by itself, so that all daemons on a database share them. A tick takes what is due while there are places;
 what is between two tries, or waits for its target, is given back and looks queued. After an unclean end what was under
-way is repeated under its key, one at a time, since one of them may be what the process died of.
+way is repeated under its key, as items are: one of them may be what the process died of.
 """
 
 import asyncio
@@ -43,6 +43,7 @@ class Claimer:
         patience = Patience.of(self.part, context.clock, context.bus)  # of the loop and of every run
         self._service = Service(self.tick, context.clock, patience, self.changed)
         self._draining = False
+        context.repeats.listen(self.nudge)
         context.stop_switch.join(self)  # to look again when the order changes; each run has a gate of its own
         self._runs: dict[asyncio.Task[None], AttemptRun] = {}
         self._bug: BaseException | None = None  # one that concerns all
@@ -89,12 +90,20 @@ class Claimer:
     def _may_take(self) -> bool:
         return not self._draining and self._context.stop_switch.reason is None
 
+    @property
+    def _last_round(self) -> int:
+        """What is repeated may begin in no later round than this one; 0: nothing that is repeated."""
+        if any(run.turn.holds_next for run in self._runs.values()):
+            return 0
+        repeats = self._context.repeats
+        return 2 if repeats.may_begin(to_its_end=True) else int(repeats.may_begin(to_its_end=False))
+
     async def _take(self, release: Release) -> bool:
         """Start the oldest one that may start, in the place that `release` gives back; False if there is none."""
         lease: Lease[TakenAttempt] | None = None
         run: AttemptRun | None = None
         try:
-            lease = await self._leases.take(suspects=not any(one.is_suspect for one in self._runs.values()))
+            lease = await self._leases.take(last_round=self._last_round)
             if lease is None:
                 return False
             run = AttemptRun(lease, self._store, self._service.patience, self._context)

@@ -17,10 +17,10 @@ class LiveLeases(Renewer[TakenAttempt]):
         super().__init__(Part.ATTEMPT_LEASES, store, clock, bus, stop_switch)
         self._store = store
 
-    async def take(self, *, suspects: bool) -> Lease[TakenAttempt] | None:
-        """The oldest attempt that may start now."""
+    async def take(self, *, last_round: int) -> Lease[TakenAttempt] | None:
+        """The oldest attempt that may start now, and is repeated in no later round."""
         sent_at = self._clock.boottime()
-        taken = await self._store.take(self._clock.now(), suspects=suspects)
+        taken = await self._store.take(self._clock.now(), last_round=last_round)
         if taken is None:
             return None
         reached(Point.ATTEMPT_TAKEN)

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+SECONDS_APART = 0.1  # in the first round, from when one was sent
+
 
 class Turn(Protocol):
     """The start of one that may have been started before."""
@@ -43,9 +45,10 @@ class Repeats:
 
     def expect(self, whose: object, left: int) -> None:
         """So many of `whose` are still to be repeated."""
-        self._left[whose] = left
-        if left <= 0:
-            del self._left[whose]
+        if left > 0:
+            self._left[whose] = left
+        else:
+            self._left.pop(whose, None)
 
     @property
     def left(self) -> int:
@@ -86,6 +89,10 @@ class Repeats:
         self._in_flight.discard(turn)
         if self._to_its_end is turn:
             self._to_its_end = None
+        self.tell()
+
+    def tell(self) -> None:
+        """One more may begin, perhaps."""
         for listener in list(self._listeners):
             listener()
 

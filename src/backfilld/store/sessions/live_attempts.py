@@ -31,6 +31,8 @@ _OF_ATTEMPT = (
     "counted",
     "interruptions",
     "was_under_way",
+    "is_charged",
+    "repeat_round",
 )
 
 
@@ -38,7 +40,8 @@ _OF_ATTEMPT = (
 class TakenAttempt:
     """An attempt that is ours, as it was when it was taken; and the stop order that was in force then.
 
-    `was_under_way`: its last holder died in the middle of a try, which `interruptions` has counted.
+    `was_under_way`: its last holder died in the middle of a try; `is_charged`: it stood alone then, and `interruptions`
+    has counted that. `repeat_round`: 0 if no try of it was interrupted, or something was heard of it since.
     """
 
     session: SessionItem
@@ -51,6 +54,8 @@ class TakenAttempt:
     counted: int
     interruptions: int
     was_under_way: bool
+    is_charged: bool
+    repeat_round: int
     started_at: datetime | None
     last_failed_at: datetime | None
     stop_order: StopOrder
@@ -83,13 +88,10 @@ class LiveAttemptStore:
         self._instance = instance
         self._process = process
 
-    async def take(self, now: datetime, *, suspects: bool) -> TakenAttempt | None:
-        """The oldest one that may start now. `suspects`: also one that was under way when a process died.
-
-        AttemptUnreadable.
-        """
+    async def take(self, now: datetime, *, last_round: int) -> TakenAttempt | None:
+        """The oldest one that may start now, and is repeated in no later round than `last_round`. AttemptUnreadable."""
         row = await self._pool.fetchrow(
-            _sql.take_attempt, self._instance, self._process, LENGTH, now, suspects, LONGEST_WAIT
+            _sql.take_attempt, self._instance, self._process, LENGTH, now, last_round, LONGEST_WAIT
         )
         if row is None:
             return None
@@ -98,9 +100,13 @@ class LiveAttemptStore:
         except Exception as problem:
             raise AttemptUnreadable(row["attempt_id"], row["fence"], problem) from problem
 
-    async def begin(self, id: int, fence: int, at: datetime) -> bool:
-        """Say that a try is about to start; False if it may not."""
-        return await self._pool.fetchval(_sql.begin_try, id, fence, at) is not None
+    async def begin(self, id: int, fence: int, at: datetime, *, alone: bool) -> bool:
+        """Say that a try is about to start, and whether it stands alone; False if it may not."""
+        return await self._pool.fetchval(_sql.begin_try, id, fence, at, alone) is not None
+
+    async def unname(self, id: int, fence: int) -> None:
+        """Say that it stands alone no more."""
+        await self._pool.execute(_sql.not_alone, id, fence)
 
     async def renew(self, held: Sequence[Holding], *, obeys_stop: int, within_seconds: float) -> Renewal:
         """Renew each. TimeoutError if the database does not answer in time."""

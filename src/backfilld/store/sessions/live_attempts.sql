@@ -2,21 +2,22 @@
 -- The oldest attempt outside of backfills that may start now, with its lease. Taking and fencing are one statement; the
 -- database's clock decides whether a lease is over, and only that. A lease of an earlier process of the same instance
 -- is over, too: an instance has one process at a time, so the earlier one is dead.
--- A try that was under way then is one that the process may have died of: that is counted, and such attempts are taken
--- only by those who run no other of their kind.
+-- A try that was under way then is one that the process may have died of: it is repeated, in a first round, or in the second
+-- one if that happens again before it is heard of. If it stood alone then, it is charged an interruption.
 -- The stop order is locked: it is seen here, or whoever gives it sees this lease.
 -- A retry that is further off than any wait was put there by a clock that has been set back since, and is due.
--- $1 instance   $2 process   $3 length   $4 now   $5 may be one that stood in flight when a process died
+-- $1 instance   $2 process   $3 length   $4 now   $5 the last round of which it may be (0: it is not repeated)
 -- $6 the longest wait
 WITH due AS MATERIALIZED (
-    SELECT a.id, a.running_since IS NOT NULL AS was_under_way
+    SELECT a.id, a.running_since IS NOT NULL AS was_under_way,
+           a.running_since IS NOT NULL AND a.stood_alone AS is_charged
       FROM attempts AS a
       JOIN workflows AS w ON w.id = a.workflow_id
      WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND a.cancel_requested_at IS NULL AND w.enabled
        AND (a.next_attempt_at IS NULL OR a.next_attempt_at <= $4 OR a.next_attempt_at > $4 + $6)
        AND (a.holder IS NULL OR a.lease_until <= clock_timestamp()
             OR (split_part(a.holder, '/', 1) = $1 AND a.holder <> $1 || '/' || $2))
-       AND ($5 OR (a.interruptions = 0 AND a.running_since IS NULL))
+       AND least(a.repeat_round + (a.running_since IS NOT NULL)::integer, 2) <= $5::integer
      ORDER BY a.id
      LIMIT 1
        FOR UPDATE OF a SKIP LOCKED
@@ -26,14 +27,16 @@ WITH due AS MATERIALIZED (
     UPDATE attempts AS a
        SET holder = $1 || '/' || $2, fence = a.fence + 1, lease_until = clock_timestamp() + $3,
            obeys_stop = stop.version, next_attempt_at = NULL, running_since = NULL,
-           interruptions = a.interruptions + due.was_under_way::integer
+           repeat_round = least(a.repeat_round + due.was_under_way::integer, 2), stood_alone = false,
+           interruptions = a.interruptions + due.is_charged::integer
       FROM due, stop
      WHERE a.id = due.id
-    RETURNING a.*, due.was_under_way
+    RETURNING a.*, due.was_under_way, due.is_charged
 )
 SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, t.session_id, s.uuid AS session_uuid,
        s.session_time, t.workflow_id, w.name AS workflow_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
-       t.interruptions, t.was_under_way, t.started_at, t.last_failed_at, stop.version, stop.stopped, stop.by, stop.why, stop.since
+       t.interruptions, t.was_under_way, t.is_charged, t.repeat_round, t.started_at, t.last_failed_at,
+       stop.version, stop.stopped, stop.by, stop.why, stop.since
   FROM taken AS t
   -- one row, whatever is thought of how many were taken: the table is not to be read whole
  CROSS JOIN LATERAL (SELECT uuid, session_time FROM sessions WHERE id = t.session_id LIMIT 1) AS s
@@ -44,13 +47,17 @@ SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, 
 -- name: begin_try
 -- Before anything is sent, so that whoever comes after a dead process knows what was under way. No row: it may not
 -- start any more.
--- $1 attempt   $2 fence   $3 at
+-- $1 attempt   $2 fence   $3 at   $4 nothing else that may have been started before is in flight beside it
 UPDATE attempts AS a
-   SET running_since = $3, started_at = coalesce(a.started_at, $3)
+   SET running_since = $3, stood_alone = $4, started_at = coalesce(a.started_at, $3)
   FROM workflows AS w
  WHERE a.id = $1 AND a.fence = $2 AND a.finished_at IS NULL AND a.cancel_requested_at IS NULL
    AND w.id = a.workflow_id AND w.enabled
 RETURNING a.id;
+
+-- name: not_alone
+-- $1 attempt   $2 fence
+UPDATE attempts SET stood_alone = false WHERE id = $1 AND fence = $2;
 
 -- name: renew_attempts
 -- While its fence stands the holder may renew, even after expiry: expiry only lets others in.
@@ -79,6 +86,7 @@ SELECT id FROM attempts WHERE id = ANY ($1::bigint[]) AND cancel_requested_at IS
 WITH rested AS (
     UPDATE attempts
        SET holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = $3, tries = $4, counted = $5,
+           repeat_round = CASE WHEN $8::timestamptz IS NULL THEN repeat_round ELSE 0 END,  -- it was heard of
            last_failed_at = coalesce($8, last_failed_at)
      WHERE id = $1 AND fence = $2 AND finished_at IS NULL
     RETURNING id, tries

@@ -23,14 +23,12 @@ from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease, LeaseGone
-from backfilld.engine.starting.repeats import Repeats
+from backfilld.engine.starting.repeats import SECONDS_APART, Repeats
 from backfilld.events import ItemInterrupted, RecoveryBegan, RecoveryEnded
 from backfilld.store.backfills.leases import Grant
 from backfilld.store.ledger.recovery import Opening, RecoveryStore, Round
 
 T = TypeVar("T")
-
-SECONDS_APART = 0.1  # in the first round, from when one was sent
 
 
 class ItemTurn:
