@@ -39,7 +39,7 @@ class Short:
         self.reader._exhausted = True
         lease = self.account.lease
         tools = SimpleNamespace(recovery=None, repeats=Repeats(), clock=clock, bus=Bus(), limits=Limits())
-        self.recovery = Recovery(backfill, lease, None, tools)  # type: ignore[arg-type]
+        self.recovery = Recovery(backfill, lease, None, tools, None)  # type: ignore[arg-type]
         self.slots = Slots(5)
         self.capacity = Capacity(1)
         recorder = Recorder(None, clock, Bus(), linger_seconds=0)  # type: ignore[arg-type]

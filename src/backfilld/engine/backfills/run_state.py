@@ -104,6 +104,20 @@ class RunState:
         self._room_meanwhile = min(most - most // 2, max(-(-most // 10), wanted))
         self._commits_from = most - self._room_meanwhile
 
+    async def wait(self, changed: asyncio.Event, until: datetime | None) -> None:
+        """Return at `until`, when something has changed, or been recorded: a commit changes what there is to do."""
+        if not self.unrecorded:
+            await self._clock.wait(changed, until=until)
+            return
+        self.recorded.clear()
+        waiting = asyncio.ensure_future(self.recorded.wait())
+        # a wait that only ended may not wake the next one, which would then never sleep
+        waiting.add_done_callback(lambda done: None if done.cancelled() else changed.set())
+        try:
+            await self._clock.wait(changed, until=until)
+        finally:
+            waiting.cancel()
+
     def note_retry(self, due_at: datetime) -> None:
         """A retry row was written that falls due then."""
         if self.next_retry_at is None or due_at < self.next_retry_at:

@@ -24,6 +24,7 @@ from backfilld.engine.backfills.running.item_run import ItemRun
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.session_chain import Chain
+from backfilld.engine.backfills.running.takeover import Takeover
 from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
 from backfilld.engine.backfills.status_writer import StatusWriter
@@ -47,7 +48,8 @@ class Runner:
         self.gate = Gate(backfill, lease, health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
         health.suspect(backfill.reason)
         self._standing = StatusWriter(backfill, lease, self.gate, tools)
-        self._recovery = Recovery(backfill, lease, self._standing, tools)
+        self._takeover = Takeover(backfill, lease, tools)
+        self._recovery = Recovery(backfill, lease, self._standing, tools, self._takeover)
         self._stop_listening = self._recovery.listen(self.gate.changed.set)
         self._chain = Chain(self.gate, self._standing, lease, tools)
         self._worker: Worker | None = None
@@ -67,8 +69,8 @@ class Runner:
         self._tools.bus.tell(LeaseTaken(self.backfill.id, self._lease.fence, self._lease.grant.clean))
         listener = asyncio.create_task(self._listen(), name=f"{self.backfill.id}/listen")
         try:
-            await self._standing.patiently(self._recovery.charge)
-            await self._standing.patiently(self._recovery.take_over)
+            await self._standing.patiently(self._takeover.charge)
+            await self._standing.patiently(self._takeover.note_repeats)
             try:
                 await self._carry()
             except (LeaseGone, FenceLost):
@@ -181,7 +183,8 @@ class Runner:
 
     async def _made_worker(self) -> Worker:
         tools, backfill = self._tools, self.backfill
-        opening, hand_out = await self._standing.patiently(lambda: self._recovery.open(backfill.settings.max_in_flight))
+        limit = backfill.settings.max_in_flight
+        opening, hand_out, left = await self._standing.patiently(lambda: self._takeover.open(limit))
         account = RunState(
             self._lease,
             tools.clock,
@@ -192,7 +195,7 @@ class Runner:
             of_sessions=backfill.is_schedule,
         )
         self._lease.hand_out = hand_out
-        self._recovery.serve(account)
+        self._recovery.serve(account, left)
         source = self._source()
         reader = PlanReader(
             backfill,

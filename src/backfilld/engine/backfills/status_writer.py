@@ -5,6 +5,7 @@ while the database is away. What somebody else changed meanwhile wins, and is pu
 before anything is told about it.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from backfilld.domain.holding import OUTAGES, WAITING, Reason, shown
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.service import Patience
-from backfilld.engine.starting.leases import Lease
+from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.events import BackfillHeldUp, StatusChanged
 from backfilld.store.backfills.leases import Grant
 
@@ -151,6 +152,13 @@ class StatusWriter:
         reason = self.backfill.reason
         if reason is not None and reason.code is ReasonCode.RECOVERING:
             await self.move(self.status, expected=(self.status,))
+
+    async def note_first_start(self) -> None:
+        """Write down when the backfill really began, once it has; nobody waits for that."""
+        await self._gate.first_start.wait()
+        at, fence = self._tools.clock.now(), self._lease.fence
+        with contextlib.suppress(LeaseGone):
+            await self.patiently(lambda: self._tools.ledger.note_start(self._no, fence, at))
 
     def look_again(self) -> None:
         """Something may start now that could not before."""

@@ -20,13 +20,13 @@ from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.takeover import Takeover, not_lost
 from backfilld.engine.backfills.status_writer import StatusWriter
-from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.repeats import SECONDS_APART, Repeats
-from backfilld.events import ItemInterrupted, RecoveryBegan, RecoveryEnded
+from backfilld.events import RecoveryBegan, RecoveryEnded
 from backfilld.store.backfills.leases import Grant
-from backfilld.store.ledger.recovery import Opening, RecoveryStore, Round
+from backfilld.store.ledger.recovery import RecoveryStore, Round
 
 T = TypeVar("T")
 
@@ -56,7 +56,15 @@ class ItemTurn:
 class Recovery:
     """Of one backfill under one lease."""
 
-    def __init__(self, backfill: Backfill, lease: Lease[Grant], standing: StatusWriter, tools: BackfillContext) -> None:
+    def __init__(
+        self,
+        backfill: Backfill,
+        lease: Lease[Grant],
+        standing: StatusWriter,
+        tools: BackfillContext,
+        takeover: Takeover,
+    ) -> None:
+        self._takeover = takeover
         self._backfill = backfill
         self._lease = lease
         self._standing = standing
@@ -64,8 +72,6 @@ class Recovery:
         self._repeats: Repeats = tools.repeats
         self._clock: Clock = tools.clock
         self._bus = tools.bus
-        self._most = tools.limits.max_unrecorded + backfill.settings.max_in_flight
-        self._unclean = not lease.grant.clean and backfill.planned_at is not None
         self._round = Round()
         self._since: datetime | None = None
         self._begun: set[int] = set()  # positions of the present round that have been started
@@ -79,43 +85,10 @@ class Recovery:
         self.wants_planned = False  # items of the plan are left to be begun
         self.wants_retries = False
 
-    # Taking over
-
-    async def charge(self) -> None:
-        """The item that stood alone in flight when the last owner died is charged an interruption."""
-        grant = self._lease.grant
-        if grant.clean:
-            return
-        alone = await self._store.find_alone(self._backfill.no)
-        if alone is None:
-            return
-        if alone.holder == grant.holder:  # that is us: we had lost the lease, and nothing died
-            await self._store.start_alone(self._backfill.no, self._lease.fence, None, alone.holder)
-        elif await self._store.charge_interruption(self._backfill.no, self._lease.fence, alone, self._clock.now()):
-            self._bus.tell(ItemInterrupted(self._backfill.id, alone.entity_id, alone.interruptions + 1))
-
-    async def take_over(self) -> None:
-        """Write down what is to be repeated, so that it is known whatever becomes of us."""
-        if self._unclean:
-            found = await self._store.take_over(
-                self._backfill.no, self._lease.fence, self._clock.now(), most=self._most
-            )
-            _not_lost(found)
-
-    async def open(self, max_in_flight: int) -> tuple[Opening, HandOut]:
-        """From where on items are handed out, and how far; what is left to be repeated is looked at anew."""
-        no, fence = self._backfill.no, self._lease.fence
-        ahead = max_in_flight if self._backfill.is_chain else min(2 * max_in_flight, self._most)
-        opening = _not_lost(await self._store.open_hand_out(no, fence, keeps=self._unclean, ahead=ahead))
-        found = _not_lost(await self._store.read_round(no, fence)) if opening.repeat_round else Round()
-        self._begin_round(found)
-        return opening, HandOut(
-            handed=opening.settled, limit=opening.limit, max_in_flight=max_in_flight, most=self._most
-        )
-
-    def serve(self, account: RunState) -> None:
-        """Whatever is read and recorded from now on goes by this account."""
+    def serve(self, account: RunState, found: Round) -> None:
+        """Repeat what is left of a round; what is read and recorded goes by this account."""
         self._account = account
+        self._begin_round(found)
 
     def _begin_round(self, found: Round) -> None:
         is_new = found.number != self._round.number
@@ -167,20 +140,21 @@ class Recovery:
 
     # Their starts
 
-    def begin(self, item: Item) -> ItemTurn | None:
-        """The turn of `item`, which may start once its names are settled; None: it is not its turn."""
+    async def begin(self, item: Item) -> ItemTurn | None:
+        """The turn of `item`, which may start now that it is committed who stands alone; None: it is not its turn."""
         turn = ItemTurn(self, item)
         if not self._repeats.begin(turn, to_its_end=self._round.number > 1):
             return None
         self._turns[item.position] = turn
+        try:
+            await self._repeats.settle_names(turn)
+        except BaseException:
+            self.ended(turn, came_back=False, cut_off=True)
+            raise
         self._back.discard(item.position)
-        return turn
-
-    async def settle_names(self, turn: ItemTurn) -> None:
-        """Commit who stands alone once it starts."""
-        await self._repeats.settle_names(turn)
-        self._begun.add(turn.item.position)
+        self._begun.add(item.position)
         self._repeats.expect(self._backfill.no, self._round.items - len(self._begun))
+        return turn
 
     def sent(self, item: Item) -> None:
         """All of it has left our buffers."""
@@ -257,11 +231,11 @@ class Recovery:
             return
         present = self._round
         next_to = present.next_to if present.number > 1 else 0
-        found = _not_lost(await self._store.end_round(self._backfill.no, self._lease.fence, next_to=next_to))
+        found = not_lost(await self._store.end_round(self._backfill.no, self._lease.fence, next_to=next_to))
         self._bus.tell(RecoveryEnded(self._backfill.id, present.number, len(self._begun)))
         self._begin_round(found)
         if not found.number:
-            self._unclean, self._since = False, None
+            self._takeover.is_over, self._since = True, None
             await self._standing.recovered()
 
     async def settle(self) -> None:
@@ -279,6 +253,13 @@ class Recovery:
         self._repeats.expect(self._backfill.no, 0)
         await self._repeats.unname(self._backfill.no)
 
+    async def put_back_retries(self, account: RunState) -> None:
+        """What was taken and did not start, or was cut off, is not under way: the next owner need not wonder."""
+        no, lease = self._backfill.no, self._lease
+        if account.taken and not lease.lost:
+            with contextlib.suppress(LeaseGone):
+                await self._standing.patiently(lambda: self._store.put_back_retries(no, lease.fence, account.taken))
+
     async def take_back(self) -> None:
         """The lease was lost, but this process lives: whoever was charged for it is not."""
         self._repeats.expect(self._backfill.no, 0)
@@ -293,12 +274,6 @@ class Recovery:
         return because(
             ReasonCode.RECOVERING, since=self._since, case=case, begun=len(self._begun), items=self._round.items
         )
-
-
-def _not_lost(found: T | None) -> T:
-    if found is None:
-        raise LeaseGone
-    return found
 
 
 async def _first_of(task: "asyncio.Task[None]", other: Awaitable[object]) -> None:

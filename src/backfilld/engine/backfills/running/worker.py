@@ -5,7 +5,6 @@ in flight; a slot is refilled the moment it frees.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,7 +65,7 @@ class Worker:
 
     async def run(self) -> WorkerExit:
         """Start what may start, until nothing is left or nothing may for a while."""
-        noting = asyncio.create_task(self._note_first_start())
+        noting = asyncio.create_task(self._standing.note_first_start())
         self._gate.on_sent = None if self._recovery.is_complete else self._recovery.sent
         try:
             while (item := await self._next_with_slot()) is not None:
@@ -84,13 +83,6 @@ class Worker:
             noting.cancel()
             await self._wind_up()
         return self._left
-
-    async def _note_first_start(self) -> None:
-        """Write down when the backfill really began; nobody waits for that."""
-        await self._gate.first_start.wait()
-        at, no, fence = self._tools.clock.now(), self._gate.backfill.no, self._lease.fence
-        with contextlib.suppress(LeaseGone):
-            await self._standing.patiently(lambda: self._tools.ledger.note_start(no, fence, at))
 
     def cancel_in_flight(self) -> None:
         """Stop what is running: somebody asked for it, the grace is over, or the lease is lost."""
@@ -144,22 +136,19 @@ class Worker:
 
     async def _repeat(self, item: Item) -> None:
         """Start what a dead owner may have started, when it is known who stands alone then; return when others may."""
-        recovery = self._recovery
-        if (turn := recovery.begin(item)) is None:
-            self._reader.give_back(item)
-            self._slots.release()
-            return
+        recovery, turn = self._recovery, None
         try:
-            await recovery.settle_names(turn)
-        except BaseException:
-            recovery.ended(turn, came_back=False, cut_off=True)
-            self._slots.release()
-            raise
-        task = self._spawn(self._processor.process(item), item)
-        task.add_done_callback(
-            lambda done: recovery.ended(turn, came_back=self._reader.came_back(item), cut_off=done.cancelled())
-        )
-        await recovery.next_may_begin(task, turn)
+            turn = await recovery.begin(item)
+        finally:
+            if turn is None:
+                self._reader.give_back(item)
+                self._slots.release()
+        if turn is not None:
+            task = self._spawn(self._processor.process(item), item)
+            task.add_done_callback(
+                lambda done: recovery.ended(turn, came_back=self._reader.came_back(item), cut_off=done.cancelled())
+            )
+            await recovery.next_may_begin(task, turn)
 
     async def _next_startable(self) -> Item | None:
         """The next item that may start now. None: leave; `_left` says why."""
@@ -293,21 +282,7 @@ class Worker:
         return not self._tasks and not self._account.unrecorded
 
     async def _wait(self, until: datetime | None) -> None:
-        if self._account.unrecorded:  # a commit changes what there is to do, and does not set `changed`
-            self._account.recorded.clear()
-            waiting = asyncio.ensure_future(self._account.recorded.wait())
-            waiting.add_done_callback(self._recorded)
-            try:
-                await self._tools.clock.wait(self._gate.changed, until=until)
-            finally:
-                waiting.cancel()
-        else:
-            await self._tools.clock.wait(self._gate.changed, until=until)
-
-    def _recorded(self, waiting: "asyncio.Task[bool]") -> None:
-        """Something was; a wait that only ended may not wake the next one, which would then never sleep."""
-        if not waiting.cancelled():
-            self._gate.changed.set()
+        await self._account.wait(self._gate.changed, until)
 
     async def _flush(self) -> None:
         await self._tools.recorder.flush(self._account)
@@ -322,15 +297,7 @@ class Worker:
         await self._reader.stop()
         await self._tools.recorder.flush(self._account)
         await self._recovery.settle()
-        await self._put_back_retries()
-
-    async def _put_back_retries(self) -> None:
-        """What was taken and did not start, or was cut off, is no longer under way; the next owner need not wonder."""
-        no, fence, taken = self._gate.backfill.no, self._lease.fence, self._account.taken
-        if taken and not self._lease.lost:
-            store = self._tools.recovery
-            with contextlib.suppress(LeaseGone):
-                await self._standing.patiently(lambda: store.put_back_retries(no, fence, taken))
+        await self._recovery.put_back_retries(self._account)
 
     def _raise_bug(self) -> None:
         if self._bug is not None:
