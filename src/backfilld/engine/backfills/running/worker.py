@@ -24,7 +24,7 @@ from backfilld.engine.backfills.running.session_chain import WAITS_FOR_OTHERS, C
 from backfilld.engine.backfills.running.slots import Slots
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
 from backfilld.engine.backfills.status_writer import StatusWriter
-from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.start_gate import Refusal
 from backfilld.store.backfills.leases import Grant
 
@@ -153,7 +153,8 @@ class Worker:
     async def _next_startable(self) -> Item | None:
         """The next item that may start now. None: leave; `_left` says why."""
         while True:
-            self._raise_bug()
+            if self._bug is not None:
+                raise self._bug
             self._gate.changed.clear()
             self.obey_limit()
             now = self._tools.clock.now()
@@ -173,8 +174,7 @@ class Worker:
                     return None
 
     def _refusal(self, now: datetime) -> Refusal | None:
-        if self._lease.lost:
-            raise LeaseGone
+        self._lease.check()
         refusal = self._gate.refusal(now)
         if refusal is None and (hold := self._processor.source_hold) is not None:
             return Refusal.of(hold)
@@ -286,8 +286,7 @@ class Worker:
 
     async def _flush(self) -> None:
         await self._tools.recorder.flush(self._account)
-        if self._lease.lost:
-            raise LeaseGone
+        self._lease.check()
 
     async def _wind_up(self) -> None:
         """Whatever made us leave: nothing stays in flight, and what ended gets recorded."""
@@ -298,7 +297,3 @@ class Worker:
         await self._tools.recorder.flush(self._account)
         await self._recovery.settle()
         await self._recovery.put_back_retries(self._account)
-
-    def _raise_bug(self) -> None:
-        if self._bug is not None:
-            raise self._bug
