@@ -204,6 +204,28 @@ async def test_a_backfill_is_run_again_after_an_error_that_does_not_come_back(
 
 
 @pytest.mark.usefixtures("quick_pauses")
+async def test_a_run_that_cannot_hear_any_more_of_a_pause_ends_and_is_repeated(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left, go_on = [1], asyncio.Event()
+    raising(monkeypatch, runner.Runner, "_acknowledge", lambda *_: bool(left and left.pop()))
+
+    async def until_told(_: Work) -> Verdict:
+        await go_on.wait()
+        return SUCCEEDED
+
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, ScriptedExecutor(until_told), ListSource(entities(5))) as engine:
+        await eventually(lambda: engine.executor.running)
+        engine.scheduler.hear(backfill.no)
+        await eventually(lambda: "a run of backfill no. 1 ended" in caplog.text)
+        go_on.set()
+        await engine.until(backfill, "completed")
+
+    assert [] == left
+
+
+@pytest.mark.usefixtures("quick_pauses")
 async def test_a_backfill_that_is_being_cancelled_and_cannot_fail_is_run_again_and_takes_nobody_along(
     dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ class Runner:
             await self._standing.patiently(self._takeover.charge)
             await self._standing.patiently(self._takeover.note_repeats)
             try:
-                await self._carry()
+                await self._carry_while_it_hears(listener)
             except (LeaseGone, FenceLost):
                 raise
             except Exception:  # told by whoever made us; nobody died, and nothing is in flight
@@ -87,8 +87,22 @@ class Runner:
             self.gate.close()
             self._stop_listening()
             listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError, LeaseGone):
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # it was told when it ended
                 await listener
+
+    async def _carry_while_it_hears(self, listener: "asyncio.Task[None]") -> None:
+        """Carry it; whoever cannot hear any more of a pause may start nothing, so what ended the listener ends this."""
+        carrying = asyncio.create_task(self._carry(), name=f"{self.backfill.id}/carry")
+        try:
+            await asyncio.wait({carrying, listener}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not carrying.done():
+                carrying.cancel()
+                await asyncio.wait({carrying})
+        if not carrying.cancelled():
+            carrying.result()
+        else:
+            listener.result()
 
     async def _carry(self) -> None:
         try:
