@@ -251,7 +251,7 @@ LIVE_STEPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     ),
     "run": lambda plant: raising(plant, claimer, "AttemptRun", lambda lease, *_: lease.grant.id == CULPRIT),
     "begin": lambda plant: raising(
-        plant, live_attempts.LiveAttemptStore, "begin", lambda _, id, *__: id == CULPRIT
+        plant, live_attempts.LiveAttemptStore, "begin", lambda _, id, *__, **___: id == CULPRIT
     ),
     "executor": lambda plant: None,
     "judge": lambda plant: raising(plant, one_try, "judge", lambda _, item, **__: item.entity_id == str(CULPRIT)),
