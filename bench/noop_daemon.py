@@ -26,6 +26,9 @@ class DoesNothing:
         permit.sent()
         return SUCCEEDED
 
+    async def stop(self, work: Work) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 

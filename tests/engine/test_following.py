@@ -66,6 +66,7 @@ async def test_items_that_have_been_read_follow_each_other(short: Short):
 
 WAITING = Reason(ReasonCode.WAITING_FOR_RETRY, "…", NOON)
 OUT_OF_THE_ORDINARY: dict[str, Callable[[Short], object]] = {
+    "another limit than there are slots": lambda short: short.slots.resize(4),
     "paused": lambda short: short.apply(status=Status.PAUSED),
     "waiting": lambda short: short.apply(status=Status.WAITING, reason=WAITING),
     "running with a reason": lambda short: short.apply(reason=WAITING),

@@ -92,6 +92,7 @@ class ScriptedExecutor:
     connects: float = 0.0  # seconds before the gate is asked
     sends: float = 0.0  # seconds from the gate until the request is out
     starts: list[Start] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)  # keys of what nobody wants any more
     running: int = 0
     most_running: int = 0
 
@@ -117,6 +118,9 @@ class ScriptedExecutor:
             return verdict if isinstance(verdict, Verdict) else await verdict
         finally:
             self.running -= 1
+
+    async def stop(self, work: Work) -> None:
+        self.stopped.append(work.idempotency_key)
 
     async def close(self) -> None:
         pass

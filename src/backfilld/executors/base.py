@@ -71,5 +71,10 @@ class Executor(Protocol):
         """Do it once; what happens is a verdict. Raises `NotPermitted`, `CancelledError`, and what nobody foresaw
         before `permit.start()`: then it is this item that nobody can be told of."""
 
+    async def stop(self, work: Work) -> None:
+        """Nobody wants `work` any more, which was started, and cut off before it was done: somebody cancelled or
+        killed it. Where the target goes on by itself, tell it. Not called when the daemon stops, or has lost its
+        lease: then the work is wanted, and is started again under its key."""
+
     async def close(self) -> None:
         """Let go of connections."""

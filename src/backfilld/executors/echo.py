@@ -32,6 +32,9 @@ class EchoExecutor:
     def address(self, variables: Mapping[str, Any]) -> str:
         return ""
 
+    async def stop(self, work: Work) -> None:
+        """Nothing goes on."""
+
     async def close(self) -> None:
         """Nothing is kept."""
 

@@ -60,6 +60,9 @@ class RefusingExecutor:
         """Refused, without a start."""
         return self._verdict
 
+    async def stop(self, work: Work) -> None:
+        """Nothing was started."""
+
     async def close(self) -> None:
         """Nothing to let go of."""
 

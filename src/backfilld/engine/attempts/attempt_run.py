@@ -130,6 +130,8 @@ class AttemptRun:
             await self._finish(result)
         elif self.gate.is_killed:
             await self._finish(self._cancelled(permit.started_at))
+            if result is None and permit.started:
+                await self._one_try.stop(self._item, lambda _: self._work)
         elif isinstance(result, Try):
             await self._rest(result.next_attempt_at, result)
         elif isinstance(result, Held):

@@ -3,6 +3,7 @@
 Where the item comes from and where its outcome goes differs, and is not known here.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
 _TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
 _REFUSED, _TRY_AGAIN = VerdictKind.REFUSED, VerdictKind.TRY_AGAIN
+STOP_SECONDS = 5.0
 Result: TypeAlias = Outcome | Try | Held
 
 
@@ -64,6 +66,14 @@ class OneTry:
             return self._learn(item, verdict, permit, monotonic() - began)
         except Exception as problem:
             return self._ended_by(problem, item, permit)
+
+    async def stop(self, item: Item, work_of: Callable[[Item], Work]) -> None:
+        """Nobody wants what was started for `item`, and cut off: let the executor say so, if it can be quick."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._executor.stop(work_of(item))
+        except Exception as problem:
+            log.warning("what %s goes on with could not be stopped: %r", item.entity_id, problem)
 
     def _ended_by(self, problem: Exception, item: Item, permit: Permit[Item]) -> Outcome:
         name, at = permit.terms.workflow_name, self._context.clock.now()

@@ -81,6 +81,9 @@ class CommandExecutor:
     def address(self, variables: Mapping[str, Any]) -> str:
         return ""
 
+    async def stop(self, work: Work) -> None:
+        """Its processes have been ended with the try."""
+
     async def close(self) -> None:
         """Nothing is kept between two items."""
 

@@ -84,6 +84,9 @@ class HttpExecutor:
         url = self._definition.url
         return url if self._filling is None else self._filling.address(url, variables)
 
+    async def stop(self, work: Work) -> None:
+        """The broken connection says it; there is no request for it that every target would understand."""
+
     async def close(self) -> None:
         """Let go of connections. Another `execute` would open new ones."""
         wire, self._wire = self._wire, None

@@ -40,6 +40,7 @@ class FastPath:
         self._recorder = recorder
         self._seen: Backfill | None = None  # the settings that were looked at last
         self._is_plain = False
+        self._limit = 0
 
     async def next(self) -> Item | None:
         """The item that may follow; None: let the worker look."""
@@ -49,9 +50,16 @@ class FastPath:
         if gate.backfill is not self._seen:
             self._seen = gate.backfill
             self._is_plain = _is_plain(gate.backfill)
+            self._limit = gate.backfill.settings.max_in_flight
         if not self._is_plain or not account.has_room or account.may_have_retry_due:
             return None
-        if self._slots.are_owed or self._capacity.waiting or gate.opens_slowly or self._recovery.holds_others:
+        if (
+            self._limit != self._slots.limit
+            or self._slots.are_owed
+            or self._capacity.waiting
+            or gate.opens_slowly
+            or self._recovery.holds_others
+        ):
             return None
         return self._reader.take_read()
 

@@ -19,6 +19,7 @@ from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.engine.starting.internal_errors import outcome_of
 from backfilld.engine.starting.one_try import OneTry
+from backfilld.engine.starting.start_gate import Permit
 from backfilld.executors.base import Work
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.store.connection import transient_errors
@@ -117,9 +118,12 @@ class ItemRun:
         except asyncio.CancelledError:
             if item.position in self._chain.killed:
                 self.end_killed(item.position, item, permit.started_at)
+                await self._stop(item, permit)
                 return True
             if self._gate.backfill.status is Status.CANCELLING and permit.started:
                 self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
+                if self._gate.backfill.cancel_in_flight:
+                    await self._stop(item, permit)
             raise
         if result is None:
             self._reader.give_back(item)
@@ -129,6 +133,11 @@ class ItemRun:
             return False
         self.record(item, result)
         return True
+
+    async def _stop(self, item: Item, permit: Permit[Item]) -> None:
+        """A person wants it to end, which is more than that it was cut off."""
+        if permit.started:
+            await self._one_try.stop(item, self._work)
 
     def skip(self, item: Item, why: str) -> None:
         """End `item` without a start."""
