@@ -126,6 +126,8 @@ class _Header:
             row[self.id_position] = trimmed(id)
             if len(id) > len(row[self.id_position]):
                 notes.count("blanks or invisible characters around ids were taken off", line)
+        if len(self.columns) == self.named and not self.nulls:  # nearly always
+            return Record(line, [(path, cell or None) for (path, _), cell in zip(self.columns, row, strict=True)])
         return Record(line, [(path, self._cell(row, positions)) for path, positions in self.columns])
 
     def _cell(self, row: Sequence[str], positions: Sequence[int]) -> str | list[str] | None:

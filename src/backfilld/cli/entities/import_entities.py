@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -55,11 +56,11 @@ class _Column:
     is_id: bool
     is_time: bool  # when the record changed
 
-    @property
+    @cached_property
     def clamped(self) -> str:
         return f"dates of `{self.name}` beyond the years that are kept became {FIRST_DAY} or {LAST_DAY}"
 
-    @property
+    @cached_property
     def naive(self) -> str:
         return f"times of `{self.name}` without an offset were taken as UTC (--timezone says otherwise)"
 
