@@ -227,6 +227,20 @@ class SchedulePostponed(Event):
 
 
 @plain_record
+class SchedulesWait(Event):
+    """Schedules are due, and no more attempts outside of backfills may be unfinished. Told once until that is over."""
+
+    unfinished: int
+
+
+@plain_record
+class SchedulesGoOn(Event):
+    """No schedule waits for room any more."""
+
+    seconds: float
+
+
+@plain_record
 class DatabaseLost(Event):
     error: str
 

@@ -9,9 +9,19 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.schedules import make_schedule
 
 from backfilld.domain.schedules import FINISHED_AT
-from backfilld.engine.schedules.firing import Firing
-from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
+from backfilld.engine.schedules.firing import LOOKS_AGAIN, Firing
+from backfilld.events import (
+    AttemptEnded,
+    Bus,
+    Event,
+    SchedulePostponed,
+    SchedulesGoOn,
+    SchedulesWait,
+    SessionFired,
+    SlotsLeftOut,
+)
 from backfilld.store.connection.pool import Pool
+from backfilld.store.schedules import firing
 from backfilld.store.sessions.sessions import NewAttempts, open_attempts
 
 HOURLY = {"hourly>": "00:00"}
@@ -25,7 +35,7 @@ class Tick:
     def __init__(self, pool: Pool, clock: FakeClock, most_unfinished: int = 100) -> None:
         self.pool, self.clock = pool, clock
         self.told: list[Event] = []
-        bus = Bus()
+        self.bus = bus = Bus()
         bus.listen(self.told.append)
         self.firing = Firing(pool, clock, bus, most_unfinished=most_unfinished)
 
@@ -170,20 +180,98 @@ async def test_what_was_left_out_is_not_brought_back_by_a_push(tick, pool):
     assert stored.next_session_at + HOUR == (await tick.schedule())["skipped_to"]
 
 
-async def test_at_the_limit_the_slot_is_kept_for_ten_minutes(pool, clock):
+async def test_at_the_limit_a_slot_is_kept_until_there_is_room(pool, clock):
     tick = Tick(pool, clock, most_unfinished=3)
     await make_schedule(pool, HOURLY)
     now = NOON + 5 * HOUR
-    await tick.at(now)
+    wake_at = await tick.at(now)
     row = await tick.schedule()
     await tick.at(now + 5 * MINUTE)
     held = len(await tick.sessions())
     await tick.finish()
-    await tick.at(now + 10 * MINUTE)
+    await tick.at(now + 6 * MINUTE)
 
-    assert (NOON + 3 * HOUR, now + 10 * MINUTE) == (row["next_session_at"], row["next_run_at"])
+    assert (NOON + 3 * HOUR, NOON + 3 * HOUR) == (row["next_session_at"], row["next_run_at"])
+    assert now + LOOKS_AGAIN == wake_at
     assert (3, 6) == (held, len(await tick.sessions()))
-    assert 1 == len(tick.kinds(SchedulePostponed))
+
+
+async def test_whichever_slot_waits_longest_fires_first_when_an_attempt_ends(pool, clock):
+    tick = Tick(pool, clock, most_unfinished=1)
+    schedules = [await make_schedule(pool, {"hourly>": f"{minutes:02}:00"}) for minutes in (0, 10, 20, 30)]
+    await tick.at(NOON)
+    for minutes in range(60, 95):
+        await tick.at(NOON + minutes * MINUTE)  # each has missed a slot, and the first of them another one by now
+        await tick.finish()
+
+    ids = [schedule.id for schedule in schedules]
+    assert [*ids, *ids] == [event.schedule_id for event in tick.kinds(SessionFired)][:8]
+
+
+async def test_an_attempt_that_ends_wakes_the_tick_only_while_schedules_wait(pool, clock):
+    tick = Tick(pool, clock, most_unfinished=1)
+    nudges = []
+    tick.firing.nudge = lambda: nudges.append(clock.now())  # type: ignore[method-assign]
+    ended = AttemptEnded(1, "w1", NOON, "succeeded")
+    await make_schedule(pool, HOURLY)
+    await tick.at(NOON)
+    tick.bus.tell(ended)
+    await tick.at(NOON + HOUR)
+    tick.bus.tell(ended)
+
+    assert [NOON + HOUR] == nudges
+
+
+async def test_a_time_without_room_is_told_once_however_many_wait(pool, clock):
+    tick = Tick(pool, clock, most_unfinished=1)
+    for _ in range(5):
+        await make_schedule(pool, HOURLY)
+    for minutes in range(10):
+        await tick.at(NOON + minutes * MINUTE)
+    for minutes in range(10, 15):
+        await tick.finish()
+        await tick.at(NOON + minutes * MINUTE)
+
+    assert [1] == [event.unfinished for event in tick.kinds(SchedulesWait)]
+    assert [] == tick.kinds(SchedulePostponed)
+    assert 1 == len(tick.kinds(SchedulesGoOn))
+    assert 5 == len(await tick.sessions())
+
+
+async def test_a_slot_is_left_out_when_it_is_due_though_there_is_no_room_for_others(pool, clock):
+    tick = Tick(pool, clock, most_unfinished=1)
+    first = await make_schedule(pool, HOURLY)
+    await tick.at(NOON)
+    strict = await make_schedule(pool, {"hourly>": "30:00", "skip_on_overtime": True})
+    await pool.execute("UPDATE attempts SET workflow_id = $1", strict.workflow_id)
+    await tick.at(NOON + HOUR)
+
+    assert [NOON] == await tick.sessions()
+    assert {first.id: NOON + HOUR, strict.id: NOON + 90 * MINUTE} == {
+        row["id"]: row["next_run_at"] for row in await pool.fetch("SELECT * FROM schedules")
+    }
+    assert [strict.id] == [event.schedule_id for event in tick.kinds(SlotsLeftOut)]
+
+
+async def test_schedules_that_wait_are_not_all_looked_at_again_whenever_somebody_ends(pool, clock):
+    tick = Tick(pool, clock, most_unfinished=1)
+    for _ in range(20):
+        await make_schedule(pool, HOURLY)
+    await tick.at(NOON)
+    looks = []
+    lock_due = firing.lock_due
+
+    async def counted(*args):
+        looks.append(args)
+        return await lock_due(*args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(firing, "lock_due", counted)
+        await tick.finish()
+        await tick.at(NOON + MINUTE)
+
+    assert 2 == len(await tick.sessions())
+    assert 3 == len(looks)  # one fires, one finds no room, and there is nobody new
 
 
 async def test_attempts_of_backfills_do_not_count_against_the_limit(pool, clock):

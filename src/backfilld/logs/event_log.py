@@ -20,6 +20,7 @@ from backfilld.events import (
     OutcomesRecorded,
     RecorderFailed,
     SchedulePostponed,
+    SchedulesWait,
     SessionFired,
     StatusChanged,
     TryEnded,
@@ -30,7 +31,7 @@ from backfilld.events import (
 QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
 ALARMING = (
     BackfillHeldUp, RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed,
-    WorkHeldUp,
+    SchedulesWait, WorkHeldUp,
 )  # fmt: skip
 
 

@@ -12,8 +12,8 @@ class ExecutorSettings(Section):
         default=100,
         ge=1,
         le=100_000,
-        description="Attempts outside of backfills that may be unfinished at once. Beyond it a schedule keeps its slot"
-        " and looks again after 10 minutes, and a start by hand is refused.",
+        description="Attempts outside of backfills that may be unfinished at once. Beyond it schedules wait in the"
+        " order in which they are due, and a start by hand is refused.",
     )
     attempt_ttl_seconds: Seconds = Field(
         default=604_800.0,

@@ -8,6 +8,7 @@ own. Who runs the attempts is another matter: under stop-all they are made all t
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
@@ -15,10 +16,11 @@ from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.sessions.positions import FINISHED, left_out_before
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.sessions.variables import params_of_slot
+from backfilld.engine.schedules.full_house import FullHouse
 from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.internal_errors import in_words
-from backfilld.events import Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
+from backfilld.events import AttemptEnded, Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
 from backfilld.store.connection import transient_errors
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules import firing
@@ -31,9 +33,8 @@ log = logging.getLogger(__name__)
 MOST_FIRED = 20  # slots in one transaction, so that nobody waits long for the schedule's lock
 MOST_WALKED = 1000  # slots left out in one transaction
 MOST_TRANSACTIONS = 50  # in one tick
-WAITS_WHEN_FULL = timedelta(seconds=600)
 WAITS_AFTER_FAULT = timedelta(hours=1)
-LOOKS_AGAIN = timedelta(seconds=1)  # at a schedule that somebody else holds
+LOOKS_AGAIN = timedelta(seconds=1)  # at a schedule that somebody else holds, and at those that found no room
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,13 @@ class Moved:
     slot: Slot
     event: Event
     last: datetime | None = None
+
+
+class Looked(Enum):
+    """What came of seeing to one schedule."""
+
+    MOVED = "moved"
+    NO_ROOM = "no room"
 
 
 class Firing:
@@ -55,7 +63,8 @@ class Firing:
         self._schedules = ScheduleStore(pool)
         self._clock = clock
         self._bus = bus
-        self._most_unfinished = most_unfinished
+        self._house = FullHouse(clock, bus, most_unfinished=most_unfinished)
+        bus.listen(self._hear)
         self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus))
         self._draining = False
         self._obeys_rules = False  # those of the zones, which may be others than before the start
@@ -63,6 +72,11 @@ class Firing:
     def nudge(self) -> None:
         """A schedule may have been changed: look now."""
         self._service.nudge()
+
+    def _hear(self, event: Event) -> None:
+        """An attempt that ends makes room for whoever waits longest."""
+        if isinstance(event, AttemptEnded) and self._house.is_full:
+            self.nudge()
 
     def drain(self) -> None:
         """Fire nothing any more: the daemon is stopping, and the next one will."""
@@ -84,26 +98,34 @@ class Firing:
             for moved in await obey_new_rules(self._pool, now):
                 self._bus.tell(moved)
             self._obeys_rules = True
+        found_no_room = False
         for _ in range(MOST_TRANSACTIONS):
-            if self._draining or not await self._fire_one(now):
+            looked = None if self._draining else await self._fire_one(now, found_no_room=found_no_room)
+            if looked is None:
                 break
+            found_no_room |= looked is Looked.NO_ROOM
         due = await firing.next_due(self._pool)
+        if not found_no_room and (due is None or due > now):
+            self._house.nobody_waits()
         return None if due is None else max(due, now + LOOKS_AGAIN) if due <= now else due
 
-    async def _fire_one(self, now: datetime) -> bool:
-        """See to the schedule that is due longest, in one transaction; False if there is none."""
+    async def _fire_one(self, now: datetime, *, found_no_room: bool) -> Looked | None:
+        """See to the schedule that is due longest, in one transaction; None if there is none.
+
+        Where no room was found for that one, the others are passed over that were looked at in vain before.
+        """
         id: int | None = None
         stored: StoredSchedule | None = None
         told: list[Event] = []
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                id = await firing.lock_due(connection, now)
+                id = await firing.lock_due(connection, now, self._house.seen if found_no_room else {})
                 if id is None:
-                    return False
+                    return None
                 stored = await self._schedules.find(id, on=connection)
                 if stored is None:
-                    return False  # in the middle of being removed
-                told = await self._fire(connection, stored, now)
+                    return None  # in the middle of being removed
+                told, waits_since = await self._fire(connection, stored, now)
                 await tell_live(connection)
                 reached(Point.FIRE_BEFORE_COMMIT)
         except Exception as problem:
@@ -111,11 +133,15 @@ class Firing:
                 raise
             name = f"of schedule {id}" if stored is None else stored.workflow_name
             log.exception("the schedule of workflow %s could not be fired, and is put aside", name)
-            told = [await self._postpone_after(id, name, problem, now)]
+            told, waits_since = [await self._postpone_after(id, name, problem, now)], None
         reached(Point.FIRE_AFTER_COMMIT)
         for event in told:
             self._bus.tell(event)
-        return True
+        if waits_since is None:
+            self._house.moved(id)
+            return Looked.MOVED
+        self._house.waits(id, waits_since)
+        return Looked.NO_ROOM
 
     async def _postpone_after(self, id: int, name: str, problem: Exception, now: datetime) -> Event:
         until = now + WAITS_AFTER_FAULT
@@ -123,30 +149,27 @@ class Firing:
             await firing.postpone(connection, id, until, now)
         return SchedulePostponed(id, name, until, in_words(problem))
 
-    async def _postpone(
-        self, connection: Connection, stored: StoredSchedule, now: datetime, wait: timedelta, why: str
-    ) -> Event:
-        until = now + wait
-        await firing.postpone(connection, stored.id, until, now)
-        return SchedulePostponed(stored.id, stored.workflow_name, until, why)
-
-    async def _fire(self, connection: Connection, stored: StoredSchedule, now: datetime) -> list[Event]:
-        """Up to MOST_FIRED slots of one schedule."""
+    async def _fire(
+        self, connection: Connection, stored: StoredSchedule, now: datetime
+    ) -> tuple[list[Event], datetime | None]:
+        """Up to MOST_FIRED slots of one schedule; and since when the next one waits, if there is no room for it."""
         try:
             schedule = stored.schedule()
         except ValueError as problem:
-            return [await self._postpone(connection, stored, now, WAITS_AFTER_FAULT, str(problem)[:500])]
+            until, why = now + WAITS_AFTER_FAULT, str(problem)[:500]
+            await firing.postpone(connection, stored.id, until, now)
+            return [SchedulePostponed(stored.id, stored.workflow_name, until, why)], None
         told: list[Event] = []
+        most = 1 if self._house.is_full else MOST_FIRED  # others wait, for slots that may be older than its next
         slot, last = Slot(stored.next_session_at, stored.next_run_at), stored.last_session_at
-        while slot.run_time <= now and slot != FINISHED and len(told) < MOST_FIRED:
+        while slot.run_time <= now and slot != FINISHED and len(told) < most:
             moved = await self._step(connection, stored, schedule, slot, last, now)
             if moved is None:
-                why = f"{self._most_unfinished} attempts are not finished"
-                return [*told, await self._postpone(connection, stored, now, WAITS_WHEN_FULL, why)]
+                return told, slot.run_time
             await self._move(connection, stored, slot, moved, now)
             told.append(moved.event)
             slot, last = moved.slot, moved.last or last
-        return told
+        return told, None
 
     async def _move(
         self, connection: Connection, stored: StoredSchedule, slot: Slot, moved: Moved, now: datetime
@@ -176,7 +199,7 @@ class Firing:
             return _leave_out(stored, schedule, slot, until=now - patience, why="delayed")
         if schedule.skip_on_overtime and await firing.is_running(connection, stored.workflow_id):
             return _leave_out(stored, schedule, slot, until=now + timedelta(microseconds=1), why="overtime")
-        if await firing.count_crowd(connection, self._most_unfinished) >= self._most_unfinished:
+        if await firing.count_crowd(connection, self._house.most) >= self._house.most:
             return None
         made = await self._open(connection, stored, schedule, slot, last, now)
         following = schedule.next(slot.session_time) or FINISHED

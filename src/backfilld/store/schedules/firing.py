@@ -1,6 +1,6 @@
 """What the tick of the schedules asks of the database, and the bound on what it may add."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -12,9 +12,13 @@ from backfilld.store.schedules.schedules import schedule_row
 _sql = load("schedules.firing")
 
 
-async def lock_due(connection: Connection, now: datetime) -> int | None:
-    """The id of the schedule that is due longest and that nobody else holds, locked until the transaction ends."""
-    id: int | None = await connection.fetchval(_sql.lock_due, now)
+async def lock_due(connection: Connection, now: datetime, passing_over: Mapping[int, datetime]) -> int | None:
+    """The id of the schedule that is due longest and that nobody else holds, locked until the transaction ends.
+
+    Without those to pass over, as long as they are due since the time that is given with each.
+    """
+    ids, due = list(passing_over), list(passing_over.values())
+    id: int | None = await connection.fetchval(_sql.lock_due, now, ids, due)
     return id
 
 

@@ -1,12 +1,13 @@
 -- name: lock_due
 -- The schedule that waits longest. One that somebody else holds is being fired or moved, and is passed over; so is one
 -- whose workflow is being written, who comes to the schedule next, while we would come to the workflow with the session.
--- $1 now
+-- $1 now   $2 schedules to pass over   $3 as long as they are due since then (one of each)
 SELECT s.id
   FROM schedules AS s
   JOIN workflows AS w ON w.id = s.workflow_id
  WHERE s.disabled_at IS NULL AND s.next_run_at <= $1 AND s.next_session_at < '9999-01-01Z'
    AND w.enabled AND w.deleted_at IS NULL
+   AND (s.id, s.next_run_at) NOT IN (SELECT * FROM unnest($2::bigint[], $3::timestamptz[]))
  ORDER BY s.next_run_at, s.id
  LIMIT 1
    FOR UPDATE OF s SKIP LOCKED
