@@ -251,6 +251,21 @@ async def test_what_is_not_lines_of_json_is_called_by_its_name(
     assert advice in said
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (gzip.compress(b"[]"), "compressed by gzip: send it with Content-Encoding: gzip"),
+        ("[]".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        (workbook(), "an Excel workbook (.xlsx): save it as CSV UTF-8"),
+    ],
+)
+async def test_what_is_not_a_json_list_is_called_by_its_name(client: Client, body: bytes, said: str) -> None:
+    status, answer = await put(client, body, JSON)
+
+    assert 400 == status
+    assert said in answer["error"]["message"]
+
+
 async def test_a_form_is_what_curl_says_by_default(client: Client) -> None:
     status, answer = await put(client, ONE, "application/x-www-form-urlencoded")
 

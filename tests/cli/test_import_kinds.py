@@ -225,6 +225,14 @@ def test_columns_of_the_same_name_become_a_list(file: Write) -> None:
     assert "--repeats-as-lists" in refusal(path)
 
 
+def test_a_dot_may_be_just_a_dot(file: Write) -> None:
+    path = file("id,status,status.name\n1,5,open\n")
+    (found,), _ = read(path, flat=True)
+
+    assert {"#": "1", "id": 1, "status": 5, "status.name": "open"} == found
+    assert "--flat-columns" in refusal(path)
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
 def test_texts_that_mean_nothing_are_missing(file: Write, name: str) -> None:
     cells = ["5", "NULL", "\\N", "-"]

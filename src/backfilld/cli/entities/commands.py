@@ -37,6 +37,7 @@ def group() -> None:
 @click.option(
     "--repeats-as-lists", is_flag=True, help="Columns of the same name become one list; else they are refused."
 )
+@click.option("--flat-columns", is_flag=True, help="A dot in the name of a column makes no object of it.")
 @click.option(
     "--list",
     "lists",
@@ -151,6 +152,7 @@ def _reading(options: dict[str, Any]) -> "Reading":
         delimiter=_delimiter(options["delimiter"]),
         nulls=frozenset(options["nulls"]),
         repeats_as_lists=options["repeats_as_lists"],
+        flat=options["flat_columns"],
         lists=_read_lists(options["lists"]),
     )
     updated_at_column = options["updated_at_column"] and _field(options["updated_at_column"], "--updated-at-column")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from backfilld.cli.entities.import_notes import Notes
 from backfilld.cli.entities.import_records import FieldPath, Layout, Record
@@ -20,6 +20,8 @@ _LONGEST_CELL = 256 * 1024  # more would not fit into a line of an upload
 _DOTTED = re.compile(r"[^\s.\\]+(?:\.[^\s.\\]+)+")  # `company.name`, but neither `e.g.` nor `Amount (incl. tax)`
 _IS_JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*(?:\{|$))")
 _SAYS_DELIMITER = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
+
+Columns: TypeAlias = Sequence[tuple[FieldPath, Sequence[int]]]  # each field, and the positions of its cells
 
 
 def csv_records(file: IO[str], layout: Layout, notes: Notes, delimiter: str | None) -> Iterator[Record]:
@@ -93,7 +95,7 @@ class _Header:
     `named` columns have a name; what stands behind them must be empty.
     """
 
-    columns: Sequence[tuple[FieldPath, Sequence[int]]]
+    columns: Columns
     named: int
     id_position: int | None
     nulls: frozenset[str]
@@ -105,7 +107,7 @@ class _Header:
             names.pop()
         if len(names) < len(row):
             notes.fact(f"columns without a name at the end of the first line were left out: {len(row) - len(names)}")
-        columns = _columns(names, line, repeats=layout.repeats_as_lists)
+        columns = _columns(names, line, repeats=layout.repeats_as_lists, flat=layout.flat)
         ids = [positions[0] for path, positions in columns if spell(path) == layout.id_column]
         return _Header(columns, len(names), ids[0] if ids else None, layout.nulls)
 
@@ -142,7 +144,7 @@ class _Header:
         return Fault(pointer(line, spell(bad)), "not_utf8", message)
 
 
-def _columns(names: Sequence[str], line: int, *, repeats: bool) -> Sequence[tuple[FieldPath, Sequence[int]]]:
+def _columns(names: Sequence[str], line: int, *, repeats: bool, flat: bool) -> Columns:
     """The fields that the columns become; Invalid for those that cannot stand beside each other."""
     places: dict[FieldPath, list[int]] = {}
     faults = []
@@ -151,7 +153,7 @@ def _columns(names: Sequence[str], line: int, *, repeats: bool) -> Sequence[tupl
             hint = "; pandas leaves it out with to_csv(index=False)" if position == 0 and not name else ""
             faults.append(Fault(f"/{line}", "bad_column", f"column {position + 1} has no name that can be read{hint}"))
             continue
-        path = tuple(name.split(".")) if _DOTTED.fullmatch(name) else (name,)
+        path = tuple(name.split(".")) if not flat and _DOTTED.fullmatch(name) else (name,)
         places.setdefault(path, []).append(position)
         if len(places[path]) == 2 and not repeats:
             message = "there are two columns of this name; --repeats-as-lists makes one list of them"
@@ -168,7 +170,10 @@ def _values_and_objects(paths: Iterable[FieldPath], line: int) -> Iterator[Fault
     for path in paths:
         above = {path[:length] for length in range(1, len(path))}
         if path in within or above & known:
-            message = "this column would be both a value and an object that holds other columns"
+            message = (
+                "this column would be both a value and an object that holds other columns; with --flat-columns a dot is"
+                " just a dot"
+            )
             yield Fault(pointer(line, spell(path)), "column_within_column", message)
         known.add(path)
         within |= above

@@ -30,7 +30,8 @@ class Layout:
 
     `format` is csv, tsv or jsonl; None: by the file's name, or what it begins with if it has none. `delimiter` is that
     of a CSV; None: found out from its first lines. Cells and JSON texts in `nulls` are missing. With
-    `repeats_as_lists`, columns of the same name are one list. `lists` are fields that hold lists of pairs.
+    `repeats_as_lists`, columns of the same name are one list. With `flat`, a dot in the name of a column is just a dot.
+    `lists` are fields that hold lists of pairs.
     """
 
     id_column: str = "id"
@@ -38,4 +39,5 @@ class Layout:
     delimiter: str | None = None
     nulls: frozenset[str] = frozenset()
     repeats_as_lists: bool = False
+    flat: bool = False
     lists: Mapping[FieldPath, PairMembers] = field(default_factory=dict)

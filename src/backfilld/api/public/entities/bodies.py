@@ -13,9 +13,10 @@ from aiohttp import web
 from backfilld.api.framework.reading import strict_json
 from backfilld.api.framework.reading.request_body import BodyTooSlow, body_pieces, read_body, read_json
 from backfilld.api.public.entities.field_types import MOST_IN_BODY, says_types, types_of
-from backfilld.api.public.entities.lines import Lines
+from backfilld.api.public.entities.lines import GZIP_ADVICE, Lines
 from backfilld.api.public.entities.records import CleanEntity, quick_row, record_of, row_of
 from backfilld.clock import Clock
+from backfilld.domain.entities.byte_kinds import GZIP, HEAD_BYTES, kind_of
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unreadable
 from backfilld.operations.entities import Upload
 from backfilld.store.entities.uploads import EntityRow
@@ -36,7 +37,10 @@ async def rows_of_list(
     try:
         document, _, faults = await read_json(raw)
     except Unreadable as problem:
+        kind = kind_of(raw[:HEAD_BYTES])
         hint = "; one entity a line is application/x-ndjson" if raw.lstrip()[:1] == b"{" else ""
+        if kind is not None:
+            hint = f"; the body is {kind.name}: {GZIP_ADVICE if kind is GZIP else kind.advice}"
         raise Unreadable(problem.message + hint, code=problem.code) from None
     del raw
     if not isinstance(document, list):

@@ -7,6 +7,7 @@ from backfilld.domain.errors import Fault, Invalid, TooLarge
 
 LONGEST_LINE = 256 * 1024  # bytes
 MOST_BLANK = 1024 * 1024  # bytes of blank lines beyond those of entities: what a zip bomb would be made of
+GZIP_ADVICE = "send it with Content-Encoding: gzip"
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -60,6 +61,6 @@ class Lines:
 def _refuse_other_kinds(head: bytes) -> None:
     kind = kind_of(head)
     if kind is not None:
-        advice = "send it with Content-Encoding: gzip" if kind is GZIP else kind.advice
+        advice = GZIP_ADVICE if kind is GZIP else kind.advice
         message = f"must be a line of JSON, but the body is {kind.name}; {advice}"
         raise Invalid([Fault("/1", "not_lines_of_json", message)])
