@@ -18,7 +18,7 @@ from backfilld.store.connection.pool import Pool
 
 
 class Confirming:
-    """`operations.control.StopControl`."""
+    """In place of `engine.starting.stop_order.Stopping`."""
 
     def __init__(self) -> None:
         self.confirmed: list[int] = []

@@ -154,17 +154,19 @@ class Whole(TwoDaemons):
 
     async def pause(self, known: Known) -> None:
         ended = await self._has_ended(known)
-        if await self._had(self.operations.pause(ANNA, known.backfill.id), known, ended):
+        if await self._had(self.operations.steering.pause(ANNA, known.backfill.id), known, ended):
             known.stopped = True
 
     async def cancel(self, known: Known, in_flight: Any) -> None:
         ended = await self._has_ended(known) and (await self._row(known)).status is not Status.CANCELLED
-        if await self._had(self.operations.cancel(ANNA, known.backfill.id, in_flight=in_flight), known, ended):
+        if await self._had(self.operations.steering.cancel(ANNA, known.backfill.id, in_flight=in_flight), known, ended):
             known.stopped = True
 
     async def resume(self, known: Known) -> None:
         was, known.stopped = known.stopped, False  # it may start before the answer
-        if not await self._had(self.operations.resume(ANNA, known.backfill.id), known, await self._has_ended(known)):
+        if not await self._had(
+            self.operations.steering.resume(ANNA, known.backfill.id), known, await self._has_ended(known)
+        ):
             known.stopped = was
 
     async def delete(self, known: Known) -> None:
@@ -176,7 +178,7 @@ class Whole(TwoDaemons):
     async def rerun(self, known: Known) -> None:
         before = set(self.known)
         with contextlib.suppress(Conflict, NotFound):
-            made = await self.operations.rerun_failed(ANNA, known.backfill.id, keyed=None, render=lambda _: {})
+            made = await self.operations.rerunner.rerun_failed(ANNA, known.backfill.id, keyed=None, render=lambda _: {})
             row = made.view.backfill
             self.known[row.id] = Known(row, known.always_open)
         if known.deleted and before != set(self.known):

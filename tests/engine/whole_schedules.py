@@ -145,7 +145,7 @@ class WholeSchedule(TwoDaemons):
         was = id in self._paused
         if verb == "resume":
             self._paused.discard(id)  # it may start before the answer
-        granted = await self._wish(getattr(self._operations, verb)(ANNA, id))
+        granted = await self._wish(getattr(self._operations.steering, verb)(ANNA, id))
         if was if not granted else verb != "resume":
             self._paused.add(id)
 
@@ -221,7 +221,7 @@ class WholeSchedule(TwoDaemons):
         while any(left := tuple((await self._fetch(UNFINISHED, self.clock.now()))[0])):
             for row in await self._fetch("SELECT id FROM backfills WHERE status = 'paused'"):
                 self._paused.discard(row["id"])
-                await self._wish(self._operations.resume(ANNA, row["id"]))
+                await self._wish(self._operations.steering.resume(ANNA, row["id"]))
             if patience.looks_in_vain == STANDS_STILL:
                 await self._wait_for_retries()
             self.nudge()

@@ -133,7 +133,7 @@ class Crowd:
         id = await self.pool.fetchval("SELECT id FROM backfills WHERE deleted_at IS NULL ORDER BY random() LIMIT 1")
         if id is not None:
             verb = self.chance.choice(["pause", "resume", "cancel", "delete"])
-            await getattr(self.backfills, verb)(ANNA, id)
+            await getattr(self.backfills.steering, verb)(ANNA, id)
 
     async def steer_schedule(self) -> None:
         id = await self._any_schedule()

@@ -8,7 +8,7 @@ from backfilld.domain.holding import Reason
 
 @dataclass(frozen=True)
 class FakeLive:
-    """`operations.control.Live`."""
+    """In place of `engine.control.Live`."""
 
     in_flight: frozenset[int] = frozenset()
     in_flight_retries: int = 0
@@ -17,7 +17,7 @@ class FakeLive:
 
 @dataclass
 class FakeControl:
-    """`operations.control.Control`."""
+    """In place of `engine.control.Control`."""
 
     nudges: int = 0
     confirmed: list[tuple[int, int]] = field(default_factory=list)

@@ -10,7 +10,7 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.callers import SYSTEM, Actor
 from backfilld.domain.stopping import StopOrder
-from backfilld.operations.control import StopControl
+from backfilld.engine.starting.stop_order import Stopping
 from backfilld.store.admin import audit
 from backfilld.store.admin.stopping import StopStore
 from backfilld.store.connection.pool import Pool
@@ -29,7 +29,7 @@ class Ordered:
 class StopOperations:
     """What administrators may ask of all daemons at once."""
 
-    def __init__(self, pool: Pool, store: StopStore, control: StopControl, clock: Clock) -> None:
+    def __init__(self, pool: Pool, store: StopStore, control: Stopping, clock: Clock) -> None:
         self._pool = pool
         self._store = store
         self._control = control

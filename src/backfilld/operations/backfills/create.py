@@ -14,6 +14,7 @@ from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.filters import Tree, to_json
 from backfilld.engine.backfills.planning.plan_walk import Scope
+from backfilld.engine.control import Control
 from backfilld.events import BackfillCreated, Bus
 from backfilld.operations.backfills.check import Limits, Wanted, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, Counter, estimate_warnings
@@ -22,7 +23,6 @@ from backfilld.operations.backfills.idempotency import Idempotency, Keyed
 from backfilld.operations.backfills.ids_found import IdsFound, IdsLook
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
 from backfilld.operations.backfills.view import BackfillView, Viewer
-from backfilld.operations.control import Control
 from backfilld.store.admin import audit
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow
 from backfilld.store.backfills.backfills import BackfillStore

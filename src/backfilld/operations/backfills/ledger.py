@@ -5,7 +5,7 @@ from uuid import UUID
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.errors import NotFound
-from backfilld.operations.control import Control
+from backfilld.engine.control import Control
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.ledger.pages import LedgerEntry, LedgerPages
 

@@ -19,9 +19,9 @@ from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.domain.holding import Reason, because, onwards, shown
+from backfilld.engine.control import Control
 from backfilld.events import Bus, StatusChanged
 from backfilld.operations.backfills.view import BackfillView, Viewer
-from backfilld.operations.control import Control
 from backfilld.store.admin import audit
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool

@@ -1,6 +1,6 @@
 """What people may ask for about backfills, in one place for both dialects, the dashboard and the tests.
 
-The verbs live in modules of their own; here they are joined.
+The verbs live in modules of their own; here their parts are made, and found by name.
 """
 
 from uuid import UUID
@@ -10,6 +10,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
+from backfilld.engine.control import Control
 from backfilld.events import Bus
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
@@ -24,7 +25,6 @@ from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
 from backfilld.operations.backfills.rerun import Rerunner
 from backfilld.operations.backfills.steer import Steering
 from backfilld.operations.backfills.view import BackfillView, Viewer
-from backfilld.operations.control import Control
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.sources.registry import SourceRegistry
@@ -69,24 +69,16 @@ class BackfillOperations:
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
         hints = FieldHints(sources, timeout)
-        creator = Creator(
+        self.creator = Creator(
             pool, self._store, self.idempotency, Counter(sources, timeout),
             ReprocessWarning(ledger, last_runs, timeout), hints, IdsLook(sources, last_runs, timeout),
             self._viewer, control, clock, limits, bus,
         )  # fmt: skip
-        previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
-        steering = Steering(pool, self._store, self._viewer, control, clock, bus)
-        self.create = creator.create
-        sessions = SessionBackfills(self._store, control, clock, bus)
-        session_reruns = ScheduleReruns(pool, sessions, self.idempotency, self._viewer, clock)
-        rerunner = Rerunner(self._store, ledger, targets, creator, session_reruns, clock, limits)
-        self.rerun_failed = rerunner.rerun_failed
-        self.sessions = sessions
-        self.preview = previewer.preview
-        self.verify = previewer.verify
-        self.pause = steering.pause
-        self.resume = steering.resume
-        self.cancel = steering.cancel
+        self.previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
+        self.steering = Steering(pool, self._store, self._viewer, control, clock, bus)
+        self.sessions = SessionBackfills(self._store, control, clock, bus)
+        session_reruns = ScheduleReruns(pool, self.sessions, self.idempotency, self._viewer, clock)
+        self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
         self.ledger = LedgerReading(self._store, ledger, control)
 
     async def check(self, asked: Asked) -> Checked:

@@ -13,7 +13,7 @@ from backfilld.domain.backfills.states import ENDED, STARTABLE, Status
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zone
 from backfilld.domain.holding import Reason
 from backfilld.domain.windows.openings import Calendar, WindowState
-from backfilld.operations.control import Control, Live
+from backfilld.engine.control import Control, Live
 
 log = logging.getLogger(__name__)
 

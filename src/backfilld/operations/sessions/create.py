@@ -15,8 +15,8 @@ from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import SCHEDULE, Backfill
 from backfilld.domain.callers import Actor
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
+from backfilld.engine.control import Control
 from backfilld.events import BackfillCreated, Bus
-from backfilld.operations.control import Control
 from backfilld.operations.sessions.plan import Plan, attempts_of
 from backfilld.operations.sessions.request import ScheduleBackfillRequest, zone_of_windows
 from backfilld.store.admin import audit

@@ -9,7 +9,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import Attempt
-from backfilld.operations.control import Control
+from backfilld.engine.control import Control
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Pool
 from backfilld.store.sessions import items

@@ -56,7 +56,7 @@ class BackfillRoutes:
 
         async def do() -> Reply:
             wanted = await self._read(document)
-            created = await self._operations.create(asked.actor, wanted, keyed=keyed, render=_kept)
+            created = await self._operations.creator.create(asked.actor, wanted, keyed=keyed, render=_kept)
             return _created(created)
 
         return await once(self._operations.idempotency, keyed, do)
@@ -71,7 +71,7 @@ class BackfillRoutes:
 
     async def preview(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
         wanted = await self._read(asked.body.root)
-        preview = await self._operations.preview(wanted, wait_seconds=asked.query.wait)
+        preview = await self._operations.previewer.preview(wanted, wait_seconds=asked.query.wait)
         return Reply(PreviewData.of(preview, wanted.entity_type), warnings=preview.warnings)
 
     async def verify(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
@@ -81,7 +81,7 @@ class BackfillRoutes:
         checked.require(read.faults)
         if (body := read.body) is None:
             raise Invalid(read.faults)
-        verified = await self._operations.verify(body.entity_type, checked, wait_seconds=asked.query.wait)
+        verified = await self._operations.previewer.verify(body.entity_type, checked, wait_seconds=asked.query.wait)
         return Reply(VerifiedData.of(verified, body.entity_type), warnings=verified.warnings)
 
     async def list(self, asked: RequestContext[None, ListBackfills]) -> Reply:
@@ -114,16 +114,18 @@ class BackfillRoutes:
 
     async def pause(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
-        return _signal(await self._operations.pause(asked.actor, asked.path["id"], why=why))
+        return _signal(await self._operations.steering.pause(asked.actor, asked.path["id"], why=why))
 
     async def resume(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
-        return _signal(await self._operations.resume(asked.actor, asked.path["id"], why=why))
+        return _signal(await self._operations.steering.resume(asked.actor, asked.path["id"], why=why))
 
     async def cancel(self, asked: RequestContext[CancelBackfill | None, None]) -> Reply:
         body = asked.body or CancelBackfill(in_flight="drain")
         id = asked.path["id"]
-        return _signal(await self._operations.cancel(asked.actor, id, why=body.reason, in_flight=body.in_flight))
+        return _signal(
+            await self._operations.steering.cancel(asked.actor, id, why=body.reason, in_flight=body.in_flight)
+        )
 
     async def rerun_failed(self, asked: RequestContext[WholeBody | None, None]) -> Reply:
         id, document = asked.path["id"], asked.body.root if asked.body else {}
@@ -140,7 +142,7 @@ class BackfillRoutes:
         body, faults = read_as(RerunFailed, document)
         if body is None:
             raise Invalid(faults)
-        created = await self._operations.rerun_failed(
+        created = await self._operations.rerunner.rerun_failed(
             asked.actor, id, entity_ids=body.entity_ids, error_class=body.error_class, why=body.reason,
             keyed=keyed, render=_kept,
         )  # fmt: skip
