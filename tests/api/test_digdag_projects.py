@@ -1,9 +1,12 @@
 """Projects over the dialect: a push changes all or nothing, and says all that is wrong with it."""
 
+import asyncio
 import base64
 import hashlib
 import io
 import tarfile
+import threading
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -24,6 +27,7 @@ from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills, ScheduleLimits
 from backfilld.operations.sessions.create import SessionBackfills
+from backfilld.projects.budget import NobodyWaits
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 
@@ -413,3 +417,42 @@ async def test_an_operator_cannot_push(client: Client, clock: FakeClock, pool: P
     )
 
     assert 403 == answer.status
+
+
+MERGED = "a0: &a0 {}\n" + "".join(f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 8)}]}}\n" for n in range(10))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (MERGED, "bomb.dig:"),
+        ("+t:\n  echo>: x\n  _export: &a {<<: *a}\n", "bomb.dig:3: has more than 20000 values"),
+        ("+t:\n  echo>: " + "9" * 20_000 + "\n", "bomb.dig:2: a number of 20000 digits"),
+    ],
+    ids=["merges", "circle", "digits"],
+)
+async def test_what_grows_when_it_is_read_is_refused_with_file_and_line(client: Client, text: str, told: str) -> None:
+    document = await push(client, {"bomb.dig": text}, 400)
+
+    assert told in document["message"]
+
+
+async def test_a_push_that_is_read_too_long_ends_with_its_work(pool: Pool, clock: FakeClock, serve: Serve) -> None:
+    over = threading.Event()
+
+    def endless(*given: Any) -> list[Any]:
+        budget = given[-1]
+        with suppress(NobodyWaits):
+            while True:
+                budget.look_up()
+        over.set()
+        return []
+
+    operations = ProjectOperations(pool, clock, lambda: DefinitionRules(("http",), ()), reading_seconds=0.0)
+    client = await serve(projects.routes(operations, max_body_bytes=1 << 20), role="admin")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pushing, "read_archived_project", endless)
+        document = await push(client, {"a.dig": PLAIN}, 400)
+
+    assert "cannot be read within 0 s" in document["message"]
+    assert await asyncio.to_thread(over.wait, 30)

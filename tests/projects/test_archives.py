@@ -11,6 +11,7 @@ from tests.support.project_archives import packed, packed_members
 
 from backfilld.projects import ArchiveLimits, ProjectInvalid
 from backfilld.projects.archives import workflow_files
+from backfilld.projects.budget import Budget, NobodyWaits
 
 LIMITS = ArchiveLimits(bytes=1 << 20, members=20, workflow_bytes=10_000)
 
@@ -119,3 +120,27 @@ def test_a_tar_that_was_tampered_with_is_read_or_refused(at, byte, second, other
         return
 
     assert all(name.endswith(".dig") for name in files)
+
+
+def header_of(kind: bytes, body: bytes) -> bytes:
+    made = member("x", kind, size=len(body))
+    return made.tobuf(tarfile.GNU_FORMAT) + body + bytes(-len(body) % 512)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize(
+    ("size", "times"), [(900_000, 1), (0, 1_500), (600, 500)], ids=["one that is long", "many", "many with something"]
+)
+def test_headers_before_a_member_are_bounded(kind, size, times):
+    tar = header_of(kind, b"1" * size) * times + header_of(tarfile.REGTYPE, b"")
+    with pytest.raises(ProjectInvalid) as problem:
+        workflow_files(gzip.compress(tar + bytes(1024), 1), LIMITS)
+
+    assert "the archive is no tar" in problem.value.message or "no workflow" in problem.value.message
+
+
+def test_an_archive_is_left_when_nobody_waits_for_it():
+    steps = iter([False] * 5)
+
+    with pytest.raises(NobodyWaits):
+        workflow_files(packed({f"{n}.dig": "x" for n in range(15)}), LIMITS, Budget(lambda: next(steps, True)))

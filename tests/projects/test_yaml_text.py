@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backfilld.projects.budget import Budget, NobodyWaits, Spent
 from backfilld.projects.yaml_text import NotYaml, read_yaml
 
 
@@ -103,3 +104,59 @@ def test_any_text_is_read_or_refused(text):
         found = problem
 
     assert 1 <= (found.line if isinstance(found, NotYaml) else found.line(())) <= lines
+
+
+def grown_by_merges(levels: int = 10, width: int = 8, of: str = "{}") -> str:
+    aliases = [", ".join([f"*a{level}"] * width) for level in range(levels)]
+    return f"a0: &a0 {of}\n" + "".join(f"a{n + 1}: &a{n + 1} {{<<: [{them}]}}\n" for n, them in enumerate(aliases))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        grown_by_merges(),
+        grown_by_merges(of="{x: 1, y: [2]}"),
+        grown_by_merges(levels=40, width=2),
+        "x: &a {<<: *a}",
+        "x: &a {<<: [*a, *a]}",
+        "x: &a {y: &b {<<: *a}}",
+        "a: &a {" + ", ".join(f"k{n}: 1" for n in range(1000)) + "}\nb: [" + "{<<: *a}," * 30 + "]",
+        "a: [" + "1," * 20_001 + "]",
+    ],
+    ids=["empty", "values", "narrow", "circle", "two ways", "wide circle", "many merges", "many values"],
+)  # fmt: skip
+def test_what_is_merged_in_counts_as_if_it_were_written_out(text):
+    with pytest.raises(NotYaml) as problem:
+        read_yaml(text)
+
+    assert "20000 values" in str(problem.value)
+
+
+@pytest.mark.parametrize("digits", ["9" * 20_000, "-1" + "_0" * 10_000])
+def test_a_number_that_nobody_can_mean_is_a_fault_with_its_line(digits):
+    ((line, message),) = read_yaml(f"a: 1\nb: {digits}\n").faults
+
+    assert 2 == line
+    assert "digits is more than can be meant" in message
+
+
+@pytest.mark.parametrize("number", ["1e" + "9" * 20_000, "1." + "5" * 20_000, "0x" + "f" * 20_000, "0b" + "1" * 20_000])
+def test_other_long_numbers_are_read_or_stay_text(number):
+    assert value(number) in (number, pytest.approx(float("1." + "5" * 20)))
+
+
+def test_the_files_of_a_push_spend_from_one_budget():
+    laughs = "a: &a [" + "1," * 999 + "]\nb: [" + "*a," * 9 + "]\n"
+    budget = Budget(values=25_000)
+    read_yaml(laughs, budget)
+    read_yaml(laughs, budget)
+
+    with pytest.raises(Spent):
+        read_yaml(laughs, budget)
+
+
+def test_reading_ends_when_nobody_waits_for_it():
+    steps = iter([False] * 100)
+
+    with pytest.raises(NobodyWaits):
+        read_yaml("a: [" + "1," * 1000 + "]", Budget(lambda: next(steps, True)))

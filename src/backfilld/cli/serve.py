@@ -1,12 +1,17 @@
 """`backfilld serve`: run the daemon in the foreground."""
 
 import asyncio
+import os
 import signal
+import threading
 from pathlib import Path
 
 import click
 
 from backfilld.cli.lean_start import lean_start
+from backfilld.cli.output import exit_codes
+
+THREADS_GET_SECONDS = 5.0  # after everything is put away: whoever they work for is gone
 
 
 @click.command()
@@ -49,6 +54,25 @@ def command(config: Path | None, paused: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stop)
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
-        await daemon.run()
+        code = exit_codes.ERROR
+        try:
+            await daemon.run()
+            code = exit_codes.OK
+        finally:
+            _leave_threads_behind(code)
 
     uvloop.run(serve())
+
+
+def _leave_threads_behind(code: int) -> None:
+    """Python waits for each thread of a pool before it ends, however long it computes or asks for a name."""
+
+    def leave() -> None:
+        import structlog
+
+        structlog.get_logger(__name__).warning("ended while threads still worked", waited_seconds=THREADS_GET_SECONDS)
+        os._exit(code)
+
+    timer = threading.Timer(THREADS_GET_SECONDS, leave)
+    timer.daemon = True
+    timer.start()

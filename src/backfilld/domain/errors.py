@@ -129,6 +129,8 @@ class Unavailable(BackfilldError):
 def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """The known names most like `name`, best first; empty if none is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
+    if len(name) > 3 * max(map(len, by_lower), default=0):
+        return ()  # nothing can be near; to find that out for a megabyte takes the loop a second
     return tuple(by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=most, cutoff=0.6))
 
 

@@ -7,6 +7,7 @@ the middle included, leaves everything as it was.
 import asyncio
 import base64
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from backfilld.operations.schedules.place import place_schedule
 from backfilld.operations.workflows import plain_of
 from backfilld.projects import ArchiveLimits, ProjectFault, ProjectInvalid, PushedWorkflow, read_archived_project
 from backfilld.projects.archives import SUFFIX
+from backfilld.projects.budget import Budget
 from backfilld.store.admin import audit
 from backfilld.store.admin.projects import Existing, Project, ProjectStore
 from backfilld.store.admin.workflows import WorkflowStore
@@ -28,6 +30,7 @@ from backfilld.store.connection.pool import Connection, Pool
 LONGEST_NAME = 255
 LONGEST_SECRET_BYTES = 16_384
 PUSHED = "push"
+READING_SECONDS = 30.0  # as long as its body may take to arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,16 @@ class ProjectOperations:
     """`rules` says what this installation allows at the moment in definitions that come over HTTP."""
 
     def __init__(
-        self, pool: Pool, clock: Clock, rules: Callable[[], DefinitionRules], limits: ArchiveLimits | None = None
-    ) -> None:  # fmt: skip
+        self,
+        pool: Pool,
+        clock: Clock,
+        rules: Callable[[], DefinitionRules],
+        limits: ArchiveLimits | None = None,
+        *,
+        reading_seconds: float = READING_SECONDS,
+    ) -> None:
         self._pool = pool
+        self._reading_seconds = reading_seconds
         self._clock = clock
         self._limits = limits or ArchiveLimits()
         self._workflows = WorkflowStore(pool)
@@ -66,10 +76,7 @@ class ProjectOperations:
     async def push(self, actor: Actor, request: PushRequest) -> Project:
         """The project as it is then. ProjectInvalid with every fault; Conflict if the revision is there already."""
         _require_names(request)
-        # In a thread: a thousand workflow files take seconds, and nobody else should wait for them.
-        pushed = await asyncio.to_thread(
-            read_archived_project, request.archive, request.project, self._rules(), self._limits
-        )
+        pushed = await self._read(request)
         _require_known(request, pushed)
         at = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
@@ -109,6 +116,22 @@ class ProjectOperations:
             reached(Point.PUSH_BEFORE_COMMIT)
         reached(Point.PUSH_AFTER_COMMIT)
         return project
+
+    async def _read(self, request: PushRequest) -> list[PushedWorkflow]:
+        """In a thread: a thousand workflow files take seconds, and nobody else should wait for them. When nobody waits
+        for the answer any more, the thread ends, too."""
+        over = threading.Event()
+        budget = Budget(over.is_set)
+        try:
+            async with asyncio.timeout(self._reading_seconds):
+                return await asyncio.to_thread(
+                    read_archived_project, request.archive, request.project, self._rules(), self._limits, budget
+                )
+        except TimeoutError:
+            message = f"the project cannot be read within {self._reading_seconds:g} s; push fewer or smaller workflows"
+            raise ProjectInvalid([ProjectFault("", 0, message)]) from None
+        finally:
+            over.set()
 
     async def delete(self, actor: Actor, id: int) -> Project:
         """It and its schedules go; sessions, attempts and logs stay to be read. Conflict `managed_by_config`.

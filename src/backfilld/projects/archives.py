@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from backfilld.projects.budget import Budget
 from backfilld.projects.faults import ProjectFault, ProjectInvalid
 
 SUFFIX = ".dig"
 _GZIP = 31  # zlib's number for a gzip header and the largest window
 _PIECE = 1 << 16
 _LONGEST_SHOWN = 200
+_LONGEST_HEADER = 8_192  # more than the longest path; tarfile searches it in time that grows with its square
 # Whatever tarfile stumbles over in a header that somebody has made up.
-_UNREADABLE = (tarfile.TarError, ValueError, OverflowError, EOFError, IndexError, KeyError, TypeError, OSError)
+_UNREADABLE = (tarfile.TarError, ValueError, OverflowError, EOFError, IndexError, KeyError, TypeError, OSError,
+               RecursionError)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,22 @@ class ArchiveLimits:
     workflow_bytes: int = 1 << 20
 
 
-def workflow_files(archive: bytes, limits: ArchiveLimits) -> dict[str, str]:
-    """The `.dig` files at the top of the archive, by name. ProjectInvalid for an archive that is not let in."""
+def workflow_files(archive: bytes, limits: ArchiveLimits, budget: Budget | None = None) -> dict[str, str]:
+    """The `.dig` files at the top of the archive, by name. ProjectInvalid for an archive that is not let in.
+
+    NobodyWaits of the budget.
+    """
+    budget = budget or Budget()
     tar = _inflated(archive, limits.bytes)
     faults: list[ProjectFault] = []
     files: dict[str, bytes] = {}
+    together = 0
     try:
-        with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as opened:
+        with tarfile.open(fileobj=_Headers(tar, budget), mode="r:") as opened:
             for name, member in _members(opened, limits, faults):
-                content = opened.extractfile(member)
-                files[name] = content.read(limits.workflow_bytes + 1) if content is not None else b""
-                if sum(len(each) for each in files.values()) > limits.workflow_bytes:
+                files[name] = tar[member.offset_data : member.offset_data + member.size]
+                together += len(files[name])
+                if together > limits.workflow_bytes:
                     raise _refused(f"the workflow files are larger than {limits.workflow_bytes} bytes together")
     except _UNREADABLE as problem:
         raise _refused(f"the archive is no tar: {str(problem)[:_LONGEST_SHOWN]}") from problem
@@ -50,6 +58,20 @@ def workflow_files(archive: bytes, limits: ArchiveLimits) -> dict[str, str]:
     if faults:
         raise ProjectInvalid(faults)
     return texts
+
+
+class _Headers(io.BytesIO):
+    """A tar of which only headers are read, and long ones are not."""
+
+    def __init__(self, tar: bytes, budget: Budget) -> None:
+        super().__init__(tar)
+        self._budget = budget
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._budget.look_up()
+        if size is None or not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header is longer than {_LONGEST_HEADER} bytes")
+        return super().read(size)
 
 
 def _inflated(archive: bytes, most_bytes: int) -> bytes:

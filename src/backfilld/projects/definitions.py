@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from backfilld.domain.errors import Fault, did_you_mean
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.projects.budget import Budget
 from backfilld.projects.faults import ProjectFault
 from backfilld.projects.operators import OPERATORS, Task
 from backfilld.projects.yaml_text import Document, Place
@@ -45,6 +46,7 @@ class Translation:
     project: str
     document: Document
     rules: DefinitionRules
+    budget: Budget = field(default_factory=Budget)
     faults: list[ProjectFault] = field(default_factory=list)
 
     def definition(self) -> WorkflowDefinition | None:
@@ -63,6 +65,7 @@ class Translation:
 
     def blame(self, place: Place, message: str) -> None:
         """Note a fault at a place of the document."""
+        self.budget.look_up()
         self.faults.append(ProjectFault(self.file, self.document.line(place), message))
 
     def _task(self, tasks: list[str], operators: list[str]) -> Task | None:

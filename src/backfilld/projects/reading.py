@@ -7,6 +7,7 @@ from typing import Any
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.projects.archives import SUFFIX, ArchiveLimits, workflow_files
+from backfilld.projects.budget import Budget, Spent
 from backfilld.projects.definitions import Translation
 from backfilld.projects.faults import ProjectFault, ProjectInvalid
 from backfilld.projects.yaml_text import NotYaml, read_yaml
@@ -27,18 +28,25 @@ class PushedWorkflow:
 
 
 def read_archived_project(
-    archive: bytes, project: str, rules: DefinitionRules, limits: ArchiveLimits
+    archive: bytes, project: str, rules: DefinitionRules, limits: ArchiveLimits, budget: Budget | None = None
 ) -> list[PushedWorkflow]:
-    """The workflows in a gzip tar, by name. ProjectInvalid with every fault."""
-    return read_files(workflow_files(archive, limits), project, rules)
+    """The workflows in a gzip tar, by name. ProjectInvalid with every fault; NobodyWaits of the budget."""
+    budget = budget or Budget()
+    return read_files(workflow_files(archive, limits, budget), project, rules, budget)
 
 
-def read_files(files: Mapping[str, str], project: str, rules: DefinitionRules) -> list[PushedWorkflow]:
-    """The workflows in `.dig` files, file name → text. ProjectInvalid with every fault."""
+def read_files(
+    files: Mapping[str, str], project: str, rules: DefinitionRules, budget: Budget | None = None
+) -> list[PushedWorkflow]:
+    """The workflows in `.dig` files, file name → text. ProjectInvalid with every fault; NobodyWaits of the budget."""
+    budget = budget or Budget()
     faults: list[ProjectFault] = []
     found: list[PushedWorkflow] = []
     for file, text in sorted(files.items()):
-        workflow = _read(file, text, project, rules, faults)
+        try:
+            workflow = _read(file, text, project, rules, budget, faults)
+        except Spent as problem:
+            raise ProjectInvalid([*faults, ProjectFault(file, 1, str(problem))]) from None
         if workflow is not None:
             found.append(workflow)
     if faults:
@@ -47,7 +55,7 @@ def read_files(files: Mapping[str, str], project: str, rules: DefinitionRules) -
 
 
 def _read(
-    file: str, text: str, project: str, rules: DefinitionRules, faults: list[ProjectFault]
+    file: str, text: str, project: str, rules: DefinitionRules, budget: Budget, faults: list[ProjectFault]
 ) -> PushedWorkflow | None:
     name = file.removesuffix(SUFFIX)
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
@@ -55,11 +63,11 @@ def _read(
         faults.append(ProjectFault(file, 0, message))
         return None
     try:
-        document = read_yaml(text)
+        document = read_yaml(text, budget)
     except NotYaml as problem:
         faults.append(ProjectFault(file, problem.line, str(problem)))
         return None
-    translation = Translation(file, name, project, document, rules)
+    translation = Translation(file, name, project, document, rules, budget)
     definition = translation.definition()
     faults += translation.faults
     return None if definition is None else PushedWorkflow(definition, document.value)

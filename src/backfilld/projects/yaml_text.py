@@ -12,9 +12,11 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from backfilld.projects.budget import Budget
+
 Place = tuple[str | int, ...]
 
-MOST_NODES = 20_000  # with every alias written out
+MOST_NODES = 20_000  # with every alias and every merge written out
 DEEPEST = 50
 _TAG = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"0|[-+]?[1-9][0-9_]*|[-+]?0")
@@ -28,6 +30,7 @@ _WORDS: Mapping[str, Any] = {
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _LONGEST_SHOWN = 60
 _LARGEST = 2**63 - 1
+_MOST_DIGITS = 1_000  # as in JSON; Python itself refuses to read 4,301
 
 
 class NotYaml(Exception):
@@ -58,11 +61,20 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the name and the kind are PyYAML's
 
+    def __init__(self, text: str, budget: Budget) -> None:
+        super().__init__(text)
+        self._budget = budget
 
-def read_yaml(text: str) -> Document:
-    """The document; NotYaml if there is none, or if it is no mapping."""
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        self._budget.spend()
+        return super().compose_node(parent, index)
+
+
+def read_yaml(text: str, budget: Budget | None = None) -> Document:
+    """The document; NotYaml if there is none, or if it is no mapping. NobodyWaits and Spent of the budget."""
+    budget = budget or Budget()
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _Loader(text, budget).get_single_node()
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         words = " ".join(part for part in (problem.context, problem.problem) if part)
@@ -76,7 +88,7 @@ def read_yaml(text: str) -> Document:
         raise NotYaml(1, "is nested too deep") from None
     if not isinstance(node, MappingNode):
         raise NotYaml(1 if node is None else _line(node), "must be a mapping: keys and values")
-    reading = _Reading()
+    reading = _Reading(budget)
     value = reading.value(node, ())
     return Document(value, reading.lines, tuple(reading.faults))
 
@@ -85,14 +97,13 @@ def read_yaml(text: str) -> Document:
 class _Reading:
     """One document on its way from nodes to values."""
 
+    budget: Budget
     lines: dict[Place, int] = field(default_factory=dict)
     faults: list[tuple[int, str]] = field(default_factory=list)
     nodes: int = 0
 
     def value(self, node: Node, place: Place) -> Any:
-        self.nodes += 1
-        if self.nodes > MOST_NODES or len(place) > DEEPEST:
-            raise NotYaml(_line(node), f"has more than {MOST_NODES} values, or is nested deeper than {DEEPEST}")
+        self._count(node, place)
         self.lines.setdefault(place, _line(node))
         if isinstance(node, ScalarNode):
             return self._scalar(node)
@@ -103,6 +114,13 @@ class _Reading:
         assert isinstance(node, MappingNode)  # noqa: S101 - there is no fourth kind
         return self._mapping(node, place)
 
+    def _count(self, node: Node, place: Place) -> None:
+        self.budget.spend()
+        self.nodes += 1
+        if self.nodes > MOST_NODES or len(place) > DEEPEST:
+            message = f"has more than {MOST_NODES} values, or is nested deeper than {DEEPEST}, with aliases written out"
+            raise NotYaml(_line(node), message)
+
     def _mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
@@ -112,6 +130,7 @@ class _Reading:
                 continue
             if key == "<<" and key_node.style is None:
                 for key, value in self._merged(value_node, place):
+                    self._count(value_node, place)
                     merged.setdefault(key, value)
                 continue
             if key in found:
@@ -123,6 +142,7 @@ class _Reading:
 
     def _merged(self, node: Node, place: Place) -> Iterator[tuple[str, Any]]:
         for each in node.value if isinstance(node, SequenceNode) else [node]:
+            self._count(each, place)
             if isinstance(each, MappingNode):
                 yield from self._mapping(each, (*place, "<<")).items()
             else:
@@ -147,7 +167,13 @@ class _Reading:
         if node.tag not in (_TAG + "str", "!"):
             self._tag(node)
             return text
-        return text if node.style is not None or node.tag == "!" else plain_value(text)
+        if node.style is not None or node.tag == "!":
+            return text
+        if len(text) > _MOST_DIGITS and _INTEGER.fullmatch(text):
+            message = f"a number of {len(text)} digits is more than can be meant; put it into quotes if it is text"
+            self.faults.append((_line(node), message))
+            return 0
+        return plain_value(text)
 
     def _tag(self, node: Node) -> None:
         shown = node.tag.replace(_TAG, "!!")[:_LONGEST_SHOWN]
