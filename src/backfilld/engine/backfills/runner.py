@@ -16,9 +16,10 @@ from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.context import BackfillContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate
+from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.planning.session_source import SessionSource
 from backfilld.engine.backfills.planning.step import Planning
+from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.item_run import ItemRun
 from backfilld.engine.backfills.running.plan_reader import PlanReader
@@ -27,7 +28,6 @@ from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.backfills.running.takeover import Takeover
 from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
-from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.one_try import OneTry
 from backfilld.events import LeaseLost, LeaseTaken
@@ -45,13 +45,14 @@ class Runner:
         self._tools = tools
         self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
         health = tools.health_of(self._executor, backfill.workflow_name, backfill.revision_id, backfill.settings.params)
-        self.gate = Gate(backfill, lease, health, tools.clock, ramp_seconds=tools.limits.ramp_seconds)
+        self._run = run = Run.begun(backfill, lease, health, tools)
+        self.gate = run.gate
         health.suspect(backfill.reason)
-        self._standing = StatusWriter(backfill, lease, self.gate, tools)
+        self._standing = run.status_writer
         self._takeover = Takeover(backfill, lease, tools)
         self._recovery = Recovery(backfill, lease, self._standing, tools, self._takeover)
         self._stop_listening = self._recovery.listen(self.gate.changed.set)
-        self._chain = Chain(self.gate, self._standing, lease, tools)
+        self._chain = Chain(run)
         self._worker: Worker | None = None
         self._hold: Reason | None = None
         self._news = asyncio.Event()
@@ -61,7 +62,7 @@ class Runner:
 
     @property
     def backfill(self) -> Backfill:
-        return self.gate.backfill
+        return self._run.backfill
 
     async def run(self) -> None:
         """Carry the backfill until there is nothing to do now, then give the lease back."""
@@ -173,7 +174,7 @@ class Runner:
         """Do what the status asks for; False when there is nothing to do now."""
         match self.backfill.status:
             case Status.PLANNING if not self.gate.draining:
-                return await Planning(self.gate, self._standing, self._lease, self._tools).run()
+                return await Planning(self._run).run()
             case Status.CANCELLING:
                 return await self._cancel_rest()
             case status if status in STARTABLE and not self.gate.draining:
@@ -221,10 +222,8 @@ class Runner:
             wants_another=lambda: self.gate.health.wants_another and not self._chain.is_serial,
         )
         one_try = OneTry(self._executor, tools)
-        processor = ItemRun(self.gate, account, reader, one_try, self._chain, tools)
-        return Worker(
-            self.gate, self._standing, account, reader, processor, self._recovery, self._chain, self._lease, tools
-        )
+        processor = ItemRun(self._run, account, reader, one_try, self._chain)
+        return Worker(self._run, account, reader, processor, self._recovery, self._chain)
 
     def _source(self) -> EntitySource | None:
         if self.backfill.is_schedule:

@@ -43,6 +43,10 @@ class Connection(asyncio.Protocol):
         self._is_full = False
         self._when_sent: Callable[[], None] | None = None
 
+    def __repr__(self) -> str:
+        state = "closed" if not self.is_open else "asked" if self._waiter is not None else "idle"
+        return f"<connection to {self.origin}, {state}, request {self.asked}>"
+
     @property
     def was_heard(self) -> bool:
         """Something came since the last request."""

@@ -9,15 +9,13 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.holding import Onwards, because, looks_again_at, onwards
-from backfilld.engine.backfills.context import BackfillContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate
+from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.planning.planner import Planner
-from backfilld.engine.backfills.status_writer import StatusWriter
-from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.engine.backfills.run import Run
+from backfilld.engine.starting.leases import LeaseGone
 from backfilld.engine.starting.start_gate import Refusal
 from backfilld.events import PlanFrozen
 from backfilld.sources.base import SourceBroken, SourceUnreachable
-from backfilld.store.backfills.leases import Grant
 from backfilld.store.backfills.plans import PlanStore, Totals
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -31,13 +29,14 @@ class Outrun(Exception):
 class Planning:
     """Makes the plan, or goes on with it, and freezes it."""
 
-    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease[Grant], tools: BackfillContext) -> None:
-        self._gate = gate
-        self._standing = standing
-        self._lease = lease
-        self._tools = tools
-        self._backfill = gate.backfill
-        self._plan = PlanStore(tools.pool, self._backfill.no, lease.fence)
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._gate = run.gate
+        self._standing = run.status_writer
+        self._lease = run.lease
+        self._tools = run.context
+        self._backfill = run.backfill
+        self._plan = PlanStore(run.context.pool, self._backfill.no, run.lease.fence)
 
     async def run(self) -> bool:
         """Plan until the plan is frozen or somebody stops it; True if there is a next step to look at."""
@@ -63,7 +62,7 @@ class Planning:
                 )
                 await self._sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        return not self._gate.draining and self._gate.backfill.status is not Status.PAUSED
+        return not self._gate.draining and self._run.backfill.status is not Status.PAUSED
 
     def _closed(self) -> Refusal | None:
         """The window that must open first, for a source that may be read in windows alone."""
@@ -103,14 +102,14 @@ class Planning:
 
     async def _goes_on(self) -> bool:
         """Asked when a page has come: whatever was waited for is over."""
-        if self._may_go_on() and self._gate.backfill.reason is not None:
+        if self._may_go_on() and self._run.backfill.reason is not None:
             await self._standing.move(Status.PLANNING, expected=(Status.PLANNING,))
         return self._may_go_on()
 
     def _is_planning(self) -> bool:
         if self._lease.lost:
             raise LeaseGone
-        return self._gate.backfill.status is Status.PLANNING and not self._gate.draining
+        return self._run.backfill.status is Status.PLANNING and not self._gate.draining
 
     async def _gather(self) -> bool:
         """Write the pages that are missing; from where the last owner, or the last failure, left off."""
@@ -145,12 +144,12 @@ class Planning:
             await self._standing.learn()
             return False
         seconds = self._tools.clock.monotonic() - began
-        backfill = self._gate.backfill
+        backfill = self._run.backfill
         self._tools.bus.tell(PlanFrozen(backfill.id, backfill.workflow_name, totals.planned, totals.skipped, seconds))
         return True
 
     async def _freeze_once(self) -> Totals:
-        tools, backfill = self._tools, self._gate.backfill
+        tools, backfill = self._tools, self._run.backfill
         now = tools.clock.now()
         async with tools.pool.acquire() as connection, connection.transaction():
             totals = await self._plan.freeze(
@@ -181,7 +180,7 @@ class Planning:
 
     def _after(self, totals: Totals, now: datetime) -> Onwards:
         """What a frozen plan leads to."""
-        if self._gate.backfill.settings.start == "when_approved" and totals.planned:
+        if self._run.backfill.settings.start == "when_approved" and totals.planned:
             # also if all of it is left out: that is what whoever approves should see
             left_out = totals.skipped or None
             reason = because(ReasonCode.AWAITING_APPROVAL, since=now, to_run=totals.to_run, left_out=left_out)

@@ -9,8 +9,8 @@ from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import Held
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.holding import Reason, because
-from backfilld.engine.backfills.context import BackfillContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate
+from backfilld.engine.backfills.gate import CannotGoOn
+from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.attributes import Unreadable
 from backfilld.engine.backfills.running.item_payload import payloads_of
@@ -39,25 +39,18 @@ async def no_other() -> Item | None:
 class ItemRun:
     """Carries single items of one backfill; the worker decides which and when."""
 
-    def __init__(
-        self,
-        gate: Gate,
-        account: RunState,
-        reader: PlanReader,
-        one_try: OneTry,
-        chain: Chain,
-        tools: BackfillContext,
-    ) -> None:
-        self._gate = gate
+    def __init__(self, run: Run, account: RunState, reader: PlanReader, one_try: OneTry, chain: Chain) -> None:
+        self._run = run
+        self._gate = run.gate
         self._chain = chain
         self._account = account
         self._reader = reader
         self._one_try = one_try
-        self._tools = tools
-        self._works_of = gate.backfill
-        self._make_work = payloads_of(gate.backfill, tools.timeout_seconds)
+        self._tools = run.context
+        self._works_of = run.backfill
+        self._make_work = payloads_of(run.backfill, run.context.timeout_seconds)
         self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
-        self._asks_source_again = BootDeadline(tools.clock)
+        self._asks_source_again = BootDeadline(run.context.clock)
 
     async def process(self, first: Item, following: Callable[[], Awaitable[Item | None]] = no_other) -> None:
         """Try `first` once, then those that follow it. Of each the recorder has what became of it, or it went back."""
@@ -120,9 +113,9 @@ class ItemRun:
                 self.end_killed(item.position, item, permit.started_at)
                 await self._stop(item, permit)
                 return True
-            if self._gate.backfill.status is Status.CANCELLING and permit.started:
+            if self._run.backfill.status is Status.CANCELLING and permit.started:
                 self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
-                if self._gate.backfill.cancel_in_flight:
+                if self._run.backfill.cancel_in_flight:
                     await self._stop(item, permit)
             raise
         if result is None:
@@ -172,7 +165,7 @@ class ItemRun:
     def _work(self, item: Item) -> Work:
         if type(item.attributes) is Unreadable:
             raise item.attributes.problem
-        if self._gate.backfill is not self._works_of:
+        if self._gate.backfill is not self._works_of:  # asked for every item
             self._works_of = self._gate.backfill
             self._make_work = payloads_of(self._works_of, self._tools.timeout_seconds)
         return self._make_work(item)

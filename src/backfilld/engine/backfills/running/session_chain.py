@@ -11,11 +11,8 @@ from datetime import datetime, timedelta
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
 from backfilld.domain.holding import because
-from backfilld.engine.backfills.context import BackfillContext
-from backfilld.engine.backfills.gate import Gate
-from backfilld.engine.backfills.status_writer import StatusWriter
-from backfilld.engine.starting.leases import Lease, LeaseGone
-from backfilld.store.backfills.leases import Grant
+from backfilld.engine.backfills.run import Run
+from backfilld.engine.starting.leases import LeaseGone
 
 WAITS_FOR_OTHERS = timedelta(seconds=1)  # an attempt of somebody else ends without a word to us
 
@@ -23,31 +20,31 @@ WAITS_FOR_OTHERS = timedelta(seconds=1)  # an attempt of somebody else ends with
 class Chain:
     """Of one backfill; for one over entities it has nothing to say."""
 
-    def __init__(self, gate: Gate, standing: StatusWriter, lease: Lease[Grant], tools: BackfillContext) -> None:
-        self._gate = gate
-        self._standing = standing
-        self._lease = lease
-        self._tools = tools
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._standing = run.status_writer
+        self._lease = run.lease
+        self._tools = run.context
         self.killed: set[int] = set()  # ended by us, or about to be
         self._telling: set[asyncio.Task[None]] = set()
-        if gate.backfill.is_schedule:
-            gate.on_start = self.started
+        if run.backfill.is_schedule:
+            run.gate.on_start = self.started
 
     @property
     def is_serial(self) -> bool:
         """One session after the other, retries included."""
-        return self._gate.backfill.is_chain
+        return self._run.backfill.is_chain
 
     @property
     def wants_all_recorded(self) -> bool:
         """Whether what comes next depends on what became of everything before it."""
-        return self.is_serial or self._gate.backfill.settings.stop_on_failure
+        return self.is_serial or self._run.backfill.settings.stop_on_failure
 
     async def is_due(self, item: Item) -> bool:
         """False: the session before it has an attempt that is not finished."""
         if not self.is_serial or item.position == 0:
             return True
-        items, no = self._tools.session_items, self._gate.backfill.no
+        items, no = self._tools.session_items, self._run.backfill.no
         return await self._standing.patiently(lambda: items.is_free(no, item.position))
 
     async def say_waiting(self) -> None:
@@ -57,7 +54,7 @@ class Chain:
 
     async def stops(self) -> bool:
         """Pause if a failure shall stop the rest. True if it did, or if somebody else moved the backfill meanwhile."""
-        backfill = self._gate.backfill
+        backfill = self._run.backfill
         if not backfill.settings.stop_on_failure:
             return False
         progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(backfill.no))
@@ -70,9 +67,9 @@ class Chain:
 
     async def newly_killed(self) -> set[int]:
         """Positions that somebody wants to end, and of which nobody has told us yet."""
-        if not self._gate.backfill.is_schedule:
+        if not self._run.backfill.is_schedule:
             return set()
-        items, no = self._tools.session_items, self._gate.backfill.no
+        items, no = self._tools.session_items, self._run.backfill.no
         found = await self._standing.patiently(lambda: items.list_killed(no))
         new = found - self.killed
         self.killed |= new
@@ -85,7 +82,7 @@ class Chain:
         task.add_done_callback(self._telling.discard)
 
     async def _tell(self, item: Item, at: datetime) -> None:
-        items, no, fence = self._tools.session_items, self._gate.backfill.no, self._lease.fence
+        items, no, fence = self._tools.session_items, self._run.backfill.no, self._lease.fence
         with contextlib.suppress(LeaseGone):
             await self._standing.patiently(lambda: items.note_running(no, fence, item, at))
 

@@ -12,8 +12,8 @@ from typing import Any
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
 from backfilld.domain.holding import OF_BREAKERS, Reason, because, looks_again_at
-from backfilld.engine.backfills.context import BackfillContext
-from backfilld.engine.backfills.gate import CannotGoOn, Gate
+from backfilld.engine.backfills.gate import CannotGoOn
+from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.fast_path import FastPath
 from backfilld.engine.backfills.running.item_order import ItemOrder
@@ -23,10 +23,7 @@ from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.session_chain import WAITS_FOR_OTHERS, Chain
 from backfilld.engine.backfills.running.slots import Slots
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
-from backfilld.engine.backfills.status_writer import StatusWriter
-from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.start_gate import Refusal
-from backfilld.store.backfills.leases import Grant
 
 STAYS_FOR = timedelta(seconds=2)  # a wait as short as this is not worth giving the lease back
 LOOKS_AGAIN = timedelta(milliseconds=500)  # for what nobody announces: a lease that may be renewed, a ramp
@@ -37,28 +34,27 @@ class Worker:
 
     def __init__(
         self,
-        gate: Gate,
-        standing: StatusWriter,
+        run: Run,
         account: RunState,
         reader: PlanReader,
         processor: ItemRun,
         recovery: Recovery,
         chain: Chain,
-        lease: Lease[Grant],
-        tools: BackfillContext,
     ) -> None:
+        self._run = run
+        self._gate = run.gate
+        self._standing = run.status_writer
+        self._lease = run.lease
+        self._tools = run.context
         self._chain = chain
-        self._gate = gate
-        self._standing = standing
         self._account = account
         self._reader = reader
         self._processor = processor
         self._recovery = recovery
-        self._lease = lease
-        self._tools = tools
-        self._slots = Slots(gate.backfill.settings.max_in_flight)
-        self._chooser = ItemOrder(reader, recovery, processor, standing, account, chain, tools.recovery)
-        self._following = FastPath(gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
+        self._slots = Slots(run.backfill.settings.max_in_flight)
+        tools = run.context
+        self._chooser = ItemOrder(reader, recovery, processor, run.status_writer, account, chain, tools.recovery)
+        self._following = FastPath(run.gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
         self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
         self._left: WorkerExit = WorkerExit.NOT_NOW
         self._bug: BaseException | None = None
@@ -102,8 +98,8 @@ class Worker:
 
     def obey_limit(self) -> None:
         """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
-        if self._gate.backfill.settings.max_in_flight != self._slots.limit:
-            self._slots.resize(self._gate.backfill.settings.max_in_flight)
+        if self._run.backfill.settings.max_in_flight != self._slots.limit:
+            self._slots.resize(self._run.backfill.settings.max_in_flight)
             self._account.hand_out.max_in_flight = self._slots.limit
 
     async def _next_with_slot(self) -> Item | None:
@@ -183,7 +179,7 @@ class Worker:
     async def _refused(self, refusal: Refusal) -> bool:
         """Nothing may start: say so and wait. True if the worker should leave."""
         reason, code = refusal.reason, refusal.code
-        startable = self._gate.backfill.status in STARTABLE
+        startable = self._run.backfill.status in STARTABLE
         leaves = not startable or code is ReasonCode.DRAINING
         if startable and reason is not None and code is not ReasonCode.DRAINING:
             wake_at = looks_again_at(reason, self._tools.clock.now())
@@ -226,8 +222,8 @@ class Worker:
 
     async def _say_running(self) -> bool:
         """An item is about to start. `waiting` stays while nothing but retries is left."""
-        reason = self._gate.backfill.reason
-        waited_for = reason.code if reason is not None and self._gate.backfill.status is Status.WAITING else None
+        reason = self._run.backfill.reason
+        waited_for = reason.code if reason is not None and self._run.backfill.status is Status.WAITING else None
         remark = self._recovery.reason()
         if waited_for is ReasonCode.WAITING_FOR_RETRY and self._reader.is_exhausted and remark is None:
             return True

@@ -1,0 +1,36 @@
+"""One backfill for as long as its lease is ours: what all that carry it share."""
+
+from dataclasses import dataclass
+
+from backfilld.domain.backfills.records import Backfill
+from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.gate import Gate
+from backfilld.engine.backfills.status_writer import StatusWriter
+from backfilld.engine.starting.leases import Lease
+from backfilld.engine.starting.target_health import TargetHealth
+from backfilld.store.backfills.leases import Grant
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Run:
+    """The right to carry it, the gate before its starts, its status, and what every run of this process uses."""
+
+    lease: Lease[Grant]
+    gate: Gate
+    status_writer: StatusWriter
+    context: BackfillContext
+
+    @staticmethod
+    def begun(backfill: Backfill, lease: Lease[Grant], health: TargetHealth, context: BackfillContext) -> "Run":
+        """A run of `backfill`, as it was when its lease had been taken. CannotGoOn, if its windows cannot be read."""
+        gate = Gate(backfill, lease, health, context.clock, ramp_seconds=context.limits.ramp_seconds)
+        return Run(lease, gate, StatusWriter(backfill, lease, gate, context), context)
+
+    def __repr__(self) -> str:
+        backfill = self.backfill
+        return f"<run of {backfill.id}, {backfill.status}, {len(self.gate.in_flight)} in flight, {self.gate!r}>"
+
+    @property
+    def backfill(self) -> Backfill:
+        """As it is in force now: its status and settings change under whoever looks."""
+        return self.gate.backfill
