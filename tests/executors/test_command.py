@@ -115,11 +115,18 @@ async def test_a_said_status_is_believed():
     assert (None, None) == (skipped.http_status, failed.http_status)
 
 
-@pytest.mark.parametrize("output", ["", "done", "{", '{"n": 1}', "[1]", '"succeeded"'])
+@pytest.mark.parametrize("output", ["", "done", "<p>", '{"n": 1}', "[1]", '"succeeded"', "[INFO] x"])
 async def test_any_other_output_is_a_plain_success(output):
     verdict = await run("printf", "%s", output)
 
     assert ("succeeded", None, None) == (verdict.kind, verdict.message, verdict.result)
+
+
+@pytest.mark.parametrize("output", ["{", '{"status": "failed"', '{"n": 1}\n{"n":', "{'status': 'failed'}"])
+async def test_an_output_that_begins_as_json_and_is_none_is_tried_again(output):
+    verdict = await run("printf", "%s", output)
+
+    assert ("try_again", "bad_answer") == (verdict.kind, verdict.error_class)
 
 
 async def test_an_output_too_long_to_be_read_is_a_success_that_says_so():

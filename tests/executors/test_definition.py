@@ -29,7 +29,16 @@ def test_everything_that_is_documented_is_accepted():
                 "headers": {"X-Team": "data", "Authorization": {"secret": "token"}},
                 "secret": {"secret": "signing"},
                 "completion": "poll",
-                "poll": {"url": "https://api.example.com/{entity_id}?key={idempotency_key}", "interval_seconds": 2},
+                "poll": {
+                    "url": "https://api.example.com/{entity_id}?key={idempotency_key}",
+                    "interval_seconds": 2,
+                    "status": "data.state",
+                    "succeeded": ["ok"],
+                    "failed": ["ko"],
+                    "skipped": ["none"],
+                    "message": "data.note",
+                    "done_on": "not_202",
+                },
             },
             "timezone": "Europe/Berlin",
             "credits_per_entity": 0.5,
@@ -41,6 +50,25 @@ def test_everything_that_is_documented_is_accepted():
 
     assert [] == definition_faults(whole, DefinitionRules(["http"], ["*.example.com"], ["token", "signing"]))
     assert 5 == whole.max_attempts
+
+
+@pytest.mark.parametrize(
+    ("poll", "fault"),
+    [
+        ({"succeeded": ["Done"], "failed": ["late", "done"]}, ("/executor/poll/failed/1", "ambiguous")),
+        ({"failed": ["x"], "skipped": ["X"]}, ("/executor/poll/skipped/0", "ambiguous")),
+    ],
+)
+def test_a_word_of_a_target_means_one_thing(poll, fault):
+    assert [fault] == faults(completion="poll", poll=poll)
+
+
+@pytest.mark.parametrize(
+    "poll", [{"status": "a..b"}, {"status": ""}, {"message": "a\\x"}, {"done_on": "202"}, {"failed": "no"}]
+)
+def test_a_poll_is_shaped_as_documented(poll):
+    with pytest.raises(ValidationError):
+        definition(completion="poll", poll=poll)
 
 
 def test_what_is_left_out_has_its_default():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from aiohttp import web
 from tests.support.executing import FreePermit, HurryingClock, work
 from tests.support.targets import answering, target
 
@@ -26,7 +27,7 @@ async def verdict_on(executor_for, status=200, body=None, answer_headers=None, *
     ("status", "kind", "error_class"),
     [
         (200, "succeeded", None), (201, "succeeded", None), (202, "succeeded", None), (204, "succeeded", None),
-        (301, "failed", "redirect_not_followed"), (304, "failed", "redirect_not_followed"),
+        (301, "failed", "redirect_not_followed"), (304, "failed", "http_304"), (305, "failed", "http_305"),
         (307, "failed", "redirect_not_followed"),
         (400, "failed", "http_400"), (404, "failed", "http_404"), (409, "failed", "http_409"),
         (410, "failed", "http_410"), (413, "failed", "http_413"), (422, "failed", "http_422"),
@@ -67,9 +68,43 @@ async def test_the_status_code_decides(executor_for, status, kind, error_class):
 )
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_is_understood_in_both_forms(executor_for, status, said, seconds):
-    verdict = await verdict_on(executor_for, status, answer_headers={"Retry-After": said})
+    verdict = await verdict_on(
+        executor_for, status, answer_headers={"Retry-After": said, "Date": "Mon, 01 Mar 2027 12:00:00 GMT"}
+    )
 
     assert seconds == verdict.retry_after_seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "date", "seconds"),
+    [
+        ("Mon, 01 Mar 2027 13:00:04 GMT", "Mon, 01 Mar 2027 13:00:00 GMT", 4.0),
+        ("Mon, 01 Mar 2027 11:00:04 GMT", "Mon, 01 Mar 2027 11:00:00 GMT", 4.0),
+        ("Mon, 01 Mar 2027 12:00:04 GMT", "yesterday", 4.0),
+        ("4, 6", None, 6.0),
+        ("6,4", None, 6.0),
+        ("Mon, 01 Mar 2027 12:00:30 GMT, 6", "Mon, 01 Mar 2027 12:00:00 GMT", 30.0),
+        ("40, Mon, 01 Mar 2027 12:00:30 GMT", "Mon, 01 Mar 2027 12:00:00 GMT", 40.0),
+    ],
+)
+async def test_retry_after_is_measured_by_the_clock_of_the_target(executor_for, said, date, seconds):
+    headers = {"Retry-After": said} | ({"Date": date} if date else {})
+    verdict = await verdict_on(executor_for, 503, answer_headers=headers)
+
+    assert seconds == verdict.retry_after_seconds
+
+
+async def test_of_two_headers_the_longer_wait_holds(executor_for):
+    async def handler(_):
+        answer = web.Response(status=503)
+        answer.headers.add("Retry-After", "4")
+        answer.headers.add("Retry-After", "6")
+        return answer
+
+    async with target(handler) as there:
+        verdict = await executor_for(there.url).execute(work(), FreePermit())
+
+        assert 6.0 == verdict.retry_after_seconds
 
 
 async def test_a_failed_item_waits_for_nothing(executor_for):
@@ -109,14 +144,51 @@ async def test_a_document_is_believed_whatever_its_content_type_says(executor_fo
 
 @pytest.mark.parametrize(
     "body",
-    ["", "OK", "<html></html>", "[1, 2]", "null", "17", '{"ok": true}', '{"status": 200, "credits": 9}', "{broken",
-     '{"status": "succeeded"', b"\xff\xfe", b'{"status": "failed\xff"}', "[" * 5000, '{"status": null}'],
+    ["", "OK", "[1, 2]", "null", "17", '{"ok": true}', '{"status": 200, "credits": 9}', b"\xff\xfe", "[" * 5000,
+     "[INFO] done", '{"status": null}', " \r\n", '{"n": 1}\n{"n": 2}\n'],
 )  # fmt: skip
 async def test_any_other_2xx_is_a_plain_success(executor_for, body):
     verdict = await verdict_on(executor_for, 200, body)
 
     assert ("succeeded", None, None, None) == (verdict.kind, verdict.message, verdict.result, verdict.credits)
     assert 200 == verdict.http_status
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        ("<html><h1>Sign in</h1></html>", "text/html; charset=utf-8", "the answer is a page (text/html) and not JSON"),
+        ("<!doctype html>", "text/plain", "the answer is a page (markup) and not JSON"),
+        ("<error/>", "application/problem+xml", "the answer is a page (application/problem+xml) and not JSON"),
+        (b"\x89PNG\xff\xd8", "image/png", "the answer is neither text nor JSON"),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_a_success_that_says_so(executor_for, body, kind, says):
+    verdict = await verdict_on(
+        executor_for, 200, body if isinstance(body, bytes) else body.encode(), {"Content-Type": kind}
+    )
+
+    assert ("succeeded", f"{says}; counted as a success") == (verdict.kind, verdict.message)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"status":"failed","credits":', "text/plain"),
+        (b'{"status": "succeeded"', "application/json"),
+        (b"{broken", "text/plain"),
+        (b"\xef\xbb\xbf{", "application/octet-stream"),
+        ('{"status"'.encode("utf-16"), "application/json; charset=utf-16"),
+        (b'{"n": 1}\n{"n": 2', "application/x-ndjson"),
+        (b"<html>Sign in</html>", "application/json"),
+        (b"failed", "application/problem+json"),
+        (b'{"a":' * 50_000, "text/plain"),
+    ],
+)
+async def test_json_that_cannot_be_read_is_tried_again(executor_for, body, kind):
+    verdict = await verdict_on(executor_for, 200, body[:60_000], {"Content-Type": kind})
+
+    assert ("try_again", "bad_answer", 200) == (verdict.kind, verdict.error_class, verdict.http_status)
 
 
 async def test_a_status_of_the_targets_own_is_a_success_that_says_so(executor_for):
@@ -211,10 +283,30 @@ async def test_an_answer_that_is_compressed_unasked_is_read(executor_for, encodi
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip", "gzip, gzip"])
-async def test_an_encoding_that_cannot_be_read_is_a_plain_success(executor_for, encoding):
+async def test_an_encoding_that_cannot_be_read_is_told(executor_for, encoding):
     verdict = await verdict_on(executor_for, 200, b"\x01\x02\x03", {"Content-Encoding": encoding})
+    of_json = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+    claimed = await verdict_on(executor_for, 200, b"\x01\x02\x03", of_json)
 
-    assert ("succeeded", None) == (verdict.kind, verdict.message)
+    assert "succeeded" == verdict.kind
+    assert "the answer is compressed, which was not asked for, and cannot be read; counted as a success" == (
+        verdict.message
+    )
+    assert ("try_again", "bad_answer") == (claimed.kind, claimed.error_class)
+
+
+@pytest.mark.parametrize("pack", ["raw deflate", "two members", "cut"])
+async def test_compression_is_read_in_every_form(executor_for, pack):
+    plain = b'{"status":"skipped"}'
+    raw = zlib.compressobj(wbits=-15)
+    packed, encoding, kind = {
+        "raw deflate": (raw.compress(plain) + raw.flush(), "deflate", "skipped"),
+        "two members": (gzip.compress(plain[:9]) + gzip.compress(plain[9:]), "gzip", "skipped"),
+        "cut": (gzip.compress(plain)[:-12], "gzip", "try_again"),
+    }[pack]
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+
+    assert kind == (await verdict_on(executor_for, 200, packed, headers)).kind
 
 
 async def test_a_gzip_bomb_is_not_unpacked(executor_for):
@@ -222,7 +314,7 @@ async def test_a_gzip_bomb_is_not_unpacked(executor_for):
     verdict = await verdict_on(executor_for, 200, bomb, {"Content-Encoding": "gzip"})
 
     assert len(bomb) < 65_536
-    assert "succeeded" == verdict.kind
+    assert ("succeeded", "the answer is too long to be read; counted as a success") == (verdict.kind, verdict.message)
 
 
 async def test_an_answer_beyond_the_limit_is_a_success_that_was_not_read(executor_for):

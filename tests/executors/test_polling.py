@@ -21,14 +21,17 @@ def accepting(first, *later):
     async def handler(request: web.Request) -> web.Response:
         answer = first if request.method == "POST" else (left.pop(0) if len(left) > 1 else left[0])
         status, body, *headers = answer
+        if body is None or isinstance(body, bytes):
+            return web.Response(status=status, body=body, headers=headers[0] if headers else None)
         return web.json_response(body, status=status, headers=headers[0] if headers else None)
 
     return handler
 
 
-async def polled(executor_for, first, *later, poll=None, clock=None, timeout_seconds=10.0):
+async def polled(executor_for, first, *later, poll=None, clock=None, timeout_seconds=10.0, **more):
     async with target(accepting(first, *later)) as there:
-        keys = {} if poll is None else {"poll": {"url": there.url + poll}}
+        more |= {} if poll is None else {"url": there.url + poll}
+        keys = {"poll": more} if more else {}
         executor = executor_for(there.url + "/items", completion="poll", clock=clock, **keys)
         verdict = await executor.execute(work(entity_id="T/1 ü", timeout_seconds=timeout_seconds), FreePermit())
         return verdict, there.seen
@@ -78,6 +81,132 @@ async def test_nowhere_to_ask_is_a_bad_answer(executor_for):
     verdict, _ = await polled(executor_for, (202, {}))
 
     assert ("failed", "bad_answer") == (verdict.kind, verdict.error_class)
+
+
+LOCATION = {"Location": "/operations/7"}
+
+
+@pytest.mark.parametrize(
+    ("last", "kind", "says"),
+    [
+        ((200, {"status": "Succeeded"}), "succeeded", 'HTTP 200 OK: {"status": "Succeeded"}'),
+        ((200, {"status": "COMPLETED", "message": "all of it"}), "succeeded", "all of it"),
+        ((200, {"status": "done", "result": 5}), "succeeded", 'HTTP 200 OK: {"status": "done", "result": 5}'),
+        ((200, {"status": "Failed", "error": "no such ticket"}), "failed", "HTTP 200 OK: no such ticket"),
+        ((200, {"status": "Failed", "error": {"code": "X", "message": "gone"}}), "failed", "HTTP 200 OK: gone"),
+        ((200, {"status": "Canceled"}), "failed", 'HTTP 200 OK: {"status": "Canceled"}'),
+        ((200, {"status": "Skipped", "message": "was there"}), "skipped", "was there"),
+        ((204, None), "succeeded", "HTTP 204 No Content"),
+        ((303, None, {"Location": "/tickets/7"}), "succeeded", "HTTP 303 See Other; the result is at /tickets/7"),
+        ((200, b'\xef\xbb\xbf{"status":"Failed","message":"late"}'), "failed", "late"),
+    ],
+)
+async def test_the_usual_ways_to_say_that_it_is_done_are_understood(executor_for, last, kind, says):
+    verdict, seen = await polled(executor_for, (202, None, LOCATION), (202, None), (200, {"status": "Running"}), last)
+
+    assert (kind, says) == (verdict.kind, verdict.message)
+    assert ["POST /items", *["GET /operations/7"] * 3] == [f"{one.method} {one.path}" for one in seen]
+    if kind == "failed":
+        assert "target_failed" == verdict.error_class
+        assert says.removeprefix("HTTP 200 OK: ") in verdict.error
+
+
+@pytest.mark.parametrize(
+    ("words", "last", "kind"),
+    [
+        ({"status": "state", "succeeded": ["success"]}, {"state": "SUCCESS"}, "succeeded"),
+        ({"status": "state", "failed": ["upstream_failed"]}, {"state": "upstream_failed"}, "failed"),
+        ({"status": "data.attributes.state"}, {"data": {"attributes": {"state": "done"}}}, "succeeded"),
+        ({"status": r"a\.b"}, {"a.b": "cancelled"}, "failed"),
+        ({"status": "finished", "succeeded": ["true"]}, {"finished": True}, "succeeded"),
+        ({"status": "code", "failed": ["17"]}, {"code": 17}, "failed"),
+        ({"skipped": ["Not Needed"]}, {"status": "not needed"}, "skipped"),
+        ({"succeeded": ["ok"]}, {"status": "succeeded"}, "succeeded"),
+        ({"failed": ["done"], "succeeded": ["fine"]}, {"status": "Done"}, "failed"),
+        ({"done_on": "not_202"}, {"progress": 100}, "succeeded"),
+        ({"done_on": "not_202"}, {"status": "Failed"}, "failed"),
+    ],
+)
+async def test_a_targets_own_words_are_understood(executor_for, words, last, kind):
+    verdict, seen = await polled(executor_for, (202, {}, LOCATION), (202, {"state": "working"}), (200, last), **words)
+
+    assert (kind, 3) == (verdict.kind, len(seen))
+
+
+async def test_the_field_that_says_why_may_be_any(executor_for):
+    words = {"status": "state", "message": "details.note"}
+    last = (200, {"state": "failed", "details": {"note": "too old"}})
+    verdict, _ = await polled(executor_for, (202, {}, LOCATION), last, **words)
+
+    assert ("failed", "too old", "too old") == (verdict.kind, verdict.message, verdict.error)
+
+
+async def test_a_target_may_say_nothing_by_204(executor_for):
+    verdict, seen = await polled(executor_for, (202, {}, LOCATION), (204, None), (200, DONE), done_on="status")
+
+    assert ("succeeded", "done", 3) == (verdict.kind, verdict.message, len(seen))
+
+
+@pytest.mark.parametrize("status", [304, 500])
+async def test_nothing_new_is_asked_about_again(executor_for, status):
+    verdict, seen = await polled(executor_for, (202, {}, LOCATION), (status, None), (200, DONE))
+
+    assert ("succeeded", 3) == (verdict.kind, len(seen))
+
+
+async def test_json_that_cannot_be_read_is_asked_about_again(executor_for):
+    cut = (200, b'{"status": "fai')
+    verdict, _ = await polled(executor_for, (202, {}, LOCATION), cut, (200, DONE), done_on="not_202")
+
+    assert ("succeeded", "done") == (verdict.kind, verdict.message)
+
+
+async def test_an_acceptance_that_cannot_be_read_is_tried_again(executor_for):
+    verdict, seen = await polled(executor_for, (202, b'{"poll_url": "/j'))
+
+    assert ("try_again", "bad_answer", 1) == (verdict.kind, verdict.error_class, len(seen))
+
+
+async def test_an_acceptance_with_a_byte_order_mark_names_where_to_ask(executor_for):
+    verdict, seen = await polled(executor_for, (202, b'\xef\xbb\xbf{"poll_url": "/j"}'), (200, DONE))
+
+    assert ("succeeded", "/j") == (verdict.kind, seen[1].path)
+
+
+async def test_a_success_that_says_where_to_ask_is_an_acceptance(executor_for):
+    verdict, seen = await polled(executor_for, (200, {"status": "success", "poll_url": "/j"}), (200, DONE))
+
+    assert ("succeeded", "done", 2) == (verdict.kind, verdict.message, len(seen))
+
+
+@pytest.mark.parametrize("header", ["Operation-Location", "Azure-AsyncOperation", "operation-location"])
+async def test_a_place_to_ask_comes_before_the_place_of_the_result(executor_for, header):
+    headers = {"Location": "/tickets/7", header: "/operations/9"}
+    _, seen = await polled(executor_for, (202, {}, headers), (200, DONE))
+
+    assert "/operations/9" == seen[1].path
+
+
+async def test_a_target_may_move_the_place_to_ask(executor_for):
+    moved = [(202, {}, {"Location": "/second"}), (202, {}, {"Location": "http://elsewhere.example/"})]
+    _, seen = await polled(executor_for, (202, {}, {"Location": "/first"}), *moved, (200, DONE))
+
+    assert ["/items", "/first", "/second", "/second"] == [one.path for one in seen]
+
+
+async def test_the_first_question_waits_as_long_as_the_acceptance_asks_for(executor_for):
+    clock = HurryingClock()
+    await polled(executor_for, (202, {}, LOCATION | {"Retry-After": "100"}), (200, DONE), clock=clock)
+
+    assert 80 <= clock.slept[0] <= 120
+
+
+async def test_when_time_is_over_the_last_answer_is_quoted(executor_for):
+    async with target(accepting((202, {}, LOCATION), (200, {"state": "queued", "ahead": 17}))) as there:
+        verdict = await executor_for(there.url, completion="poll").execute(work(timeout_seconds=0.2), FreePermit())
+
+        assert ("try_again", "timeout") == (verdict.kind, verdict.error_class)
+        assert verdict.error.endswith('its last answer was HTTP 200 OK: {"state": "queued", "ahead": 17}')
 
 
 @pytest.mark.parametrize(

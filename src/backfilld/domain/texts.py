@@ -23,9 +23,12 @@ def clean_text(text: str, most_bytes: int) -> str:
     """`text` without controls and surrogates, in at most `most_bytes` of UTF-8; a cut shows as an ellipsis."""
     if len(text) > most_bytes * 2:  # no need to clean a megabyte for the sake of its first kilobyte
         text = text[: most_bytes * 2]
-    if not text.isprintable():
-        text = _UNFIT.sub("", text)
-    return cut_text(text, most_bytes)
+    return cut_text(without_controls(text), most_bytes)
+
+
+def without_controls(text: str) -> str:
+    """`text` without controls and surrogates, in its whole length."""
+    return text if text.isprintable() else _UNFIT.sub("", text)
 
 
 def cut_text(text: str, most_bytes: int) -> str:
@@ -44,7 +47,7 @@ def bounded_json(value: Any, most_bytes: int) -> str | None:
         encoded = orjson.dumps(value)
         if len(encoded) > most_bytes:
             return None
-        if b"\\u0000" in encoded:
+        if b"\\u00" in encoded:
             encoded = orjson.dumps(_cleaned(value))
     except (TypeError, RecursionError):
         try:
@@ -55,7 +58,7 @@ def bounded_json(value: Any, most_bytes: int) -> str | None:
 
 
 def _cleaned(value: Any) -> Any:
-    """A copy of plain JSON data whose texts are free of NUL and lone surrogates."""
+    """A copy of plain JSON data whose texts are free of controls and lone surrogates."""
     if isinstance(value, str):
         return _UNFIT.sub("", value)
     if isinstance(value, dict):

@@ -1,11 +1,12 @@
-"""What a target that was content says in its document, whichever way it says it.
+"""What it means for an item what a target, or a program, says of it in a document.
 
-A document is taken at its word if it is a JSON object whose `status` is one of our three words. Anything else is a
-plain success: most targets were not made for us.
+It is taken at its word if the document is a JSON object whose `status` is one of our three words. Anything else from
+somebody who was content is a plain success: most targets were not made for us.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -13,25 +14,43 @@ from typing import Any
 import orjson
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.domain.texts import MESSAGE_BYTES, RESULT_BYTES, bounded_json, clean_text, cut_text
+from backfilld.domain.texts import MESSAGE_BYTES, RESULT_BYTES, bounded_json, cut_text, without_controls
+from backfilld.executors.documents import Document
+from backfilld.executors.hiding import NOTHING_HIDDEN, Hiding
 
 MOST_CREDITS = 1e12
-_WORDS = {
+BAD_ANSWER = "bad_answer"
+NO_REASON = "the target says that it failed"
+
+WORDS = {
     "succeeded": VerdictKind.SUCCEEDED,
     "skipped": VerdictKind.SKIPPED,
     "failed": VerdictKind.FAILED,
 }
+_ERROR_KEYS = ("message", "error", "detail", "title", "error_description")
+_SHOWN_OF_A_STATUS = 100
 
 
-def meaning_of(document: object, http_status: int | None, hide: Callable[[str], str] = str) -> Verdict:
+def kept_text(text: str, most_bytes: int, hide: Hiding = NOTHING_HIDDEN) -> str:
+    """A stranger's text as the ledger keeps it: cleaned, without secrets, and cut; in this order."""
+    return cut_text(hide(without_controls(text)), most_bytes)
+
+
+def meaning_of(document: Document, http_status: int | None, hide: Hiding = NOTHING_HIDDEN) -> Verdict:
     """What a target that was content says in its document, if it says anything: else a plain success."""
-    if not isinstance(document, dict):
+    value = document.value
+    if document.is_broken:
+        return bad_answer("the answer claims to be JSON and cannot be read", http_status)
+    if document.oddity is not None:
+        return noted_success(hide(document.oddity), http_status)
+    if not isinstance(value, dict):
         return plain_success(http_status)
-    status = document.get("status")
+    status = value.get("status")
     if not isinstance(status, str):
         return plain_success(http_status)
-    if status not in _WORDS:
-        return noted_success(hide(f"the target's status is '{status[:100]}'"), http_status)
+    if status not in WORDS:
+        shown = kept_text(status, _SHOWN_OF_A_STATUS, hide)
+        return noted_success(f"the target's status is '{shown}'", http_status)
     return said_verdict(document, http_status, hide)
 
 
@@ -43,54 +62,73 @@ def plain_success(http_status: int | None) -> Verdict:
 
 def noted_success(oddity: str, http_status: int | None) -> Verdict:
     """So that nobody has to wonder later why it was counted as a success."""
-    note = clean_text(f"{oddity}; counted as a success", MESSAGE_BYTES)
+    note = kept_text(f"{oddity}; counted as a success", MESSAGE_BYTES)
     return Verdict(VerdictKind.SUCCEEDED, message=note, http_status=http_status)
 
 
-def said_status(document: object) -> str | None:
-    """The final status that a JSON document names, if it does."""
-    status = document.get("status") if isinstance(document, dict) else None
-    return status if isinstance(status, str) and status in _WORDS else None
+def bad_answer(error: str, http_status: int | None = None) -> Verdict:
+    """Something was said, and cannot be understood: nobody knows what became of the item."""
+    return Verdict(VerdictKind.TRY_AGAIN, error_class=BAD_ANSWER, error=error, http_status=http_status)
 
 
-def said_verdict(document: Mapping[str, Any], http_status: int | None, hide: Callable[[str], str] = str) -> Verdict:
-    """The verdict that a document with a final status spells out; fields that are of no use are left out and noted."""
-    kind = _WORDS[document["status"]]
-    notes: list[str] = []
-    message = _message(document.get("message"), hide, notes)
-    result = _result(document.get("result"), notes)
-    amount = _credits(document.get("credits"), notes)
-    text = _with_notes(message, notes)
-    result = hide(result) if result is not None else None
-    if kind is not VerdictKind.FAILED:
-        return Verdict(kind, message=text, result=result, credits=amount, http_status=http_status)
-    return Verdict(
-        kind,
-        message=text,
-        result=result,
-        credits=amount,
-        error_class="target_failed",
-        error=text or "the target says that it failed",
-        http_status=http_status,
-    )
+def said_status(document: Document) -> VerdictKind | None:
+    """The end that a document names in our own words, if it does."""
+    status = document.value.get("status") if isinstance(document.value, dict) else None
+    return WORDS.get(status) if isinstance(status, str) else None
 
 
-def _message(value: object, hide: Callable[[str], str], notes: list[str]) -> str:
+def said_verdict(
+    document: Document, http_status: int | None, hide: Hiding = NOTHING_HIDDEN, *, kind: VerdictKind | None = None
+) -> Verdict:
+    """The verdict that a document spells out; fields that are of no use are left out and noted.
+
+    `kind`: the end that it names, where that is not said in our own words.
+    """
+    value: Mapping[str, Any] = document.value
+    ends_as = kind or WORDS[value["status"]]
+    notes = list(document.left_out)
+    message = _message(value.get("message"), hide, notes)
+    result = _result(value.get("result"), hide, notes)
+    amount = _credits(value.get("credits"), notes)
+    text = _with_notes(message, notes, document.replaced)
+    found = Verdict(ends_as, message=text, result=result, credits=amount, http_status=http_status)
+    if ends_as is not VerdictKind.FAILED:
+        return found
+    error = text if message else _with_notes(_reason(value, hide), notes, document.replaced)
+    return replace(found, error_class="target_failed", error=error or NO_REASON)
+
+
+def error_in(document: object) -> str | None:
+    """The sentence in an error document of the usual kinds (`{"error": {"message"}}`, problem+json, …)."""
+    for key in _ERROR_KEYS:
+        value = document.get(key) if isinstance(document, dict) else None
+        if isinstance(value, dict):
+            value = value.get("message")
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def _reason(value: Mapping[str, Any], hide: Hiding) -> str:
+    return kept_text(error_in(value) or "", MESSAGE_BYTES, hide)
+
+
+def _message(value: object, hide: Hiding, notes: list[str]) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
         notes.append("message is not text")
         return ""
-    return clean_text(hide(value), MESSAGE_BYTES)
+    return kept_text(value, MESSAGE_BYTES, hide)
 
 
-def _result(value: object, notes: list[str]) -> str | None:
+def _result(value: object, hide: Hiding, notes: list[str]) -> str | None:
     if value is None:
         return None
     text = bounded_json(value, RESULT_BYTES)
     if text is None:
         notes.append(f"result is longer than {RESULT_BYTES} bytes")
-    return text
+    return hide.in_json(text, lambda hidden: orjson.dumps(hidden).decode())
 
 
 def _credits(value: object, notes: list[str]) -> Decimal | None:
@@ -105,20 +143,12 @@ def _credits(value: object, notes: list[str]) -> Decimal | None:
     return Decimal(str(value))
 
 
-def _with_notes(message: str, notes: list[str]) -> str | None:
-    if not notes:
+def _with_notes(message: str, left_out: list[str], replaced: tuple[str, ...]) -> str | None:
+    told = [f"left out: {', '.join(left_out)}"] if left_out else []
+    told += [f"replaced: {', '.join(replaced)}"] if replaced else []
+    if not told:
         return message or None
-    note = f"[left out: {', '.join(notes)}]"
+    note = f"[{'; '.join(told)}]"
     if not message:
         return note
     return f"{cut_text(message, MESSAGE_BYTES - len(note) - 1)} {note}"
-
-
-def json_of(body: bytes | None) -> object:
-    """The JSON object or list that a body is; None if it is anything else."""
-    if not body or body.lstrip()[:1] not in (b"{", b"["):
-        return None
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from backfilld.domain.errors import Fault
+from backfilld.domain.filters.paths import parse_path
 from backfilld.domain.schedules import parse_schedule_zone
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -45,6 +46,15 @@ Argument = Annotated[str, Field(max_length=65_536)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 
+def _field_path(value: str) -> str:
+    parse_path(value)
+    return value
+
+
+FieldPath = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_field_path)]
+PollWords = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)]
+
+
 class SecretReference(Part):
     """`{"secret": "name"}`: the value stands in [secrets] of the configuration file or among the credentials."""
 
@@ -67,6 +77,33 @@ class Poll(Part):
     )
     interval_seconds: Annotated[float, Field(ge=0.05, le=3600)] = Field(
         default=DEFAULT_POLL_SECONDS, description="Seconds between two questions, give or take a fifth."
+    )
+    status: FieldPath | None = Field(
+        default=None, examples=["state"], description="Dotted path of the field that says how it stands (`status`)."
+    )
+    succeeded: PollWords | None = Field(
+        default=None,
+        examples=[["success"]],
+        description="Its values that mean success, in any case. Left out: succeeded, success, completed, complete,"
+        " done.",
+    )
+    failed: PollWords | None = Field(
+        default=None,
+        examples=[["failed", "timed_out"]],
+        description="Those that mean failure. Left out: failed, failure, error, canceled, cancelled.",
+    )
+    skipped: PollWords | None = Field(
+        default=None,
+        examples=[["not_needed"]],
+        description="Those that mean nothing had to be done. Left out: skipped.",
+    )
+    message: FieldPath | None = Field(
+        default=None, examples=["note"], description="Dotted path of the field that says why (`message`)."
+    )
+    done_on: Literal["status", "not_202"] | None = Field(
+        default=None,
+        description="What else ends it. `not_202`: any 2xx but 202. `status`: only a status that is listed. Left out: a"
+        " listed status, 204, or a 303 to the result.",
     )
 
 

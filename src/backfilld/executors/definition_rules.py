@@ -14,7 +14,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
-from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, HttpExecutor, WorkflowDefinition
+from backfilld.executors.definition import (
+    EXECUTOR_TYPES,
+    CommandExecutor,
+    Executor,
+    HttpExecutor,
+    Poll,
+    WorkflowDefinition,
+)
 from backfilld.executors.header_values import header_value_is_fit
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target
 from backfilld.executors.substitution import substitution_faults, without_placeholders
@@ -99,6 +106,8 @@ def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Faul
     if executor.poll is not None and executor.poll.url is not None:
         yield from _placeholder_faults(executor.poll.url, "/poll/url")
         yield from _url_faults(_PLACEHOLDER.sub("x", executor.poll.url), "/poll/url", rules)
+    if executor.poll is not None:
+        yield from _word_faults(executor.poll)
     seen: set[str] = set()
     for name, value in executor.headers.items():
         yield from _header_faults(name, value, seen)
@@ -178,6 +187,16 @@ def _placeholder_faults(url: str, path: str) -> Iterator[Fault]:
             yield Fault(path, "unknown_placeholder", message, tuple(f"{{{known}}}" for known in PLACEHOLDERS))
     if _PLACEHOLDER.search(url.partition("://")[2].partition("/")[0].partition("?")[0]):
         yield Fault(path, "invalid_url", "a placeholder may stand in the path and the query, not in the host")
+
+
+def _word_faults(poll: Poll) -> Iterator[Fault]:
+    """A word that means two things."""
+    seen: dict[str, str] = {}
+    for name in ("succeeded", "failed", "skipped"):
+        for number, word in enumerate(getattr(poll, name) or ()):
+            other = seen.setdefault(word.casefold(), name)
+            if other != name:
+                yield Fault(pointer("poll", name, number), "ambiguous", f"'{word}' stands in `{other}`, too")
 
 
 def _header_faults(name: str, value: object, seen: set[str]) -> Iterator[Fault]:

@@ -1,11 +1,11 @@
 """What is kept of what a program printed or a target answered: bounded, clean, and without our secrets."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 from backfilld.domain.backfills.verdicts import Verdict
 from backfilld.executors.base import Work
+from backfilld.executors.hiding import NOTHING_HIDDEN, Hiding
 
 LOG_BYTES = 65_536
 
@@ -14,9 +14,9 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
-def kept_log(text: str, hide: Callable[[str], str] = str) -> str:
+def kept_log(text: str, hide: Hiding = NOTHING_HIDDEN) -> str:
     """`text` fit to be stored; where it is too long, its beginning and its end."""
-    clean = _UNFIT.sub("", _COLOURS.sub("", hide(text)))
+    clean = hide(_UNFIT.sub("", _COLOURS.sub("", text)))
     encoded = clean.encode()
     if len(encoded) <= LOG_BYTES:
         return clean

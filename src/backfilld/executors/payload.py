@@ -1,15 +1,13 @@
-"""What a target receives: one item as JSON; and how what we sent is kept out of what it says."""
+"""What a target receives: one item as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from backfilld.executors.base import Work
-
-HIDDEN = "[secret]"  # never longer than what it hides: a shorter "secret" stands in too many innocent words
 
 
 def item_body(work: Work) -> bytes:
@@ -47,16 +45,3 @@ def _plain(value: Any) -> Any:
 
 def _plainer(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
-
-
-class Hiding:
-    """Takes secrets out of texts: a target may echo in an error what we sent."""
-
-    def __init__(self, confidential: Iterable[str]) -> None:
-        self._values = [value for value in confidential if len(value) >= len(HIDDEN)]
-
-    def __call__(self, text: str) -> str:
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, HIDDEN)
-        return text

@@ -7,7 +7,7 @@ with all that it started before anybody hears that it is over.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from backfilld.executors.command.environment import (
 from backfilld.executors.command.process import Running, spawn
 from backfilld.executors.command.verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
 from backfilld.executors.definition import CommandExecutor as Definition
+from backfilld.executors.documents import decoded_text
+from backfilld.executors.hiding import Hiding
 from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams, with_reason
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretMissing, SecretStore, UnusableSecret
@@ -50,7 +52,7 @@ class _Call:
     argv: Sequence[str]
     environment: Mapping[str, str]
     body: bytes
-    hide: Callable[[str], str]
+    hide: Hiding
 
 
 class CommandExecutor:
@@ -154,7 +156,7 @@ class CommandExecutor:
             raise
 
 
-def _log(running: Running, hide: Callable[[str], str]) -> str:
+def _log(running: Running, hide: Hiding) -> str:
     """What it wrote. Where something was dropped, so are the lines beside it: they may hold half a secret."""
     out = running.stdout.kept()
     if not running.stdout.complete:
@@ -162,4 +164,4 @@ def _log(running: Running, hide: Callable[[str], str]) -> str:
     errors = running.stderr.kept()
     if not running.stderr.complete:
         errors = _LEFT_OUT + errors.partition(b"\n")[2]
-    return kept_log(two_streams(hide(out.decode(errors="replace")), hide(errors.decode(errors="replace"))))
+    return kept_log(two_streams(decoded_text(out)[0], decoded_text(errors)[0]), hide)

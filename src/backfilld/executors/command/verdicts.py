@@ -7,13 +7,13 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Callable
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text
-from backfilld.executors.answer_document import json_of, meaning_of, noted_success
+from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text, without_controls
+from backfilld.executors.answer_document import meaning_of, noted_success, plain_success
+from backfilld.executors.documents import decoded_text, document_in
+from backfilld.executors.hiding import Hiding
 
-# Long enough that a secret which begins before it cannot end in what is shown.
 KEPT_OF_ERRORS_BYTES = 16_384
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -21,10 +21,8 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY, errno.EINTR, errno.EIO})
 _NOT_FOUND = frozenset({errno.ENOENT, errno.ENOTDIR})
 
-Hide = Callable[[str], str]
 
-
-def exit_verdict(status: int, stdout: bytes, stderr: bytes, *, complete: bool, hide: Hide) -> Verdict:
+def exit_verdict(status: int, stdout: bytes, stderr: bytes, *, complete: bool, hide: Hiding) -> Verdict:
     """`status` is minus a signal's number if one killed it; `complete`: `stdout` is all that was written there."""
     if status == 0:
         return _success(stdout, complete=complete, hide=hide)
@@ -36,7 +34,7 @@ def exit_verdict(status: int, stdout: bytes, stderr: bytes, *, complete: bool, h
     return Verdict(kind, error_class=f"exit_{status}", error=_told(f"exit status {status}", said, hide))
 
 
-def timeout_verdict(seconds: float, stderr: bytes, hide: Hide) -> Verdict:
+def timeout_verdict(seconds: float, stderr: bytes, hide: Hiding) -> Verdict:
     """It did not end in time, and was ended."""
     told = _told(f"not done within {seconds:g} s", stderr, hide)
     return Verdict(VerdictKind.TRY_AGAIN, error_class="timeout", error=told)
@@ -58,16 +56,21 @@ def _not_started(kind: VerdictKind, error_class: str, error: str) -> Verdict:
     return Verdict(kind, error_class=error_class, error=clean_text(error, MESSAGE_BYTES))
 
 
-def _success(stdout: bytes, *, complete: bool, hide: Hide) -> Verdict:
+def _success(stdout: bytes, *, complete: bool, hide: Hiding) -> Verdict:
     if not complete:
         return noted_success("its output is too long to be read", None)
-    return meaning_of(json_of(stdout), None, hide)
+    document = document_in(stdout)
+    if document.oddity is not None:
+        return plain_success(None)  # a program may print what it likes
+    return meaning_of(document, None, hide)
 
 
-def _told(what: str, said: bytes, hide: Hide) -> str:
+def _told(what: str, said: bytes, hide: Hiding) -> str:
     """The end of what it said, which is where programs say why."""
-    text = hide(_COLOURS.sub("", said[-KEPT_OF_ERRORS_BYTES:].decode(errors="replace")))
-    text = clean_text(text, KEPT_OF_ERRORS_BYTES * 4).strip()
+    text = _COLOURS.sub("", decoded_text(said[-KEPT_OF_ERRORS_BYTES:])[0])
+    if len(said) >= KEPT_OF_ERRORS_BYTES:  # of which the beginning was cut off, perhaps within a secret
+        text = hide.without_beginning(text)
+    text = hide(without_controls(text)).strip()
     if not text:
         return what
     return f"{what}: {_end_of(text, MESSAGE_BYTES - len(what) - 2)}"

@@ -21,11 +21,12 @@ from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.definition import HttpExecutor as Definition
 from backfilld.executors.definition import Poll
+from backfilld.executors.http.bodies import text_of
 from backfilld.executors.http.client import Answer, Client, Limits, OutOfTime, Start
 from backfilld.executors.http.failures import TargetFailure, failed
 from backfilld.executors.http.polling import Poller, Progress
 from backfilld.executors.http.request_writer import RequestWriter, url_of
-from backfilld.executors.http.verdicts import failure_of, success_of, text_of
+from backfilld.executors.http.verdicts import failure_of, success_of
 from backfilld.executors.kept_logs import kept_log, with_reason
 from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore, UnusableSecret
 from backfilld.executors.substitution import Filling, unfilled_verdict, with_content
@@ -192,5 +193,6 @@ async def _read(secrets: ProjectSecrets, ends_at: float) -> Mapping[str, str]:
 
 def _logged(verdict: Verdict, answer: Answer, writer: RequestWriter) -> Verdict:
     """With the target's first answer, which somebody wants to keep."""
-    text = f"HTTP {answer.status}\n{text_of(answer)}" if answer.body else f"HTTP {answer.status}\n"
-    return replace(verdict, log=kept_log(text, writer.without_secrets))
+    hide = writer.without_secrets
+    text = f"HTTP {answer.status}\n{text_of(answer, hide)}" if answer.body else f"HTTP {answer.status}\n"
+    return replace(verdict, log=kept_log(text, hide))

@@ -1,8 +1,8 @@
 """Waiting for a target that answers "accepted" and does the work later.
 
-The slot stays taken until the target names a final status, or the try's time is over. Asking is not starting: it
-needs no permit, goes on while the gate is closed, and a question that fails is simply asked again. What the target
-was given to do is not lost by that: the next try comes under the same key.
+The slot stays taken until the target says that it is done, or the try's time is over. Asking is not starting: it needs
+no permit, goes on while the gate is closed, and a question that fails is simply asked again. What the target was given
+to do is not lost by that: the next try comes under the same key.
 """
 
 import random
@@ -15,19 +15,25 @@ from yarl import URL
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.executors.answer_document import said_status, said_verdict
+from backfilld.executors.answer_document import BAD_ANSWER, bad_answer
 from backfilld.executors.base import Work
 from backfilld.executors.definition import Poll
+from backfilld.executors.documents import Document
+from backfilld.executors.hiding import Hiding
+from backfilld.executors.http.bodies import document_of
 from backfilld.executors.http.client import Answer
 from backfilld.executors.http.failures import TargetFailure, failed
+from backfilld.executors.http.poll_words import PollWords
 from backfilld.executors.http.request_writer import url_of
-from backfilld.executors.http.verdicts import document_of, failure_of, retry_after_seconds
+from backfilld.executors.http.verdicts import asked_wait, failure_of, is_success, quoted, told
 
 # A target may need a moment until it knows what it has accepted. After that its "unknown" means that it forgot.
 UNKNOWN_TIMES = 3
 JITTER = 0.2
 
 _ASK_AGAIN = (VerdictKind.UNREACHABLE, VerdictKind.THROTTLED, VerdictKind.TRY_AGAIN)
+# Where the answer says that one may ask, in the order in which it is believed.
+_WHERE = ("Operation-Location", "Azure-AsyncOperation", "Location")
 
 
 @dataclass
@@ -45,19 +51,25 @@ class Poller:
     started_at: URL
     clock: Clock
     ask: Callable[[URL, Work], Awaitable[Answer]]
-    hide: Callable[[str], str]
+    hide: Hiding
 
     async def verdict(self, started: Answer, work: Work, progress: Progress) -> Verdict:
         """What became of the item that `started` accepted. Whoever calls bounds the time."""
+        words = PollWords(self.poll, self.hide)
         document = document_of(started)
-        if said_status(document) is not None:
-            assert isinstance(document, dict)  # noqa: S101 - only an object has a status
-            return said_verdict(document, started.status, self.hide)
-        url = self._where_to_ask(started, document, work)
-        pause, unknown = self.poll.interval_seconds, 0
+        where = self._named_url(started, document)
+        ended = words.end_of_start(started, document, may_ask=where is not None or self.poll.url is not None)
+        if ended is not None:
+            return ended
+        url = self._where_to_ask(where, started, document, work)
+        if isinstance(url, Verdict):
+            return url
+        progress.last = self._told(started)
+        wait, unknown = asked_wait(started.headers, self.clock.now()), 0
         while True:
+            pause = max(self.poll.interval_seconds, wait)
             await self.clock.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
-            pause = self.poll.interval_seconds
+            wait = 0.0
             try:
                 answer = await self.ask(url, work)
             except TargetFailure as failure:
@@ -65,49 +77,65 @@ class Poller:
                     raise
                 progress.last = failure.verdict.error or progress.last
                 continue
-            document = document_of(answer)
-            if _is_success(answer):
-                if said_status(document) is not None:
-                    assert isinstance(document, dict)  # noqa: S101 - only an object has a status
-                    return said_verdict(document, answer.status, self.hide)
+            if _goes_on(answer.status):
+                document = document_of(answer)
+                if (ended := words.end_of_question(answer, document)) is not None:
+                    return ended
                 unknown = 0
-                progress.last = "the target has not said that it is done"
+                progress.last = self._told(answer)
+                url = self._moved_to(answer, document) or url
             else:
                 problem = failure_of(answer, self.clock.now(), self.hide)
                 unknown += answer.status == HTTPStatus.NOT_FOUND
                 progress.last = problem.error or progress.last
                 if _is_final(answer.status, problem.kind, unknown):
                     return _given_up(problem)
-            pause = max(pause, retry_after_seconds(answer.headers, self.clock.now()) or 0.0)
+            wait = asked_wait(answer.headers, self.clock.now())
 
-    def _where_to_ask(self, started: Answer, document: object, work: Work) -> URL:
-        """The answer's `poll_url`, else the configured URL, else the answer's Location."""
-        named = document.get("poll_url") if isinstance(document, dict) else None
-        if isinstance(named, str):
-            return self._same_origin(named)
-        if self.poll.url is not None:
+    def _told(self, answer: Answer) -> str:
+        return f"the target has not said that it is done; its last answer was {told(answer, self.hide)}"
+
+    def _where_to_ask(self, named: str | None, started: Answer, document: Document, work: Work) -> URL | Verdict:
+        """The answer's `poll_url`, else the configured URL, else what its headers name."""
+        by_document = isinstance(document.value, dict) and isinstance(document.value.get("poll_url"), str)
+        if self.poll.url is not None and not by_document:
             return filled_in(self.poll.url, work)
-        location = started.headers.get("Location")
-        if location is not None:
-            return self._same_origin(location)
-        raise failed(
-            VerdictKind.FAILED,
-            "bad_answer",
-            "the target named neither a final status nor a poll_url, and the workflow has no poll.url",
-            started.status,
-        )
+        if named is not None:
+            return self._same_origin(named)
+        if document.is_broken:
+            said = quoted(started, self.hide)
+            return bad_answer(f"the answer claims to be JSON and cannot be read: {said}", started.status)
+        text = "the target named neither a final status nor a poll_url, and the workflow has no poll.url"
+        raise failed(VerdictKind.FAILED, BAD_ANSWER, f"{text}; it answered {told(started, self.hide)}", started.status)
+
+    def _moved_to(self, answer: Answer, document: Document) -> URL | None:
+        """Where to ask from now on, if a target that is still at it names another place of its own."""
+        if answer.status != HTTPStatus.ACCEPTED or self.poll.url is not None:
+            return None
+        named = self._named_url(answer, document)
+        return None if named is None else self._within_origin(named)
+
+    def _named_url(self, answer: Answer, document: Document) -> str | None:
+        named = document.value.get("poll_url") if isinstance(document.value, dict) else None
+        if isinstance(named, str):
+            return named
+        return next((answer.headers[name] for name in _WHERE if name in answer.headers), None)
 
     def _same_origin(self, named: str) -> URL:
+        url = self._within_origin(named)
+        if url is None:
+            message = f"the target's poll_url leads away from {self.started_at.origin()}; such a URL is not followed"
+            raise failed(VerdictKind.FAILED, BAD_ANSWER, message)
+        return url
+
+    def _within_origin(self, named: str) -> URL | None:
         """A URL that came over the wire may lead only to where we were already: it is asked with our secrets."""
         try:
             url = URL(urljoin(str(self.started_at), named)).with_fragment(None)
             fits = url.origin() == self.started_at.origin() and url.user is None
         except ValueError:
-            fits = False
-        if not fits:
-            message = f"the target's poll_url leads away from {self.started_at.origin()}; such a URL is not followed"
-            raise failed(VerdictKind.FAILED, "bad_answer", message)
-        return url
+            return None
+        return url if fits else None
 
 
 def filled_in(template: str, work: Work) -> URL:
@@ -116,8 +144,9 @@ def filled_in(template: str, work: Work) -> URL:
     return url_of(filled.replace("{entity_id}", quote(work.entity_id, safe="")))
 
 
-def _is_success(answer: Answer) -> bool:
-    return HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
+def _goes_on(status: int) -> bool:
+    """An answer to the question itself: how it stands, that nothing has changed, or where the result is."""
+    return is_success(status) or status in (HTTPStatus.SEE_OTHER, HTTPStatus.NOT_MODIFIED)
 
 
 def _is_final(status: int, kind: VerdictKind, unknown: int) -> bool:

@@ -11,8 +11,9 @@ from backfilld import __version__
 from backfilld.executors.base import Work
 from backfilld.executors.definition import HttpExecutor, ProjectSecretReference, SecretReference
 from backfilld.executors.header_values import header_value_is_fit
+from backfilld.executors.hiding import Hiding
 from backfilld.executors.http.signing import Signer, signatures, signing_key
-from backfilld.executors.payload import Hiding, item_body
+from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import Secret, SecretMissing, SecretStore, UnusableSecret
 
 

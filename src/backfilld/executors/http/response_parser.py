@@ -38,6 +38,12 @@ class Headers(Mapping[str, str]):
                 return value.strip(b" \t").decode(errors="surrogateescape")
         raise KeyError(name)
 
+    def joined(self, name: str) -> str:
+        """Of several headers with one name all values, separated by commas; nothing if there is none."""
+        wanted = name.lower().encode()
+        values = [value.strip(b" \t") for one, value in self._pairs if one.lower() == wanted]
+        return b", ".join(values).decode(errors="surrogateescape")
+
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name.lower().decode("latin-1") for name, _ in self._pairs))
 
@@ -49,7 +55,7 @@ class Answer(NamedTuple):
     """What came back. `complete` is False if the body was longer than the limit; `body` is its beginning then."""
 
     status: int
-    headers: Mapping[str, str]  # names in any case
+    headers: Headers
     body: bytes
     complete: bool
 

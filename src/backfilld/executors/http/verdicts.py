@@ -1,42 +1,39 @@
 """What an answer of a target means for the item.
 
-The status code decides; only a 2xx is read for more. A body is taken at its word if it is a JSON object whose
-`status` is one of our three words, whatever its content type says. Anything else with a 2xx is a plain success: most
-targets were not made for us.
+The status code decides; only a 2xx is read for more.
 """
 
-import math
 import re
-import zlib
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text
-from backfilld.executors.answer_document import json_of, meaning_of, noted_success, plain_success
-from backfilld.executors.http.client import Answer
+from backfilld.domain.texts import MESSAGE_BYTES, cut_text, without_controls
+from backfilld.executors.answer_document import BAD_ANSWER, error_in, kept_text, meaning_of, plain_success
+from backfilld.executors.hiding import NOTHING_HIDDEN, Hiding
+from backfilld.executors.http.bodies import document_of, text_of
+from backfilld.executors.http.response_parser import Answer, Headers
+from backfilld.executors.http.retry_after import retry_after_seconds
 
-LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 SHOWN_OF_AN_ERROR_BYTES = 500
-MOST_DECOMPRESSED_BYTES = 1 << 20
 
 _UNREACHABLE = frozenset({502, 503, 504})
 _REFUSED = frozenset({401, 402, 403, 405, 407})
 _TRY_AGAIN = frozenset({408, 425})  # "send it again", says the target
-_ERROR_KEYS = ("message", "error", "detail", "title", "error_description")
+_REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})  # the others of 3xx lead nowhere
 _BLANKS = re.compile(r"\s+")
 
 
-def failure_of(answer: Answer, now: datetime, hide: Callable[[str], str] = str) -> Verdict:
+def failure_of(answer: Answer, now: datetime, hide: Hiding = NOTHING_HIDDEN) -> Verdict:
     """What any answer but a 2xx means. `hide` takes our secrets out of texts that a target sent back."""
     kind, error_class = _class_of(answer.status)
-    error = clean_text(hide(_error_text(answer)), MESSAGE_BYTES)
     retry_after = None if kind is VerdictKind.FAILED else retry_after_seconds(answer.headers, now)
     return Verdict(
-        kind, error_class=error_class, error=error, http_status=answer.status, retry_after_seconds=retry_after
+        kind,
+        error_class=error_class,
+        error=_error_text(answer, hide),
+        http_status=answer.status,
+        retry_after_seconds=retry_after,
     )
 
 
@@ -51,89 +48,57 @@ def _class_of(status: int) -> tuple[VerdictKind, str]:
         return VerdictKind.REFUSED, error_class
     if status in _TRY_AGAIN or 500 <= status < 600:
         return VerdictKind.TRY_AGAIN, error_class
-    if 300 <= status < 400:
+    if status in _REDIRECTS:
         return VerdictKind.FAILED, "redirect_not_followed"
-    if 400 <= status < 500:
+    if 300 <= status < 500:
         return VerdictKind.FAILED, error_class
-    return VerdictKind.TRY_AGAIN, "bad_answer"
+    return VerdictKind.TRY_AGAIN, BAD_ANSWER
 
 
-def _error_text(answer: Answer) -> str:
-    try:
-        phrase = f"HTTP {answer.status} {HTTPStatus(answer.status).phrase}"
-    except ValueError:
-        phrase = f"HTTP {answer.status}"
-    if 300 <= answer.status < 400 and (location := answer.headers.get("Location")):
-        return f"{phrase}: the target redirects to {location}; put that URL into the workflow"
-    body = decoded_body(answer)
-    document = json_of(body)
-    said = _said(document) if isinstance(document, dict) else None
-    if said is None and body is not None:
-        said = body[: SHOWN_OF_AN_ERROR_BYTES * 4].decode(errors="replace")
-    said = cut_text(_BLANKS.sub(" ", said or "").strip(), SHOWN_OF_AN_ERROR_BYTES)
+def _error_text(answer: Answer, hide: Hiding) -> str:
+    phrase = _phrase_of(answer.status)
+    if answer.status in _REDIRECTS and (location := answer.headers.get("Location")):
+        text = f"{phrase}: the target redirects to {location}; put that URL into the workflow"
+        return kept_text(text, MESSAGE_BYTES, hide)
+    return told(answer, hide)
+
+
+def told(answer: Answer, hide: Hiding = NOTHING_HIDDEN) -> str:
+    """`HTTP 404 Not Found: no such ticket`."""
+    phrase, said = _phrase_of(answer.status), quoted(answer, hide)
     return f"{phrase}: {said}" if said else phrase
 
 
-def _said(document: Mapping[str, Any]) -> str | None:
-    """The sentence in an error document of the usual kinds (`{"error": {"message"}}`, problem+json, …)."""
-    for key in _ERROR_KEYS:
-        value = document.get(key)
-        if isinstance(value, dict):
-            value = value.get("message")
-        if isinstance(value, str) and value:
-            return value
-    return None
+def _phrase_of(status: int) -> str:
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
 
 
-def success_of(answer: Answer, hide: Callable[[str], str] = str) -> Verdict:
+def quoted(answer: Answer, hide: Hiding = NOTHING_HIDDEN) -> str:
+    """What an answer says, in one short line: its sentence if it is an error document, else its beginning."""
+    if not answer.body:
+        return ""
+    said = error_in(document_of(answer).value)
+    if said is None:
+        said = text_of(answer, hide)
+    line = _BLANKS.sub(" ", without_controls(said)).strip()
+    return cut_text(hide(line), SHOWN_OF_AN_ERROR_BYTES)
+
+
+def success_of(answer: Answer, hide: Hiding = NOTHING_HIDDEN) -> Verdict:
     """What a 2xx means: what its body says, else a plain success."""
-    if not answer.complete:
-        return noted_success("the answer is too long to be read", answer.status)
     if not answer.body:
         return plain_success(answer.status)
     return meaning_of(document_of(answer), answer.status, hide)
 
 
-def document_of(answer: Answer) -> object:
-    """The JSON in the body; None if it is none, or was too long to be read."""
-    return json_of(decoded_body(answer)) if answer.complete else None
+def is_success(status: int) -> bool:
+    """2xx."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def decoded_body(answer: Answer) -> bytes | None:
-    """The body without its content encoding; None if that is unknown. We ask for none, but some compress anyway."""
-    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding in ("identity", ""):
-        return answer.body
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        return None
-    try:
-        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
-        body = decompressor.decompress(answer.body, MOST_DECOMPRESSED_BYTES)
-    except zlib.error:
-        return None
-    return body if decompressor.eof else None
-
-
-def text_of(answer: Answer) -> str:
-    """The body as people read it, as far as it was read."""
-    body = decoded_body(answer)
-    if body is None:
-        return "(the answer is compressed, and was not read to its end)"
-    return body.decode(errors="replace") + ("" if answer.complete else "\n… the rest was not read")
-
-
-def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """What `Retry-After` asks for, as seconds from `now`, at most a day; None if it is absent or makes no sense."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:10]) if len(text) <= 10 else math.inf, LONGEST_RETRY_AFTER_SECONDS)
-    if not text:
-        return None
-    try:
-        until = parsedate_to_datetime(text)
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
-        seconds = (until - now).total_seconds()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+def asked_wait(headers: Headers, now: datetime) -> float:
+    """For how long an answer asks us to wait; 0 if it does not."""
+    return retry_after_seconds(headers, now) or 0.0

@@ -1,0 +1,105 @@
+"""By what a target that is asked says that it is done.
+
+Whoever was made for us names one of our three words in `status`. Others have words and places of their own, say it by
+the status code alone, or by leading to the result; the usual ways of the field are understood without a setting.
+"""
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.domain.filters.paths import getter, parse_path
+from backfilld.domain.texts import MESSAGE_BYTES
+from backfilld.executors.answer_document import NO_REASON, WORDS, kept_text, said_status, said_verdict
+from backfilld.executors.definition import Poll
+from backfilld.executors.documents import Document
+from backfilld.executors.hiding import Hiding
+from backfilld.executors.http.response_parser import Answer
+from backfilld.executors.http.verdicts import is_success, told
+
+USUAL = {
+    VerdictKind.SUCCEEDED: ("succeeded", "success", "completed", "complete", "done"),
+    VerdictKind.FAILED: ("failed", "failure", "error", "canceled", "cancelled"),
+    VerdictKind.SKIPPED: ("skipped",),
+}
+USUAL_PATH = "status"
+
+
+class PollWords:
+    """Reads the answers of one target."""
+
+    def __init__(self, poll: Poll, hide: Hiding) -> None:
+        self._hide = hide
+        self._done_on = poll.done_on
+        self._knows_ours = poll.status is None
+        self._status = getter(parse_path(poll.status or USUAL_PATH))
+        self._message = None if poll.message is None else getter(parse_path(poll.message))
+        own = {
+            VerdictKind.SUCCEEDED: poll.succeeded,
+            VerdictKind.FAILED: poll.failed,
+            VerdictKind.SKIPPED: poll.skipped,
+        }
+        self._own = {word.casefold(): kind for kind, words in own.items() for word in words or ()}
+        usual = {word: kind for kind, words in USUAL.items() if own[kind] is None for word in words}
+        self._words = (WORDS if self._knows_ours else {}) | usual | self._own
+
+    def end_of_start(self, answer: Answer, document: Document, *, may_ask: bool) -> Verdict | None:
+        """The end, if a target says that it was done at once. A mere "success" with a place to ask may mean that it
+        has accepted the item."""
+        if self._knows_ours and said_status(document) is not None:
+            return said_verdict(document, answer.status, self._hide)
+        words = self._own if may_ask or answer.status == HTTPStatus.ACCEPTED else self._words
+        return self._by_word(answer, document, words)
+
+    def end_of_question(self, answer: Answer, document: Document) -> Verdict | None:
+        """The end, if the answer to a question says so; None: still at it."""
+        if answer.status == HTTPStatus.SEE_OTHER:
+            return self._quoted(answer, f"the result is at {answer.headers.get('Location', 'another place')}")
+        if not is_success(answer.status):
+            return None
+        ended = self._by_word(answer, document, self._words)
+        if ended is not None or document.is_broken:
+            return ended
+        if answer.status == HTTPStatus.NO_CONTENT and self._done_on != "status":
+            return self._quoted(answer)
+        if self._done_on == "not_202" and answer.status != HTTPStatus.ACCEPTED:
+            return self._quoted(answer)
+        return None
+
+    def _by_word(self, answer: Answer, document: Document, words: dict[str, VerdictKind]) -> Verdict | None:
+        value = document.value
+        if not isinstance(value, dict):
+            return None
+        kind = words.get(_text(self._status(value)).casefold())
+        if kind is None:
+            return None
+        found = said_verdict(document, answer.status, self._hide, kind=kind)
+        message = None if self._message is None else self._message(value)
+        if message is not None:
+            return _saying(found, kept_text(_text(message), MESSAGE_BYTES, self._hide))
+        is_ours = self._knows_ours and said_status(document) is not None
+        if found.message is None and (not is_ours or found.error == NO_REASON):
+            return _saying(found, told(answer, self._hide))
+        return found
+
+    def _quoted(self, answer: Answer, what: str = "") -> Verdict:
+        """A success that says no word of its own: what was answered stands in its message."""
+        said = f"{told(answer, self._hide)}{'; ' if what else ''}{what}"
+        message = kept_text(said, MESSAGE_BYTES, self._hide)
+        return Verdict(VerdictKind.SUCCEEDED, message=message, http_status=answer.status)
+
+
+def _saying(verdict: Verdict, text: str) -> Verdict:
+    """The same end, told in the target's words."""
+    if verdict.kind is not VerdictKind.FAILED:
+        return replace(verdict, message=text)
+    told = verdict.message is not None or verdict.error == NO_REASON
+    return replace(verdict, message=text, error=text if told else verdict.error)
+
+
+def _text(value: Any) -> str:
+    """A value as it is compared with words: text as it is, `true`, `17`."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
