@@ -108,7 +108,8 @@ RETURNING backfill_no;
 
 -- name: open_hand_out
 -- Before the first item is handed out: how far that may go. What the last owner may have started stays within the limit
--- until it has been repeated; after a clean end there is nothing of the kind, and the limit comes down to what is settled.
+-- until it has been repeated, and moves no further before something is recorded, so that nothing else is taken for what he
+-- started; after a clean end there is nothing of the kind, and the limit comes down to what is settled.
 -- $1 backfill   $2 fence   $3 whether the last owner may have left something   $4 how many ahead
 WITH lease AS MATERIALIZED (
     SELECT backfill_no, hand_out_limit FROM leases WHERE backfill_no = $1 AND fence = $2 FOR UPDATE
@@ -122,7 +123,7 @@ WITH lease AS MATERIALIZED (
        FOR NO KEY UPDATE
 )
 UPDATE backfill_progress AS p
-   SET hand_out_limit = GREATEST(now.settled + $4::integer,
+   SET hand_out_limit = GREATEST(CASE WHEN p.repeat_round = 0 THEN now.settled + $4::integer END,
                                  CASE WHEN $3 OR p.repeat_round > 0
                                       THEN GREATEST(p.hand_out_limit, lease.hand_out_limit) END)
   FROM now

@@ -62,14 +62,17 @@ class ItemOrder:
             raise CannotGoOn.with_source(problem) from problem
         return None
 
+    def give_back(self, item: Item) -> None:
+        """It does not start now; it comes again before everything else."""
+        self._reader.give_back(item)
+        self._recovery.came_back(item)
+
     async def _read(self, now: datetime, slots: int) -> Item | None:
         if self._recovery.is_reading and (item := await self._read_repeat(slots)) is not None:
             return item
         if self._recovery.holds_others:
             return None
         patiently = self._standing.patiently
-        if self._reader.has_returned and not self._recovery.is_complete:
-            return await patiently(lambda: self._reader.next_planned(slots))
         if not self._due:
             self._due.extend(await patiently(lambda: self._reader.next_retries(now, slots)))
         if self._due:
@@ -80,15 +83,14 @@ class ItemOrder:
 
     async def _read_repeat(self, slots: int) -> Item | None:
         """The next of those that a dead owner may have started. In a chain the one that is tried again comes first."""
-        if self._chain.is_serial:
-            found = await self._read_taken(slots) or await self._read_planned(slots)
-        else:
-            found = await self._read_planned(slots) or await self._read_taken(slots)
+        found = self._reader.next_returned(self._recovery.is_repeat)
+        for read in (self._read_taken, self._read_planned)[:: 1 if self._chain.is_serial else -1]:
+            found = found or await read(slots)
         self._recovery.look()
         return found
 
     async def _read_planned(self, slots: int) -> Item | None:
-        if not self._recovery.wants_planned and not self._reader.has_returned:
+        if not self._recovery.wants_planned:
             return None
         item = await self._standing.patiently(lambda: self._reader.next_planned(slots))
         if item is not None and self._recovery.is_repeat(item):

@@ -143,6 +143,13 @@ class PlanReader:
         self._account.retries_known, self._account.next_retry_at = False, None
         return True
 
+    def next_returned(self, wanted: Callable[[Item], bool]) -> Item | None:
+        """The first that was given back and is `wanted`."""
+        found = next((item for item in self._returned if wanted(item)), None)
+        if found is not None:
+            self._returned.remove(found)
+        return found
+
     def came_back(self, item: Item) -> bool:
         """True if it was given back, and has not been read again."""
         return any(other.position == item.position for other in self._returned)

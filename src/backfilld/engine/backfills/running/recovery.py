@@ -116,7 +116,7 @@ class Recovery:
     @property
     def is_reading(self) -> bool:
         """True while more of them is to be read before anything else."""
-        return self.wants_planned or self.wants_retries
+        return self.wants_planned or self.wants_retries or bool(self._back)
 
     @property
     def holds_others(self) -> bool:
@@ -183,6 +183,11 @@ class Recovery:
             self.retries.discard(position)
         self.look()
 
+    def came_back(self, item: Item) -> None:
+        """It was read, and is to be read again before anything else."""
+        if self.is_repeat(item):
+            self._back.add(item.position)
+
     def ended_unstarted(self, item: Item) -> None:
         """It needs no start any more."""
         self._back.discard(item.position)
@@ -212,7 +217,7 @@ class Recovery:
 
     @property
     def _is_through(self) -> bool:
-        left = self.is_reading or self._turns or self._back or self._is_cut_off
+        left = self.is_reading or self._turns or self._is_cut_off
         return self._round.number > 0 and not left
 
     async def _end_round(self, account: RunState) -> None:

@@ -137,7 +137,7 @@ class Worker:
             turn = await recovery.begin(item)
         finally:
             if turn is None:
-                self._reader.give_back(item)
+                self._chooser.give_back(item)
                 self._slots.release()
         if turn is not None:
             task = self._spawn(self._processor.process(item), item)
@@ -165,7 +165,7 @@ class Worker:
                 if item is not None:
                     if await self._is_due(item) and await self._say_running():
                         return item
-                    self._reader.give_back(item)
+                    self._chooser.give_back(item)
                 elif await self._nothing_to_start():
                     return None
 
