@@ -15,7 +15,7 @@ from backfilld.embedded.binaries import VARIABLE
 from bench.machine import children, cpu_seconds, reaped_seconds
 
 # A fragment of the statement that the recorder commits outcomes with; nothing else says this.
-RECORDING = "%SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[])%"
+RECORDING = "%-- name: record_outcomes%"
 WATCH_SECONDS, FIRST_LOOKS_SECONDS = 1.0, 0.005
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 
