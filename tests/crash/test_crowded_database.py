@@ -139,7 +139,7 @@ async def test_nothing_starts_under_a_lease_that_cannot_be_renewed(external, ser
     await external.becomes_ready()
 
     assert (503, True) == (status, "does not renew our leases: TooManyConnectionsError" in str(document))
-    assert ("waiting_for_capacity", f"the right to run it cannot be renewed: {FULL}") == (
+    assert ("waiting_for_capacity", f"The right to run it cannot be renewed: {FULL}.") == (
         reason["code"], reason["message"],
     )  # fmt: skip
     assert told

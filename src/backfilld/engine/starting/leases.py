@@ -56,7 +56,10 @@ G = TypeVar("G", bound=Granted)
 
 @dataclass(eq=False, slots=True)
 class Lease(Generic[G]):
-    """The right to run one thing. `renewed_at` is the boot time at which the last good renewal was *sent*."""
+    """The right to run one thing.
+
+    `renewed_at` is the boot time at which the last good renewal was *sent*; `lapsed`: it came too late to rely on.
+    """
 
     grant: G
     renewed_at: float
@@ -210,8 +213,7 @@ class Renewer(Generic[G]):
         if renewal.stop_order is not None:
             self.stop_switch.put(renewal.stop_order)
         lease.newest_version = max(lease.newest_version, word.version)
-        if not lease.lapsed:
-            lease.renewed_at = max(lease.renewed_at, sent_at)
+        lease.renewed_at = max(lease.renewed_at, sent_at)
         lease.on_word(word)
 
     def _lose(self, lease: Lease[G]) -> None:
