@@ -387,3 +387,43 @@ async def test_what_is_known_by_now_wins_over_what_was_said_before(health: Targe
     health.suspect(because(ReasonCode.TARGET_REFUSES, since=NOON, target="t"))
 
     assert not health.is_half_open
+
+
+NO_ROOM = Verdict(VerdictKind.NO_ROOM, error_class="no_room", error="Too many open files")
+
+
+async def test_want_of_room_holds_every_target_for_a_moment_and_blames_none(clock: FakeClock):
+    targets = Targets(clock, Bus())
+    one, other = targets.health("http://a"), targets.health("http://b")
+    for number in range(20):
+        one.note(NO_ROOM, number, probe=one.start())
+    held = [code(one), code(other)]
+    await clock.advance(1.1)
+    after = [code(one), code(other)]
+
+    assert [ReasonCode.WAITING_FOR_CAPACITY] * 2 == held
+    assert [None, None] == after
+    assert not one.is_half_open
+
+
+async def test_a_shortage_that_lasts_is_waited_for_ever_longer_and_began_once(clock: FakeClock):
+    health = Targets(clock, Bus()).health("http://a")
+    began, waits = clock.now(), []
+    for _ in range(6):
+        health.note(NO_ROOM, "a", probe=False)
+        reason = health.reason()
+        waits.append(round((reason.until - clock.now()).total_seconds()))
+        await clock.advance(waits[-1] + 0.1)
+
+    assert [1, 2, 4, 8, 10, 10] == waits
+    assert began == reason.since
+    assert "no room to start more: Too many open files" in reason.message
+
+
+async def test_a_probe_that_found_no_room_has_told_nothing(clock: FakeClock, health: TargetHealth):
+    fail(health, "a", "b", "c", "d", "e")
+    await clock.advance(1.1)
+    health.note(NO_ROOM, "a", probe=health.start())
+    await clock.advance(1.1)
+
+    assert health.start()

@@ -1,5 +1,6 @@
 """What a program is given, and what its end means."""
 
+import errno
 import json
 import os
 import sys
@@ -198,6 +199,18 @@ async def test_a_machine_that_is_full_is_waited_for(monkeypatch):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr("backfilld.executors.command.executor.spawn", full)
+    verdict = await run("true")
+
+    assert ("no_room", "no_room") == (verdict.kind, verdict.error_class)
+    assert "'true' cannot be started now" in verdict.error
+
+
+@pytest.mark.parametrize("number", [errno.ETXTBSY, errno.EIO, errno.EINTR])
+async def test_a_program_that_cannot_be_started_at_this_moment_is_waited_for(monkeypatch, number):
+    def busy(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("backfilld.executors.command.executor.spawn", busy)
     verdict = await run("true")
 
     assert ("unreachable", "spawn_failed") == (verdict.kind, verdict.error_class)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from backfilld.api import health
 from backfilld.api.framework.client_addresses import ClientAddresses
+from backfilld.api.framework.connections import ConnectionLimits
 from backfilld.api.framework.route_call import BodyLimits
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions
@@ -15,6 +16,7 @@ from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
+from backfilld.app.descriptors import connections_within, raise_soft_limit
 from backfilld.app.digdag_parts import digdag_routes
 from backfilld.app.engine_parts import EngineParts, definition_rules
 from backfilld.app.readiness import Readiness
@@ -106,6 +108,9 @@ def _server_options(settings: Settings, certificate: Certificate | None) -> Serv
         addresses=ClientAddresses(chosen.proxies, chosen.forwarded_header),
         public_url=chosen.public_url or "",
         certificate=certificate,
+        connections=ConnectionLimits(
+            connections_within(settings, raise_soft_limit()), chosen.max_connections_per_address
+        ),
     )
 
 

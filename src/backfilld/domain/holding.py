@@ -78,6 +78,7 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
             "lease": "The right to run it cannot be renewed: {problem}.",
             "recorder": "{outcomes:count} outcomes cannot be recorded: {problem}.",
             "database": "It waits for the database: {problem}.",
+            "machine": "This machine has no room to start more: {problem}.",
         },
         comes_and_goes=True,
     ),

@@ -53,6 +53,11 @@ class ClientAddresses:
                 break
         return str(address)
 
+    def trusts_peer(self, peer: str) -> bool:
+        """Whether a connection from there is one of a trusted proxy."""
+        address = parse_address(peer)
+        return address is not None and self._trusts(address)
+
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -17,6 +18,7 @@ from backfilld.api.auth.limits import Limiter
 from backfilld.api.auth.roles import Authenticator, Doorkeeper
 from backfilld.api.framework.answering import responses
 from backfilld.api.framework.client_addresses import ClientAddresses
+from backfilld.api.framework.connections import ConnectionLimits, Connections, Seat
 from backfilld.api.framework.dispatcher import (
     SECURITY_HEADERS,
     SERVER,
@@ -26,10 +28,11 @@ from backfilld.api.framework.dispatcher import (
     add_headers,
     request_id_of,
 )
+from backfilld.api.framework.listener import Listener
 from backfilld.api.framework.route_call import BodyLimits, Endpoint
 from backfilld.api.framework.router import Router
 from backfilld.api.framework.routing import Route
-from backfilld.api.framework.tls import HANDSHAKE_SECONDS, Certificate
+from backfilld.api.framework.tls import Certificate
 from backfilld.clock import Clock
 from backfilld.domain.errors import BackfilldError, TooLarge, Unreadable
 
@@ -53,6 +56,7 @@ class ServerOptions:
     addresses: ClientAddresses = field(default_factory=ClientAddresses)
     public_url: str = ""  # what people put in front of a path to get here; "" if it is not known
     certificate: Certificate | None = None  # None: plain HTTP
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     stop_timeout_seconds: float = 10.0
 
 
@@ -98,9 +102,7 @@ class ApiServer:
             shutdown_timeout=self._options.stop_timeout_seconds,
         )
         await self._runner.setup()
-        certificate = self._options.certificate
-        tls = certificate.context if certificate else None
-        site = _Site(self._runner, self._options.host, self._options.port, ssl_context=tls)
+        site = _Site(self._runner, self._options)
         await site.start()
         self.port = site.port
 
@@ -112,32 +114,55 @@ class ApiServer:
             self._runner = None
 
 
-class _Site(web.TCPSite):
-    """A TCP site whose connections speak our protocol."""
+class _Site(web.BaseSite):
+    """Where the listener stands among what aiohttp starts and stops."""
+
+    def __init__(self, runner: web.AppRunner, options: ServerOptions) -> None:
+        super().__init__(runner)
+        self._options = options
+        self.port = options.port
+
+    @property
+    def name(self) -> str:
+        return f"{self._options.host}:{self.port}"
 
     async def start(self) -> None:
-        await web.BaseSite.start(self)
-        manager = self._runner.server
+        await super().start()
+        manager, options = self._runner.server, self._options
         assert manager is not None  # noqa: S101  # set up by `ApiServer.start`
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Protocol(
+
+        def protocol(seat: Seat) -> _Protocol:
+            made = _Protocol(
                 manager, loop=loop, access_log=_SILENT, auto_decompress=False,
                 keepalive_timeout=KEEPALIVE_SECONDS, max_field_size=16_384, lingering_time=2.0,
-            ),
-            self._host,
-            self._port,
-            backlog=self._backlog,
-            ssl=self._ssl_context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._ssl_context else None,
-        )  # fmt: skip
-        self._bound_port = self._server.sockets[0].getsockname()[1]
+            )  # fmt: skip
+            made.take(seat)
+            return made
+
+        connections = Connections(options.connections, options.addresses)
+        tls = options.certificate.context if options.certificate else None
+        listener = Listener(connections, protocol, tls)
+        self._server = cast(asyncio.AbstractServer, listener)  # of which aiohttp asks `close` alone
+        self.port = await listener.start(options.host, options.port)
 
 
 class _Protocol(web.RequestHandler):
     """Answers what is not HTTP, or broken HTTP, in the shape of our other errors."""
 
-    __slots__ = ()
+    __slots__ = ("_seat",)
+
+    def take(self, seat: Seat) -> None:
+        """Sit down, until the connection is lost."""
+        self._seat = seat
+        seat.is_at_work = self._is_at_work
+
+    def _is_at_work(self) -> bool:
+        return self._request_in_progress or bool(self._messages)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._seat.leave()
+        super().connection_lost(exc)
 
     def handle_error(
         self,

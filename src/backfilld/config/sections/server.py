@@ -85,6 +85,21 @@ class ServerSettings(Section):
         description="Bytes of a request body, also after unzipping. Streams of entities are exempt.",
     )
 
+    max_connections: int = Field(
+        default=1000,
+        ge=16,
+        le=100_000,
+        description="Connections at once. A newcomer takes the place of the one that waits longest without a request"
+        " under way. Fewer where the system gives too few descriptors: the engine's are set aside (docs/security.md).",
+    )
+    max_connections_per_address: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="The same for one address (of IPv6: one /64). Addresses in trusted_proxies are bounded in all"
+        " only.",
+    )
+
     @model_validator(mode="after")
     def _safe(self) -> "ServerSettings":
         if self.tls_key_file is not None and self.tls_certificate_file is None:

@@ -40,7 +40,7 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The target refuses us: the item goes back as it came."""
+    """The target refuses us, or there is no room to start anything: the item goes back as it came."""
 
     why: str
 
@@ -62,6 +62,8 @@ def judge(
         return _succeeded(verdict, item, started_at, finished_at)
     if kind is VerdictKind.REFUSED:
         return Held(verdict.error or "the target refuses us")
+    if kind is VerdictKind.NO_ROOM:
+        return Held(verdict.error or "this machine has no room")
     if kind in (VerdictKind.SKIPPED, VerdictKind.FAILED):
         return _ended(verdict, item, started_at, finished_at)
     counts = kind is VerdictKind.TRY_AGAIN or others_succeed

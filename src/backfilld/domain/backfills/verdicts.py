@@ -19,6 +19,7 @@ class VerdictKind(StrEnum):
     UNREACHABLE = "unreachable"  # nobody answered for the target; opens the breaker
     THROTTLED = "throttled"  # the target asks us to slow down
     REFUSED = "refused"  # the target refuses *us* (credentials, payment): hold, the item is untouched
+    NO_ROOM = "no_room"  # this machine has nothing left to start it with: hold, the item is untouched
 
 
 @dataclass(frozen=True, slots=True)

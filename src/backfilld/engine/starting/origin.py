@@ -13,6 +13,7 @@ from backfilld.domain.backfills.verdicts import VerdictKind
 from backfilld.domain.holding import Reason, because
 from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.engine.starting.circuit_breaker import Breaker
+from backfilld.engine.starting.machine import Machine
 from backfilld.events import Bus
 
 OPENS_AFTER = 5  # unreachable tries in a row …
@@ -39,8 +40,9 @@ class User(Protocol):
 class Origin:
     """What is true for all who send something there."""
 
-    def __init__(self, target: str, clock: Clock, bus: Bus) -> None:
+    def __init__(self, target: str, clock: Clock, bus: Bus, machine: Machine) -> None:
         self.target = target
+        self.machine = machine
         self._clock = clock
         self.breaker = Breaker(
             clock,
@@ -65,6 +67,8 @@ class Origin:
 
     def reason(self, user: User) -> Reason | None:
         """Why nothing of `user` may start there."""
+        if (shortage := self.machine.reason()) is not None:
+            return shortage
         breaker = self.breaker
         if breaker.is_open:
             if breaker.is_probing:

@@ -19,6 +19,7 @@ from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.holding import Reason
 from backfilld.engine.starting.circuit_breaker import Breaker
+from backfilld.engine.starting.machine import Machine
 from backfilld.engine.starting.origin import Origin
 from backfilld.events import Bus
 
@@ -29,7 +30,7 @@ MOST_REFUSED = 10_000  # items of one route that are remembered as refused
 MOST_IDLE = 1_000  # routes that nobody uses any more
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
 _UNREACHABLE = VerdictKind.UNREACHABLE
-_REFUSED, _THROTTLED = VerdictKind.REFUSED, VerdictKind.THROTTLED
+_REFUSED, _THROTTLED, _NO_ROOM = VerdictKind.REFUSED, VerdictKind.THROTTLED, VerdictKind.NO_ROOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,10 @@ class TargetHealth:
             self.origin.prober = None
             self.origin.breaker.abandon()
         kind, at = verdict.kind, at or self._clock.now()
-        if kind is _UNREACHABLE:
+        if kind is _NO_ROOM:
+            self.origin.machine.note_shortage(verdict.error or verdict.error_class, at)
+            self.changed()
+        elif kind is _UNREACHABLE:
             self.was_bad_at = self._clock.boottime()
             self.origin.note_unreachable(verdict.error or verdict.error_class, item, at, probe=asked_origin)
         else:
@@ -214,6 +218,7 @@ class Targets:
     def __init__(self, clock: Clock, bus: Bus) -> None:
         self._clock = clock
         self._bus = bus
+        self._machine = Machine(clock)
         self._origins: dict[str, Origin] = {}
         self._known: dict[tuple[str, Route], TargetHealth] = {}
 
@@ -222,7 +227,7 @@ class Targets:
         found = self._known.get((target, route))
         if found is None:
             if target not in self._origins:
-                self._origins[target] = Origin(target, self._clock, self._bus)
+                self._origins[target] = Origin(target, self._clock, self._bus, self._machine)
             self._forget_idle()
             found = TargetHealth(self._origins[target], route, self._clock, self._bus)
             self._known[target, route] = found

@@ -8,6 +8,7 @@ with all that it started before anybody hears that it is over.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +31,7 @@ from backfilld.executors.hiding import Hiding
 from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams, with_reason
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretMissing, SecretStore, UnusableSecret
+from backfilld.executors.shortage import lacks_for_program
 from backfilld.executors.substitution import Filling, unfilled_verdict
 
 log = logging.getLogger(__name__)
@@ -123,7 +125,13 @@ class CommandExecutor:
 
     async def _run(self, call: "_Call", work: Work, permit: Permit) -> Verdict:
         cwd, hide = self._definition.cwd, call.hide
-        with as_input(call.body) as stdin:
+        with ExitStack() as stack:
+            try:
+                stdin = stack.enter_context(as_input(call.body))
+            except OSError as problem:
+                if lacks_for_program(problem):
+                    return start_verdict(problem, call.argv[0], cwd)
+                raise
             permit.start()
             try:
                 process = spawn(call.argv, call.environment, cwd, stdin)

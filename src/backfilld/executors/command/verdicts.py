@@ -13,12 +13,12 @@ from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text, without_
 from backfilld.executors.answer_document import meaning_of, noted_success, plain_success
 from backfilld.executors.documents import decoded_text, document_in
 from backfilld.executors.hiding import Hiding
+from backfilld.executors.shortage import lacks_for_program, no_room
 
 KEPT_OF_ERRORS_BYTES = 16_384
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-# The machine, not the workflow, is the reason; it passes.
-_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY, errno.EINTR, errno.EIO})
+_PASSING = frozenset({errno.ETXTBSY, errno.EINTR, errno.EIO})
 _NOT_FOUND = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
@@ -43,6 +43,8 @@ def timeout_verdict(seconds: float, stderr: bytes, hide: Hiding) -> Verdict:
 def start_verdict(problem: OSError, program: str, cwd: str | None) -> Verdict:
     """It could not be started: the machine cannot now, or the workflow names something that there is not."""
     words = os.strerror(problem.errno) if problem.errno else str(problem)
+    if lacks_for_program(problem):
+        return no_room(f"'{program}' cannot be started now: {words}")
     if problem.errno in _PASSING:
         return _not_started(VerdictKind.UNREACHABLE, "spawn_failed", f"'{program}' cannot be started now: {words}")
     if cwd is not None and problem.filename == cwd:

@@ -29,6 +29,7 @@ from backfilld.executors.http.request_writer import RequestWriter, url_of
 from backfilld.executors.http.verdicts import failure_of, success_of
 from backfilld.executors.kept_logs import kept_log, with_reason
 from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore, UnusableSecret
+from backfilld.executors.shortage import no_room, shortage_in
 from backfilld.executors.substitution import Filling, unfilled_verdict, with_content
 
 log = logging.getLogger(__name__)
@@ -187,6 +188,8 @@ async def _read(secrets: ProjectSecrets, ends_at: float) -> Mapping[str, str]:
     except Exception as problem:
         if limit.expired():
             raise
+        if (lacking := shortage_in(problem)) is not None:
+            raise TargetFailure(no_room(f"the secrets of the project cannot be read: {lacking}")) from problem
         text = f"the secrets of the project cannot be read: {type(problem).__name__}: {problem}"
         raise failed(VerdictKind.UNREACHABLE, "secrets_unreachable", text) from problem
 

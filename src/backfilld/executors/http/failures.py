@@ -12,6 +12,7 @@ from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.http.addresses import AddressNotAllowed
 from backfilld.executors.http.connection import Stalled
 from backfilld.executors.http.pool import NoConnectionInTime
+from backfilld.executors.shortage import no_room, shortage_in
 
 
 class TargetFailure(Exception):
@@ -33,6 +34,8 @@ def connecting_failed(problem: Exception, origin: str, connect_seconds: float) -
     """No connection came about, so nothing was sent."""
     if isinstance(problem, AddressNotAllowed):
         return failed(VerdictKind.REFUSED, "address_not_allowed", f"{origin}: {problem}")
+    if (lacking := shortage_in(problem)) is not None:
+        return TargetFailure(no_room(f"no connection to {origin} can be opened: {lacking}"))
     if isinstance(problem, socket.gaierror):
         return _unreachable("dns_failed", origin, f"the name cannot be resolved: {_words(problem)}")
     if isinstance(problem, ssl.SSLCertVerificationError):

@@ -31,7 +31,7 @@ from backfilld.executors.http.verdicts import asked_wait, failure_of, is_success
 UNKNOWN_TIMES = 3
 JITTER = 0.2
 
-_ASK_AGAIN = (VerdictKind.UNREACHABLE, VerdictKind.THROTTLED, VerdictKind.TRY_AGAIN)
+_ASK_AGAIN = (VerdictKind.UNREACHABLE, VerdictKind.THROTTLED, VerdictKind.TRY_AGAIN, VerdictKind.NO_ROOM)
 # Where the answer says that one may ask, in the order in which it is believed.
 _WHERE = ("Operation-Location", "Azure-AsyncOperation", "Location")
 
