@@ -20,3 +20,8 @@ def steps(*headings: str) -> str:
     """All blocks of these sections, one after the other. KeyError for a section that the page has not."""
     known = blocks()
     return "".join(f"\n: '=== {heading}'\n" + "".join(known[heading]) for heading in headings)
+
+
+def block(heading: str, number: int = 0) -> str:
+    """One block of a section."""
+    return blocks()[heading][number]

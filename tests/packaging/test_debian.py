@@ -5,10 +5,11 @@ Needs root, debootstrap and systemd-nspawn; `.ci/run` brings them. Elsewhere it 
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from tests.packaging.debian_machine import DebianMachine, Ran, prepared
-from tests.packaging.guide import ROOT, steps
+from tests.packaging.guide import ROOT, block, steps
 from tests.packaging.wheels import built, built_ahead
 
 from backfilld import __version__
@@ -115,6 +116,84 @@ kill %%
 test "$(cat /root/seen)" = "Bearer not-a-real-one"
 fails grep -r not-a-real-one /var/log/journal /run/log/journal
 """
+UPGRADED = f"""
+is_unchanged() {{
+    test "$(backfilld --version)" = "backfilld {__version__}"
+    systemctl is-active backfilld
+    test ! -e /opt/backfilld/previous
+    test -z "$(ls /var/backups | grep backfilld)"
+}}
+: 'a dump that fails changes nothing'
+bring next
+printf '#!/bin/sh\\nprintf PGDMP\\nexit 1\\n' > /usr/local/bin/pg_dump
+chmod 755 /usr/local/bin/pg_dump
+fails bash -x /root/upgrade.sh
+is_unchanged
+
+: 'nor does one that ends well and is cut short'
+printf '#!/bin/sh\\n/usr/bin/pg_dump "$@" | head -c 3000\\n' > /usr/local/bin/pg_dump
+fails bash -x /root/upgrade.sh
+is_unchanged
+rm /usr/local/bin/pg_dump
+
+: 'nor does a full disk'
+mount -t tmpfs -o size=8k tmpfs /var/backups
+fails bash -x /root/upgrade.sh
+is_unchanged
+umount /var/backups
+
+: 'then it works, and done again it keeps the way back'
+bash -x /root/upgrade.sh
+bash -x /root/upgrade.sh
+backfilld --version | grep 97.0.0
+backfilld backfills list | grep touch
+test "$(cat /opt/backfilld/previous)" = "{__version__}"
+test "$(ls /var/backups/backfilld-*.dump | wc -l)" = 1
+
+: 'and back, on the database as it is'
+bash -x /root/rollback.sh
+bash -x /root/rollback.sh
+backfilld --version | grep "{__version__}"
+backfilld backfills list | grep touch
+"""
+MIGRATED = f"""
+replaced() {{ runuser -u postgres -- psql -Atl | grep -c '^backfilld_replaced_'; }}
+: 'a migration that fails in the middle'
+bring broken
+fails bash -x /root/upgrade.sh
+test "$(readlink /opt/backfilld/current)" = 98.0.0
+test "$(one ActiveState)" = failed
+test "$(cd /; runuser -u postgres -- psql -Atc 'TABLE later' backfilld | wc -l)" = 0
+fails bash -x /root/upgrade.sh
+bash -x /root/rollback.sh
+backfilld --version | grep "{__version__}"
+backfilld backfills list | grep touch
+test "$(cd /; replaced)" = 1
+
+: 'a migrated database, and a way back whose dump is spoilt'
+bring after
+bash -x /root/upgrade.sh
+backfilld --version | grep 99.0.0
+DUMP=$(ls /var/backups/backfilld-*-before-99*.dump)
+cp $DUMP /root/good.dump
+head -c 3000 /root/good.dump > $DUMP
+fails bash -x /root/rollback.sh
+backfilld --version | grep 99.0.0
+systemctl is-active backfilld
+backfilld backfills list | grep touch
+
+: 'and one that is not'
+cp /root/good.dump $DUMP
+bash -x /root/rollback.sh
+bash -x /root/rollback.sh
+backfilld --version | grep "{__version__}"
+backfilld backfills list | grep touch
+test "$(cd /; replaced)" = 2
+"""
+PRUNED = f"""
+: 'what neither runs nor ran before is gone'
+test "$(ls -d /opt/backfilld/*/ | grep -v current)" = "/opt/backfilld/{__version__}/"
+"""
 ENCRYPTED = """
 : 'it speaks TLS, and nothing else'
 curl -sf --cacert /etc/ssl/certs/backfilld.pem https://localhost:8642/readyz
@@ -164,24 +243,36 @@ def check(ran: Ran) -> None:
     assert 0 == ran.code, ran.output[-12_000:]
 
 
+def script_of(name: str, text: str) -> str:
+    """Put a block of the page into a file, to be run as often as it is wanted and to fail where it fails."""
+    return f"cat > /root/{name}.sh <<'END_OF_THE_BLOCK'\n{text}END_OF_THE_BLOCK\n"
+
+
+def versions_after(folder: Path) -> None:
+    """97: nothing new in the database. 98: its second migration fails. 99: one more migration."""
+    number = len(list((ROOT / MIGRATIONS).glob("*.sql"))) + 1
+    first, second = (f"store/migrations/{number + more:04}_{what}.sql" for more, what in ((0, "later"), (1, "broken")))
+    built_ahead("97.0.0", folder / "next")
+    built_ahead("98.0.0", folder / "broken", {first: "CREATE TABLE later ();", second: "SELECT 1 / 0;"})
+    built_ahead("99.0.0", folder / "after", {first: "CREATE TABLE later ();"})
+
+
 def test_the_page_leads_from_nothing_to_a_backfill_and_back(machine, tmp_path):
     built(tmp_path / "dist")
-    built_ahead("97.0.0", tmp_path / "next")
-    later = f"{len(list((ROOT / MIGRATIONS).glob('*.sql'))) + 1:04}_of_a_later_version"
-    built_ahead("98.0.0", tmp_path / "after", {f"store/migrations/{later}.sql": "CREATE TABLE later ();"})
+    versions_after(tmp_path)
     first = steps("2. The database", "3. The program", "4. The configuration", "5. The service", "6. A first key")
     secrets = steps("7. A first backfill", "Secrets of workflows")
-    without_dump, with_dump = steps("Rolling back").split("systemctl stop backfilld", 1)
-    versions = [
-        "bring next", steps("Upgrading"), "backfilld --version | grep 97.0.0; backfilld backfills list | grep touch",
-        without_dump, f"backfilld --version | grep {__version__}; backfilld backfills list | grep touch",
-        "bring after", steps("Upgrading"), "backfilld --version | grep 98.0.0",
-        f"if ({without_dump}); then false; fi", f"journal -o cat | grep {later}",
-        "systemctl stop backfilld" + with_dump, "until_active; backfilld backfills list | grep touch",
+    blocks = [
+        script_of("upgrade", block("Upgrading")), script_of("rollback", block("Rolling back")),
+        script_of("removal", block("Removing it")),
     ]  # fmt: skip
     promises = [INSTALLED, ANALYSED, KILLED, OBSTACLES]
     tls = [steps("Letting others in"), "fails curl -sf http://127.0.0.1:8642/readyz", ENCRYPTED]
-    script = [BEGIN, "bring dist", first, secrets, *promises, *versions, *tls, steps("Removing it"), GONE]
+    removal = ["bash -x /root/removal.sh; bash -x /root/removal.sh", block("Removing it", 1), GONE]
+    script = [
+        BEGIN, "bring dist", first, secrets, *promises, *blocks, UPGRADED, MIGRATED, block("Upgrading", 1), PRUNED,
+        *tls, *removal,
+    ]  # fmt: skip
 
     check(machine.run("\n".join(script), tmp_path))
 
