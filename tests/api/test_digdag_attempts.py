@@ -119,6 +119,32 @@ async def test_a_retry_goes_on_at_the_only_task_there_is(client: Client, pool: P
     assert "has succeeded" in document["message"]
 
 
+@pytest.mark.parametrize(("repeated", "status", "told"), [
+    ('"resume": {"mode": "failed", "mode": "failed", "attemptId": "%(id)s"}', 200, None),
+    ('"resume": {"mode": "fialed", "mode": "failed", "attemptId": "%(id)s"}', 200, None),
+    ('"resume": {"mode": "failed", "mode": "fialed", "attemptId": "%(id)s"}', 400, "resume/mode"),
+    ('"params": {"a": 2, "b": 2}, "params": {"a": 1}', 200, None),
+    ('"params": {"a": 2, "\\u0061": 1}', 200, None),
+    ('"params": {"a": "\\u0000", "a": 1}', 200, None),
+    ('"retryAttemptName": "x", "retryAttemptName": "again"', 200, None),
+])  # fmt: skip
+async def test_of_a_key_that_is_given_twice_the_last_counts_as_digdags_own_client_needs_it(
+    client: Client, stored: StoredSchedule, repeated: str, status: int, told: str | None
+) -> None:
+    first = await put(client, workflowId=stored.revision_id, sessionTime=TIME)
+    fields = [f'"workflowId": {stored.revision_id}', f'"sessionTime": "{TIME}"', '"params": {"a": 1}']
+    fields += ['"retryAttemptName": "again"', repeated % {"id": first["id"]}]
+    headers = {"Content-Type": "application/json"}
+    answer = await client.put("/api/attempts", data="{" + ", ".join(fields) + "}", headers=headers)
+    document = await answer.json()
+
+    assert status == answer.status, document
+    if told is not None:
+        assert told in document["message"]
+    else:
+        assert ("again", {"a": 1}) == (document["retryAttemptName"], document["params"])
+
+
 @pytest.mark.parametrize("sent", [{}, {"json": {}}, {"data": b""}])
 async def test_what_waits_is_killed_at_once_and_only_once(
     client: Client, stored: StoredSchedule, sent: dict[str, Any]

@@ -55,7 +55,7 @@ class Endpoint:
         role = match.route.role
         if role is None:
             return ANYBODY
-        schemes = ("bearer", "td1") if request.path.startswith(DIGDAG_PREFIX) else ("bearer",)
+        schemes = ("bearer", "td1") if _is_dialect(request) else ("bearer",)
         header = request.headers.get("Authorization")
         admission = await self._door.identify(header, schemes, request[CLIENT_ADDRESS])
         request[ANSWER_HEADERS].update(admission.quota.headers())
@@ -94,7 +94,7 @@ class Endpoint:
         if not raw and optional:
             return None, []
         request_body.require_type(request, "application/json")
-        document, text, faults = await request_body.read_json(raw)
+        document, text, faults = await request_body.read_json(raw, last_wins=_is_dialect(request))
         request_body.require_object(document)
         body, found = validate_body(model, document, text)
         return body, [*faults, *found, *self._overlook(model, document, request)]
@@ -113,7 +113,11 @@ class Endpoint:
         raw = await request_body.read_body(request, self._limits.bytes, timeout_seconds=self._limits.timeout_seconds)
         if raw.strip() in (b"", b"{}"):
             return
-        document: Any = (await request_body.read_json(raw))[0]
+        document: Any = (await request_body.read_json(raw, last_wins=_is_dialect(request)))[0]
         names = document if isinstance(document, dict) else ()
         faults = [Fault(f"/{name}", "unknown_field", "this route takes no body") for name in names]
         raise Invalid(faults or [Fault("", "unexpected_body", "this route takes no body")])
+
+
+def _is_dialect(request: web.Request) -> bool:
+    return request.path.startswith(DIGDAG_PREFIX)

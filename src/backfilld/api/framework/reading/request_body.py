@@ -93,20 +93,22 @@ async def _inflated(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         raise Unreadable("the gzip body ended before it was complete")
 
 
-async def read_json(raw: bytes) -> tuple[Any, bytes, list[Fault]]:
-    """The document, its text as storable JSON, and the faults of texts and numbers in it. `Unreadable` as in jsontext.
+async def read_json(raw: bytes, *, last_wins: bool = False) -> tuple[Any, bytes, list[Fault]]:
+    """The document, its text as storable JSON, and the faults of texts and numbers in it. `Unreadable`, and `last_wins`,
+    as in `strict_json.parse`.
 
     Where there are faults, the document and the text have them mended, so that everything else can still be checked.
     """
     if len(raw) > _QUICK_BYTES:
-        return await asyncio.to_thread(_read_json, raw)
-    return _read_json(raw)
+        return await asyncio.to_thread(_read_json, raw, last_wins)
+    return _read_json(raw, last_wins)
 
 
-def _read_json(raw: bytes) -> tuple[Any, bytes, list[Fault]]:
-    document = strict_json.parse(raw)
+def _read_json(raw: bytes, last_wins: bool) -> tuple[Any, bytes, list[Fault]]:
+    document = strict_json.parse(raw, last_wins=last_wins)
     cleaned, faults = strict_json.clean(document) if strict_json.may_be_unclean(raw) else (document, [])
-    text = strict_json.dump(cleaned) if faults else raw.removeprefix(b"\xef\xbb\xbf")
+    # What the text says of a key that is given twice is for nobody else to decide.
+    text = strict_json.dump(cleaned) if faults or last_wins else raw.removeprefix(b"\xef\xbb\xbf")
     return cleaned, text, faults
 
 

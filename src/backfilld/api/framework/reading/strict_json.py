@@ -1,7 +1,8 @@
 """JSON as we accept it: strictly, and before anybody believes it.
 
 Python's reader is generous: it takes NaN, keeps the last of two equal keys, and lets through NUL and lone surrogates,
-which PostgreSQL refuses. What cannot be read unambiguously raises `Unreadable` (400). What can be read but not kept is
+which PostgreSQL refuses. What cannot be read unambiguously raises `Unreadable` (400); of equal keys the last is kept only
+where a caller asks for that. What can be read but not kept is
 a fault with its place (422), collected here, so that the rest of a document can still be checked.
 """
 
@@ -20,14 +21,17 @@ _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
 _MARK = "\ufeff"  # some editors begin UTF-8 files with it; RFC 8259 lets a reader ignore it
 
 
-def parse(raw: bytes) -> Any:
-    """The document in `raw`; `Unreadable` says what is wrong and, where known, where."""
+def parse(raw: bytes, *, last_wins: bool = False) -> Any:
+    """The document in `raw`; `Unreadable` says what is wrong and, where known, where.
+
+    `last_wins`: of a key that is given twice the last value counts, as digdag's clients may rely on.
+    """
     try:
         text = raw.decode()
     except UnicodeDecodeError as problem:
         raise Unreadable(f"the body is not UTF-8: byte {problem.start} cannot be decoded") from None
     try:
-        document = _DECODER.decode(text.removeprefix(_MARK))
+        document = (_LAST_WINS if last_wins else _DECODER).decode(text.removeprefix(_MARK))
     except json.JSONDecodeError as problem:
         where = f"line {problem.lineno}, column {problem.colno}"
         raise Unreadable(f"the body is not JSON: {problem.msg} ({where})") from None
@@ -156,3 +160,4 @@ def _too_deep() -> Unreadable:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_whole, parse_float=_fraction, parse_constant=_constant)
+_LAST_WINS = json.JSONDecoder(parse_int=_whole, parse_float=_fraction, parse_constant=_constant)
