@@ -126,6 +126,26 @@ async def test_a_workflow_shows_its_document_as_it_was_written(client: Client) -
     assert workflow == await get(client, f"/api/workflows/{workflow['id']}")
 
 
+@pytest.mark.parametrize("path", ["workflows", "revisions", "secrets"])
+async def test_what_no_client_pages_is_listed_whole(client: Client, pool: Pool, path: str) -> None:
+    files = {f"w{number:03}.dig": PLAIN for number in range(101)} if path == "workflows" else {"w.dig": PLAIN}
+    project = await push(client, files)
+    await pool.execute(
+        "INSERT INTO project_revisions (project_id, name, archive, archive_md5, pushed_by, created_at)"
+        " SELECT $1, 'x' || n, '', '', 'anna', now() FROM generate_series(1, 101) AS n", int(project["id"]),
+    )  # fmt: skip
+    await pool.execute(
+        "INSERT INTO project_secrets SELECT $1, 'x' || n, 'y', now() FROM generate_series(1, 102) AS n",
+        int(project["id"]),
+    )
+    whole = await get(client, f"/api/projects/{project['id']}/{path}")
+    few = await get(client, f"/api/projects/{project['id']}/{path}", count="7")
+
+    assert {"workflows": 101, "revisions": 102, "secrets": 102}[path] == len(whole[path])
+    if path != "secrets":
+        assert whole[path][:7] == few[path]
+
+
 async def test_the_first_slot_of_a_pushed_schedule_is_the_next_one(client: Client) -> None:
     project = await push(client, {"daily.dig": DAILY})
     schedule = (await schedules_of(client, project))["daily"]

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from tests.api.conftest import Client, Serve
-from tests.support.clock import NOON
-from tests.support.schedules import make_schedule
+from tests.support.clock import NOON, FakeClock
+from tests.support.schedules import make_schedule, maker
 
-from backfilld.api.digdag import logs, sessions
+from backfilld.api.digdag import logs, schedules, sessions
+from backfilld.domain.schedules import FINISHED_AT
 from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.operations.schedules.read import ScheduleReading
+from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.connection.pool import Pool
 from backfilld.store.sessions.sessions import NewAttempts, Opened, open_attempts
@@ -27,9 +30,10 @@ async def stored(pool: Pool) -> StoredSchedule:
 
 
 @pytest.fixture
-async def client(pool: Pool, serve: Serve) -> Client:
+async def client(pool: Pool, serve: Serve, clock: FakeClock) -> Client:
     reading = SessionReading(pool)
-    return await serve(sessions.routes(reading) + logs.routes(reading), role="viewer")
+    of_schedules = schedules.routes(ScheduleReading(pool), ScheduleOperations(pool, clock), maker(pool))
+    return await serve([*sessions.routes(reading), *logs.routes(reading), *of_schedules], role="viewer")
 
 
 async def opened(pool: Pool, stored: StoredSchedule, name: str, times: list[datetime]) -> list[Opened]:
@@ -140,9 +144,23 @@ async def test_an_attempt_has_one_task(client: Client, two_names: Any, pool: Poo
     )  # fmt: skip
     (task,) = (await get(client, f"/api/attempts/{first[0].id}/tasks"))["tasks"]
 
-    assert ("+w1+run", "error", "2027-03-01T12:00:00Z", {"message": "gone", "class": "http_404"}) == (
+    assert ("+w1", "error", "2027-03-01T12:00:00Z", {"message": "gone", "class": "http_404"}) == (
         task["fullName"], task["state"], task["startedAt"], task["error"]
     )  # fmt: skip
+
+
+async def test_a_task_has_the_name_that_its_definition_gave_it_when_it_ran(
+    client: Client, two_names: Any, pool: Pool
+) -> None:
+    first, _ = two_names
+    await pool.execute('UPDATE revisions SET definition = (definition::jsonb || \'{"task": "report"}\')::json')
+    await pool.execute("INSERT INTO attempt_logs VALUES ($1, 1, $2, 'x')", first[0].id, NOON)
+    await pool.execute("UPDATE projects SET deleted_at = $1", NOON)
+    (task,) = (await get(client, f"/api/attempts/{first[0].id}/tasks"))["tasks"]
+    (file,) = (await get(client, f"/api/logs/{first[0].id}/files"))["files"]
+
+    assert "+w1+report" == task["fullName"] == file["taskName"]
+    assert "+w1+report@20270301T120000Z.1.log.gz" == file["fileName"]
 
 
 @pytest.mark.parametrize(("columns", "status"), [
@@ -218,6 +236,24 @@ async def test_a_time_is_cut_or_put_on_the_schedule(
     assert {"id": str(stored.project_id), "name": "default"} == document["project"]
     assert (expected, "+09:00", "1") == (document["sessionTime"], document["timezone"], document["revision"])
     assert document == same
+
+
+@pytest.mark.parametrize("mode", ["schedule", "next_schedule"])
+@pytest.mark.parametrize(("timezone", "expected"), [
+    ("+09:00", "9999-01-01T09:00:00+09:00"), ("America/New_York", "9998-12-31T19:00:00-05:00"),
+    ("UTC", "9999-01-01T00:00:00+00:00"),
+])  # fmt: skip
+async def test_the_end_of_time_carries_the_offset_of_the_zone(
+    client: Client, pool: Pool, timezone: str, expected: str, mode: str
+) -> None:
+    ended = {"daily>": "09:00:00", "end": "2027-12-31"}
+    stored = await make_schedule(pool, ended, timezone=timezone)
+    await pool.execute("UPDATE schedules SET next_session_at = $1, next_run_at = $1", FINISHED_AT)
+    truncated = f"/api/workflows/{stored.workflow_id}/truncated_session_time?session_time=2999-01-01T00:00&mode={mode}"
+    (listed,) = (await get(client, f"/api/projects/{stored.project_id}/schedules"))["schedules"]
+
+    assert expected == (await get(client, truncated))["sessionTime"] == listed["nextScheduleTime"]
+    assert "9999-01-01T00:00:00Z" == listed["nextRunTime"]
 
 
 @pytest.mark.parametrize(("query", "status", "told"), [

@@ -17,10 +17,10 @@ def daily(**options: str) -> Schedule:
     return schedule
 
 
-def run(schedule: Schedule | None, last_executed: datetime | None = None) -> dict[str, str]:
+def run(schedule: Schedule | None, last_executed: datetime | None = None, task: str | None = None) -> dict[str, str]:
     uuid = UUID("00000000-0000-4000-8000-000000000001")
     return session_variables(
-        Run(1, "w", 2, uuid, SLOT, 3, "again", "America/Los_Angeles", LOS_ANGELES, schedule, last_executed)
+        Run(1, "w", 2, uuid, SLOT, 3, "again", "America/Los_Angeles", LOS_ANGELES, schedule, last_executed, task)
     )
 
 
@@ -36,6 +36,10 @@ def test_a_slot_is_told_in_all_its_forms():
         "attempt_id": "3",
         "task_name": "+w",
     }.items() <= run(None).items()
+
+
+def test_a_task_is_told_its_whole_name():
+    assert "+w+report" == run(None, task="report")["task_name"]
 
 
 def test_without_a_schedule_nothing_is_said_of_other_slots():

@@ -100,6 +100,24 @@ async def test_a_count_of_more_than_there_are_makes_nothing(pool, stored, reques
 
     assert isinstance(error, Invalid)
     assert "count is 7, but only 6" in error.message
+    assert "before the schedule's next session (2027-03-02T00:00:00+00:00)" in error.message
+    assert "(--advance)" in error.message
+
+
+@pytest.mark.parametrize("bound", [{"to_time": datetime(2027, 3, 1, tzinfo=UTC)}, {"advance_schedule": True}])
+async def test_a_count_beyond_another_bound_is_not_told_of_the_schedules(pool, stored, bound):
+    request = replace(REAL, count=99, skip_existing=True, attempt_name=None, **bound)
+    error = await refused(pool, stored, request)
+
+    assert "count is 99" in error.message
+    assert "--advance" not in error.message
+
+
+@pytest.mark.parametrize("request_", [REAL, DRY])
+async def test_a_count_within_the_cap_is_taken_from_a_range_beyond_it(pool, stored, request_):
+    limits = ScheduleLimits(max_points_per_request=3)
+
+    assert [24, 25, 26] == days(await run(pool, stored, replace(request_, count=3), limits))
 
 
 async def test_nothing_lies_behind_the_schedule(pool, stored):

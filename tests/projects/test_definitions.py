@@ -46,6 +46,7 @@ _export: {a: 1, b: {c: x}}
     assert {
         "name": "w",
         "project": "p",
+        "task": "work",
         "timezone": "+09:00",
         "schedule": {"daily>": "07:00:00"},
         "executor": {
@@ -68,6 +69,19 @@ def test_a_shell_task_where_commands_are_allowed():
     executor = plain("+t:\n  sh>: echo ${session_date}\n", WITH_COMMANDS)["executor"]
 
     assert {"type": "command", "argv": ["/bin/sh", "-c", "echo ${session_date}"]} == executor
+
+
+@pytest.mark.parametrize(("text", "task"), [("+report:\n  echo>: hi\n", "report"), ("echo>: hi\n", None)])
+def test_the_task_keeps_its_name(text, task):
+    assert task == plain(text).get("task")
+
+
+@pytest.mark.parametrize("name", ["+", "+" + "x" * 256])
+def test_a_task_that_cannot_be_named_is_refused(name):
+    ((line, message),) = faults(f"timezone: UTC\n? {name}\n: {{echo>: hi}}\n")
+
+    assert 2 == line
+    assert "characters" in message
 
 
 def test_without_retry_there_is_one_try_as_in_digdag():
@@ -101,12 +115,12 @@ def test_an_operator_at_the_top_is_the_task():
         (TASK + "_export: text\n", 3, "'_export' must be a mapping"),
         (TASK + "_export:\n  a: ${b + 1}\n", 4, "${b + 1} is an expression"),
         (TASK + "timezone: Asia/Tokio\n", 3, "did you mean 'Asia/Tokyo'?"),
-        (TASK + "timezone: 9\n", 3, "valid string"),
+        (TASK + "timezone: 9\n", 3, "'timezone' must be text"),
         (TASK + "schedule:\n  daily>: 07:00\n", 4, "must be HH:MM:SS"),
         (TASK + "schedule:\n  daily>: 07:00:00\n  hourly>: 30:00\n", 5, "one of these only"),
         (TASK + "schedule:\n  dayly>: 07:00:00\n", 4, "did you mean 'daily>'?"),
         (TASK + "schedule:\n  hourly>: 30:00\n  skp_on_overtime: true\n", 5, "did you mean 'skip_on_overtime'?"),
-        (TASK + "schedule: daily\n", 3, "dictionary"),
+        (TASK + "schedule: daily\n", 3, "'schedule' must be a mapping"),
         ("+t:\n  echo>: ${moment(session_time)}\n", 2, "is an expression"),
         ("+t:\n  echo>: ${secret:x}\n", 2, "whole value of a header"),
         ("+t:\n  echo>: hi\n  foo: 1\n", 3, "'echo>' takes no 'foo' here"),
@@ -154,3 +168,29 @@ def test_the_faults_of_all_files_come_at_once():
 def test_a_file_that_is_no_name_for_a_workflow_is_refused(file):
     with pytest.raises(ProjectInvalid, match="named by its file"):
         read_files({file: TASK}, "p", RULES)
+
+
+POLLED = "+t:\n  http>: http://h.example/\n  completion: poll\n"
+
+
+@pytest.mark.parametrize(("text", "line", "told"), [
+    (TASK + "schedule: daily\n", 3, "'schedule' must be a mapping"),
+    (TASK + "schedule: [1]\n", 3, "'schedule' must be a mapping"),
+    (TASK + "timezone: [a]\n", 3, "'timezone' must be text"),
+    (TASK + "timezone: Mars\n", 3, "'timezone': 'Mars' is not a time zone"),
+    (TASK + "_export: {'': 1}\n", 3, "must be of at least 1 character"),
+    (TASK + "schedule: {daly>: 1}\n", 3, "there is no schedule 'daly>'; did you mean 'daily>'?"),
+    (POLLED + "  poll: 5\n", 4, "'poll' must be a mapping"),
+    (POLLED + "  poll: {interval: 5}\n", 4, "'interval' is not known here; did you mean 'interval_seconds'?"),
+    (POLLED + "  poll: {interval_seconds: 5000}\n", 4, "'interval_seconds' must be at most 3600"),
+    (POLLED + "  poll: {interval_seconds: soon}\n", 4, "'interval_seconds' must be a number"),
+    (POLLED + "  poll: {url: [x]}\n", 4, "'url' must be text"),
+    ("+t:\n  http>: http://h.example/\n  completion: later\n", 3, "'completion' must be 'response' or 'poll'"),
+    ("+t:\n  http>: http://h.example/\n  poll: {interval_seconds: 1}\n", 2, "'http>': `poll` needs"),
+    ("+t:\n  http>: " + "http://h.example/" + "x" * 2048, 2, "'http>' must be of at most 2048 characters"),
+])  # fmt: skip
+def test_what_has_the_wrong_shape_is_told_by_the_name_of_its_key(text, line, told):
+    ((at, message),) = faults(text)
+
+    assert line == at
+    assert message.startswith(told), message

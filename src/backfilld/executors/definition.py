@@ -194,6 +194,11 @@ class WorkflowDefinition(Part):
     name: Name = Field(description="Unique within its project.")
     project: Name = Field(default="default", description="Groups workflows.")
     executor: Executor = Field(description="What is done to an item.")
+    task: Name | None = Field(
+        default=None,
+        examples=["report"],
+        description="Name of its one task; `${task_name}` is then +<workflow>+<task>.",
+    )
     timezone: Zone = Field(default="UTC", description="IANA name or offset such as +09:00; of the workflow's schedule.")
     schedule: dict[str, JsonValue] | None = Field(
         default=None,

@@ -11,11 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from backfilld.domain.errors import Fault, did_you_mean
-from backfilld.executors.definition import WorkflowDefinition
+from backfilld.executors.definition import Poll, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.projects.budget import Budget
 from backfilld.projects.faults import ProjectFault
 from backfilld.projects.operators import OPERATORS, Task
+from backfilld.projects.wording import in_words
 from backfilld.projects.yaml_text import Document, Place
 
 TOP_KEYS = ("timezone", "schedule", "_export", "_retry")
@@ -33,6 +34,7 @@ ELSEWHERE: Mapping[str, str] = {
     "!include": "files are not included here; put the text of that file here",
 }
 MOST_RETRIES = 19
+_OF_A_KEY = "[key]"  # pydantic's place for what is wrong with a key itself
 NOTHING = {"type": "echo", "message": ""}
 _LONGEST_SHOWN = 60
 
@@ -80,6 +82,8 @@ class Translation:
         if not isinstance(body, Mapping):
             self.blame((tasks[0],), f"a task must be a mapping with {_known_operators()}")
             return None
+        if tasks[0] == "+":
+            self.blame((tasks[0],), "a task needs a name of 1 to 255 characters behind its '+'")
         return self._read_task((tasks[0],), body, TASK_KEYS)
 
     def _read_task(self, place: Place, body: Mapping[str, Any], besides: tuple[str, ...]) -> Task | None:
@@ -123,6 +127,8 @@ class Translation:
         top = self.document.value
         draft: dict[str, Any] = {"name": self.name, "project": self.project, "substitutes": True}
         draft["max_attempts"] = 1 + self._retries(task)
+        if task is not None and task.place not in ((), ("+",)):
+            draft["task"] = str(task.place[0]).removeprefix("+")
         exports = self._exports(("_export",), top.get("_export"))
         if task is not None and task.place:
             exports |= self._exports((*task.place, "_export"), task.body.get("_export"))
@@ -164,7 +170,8 @@ class Translation:
         except ValidationError as problem:
             for error in problem.errors(include_url=False, include_input=False):
                 parts = [part for n, part in enumerate(error["loc"]) if not (n == 1 and error["loc"][0] == "executor")]
-                self.blame(self._place(tuple(parts), task), error["msg"].removeprefix("Value error, "))
+                place = self._place(tuple(parts), task)
+                self.blame(place, in_words(error, _name(place), Poll.model_fields if "poll" in place else ()))
             self._look_further(draft, {error["loc"][0] for error in problem.errors() if error["loc"]}, task)
             return None
         for fault in definition_faults(definition, self.rules):
@@ -193,12 +200,17 @@ class Translation:
                 number = next((n for n, each in enumerate(listed) if inner[1:2] and inner[1] in each), 0)
                 return (*task.place, "headers", number, *inner[1:])
             return (*task.place, *inner)
-        if parts[:1] == ("timeout_seconds",):
-            return (*task.place, "timeout")
+        if parts[:1] in (("timeout_seconds",), ("task",)):
+            return (*task.place, *(["timeout"] if parts[0] == "timeout_seconds" else []))
         if parts[:1] == ("exports",):
             of_task = (*task.place, "_export", *parts[1:])
             return of_task if of_task in self.document.lines else ("_export", *parts[1:])
         return parts
+
+
+def _name(place: Place) -> str:
+    """The key that is to blame: the innermost that has a name."""
+    return next((part for part in reversed(place) if isinstance(part, str) and part != _OF_A_KEY), "")
 
 
 def _parts(fault: Fault) -> tuple[str | int, ...]:
@@ -216,7 +228,11 @@ def _sentence(fault: Fault, task: Task | None) -> str:
         return "the value of this header is a secret: set it for the project and write ${secret:key}"
     where = _parts(fault)
     if where and where[0] == "schedule" and len(where) > 1:
-        return f"'{where[-1]}' {fault.message}" if not fault.message.startswith("a schedule") else fault.message
+        return (
+            f"'{where[-1]}' {fault.message}"
+            if not fault.message.startswith(("a schedule", "there is"))
+            else fault.message
+        )
     return fault.message
 
 

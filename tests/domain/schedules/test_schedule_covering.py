@@ -69,6 +69,14 @@ def test_an_end_is_exclusive_and_counts_session_times():
     assert [1, 2] == [slot.session_time.day for slot in slots_in(schedule, wanted, most=MOST)]
 
 
+@pytest.mark.parametrize(("count", "expected"), [(0, 0), (60, 60), (50, 50)])
+def test_what_lies_behind_a_count_is_not_looked_at(count, expected):
+    schedule = schedule_of({"schedule": {"minutes_interval>": 1}, "timezone": "UTC"})
+    wanted = Range(datetime(9999, 1, 1, tzinfo=UTC), since=at("1970-01-01T00:00:00Z"))
+
+    assert expected == len(slots_in(schedule, wanted, most=60, count=count))
+
+
 def test_an_endless_range_is_given_up_at_the_cap():
     schedule = schedule_of({"schedule": {"minutes_interval>": 1}, "timezone": "UTC"})
     with pytest.raises(TooManySlots, match="more than 50"):

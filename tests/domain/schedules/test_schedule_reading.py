@@ -150,3 +150,21 @@ def test_any_cron_text_gets_an_answer(text: str) -> None:
     assert (found is None) == bool(faults)
     if found is not None:
         assert found.first(datetime(2027, 1, 1, tzinfo=UTC)) is not None
+
+
+@pytest.mark.parametrize(("text", "told", "not_told"), [
+    ("0", "has 1 field; expected five", "1 fields"),
+    ("0 0 0 ? * *", "has 6 fields; expected five: minute hour day-of-month month day-of-week; write '0 0 * *", "such"),
+    ("0 15 10 ? * MON-FRI 2027", "write '15 10 * * mon-fri'", "2027; write"),
+    ("0 15 10 ? * 2-6", "name weekdays (Quartz has 1 for Sunday)", "write"),
+    ("0 0 ? * *", "'?' in the day-of-month field is not known here; write '*'", "1 to 31"),
+    ("0 0 * * ?", "'?' in the day-of-week field is not known here; write '*'", "sun"),
+    ("@daily", "'@daily' is not known here; write '0 0 * * *'", "fields"),
+    ("61 * * * *", "must be 0 to 59, such as '42 4 1 * *'", "write"),
+])  # fmt: skip
+def test_cron_text_of_other_systems_is_told_how_it_is_written_here(text: str, told: str, not_told: str) -> None:
+    (message,) = faults_of({"cron>": text}).values()
+
+    assert told in message
+    assert not_told not in message
+    assert message.count("such as") <= 1

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from backfilld.api.digdag import shapes
 from backfilld.api.digdag.models import AnyId, LenientBody
-from backfilld.api.digdag.task_shapes import task_name
 from backfilld.api.digdag.times import MomentText
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
@@ -92,9 +91,10 @@ class AttemptRoutes:
         if resume.mode == "failed" and attempt.status is AttemptStatus.SUCCESS:
             message = f"attempt {attempt.id} has succeeded: no task of it has failed"
             raise Invalid([Fault("/resume/attemptId", "nothing_to_resume", message)])
-        if resume.from_ is not None and resume.from_ not in (task_name(attempt), f"+{attempt.workflow_name}"):
-            message = f"there is no task {resume.from_[:100]!r}; the one there is, is {task_name(attempt)!r}"
-            raise Invalid([Fault("/resume/from", "invalid_value", message, (task_name(attempt),))])
+        task = await self._reading.task_name(attempt)
+        if resume.from_ is not None and resume.from_ not in (task, f"+{attempt.workflow_name}"):
+            message = f"there is no task {resume.from_[:100]!r}; the one there is, is {task!r}"
+            raise Invalid([Fault("/resume/from", "invalid_value", message, (task,))])
 
 
 def routes(operations: AttemptOperations, reading: SessionReading) -> list[Route]:

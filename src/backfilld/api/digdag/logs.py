@@ -12,10 +12,8 @@ from aiohttp import web
 from backfilld.api.digdag import shapes
 from backfilld.api.digdag.models import LenientQuery
 from backfilld.api.digdag.shapes import Json, Shape
-from backfilld.api.digdag.task_shapes import task_name
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
-from backfilld.domain.sessions.records import Attempt
 from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.sessions.pages import LogFile
 
@@ -43,13 +41,13 @@ class LogQuery(LenientQuery):
     direct_download: str | None = None
 
 
-def _file(attempt: Attempt, log: LogFile) -> Json:
+def _file(task: str, log: LogFile) -> Json:
     """The name tells the try, as the last number in it."""
-    name = f"{quote(task_name(attempt), safe='+')}@{log.finished_at:%Y%m%dT%H%M%SZ}.{log.try_}.log.gz"
+    name = f"{quote(task, safe='+')}@{log.finished_at:%Y%m%dT%H%M%SZ}.{log.try_}.log.gz"
     return {
         "fileName": name,
         "fileSize": log.size_bytes,
-        "taskName": task_name(attempt),
+        "taskName": task,
         "fileTime": shapes.instant(log.finished_at),
         "agentId": "backfilld",
         "direct": None,
@@ -64,7 +62,8 @@ class LogRoutes:
 
     async def list(self, asked: RequestContext[None, LogQuery]) -> Reply:
         attempt, files = await self._reading.logs(asked.path["id"])
-        return Reply(shapes.listed("files", [_file(attempt, file) for file in files]))
+        task = await self._reading.task_name(attempt)
+        return Reply(shapes.listed("files", [_file(task, file) for file in files]))
 
     async def read(self, asked: RequestContext[None, LogQuery]) -> web.StreamResponse:
         name = asked.path["name"]

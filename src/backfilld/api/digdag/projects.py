@@ -52,7 +52,7 @@ class PushQuery(LenientQuery):
 class ListRevisions(LenientQuery):
     name: str | None = Field(None, description="only the revision of this name")
     last_id: int | None = Field(None, ge=0, le=LARGEST_ID, description="accepted, as digdag does")
-    count: int = Field(PAGE_SIZE, ge=1, le=LARGEST_PAGE, description="how many to answer with")
+    count: int | None = Field(None, ge=1, le=LARGEST_PAGE, description="how many to answer with; default: all")
 
 
 class ArchiveQuery(LenientQuery):

@@ -73,7 +73,8 @@ class SessionRoutes:
         return _attempts(await self._reading.retries(asked.path["id"]))
 
     async def tasks(self, asked: RequestContext[None, None]) -> Reply:
-        return Reply(shapes.listed("tasks", [task_shapes.task(await self._reading.attempt(asked.path["id"]))]))
+        attempt = await self._reading.attempt(asked.path["id"])
+        return Reply(shapes.listed("tasks", [task_shapes.task(attempt, await self._reading.task_name(attempt))]))
 
     async def truncated(self, asked: RequestContext[None, TruncateTime]) -> Reply:
         query = asked.query

@@ -17,7 +17,7 @@ from backfilld.api.digdag.stand_ins import spelled, survivable
 from backfilld.api.framework.answering.rows import StandIn
 from backfilld.api.framework.reading.fields import Answer
 from backfilld.domain.errors import Fault
-from backfilld.domain.schedules import FINISHED_AT, parse_schedule_zone
+from backfilld.domain.schedules import parse_schedule_zone
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 
 Json = dict[str, Any]
@@ -108,7 +108,9 @@ class ScheduleShape(Shape):
     project: NamedShape
     workflow: NamedShape
     next_run_time: str
-    next_schedule_time: str = Field(description="a session time; 9999-01-01 when the schedule is finished")
+    next_schedule_time: str = Field(
+        description="a session time; 9999-01-01T00:00:00Z, with the zone's offset, when the schedule is finished"
+    )
     disabled_at: str | None
 
 
@@ -151,10 +153,9 @@ def optional_instant(at: datetime | None) -> str | None:
 
 
 def local(at: datetime, timezone: str) -> str:
-    """With the offset of a zone; the end of time has none to speak of."""
-    zone = UTC if at == FINISHED_AT else _zone(timezone)
+    """With the offset of a zone, the end of time too."""
     try:
-        return at.astimezone(zone).isoformat(timespec="seconds")
+        return at.astimezone(_zone(timezone)).isoformat(timespec="seconds")
     except (OverflowError, ValueError):  # where the zone would carry it beyond the calendar
         return spelled(at)
 

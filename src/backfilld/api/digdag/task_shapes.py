@@ -42,18 +42,20 @@ class TasksShape(Shape):
     tasks: list[TaskShape]
 
 
-def task_name(attempt: Attempt) -> str:
-    """`+<workflow>+run`: there is one task in each workflow."""
-    return f"+{attempt.workflow_name}+run"
+def task(attempt: Attempt, name: str) -> Json:
+    """The task of an attempt, which is called `name`."""
+    shown = _task(attempt)
+    shown["fullName"] = name
+    return shown
 
 
 @survivable(TaskShape)
-def task(attempt: Attempt) -> Json:
+def _task(attempt: Attempt) -> Json:
     latest = attempt.finished_at or attempt.running_since or attempt.created_at
     error = {"message": attempt.error, "class": attempt.error_class} if attempt.error_class else {}
     return {
         "id": str(attempt.id),
-        "fullName": task_name(attempt),
+        "fullName": "",
         "parentId": None,
         "config": {},
         "upstreams": [],

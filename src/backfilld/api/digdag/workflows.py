@@ -38,7 +38,7 @@ class OfProject(OfRevision):
     name: str | None = Field(None, description="only the workflow of this name")
     workflow: str | None = Field(None, description="the same")
     last_id: int | None = Field(None, ge=0, le=LARGEST_ID, description="the id of the last one seen; exclusive")
-    count: int = Field(PAGE_SIZE, ge=1, le=LARGEST_PAGE, description="how many to answer with")
+    count: int | None = Field(None, ge=1, le=LARGEST_PAGE, description="how many to answer with; default: all")
 
 
 class WorkflowRoutes:

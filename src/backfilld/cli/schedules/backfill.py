@@ -51,9 +51,10 @@ def backfill(
             if as_json:
                 print_json(data)
             elif body["dryRun"]:
-                _print_dry(data, await _left_out(client, id, body, data))
+                left_out = await _left_out(client, id, body, data)
+                _print_dry(data, left_out, "" if data["attempts"] or left_out else await _why_none(client, id, body))
             else:
-                _print_made(data)
+                _print_made(data, "" if data["attempts"] else await _why_none(client, id, body))
             if not watch_it or data["backfillId"] is None:
                 return exit_codes.OK
             from backfilld.cli.backfills import watch as watching
@@ -101,20 +102,28 @@ async def _left_out(client: "Client", id: int, body: dict[str, Any], data: dict[
     return [attempt["sessionTime"] for attempt in found if attempt["sessionTime"] not in to_run]
 
 
-def _print_dry(data: dict[str, Any], left_out: list[str]) -> None:
+async def _why_none(client: "Client", id: int, body: dict[str, Any]) -> str:
+    """What bounds the range in which there is no session."""
+    stands = (await client.digdag.get_schedule(id))["nextScheduleTime"]
+    if body.get("advanceSchedule"):
+        return f"No sessions: nothing should have run by now; the schedule's next session is {stands}."
+    return f"No sessions to run before the schedule's next one, {stands}; --advance runs what it has missed."
+
+
+def _print_dry(data: dict[str, Any], left_out: list[str], none: str) -> None:
     runs = data["attempts"]
     rows = [(attempt["sessionTime"], attempt["status"], attempt["retryAttemptName"]) for attempt in runs]
     rows += [(session_time, "left out: it has an attempt", None) for session_time in left_out]
     rows.sort(key=lambda row: datetime.fromisoformat(row[0]))
-    print_table(("SESSION", "STATUS", "NAME"), rows, empty="No sessions: there is nothing to run.")
+    print_table(("SESSION", "STATUS", "NAME"), rows, empty=none)
     besides = f", {len(left_out)} left out" if left_out else ""
     click.echo(f"{len(runs)} would be run{besides}; nothing was made.", err=True)
 
 
-def _print_made(data: dict[str, Any]) -> None:
+def _print_made(data: dict[str, Any], none: str) -> None:
     rows = [
         (attempt["sessionTime"], attempt["status"], attempt["id"], attempt["retryAttemptName"])
         for attempt in data["attempts"]
     ]
-    print_table(("SESSION", "STATUS", "ATTEMPT", "NAME"), rows, empty="No sessions: there is nothing to run.")
+    print_table(("SESSION", "STATUS", "ATTEMPT", "NAME"), rows, empty=none)
     print_fields({"backfill": data["backfillId"]})

@@ -36,10 +36,13 @@ class Range:
     run_until: datetime | None = None
 
 
-def slots_in(schedule: Schedule, wanted: Range, *, most: int) -> list[Slot]:
-    """The slots of a range in order of their session times. TooManySlots, found lazily."""
+def slots_in(schedule: Schedule, wanted: Range, *, most: int, count: int | None = None) -> list[Slot]:
+    """The slots of a range in order of their session times, the oldest `count` of them. TooManySlots, found lazily:
+    what lies behind the `count` oldest is not looked at."""
     found: list[Slot] = []
     for slot in _bounded(schedule, wanted):
+        if len(found) == count:
+            break
         if len(found) == most:
             raise TooManySlots(most)
         found.append(slot)

@@ -19,6 +19,10 @@ _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 WEEKDAY_NUMBERS = {name: number for number, name in enumerate(_WEEKDAYS)}
 _NUMBER = re.compile("[0-9]{1,4}")
 _LAST = "l"
+_WORDS = {
+    "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class _Field:
         number = int(text) if _NUMBER.fullmatch(text) else None
         if number is not None and self.least <= number <= self.most:
             return number
+        if text == "?":
+            raise ValueError(f"'?' in the {self.title} field is not known here; write '*', which is any as well")
         names = f" or one of {', '.join(self.names)}" if self.names else ""
         hint = did_you_mean(text, self.names)
         raise ValueError(f"{text!r} in the {self.title} field must be {self.least} to {self.most}{names}{hint}")
@@ -89,8 +95,7 @@ def read_cron(text: str) -> tuple[WallPattern, ...]:
 def _alternative(text: str) -> WallPattern:
     fields = text.split()
     if len(fields) != 5:  # the five that the message names
-        expected = "minute hour day-of-month month day-of-week, such as '30 7 * * mon-fri'"
-        raise ValueError(f"{text.strip()!r} has {len(fields)} fields; expected five: {expected}")
+        raise ValueError(_other_fields(text.strip(), fields))
     problems: list[str] = []
 
     def read(field: _Field, given: str) -> frozenset[int]:
@@ -108,6 +113,21 @@ def _alternative(text: str) -> WallPattern:
     if problems:
         raise ValueError("; ".join(problems))
     return at_times(hours, minutes, DayRule(months, numbers, has_last, weekdays))
+
+
+def _other_fields(text: str, fields: list[str]) -> str:
+    """What is said of text that has not five fields; other systems write six, seven, or a word."""
+    if text in _WORDS:
+        return f"{text!r} is not known here; write '{_WORDS[text]}'"
+    count = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
+    expected = "expected five: minute hour day-of-month month day-of-week"
+    if len(fields) in (6, 7) and _NUMBER.match(fields[0]):  # Quartz: seconds first, and perhaps years last
+        if any(digit.isdigit() for digit in fields[5]):
+            return (
+                f"{text!r} has {count}; {expected}; leave the seconds out, and name weekdays (Quartz has 1 for Sunday)"
+            )
+        return f"{text!r} has {count}; {expected}; write '{' '.join(fields[1:6]).replace('?', '*')}', without seconds"
+    return f"{text!r} has {count}; {expected}, such as '30 7 * * mon-fri'"
 
 
 def _without_last(text: str) -> tuple[str, bool]:

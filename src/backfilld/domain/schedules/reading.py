@@ -92,7 +92,7 @@ class _Reader:
         try:
             return read(self._value[key])
         except ValueError as wrong:
-            self._fault(key, f"{wrong}, such as '{example}'" if example else str(wrong))
+            self._fault(key, _with_example(str(wrong), example))
             return None
 
     def _fault(self, key: str, message: str) -> None:
@@ -101,3 +101,12 @@ class _Reader:
 
 def _looks_like_operator(key: object) -> bool:
     return isinstance(key, str) and key.endswith(">")
+
+
+def _with_example(message: str, example: str | None) -> str:
+    """One that says how it is written already needs no second example."""
+    return (
+        message
+        if not example or "such as" in message or "; write " in message or "; leave " in message
+        else f"{message}, such as '{example}'"
+    )

@@ -4,7 +4,7 @@ from datetime import datetime, tzinfo
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest
 from backfilld.domain.schedules.moments import parse_moment
-from backfilld.domain.schedules.schedule import Schedule
+from backfilld.domain.schedules.schedule import FINISHED_AT, Schedule
 from backfilld.domain.schedules.zones import day_begins
 
 MODES = ("second", "minute", "hour", "day", "schedule", "next_schedule")
@@ -14,7 +14,8 @@ TIME, MODE = "/query/session_time", "/query/mode"
 def truncated(text: str, mode: str | None, zone: tzinfo, schedule: Schedule | None) -> datetime | Fault:
     """The session time; without a mode it is the second that `text` names, by the zone's clock if it has no offset.
 
-    `schedule`: of the first slot that runs then or later; `next_schedule`: of the first slot later than that.
+    `schedule`: of the first slot that runs then or later; `next_schedule`: of the first slot later than that; where the
+    schedule is finished by then it is the end of time, as in lists.
     """
     at = parse_moment(text, TIME, zone)
     if isinstance(at, Fault):
@@ -28,9 +29,7 @@ def _slot(at: datetime, mode: str, schedule: Schedule | None) -> datetime | Faul
     if schedule is None:
         return Fault(MODE, "no_schedule", "the workflow has no schedule")
     slot = schedule.first(at) if mode == "schedule" else schedule.next(at)
-    if slot is None:
-        return Fault(TIME, "no_session", "the schedule is finished by then")
-    return slot.session_time
+    return FINISHED_AT if slot is None else slot.session_time
 
 
 def _cut(at: datetime, mode: str | None, zone: tzinfo) -> datetime | Fault:

@@ -29,6 +29,12 @@ class Run:
     zone: tzinfo
     schedule: Schedule | None
     last_executed: datetime | None
+    task: str | None = None  # its name in the workflow, where it has one
+
+
+def task_name(workflow_name: str, task: str | None) -> str:
+    """The name of the one task of a workflow as digdag writes it, from the workflow down."""
+    return f"+{workflow_name}" if task is None else f"+{workflow_name}+{task}"
 
 
 def session_variables(run: Run) -> dict[str, str]:
@@ -41,7 +47,7 @@ def session_variables(run: Run) -> dict[str, str]:
         "project_id": str(run.project_id),
         "attempt_id": str(run.attempt_id),
         "retry_attempt_name": run.attempt_name,
-        "task_name": f"+{run.workflow_name}",
+        "task_name": task_name(run.workflow_name, run.task),
     }
     if run.schedule is None:
         return variables

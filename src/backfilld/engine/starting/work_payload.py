@@ -74,6 +74,7 @@ def _run(item: SessionItem, workflow_name: str, definition: Mapping[str, Any]) -
         zone=zone,
         schedule=_schedule(definition),
         last_executed=_instant(executed),
+        task=definition.get("task"),
     )
 
 

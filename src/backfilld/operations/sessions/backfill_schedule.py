@@ -85,7 +85,8 @@ class ScheduleBackfills:
         if stored is None:
             raise NotFound(f"Resource does not exist: schedule id={id}")
         schedule = self._checked(stored, request)
-        covered = _counted(await self._covered(stored, schedule, request), request.count)
+        covered = await self._covered(stored, schedule, request)
+        _require_count(stored, schedule, request, len(covered))
         if not covered:
             return ScheduleBackfillAnswer(stored, (), None), None
         plan = await self._plan(connection, stored, schedule, request, covered)
@@ -137,9 +138,11 @@ class ScheduleBackfills:
             run_until=self._clock.now() if request.advance_schedule else None,
         )
         try:
-            return await asyncio.to_thread(slots_in, schedule, wanted, most=self._limits.max_points_per_request)
+            return await asyncio.to_thread(
+                slots_in, schedule, wanted, most=self._limits.max_points_per_request, count=request.count
+            )
         except TooManySlots as problem:
-            message = f"{problem}; name a later fromTime or an earlier toTime"
+            message = f"{problem}; name a later fromTime, an earlier toTime or a count"
             raise Invalid([Fault("/fromTime", "too_many_sessions", message)], message) from problem
 
     async def _plan(
@@ -216,10 +219,18 @@ class ScheduleBackfills:
         )  # fmt: skip
 
 
-def _counted(covered: Sequence[Slot], count: int | None) -> Sequence[Slot]:
-    if count is None:
-        return covered
-    if count > len(covered):
-        message = f"count is {count}, but only {len(covered)} sessions are available in this range"
-        raise Invalid([Fault("/count", "too_large", message)], message)
-    return covered[:count]
+def _require_count(
+    stored: StoredSchedule, schedule: Schedule, request: ScheduleBackfillRequest, available: int
+) -> None:
+    if request.count is None or request.count <= available:
+        return
+    message = f"count is {request.count}, but only {available} sessions are available in this range"
+    if request.advance_schedule:
+        message += ", which ends with what should have run by now"
+    elif request.to_time is None or request.to_time >= stored.next_session_at:
+        stands = local_text(stored.next_session_at, schedule.zone)
+        message += (
+            f", which ends before the schedule's next session ({stands});"
+            " with advanceSchedule (--advance) it goes on to what should have run by now"
+        )
+    raise Invalid([Fault("/count", "too_large", message)], message)

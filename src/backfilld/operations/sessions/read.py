@@ -6,6 +6,7 @@ from backfilld.domain.errors import Fault, Invalid, NotFound
 from backfilld.domain.schedules import parse_schedule_zone
 from backfilld.domain.schedules.truncating import truncated
 from backfilld.domain.sessions.records import Attempt, schedule_of
+from backfilld.domain.sessions.variables import task_name
 from backfilld.store.connection.pool import Pool
 from backfilld.store.sessions.pages import Definition, LogFile, SessionPages
 
@@ -87,6 +88,10 @@ class SessionReading:
         """All attempts of the same session, the first one first."""
         one = await self.attempt(attempt_id)
         return (await self._pages.list_of_session(one.session_id, below=None, limit=one.index + 1_000))[::-1]
+
+    async def task_name(self, attempt: Attempt) -> str:
+        """What the one task of an attempt is called, by the definition that it ran."""
+        return task_name(attempt.workflow_name, await self._pages.find_task(attempt.revision_id))
 
     async def logs(self, attempt_id: int) -> tuple[Attempt, list[LogFile]]:
         """The attempt, and what was kept of its tries."""

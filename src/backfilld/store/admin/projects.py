@@ -141,9 +141,9 @@ class ProjectStore:
         return id
 
     async def list_pushes(
-        self, project_id: int, *, name: str | None = None, last_id: int | None = None, limit: int
+        self, project_id: int, *, name: str | None = None, last_id: int | None = None, limit: int | None = None
     ) -> list[Push]:
-        """Newest first."""
+        """Newest first; `limit` None: all."""
         rows = await self._pool.fetch(_sql.list_pushes, project_id, name, last_id, limit)
         return [Push(**row) for row in rows]
 
@@ -156,8 +156,8 @@ class ProjectStore:
         """The workflows of a project that are not deleted, by name."""
         return [Existing(**row) for row in await connection.fetch(_sql.list_workflows_of_project, project_id)]
 
-    async def list_workflows(self, wanted: WorkflowFilter, limit: int) -> list[WorkflowRevision]:
-        """By the ids of their definitions."""
+    async def list_workflows(self, wanted: WorkflowFilter, limit: int | None) -> list[WorkflowRevision]:
+        """By the ids of their definitions; `limit` None: all."""
         rows = await self._pool.fetch(
             _sql.list_pushed_workflows, wanted.project_id, wanted.revision, wanted.name, wanted.part,
             wanted.part_of_project, wanted.last_id, wanted.descending, limit,

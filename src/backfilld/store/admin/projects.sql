@@ -44,7 +44,7 @@ SELECT p.id, p.name, p.created_at, p.updated_at, p.deleted_at, push.name AS push
 
 -- name: list_pushes
 -- Newest first.
--- $1 project   $2 name, or null   $3 id of the last one seen, or null   $4 how many
+-- $1 project   $2 name, or null   $3 id of the last one seen, or null   $4 how many, or null
 SELECT id, name, archive_md5, pushed_by, created_at
   FROM project_revisions
  WHERE project_id = $1
@@ -70,7 +70,8 @@ SELECT id, name, managed_by FROM workflows WHERE project_id = $1 AND deleted_at 
 -- Workflows of projects that are alive: as they are now or, where a push is named, as that push brought them.
 -- The id is that of the definition.
 -- $1 project, or null   $2 project revision, or null   $3 workflow name, or null   $4 part of the name, or null
--- $5 the part may also be one of the project's name   $6 id of the last one seen, or null   $7 descending   $8 how many
+-- $5 the part may also be one of the project's name   $6 id of the last one seen, or null   $7 descending
+-- $8 how many, or null
 SELECT r.id, w.id AS workflow_id, w.name, w.project_id, p.name AS project_name, push.name AS push_name,
        r.definition, r.document
   FROM workflows AS w

@@ -109,6 +109,11 @@ class SessionPages:
         row = await self._pool.fetchrow(_sql.find_definition, id)
         return Definition(**{**row, "definition": orjson.loads(row["definition"])}) if row else None
 
+    async def find_task(self, revision_id: int) -> str | None:
+        """The name of the task of one revision of a workflow, whatever became of that; None if it has none."""
+        task: str | None = await self._pool.fetchval(_sql.find_task, revision_id)
+        return task
+
     async def _attempts(self, query: str, *values: Any) -> list[Attempt]:
         ids = [row["id"] for row in await self._pool.fetch(query, *values)]
         found = {attempt.id: attempt for attempt in await list_attempts(self._pool, ids)}

@@ -97,3 +97,7 @@ SELECT w.project_id, p.name AS project_name, coalesce(pushed.name, r.version::te
   LEFT JOIN project_revisions AS pushed ON pushed.id = r.project_revision_id
  WHERE r.id = coalesce((SELECT id FROM revisions WHERE id = $1), (SELECT revision_id FROM workflows WHERE id = $1))
    AND w.deleted_at IS NULL AND p.deleted_at IS NULL;
+
+-- name: find_task
+-- $1 revision
+SELECT definition ->> 'task' FROM revisions WHERE id = $1;

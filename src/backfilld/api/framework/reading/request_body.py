@@ -94,8 +94,9 @@ async def _inflated(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def read_json(raw: bytes, *, last_wins: bool = False) -> tuple[Any, bytes, list[Fault]]:
-    """The document, its text as storable JSON, and the faults of texts and numbers in it. `Unreadable`, and `last_wins`,
-    as in `strict_json.parse`.
+    """The document, its text as storable JSON, and the faults of texts and numbers in it.
+
+    `Unreadable`, and `last_wins`, as in `strict_json.parse`.
 
     Where there are faults, the document and the text have them mended, so that everything else can still be checked.
     """

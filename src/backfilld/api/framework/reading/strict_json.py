@@ -1,9 +1,9 @@
 """JSON as we accept it: strictly, and before anybody believes it.
 
 Python's reader is generous: it takes NaN, keeps the last of two equal keys, and lets through NUL and lone surrogates,
-which PostgreSQL refuses. What cannot be read unambiguously raises `Unreadable` (400); of equal keys the last is kept only
-where a caller asks for that. What can be read but not kept is
-a fault with its place (422), collected here, so that the rest of a document can still be checked.
+which PostgreSQL refuses. What cannot be read unambiguously raises `Unreadable` (400); of equal keys the last is kept
+only where a caller asks for that. What can be read but not kept is a fault with its place (422), collected here, so
+that the rest of a document can still be checked.
 """
 
 import json
