@@ -64,18 +64,29 @@ async def followed(steps: str, folder: Path) -> tuple[int, str]:
     return code, "".join(file.read_text(encoding="utf-8") for file in told if file.exists())
 
 
-async def test_following_them_runs_a_backfill():
+async def test_following_them_runs_a_backfill_and_a_schedule_s_past():
     with scratch_folder() as folder:
         code, output = await followed(adapted(first_steps()), folder)
         assert 0 == code, output
 
-        answers = [json.loads(line) for line in output.splitlines() if line.startswith('{"data"')]
-        ledger = next(answer["data"]["entities"] for answer in answers if "entities" in answer["data"])
-        preview = next(answer["data"] for answer in answers if "openings" in answer["data"])
-        signals = [answer["data"]["signal"] for answer in answers if "signal" in answer["data"]]
+        target_saw = (folder / "target.log").read_text(encoding="utf-8")
 
-        assert 2 == preview["to_run_count"]
-        assert ["pause", "resume"] == signals
-        assert [("T-1", "succeeded"), ("T-3", "succeeded")] == [(one["entity_id"], one["status"]) for one in ledger]
-        assert "event: end" in output
-        assert '"entity":{"id":"T-3"' in output
+    answers = [json.loads(line) for line in output.splitlines() if line.startswith('{"data"')]
+    ledger = next(answer["data"]["entities"] for answer in answers if "entities" in answer["data"])
+    preview = next(answer["data"] for answer in answers if "openings" in answer["data"])
+
+    assert 1 == preview["to_run_count"]
+    assert [("T-1", "succeeded"), ("T-3", "succeeded")] == [(one["entity_id"], one["status"]) for one in ledger]
+    assert "event: end" in output
+    assert "backfill.pause" in output
+    assert "3 would be run" in output
+    for day in ("2026-03-01", "2026-03-02", "2026-03-03"):
+        assert f'"session_date":"{day}"' in target_saw
+    assert '"entity":{"id":"T-3"' in target_saw
+
+
+def test_the_command_line_stands_before_curl():
+    blocks = first_steps().split("\n")
+    mine = [line.split()[0] for line in blocks if line.startswith(("backfilld ", "api "))]
+
+    assert mine.index("api") > max(place for place, word in enumerate(mine) if word == "backfilld")
