@@ -9,7 +9,7 @@ from tests.support.fake_control import FakeControl
 
 from backfilld.api.public.backfills import ledger, progress_stream
 from backfilld.api.public.backfills import routes as backfills
-from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"

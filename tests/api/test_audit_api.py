@@ -14,7 +14,7 @@ from backfilld.api.public import audit, keys
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.domain.callers import Actor
 from backfilld.operations.auditing import AuditReading
-from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
 

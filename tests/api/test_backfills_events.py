@@ -16,7 +16,7 @@ from tests.support.waiting import POLL_SECONDS, eventually
 
 from backfilld.api.public.backfills import progress_stream
 from backfilld.domain.backfills.states import Status
-from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"

@@ -11,8 +11,8 @@ from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 
+from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.holding import because
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"

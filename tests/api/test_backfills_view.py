@@ -12,8 +12,8 @@ from tests.support.clock import NOON
 from tests.support.fake_control import FakeControl, FakeLive
 from tests.support.ledgers import make_ledger
 
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.holding import Reason
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"

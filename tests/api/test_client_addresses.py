@@ -7,7 +7,7 @@ import structlog
 from aiohttp.test_utils import make_mocked_request
 from tests.api.conftest import Serve
 
-from backfilld.api.framework.client_addresses import (
+from backfilld.api.client_addresses import (
     CLIENT_ADDRESS,
     ClientAddresses,
     Header,

@@ -10,7 +10,7 @@ from tests.api.conftest import Client, Serve
 from tests.support.targets import CERTIFICATE
 from tests.support.waiting import eventually
 
-from backfilld.api.framework.client_addresses import ClientAddresses
+from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.framework.connections import ConnectionLimits
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.framework.server import ServerOptions

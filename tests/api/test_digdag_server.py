@@ -10,7 +10,7 @@ from tests.support.schedules import make_schedule
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.digdag import logs, schedules, sessions
-from backfilld.api.digdag.models import IGNORED_HEADER
+from backfilld.api.framework.reading.lenient_models import IGNORED_HEADER
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ServerOptions
 from backfilld.api.health import version_routes

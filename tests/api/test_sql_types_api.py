@@ -15,8 +15,8 @@ from tests.support.sql_types import TICKETS, sql_sources
 
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
-from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.entities import Entities
 from backfilld.store.connection.pool import Pool
 from backfilld.store.entities.entities import EntityStore

@@ -9,9 +9,9 @@ from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON
 
 from backfilld.api.public.stopping import routes
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.errors import Unavailable
-from backfilld.domain.holding import Reason
 from backfilld.operations.stopping import StopOperations
 from backfilld.store.admin.stopping import StopStore
 from backfilld.store.connection.pool import Pool

@@ -21,8 +21,8 @@ from backfilld.api.public.backfills import routes as backfills
 from backfilld.domain.callers import Actor
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.operations.auditing import AuditReading
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills import view
-from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.keys import create_key
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.sessions.read import SessionReading

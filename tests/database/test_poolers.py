@@ -12,8 +12,8 @@ from backfilld.clock import SystemClock
 from backfilld.store.connection.address import Address
 from backfilld.store.connection.connect_errors import DatabaseRefused
 from backfilld.store.connection.pool import SESSION, open_pool, wait_for_database
-from backfilld.store.connection.preflight import look_over
 from backfilld.store.migrate import migrate
+from backfilld.store.preflight import look_over
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from backfilld.clock import SystemClock
 from backfilld.config import load_settings
 from backfilld.store.connection.connect_errors import DatabaseRefused
 from backfilld.store.connection.pool import wait_for_database
-from backfilld.store.connection.preflight import look_over
+from backfilld.store.preflight import look_over
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import backfilld
+from backfilld.domain.backfills.holding import ENTRIES, NEWS_FOR, Reason, because, closed, group_of, onwards
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.holding import ENTRIES, NEWS_FOR, Reason, because, closed, group_of, onwards
 from backfilld.domain.sentences import Part, placeholders, told_time
 from backfilld.domain.windows.openings import Calendar
 from backfilld.domain.windows.weekly import parse_windows

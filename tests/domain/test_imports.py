@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfilld.domain.entities.imports import BadCell, Guess, converter, read_date, read_instant
 from backfilld.domain.entities.records import FieldType
+from backfilld.domain.imports import BadCell, Guess, converter, read_date, read_instant
 
 UTC, TOKYO, BERLIN = ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
 

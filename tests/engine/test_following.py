@@ -10,9 +10,9 @@ import pytest
 from tests.engine.parts import Target, an_account, an_item, break_down
 from tests.support.clock import NOON, FakeClock
 
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.holding import Reason
 from backfilld.engine.backfills.context import Limits
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.running.fast_path import FastPath

@@ -8,9 +8,9 @@ import pytest
 from tests.engine.parts import MONDAY_NOON_TO_ONE, Target, a_backfill, a_lease, an_item, renewed, step
 from tests.support.clock import NOON, FakeClock, settle
 
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.domain.holding import Reason
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
 from backfilld.executors.base import NotPermitted
 

@@ -24,7 +24,7 @@ from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool
-from backfilld.store.sessions.items import SessionItems, request_kill
+from backfilld.store.ledger.session_items import SessionItems, request_kill
 from backfilld.store.sessions.sessions import NewAttempts, list_attempts, open_attempts
 
 FAILED = Verdict(VerdictKind.FAILED, error_class="no", error="no")

@@ -6,9 +6,9 @@ import pytest
 from tests.engine.parts import Target, step
 from tests.support.clock import NOON, FakeClock
 
+from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.domain.holding import because
 from backfilld.engine.starting.target_health import TargetHealth, Targets
 from backfilld.events import BreakerMoved, Bus
 

@@ -28,7 +28,7 @@ from backfilld.domain.backfills.states import ENDED, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import Conflict, NotFound, Unavailable
 from backfilld.executors.base import Work
-from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection import transient_errors
 from backfilld.store.connection.pool import Pool

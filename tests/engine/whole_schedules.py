@@ -26,7 +26,7 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import BackfilldError
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.executors.base import Work
-from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.attempts import AttemptOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills

@@ -15,9 +15,9 @@ from backfilld.engine.news import Lookout
 from backfilld.executors.base import Work
 from backfilld.store.connection.address import Address
 from backfilld.store.connection.pool import connect, open_pool
-from backfilld.store.connection.preflight import list_lacking, look_over
 from backfilld.store.entities.uploads import EntityUploads, UploadTerms
 from backfilld.store.migrate import MigrationRefused, grant, migrate, pending, tables
+from backfilld.store.preflight import list_lacking, look_over
 
 
 async def one_batch(*batch):

@@ -13,10 +13,10 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.settings import UNUSUAL
 from tests.support.waiting import eventually
 
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import ENDED, MOVES, ReasonCode, Status, may_become
 from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.errors import NotFound
-from backfilld.domain.holding import Reason
 from backfilld.store.backfills.backfills import AlreadyActive, BackfillFilter, BackfillStore
 from backfilld.store.connection.pool import Pool
 

@@ -6,9 +6,9 @@ import pytest
 from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON
 
+from backfilld.domain.backfills.holding import OUTAGES, because
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.holding import OUTAGES, because
 from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore

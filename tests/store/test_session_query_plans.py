@@ -15,7 +15,7 @@ from backfilld.store.connection.queries import load
 
 HOURS, BACKFILLS = 3_000, 4
 BIG = {"sessions", "attempts", "plan_items", "outcomes"}
-ITEMS, PLANS, SESSIONS = load("sessions.items"), load("sessions.plans"), load("sessions.sessions")
+ITEMS, PLANS, SESSIONS = load("ledger.session_items"), load("sessions.plans"), load("sessions.sessions")
 PAGES = load("sessions.pages")
 SOME = [NOON - timedelta(hours=hours) for hours in range(1, 40)]
 

@@ -17,9 +17,9 @@ from tests.support.backfills import Workflow, make_backfill, make_workflow
 from tests.support.clock import NOON
 from tests.support.ledgers import rows_touched
 
+from backfilld.store.backfills.plans import SHORTEST_GAP
 from backfilld.store.connection.pool import Connection, Pool, open_pool
 from backfilld.store.connection.queries import load
-from backfilld.store.ledger.plan_pages import SHORTEST_GAP
 
 LEDGER, PAGES, PLAN, PLANS = (
     load("ledger.ledger"),

@@ -13,7 +13,7 @@ from tests.support.clock import NOON
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.connection.queries import load
 
-ITEMS, PLANS, PAGES = load("sessions.items"), load("sessions.plans"), load("sessions.pages")
+ITEMS, PLANS, PAGES = load("ledger.session_items"), load("sessions.plans"), load("sessions.pages")
 SESSIONS, LIVE, FIRING = load("sessions.sessions"), load("sessions.live_attempts"), load("schedules.firing")
 TABLES = ("sessions", "attempts", "plan_items", "outcomes", "retries")
 BACKFILLS = load("backfills.backfills")

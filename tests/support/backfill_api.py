@@ -8,8 +8,8 @@ from tests.support.backfills import ALWAYS
 from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
-from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.backfills.rows import json_text

@@ -44,7 +44,7 @@ from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.recovery import RecoveryStore
-from backfilld.store.sessions.items import SessionItems
+from backfilld.store.ledger.session_items import SessionItems
 from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
 QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80), floor=timedelta(milliseconds=1))
@@ -300,8 +300,8 @@ class Engine:
             await self.stopping.confirm(order.version)
 
     async def _steer(self, backfill: Backfill, wanted: str, **changes: Any) -> Backfill:
+        from backfilld.domain.backfills.holding import Reason
         from backfilld.domain.backfills.states import ReasonCode, Status
-        from backfilld.domain.holding import Reason
 
         now = self.clock.now()
         reason = Reason(ReasonCode.PAUSED_BY_USER, "paused", now) if wanted == "paused" else None

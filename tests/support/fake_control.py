@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.errors import Unavailable
-from backfilld.domain.holding import Reason
 
 
 @dataclass(frozen=True)

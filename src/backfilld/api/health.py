@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from backfilld import __version__
-from backfilld.api.framework.client_addresses import was_passed_on
+from backfilld.api.client_addresses import was_passed_on
 from backfilld.api.framework.reading.fields import Answer, Instant, Query
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.callers import Role

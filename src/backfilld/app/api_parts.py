@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from backfilld.api import health
-from backfilld.api.framework.client_addresses import ClientAddresses
+from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.framework.connections import ConnectionLimits
 from backfilld.api.framework.route_call import BodyLimits
 from backfilld.api.framework.routing import Route
@@ -28,8 +28,8 @@ from backfilld.engine.service import Serving
 from backfilld.events import Bus
 from backfilld.metrics import Metrics
 from backfilld.operations.auditing import AuditReading
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
-from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.operations.entities import Entities
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations

@@ -6,7 +6,7 @@ from backfilld.app.database import Pools
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.control import Control
-from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.projects import ProjectOperations
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations

@@ -38,7 +38,7 @@ from backfilld.store.connection.channel import Channel
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.recovery import RecoveryStore
-from backfilld.store.sessions.items import SessionItems
+from backfilld.store.ledger.session_items import SessionItems
 from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
 

@@ -14,8 +14,8 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.store.connection import transient_errors
 from backfilld.store.connection.pool import wait_for_database
-from backfilld.store.connection.preflight import list_lacking, look_over
 from backfilld.store.migrate import migrate, pending
+from backfilld.store.preflight import list_lacking, look_over
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ restored a backup, should not have to find and pause everything one by one, and 
 from dataclasses import dataclass
 from datetime import datetime
 
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.domain.holding import Reason, because
 
 
 @dataclass(frozen=True, slots=True)

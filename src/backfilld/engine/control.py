@@ -11,8 +11,8 @@ import contextlib
 from dataclasses import dataclass
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.errors import Unavailable
-from backfilld.domain.holding import Reason
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.starting.leases import LeaseGone
 from backfilld.store.backfills.leases import LeaseStore

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from backfilld.api.auth.limits import Limiter, Quota
-from backfilld.api.framework.client_addresses import neighbourhood
+from backfilld.api.client_addresses import neighbourhood
 from backfilld.domain.callers import Caller, Role
 from backfilld.domain.errors import Forbidden, RateLimited, Unauthenticated
 

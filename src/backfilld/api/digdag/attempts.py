@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes
-from backfilld.api.digdag.models import AnyId, LenientBody
 from backfilld.api.digdag.times import MomentText
+from backfilld.api.framework.reading.lenient_models import AnyId, LenientBody
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.sessions.records import AttemptStatus

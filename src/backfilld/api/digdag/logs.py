@@ -10,8 +10,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from backfilld.api.digdag import shapes
-from backfilld.api.digdag.models import LenientQuery
 from backfilld.api.digdag.shapes import Json, Shape
+from backfilld.api.framework.reading.lenient_models import LenientQuery
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
 from backfilld.operations.sessions.read import SessionReading

@@ -8,11 +8,11 @@ from aiohttp import web
 from pydantic import Field
 
 from backfilld.api.digdag import project_shapes as shapes
-from backfilld.api.digdag.models import LARGEST_PAGE, PAGE_SIZE, LenientBody, LenientQuery, Truth
 from backfilld.api.digdag.shapes import listed, named
 from backfilld.api.digdag.times import Moment
 from backfilld.api.framework.reading import request_body
 from backfilld.api.framework.reading.fields import LARGEST_ID
+from backfilld.api.framework.reading.lenient_models import LARGEST_PAGE, PAGE_SIZE, LenientBody, LenientQuery, Truth
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
 from backfilld.operations.projects import ProjectOperations, PushRequest

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes
-from backfilld.api.digdag.models import LastId, LenientBody
 from backfilld.api.digdag.times import Moment, MomentText
 from backfilld.api.framework.reading.fields import WHOLE
+from backfilld.api.framework.reading.lenient_models import LastId, LenientBody
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations

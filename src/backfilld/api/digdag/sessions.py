@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from backfilld.api.digdag import shapes, task_shapes
-from backfilld.api.digdag.models import LastId, LenientQuery, Truth
 from backfilld.api.digdag.times import MomentText
+from backfilld.api.framework.reading.lenient_models import LastId, LenientQuery, Truth
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.operations.sessions.read import SessionReading
 

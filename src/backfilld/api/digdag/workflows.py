@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from backfilld.api.digdag import project_shapes as shapes
-from backfilld.api.digdag.models import LARGEST_PAGE, PAGE_SIZE, LenientQuery, Truth
 from backfilld.api.digdag.shapes import listed
 from backfilld.api.framework.reading.fields import LARGEST_ID
+from backfilld.api.framework.reading.lenient_models import LARGEST_PAGE, PAGE_SIZE, LenientQuery, Truth
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
 from backfilld.operations.projects import ProjectOperations

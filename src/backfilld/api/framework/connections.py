@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backfilld.api.framework.client_addresses import ClientAddresses, neighbourhood
+from backfilld.api.client_addresses import ClientAddresses, neighbourhood
 
 
 @dataclass(frozen=True, slots=True)

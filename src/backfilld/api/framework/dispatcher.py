@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 import structlog
 from aiohttp import web
 
+from backfilld.api.client_addresses import CLIENT_ADDRESS, ClientAddresses
 from backfilld.api.framework.answering import responses
 from backfilld.api.framework.answering.responses import Internal, Meta, MethodNotAllowed
-from backfilld.api.framework.client_addresses import CLIENT_ADDRESS, ClientAddresses
 from backfilld.api.framework.route_call import ANSWER_HEADERS, Endpoint
 from backfilld.api.framework.router import Match, OtherMethods, Router
 from backfilld.api.framework.routing import Reply, Route

@@ -13,10 +13,10 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from backfilld.api.auth.roles import Doorkeeper, require
-from backfilld.api.digdag.models import IGNORED_HEADER, AnyQuery, header_value, overlooked
+from backfilld.api.client_addresses import CLIENT_ADDRESS
 from backfilld.api.framework.answering.responses import DIGDAG_PREFIX
-from backfilld.api.framework.client_addresses import CLIENT_ADDRESS
 from backfilld.api.framework.reading import request_body
+from backfilld.api.framework.reading.lenient_models import IGNORED_HEADER, AnyQuery, header_value, overlooked
 from backfilld.api.framework.reading.validating import validate_body, validate_query
 from backfilld.api.framework.router import Match
 from backfilld.api.framework.routing import ANYBODY, Reply, RequestContext

@@ -16,8 +16,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from backfilld.api.auth.limits import Limiter
 from backfilld.api.auth.roles import Authenticator, Doorkeeper
+from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.framework.answering import responses
-from backfilld.api.framework.client_addresses import ClientAddresses
 from backfilld.api.framework.connections import ConnectionLimits, Connections, Seat
 from backfilld.api.framework.dispatcher import (
     SECURITY_HEADERS,

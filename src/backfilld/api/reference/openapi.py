@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from backfilld import __version__
-from backfilld.api.digdag.models import IGNORED_HEADER
 from backfilld.api.framework.answering.envelope import DigdagProblem, Meta, ProblemAnswer
 from backfilld.api.framework.answering.responses import DIGDAG_PREFIX
 from backfilld.api.framework.reading.fields import LARGEST_ID
+from backfilld.api.framework.reading.lenient_models import IGNORED_HEADER
 from backfilld.api.framework.routing import Route
 
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from backfilld.cli.backfills.watch import ERRORS_SHOWN, failure, pace
+from backfilld.cli.backfills.progress_text import ERRORS_SHOWN, failure, pace
 from backfilld.cli.output.backfill_text import done, reason, share
 from backfilld.cli.output.failure_groups import Errors
 from backfilld.cli.output.printing import duration, instant, number

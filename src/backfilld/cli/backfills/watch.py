@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from backfilld.cli.output.backfill_text import counts, is_empty, reason, share, status
+from backfilld.cli.backfills.progress_text import ending, failure, progress_line
 from backfilld.cli.output.error_output import Failure
 from backfilld.cli.output.failure_groups import Errors, failures_of
-from backfilld.cli.output.printing import duration, instant, number, print_json
+from backfilld.cli.output.printing import print_json
 from backfilld.cli.output.program import program
 from backfilld.clock import Clock, SystemClock
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from backfilld.client import Client
 
 SECONDS_BETWEEN_LINES = 5.0
-ERRORS_SHOWN = 6
 FAILURES_PER_SECOND = 100  # that are read of the ledger, to leave the daemon to its work
 
 
@@ -120,49 +119,3 @@ class PlainLines:
 
     def _time(self) -> str:
         return self._clock.now().astimezone().strftime("%H:%M:%S")
-
-
-def progress_line(backfill: dict[str, Any], clock: Clock) -> str:
-    """Everything about it in one line."""
-    if is_empty(backfill):
-        return status(backfill)
-    parts = [f"{backfill['status']} {share(backfill)}", counts(backfill)]
-    if pace_text := pace(backfill, clock):
-        parts.append(pace_text)
-    if why := reason(backfill):
-        parts.append(why)
-    return "; ".join(parts)
-
-
-def pace(backfill: dict[str, Any], clock: Clock) -> str:
-    """`1,830/min, 2 min 5 s left`, as far as that is known."""
-    if backfill.get("completed_at"):
-        return ""
-    parts = []
-    if rate := backfill.get("throughput_per_minute"):
-        parts.append(f"{rate:,.0f}/min")
-    finished_at = instant(backfill.get("estimated_completion_at"))
-    if finished_at and (left := (finished_at - clock.now()).total_seconds()) > 0:
-        parts.append(f"{duration(left)} left")
-    return ", ".join(parts)
-
-
-def failure(error: dict[str, Any]) -> str:
-    """One class of failures, with an example."""
-    example = f", as {error['entity_ids'][0]}" if error.get("entity_ids") else ""
-    return f"{number(error['count'])} × {error['error_class']}: {error['message']}{example}"
-
-
-def ending(backfill: dict[str, Any]) -> str:
-    """How it ended, how long that took, and what to do next."""
-    id = backfill["id"]
-    started, completed = instant(backfill.get("started_at")), instant(backfill.get("completed_at"))
-    took = f" in {duration((completed - started).total_seconds())}" if started and completed else ""
-    if is_empty(backfill):
-        return status(backfill)
-    text = f"{backfill['status'].replace('_', ' ')}{took}: {counts(backfill)}"
-    if backfill["status"] == "completed_with_failures":
-        text += f"\nsee: {program()} backfills errors {id}\nagain: {program()} backfills rerun-failed {id}"
-    if backfill.get("error"):
-        text += f"\nerror: {backfill['error']}"
-    return text

@@ -167,8 +167,8 @@ def _delimiter(written: str | None) -> str | None:
 
 
 def _read_types(written: tuple[str, ...]) -> dict[str, FieldType]:
-    from backfilld.domain.entities.imports import FIELD_TYPES
     from backfilld.domain.errors import did_you_mean
+    from backfilld.domain.imports import FIELD_TYPES
 
     types: dict[str, FieldType] = {}
     for text in written:

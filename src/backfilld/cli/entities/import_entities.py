@@ -12,7 +12,11 @@ from backfilld.api.public.entities.lines import LONGEST_LINE
 from backfilld.api.public.entities.records import careful_row, quick_row
 from backfilld.cli.entities.import_notes import Notes
 from backfilld.cli.entities.import_records import FieldPath, Layout, Record
-from backfilld.domain.entities.imports import (
+from backfilld.domain.entities.records import FieldType
+from backfilld.domain.entities.upload_remarks import PLACES_SHOWN, IdRemarks, Replaced, replaced_warning
+from backfilld.domain.errors import Fault, pointer
+from backfilld.domain.filters import spell
+from backfilld.domain.imports import (
     FIRST_DAY,
     LAST_DAY,
     BadCell,
@@ -21,10 +25,6 @@ from backfilld.domain.entities.imports import (
     read_date,
     read_instant,
 )
-from backfilld.domain.entities.records import FieldType
-from backfilld.domain.entities.upload_remarks import PLACES_SHOWN, IdRemarks, Replaced, replaced_warning
-from backfilld.domain.errors import Fault, pointer
-from backfilld.domain.filters import spell
 
 
 @dataclass(frozen=True)

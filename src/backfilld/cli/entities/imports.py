@@ -13,12 +13,12 @@ from backfilld.cli.entities.import_files import read_records
 from backfilld.cli.entities.import_input import Input
 from backfilld.cli.entities.import_notes import Notes
 from backfilld.cli.entities.import_records import FieldPath
-from backfilld.domain.entities.imports import (
-    Guess,
-)
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, did_you_mean, nearest, pointer
 from backfilld.domain.filters import spell
+from backfilld.domain.imports import (
+    Guess,
+)
 
 PIECE = 64 * 1024
 _COLUMNS_SHOWN = 20

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.entities.ids import NamedIds
-from backfilld.domain.holding import Reason
 from backfilld.domain.records import plain_record
 
 ENTITIES, SCHEDULE = "entities", "schedule"

@@ -11,10 +11,10 @@ from typing import Any
 
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.holding import because, closed
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, zone_of
-from backfilld.domain.holding import because, closed
 from backfilld.domain.windows.gate import WindowGate
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.domain.windows.weekly import WeeklyWindows

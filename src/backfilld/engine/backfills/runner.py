@@ -11,10 +11,10 @@ from datetime import datetime
 from structlog.contextvars import bind_contextvars
 
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
-from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.planning.session_source import SessionSource

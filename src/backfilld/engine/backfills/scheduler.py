@@ -8,8 +8,8 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import Status
-from backfilld.domain.holding import Reason
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.failed_runs import MOST_RUNS, FailedRuns
 from backfilld.engine.backfills.gate import CannotGoOn

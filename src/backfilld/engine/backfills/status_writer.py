@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from backfilld.domain.backfills.holding import OUTAGES, WAITING, Reason, shown
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.calendars import shown_zone
-from backfilld.domain.holding import OUTAGES, WAITING, Reason, shown
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.service import Patience

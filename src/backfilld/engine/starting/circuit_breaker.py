@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.domain.holding import Reason, because
 from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.events import BreakerMoved, Bus
 

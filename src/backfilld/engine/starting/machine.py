@@ -6,8 +6,8 @@ What it lacks, all that is started lacks, whatever the target. So everything hol
 from datetime import datetime
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.domain.holding import Reason, because
 from backfilld.engine.starting.boot_deadline import BootDeadline
 
 FIRST_PAUSE_SECONDS = 1.0

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import VerdictKind
-from backfilld.domain.holding import Reason, because
 from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.engine.starting.circuit_breaker import Breaker
 from backfilld.engine.starting.machine import Machine

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.domain.holding import Reason, because
 from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.target_health import TargetHealth
 from backfilld.executors.base import NotPermitted

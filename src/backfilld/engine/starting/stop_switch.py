@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from backfilld.domain.holding import Reason
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
 
 

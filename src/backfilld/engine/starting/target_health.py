@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.domain.holding import Reason
 from backfilld.engine.starting.circuit_breaker import Breaker
 from backfilld.engine.starting.machine import Machine
 from backfilld.engine.starting.origin import Origin

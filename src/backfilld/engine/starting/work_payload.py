@@ -12,7 +12,7 @@ from backfilld.domain.schedules import Schedule, parse_schedule_zone
 from backfilld.domain.sessions.records import schedule_of
 from backfilld.domain.sessions.variables import LAST_EXECUTED, Run, session_variables
 from backfilld.executors.base import Work
-from backfilld.store.sessions.items import SessionItem
+from backfilld.store.ledger.session_items import SessionItem
 
 
 class DefinitionUnreadable(Exception):

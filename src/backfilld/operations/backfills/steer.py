@@ -13,12 +13,12 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.holding import Reason, because, onwards, shown
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status, may_become
 from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
-from backfilld.domain.holding import Reason, because, onwards, shown
 from backfilld.engine.control import Control
 from backfilld.events import Bus, StatusChanged
 from backfilld.operations.backfills.view import BackfillView, Viewer

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.progress import Counts, counts, finish_at
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED, STARTABLE, Status
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zone
-from backfilld.domain.holding import Reason
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.engine.control import Control, Live
 

@@ -12,7 +12,7 @@ from backfilld.domain.sessions.records import Attempt
 from backfilld.engine.control import Control
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Pool
-from backfilld.store.sessions import items
+from backfilld.store.ledger import session_items as items
 from backfilld.store.sessions.sessions import list_attempts
 
 WAITS_SECONDS = 3.0

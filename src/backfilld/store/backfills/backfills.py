@@ -13,10 +13,10 @@ from uuid import UUID
 
 import asyncpg
 
+from backfilld.domain.backfills.holding import OUTAGES, Reason
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import Status, may_become
 from backfilld.domain.errors import Conflict, NotFound
-from backfilld.domain.holding import OUTAGES, Reason
 from backfilld.store.backfills.ids import keep_ids
 from backfilld.store.backfills.rows import (
     NewBackfill,
@@ -30,7 +30,6 @@ from backfilld.store.backfills.rows import (
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
-CHANNEL = "backfilld"
 _PLACE_WAS_TAKEN_TRIES = 3  # the holder of the place may have ended between our insert and our look
 
 _sql = load("backfills.backfills")

@@ -15,10 +15,10 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.ids import NamedIds
-from backfilld.domain.holding import Reason
 from backfilld.store.backfills.ids import FailedIn
 
 

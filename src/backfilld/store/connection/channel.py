@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import asyncpg
 
-from backfilld.store.backfills.backfills import CHANNEL
 from backfilld.store.connection.address import Located
 from backfilld.store.connection.pool import connect
 
+CHANNEL = "backfilld"  # the name that each NOTIFY of the statements gives
 LIVE = "live"  # in place of a number: schedules, or attempts outside of backfills
 
 

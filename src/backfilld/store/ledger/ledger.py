@@ -12,9 +12,9 @@ from backfilld.crash_points import Point, reached
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
+from backfilld.store.ledger import session_items as items
 from backfilld.store.ledger.entries import Checkpoint, EndedItem, PlanRow, TriedItem
 from backfilld.store.ledger.plan_pages import PlanPage, PlanPages
-from backfilld.store.sessions import items
 
 queries = load("ledger.ledger")
 T = TypeVar("T")

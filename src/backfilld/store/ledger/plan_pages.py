@@ -12,8 +12,6 @@ from backfilld.store.ledger.entries import PlanRow
 
 _sql = load("ledger.plan_pages")
 
-SHORTEST_GAP = 32  # items in a row that were left out; to look at so many costs about as much as to keep a gap
-
 
 @dataclass(frozen=True, slots=True)
 class PlanPage:

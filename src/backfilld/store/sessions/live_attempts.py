@@ -16,7 +16,7 @@ from backfilld.store.backfills.leases import LENGTH, Holding, Renewal, Word
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
-from backfilld.store.sessions.items import SessionItem
+from backfilld.store.ledger.session_items import SessionItem
 
 LONGEST_WAIT = LONGEST_ASKED + timedelta(hours=1)  # with room for jitter and for clocks that differ
 

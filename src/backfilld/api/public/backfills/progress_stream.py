@@ -17,7 +17,7 @@ from backfilld.api.framework.routing import RequestContext, Route
 from backfilld.api.public.backfills.answers import BackfillAnswer, BackfillData
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
-from backfilld.operations.backfills.verbs import BackfillOperations
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.store.connection.transient_errors import is_transient
 

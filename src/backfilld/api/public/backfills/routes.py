@@ -31,11 +31,11 @@ from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, read_parts, whole
 from backfilld.domain.errors import Invalid
+from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Asked, Wanted
 from backfilld.operations.backfills.create import Created
 from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.backfills.steer import Signal
-from backfilld.operations.backfills.verbs import BackfillOperations
 from backfilld.store.backfills.backfills import BackfillFilter
 
 PATH = "/public-api/backfills"

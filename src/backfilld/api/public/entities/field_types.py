@@ -8,10 +8,10 @@ from typing import Any
 
 from backfilld.api.framework.reading import strict_json
 from backfilld.domain.entities.ids import LONGEST_ID
-from backfilld.domain.entities.imports import FIELD_TYPES
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import Fault, did_you_mean, pointer
 from backfilld.domain.filters import parse_path, spell
+from backfilld.domain.imports import FIELD_TYPES
 
 MEMBER = "field_types"
 MOST_IN_QUERY = 500

@@ -11,9 +11,9 @@ from backfilld.api.framework.reading.fields import Answer, FaultsFound, Page, Qu
 from backfilld.api.public.entities.field_types import MEMBER, MOST_IN_QUERY, read_types
 from backfilld.api.public.entities.records import DEEPEST
 from backfilld.domain.entities.ids import LONGEST_ID
-from backfilld.domain.entities.imports import FIELD_TYPES
 from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.domain.errors import Fault, Unreadable
+from backfilld.domain.imports import FIELD_TYPES
 
 
 def _field_types(value: Any) -> Any:

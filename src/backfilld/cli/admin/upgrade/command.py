@@ -120,8 +120,8 @@ def _look_ahead(upgrade: "Upgrade", settings: "Settings") -> None:
     """Failure for whatever can be known to fail; asks the database, and changes nothing."""
     from backfilld.cli.admin.database import database_of
     from backfilld.cli.running import run
-    from backfilld.store.connection.preflight import look_over
     from backfilld.store.migrate import pending
+    from backfilld.store.preflight import look_over
 
     async def look() -> list[str]:
         async with database_of(settings) as address:

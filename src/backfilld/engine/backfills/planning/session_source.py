@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import EntityQuery, Page
-from backfilld.store.sessions.items import SessionItem, SessionItems
+from backfilld.store.ledger.session_items import SessionItem, SessionItems
 
 ITEM = "item"
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.holding import Onwards, because, looks_again_at, onwards
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
-from backfilld.domain.holding import Onwards, because, looks_again_at, onwards
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.engine.backfills.run import Run

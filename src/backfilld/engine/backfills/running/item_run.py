@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import Held
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState

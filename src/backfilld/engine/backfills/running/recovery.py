@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.domain.holding import Reason, because
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.takeover import Takeover, not_lost

@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 from datetime import datetime, timedelta
 
+from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
-from backfilld.domain.holding import because
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.starting.leases import LeaseGone
 

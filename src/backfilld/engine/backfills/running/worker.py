@@ -9,9 +9,9 @@ from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
+from backfilld.domain.backfills.holding import OF_BREAKERS, Reason, because, looks_again_at
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
-from backfilld.domain.holding import OF_BREAKERS, Reason, because, looks_again_at
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState

@@ -22,9 +22,9 @@ from backfilld.operations.backfills.ledger import LedgerReading
 from backfilld.operations.backfills.plan_preview import PlanPreviewer
 from backfilld.operations.backfills.preview import Previewer
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
-from backfilld.operations.backfills.rerun import Rerunner
 from backfilld.operations.backfills.steer import Steering
 from backfilld.operations.backfills.view import BackfillView, Viewer
+from backfilld.operations.rerun import Rerunner
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.sources.registry import SourceRegistry

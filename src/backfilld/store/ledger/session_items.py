@@ -18,7 +18,7 @@ from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.ledger.entries import EndedItem, TriedItem
 
-_sql = load("sessions.items")
+_sql = load("ledger.session_items")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from backfilld.store.migrate import tables
 OLDEST = 14
 PATIENCE_SECONDS = 2.0
 
-_sql = load("connection.preflight")
+_sql = load("preflight")
 
 
 @dataclass(frozen=True, slots=True)
