@@ -46,13 +46,14 @@ DIGDAG := tests/clients/digdag
 STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')
 .venv/.setup-clients: .venv/.setup-test $(DIGDAG)/pom.xml $(STUBS)
 	@command -v mvn > /dev/null && command -v javac > /dev/null || { echo "digdag's command line needs Java: apt-get install maven default-jdk-headless"; exit 1; }
+	@command -v promtool > /dev/null || { echo "the alert rules are tried by Prometheus' own tool: apt-get install prometheus"; exit 1; }
 	@rm -rf .venv/digdag
 	@mvn -B -q -Dstyle.color=never -f $(DIGDAG)/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.venv/digdag/lib
 	@cp -r $(DIGDAG)/stubs .venv/digdag/
 	@javac -XDsuppressNotes -d .venv/digdag/stubs -cp '.venv/digdag/lib/*' $(STUBS)
 	@touch $@
 
-test-clients: .venv/.setup-clients ## digdag's own command line against a daemon (needs maven and a JDK)
+test-clients: .venv/.setup-clients ## digdag's command line against a daemon, promtool on the alert rules (needs maven, a JDK and prometheus)
 	@$(B)/python -m pytest -m clients tests/clients
 
 test-all: test test-slow test-clients ## all rings
