@@ -153,3 +153,101 @@ def test_an_item_that_is_no_more_tried_says_how_often_the_process_died():
         outcome.started_at,
     )
     assert "3 times" in outcome.error
+
+
+# What a target may have received
+
+CONFLICT = Verdict(K.FAILED, error_class="http_409", error="HTTP 409 Conflict", http_status=409, is_about_key=True)
+LOCKED = Verdict(K.FAILED, error_class="http_423", error="HTTP 423 Locked", http_status=423, is_about_key=True)
+EARLY = Verdict(K.TRY_AGAIN, error_class="http_425", error="HTTP 425 Too Early", http_status=425, is_about_key=True)
+TIMEOUT = Verdict(K.TRY_AGAIN, error_class="timeout")
+RESET = Verdict(K.TRY_AGAIN, error_class="reset")
+UNREADABLE = Verdict(K.TRY_AGAIN, error_class="bad_answer", http_status=200)
+FORGOTTEN = Verdict(K.TRY_AGAIN, error_class="poll_http_404", http_status=404)
+BUSY = Verdict(K.THROTTLED, error_class="http_429", http_status=429)
+NOBODY = Verdict(K.UNREACHABLE, error_class="connect_failed")
+HUNG_UP = Verdict(K.UNREACHABLE, error_class="connection_closed")
+
+
+def of_status(status: int, kind: VerdictKind = K.TRY_AGAIN) -> Verdict:
+    return Verdict(kind, error_class=f"http_{status}", http_status=status)
+
+
+def after(*verdicts: Verdict, item: Item = FRESH, seconds_apart: float = 1.0, most: int = 3, timeout: float = 10.0):
+    """What the last of several tries means, and its item before that."""
+    result: Outcome | Try | Held | None = None
+    for number, verdict in enumerate(verdicts):
+        if isinstance(result, Try):
+            item = replace(
+                item, tries=result.attempt, counted=result.counted, in_doubt=result.in_doubt,
+                unknown_since=result.unknown_since,
+            )  # fmt: skip
+        at = NOON + timedelta(seconds=number * seconds_apart)
+        result = judge(
+            verdict, item, started_at=at, finished_at=at, max_attempts=most, timeout_seconds=timeout,
+            others_succeed=False, backoff=Backoff(), draw=lambda: 0.5,
+        )  # fmt: skip
+    return result, item
+
+
+@pytest.mark.parametrize("conflict", [CONFLICT, LOCKED, EARLY], ids=lambda verdict: verdict.error_class)
+@pytest.mark.parametrize(
+    "before",
+    [
+        (TIMEOUT,), (RESET,), (UNREADABLE,), (FORGOTTEN,), (HUNG_UP,), (of_status(500),), (of_status(599),),
+        (of_status(502, K.UNREACHABLE),), (of_status(503, K.UNREACHABLE),), (of_status(504, K.UNREACHABLE),),
+        (TIMEOUT, NOBODY), (TIMEOUT, BUSY), (RESET, BUSY, NOBODY), (TIMEOUT, CONFLICT), (NOBODY, TIMEOUT),
+    ],
+    ids=lambda verdicts: "-".join(verdict.error_class for verdict in verdicts),
+)  # fmt: skip
+def test_a_conflict_about_a_key_that_may_have_been_sent_is_not_known_yet(before, conflict):
+    result, item = after(*before, conflict)
+
+    assert isinstance(result, Try)
+    assert (item.counted, True) == (result.counted, result.in_doubt)
+    assert conflict.error_class == result.error_class
+    assert "not known yet" in result.error
+
+
+@pytest.mark.parametrize(
+    "before", [(), (BUSY,), (NOBODY,), (of_status(408),), (BUSY, NOBODY)], ids=lambda before: f"{len(before)}-before"
+)
+def test_a_conflict_about_a_key_that_was_never_in_doubt_stays_what_it_is(before):
+    assert ("failed", "http_409") == (after(*before, CONFLICT)[0].status, after(*before, CONFLICT)[0].error_class)
+    assert ("failed", "http_423") == (after(*before, LOCKED)[0].status, after(*before, LOCKED)[0].error_class)
+    assert after(*before, EARLY)[0].counted == 1 + sum(verdict.kind is K.TRY_AGAIN for verdict in before)
+
+
+def test_a_repeat_after_a_kill_is_in_doubt_from_the_start():
+    assert isinstance(after(CONFLICT, item=replace(FRESH, in_doubt=True))[0], Try)
+
+
+@pytest.mark.parametrize("most", [1, 3, 20])
+@pytest.mark.parametrize("timeout", [0.5, 60.0])
+def test_a_conflict_is_waited_out_for_as_long_as_all_tries_may_take_from_the_first_one_on(most, timeout):
+    killed = replace(FRESH, in_doubt=True)
+    longest = timeout * most
+    before = after(CONFLICT, CONFLICT, item=killed, seconds_apart=longest - 0.01, most=most, timeout=timeout)[0]
+    over = after(CONFLICT, CONFLICT, item=killed, seconds_apart=longest, most=most, timeout=timeout)[0]
+
+    assert (0, NOON) == (before.counted, before.unknown_since)
+    assert before.next_attempt_at == NOON + timedelta(seconds=longest)
+    assert ("failed", "http_409", 409) == (over.status, over.error_class, over.http_status)
+    assert f"it has answered for {longest:.0f} s" in over.error
+
+
+def test_what_comes_between_two_conflicts_does_not_begin_the_wait_anew():
+    result, _ = after(TIMEOUT, CONFLICT, BUSY, of_status(503, K.UNREACHABLE), CONFLICT)
+
+    assert NOON + timedelta(seconds=1) == result.unknown_since
+
+
+def test_a_conflict_waits_for_as_long_as_the_target_asks():
+    result, _ = after(replace(CONFLICT, retry_after_seconds=1000.0), item=replace(FRESH, in_doubt=True))
+
+    assert timedelta(seconds=1000) <= result.next_attempt_at - NOON <= timedelta(seconds=1001)
+
+
+@pytest.mark.parametrize("verdict", [of_status(404, K.FAILED), Verdict(K.SUCCEEDED), of_status(400, K.FAILED)])
+def test_a_definite_answer_ends_an_item_in_doubt(verdict):
+    assert isinstance(after(TIMEOUT, CONFLICT, verdict)[0], Outcome)

@@ -19,7 +19,7 @@ ASKED = {
     "begin_try": (LIVE.begin_try, [1, 1, NOON, True]),
     "renew_attempts": (LIVE.renew_attempts, [[1], [1], timedelta(seconds=3), 1]),
     "list_killed": (LIVE.list_killed, [[1]]),
-    "rest_attempt": (LIVE.rest_attempt, [1, 1, None, 1, 1, NOON, None, None]),
+    "rest_attempt": (LIVE.rest_attempt, [1, 1, None, 1, 1, NOON, None, None, True, NOON]),
     "finish_attempt": (LIVE.finish_attempt, [1, 1, NOON, True, False, 1, *[None] * 7]),
     "kill_overdue": (LIVE.kill_overdue, [NOON, NOON]),
     "end_unheld": (LIVE.end_unheld, [NOON, "i", "p"]),

@@ -104,6 +104,8 @@ class Item:
     """One planned entity on its way: where it stands in the plan, what is known of it, which try this is.
 
     `read_at` is the boot time, in seconds, at which the attributes were read; `gone`: the source has it no more.
+    `in_doubt`: its target may have received it, and nobody knows what came of that. `unknown_since`: since when the
+    target answers that another request under its key may be under way.
     """
 
     backfill_no: int
@@ -119,6 +121,8 @@ class Item:
     first_started_at: datetime | None = None
     last_failed_at: datetime | None = None
     is_retry: bool = False
+    in_doubt: bool = False
+    unknown_since: datetime | None = None
 
     @property
     def attempt(self) -> int:
@@ -162,6 +166,8 @@ class Try:
     error: str | None = None
     http_status: int | None = None
     log: str | None = None
+    in_doubt: bool = False
+    unknown_since: datetime | None = None
 
 
 def idempotency_key(backfill_id: UUID | str, entity_type: str, entity_id: str) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from backfilld.domain.backfills.doubt import asking_again, given_up, not_known_yet, stays_in_doubt
 from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 
 LONGEST_WAIT = timedelta(hours=24)
 MOST_INTERRUPTIONS = 3
+DEFAULT_TIMEOUT_SECONDS = 60.0  # of a try whose workflow does not say
 MOST_TRIES = 30_000  # what a smallint holds, with room; at a minute each that is three weeks of an unreachable target
 INTERRUPTED = "interrupted"
 UNRECORDABLE = "unrecordable"  # what became of an item holds something that cannot be stored
@@ -55,6 +57,7 @@ def judge(
     others_succeed: bool,
     backoff: Backoff,
     draw: Callable[[], float],
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
 ) -> Outcome | Try | Held:
     """What one try means for its item. `others_succeed`: some other item did since this one's last failure."""
     kind = verdict.kind
@@ -64,22 +67,60 @@ def judge(
         return Held(verdict.error or "the target refuses us")
     if kind is VerdictKind.NO_ROOM:
         return Held(verdict.error or "this machine has no room")
+    if not_known_yet(verdict, item):
+        patience = timedelta(seconds=timeout_seconds * max_attempts)
+        return _asked_again(verdict, item, started_at, finished_at, patience, backoff, draw)
     if kind in (VerdictKind.SKIPPED, VerdictKind.FAILED):
         return _ended(verdict, item, started_at, finished_at)
     counts = kind is VerdictKind.TRY_AGAIN or others_succeed
     counted = item.counted + (1 if counts else 0)
     if counted >= max_attempts or item.attempt >= MOST_TRIES:
         return _ended(verdict, item, started_at, finished_at)
+    wait = backoff.wait(item.attempt, verdict.retry_after_seconds, draw)
+    return _tried(verdict, item, started_at, finished_at, counted, finished_at + wait, item.unknown_since)
+
+
+def _asked_again(
+    verdict: Verdict,
+    item: Item,
+    started_at: datetime,
+    finished_at: datetime,
+    patience: timedelta,
+    backoff: Backoff,
+    draw: Callable[[], float],
+) -> Outcome | Try:
+    """Uncounted, for as long as `patience` lasts from the first such answer; with a last question at its end."""
+    since = item.unknown_since or finished_at
+    until = since + patience
+    if finished_at >= until or item.attempt >= MOST_TRIES:
+        return _ended(given_up(verdict, since, finished_at), item, started_at, finished_at)
+    next_attempt_at = finished_at + backoff.wait(item.attempt, verdict.retry_after_seconds, draw)
+    if verdict.retry_after_seconds is None:
+        next_attempt_at = min(next_attempt_at, until)
+    return _tried(asking_again(verdict), item, started_at, finished_at, item.counted, next_attempt_at, since)
+
+
+def _tried(
+    verdict: Verdict,
+    item: Item,
+    started_at: datetime,
+    finished_at: datetime,
+    counted: int,
+    next_attempt_at: datetime,
+    unknown_since: datetime | None,
+) -> Try:
     return Try(
         attempt=item.attempt,
         counted=counted,
         started_at=started_at,
         finished_at=finished_at,
-        next_attempt_at=finished_at + backoff.wait(item.attempt, verdict.retry_after_seconds, draw),
-        error_class=verdict.error_class or kind.value,
+        next_attempt_at=next_attempt_at,
+        error_class=verdict.error_class or verdict.kind.value,
         error=verdict.error,
         http_status=verdict.http_status,
         log=verdict.log,
+        in_doubt=stays_in_doubt(verdict, item),
+        unknown_since=unknown_since,
     )
 
 

@@ -27,6 +27,7 @@ class Verdict:
     """`error_class` is a short stable word (`http_404`, `timeout`, `connect_failed`); None for successes and skips.
 
     `retry_after_seconds` is what the target asked for, already capped at 24 h. `result` is JSON text.
+    `is_about_key`: the target answers so, too, while another request under the same key is under way.
     `log` is what was printed or answered, where somebody wants to keep it; clean and bounded.
     """
 
@@ -38,6 +39,7 @@ class Verdict:
     error: str | None = None
     http_status: int | None = None
     retry_after_seconds: float | None = None
+    is_about_key: bool = False
     log: str | None = None
 
 

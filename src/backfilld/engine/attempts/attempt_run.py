@@ -137,7 +137,7 @@ class AttemptRun:
         elif isinstance(result, Held):
             await self._give_back(self._looks_again(last=True))
         else:
-            await self._give_back(self._looks_again())
+            await self._rest(self._looks_again(), None, cut_off=permit.started)
 
     async def _take_back_charge(self) -> None:
         """Asked once: the renewal that told of the loss has just been answered."""
@@ -171,9 +171,11 @@ class AttemptRun:
         """As if it had never been taken, but not before then."""
         await self._rest(next_attempt_at, None)
 
-    async def _rest(self, next_attempt_at: datetime | None, tried: Try | None) -> None:
-        now = self._context.clock.now()
-        await self._patiently(lambda: self._store.rest(self._taken, now, next_attempt_at=next_attempt_at, tried=tried))
+    async def _rest(self, next_attempt_at: datetime | None, tried: Try | None, *, cut_off: bool = False) -> None:
+        store, taken, now = self._store, self._taken, self._context.clock.now()
+        await self._patiently(
+            lambda: store.rest(taken, now, next_attempt_at=next_attempt_at, tried=tried, cut_off=cut_off)
+        )
 
     def _looks_again(self, *, last: bool = False) -> datetime | None:
         """When there is a point in taking it again, after its likes if `last`. None: the target does not hold it."""
@@ -219,4 +221,5 @@ def item_of(taken: TakenAttempt) -> Item:
         backfill_no=0, position=taken.id, entity_id=str(taken.id), attributes={}, as_of=None, read_at=0.0,
         tries=taken.tries, counted=taken.counted, interruptions=taken.interruptions,
         first_started_at=taken.started_at, last_failed_at=taken.last_failed_at,
+        in_doubt=taken.in_doubt, unknown_since=taken.unknown_since,
     )  # fmt: skip

@@ -48,8 +48,11 @@ class OneTry:
         monotonic = self._context.clock.monotonic
         began = monotonic()
         verdict: Verdict | None = None
+        timeout_seconds = 0.0
         try:
-            verdict = await self._executor.execute(work_of(item), permit)
+            work = work_of(item)
+            timeout_seconds = work.timeout_seconds
+            verdict = await self._executor.execute(work, permit)
             reached(_TRY_ENDED)
         except NotPermitted:
             return None
@@ -63,7 +66,7 @@ class OneTry:
             if verdict is None and permit.is_probe:
                 permit.health.abandon_probe()
         try:
-            return self._learn(item, verdict, permit, monotonic() - began)
+            return self._learn(item, verdict, permit, monotonic() - began, timeout_seconds)
         except Exception as problem:
             return self._ended_by(problem, item, permit)
 
@@ -81,7 +84,9 @@ class OneTry:
         started_at, tries = item.first_started_at or permit.started_at, item.tries + permit.started
         return outcome_of(problem, started_at=started_at, at=at, attempts=tries)
 
-    def _learn(self, item: Item, verdict: Verdict, permit: Permit[Item], seconds: float) -> Result:
+    def _learn(
+        self, item: Item, verdict: Verdict, permit: Permit[Item], seconds: float, timeout_seconds: float
+    ) -> Result:
         context, terms, health, kind = self._context, permit.terms, permit.health, verdict.kind
         now = context.clock.now()
         started_at = permit.started_at or now - timedelta(seconds=seconds)
@@ -93,10 +98,13 @@ class OneTry:
             started_at=started_at,
             finished_at=now,
             max_attempts=terms.max_attempts,
+            timeout_seconds=timeout_seconds,
             others_succeed=kind is not _SUCCEEDED and health.others_succeed(item, since=started_at),
             backoff=context.backoff,
             draw=context.draw,
         )
+        if verdict.is_about_key and verdict.retry_after_seconds is not None:
+            verdict = replace(verdict, retry_after_seconds=None)  # the others have keys of their own
         health.note(verdict, item.place, probe=permit.is_probe, at=now)
         outcome = result.status if isinstance(result, Outcome) else None
         context.bus.tell(

@@ -19,6 +19,7 @@ SHOWN_OF_AN_ERROR_BYTES = 500
 
 _UNREACHABLE = frozenset({502, 503, 504})
 _REFUSED = frozenset({401, 402, 403, 405, 407})
+_ABOUT_KEY = frozenset({409, 423, 425})  # also while another request under the same key is under way
 _TRY_AGAIN = frozenset({408, 425})  # "send it again", says the target
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})  # the others of 3xx lead nowhere
 _BLANKS = re.compile(r"\s+")
@@ -27,13 +28,16 @@ _BLANKS = re.compile(r"\s+")
 def failure_of(answer: Answer, now: datetime, hide: Hiding = NOTHING_HIDDEN) -> Verdict:
     """What any answer but a 2xx means. `hide` takes our secrets out of texts that a target sent back."""
     kind, error_class = _class_of(answer.status)
-    retry_after = None if kind is VerdictKind.FAILED else retry_after_seconds(answer.headers, now)
+    is_about_key = answer.status in _ABOUT_KEY
+    asks_wait = kind is not VerdictKind.FAILED or is_about_key
+    retry_after = retry_after_seconds(answer.headers, now) if asks_wait else None
     return Verdict(
         kind,
         error_class=error_class,
         error=_error_text(answer, hide),
         http_status=answer.status,
         retry_after_seconds=retry_after,
+        is_about_key=is_about_key,
     )
 
 

@@ -53,3 +53,5 @@ class PlanRow:
     interruptions: int = 0
     first_started_at: datetime | None = None
     last_failed_at: datetime | None = None
+    in_doubt: bool = False
+    unknown_since: datetime | None = None

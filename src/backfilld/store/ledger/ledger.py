@@ -102,6 +102,8 @@ async def _record_tries(connection: Connection, standings: Sequence[Checkpoint],
         [t.error_class for t in tries],
         [t.error for t in tries],
         [t.http_status for t in tries],
+        [t.in_doubt for t in tries],
+        [t.unknown_since for t in tries],
     )
 
 

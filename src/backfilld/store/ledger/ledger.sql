@@ -73,7 +73,7 @@ RETURNING p.backfill_no;
 -- Tries that were not final: each is kept, and its item waits in `retries` for the next.
 -- $1 backfills   $2 fences (one of each per backfill)
 -- $3 backfill   $4 position   $5 attempt   $6 counted   $7 started   $8 finished   $9 next attempt
--- $10 error class   $11 error   $12 http status (one of each per try)
+-- $10 error class   $11 error   $12 http status   $13 in doubt   $14 unknown since (one of each per try)
 WITH owned AS MATERIALIZED (
     SELECT p.backfill_no
       FROM backfill_progress AS p
@@ -84,9 +84,9 @@ WITH owned AS MATERIALIZED (
 ), tried AS (
     SELECT r.*
       FROM unnest($3::bigint[], $4::integer[], $5::smallint[], $6::smallint[], $7::timestamptz[], $8::timestamptz[],
-                  $9::timestamptz[], $10::text[], $11::text[], $12::smallint[])
+                  $9::timestamptz[], $10::text[], $11::text[], $12::smallint[], $13::boolean[], $14::timestamptz[])
         AS r (backfill_no, position, attempt, counted, started_at, finished_at, next_attempt_at,
-              error_class, error, http_status)
+              error_class, error, http_status, in_doubt, unknown_since)
       JOIN owned USING (backfill_no)
 ), kept AS (
     INSERT INTO tries (backfill_no, position, attempt, started_at, finished_at, error_class, error, http_status)
@@ -94,13 +94,14 @@ WITH owned AS MATERIALIZED (
     ON CONFLICT (backfill_no, position, attempt) DO NOTHING
 ), waiting AS (
     INSERT INTO retries AS w (backfill_no, position, tries, counted, next_attempt_at, first_started_at,
-                              last_failed_at, error_class, error)
-    SELECT backfill_no, position, attempt, counted, next_attempt_at, started_at, finished_at, error_class, error
+                              last_failed_at, error_class, error, in_doubt, unknown_since)
+    SELECT backfill_no, position, attempt, counted, next_attempt_at, started_at, finished_at, error_class, error,
+           in_doubt, unknown_since
       FROM tried
     ON CONFLICT (backfill_no, position) DO UPDATE
        SET tries = excluded.tries, counted = excluded.counted, next_attempt_at = excluded.next_attempt_at,
            last_failed_at = excluded.last_failed_at, error_class = excluded.error_class, error = excluded.error,
-           taken_fence = NULL
+           in_doubt = excluded.in_doubt, unknown_since = excluded.unknown_since, taken_fence = NULL
     RETURNING w.backfill_no, (w.xmax = 0) AS is_new
 ), grown AS (
     SELECT backfill_no, count(*) FILTER (WHERE is_new) AS retries FROM waiting GROUP BY backfill_no
@@ -133,7 +134,8 @@ WITH taken AS (
                 LIMIT $5))
     RETURNING r.*
 )
-SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at
+SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at,
+       r.in_doubt OR r.taken_fence <> $2 AS in_doubt, r.unknown_since
   FROM taken AS r
  CROSS JOIN LATERAL (
        SELECT entity_id, attributes FROM plan_items WHERE backfill_no = $1 AND position = r.position OFFSET 0) AS i

@@ -34,13 +34,14 @@ WITH owned AS (
     ON CONFLICT (backfill_no, position, attempt) DO NOTHING
 )
 INSERT INTO retries AS r (backfill_no, position, tries, counted, interruptions, interrupted_holder, next_attempt_at,
-                          last_failed_at, error_class, error, taken_fence)
-SELECT $1, $3, $4, 0, 1, $6, $5, $5, 'interrupted', 'the process died while this item stood alone in flight', 0
+                          last_failed_at, error_class, error, taken_fence, in_doubt)
+SELECT $1, $3, $4, 0, 1, $6, $5, $5, 'interrupted', 'the process died while this item stood alone in flight', 0, true
   FROM owned
 ON CONFLICT (backfill_no, position) DO UPDATE
    SET tries = excluded.tries, interruptions = r.interruptions + 1, interrupted_holder = excluded.interrupted_holder,
        next_attempt_at = excluded.next_attempt_at, last_failed_at = excluded.last_failed_at,
-       error_class = excluded.error_class, error = excluded.error, taken_fence = excluded.taken_fence
+       error_class = excluded.error_class, error = excluded.error, taken_fence = excluded.taken_fence,
+       in_doubt = true
 RETURNING (xmax = 0) AS is_new;
 
 -- name: grow_retrying
@@ -134,7 +135,8 @@ RETURNING p.low_water_mark AS mark, p.throughput, now.settled, p.hand_out_limit 
 -- name: read_repeats
 -- Retries that were handed out by an owner who died, whether they are due or not: they were due then.
 -- $1 backfill   $2 fence of retries   $3 positions that are taken already   $4 how many
-SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at
+SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruptions, r.first_started_at, r.last_failed_at,
+       true AS in_doubt, r.unknown_since
   FROM (SELECT *
           FROM retries
          WHERE backfill_no = $1 AND taken_fence < $2 AND position <> ALL ($3::integer[])

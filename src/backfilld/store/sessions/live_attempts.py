@@ -58,6 +58,8 @@ class TakenAttempt:
     repeat_round: int
     started_at: datetime | None
     last_failed_at: datetime | None
+    in_doubt: bool
+    unknown_since: datetime | None
     stop_order: StopOrder
 
     @property
@@ -126,13 +128,24 @@ class LiveAttemptStore:
         return [row["id"] for row in await self._pool.fetch(_sql.list_killed, list(held))] if held else []
 
     async def rest(
-        self, taken: TakenAttempt, at: datetime, *, next_attempt_at: datetime | None, tried: Try | None = None
+        self,
+        taken: TakenAttempt,
+        at: datetime,
+        *,
+        next_attempt_at: datetime | None,
+        tried: Try | None = None,
+        cut_off: bool = False,
     ) -> None:
-        """Give it back: to be taken again, by anybody, from then on; after a try that was not final, or as it came."""
+        """Give it back: to be taken again, by anybody, from then on; after a try that was not final, or as it came.
+
+        `cut_off`: it was started, and nobody waited for what comes of it.
+        """
         tries, counted = (taken.tries, taken.counted) if tried is None else (tried.attempt, tried.counted)
         failed_at, log = (None, None) if tried is None else (tried.finished_at, tried.log)
+        known = taken if tried is None else tried
         await self._pool.execute(
-            _sql.rest_attempt, taken.id, taken.fence, next_attempt_at, tries, counted, at, log, failed_at
+            _sql.rest_attempt, taken.id, taken.fence, next_attempt_at, tries, counted, at, log, failed_at,
+            known.in_doubt or cut_off, known.unknown_since,
         )  # fmt: skip
 
     async def take_back_charge(self, taken: TakenAttempt) -> None:
@@ -164,5 +177,6 @@ def _taken(row: asyncpg.Record) -> TakenAttempt:
     session = SessionItem(**{name: row[name] for name in _OF_SESSION}, params=orjson.loads(row["params"]))
     return TakenAttempt(
         session, **{name: row[name] for name in _OF_ATTEMPT}, definition=orjson.loads(row["definition"]),
-        started_at=row["started_at"], last_failed_at=row["last_failed_at"], stop_order=order_of(row),
+        started_at=row["started_at"], last_failed_at=row["last_failed_at"], in_doubt=row["in_doubt"],
+        unknown_since=row["unknown_since"], stop_order=order_of(row),
     )  # fmt: skip

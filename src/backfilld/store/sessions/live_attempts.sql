@@ -28,7 +28,7 @@ WITH due AS MATERIALIZED (
        SET holder = $1 || '/' || $2, fence = a.fence + 1, lease_until = clock_timestamp() + $3,
            obeys_stop = stop.version, next_attempt_at = NULL, running_since = NULL,
            repeat_round = least(a.repeat_round + due.was_under_way::integer, 2), stood_alone = false,
-           interruptions = a.interruptions + due.is_charged::integer
+           interruptions = a.interruptions + due.is_charged::integer, in_doubt = a.in_doubt OR due.was_under_way
       FROM due, stop
      WHERE a.id = due.id
     RETURNING a.*, due.was_under_way, due.is_charged
@@ -36,6 +36,7 @@ WITH due AS MATERIALIZED (
 SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, t.session_id, s.uuid AS session_uuid,
        s.session_time, t.workflow_id, w.name AS workflow_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
        t.interruptions, t.was_under_way, t.is_charged, t.repeat_round, t.started_at, t.last_failed_at,
+       t.in_doubt, t.unknown_since,
        stop.version, stop.stopped, stop.by, stop.why, stop.since
   FROM taken AS t
   -- one row, whatever is thought of how many were taken: the table is not to be read whole
@@ -82,12 +83,12 @@ SELECT id FROM attempts WHERE id = ANY ($1::bigint[]) AND cancel_requested_at IS
 -- name: rest_attempt
 -- Nothing is under way any more, and it is nobody's. After a try that was not final it says how many there were.
 -- $1 attempt   $2 fence   $3 next attempt, or null   $4 tries   $5 counted   $6 at   $7 log, or null
--- $8 when the try failed, or null
+-- $8 when the try failed, or null   $9 in doubt   $10 unknown since
 WITH rested AS (
     UPDATE attempts
        SET holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = $3, tries = $4, counted = $5,
            repeat_round = CASE WHEN $8::timestamptz IS NULL THEN repeat_round ELSE 0 END,  -- it was heard of
-           last_failed_at = coalesce($8, last_failed_at)
+           last_failed_at = coalesce($8, last_failed_at), in_doubt = $9, unknown_since = $10
      WHERE id = $1 AND fence = $2 AND finished_at IS NULL
     RETURNING id, tries
 )

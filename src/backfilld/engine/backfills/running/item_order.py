@@ -5,6 +5,7 @@ are ended here, so that the worker only ever sees items to start.
 """
 
 from collections import deque
+from dataclasses import replace
 from datetime import datetime
 
 from backfilld.domain.backfills.records import Item
@@ -94,7 +95,7 @@ class ItemOrder:
             return None
         item = await self._standing.patiently(lambda: self._reader.next_planned(slots))
         if item is not None and self._recovery.is_repeat(item):
-            return item
+            return replace(item, in_doubt=True)  # its target may be at it
         if item is not None:
             self._reader.give_back(item)
         if item is not None or self._reader.is_exhausted:

@@ -262,6 +262,8 @@ class PlanReader:
                 row.first_started_at,
                 row.last_failed_at,
                 is_retry,
+                row.in_doubt,
+                row.unknown_since,
             )
             for row, entity in zip(rows, entities, strict=True)
         ]
