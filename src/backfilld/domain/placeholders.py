@@ -13,7 +13,7 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*"
 DEEPEST = 10
 LONGEST = 65_536
 
-_PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
+PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _OPENING = re.compile(r"\$\{")
 _NAME = re.compile(NAME)
 _SECRET = re.compile(r"\$\{\s*secret:([^{}\s]+)\s*\}")
@@ -35,12 +35,12 @@ def secret_key(text: str) -> str | None:
 
 def names_in(text: str) -> list[str]:
     """The names that a text refers to."""
-    return [inner.strip() for inner in _PLACEHOLDER.findall(text)]
+    return [inner.strip() for inner in PLACEHOLDER.findall(text)]
 
 
 def problems_with(text: str) -> Iterator[str]:
     """What is wrong with the placeholders of a text, one sentence each."""
-    inners = [match[1] for match in _PLACEHOLDER.finditer(text)]
+    inners = [match[1] for match in PLACEHOLDER.finditer(text)]
     for inner in inners:
         name = inner.strip()
         if name.startswith("secret:"):
@@ -48,13 +48,13 @@ def problems_with(text: str) -> Iterator[str]:
         elif not _NAME.fullmatch(name):
             yield f"${{{inner[:100]}}} is an expression; only names are put in here, such as ${{session_time}}"
     if len(_OPENING.findall(text)) > len(inners):
-        rest = _PLACEHOLDER.sub("", text)
+        rest = PLACEHOLDER.sub("", text)
         yield f"{rest[rest.find('${') :][:100]!r} is an expression, or does not end; only names are put in here"
 
 
 def blanked(text: str, filler: str = "x") -> str:
     """The text with every placeholder replaced, to look at what is around them."""
-    return _PLACEHOLDER.sub(filler, text)
+    return PLACEHOLDER.sub(filler, text)
 
 
 Fit = Callable[[str, str], str]
@@ -67,7 +67,7 @@ def _as_it_is(_: str, value: str) -> str:
 
 def filled(text: str, variables: Mapping[str, Any], fit: Fit = _as_it_is) -> str:
     """The text with its variables in place. Unfilled."""
-    result = _PLACEHOLDER.sub(lambda match: fit(match[1].strip(), as_text(look_up(match[1].strip(), variables))), text)
+    result = PLACEHOLDER.sub(lambda match: fit(match[1].strip(), as_text(look_up(match[1].strip(), variables))), text)
     if len(result) > LONGEST:
         raise Unfilled("text_too_long", f"with its variables the text is longer than {LONGEST} characters")
     return result
@@ -82,7 +82,7 @@ def filled_where_known(text: str, variables: Mapping[str, Any]) -> str:
         except Unfilled:
             return match[0]
 
-    return _PLACEHOLDER.sub(known, text)
+    return PLACEHOLDER.sub(known, text)
 
 
 def filled_value(value: Any, variables: Mapping[str, Any], fit: Fit = _as_it_is) -> Any:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.errors import Fault, pointer
 from backfilld.domain.placeholders import (
+    PLACEHOLDER,
     Unfilled,
     blanked,
     filled,
@@ -28,11 +29,12 @@ from backfilld.domain.placeholders import (
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.base import Work
 from backfilld.executors.definition import CommandExecutor, EchoExecutor, HttpExecutor, WorkflowDefinition
+from backfilld.executors.shell_text import ANYWHERE, Spot, fit_anywhere, fit_for_argument, spots_in, text_for_shell
 
 _DOTS = (".", "..")
 SHELL = ("/bin/sh", "-c")
 
-_SAFE_IN_A_SHELL = re.compile(r"[\w@%+=:,./ -]*", re.ASCII)
+_CHOSEN_BY_CALLERS = frozenset({"retry_attempt_name"})
 _FIT_FOR_A_HEADER = re.compile(r"[\t\x20-\x7e]*")
 Place = tuple[str | int, ...]
 
@@ -78,27 +80,46 @@ class Filling:
         return executor.model_copy(update=changes)
 
     def argv(self, argv: list[str], work: Work) -> list[str]:
-        """The same for the arguments of a command; in a shell's text, values that the shell acts upon are refused.
+        """The same for the arguments of a command: a value is never an option, and in a shell's text one word.
 
         What the definition itself says is the administrator's, and stands as it is. What is put into that is not.
         """
-        if tuple(argv[: len(SHELL)]) != SHELL:
-            return [filled(text, work.variables) for text in argv]
-        own = set(self.exports) - set(work.session or {})
+        of_shell = text_for_shell(argv)
+        filled_in = [_filled_argument(text, work.variables) if n != of_shell else text for n, text in enumerate(argv)]
+        if of_shell is not None:
+            filled_in[of_shell] = self._shell_text(argv[of_shell], work)
+        return filled_in
 
-        def fit(name: str, value: str) -> str:
-            if name.partition(".")[0] not in own and not _SAFE_IN_A_SHELL.fullmatch(value):
-                message = f'${{{name}}} holds characters that a shell acts upon; write "${name}" without braces for it'
-                raise Unfilled("variable_unfit", message)
-            return value
+    def _shell_text(self, text: str, work: Work) -> str:
+        session = work.session or {}
+        own = set(self.exports) - set(session)
+        ours = set(session) - _CHOSEN_BY_CALLERS  # times and numbers
+
+        def fit(name: str, value: str, spot: Spot = ANYWHERE) -> str:
+            if name.partition(".")[0] in own:
+                return value
+            return fit_anywhere(name, value) if name in ours else spot.fit(name, value)
 
         exports = {name: self.exports[name] for name in own}
-        variables = {**work.variables, **resolved_exports(exports, work.variables, of=argv, fit=fit)}
-        return [filled(text, variables, fit) for text in argv]
+        variables = {**work.variables, **resolved_exports(exports, work.variables, of=[text], fit=fit)}
+        spots = spots_in(text)
+
+        def fit_here(name: str, value: str) -> str:
+            return fit(name, value, next(spots))
+
+        return filled(text, variables, fit_here)
 
     def message(self, executor: EchoExecutor, work: Work) -> str:
         """The same for what is echoed."""
         return filled(executor.message, work.variables)
+
+
+def _filled_argument(text: str, variables: Mapping[str, Any]) -> str:
+    begins = PLACEHOLDER.match(text)
+    name = begins[1].strip() if begins else None
+    if name is not None:
+        fit_for_argument(name, filled(f"${{{name}}}", variables))
+    return filled(text, variables)
 
 
 def _filled_url(url: str, variables: Mapping[str, Any]) -> str:
