@@ -37,7 +37,7 @@ def free_port() -> str:
 def adapted(steps: str) -> str:
     """The same steps beside whatever runs on this machine already, and with a target in more of a hurry."""
     port = free_port()
-    for written, instead in (("8642", port), ("9000", free_port()), ("sleep(5)", "sleep(0.3)")):
+    for written, instead in (("8642", port), ("9000", free_port()), ("sleep(5)", "sleep(3)")):
         assert written in steps
 
         steps = steps.replace(written, instead)
