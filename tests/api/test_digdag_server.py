@@ -117,7 +117,9 @@ async def test_the_version_is_told_to_everybody_and_never_counted(serve: Serve, 
 # What there is not
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nothing", "/api/schedules/", "/api/attempts/1/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/nothing", "/api/nothing/", "/api/schedules//", "/api/attempts/1/nothing"]
+)
 @pytest.mark.parametrize("method", METHODS)
 async def test_an_unknown_path_is_404_for_every_method(client: Client, method: str, path: str) -> None:
     assert 404 == (await refused(client, method, path))[0]
@@ -157,7 +159,6 @@ async def test_what_does_not_exist_is_told_by_its_id(client: Client, path: str) 
         {"data": b"{"},
         {"data": b"\xff"},
         {"data": b'{"dryRun": NaN}'},
-        {"data": b'{"dryRun": true, "dryRun": false}'},
         {"data": b"[" * 100_000},
         {"data": b"not gzip", "headers": {"Content-Encoding": "gzip"}},
         {"data": gzip.compress(b'{"dryRun": true}')[:-4], "headers": {"Content-Encoding": "gzip"}},

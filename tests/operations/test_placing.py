@@ -26,7 +26,9 @@ class Placer:
 
     async def place(self, old: Any, new: Any, at: datetime = NOON, **options: Any) -> int | None:
         async with self._pool.acquire() as connection, connection.transaction():
-            return await place_schedule(connection, self.workflow_id, old, new, at, **options)
+            placed = await place_schedule(connection, self.workflow_id, old, new, at, **options)
+        self.left_out = None if placed is None else placed.left_out
+        return None if placed is None else placed.id
 
     async def fired(self, session_at: datetime) -> None:
         await self._pool.execute(
@@ -83,6 +85,38 @@ async def test_a_changed_schedule_goes_on_behind_the_last_session_that_it_fired(
     assert (expected, NOON) == (row["next_session_at"], row["disabled_at"])
 
 
+@pytest.mark.parametrize(("columns", "first"), [
+    ({"last_session_at": MIDNIGHT - 2 * DAY}, MIDNIGHT - 2 * DAY + timedelta(hours=1)),
+    ({"skipped_to": MIDNIGHT - 2 * DAY}, MIDNIGHT - 2 * DAY),
+])  # fmt: skip
+@pytest.mark.parametrize("skips", [True, False])
+async def test_a_changed_schedule_starts_nothing_that_should_have_run_by_now_unless_it_is_told_to(
+    placer, pool, columns, first, skips
+):
+    await placer.place(None, DAILY)
+    for name, value in columns.items():
+        await pool.execute(f"UPDATE schedules SET {name} = $1", value)  # noqa: S608 - of our own
+    at = NOON + timedelta(minutes=1)
+    await placer.place(DAILY, HOURLY, at, skip_schedule=skips)
+    next_one = NOON + timedelta(hours=1)
+
+    assert (next_one if skips else first) == (await placer.row())["next_session_at"]
+    assert ((first, next_one) if skips else None) == placer.left_out
+
+    await placer.place(HOURLY, DAILY, at + timedelta(minutes=1))
+    row = await placer.row()
+    assert MIDNIGHT + DAY == row["next_session_at"]
+
+
+async def test_a_slot_that_is_due_in_this_moment_is_not_left_out(placer):
+    await placer.place(None, DAILY)
+    await placer.fired(MIDNIGHT - DAY)
+    await placer.place(DAILY, HOURLY | {"timezone": "UTC"}, MIDNIGHT - DAY + timedelta(hours=1))
+
+    assert MIDNIGHT - DAY + timedelta(hours=1) == (await placer.row())["next_session_at"]
+    assert placer.left_out is None
+
+
 async def test_a_changed_schedule_that_has_not_fired_yet_begins_now(placer):
     await placer.place(None, DAILY)
     await placer.place(DAILY, HOURLY, NOON + timedelta(minutes=1))
@@ -94,7 +128,7 @@ async def test_no_push_brings_back_what_was_skipped(placer, pool):
     await placer.place(None, DAILY)
     await placer.fired(MIDNIGHT - 9 * DAY)
     await pool.execute("UPDATE schedules SET skipped_to = $1", MIDNIGHT)
-    await placer.place(DAILY, HOURLY)
+    await placer.place(DAILY, HOURLY, skip_schedule=False)
 
     assert MIDNIGHT == (await placer.row())["next_session_at"]
 
@@ -124,13 +158,14 @@ async def test_a_schedule_that_is_over_stands_at_the_end_of_time(placer):
     assert FINISHED_AT == row["next_session_at"] == row["next_run_at"]
 
 
-async def test_a_longer_end_goes_on_behind_the_last_session(placer):
+@pytest.mark.parametrize(("skips", "expected"), [(True, MIDNIGHT + DAY), (False, MIDNIGHT - 3 * DAY)])
+async def test_a_longer_end_goes_on_behind_the_last_session(placer, skips, expected):
     short, long = ({"schedule": {"daily>": "09:00:00", "end": day}} for day in ("2027-02-01", "2027-04-01"))
     await placer.place(None, short)
     await placer.fired(MIDNIGHT - 4 * DAY)
-    await placer.place(short, long)
+    await placer.place(short, long, skip_schedule=skips)
 
-    assert MIDNIGHT - 3 * DAY == (await placer.row())["next_session_at"]
+    assert expected == (await placer.row())["next_session_at"]
 
 
 async def test_what_a_disabled_workflow_missed_is_left_out(placer, pool):

@@ -194,3 +194,35 @@ def test_what_has_the_wrong_shape_is_told_by_the_name_of_its_key(text, line, tol
 
     assert line == at
     assert message.startswith(told), message
+
+
+SHELL, HTTP = "+t:\n  sh>: ls\n", "+t:\n  http>: http://api.example.com/\n"
+
+
+@pytest.mark.parametrize(("task", "key", "value"), [
+    (SHELL, "docker", "{image: alpine}"), (SHELL, "ecs", "{cluster: a}"), (SHELL, "kubernetes", "{name: a}"),
+    (SHELL, "shell", "[bash, -e]"), (SHELL, "_env", "{A: b}"), (SHELL, "sh", "{shell: [bash]}"),
+    (HTTP, "http", "{method: GET}"), (HTTP, "method", "GET"), (HTTP, "headers", "[{A: b}]"), (HTTP, "timeout", "3"),
+    (HTTP, "content", "{a: b}"), (HTTP, "query", "{a: b}"), (HTTP, "retry", "true"),
+])  # fmt: skip
+@pytest.mark.parametrize("of_task", [True, False])
+def test_an_export_that_would_change_how_an_operator_is_run_is_refused(task, key, value, of_task):
+    export = f"_export:\n  {key}: {value}\n"
+    text = task + ("".join(f"  {line}\n" for line in export.splitlines()) if of_task else export)
+
+    assert (4, f"'{key}' in '_export' would change how") in [
+        (line, message.partition(" '" + ("sh>" if task == SHELL else "http>"))[0])
+        for line, message in faults(text, WITH_COMMANDS)
+    ]
+
+
+@pytest.mark.parametrize("key", ["docker", "ecs", "kubernetes", "shell", "_env"])
+def test_an_option_of_a_script_that_does_not_hold_here_is_told_why(key):
+    ((line, message),) = faults(SHELL + f"  {key}: {{a: b}}\n", WITH_COMMANDS)
+
+    assert (3, f"'{key}': ") == (line, message[: len(key) + 4])
+
+
+@pytest.mark.parametrize(("task", "key"), [(HTTP, "docker"), (TASK, "docker"), (SHELL, "timeout"), (SHELL, "table")])
+def test_an_export_that_changes_nothing_of_its_operator_is_a_variable(task, key):
+    assert {key: "x"} == plain(task + f"_export: {{{key}: x}}\n", WITH_COMMANDS)["exports"]

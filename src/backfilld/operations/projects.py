@@ -17,7 +17,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.executors.definition_rules import DefinitionRules
-from backfilld.operations.schedules.place import place_schedule
+from backfilld.operations.schedules.place import Placed, place_schedule
 from backfilld.operations.workflows import plain_of
 from backfilld.projects import ArchiveLimits, ProjectFault, ProjectInvalid, PushedWorkflow, read_archived_project
 from backfilld.projects.archives import SUFFIX
@@ -35,13 +35,15 @@ READING_SECONDS = 30.0  # as long as its body may take to arrive
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """`schedule_from`: where schedules begin that have not fired yet. `clear`: workflows whose schedule forgets what it
-    has fired and skipped; `clear_all`: of all workflows."""
+    """`schedule_from`: where schedules begin that have not fired yet. `skip_schedule`: a schedule that says something
+    else goes on from now, without what should have run since it last fired. `clear`: workflows whose schedule
+    forgets what it has fired and skipped; `clear_all`: of all workflows."""
 
     project: str
     revision: str
     archive: bytes
     schedule_from: datetime | None = None
+    skip_schedule: bool = True
     clear: Sequence[str] = field(default=())
     clear_all: bool = False
 
@@ -93,8 +95,11 @@ class ProjectOperations:
             if push is None:
                 message = f"the project {request.project!r} has a revision {request.revision!r} already"
                 raise Conflict(message, code="revision_exists")
+            left_out = {}
             for workflow in pushed:
-                await self._put(connection, workflow, push, request, at)
+                placed = await self._put(connection, workflow, push, request, at)
+                if placed is not None and placed.left_out is not None:
+                    left_out[workflow.name] = [moment.isoformat() for moment in placed.left_out]
                 reached(Point.PUSH_WORKFLOW_WRITTEN)
             gone = _gone(pushed, existing)
             for vanished in gone:
@@ -110,6 +115,9 @@ class ProjectOperations:
                     if _clears(request)
                     else {}
                 ),
+                **(
+                    {"left_out_of_schedules": left_out} if left_out else {}
+                ),  # the first that is, and the next that is not
             }
             await self._audit(connection, actor, "project.push", project_id, at, new=new)
             project = await self.get(project_id, on=connection)
@@ -168,17 +176,16 @@ class ProjectOperations:
             await self._audit(connection, actor, "project.set_secret", id, at, new={"key": key})
 
     async def delete_secret(self, actor: Actor, id: int, key: str) -> None:
-        """NotFound if there is none of that key."""
+        """It is gone; it may have been before."""
         at = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             await self._lock(connection, id)
-            if not await self.store.delete_secret(connection, id, key):
-                raise NotFound(f"the project has no secret {key[:LONGEST_NAME]!r}")
-            await self._audit(connection, actor, "project.delete_secret", id, at, old={"key": key})
+            if await self.store.delete_secret(connection, id, key):
+                await self._audit(connection, actor, "project.delete_secret", id, at, old={"key": key})
 
     async def _put(
         self, connection: Connection, pushed: PushedWorkflow, push: int, request: PushRequest, at: datetime
-    ) -> None:
+    ) -> Placed | None:
         definition = pushed.definition
         id, old = await self._workflows.lock_name(
             connection, definition.project, definition.name, managed_by=PUSHED, enabled=True, at=at
@@ -190,7 +197,10 @@ class ProjectOperations:
         await self._workflows.set(connection, id, managed_by=PUSHED, enabled=enabled, at=at)
         clear = request.clear_all or definition.name in request.clear
         before = None if alive is None else alive.definition
-        await place_schedule(connection, id, before, plain, at, schedule_from=request.schedule_from, clear=clear)
+        return await place_schedule(
+            connection, id, before, plain, at, schedule_from=request.schedule_from, clear=clear,
+            skip_schedule=request.skip_schedule,
+        )  # fmt: skip
 
     async def _remove(self, connection: Connection, workflow: Existing, at: datetime) -> None:
         await self._workflows.set(

@@ -78,11 +78,11 @@ class WorkflowOperations:
             if plain != old.definition:
                 await self._store.add_revision(conn, old.id, plain, at)
             await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=wanted.enabled, at=at)
-            await self._place(conn, old.id, old, plain, enabled=wanted.enabled, at=at)
+            left_out = await self._place(conn, old.id, old, plain, enabled=wanted.enabled, at=at)
             await self._audit(
                 conn, "workflow.edit", old.id, actor, at,
                 old={key: before.get(key) for key in sorted(difference)},
-                new={key: after.get(key) for key in sorted(difference)},
+                new={key: after.get(key) for key in sorted(difference)} | left_out,
             )  # fmt: skip
             return await self._present(conn, old.id)
 
@@ -137,18 +137,24 @@ class WorkflowOperations:
         if is_changed:
             await self._store.add_revision(conn, id_, plain, at)
         await self._store.set(conn, id_, managed_by="config", enabled=enabled, at=at)
-        await self._place(conn, id_, old, plain, enabled=enabled, at=at)
+        left_out = await self._place(conn, id_, old, plain, enabled=enabled, at=at)
         before = None if old is None else _shown(old.definition, enabled=old.enabled)
         action = "workflow.create" if old is None else "workflow.edit"
-        await self._audit(conn, action, id_, actor, at, old=before, new=_shown(plain, enabled=enabled))
+        await self._audit(conn, action, id_, actor, at, old=before, new=_shown(plain, enabled=enabled) | left_out)
 
     async def _place(
         self, conn: Connection, id_: int, old: Workflow | None, plain: Mapping[str, Any], *, enabled: bool, at: datetime
-    ) -> None:
-        """See to the schedule of a workflow that was just written; `old` is how it stood before."""
+    ) -> dict[str, Any]:
+        """See to the schedule of a workflow that was just written; `old` is how it stood before.
+
+        Answers with what there is to be said of that in the audit log.
+        """
         placed = await place_schedule(conn, id_, old.definition if old else None, plain, at)
         if placed is not None and enabled and old is not None and not old.enabled:
             await skip_missed(conn, id_, plain, at)
+        if placed is None or placed.left_out is None:
+            return {}
+        return {"left_out_of_schedule": placed.left_out}  # the first that is, and the next that is not
 
     def _check(self, definition: WorkflowDefinition) -> None:
         faults = definition_faults(definition, self.rules)

@@ -15,7 +15,7 @@ from backfilld.executors.definition import Poll, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.projects.budget import Budget
 from backfilld.projects.faults import ProjectFault
-from backfilld.projects.operators import OPERATORS, Task
+from backfilld.projects.operators import OPERATORS, Operator, Task
 from backfilld.projects.wording import in_words
 from backfilld.projects.yaml_text import Document, Place
 
@@ -62,7 +62,7 @@ class Translation:
         taken = task.place == () if task else False
         for key in top:
             if key not in TOP_KEYS and key not in tasks and key not in operators and not taken:
-                self._unknown((key,), key, TOP_KEYS, "a workflow")
+                self._unknown((key,), key, TOP_KEYS)
         return self._checked(self._draft(task), task)
 
     def blame(self, place: Place, message: str) -> None:
@@ -103,7 +103,7 @@ class Translation:
             return None
         for key in body:
             if key not in (*operators, *inner, *besides, *operator.options):
-                self._unknown((*place, key), key, (*operator.options, *besides), f"'{operator.name}'")
+                self._unknown((*place, key), key, (*operator.options, *besides), operator)
         return Task(operator, place, body)
 
     def _unknown_operator(self, place: Place, name: str) -> None:
@@ -111,15 +111,16 @@ class Translation:
         message = f"the operator '{name[:_LONGEST_SHOWN]}' does not run here; known are {_known_operators()}{hint}"
         self.blame(place, message)
 
-    def _unknown(self, place: Place, key: str, known: tuple[str, ...], of: str) -> None:
+    def _unknown(self, place: Place, key: str, known: tuple[str, ...], operator: Operator | None = None) -> None:
         shown = key[:_LONGEST_SHOWN]
         if key in ELSEWHERE:
             self.blame(place, f"'{shown}': {ELSEWHERE[key]}")
-        elif (reason := OPERATORS["http>"].refused.get(key)) and of == "'http>'":
+        elif operator is not None and (reason := operator.refused.get(key)):
             self.blame(place, f"'{shown}': {reason}")
         elif key.endswith(">"):
             self._unknown_operator(place, key)
         else:
+            of = "a workflow" if operator is None else f"'{operator.name}'"
             self.blame(place, f"{of} takes no '{shown}' here{did_you_mean(key, known)}")
 
     def _draft(self, task: Task | None) -> dict[str, Any]:
@@ -129,9 +130,9 @@ class Translation:
         draft["max_attempts"] = 1 + self._retries(task)
         if task is not None and task.place not in ((), ("+",)):
             draft["task"] = str(task.place[0]).removeprefix("+")
-        exports = self._exports(("_export",), top.get("_export"))
+        exports = self._exports(("_export",), top.get("_export"), task)
         if task is not None and task.place:
-            exports |= self._exports((*task.place, "_export"), task.body.get("_export"))
+            exports |= self._exports((*task.place, "_export"), task.body.get("_export"), task)
         if exports:
             draft["exports"] = exports
         for key in ("timezone", "schedule"):
@@ -156,13 +157,22 @@ class Translation:
                 retries = value
         return retries
 
-    def _exports(self, place: Place, value: Any) -> dict[str, Any]:
+    def _exports(self, place: Place, value: Any, task: Task | None) -> dict[str, Any]:
         if value is None:
             return {}
         if not isinstance(value, Mapping):
             self.blame(place, "'_export' must be a mapping of names and values")
             return {}
+        if task is not None:
+            self._refuse_defaults(place, value, task.operator)
         return dict(value)
+
+    def _refuse_defaults(self, place: Place, exports: Mapping[str, Any], operator: Operator) -> None:
+        """Exports that are options of the operator to digdag, and mere variables here."""
+        for key, instead in operator.exported.items():
+            if exports.get(key) is not None:
+                name = f"'{key}' in '_export'"
+                self.blame((*place, key), f"{name} would change how '{operator.name}' is run: {instead}")
 
     def _checked(self, draft: dict[str, Any], task: Task | None) -> WorkflowDefinition | None:
         try:

@@ -22,6 +22,8 @@ class Operator:
     options: tuple[str, ...]
     read: "Callable[[Task, Blame], tuple[Draft, Draft]]"
     refused: Mapping[str, str] = field(default_factory=dict)
+    exported: Mapping[str, str] = field(default_factory=dict)
+    """Exports that in digdag change how it is run, and what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,14 @@ def _reference(place: Place, value: Any, blame: Blame) -> Any:
     return {"secret": value} if key is None else {"project_secret": key}
 
 
+_ON_THE_HOST = "scripts run on the machine of the daemon here; run it in the container yourself, or behind 'http>'"
+_NOT_OF_SHELLS = {
+    "shell": "the shell is always /bin/sh",
+    "docker": _ON_THE_HOST,
+    "ecs": _ON_THE_HOST,
+    "kubernetes": _ON_THE_HOST,
+    "_env": "variables of the session are in the environment; set others in the script",
+}
 OPERATORS: Mapping[str, Operator] = {
     operator.name: operator
     for operator in (
@@ -143,8 +153,14 @@ OPERATORS: Mapping[str, Operator] = {
                 "user": "set a secret for the project, and write the header Authorization: ${secret:key}",
                 "password": "set a secret for the project, and write the header Authorization: ${secret:key}",
             },
+            dict.fromkeys(("http", "method", "headers", "content", "content_format", "timeout"), "write it in the task")
+            | {
+                "content_type": "a session is always sent as application/json",
+                "query": "write the query into the URL",
+                "retry": "write '_retry' with a number",
+            },
         ),
         Operator("echo>", "message", (), _echo),
-        Operator("sh>", "argv", ("timeout",), _sh, {"shell": "the shell is always /bin/sh"}),
+        Operator("sh>", "argv", ("timeout",), _sh, _NOT_OF_SHELLS, _NOT_OF_SHELLS | {"sh": "name options in the task"}),
     )
 }

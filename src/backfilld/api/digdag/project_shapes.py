@@ -67,7 +67,7 @@ class WorkflowShape(Shape):
     project: NamedShape
     revision: str
     timezone: str
-    config: dict[str, Any] = Field(description="as it was written")
+    config: dict[str, Any] = Field(description="as it was written, without its timezone")
 
 
 class WorkflowsShape(Shape):
@@ -107,5 +107,5 @@ def workflow(one: WorkflowRevision) -> Json:
         "project": named(one.project_id, one.project_name),
         "revision": one.revision,
         "timezone": one.timezone,
-        "config": one.document,
+        "config": {key: value for key, value in one.document.items() if key != "timezone"},
     }

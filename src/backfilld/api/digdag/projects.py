@@ -45,7 +45,9 @@ class PushQuery(LenientQuery):
     )
     clear_schedule_all: Truth = Field(False, description="the same for all of them")
     skip_schedule: Truth = Field(
-        True, description="accepted, and without effect: a push never makes sessions that were missed run again"
+        True,
+        description="a schedule that says something else goes on from now; false: what should have run since it last"
+        " fired, by what it says now, runs at once",
     )
 
 
@@ -86,6 +88,7 @@ class ProjectRoutes:
             revision=query.revision,
             archive=archive,
             schedule_from=query.schedule_from,
+            skip_schedule=query.skip_schedule,
             clear=tuple(query.clear_schedule),
             clear_all=query.clear_schedule_all,
         )
@@ -134,8 +137,6 @@ def routes(operations: ProjectOperations, *, max_body_bytes: int) -> list[Route]
     does = ProjectRoutes(operations, max_body_bytes)
     ids: Mapping[str, type] = {"id": int}
     one, secrets, secret = "/api/projects/{id}", "/api/projects/{id}/secrets", "/api/projects/{id}/secrets/{key}"
-    listed_secrets = Route("GET", secrets, does.list_secrets, "admin", "List the secrets of a project",
-                           shapes.SecretsShape, path_types=ids, description="Keys only.")  # fmt: skip
     all_routes = [
         Route("GET", "/api/projects", does.list, "viewer", "List projects", shapes.ProjectsShape, query=ListProjects),
         Route("PUT", "/api/projects", does.push, "admin", "Push a project", shapes.ProjectShape, query=PushQuery,
@@ -147,8 +148,8 @@ def routes(operations: ProjectOperations, *, max_body_bytes: int) -> list[Route]
               shapes.RevisionsShape, query=ListRevisions, path_types=ids, description="Newest first."),
         Route("GET", one + "/archive", does.archive, "viewer", "Download a project", None, query=ArchiveQuery,
               path_types=ids, streams=True, content_type=GZIP, description="Byte for byte as it was pushed."),
-        listed_secrets,
-        replace(listed_secrets, path=secrets + "/", hidden=True),  # as one client writes it
+        Route("GET", secrets, does.list_secrets, "admin", "List the secrets of a project", shapes.SecretsShape,
+              path_types=ids, description="Keys only."),
         Route("PUT", secret, does.put_secret, "admin", "Set a secret", shapes.SecretOfProjectShape, body=PutSecret,
               path_types=ids),
         Route("DELETE", secret, does.delete_secret, "admin", "Delete a secret", shapes.SecretOfProjectShape,

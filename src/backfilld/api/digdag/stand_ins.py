@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import wraps
-from typing import Any, TypeVar, get_args
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_args
 
 from backfilld.api.framework.answering.rows import StandIn, named, readable
 
 Row = TypeVar("Row")
-Show = Callable[[Row], dict[str, Any]]
+More = ParamSpec("More")
+Show = Callable[Concatenate[Row, More], dict[str, Any]]
 EPOCH = "1970-01-01T00:00:00Z"
 _TIMES = ("_at", "_time")
 # Where a key has another name than the row's field, or is made of it.
@@ -28,14 +29,14 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def survivable(model: type[Any]) -> Callable[[Show[Row]], Show[Row]]:
+def survivable(model: type[Any]) -> Callable[[Show[Row, More]], Show[Row, More]]:
     """Makes a function that shows a row as `model` into one that never fails."""
 
-    def decorated(show: Show[Row]) -> Show[Row]:
+    def decorated(show: Show[Row, More]) -> Show[Row, More]:
         @wraps(show)
-        def shown(row: Row) -> dict[str, Any]:
+        def shown(row: Row, /, *more: More.args, **named: More.kwargs) -> dict[str, Any]:
             try:
-                return show(row)
+                return show(row, *more, **named)
             except Exception:
                 return _stand_in(model, row)
 

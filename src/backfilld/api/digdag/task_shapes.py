@@ -42,20 +42,14 @@ class TasksShape(Shape):
     tasks: list[TaskShape]
 
 
+@survivable(TaskShape)
 def task(attempt: Attempt, name: str) -> Json:
     """The task of an attempt, which is called `name`."""
-    shown = _task(attempt)
-    shown["fullName"] = name
-    return shown
-
-
-@survivable(TaskShape)
-def _task(attempt: Attempt) -> Json:
     latest = attempt.finished_at or attempt.running_since or attempt.created_at
     error = {"message": attempt.error, "class": attempt.error_class} if attempt.error_class else {}
     return {
         "id": str(attempt.id),
-        "fullName": "",
+        "fullName": name,
         "parentId": None,
         "config": {},
         "upstreams": [],

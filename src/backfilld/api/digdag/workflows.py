@@ -72,6 +72,8 @@ class WorkflowRoutes:
             name=query.name if query.name is not None else query.workflow,
             last_id=query.last_id,
         )
+        if query.revision is not None and not await self._store.list_pushes(project.id, name=query.revision, limit=1):
+            raise NotFound(f"the project {project.name!r} has no revision {query.revision[:255]!r}")
         return _all(await self._store.list_workflows(wanted, query.count))
 
     async def show_of_project(self, asked: RequestContext[None, OfRevision]) -> Reply:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
+from backfilld.api.framework.answering.responses import DIGDAG_PREFIX
 from backfilld.api.framework.reading.fields import LARGEST_ID
 from backfilld.api.framework.routing import Route
 from backfilld.domain.errors import NotFound
@@ -64,7 +65,7 @@ class Router:
 
     def find(self, method: str, raw_path: str) -> Match | OtherMethods | None:
         """The route for a request; the methods that its path has, if not this one; None if there is no such path."""
-        segments = _segments(raw_path)
+        segments = _segments(_without_last_slash(raw_path))
         allowed: set[str] = set()
         for pattern, methods in self._by_length.get(len(segments), ()):
             if not all(_fits(part, given) for part, given in zip(pattern, segments, strict=True)):
@@ -75,6 +76,11 @@ class Router:
                 return Match(route, {part[1:-1]: given for part, given in names if part[:1] == "{"})
             allowed.update(methods)
         return OtherMethods(tuple(sorted(allowed))) if allowed else None
+
+
+def _without_last_slash(path: str) -> str:
+    """In the dialect a slash at the end means nothing, as with digdag; one of its clients writes it."""
+    return path.removesuffix("/") if path.startswith(DIGDAG_PREFIX) else path
 
 
 def _segments(path: str) -> tuple[str, ...]:

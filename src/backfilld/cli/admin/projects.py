@@ -46,16 +46,24 @@ def check(folder: Path, config: Path | None, as_json: bool) -> None:
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.option("--revision", help="Name of this push; left out: a new UUID.")
 @click.option("--schedule-from", metavar="INSTANT", help="Where schedules begin that have not fired yet.")
+@click.option("--run-missed", is_flag=True, help="A changed schedule starts what should have run since it last fired.")
 @json_option
 @server_options
 def push(
-    name: str, folder: Path, revision: str | None, schedule_from: str | None, server: Server, as_json: bool
+    name: str,
+    folder: Path,
+    revision: str | None,
+    schedule_from: str | None,
+    run_missed: bool,
+    server: Server,
+    as_json: bool,
 ) -> None:
     """Push DIR as the project NAME. All of it, or nothing if anything in it is wrong."""
     from backfilld.projects.packing import packed_folder
 
     archive = packed_folder(folder)
     query = {"project": name, "revision": revision or str(uuid4()), "schedule_from": schedule_from}
+    query["skip_schedule"] = "false" if run_missed else None
 
     async def send() -> dict[str, object]:
         async with server.client() as client:

@@ -21,6 +21,7 @@ class Position:
     next_run_at: datetime
     last_session_at: datetime | None
     skipped_to: datetime | None
+    is_disabled: bool = False
 
 
 def leave_out(position: Position, slot: Slot) -> Position:

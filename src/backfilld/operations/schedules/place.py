@@ -2,10 +2,12 @@
 
 One rule for all three. A schedule that says what it said before stays where it is. One that says something else goes on
 behind the last session that it fired, and never before what somebody skipped on purpose: no push runs the past again.
+Nor does it start at once, unless that is asked for, what should have run by now: that is left out. A disabled one
+starts nothing, so it keeps all of that for whoever enables or catches it up.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +24,16 @@ from backfilld.store.schedules.positions import (
 
 Definition = Mapping[str, Any]
 
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The schedule of a workflow. `left_out`: the first session that will not run because the definition changed, and
+    the session with which it goes on."""
+
+    id: int
+    left_out: tuple[datetime, datetime] | None = None
+
+
 _SECOND = timedelta(seconds=1)
 
 
@@ -34,11 +46,13 @@ async def place_schedule(
     *,
     schedule_from: datetime | None = None,
     clear: bool = False,
-) -> int | None:
-    """The id of the workflow's schedule, which stands where it should; None: the workflow has none (any more).
+    skip_schedule: bool = True,
+) -> Placed | None:
+    """The workflow's schedule, which stands where it should; None: the workflow has none (any more).
 
     `old` and `new` are the workflow's definitions before and after, `schedule_from` is where a schedule begins that has
-    not fired yet (else: now), and `clear` makes it forget what it has fired and skipped.
+    not fired yet (else: now), and `clear` makes it forget what it has fired and skipped. Without `skip_schedule` a
+    schedule that says something else starts everything that should have run since it last fired.
     """
     if new.get("schedule") is None:
         await delete_schedule(connection, workflow_id)
@@ -47,15 +61,20 @@ async def place_schedule(
     position = await lock_position(connection, workflow_id)
     if position is None:
         first = schedule.first(schedule_from or at) or FINISHED
-        return await insert_schedule(connection, workflow_id, first, at)
+        return Placed(await insert_schedule(connection, workflow_id, first, at))
     if clear:
         position = replace(position, last_session_at=None, skipped_to=None)
     elif old is not None and _says(old) == _says(new):
-        return position.id
+        return Placed(position.id)
     slot = _next(schedule, position, schedule_from or at) or FINISHED
     moved = replace(position, next_session_at=slot.session_time, next_run_at=slot.run_time)
+    left_out = None
+    goes_on = position.last_session_at or position.skipped_to  # else it begins where it was told
+    if skip_schedule and goes_on and slot.run_time < at and not position.is_disabled:
+        moved = leave_out(moved, schedule.first(at) or FINISHED)
+        left_out = (slot.session_time, moved.next_session_at)
     await put_position(connection, moved, at)
-    return position.id
+    return Placed(position.id, left_out)
 
 
 async def skip_missed(connection: Connection, workflow_id: int, definition: Definition, at: datetime) -> None:

@@ -1,6 +1,9 @@
 -- name: lock_position
 -- $1 workflow
-SELECT id, next_session_at, next_run_at, last_session_at, skipped_to FROM schedules WHERE workflow_id = $1 FOR UPDATE;
+SELECT id, next_session_at, next_run_at, last_session_at, skipped_to, disabled_at IS NOT NULL AS is_disabled
+  FROM schedules
+ WHERE workflow_id = $1
+   FOR UPDATE;
 
 -- name: insert_schedule
 -- $1 workflow   $2 next session   $3 next run   $4 at
