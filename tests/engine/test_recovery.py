@@ -349,20 +349,24 @@ async def test_an_item_that_is_sent_back_is_repeated_before_anything_new_and_sta
 
     async def script(work: Work) -> Verdict:
         nonlocal refused
+        if work.entity_id == "e000000":
+            alone.append(await name_of(pool, backfill))
         if work.entity_id == "e000000" and refused:
             refused -= 1
             return STOPPED
         return SUCCEEDED
 
+    alone: list[int | None] = []
     executor = ScriptedExecutor(script)
     backfill = await left_behind(pool, *["pending"] * 30, started=10)
-    async with running(dsn, pool, executor, 30) as engine:
+    async with running(dsn, pool, executor, 30, clock=HeldClock()) as engine:
         health = engine.tools.health_of(executor, backfill.workflow_name, backfill.revision_id, {})
         health.listen(lambda: health.reset() if health.is_half_open else None)
         await eventually(lambda: refused < 12)
         await eventually(lambda: name_is_gone(pool, backfill, names))
         await engine.until(backfill, "completed")
 
+    assert [0] * 13 == alone  # each time
     assert 12 + 30 == len(executor.starts)
     assert set(ids(*range(10))) == set(started(executor)[:22])
     assert {"succeeded": 30} == await engine.outcomes(backfill)

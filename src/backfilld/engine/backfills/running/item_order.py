@@ -87,6 +87,7 @@ class ItemOrder:
         found = self._reader.next_returned(self._recovery.is_repeat)
         for read in (self._read_taken, self._read_planned)[:: 1 if self._chain.is_serial else -1]:
             found = found or await read(slots)
+        found = found or self._reader.next_returned(self._recovery.is_repeat, refused=True)
         self._recovery.look()
         return found
 

@@ -143,16 +143,17 @@ class PlanReader:
         self._account.retries_known, self._account.next_retry_at = False, None
         return True
 
-    def next_returned(self, wanted: Callable[[Item], bool]) -> Item | None:
-        """The first that was given back and is `wanted`."""
-        found = next((item for item in self._returned if wanted(item)), None)
+    def next_returned(self, wanted: Callable[[Item], bool], *, refused: bool = False) -> Item | None:
+        """The first that was given back (`refused`: by its target) and is `wanted`."""
+        returned = self._refused if refused else self._returned
+        found = next((item for item in returned if wanted(item)), None)
         if found is not None:
-            self._returned.remove(found)
+            returned.remove(found)
         return found
 
     def came_back(self, item: Item) -> bool:
         """True if it was given back, and has not been read again."""
-        return any(other.position == item.position for other in self._returned)
+        return any(other.position == item.position for other in (*self._returned, *self._refused))
 
     def give_back(self, item: Item) -> None:
         """The gate sent it back untouched: it comes again before everything else."""
