@@ -282,6 +282,47 @@ async def test_a_page_begins_in_the_index_of_the_key(tickets: Foreign) -> None:
     assert "Sort" not in plan
 
 
+KEY_TYPES = ["int2", "int4", "int8", "numeric", "text", "varchar(9)", "char(9)", "uuid"]
+
+
+async def plan_of(connection: Foreign, statement: Statement, order: Order, tree: Any, size: int) -> str:
+    sql = f"EXPLAIN {statement.rows(tree, order)} LIMIT {size}"
+    return "\n".join([row[0] for row in await connection.fetch(sql, *statement.parameters)])
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+@pytest.mark.parametrize("is_analyzed", [True, False])
+async def test_no_page_of_a_plan_sorts_the_table_or_reads_it_whole(
+    foreign: Foreign, source_of: Making, key_type: str, is_analyzed: bool
+) -> None:
+    """Whatever the key is, in whichever order the rows lie, and though nothing of the table stays in memory."""
+    database = await foreign.fetchval("SELECT current_database()")
+    await foreign.execute(f"ALTER DATABASE {database} SET effective_cache_size = '8kB'")
+    spelled = "md5(n::text)::uuid" if key_type == "uuid" else "n::text" if "char" in key_type else "n"
+    await foreign.execute(
+        f"""
+        CREATE TABLE t (id {key_type} PRIMARY KEY, title text, changed_at timestamptz);
+        INSERT INTO t SELECT {spelled}, repeat('x', 200), now() FROM generate_series(1, 12000) AS n ORDER BY random()
+        """  # noqa: S608 # ours
+    )
+    if is_analyzed:
+        await foreign.execute("ANALYZE t")
+    source = source_of("SELECT * FROM t")
+    middle = await foreign.fetchval("SELECT id::text FROM t ORDER BY id OFFSET 6000 LIMIT 1")
+    plans = []
+    async with source._connections.transaction(60) as connection:
+        shape = await look_at(connection, "SELECT * FROM t", "id", None)
+        for tree in (None, tree_of(rule("title", "contains", "x"))):
+            for behind in (None, Behind(middle)):
+                statement = Statement("SELECT * FROM t", shape, "UTC")
+                if behind is not None:
+                    statement.start_behind("source", behind)
+                plans.append(await plan_of(connection, statement, "source", tree, 1001))
+
+    assert ["Index Scan using t_pkey" in plan for plan in plans] == [True] * 4
+    assert [] == [plan for plan in plans if "Sort" in plan or "Seq Scan" in plan]
+
+
 @pytest.mark.parametrize(
     ("index", "spec"),
     [

@@ -143,7 +143,7 @@ class SqlSource:
             if behind is not None:
                 statement.start_behind(order, behind)
             rows = statement.rows(query.tree, order, attributes=attributes)
-            sql = f"{rows} LIMIT {statement.parameter(size + 1, 'bigint')}"
+            sql = f"{rows} LIMIT {size + 1}"  # our own number, which the server shall plan with
             found = await self._fetch(connection, statement, sql)
             refuse_doubles([entity.id for entity in found], self._query.key)
             return found

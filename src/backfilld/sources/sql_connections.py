@@ -32,7 +32,10 @@ SILENCE_SECONDS = 10.0
 
 _SETTINGS = (
     " SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '60s';"
-    " SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL extra_float_digits = 1"
+    " SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL extra_float_digits = 1;"
+    # A page is a small part of a table, to be found by the key's index. The server may believe that to be dearer than
+    # to read the whole table and sort it, for each page anew: where it thinks of disks with a needle, and of no memory.
+    " SET LOCAL random_page_cost = 1.1; SET LOCAL effective_cache_size = '1TB'"
 )
 
 

@@ -64,13 +64,15 @@ class Statement:
         self.conditions.append(f"{self.key} = ANY ({keys_given})")
 
     def rows(self, tree: Tree | None, order: Order | None = None, *, attributes: bool = True) -> str:
-        """(id, updated_at, attributes as text) of what is left and matches `tree`, or somewhat more."""
+        """(id, updated_at, attributes as text) of what is left and matches `tree`, or somewhat more.
+
+        In the order of the inner rows, which the layer around them keeps: it only tests them one by one. Were the order
+        asked for there again, no LIMIT behind it would be known further in, and the server would read and sort
+        everything for each page.
+        """
         inner = self._inner(tree, order, attributes=attributes or _tests(tree))
         shown = "e.attributes::text" if attributes else "NULL::text"
-        return (
-            f"SELECT e.id, e.updated_at, {shown} AS attributes FROM ({inner}) AS e{self._where(tree)}"  # noqa: S608
-            f"{_order_by(order)}"
-        )
+        return f"SELECT e.id, e.updated_at, {shown} AS attributes FROM ({inner}) AS e{self._where(tree)}"  # noqa: S608
 
     def count(self, tree: Tree | None) -> str:
         """How many there are of them."""
