@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import json
 import os
+import resource
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -13,6 +16,7 @@ from tests.support.executing import FreePermit, ShutPermit, work
 from tests.support.waiting import eventually
 
 from backfilld.executors.base import NotPermitted
+from backfilld.executors.command import bounds
 from backfilld.executors.command.executor import CommandExecutor, CommandLimits
 from backfilld.executors.definition import CommandExecutor as Definition
 from backfilld.executors.secrets import SecretStore
@@ -166,6 +170,84 @@ async def test_whoever_gets_away_with_the_pipes_open_keeps_nobody_waiting(tmp_pa
     os.kill(pid, signal.SIGKILL)
 
     assert ("skipped", True) == (verdict.kind, away)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGPIPE, signal.SIGTERM])
+async def test_a_program_meets_signals_as_any_other(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        verdict = await shell(f"kill -{int(number)} $$; exit 3").execute(work(), FreePermit())
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+        assert ("killed_by_signal", f"killed by {number.name}") == (verdict.error_class, verdict.error)
+        assert signal.SIG_IGN is signal.getsignal(number)
+        assert number in mask
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(number, before)
+
+
+def limited(script, **limits):
+    definition = Definition(type="command", argv=[sys.executable, "-c", script], limits=limits)
+    return CommandExecutor(definition, target="command", secrets=SecretStore(), limits=QUICK)
+
+
+# It looks again until it has been bounded: its beginning does not wait for that.
+BOUNDED = """
+import resource, sys, time
+for _ in range(1000):
+    points = int(open('/proc/self/oom_score_adj').read())
+    found = [resource.getrlimit(what)[0] for what in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_NOFILE)]
+    if points >= {points}:
+        break
+    time.sleep(0.01)
+print('{{"status": "skipped", "result": %s}}' % [points, *found])
+"""
+
+
+def sacrificed_points():
+    return min(int(Path("/proc/self/oom_score_adj").read_text()) + 500, 1000)
+
+
+async def test_a_program_is_held_to_its_limits_and_goes_before_the_daemon():
+    points = sacrificed_points()
+    script = BOUNDED.format(points=points)
+    verdict = await limited(script, memory_mb=500, cpu_seconds=7).execute(work(), FreePermit())
+
+    assert f"[{points},{500 << 20},7,{bounds._SOFT_FILES}]" == verdict.result
+
+
+async def test_without_limits_a_program_may_take_what_the_daemon_may(monkeypatch):
+    script = BOUNDED.format(points=0)
+    verdict = await limited(script).execute(work(), FreePermit())
+    may = [resource.getrlimit(what)[0] for what in (resource.RLIMIT_AS, resource.RLIMIT_CPU)]
+
+    assert may == json.loads(verdict.result)[1:3]
+
+
+async def test_who_wants_more_memory_than_it_may_have_gets_none():
+    script = "import time; time.sleep(0.2); bytearray(400 << 20)"
+    verdict = await limited(script, memory_mb=300).execute(work(), FreePermit())
+
+    assert "exit_1" == verdict.error_class
+    assert "MemoryError" in verdict.error
+
+
+@pytest.mark.slow
+async def test_who_takes_more_of_the_processor_than_it_may_is_ended():
+    verdict = await limited("while True: pass", cpu_seconds=1).execute(work(), FreePermit())
+
+    assert ("try_again", "killed_by_signal") == (verdict.kind, verdict.error_class)
+    assert verdict.error.startswith("killed by SIGXCPU")
+
+
+async def test_programs_do_not_inherit_that_the_daemon_has_raised_its_limit_of_files(monkeypatch):
+    monkeypatch.setattr(bounds, "_SOFT_FILES", 321)
+    points = sacrificed_points()
+    verdict = await limited(BOUNDED.format(points=points)).execute(work(), FreePermit())
+
+    assert 321 == json.loads(verdict.result)[3]
 
 
 @pytest.mark.parametrize("script", ["echo a; exit 0", "exit 1", "kill -9 $$", "sleep 100"])

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from backfilld.executors.definition import HttpExecutor, WorkflowDefinition
+from backfilld.executors.definition import CommandExecutor, HttpExecutor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 
 ANYTHING = DefinitionRules()
@@ -69,6 +69,14 @@ def test_a_word_of_a_target_means_one_thing(poll, fault):
 def test_a_poll_is_shaped_as_documented(poll):
     with pytest.raises(ValidationError):
         definition(completion="poll", poll=poll)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"memory_mb": 0}, {"memory_mb": "512"}, {"cpu_seconds": 0.5}, {"cpu_seconds": -1}, {"files": 5}]
+)
+def test_limits_of_a_program_are_shaped_as_documented(limits):
+    with pytest.raises(ValidationError):
+        CommandExecutor(type="command", argv=["true"], limits=limits)
 
 
 def test_what_is_left_out_has_its_default():

@@ -152,6 +152,22 @@ class HttpExecutor(Part):
         return any(isinstance(value, ProjectSecretReference) for value in (self.secret, *self.headers.values()))
 
 
+class ProgramLimits(Part):
+    """What a program may take of the machine."""
+
+    memory_mb: Annotated[int, Field(ge=1, le=1 << 24), BeforeValidator(_whole)] | None = Field(
+        default=None,
+        examples=[2048],
+        description="MiB of address space (`ulimit -v`) of each of its processes. Java, Node and Go reserve far more"
+        " than they use.",
+    )
+    cpu_seconds: Annotated[int, Field(ge=1, le=10_000_000), BeforeValidator(_whole)] | None = Field(
+        default=None,
+        examples=[600],
+        description="Seconds of CPU time (`ulimit -t`) of each of its processes: SIGXCPU then, SIGKILL 5 s later.",
+    )
+
+
 class CommandExecutor(Part):
     """Run a program for each item."""
 
@@ -166,6 +182,11 @@ class CommandExecutor(Part):
     )
     cwd: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
         default=None, description="The directory it runs in; left out: the daemon's."
+    )
+    limits: ProgramLimits | None = Field(
+        default=None,
+        examples=[{"memory_mb": 2048, "cpu_seconds": 600}],
+        description="What it may take of the machine; left out: what the daemon may.",
     )
 
     def secret_references(self) -> dict[tuple[str, ...], str]:

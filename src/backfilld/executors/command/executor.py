@@ -134,7 +134,7 @@ class CommandExecutor:
                 raise
             permit.start()
             try:
-                process = spawn(call.argv, call.environment, cwd, stdin)
+                process = spawn(call.argv, call.environment, cwd, stdin, self._definition.limits)
             except OSError as problem:
                 return start_verdict(problem, call.argv[0], cwd)
         shown = max(KEPT_OF_ERRORS_BYTES, LOG_BYTES if work.wants_log else 0)

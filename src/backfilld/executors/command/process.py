@@ -13,6 +13,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import IO, TypeAlias
 
+from backfilld.executors.command.bounds import bound, ordinary_signals
+from backfilld.executors.definition import ProgramLimits
+
 Process: TypeAlias = "subprocess.Popen[bytes]"
 
 READ_BYTES = 65_536
@@ -22,19 +25,28 @@ ENDING_BYTES = 32_768
 LOOK_AGAIN_SECONDS = 0.02  # only where the kernel does not tell of an end by itself (before Linux 5.3)
 
 
-def spawn(argv: Iterable[str], environment: Mapping[str, str], cwd: str | None, stdin: int) -> Process:
+def spawn(
+    argv: Iterable[str],
+    environment: Mapping[str, str],
+    cwd: str | None,
+    stdin: int,
+    limits: ProgramLimits | None = None,
+) -> Process:
     """Start a program, without a turn of the event loop. OSError, or ValueError for NUL, if it cannot be started."""
-    return subprocess.Popen(
-        list(argv),
-        env=dict(environment),
-        cwd=cwd,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        close_fds=True,
-        start_new_session=True,
-    )
+    with ordinary_signals():
+        process = subprocess.Popen(
+            list(argv),
+            env=dict(environment),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            close_fds=True,
+            start_new_session=True,
+        )
+    bound(process.pid, limits)
+    return process
 
 
 class Output:
