@@ -20,13 +20,14 @@ def test_for_the_usual_paths_it_is_the_unit_of_the_repository():
     assert {UNIT: expected[UNIT]} == rendered(USUAL, CONFIG)
 
 
-def test_other_paths_stand_in_the_line_that_starts_it_and_nowhere_else():
+def test_other_paths_stand_in_the_lines_that_start_it_and_check_the_file_and_nowhere_else():
     usual = rendered(USUAL, CONFIG)[UNIT].splitlines()
     other = rendered(Path("/srv/b/bin/backfilld"), Path("/etc/b.toml"))[UNIT].splitlines()
 
-    assert ["ExecStart=/srv/b/bin/backfilld serve --config /etc/b.toml"] == [
-        line for line, same in zip(other, usual, strict=True) if line != same
-    ]
+    assert [
+        "ExecStart=/srv/b/bin/backfilld serve --config /etc/b.toml",
+        "ExecReload=/srv/b/bin/backfilld config check --config /etc/b.toml",
+    ] == [line for line, same in zip(other, usual, strict=True) if line != same]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from tests.support.daemon import Plan, daemon_process
 from tests.support.logging_target import Reply
 from tests.support.system_postgres import Authority, system_postgres
+from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
 from backfilld.config import load_settings
@@ -87,11 +88,11 @@ async def test_a_daemon_works_over_tls_and_does_not_start_without_trust(port, sc
         (told,) = daemon.events("database")
         await daemon.stop()
         daemon.configure(Plan(target.url, dsn, database={"ca_file": str(Authority(scratch, "wrong").file)}))
-        code, _, errors = await daemon.run_command("serve", "--config", str(daemon.config))
+        await daemon.launch()
+        (refused,) = await eventually(lambda: daemon.events("not ready"))
+        ready = await daemon.get("/readyz")
 
     assert "completed" == ended["status"]
     assert told["encrypted"]
-    assert 7 == code
-    assert "Error: database: localhost" in errors
-    assert "ca_file" in errors
-    assert "Traceback" not in errors
+    assert "ca_file" in refused["why"]
+    assert 503 == ready[0]

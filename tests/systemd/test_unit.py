@@ -3,7 +3,7 @@
 import pytest
 from tests.systemd.unit_files import EMBEDDED, PACKAGED, ROOT, UNIT, last, parsed
 
-from backfilld.cli.output.exit_codes import USAGE
+from backfilld.cli.output.exit_codes import CANNOT_WORK, USAGE
 from backfilld.config import Settings, load_settings
 
 GRACE_SECONDS = Settings().engine.shutdown_grace_seconds
@@ -44,7 +44,10 @@ def test_what_is_in_flight_gets_its_grace_before_systemd_loses_patience(unit, em
 
 
 def test_reload_is_what_the_daemon_understands(unit):
-    assert ['/bin/sh -c "kill -HUP $MAINPID"'] == unit["ExecReload"]
+    check, tell = unit["ExecReload"]
+
+    assert last(unit, "ExecStart").replace(" serve ", " config check ") == check  # a fault fails the reload
+    assert '/bin/sh -c "kill -HUP $MAINPID"' == tell
 
 
 def environment(unit) -> dict[str, str]:
@@ -80,4 +83,4 @@ def test_the_drop_in_opens_the_sandbox_by_nothing_but_one_call():
 def test_it_is_started_again_whatever_happens_except_for_a_faulty_configuration(unit):
     assert ["on-failure"] == unit["Restart"]
     assert ["0"] == unit["StartLimitIntervalSec"]
-    assert [f"{USAGE} CREDENTIALS"] == unit["RestartPreventExitStatus"]
+    assert [f"{USAGE} {CANNOT_WORK} CREDENTIALS"] == unit["RestartPreventExitStatus"]

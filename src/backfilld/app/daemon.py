@@ -1,13 +1,16 @@
 """The daemon's life: up, ready, reloaded, drained, down."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
 
+from backfilld.api.framework.listener import bound
 from backfilld.app.api_parts import ApiParts, api_parts
+from backfilld.app.cannot_work import CannotWork
 from backfilld.app.database import Database, database_of, pools_of
 from backfilld.app.engine_parts import EngineParts, engine_parts
 from backfilld.app.instance import Instance
@@ -17,6 +20,7 @@ from backfilld.app.reloading import Reloader
 from backfilld.clock import Clock, SystemClock
 from backfilld.config import Settings
 from backfilld.domain.windows.timezones import use_pinned_tzdata
+from backfilld.embedded.errors import DirectoryInUse, EmbeddedError, ServerDidNotStart
 from backfilld.events import Bus
 from backfilld.logs import EventLog
 from backfilld.systemd import Notifier
@@ -59,20 +63,49 @@ class Daemon:
         bus = Bus()
         bus.listen(EventLog())
         async with AsyncExitStack() as stack:
-            instance = stack.enter_context(Instance(self._settings.state.directory))
-            database = await stack.enter_async_context(database_of(self._settings, self._clock))
+            instance = stack.enter_context(self._instance())
+            sockets = await self._bound(stack)
+            database = await self._database(stack)
             pools = await stack.enter_async_context(pools_of(database, self._settings.database.pool_size))
             engine = engine_parts(self._settings, database, pools, instance, self._clock, bus)
             stack.push_async_callback(engine.executors.close_all)
             stack.push_async_callback(engine.sources.close)
             readiness = Readiness(database, pools.requests, engine, self._clock)
             api = api_parts(self._settings, pools, engine, readiness, self._clock, bus)
-            await api.server.start()
+            await api.server.start(sockets)
             stack.push_async_callback(api.close)
             self.url = api.server.url
             instance.publish_address(self.url)
             log.info("listening", url=self.url, database=database.name)
             await self._live(database, engine, api, readiness)
+
+    def _instance(self) -> Instance:
+        folder = self._settings.state.directory
+        instance = Instance(folder)
+        try:
+            instance.make()
+        except OSError as problem:
+            raise CannotWork(f"[state] directory: {folder} cannot be used: {problem.strerror}") from problem
+        return instance
+
+    async def _database(self, stack: AsyncExitStack) -> Database:
+        try:
+            return await stack.enter_async_context(database_of(self._settings, self._clock))
+        except (DirectoryInUse, ServerDidNotStart):
+            raise  # that may pass
+        except EmbeddedError as problem:
+            raise CannotWork(f"the embedded database: {problem}") from problem
+
+    async def _bound(self, stack: AsyncExitStack) -> list[socket.socket]:
+        """Our address, before anything is started that would have to be stopped for want of it."""
+        server = self._settings.server
+        try:
+            sockets = await bound(server.host, server.port)
+        except OSError as problem:
+            raise CannotWork(f"[server] host and port: {problem.strerror or problem}") from problem
+        for sock in sockets:
+            stack.callback(sock.close)
+        return sockets
 
     async def _live(self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness) -> None:
         reloader = Reloader(self._settings, self._load, engine, api, self._notifier)

@@ -30,8 +30,13 @@ class Instance:
         self.name = ""
         self.process = f"{os.getpid()}-{uuid4().hex[:8]}"
 
-    def __enter__(self) -> "Instance":
+    def make(self) -> None:
+        """Make the directory. OSError if that is not possible, or nothing can be written there."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(self._directory / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def __enter__(self) -> "Instance":
+        self.make()
         self._lock = os.open(self._directory / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from backfilld.app.api_parts import ApiParts
+from backfilld.app.cannot_work import in_vain, is_refused_for_now
 from backfilld.app.database import Database
 from backfilld.app.readiness import Readiness
 from backfilld.clock import Clock
@@ -20,6 +21,7 @@ from backfilld.store.preflight import list_lacking, look_over
 log = structlog.get_logger(__name__)
 
 AFTER_OUTAGE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0  # for somebody who has to mend something
 ASKS_AGAIN_SECONDS = 5.0
 
 
@@ -35,11 +37,14 @@ class Preparation:
         self._readiness = readiness
         self._clock = clock
         self._paused = paused
+        self._refused = False
 
     async def run(self) -> None:
-        """Return when the engine may start. Raises what waiting will not mend."""
+        """Return when the engine may start. CannotWork for what waiting will not mend."""
+        pause = AFTER_OUTAGE_SECONDS
         while not await self._done():
-            await self._clock.sleep(AFTER_OUTAGE_SECONDS)
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if self._refused else AFTER_OUTAGE_SECONDS
 
     async def _done(self) -> bool:
         """False if the database went away again in the middle."""
@@ -52,9 +57,15 @@ class Preparation:
                 await self._stop_everything()
             await self._api.workflows.sync_config(workflow.definition() for workflow in self._settings.workflows)
         except Exception as problem:
-            if not transient_errors.is_transient(problem):
+            self._refused = is_refused_for_now(problem)
+            if self._refused:
+                self._readiness.report(f"the database refuses us: {problem}")
+            elif transient_errors.is_transient(problem):
+                self._readiness.report(f"the database went away again ({problem!r})")
+            elif (end := in_vain(problem)) is not None:
+                raise end from problem
+            else:
                 raise
-            self._readiness.report(f"the database went away again ({problem!r})")
             return False
         return True
 

@@ -31,6 +31,10 @@ class MigrationRefused(Exception):
     """The files and the database do not fit together; the message says how, and what to do."""
 
 
+class MayNotMigrate(MigrationRefused):
+    """The role has not the rights; its owner can give them, or migrate in our place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file."""
@@ -84,7 +88,7 @@ async def migrate(
             for migration in todo:
                 await _apply(connection, migration, clock)
     except asyncpg.InsufficientPrivilegeError as problem:
-        raise MigrationRefused(
+        raise MayNotMigrate(
             f"{problem}: this role may not change the schema; let its owner run `backfilld migrate`, and set"
             " [database] migrate_on_start = false (docs/database.md)"
         ) from problem
@@ -161,6 +165,7 @@ async def _alone(connection: Connection, clock: Clock) -> AsyncIterator[None]:
 
 
 async def _pending(connection: Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    await _refuse_other_encodings(connection)
     exists = await connection.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL")
     rows = await connection.fetch("SELECT number, name, sha256 FROM schema_migration ORDER BY number") if exists else []
     for expected, row in enumerate(rows, start=1):
@@ -177,6 +182,27 @@ async def _pending(connection: Connection, migrations: Sequence[Migration]) -> l
                 " restore the file, and put the change into a new migration"
             )
     return list(migrations[len(rows) :])
+
+
+async def _refuse_other_encodings(connection: Connection) -> None:
+    """What another encoding cannot hold would be refused later, record by record."""
+    row = await connection.fetchrow(_DATABASE)
+    if row is not None and row["encoding"] != "UTF8":
+        raise MigrationRefused(
+            f"the database {row['name']} is in {row['encoding']}, which holds some characters only; make one that holds"
+            f" all of them: CREATE DATABASE {row['quoted']} OWNER {row['owner']} TEMPLATE template0 ENCODING 'UTF8'"
+            " LOCALE 'C.UTF-8' (under another name, or once this one is renamed), and move the data by pg_dump"
+        )
+
+
+_DATABASE = """
+-- name: find_encoding
+SELECT datname AS name,
+       pg_encoding_to_char(encoding) AS encoding,
+       quote_ident(datname) AS quoted,
+       quote_ident(pg_get_userbyid(datdba)) AS owner
+  FROM pg_database
+ WHERE datname = current_database()"""
 
 
 async def _apply(connection: Connection, migration: Migration, clock: Clock) -> None:

@@ -9,7 +9,7 @@ import errno
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
@@ -44,10 +44,10 @@ class Listener:
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str, port: int) -> int:
-        """The port, which is any free one for 0. OSError if it is taken."""
-        sockets = await _bound(host, port)
+    def start(self, sockets: Sequence[socket.socket]) -> int:
+        """Listen on what `bound` returned, and take it over; the port. OSError if another process was quicker."""
         for listening in sockets:
+            listening.listen(BACKLOG)
             self._keep(self._accept(listening))
         return int(sockets[0].getsockname()[1])
 
@@ -101,15 +101,15 @@ class Listener:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _bound(host: str, port: int) -> list[socket.socket]:
-    """A listening socket for each address of `host`."""
+async def bound(host: str, port: int) -> list[socket.socket]:
+    """A socket for each address of `host`, not listening yet; OSError if the port is taken. 0: any that is free."""
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     try:
         for family, _, _, _, address in dict.fromkeys(infos):
             place = (address[0], port, *address[2:])
-            sockets.append(_listening(family, place))
+            sockets.append(_bound_to(family, place))
             port = sockets[0].getsockname()[1]
     except BaseException:
         for sock in sockets:
@@ -118,14 +118,13 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
+def _bound_to(family: int, address: tuple[object, ...]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
-        sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as problem:
         sock.close()

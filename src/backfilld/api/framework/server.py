@@ -6,6 +6,7 @@ protocol is taught to answer them in our shape as well.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -28,7 +29,7 @@ from backfilld.api.framework.dispatcher import (
     add_headers,
     request_id_of,
 )
-from backfilld.api.framework.listener import Listener
+from backfilld.api.framework.listener import Listener, bound
 from backfilld.api.framework.route_call import BodyLimits, Endpoint
 from backfilld.api.framework.router import Router
 from backfilld.api.framework.routing import Route
@@ -90,8 +91,10 @@ class ApiServer:
         host, scheme = self._options.host, "https" if self._options.certificate else "http"
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
-    async def start(self) -> None:
-        """Listen. OSError if the address is taken."""
+    async def start(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Listen on what `bound` has returned, or on the address of the options. OSError if that is taken."""
+        if sockets is None:
+            sockets = await bound(self._options.host, self._options.port)
         app = web.Application(client_max_size=0)  # bodies are read by `reading` alone
         app.on_response_prepare.append(add_headers)
         # (?s): a path may hold a newline (%0A); without it aiohttp would answer by itself
@@ -102,7 +105,7 @@ class ApiServer:
             shutdown_timeout=self._options.stop_timeout_seconds,
         )
         await self._runner.setup()
-        site = _Site(self._runner, self._options)
+        site = _Site(self._runner, self._options, sockets)
         await site.start()
         self.port = site.port
 
@@ -117,9 +120,10 @@ class ApiServer:
 class _Site(web.BaseSite):
     """Where the listener stands among what aiohttp starts and stops."""
 
-    def __init__(self, runner: web.AppRunner, options: ServerOptions) -> None:
+    def __init__(self, runner: web.AppRunner, options: ServerOptions, sockets: Sequence[socket.socket]) -> None:
         super().__init__(runner)
         self._options = options
+        self._sockets = sockets
         self.port = options.port
 
     @property
@@ -144,7 +148,7 @@ class _Site(web.BaseSite):
         tls = options.certificate.context if options.certificate else None
         listener = Listener(connections, protocol, tls)
         self._server = cast(asyncio.AbstractServer, listener)  # of which aiohttp asks `close` alone
-        self.port = await listener.start(options.host, options.port)
+        self.port = listener.start(self._sockets)
 
 
 class _Protocol(web.RequestHandler):

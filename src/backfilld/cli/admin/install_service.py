@@ -56,8 +56,9 @@ def rendered(executable: Path, config: Path, *, user: str | None = None, embedde
     folder = files("backfilld.cli") / "units"
     text = (folder / UNIT).read_text(encoding="utf-8")
     # In a command's own path systemd leaves $ alone.
-    start = f"ExecStart={_word(str(executable))} serve --config {_word(str(config).replace('$', '$$'))}"
-    text = _exchanged(text, "ExecStart=", start)
+    program, file = _word(str(executable)), _word(str(config).replace("$", "$$"))
+    text = _exchanged(text, "ExecStart=", f"ExecStart={program} serve --config {file}")
+    text = _exchanged(text, "ExecReload=", f"ExecReload={program} config check --config {file}")
     if user is not None:
         text = _exchanged(text, "DynamicUser=", f"User={_user(user)}")
     units = {UNIT: text}

@@ -80,6 +80,8 @@ def _describe(problem: Exception) -> tuple[int, dict[str, Any]] | None:
         return code, {"code": problem.code, "message": problem.message, "details": details}
     if "backfilld.client.answers" in sys.modules and (answered := _describe_refusal(problem)):
         return answered
+    if _is_named(problem, "backfilld.app"):
+        return exit_codes.CANNOT_WORK, _plain("cannot_work", problem)
     if _is_named(problem, "backfilld.config"):
         return exit_codes.USAGE, _plain("invalid_config", problem)
     if (

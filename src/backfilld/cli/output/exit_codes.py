@@ -14,6 +14,7 @@ DID_NOT_COMPLETE: Final = 6
 UNAVAILABLE: Final = 7
 NOT_ALLOWED: Final = 8
 NOTHING_MATCHED: Final = 9
+CANNOT_WORK: Final = 10
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
@@ -28,6 +29,7 @@ EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
         UNAVAILABLE: "daemon or database unavailable",
         NOT_ALLOWED: "not allowed",
         NOTHING_MATCHED: "nothing matched",
+        CANNOT_WORK: "the daemon cannot work until somebody mends it",
         INTERRUPTED: "interrupted",
     }
 )

@@ -16,18 +16,25 @@ POOLED = (
 
 
 class DatabaseRefused(Exception):
-    """The database, or what stands before it, cannot be used like this; the message says what to change."""
+    """The database, or what stands before it, cannot be used like this; the message says what to change.
+
+    `may_pass`: it can be changed there, without our starting anew.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 def refusal_of(problem: BaseException, address: Address) -> DatabaseRefused | None:
     """What `problem` at connecting means; None if it may pass by itself, or speaks for itself."""
     name = address.name
     if isinstance(problem, ssl.SSLCertVerificationError):
-        return DatabaseRefused(f"{name} shows a certificate that is not accepted: {_why(problem)}")
+        return DatabaseRefused(f"{name} shows a certificate that is not accepted: {_why(problem)}", may_pass=True)
     if isinstance(problem, ssl.SSLError):
-        return DatabaseRefused(f"{name} and we cannot agree on TLS: {problem.reason or problem}")
+        return DatabaseRefused(f"{name} and we cannot agree on TLS: {problem.reason or problem}", may_pass=True)
     if isinstance(problem, ConnectionError) and "rejected SSL upgrade" in str(problem):
-        return DatabaseRefused(f"{name} speaks no TLS, which sslmode or [database] ca_file demands")
+        return DatabaseRefused(f"{name} speaks no TLS, which sslmode or [database] ca_file demands", may_pass=True)
     if isinstance(problem, asyncpg.PostgresError) and "unsupported startup parameter" in str(problem):
         return DatabaseRefused(f"{name} is a pooler that takes no settings for a session: {POOLED}")
     return None
