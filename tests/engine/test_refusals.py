@@ -261,6 +261,52 @@ async def test_records_that_are_refused_fail_by_themselves_and_the_others_succee
     assert [("http_403", 2)] == [tuple(row) for row in failed]
 
 
+@pytest.mark.parametrize("forbidden", [{"e000011"}, {"e000009", "e000010", "e000011"}], ids=["last", "last-three"])
+async def test_the_last_records_are_not_asked_for_ever_when_they_are_refused(dsn, pool, quick, forbidden: set[str]):
+    backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_attempts=2, max_in_flight=1)
+    executor = Paths(lambda work: REFUSED if work.entity_id in forbidden else SUCCEEDED)
+    async with engine_on(dsn, pool, executor, ListSource(entities(12))) as engine:
+        await engine.until(backfill, "completed_with_failures", seconds=20)
+        outcomes = await engine.outcomes(backfill)
+
+    assert {"succeeded": 12 - len(forbidden), "failed": len(forbidden)} == outcomes
+
+
+@pytest.mark.parametrize(
+    ("last_ones", "seconds_since_welcome", "is_at_fault"),
+    [("a", 59, True), ("abc", 59, True), ("abcd", 1, False), ("a", 61, False), ("a", None, False)],
+    ids=["last", "last-three", "too-many", "long-ago", "nobody-was-welcome"],
+)
+async def test_who_is_refused_with_nobody_to_compare_with_is_at_fault_only_if_others_were_welcome_just_before(
+    two: Two, clock: FakeClock, last_ones: str, seconds_since_welcome: int | None, is_at_fault: bool
+):
+    health = two.bad
+    if seconds_since_welcome is not None:
+        health.note(SUCCEEDED, "z", probe=health.start())
+        await clock.advance(seconds_since_welcome)
+    for item in last_ones:
+        health.note(REFUSED, item, probe=False)
+    doubted = []
+    for _ in range(3):
+        for item in last_ones:
+            await clock.advance(60)
+            health.note(REFUSED, item, probe=health.start())
+            health.doubt(item)
+        doubted.append(health.is_at_fault("a"))
+
+    assert [False, False, is_at_fault] == doubted
+
+
+async def test_a_secret_that_is_missing_is_no_records_fault(two: Two, clock: FakeClock):
+    two.bad.note(SUCCEEDED, "z", probe=False)
+    for _ in range(9):
+        two.bad.note(NO_SECRET, "a", probe=two.bad.start())
+        two.bad.doubt("a")
+        await clock.advance(60)
+
+    assert not two.bad.is_at_fault("a")
+
+
 async def test_where_everything_is_refused_nothing_is_charged(dsn, pool, quick):
     backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_attempts=1)
     is_welcome = False

@@ -54,6 +54,11 @@ class Breaker:
         """True if one may start now. A try that ends now and never came to a start was it: no connection, no secret."""
         return self.is_open and not self.is_probing and not self.probe_at.is_to_come
 
+    @property
+    def since(self) -> datetime:
+        """When the fault began, as far as is known."""
+        return self._since
+
     def reason(self, until: datetime | None = None) -> Reason:
         """Why it is open; `until` None: it is being probed."""
         return because(self._code, since=self._since, until=until, target=self._target, problem=self._problem)

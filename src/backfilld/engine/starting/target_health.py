@@ -8,10 +8,10 @@ A target that is down, or refuses us, is probed by one item at a time, ever more
 gate for all.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
@@ -26,11 +26,15 @@ from backfilld.events import Bus
 FIRST_REFUSAL_SECONDS = 5.0
 RAREST_REFUSAL_SECONDS = 60.0
 RECORD_REFUSAL_SECONDS = 1.0  # where records are known to be refused while we are not
+LAST_ONES = 3  # so many records that nothing follows may be refused for their own sake
+DOUBTED_AFTER = 3  # probes by one of those that were refused
+FRESH = timedelta(minutes=1)  # so long before the first refusal somebody else was welcome
 MOST_REFUSED = 10_000  # items of one route that are remembered as refused
 MOST_IDLE = 1_000  # routes that nobody uses any more
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).
 _UNREACHABLE = VerdictKind.UNREACHABLE
 _REFUSED, _THROTTLED, _NO_ROOM = VerdictKind.REFUSED, VerdictKind.THROTTLED, VerdictKind.NO_ROOM
+_SUCCEEDED = VerdictKind.SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class TargetHealth:
         self._listeners: list[Callable[[], None]] = []
         self._refused: OrderedDict[Hashable, None] = OrderedDict()  # items, since we were welcome last
         self._at_fault: OrderedDict[Hashable, None] = OrderedDict()  # items that were refused while others were not
+        self._probed: Counter[Hashable] = Counter()  # how often each of the refused was so as a probe, by an answer
+        self._welcome_at: datetime | None = None  # when something succeeded here last
         self.was_bad_at = 0.0  # the boot time at which it brought bad news last
 
     def __repr__(self) -> str:
@@ -143,6 +149,16 @@ class TargetHealth:
         """True if it was refused before, and a probe by another item was not: then it is not us who are refused."""
         return item in self._at_fault
 
+    def doubt(self, item: Hashable) -> None:
+        """`item` was refused as the probe, and nothing is left that could be it in its place.
+
+        Nobody would ever show who is meant. If others were welcome just before, and only the last few have been refused
+        since, each time they asked, then it is those.
+        """
+        was_welcome = self._welcome_at is not None and self._refusing.since - self._welcome_at < FRESH
+        if was_welcome and len(self._refused) <= LAST_ONES and self._probed[item] >= DOUBTED_AFTER:
+            _remember(self._at_fault, item)
+
     def note(self, verdict: Verdict, item: Hashable, *, probe: bool, at: datetime | None = None) -> None:
         """Learn from a try of `item` (whatever tells that from others) that ended `at`, or just now.
 
@@ -163,6 +179,8 @@ class TargetHealth:
             self.was_bad_at = self._clock.boottime()
             self.origin.note_unreachable(verdict.error or verdict.error_class, item, at, probe=asked_origin)
         else:
+            if kind is _SUCCEEDED:
+                self._welcome_at = at
             if kind is not _REFUSED or verdict.http_status is not None:  # else nobody was asked: a secret is missing
                 self.origin.note_answer(kind, item, at)
             if kind is _REFUSED:
@@ -183,6 +201,8 @@ class TargetHealth:
             # it is its own probe, since no other is left; what refused records before does so again
             _remember(self._at_fault, item)
         _remember(self._refused, item)
+        if probe and verdict.http_status is not None:
+            self._probed[item] += 1
         if probe or self._refusing.wants_probe or not self._refusing.is_open:
             first = RECORD_REFUSAL_SECONDS if self._at_fault else FIRST_REFUSAL_SECONDS
             self._refusing.open(verdict.error or verdict.error_class, at, first_seconds=first)
@@ -192,16 +212,21 @@ class TargetHealth:
         self._refused.pop(item, None)
         for refused in self._refused:
             _remember(self._at_fault, refused)
-        self._refused.clear()
+        self._forget_refused()
         self._refusing.close()
         self.changed()
 
     def reset(self) -> None:
         """Somebody mended something: start as if nothing had happened."""
-        self._refused.clear()
+        self._forget_refused()
         self._at_fault.clear()
+        self._welcome_at = None
         self._refusing.close()
         self.changed()
+
+    def _forget_refused(self) -> None:
+        self._refused.clear()
+        self._probed.clear()
 
     def changed(self) -> None:
         """Tell whoever listens."""

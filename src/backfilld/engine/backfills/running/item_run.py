@@ -123,6 +123,8 @@ class ItemRun:
             return False
         if isinstance(result, Held):
             self._reader.give_back_refused(item)
+            if permit.is_probe and self._reader.has_only_refused:
+                permit.health.doubt(item.place)
             return False
         self.record(item, result)
         return True

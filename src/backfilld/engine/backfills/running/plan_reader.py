@@ -82,6 +82,13 @@ class PlanReader:
         """True while something that was given back has not been read again."""
         return bool(self._returned or self._refused)
 
+    @property
+    def has_only_refused(self) -> bool:
+        """True if nothing but what was refused is left to be started, now or later."""
+        account = self._account
+        waits_for_retry = not account.retries_known or account.next_retry_at is not None
+        return self.is_exhausted and not self._returned and not waits_for_retry
+
     async def next_planned(self, slots: int) -> Item | None:
         """The next item of the plan (or the sample); None when there is none left, or no more may be handed out yet."""
         if self._returned:
