@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.engine.parts import MONDAY_NOON_TO_ONE
+from tests.support.attempts import all_ended, make_attempts
 from tests.support.backfills import make_backfill
-from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
+from tests.support.clock import FakeClock
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.retries import Backoff
@@ -42,6 +44,36 @@ async def test_a_stepped_clock_does_not_stretch_the_wait_for_a_retry(dsn, pool, 
         await engine.until(backfill, "completed", seconds=wait_seconds + 5)
 
     assert {"succeeded": 3} == await engine.outcomes(backfill)
+
+
+HELD = Verdict(VerdictKind.REFUSED, error_class="http_401", error="HTTP 401", http_status=401)
+
+
+@pytest.mark.parametrize("verdict", [NO_SUCCESS, HELD], ids=["to-be-tried-again", "held-for-its-target"])
+@pytest.mark.parametrize("minutes", [-2, -30], ids=str)
+async def test_a_clock_that_is_set_back_does_not_stretch_the_wait_of_an_attempt(
+    dsn, pool, clock: FakeClock, minutes: int, verdict: Verdict
+):
+    (id,) = await make_attempts(pool)
+    executor = ScriptedExecutor(lambda _: verdict)
+    engine = Engine(dsn, pool, pool, executor, ListSource(), clock=clock, backoff=waiting_for(50))
+
+    async def waits_for() -> timedelta | None:
+        at = await pool.fetchval("SELECT next_attempt_at FROM attempts WHERE id = $1", id)
+        return at and at - clock.now()
+
+    await engine.live.tick()
+    meant = await eventually(waits_for)
+    clock.set(clock.now() + timedelta(minutes=minutes))
+    wake_at = await engine.live.tick()
+    still = await waits_for()
+    await clock.advance(meant)
+    executor.script = lambda _: SUCCEEDED
+    await engine.live.tick()
+    (attempt,) = await all_ended(pool, [id])
+
+    assert meant == still == wake_at - clock.now() + meant
+    assert "success" == attempt.status
 
 
 async def test_a_machine_that_slept_for_a_day_starts_nothing_outside_the_window_and_goes_on_in_the_next(dsn, pool):

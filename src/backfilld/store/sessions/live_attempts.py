@@ -16,6 +16,7 @@ from backfilld.store.backfills.leases import LENGTH, Holding, Renewal, Word
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
+from backfilld.store.ledger.ledger import CLOCKS_DIFFER
 from backfilld.store.ledger.session_items import SessionItem
 
 LONGEST_WAIT = LONGEST_ASKED + timedelta(hours=1)  # with room for jitter and for clocks that differ
@@ -167,10 +168,21 @@ class LiveAttemptStore:
         await self._pool.execute(_sql.end_unheld, now, self._instance, self._process)
 
     async def next_look(self, now: datetime) -> tuple[datetime | None, bool]:
-        """When the next retry falls due, and whether something is due already that is not ours."""
-        row = await self._pool.fetchrow(_sql.next_look, now, f"{self._instance}/{self._process}", LONGEST_WAIT)
-        assert row is not None  # noqa: S101 - an aggregate always has a row
+        """When the next retry falls due, and whether something is due already that is not ours.
+
+        What waits since a moment that is still to come, because the clock was set back, waits anew from `now`.
+        """
+        row = await self._look(now)
+        if row["waits_from_ahead"]:
+            await self._pool.execute(_sql.wait_anew, now, CLOCKS_DIFFER)
+            row = await self._look(now)
         return row["wake_at"], row["waits"]
+
+    async def _look(self, now: datetime) -> asyncpg.Record:
+        holder = f"{self._instance}/{self._process}"
+        row = await self._pool.fetchrow(_sql.next_look, now, holder, LONGEST_WAIT, CLOCKS_DIFFER)
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        return row
 
 
 def _taken(row: asyncpg.Record) -> TakenAttempt:

@@ -87,6 +87,7 @@ SELECT id FROM attempts WHERE id = ANY ($1::bigint[]) AND cancel_requested_at IS
 WITH rested AS (
     UPDATE attempts
        SET holder = NULL, lease_until = NULL, running_since = NULL, next_attempt_at = $3, tries = $4, counted = $5,
+           waits_since = CASE WHEN $3::timestamptz IS NOT NULL THEN $6::timestamptz END,
            repeat_round = CASE WHEN $8::timestamptz IS NULL THEN repeat_round ELSE 0 END,  -- it was heard of
            last_failed_at = coalesce($8, last_failed_at), in_doubt = $9, unknown_since = $10
      WHERE id = $1 AND fence = $2 AND finished_at IS NULL
@@ -141,11 +142,24 @@ UPDATE attempts AS a
         OR (split_part(a.holder, '/', 1) = $2 AND a.holder <> $2 || '/' || $3));
 
 -- name: next_look
--- When a retry falls due, and whether something is due that this process does not hold.
--- $1 now   $2 holder   $3 the longest wait
+-- When a retry falls due, whether something is due that this process does not hold, and whether something waits since a
+-- moment that is still to come.
+-- $1 now   $2 holder   $3 the longest wait   $4 how far ahead is nothing unusual
 SELECT min(a.next_attempt_at) FILTER (WHERE a.next_attempt_at > $1 AND a.next_attempt_at <= $1 + $3) AS wake_at,
        coalesce(bool_or(a.holder IS DISTINCT FROM $2
-                        AND (coalesce(a.next_attempt_at, $1) <= $1 OR a.next_attempt_at > $1 + $3)), false) AS waits
+                        AND (coalesce(a.next_attempt_at, $1) <= $1 OR a.next_attempt_at > $1 + $3)), false) AS waits,
+       coalesce(bool_or(a.next_attempt_at > $1
+                        AND coalesce(a.waits_since, a.last_failed_at) > $1 + $4), false) AS waits_from_ahead
   FROM attempts AS a
   JOIN workflows AS w ON w.id = a.workflow_id
  WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND w.enabled;
+
+-- name: wait_anew
+-- What waits since a moment that is still to come: the wall clock was set back since, and each would wait for so much longer.
+-- They wait as long as they were meant to, from now on.
+-- $1 now   $2 how far ahead is nothing unusual
+UPDATE attempts
+   SET next_attempt_at = $1 + (next_attempt_at - coalesce(waits_since, last_failed_at)), waits_since = $1,
+       last_failed_at = least(last_failed_at, $1)
+ WHERE finished_at IS NULL AND backfill_no IS NULL AND next_attempt_at > $1
+   AND coalesce(waits_since, last_failed_at) > $1::timestamptz + $2::interval;
