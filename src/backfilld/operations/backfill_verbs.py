@@ -3,6 +3,7 @@
 The verbs live in modules of their own; here their parts are made, and found by name.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from backfilld.clock import Clock
@@ -10,6 +11,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
+from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.events import Bus
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
@@ -100,10 +102,10 @@ class BackfillOperations:
 
     async def list_page(
         self, wanted: BackfillFilter, *, before_no: int | None = None, limit: int
-    ) -> list[BackfillView]:
+    ) -> Sequence[BackfillView | UnreadableRow]:
         """The newest `limit` that `wanted` lets through, with a number below `before_no`."""
         found = await self._store.list_page(wanted, before_no=before_no, limit=limit)
-        return [self._viewer.view(backfill, progress) for backfill, progress in found]
+        return [one if isinstance(one, UnreadableRow) else self._viewer.view(*one) for one in found]
 
     async def workflow_of(self, id: int) -> int:
         """The workflow that a number names, be it the workflow's own or a revision's; else the number itself."""

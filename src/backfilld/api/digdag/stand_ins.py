@@ -9,7 +9,7 @@ from enum import Enum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_args
 
-from backfilld.api.framework.answering.rows import StandIn, named, readable
+from backfilld.api.framework.answering.rows import StandIn, must_be_read, named, readable
 
 Row = TypeVar("Row")
 More = ParamSpec("More")
@@ -36,6 +36,7 @@ def survivable(model: type[Any]) -> Callable[[Show[Row, More]], Show[Row, More]]
         @wraps(show)
         def shown(row: Row, /, *more: More.args, **named: More.kwargs) -> dict[str, Any]:
             try:
+                must_be_read(row)
                 return show(row, *more, **named)
             except Exception:
                 return _stand_in(model, row)

@@ -41,6 +41,10 @@ class BackfillView:
     progress: Progress
 
     @property
+    def no(self) -> int:
+        return self.backfill.no
+
+    @property
     def has_ended(self) -> bool:
         return self.backfill.status in ENDED
 

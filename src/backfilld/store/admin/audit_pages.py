@@ -9,12 +9,13 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from backfilld.domain.unreadable import each
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 
 _sql = load("admin.audit_pages")
 
-BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
+BEGINNING = datetime.min.replace(tzinfo=UTC)  # of which asyncpg makes -infinity
 END = datetime(9999, 12, 30, tzinfo=UTC)
 
 
@@ -89,7 +90,11 @@ class AuditPages:
 
 
 def _events(rows: Iterable[asyncpg.Record]) -> list[AuditEvent]:
-    return [AuditEvent(**{**row, "old": _value(row["old"]), "new": _value(row["new"])}) for row in rows]
+    return each(rows, _event)
+
+
+def _event(row: asyncpg.Record) -> AuditEvent:
+    return AuditEvent(**{**row, "old": _value(row["old"]), "new": _value(row["new"])})
 
 
 def _value(text: str | None) -> Any:

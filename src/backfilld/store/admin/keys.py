@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from backfilld.domain.keys import ApiKey
+from backfilld.domain.unreadable import each
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
@@ -35,7 +36,7 @@ class KeyStore:
     async def list(self, *, after: tuple[datetime, UUID] | None = None, limit: int = 200) -> list[ApiKey]:
         """Newest first; `after` is (created_at, id) of the last one seen."""
         at, id_ = after or (None, None)
-        return [_key(row) for row in await self._pool.fetch(_sql.list_keys, at, id_, limit)]
+        return each(await self._pool.fetch(_sql.list_keys, at, id_, limit), _key)
 
     async def revoke(self, conn: Connection, id_: UUID, at: datetime) -> tuple[ApiKey, bool] | None:
         """The key, and whether it was this call that revoked it; None if there is no such key."""

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from backfilld.domain.unreadable import each
 from backfilld.store.admin.workflows import MOST_RACES
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
@@ -106,7 +107,7 @@ class ProjectStore:
         rows = await self._pool.fetch(
             _sql.list_projects, wanted.id, wanted.name, wanted.part, wanted.last_id, limit, wanted.with_deleted
         )  # fmt: skip
-        return [_project(row) for row in rows]
+        return each(rows, _project)
 
     async def find(self, id: int, *, with_deleted: bool = False, on: Connection | None = None) -> Project | None:
         row = await (on or self._pool).fetchrow(_sql.list_projects, id, None, None, None, 1, with_deleted)
@@ -162,7 +163,7 @@ class ProjectStore:
             _sql.list_pushed_workflows, wanted.project_id, wanted.revision, wanted.name, wanted.part,
             wanted.part_of_project, wanted.last_id, wanted.descending, limit,
         )  # fmt: skip
-        return [_workflow(row) for row in rows]
+        return each(rows, _workflow)
 
     async def find_workflow(self, id: int) -> WorkflowRevision | None:
         """The definition of that id or, for a workflow's own id, its present one."""

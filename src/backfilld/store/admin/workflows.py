@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from backfilld.domain.errors import Conflict
+from backfilld.domain.unreadable import each
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.schedules.positions import tell_live
@@ -57,7 +58,7 @@ class WorkflowStore:
         self, *, after: int | None = None, project: str | None = None, name: str | None = None, limit: int = 200
     ) -> list[Workflow]:
         """Those that are not deleted, by id, beyond `after`."""
-        return [_workflow(row) for row in await self._pool.fetch(_sql.list_workflows, after, project, name, limit)]
+        return each(await self._pool.fetch(_sql.list_workflows, after, project, name, limit), _workflow)
 
     async def list_managed_by_config(self, conn: Connection) -> dict[tuple[str, str], int]:
         """(project, name) → id of the enabled ones that came from a configuration file."""

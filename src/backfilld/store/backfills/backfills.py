@@ -17,6 +17,7 @@ from backfilld.domain.backfills.holding import OUTAGES, Reason
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import Status, may_become
 from backfilld.domain.errors import Conflict, NotFound
+from backfilld.domain.unreadable import each
 from backfilld.store.backfills.ids import keep_ids
 from backfilld.store.backfills.rows import (
     NewBackfill,
@@ -130,7 +131,7 @@ class BackfillStore:
             before_no,
             limit,
         )
-        return [(backfill_of(row), progress_of(row)) for row in rows]
+        return each(rows, lambda row: (backfill_of(row), progress_of(row)))
 
     async def list_by_status(self, statuses: Collection[Status]) -> list[Backfill]:
         """All backfills that stand in one of `statuses`, oldest first."""

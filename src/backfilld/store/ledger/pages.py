@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from backfilld.domain.unreadable import each
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.ledger.entries import PlanRow
@@ -92,7 +93,7 @@ class LedgerPages:
             wanted &= FAILED | ON_THEIR_WAY  # nothing else has an error class
         if wanted == EVERY:
             rows = await self._pool.fetch(_sql.list_items, backfill_no, behind, limit, list(in_flight))
-            return [_entry(row) for row in rows]
+            return each(rows, _entry)
         # in the order in which items move on: whatever moves between two looks is found by the second, or by both
         found: dict[int, LedgerEntry] = {}
         if wanted & UNTOUCHED:
@@ -100,7 +101,7 @@ class LedgerPages:
         if moving := list(wanted & ON_THEIR_WAY):
             query, moved = _sql.list_at, list(in_flight)
             rows = await self._pool.fetch(query, backfill_no, behind, limit, moving, error_class, moved)
-            found |= _by_position(map(_entry, rows))
+            found |= _by_position(each(rows, _entry))
         if ended := wanted & ENDED:
             found |= _by_position(await self._list_ended(backfill_no, behind, limit, ended, error_class))
         return [found[position] for position in sorted(found)[:limit]]
@@ -112,7 +113,7 @@ class LedgerPages:
             rows = await self._pool.fetch(_sql.list_failed, backfill_no, behind, limit, error_class)
         else:
             rows = await self._pool.fetch(_sql.list_ended, backfill_no, behind, limit, list(statuses))
-        return [_entry(row) for row in rows]
+        return each(rows, _entry)
 
     async def _list_pending(
         self, backfill_no: int, behind: int, limit: int, in_flight: Collection[int]
@@ -135,7 +136,7 @@ class LedgerPages:
     async def with_tries(self, backfill_no: int, entry: LedgerEntry) -> LedgerEntry:
         """The same entry with every try that has ended, the final one included."""
         rows = await self._pool.fetch(_sql.list_tries, backfill_no, entry.position)
-        tries = [TryEntry(**dict(row)) for row in rows]
+        tries = each(rows, lambda row: TryEntry(**dict(row)))
         ended_by_a_try = entry.status in ("succeeded", "failed", "skipped") and entry.started_at is not None
         if ended_by_a_try and all(made.attempt != entry.attempts for made in tries):
             tries.append(_final_try(entry))

@@ -1,6 +1,7 @@
 """Pages of schedules."""
 
 from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.domain.unreadable import each
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.schedules.schedules import schedule_row
@@ -19,7 +20,7 @@ class SchedulePages:
     ) -> list[StoredSchedule]:
         """At most `limit` behind the id `after`."""
         rows = await self._pool.fetch(_sql.list_schedules, after, project_id, workflow, limit)
-        return [schedule_row(row) for row in rows]
+        return each(rows, schedule_row)
 
     async def project_lives(self, project_id: int) -> bool:
         """Whether there is such a project, and it is not deleted."""

@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 
 from backfilld.domain.sessions.records import Attempt
+from backfilld.domain.unreadable import each
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
@@ -82,7 +83,7 @@ def _bytes_of_uuids(count: int) -> list[bytes]:
 
 async def list_attempts(on: Connection | Pool, ids: Collection[int]) -> list[Attempt]:
     """Attempts by id, ascending; those that do not exist are left out."""
-    return [attempt_of(row) for row in await on.fetch(_sql.list_attempts_by_id, list(ids))]
+    return each(await on.fetch(_sql.list_attempts_by_id, list(ids)), attempt_of)
 
 
 def attempt_of(row: asyncpg.Record) -> Attempt:

@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from backfilld.domain.unreadable import UnreadableRow
+
 log = logging.getLogger(__name__)
 
 UNREADABLE_HEADER = "X-Backfilld-Unreadable"
@@ -39,11 +41,18 @@ def rows(model: type[_Answer], found: Iterable[Any]) -> list[Any]:
 
 def _shown(model: type[Any], row: Any) -> Any:
     try:
+        must_be_read(row)
         return model.of(row)
     except Exception as problem:
         why = f"{type(problem).__name__}: {problem}"[:200]
         values = readable(model.model_fields, lambda name: _part(row, name))
         return StandIn(values | {"unreadable": why}, named(row, model.__name__))
+
+
+def must_be_read(row: Any) -> None:
+    """Raise what made a record of `row` impossible, if something did."""
+    if isinstance(row, UnreadableRow):
+        raise row.problem
 
 
 def named(row: Any, kind: str) -> str:
