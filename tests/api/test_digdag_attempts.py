@@ -170,3 +170,17 @@ async def test_a_blocked_one_of_a_backfill_too(client: Client, pool: Pool, store
 async def test_nobody_is_killed_by_a_number_that_is_none(client: Client) -> None:
     await kill(client, 999, 404)
     await kill(client, "x", 404)
+
+
+@pytest.mark.parametrize(("time", "nearest"), [
+    ("2027-02-27T00:00:00+09:00", None), ("2027-02-27T01:00:00+09:00", "2027-02-27T00:00:00+09:00"),
+    ("2027-02-27T23:00:00+09:00", "2027-02-28T00:00:00+09:00"),
+])  # fmt: skip
+async def test_a_start_at_a_time_that_is_no_slot_of_the_schedule_is_told_the_nearest(
+    client: Client, stored: StoredSchedule, time: str, nearest: str | None
+) -> None:
+    answer = await client.put("/api/attempts", json={"workflowId": stored.workflow_id, "sessionTime": time})
+    told = answer.headers.get("X-Backfilld-Warning")
+
+    assert (200, time) == (answer.status, (await answer.json())["sessionTime"])
+    assert told == (nearest and f"{time} is no session of the workflow's schedule; the nearest is {nearest}")

@@ -45,6 +45,15 @@ async def test_a_start_reads_the_time_by_the_workflows_clock(backfilld, daemon):
     } == daemon.sent("PUT", "/api/attempts")[0].json  # fmt: skip
 
 
+async def test_a_time_that_is_no_slot_is_warned_of(backfilld, daemon):
+    told = {"X-Backfilld-Warning": "it is no session; the nearest is another | and more"}
+    daemon.script("PUT", "/api/attempts", Scripted(raw=orjson.dumps(ATTEMPT), headers=told))
+    ended = await backfilld("attempts", "start", "9", "--session", "2027-03-01T00:00:00Z")
+
+    assert 0 == ended.code
+    assert "Warning: it is no session; the nearest is another\nWarning: and more\n" == ended.err
+
+
 async def test_a_name_that_is_taken_is_a_conflict_that_names_the_attempt(backfilld, daemon):
     daemon.script("GET", "/api/attempts/7", digdag(ATTEMPT))
     daemon.script("PUT", "/api/attempts", digdag(ATTEMPT, 409))

@@ -166,3 +166,24 @@ async def test_no_push_rewinds_what_was_skipped(operations, pool):
         await place_schedule(connection, stored.workflow_id, stored.definition, new, NOON)
 
     assert datetime(2027, 3, 10, tzinfo=UTC) == await pool.fetchval("SELECT next_session_at FROM schedules")
+
+
+@pytest.mark.parametrize(("cron", "hour"), [("30 2 * * *", 1), ("30 * * * *", None), ("0 7 * * *", None)])
+@pytest.mark.parametrize("verb", ["enable", "skip"])
+async def test_a_next_time_that_comes_twice_is_the_session_of_the_schedule_or_refused(
+    operations, pool, verb, cron, hour
+):
+    stored = await make_schedule(pool, {"cron>": cron}, timezone="Europe/Berlin")
+    steer = {
+        "enable": lambda: operations.enable(ANNA, stored.id, next_time="2027-10-31T02:30"),
+        "skip": lambda: operations.skip(ANNA, stored.id, next_time="2027-10-31T02:30", dry_run=False),
+    }[verb]
+    if hour is not None:
+        assert datetime(2027, 10, 31, hour, 30, tzinfo=UTC) == (await steer()).next_session_at
+        return
+    with pytest.raises(Invalid) as refused:
+        await steer()
+
+    ((path, message),) = [(fault.path, fault.message) for fault in refused.value.faults]
+    assert "/nextTime" == path
+    assert "2027-10-31T02:30:00+02:00 or 2027-10-31T02:30:00+01:00" in message

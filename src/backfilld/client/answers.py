@@ -83,12 +83,18 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     pagination = meta.get("pagination") or {}
     return Answer(
         data,
-        tuple(meta.get("warnings") or ()),
+        tuple(meta.get("warnings") or _told_beside(headers)),
         meta.get("request_id") or headers.get("X-Request-Id"),
         pagination.get("next_cursor") if pagination.get("has_more") else None,
         status,
         headers,
     )
+
+
+def _told_beside(headers: Mapping[str, str]) -> list[str]:
+    """Warnings of the digdag dialect, whose answers have no room for them."""
+    told = headers.get("X-Backfilld-Warning", "")
+    return told.split(" | ") if told else []
 
 
 def _refusal(status: int, headers: Mapping[str, str], document: dict[str, Any], body: bytes) -> ApiError:

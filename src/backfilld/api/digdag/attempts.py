@@ -68,7 +68,7 @@ class AttemptRoutes:
             )
         except AttemptExists as conflict:
             return Reply(shapes.attempt(conflict.attempt), status=409)
-        return Reply(shapes.attempt(attempt))
+        return Reply(shapes.attempt(attempt), warnings=await self._reading.warnings(attempt))
 
     async def kill(self, asked: RequestContext[KillAttempt | None, None]) -> Reply:
         attempt = await self._operations.kill(asked.actor, asked.path["id"])
@@ -104,7 +104,8 @@ def routes(operations: AttemptOperations, reading: SessionReading) -> list[Route
     all_routes = [
         Route("PUT", "/api/attempts", does.start, "operator", "Start an attempt", shapes.AttemptShape,
               body=StartAttempt, errors=(404,), same_shape=(409,),
-              description="409 with the attempt that is there, if the session has one of that name."),
+              description="409 with the attempt that is there, if the session has one of that name. A session time"
+              " that the workflow's schedule does not have is taken, and told in the header X-Backfilld-Warning."),
         Route("POST", "/api/attempts/{id}/kill", does.kill, "operator", "Kill an attempt", shapes.AttemptShape,
               body=KillAttempt, body_optional=True, path_types=ids, errors=(409,),
               description="What waits is killed at once; what runs is cut off."),

@@ -7,7 +7,7 @@ import click
 
 from backfilld.cli.inputs import JsonObject
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table
+from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.output.times import with_offset
 from backfilld.cli.running import run
 
@@ -152,6 +152,7 @@ def log(server: Server, id: int) -> None:
 
 
 def _print(answer: "Answer", as_json: bool) -> None:
+    print_warnings(answer.warnings)
     if as_json:
         print_json(answer.data)
         return

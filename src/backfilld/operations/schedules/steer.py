@@ -5,7 +5,7 @@ so that no push of the workflow brings it back.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 from itertools import islice
 
 from backfilld.clock import Clock
@@ -70,7 +70,7 @@ class ScheduleOperations:
                 raise Invalid([Fault("/nextTime", "contradiction", "means nothing when skipSchedule is false")])
             if skip_schedule:
                 schedule = _readable(stored)
-                to = _instants(schedule.zone, nextTime=next_time)["nextTime"] or at
+                to = _instants(schedule, nextTime=next_time)["nextTime"] or at
                 slot = schedule.first(to) or FINISHED
                 if slot.session_time > stored.next_session_at:
                     await put_position(connection, leave_out(stored.position, slot), at)
@@ -95,7 +95,7 @@ class ScheduleOperations:
         async with self._pool.acquire() as connection, connection.transaction():
             stored = await self._lock(connection, id)
             schedule = _readable(stored)
-            times = _instants(schedule.zone, nextTime=next_time, fromTime=from_time, nextRunTime=next_run_time)
+            times = _instants(schedule, nextTime=next_time, fromTime=from_time, nextRunTime=next_run_time)
             wanted = _Wanted(times["nextTime"], times["fromTime"], count, times["nextRunTime"])
             slot = _target(schedule, wanted)
             if slot.session_time <= stored.next_session_at:
@@ -137,17 +137,17 @@ def _target(schedule: Schedule, wanted: _Wanted) -> Slot:
     return slot if wanted.next_run_time is None else Slot(slot.session_time, wanted.next_run_time)
 
 
-def _instants(zone: tzinfo, **times: Time) -> dict[str, datetime | None]:
+def _instants(schedule: Schedule, **times: Time) -> dict[str, datetime | None]:
     """`nextTime` may be by the workflow's clock, the others say their offset. Invalid, with every fault."""
-    read = {name: _instant(time, f"/{name}", zone if name == "nextTime" else None) for name, time in times.items()}
+    read = {name: _instant(time, f"/{name}", schedule if name == "nextTime" else None) for name, time in times.items()}
     if faults := [found for found in read.values() if isinstance(found, Fault)]:
         raise Invalid(faults)
     return {name: found for name, found in read.items() if not isinstance(found, Fault)}
 
 
-def _instant(time: Time, path: str, zone: tzinfo | None) -> datetime | Fault | None:
+def _instant(time: Time, path: str, schedule: Schedule | None) -> datetime | Fault | None:
     if isinstance(time, str):
-        return parse_moment(time, path, zone)
+        return parse_moment(time, path, None if schedule is None else schedule.zone, schedule)
     return None if time is None else bounded(time, path)
 
 

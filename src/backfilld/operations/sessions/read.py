@@ -4,7 +4,7 @@ from datetime import datetime
 
 from backfilld.domain.errors import Fault, Invalid, NotFound
 from backfilld.domain.schedules import parse_schedule_zone
-from backfilld.domain.schedules.truncating import truncated
+from backfilld.domain.schedules.truncating import off_schedule, truncated
 from backfilld.domain.sessions.records import Attempt, schedule_of
 from backfilld.domain.sessions.variables import task_name
 from backfilld.store.connection.pool import Pool
@@ -103,6 +103,17 @@ class SessionReading:
         if content is None:
             raise NotFound(f"Resource does not exist: log of try {try_} of attempt id={attempt_id}")
         return content
+
+    async def warnings(self, attempt: Attempt) -> list[str]:
+        """What is to be said of the session time of an attempt: that the workflow's schedule has no such session."""
+        found = await self._pages.find_definition(attempt.revision_id)
+        if found is None or not found.definition.get("schedule"):
+            return []
+        try:
+            told = off_schedule(schedule_of(found.definition), attempt.session_time)
+        except ValueError:  # told where the schedule is looked at
+            return []
+        return [] if told is None else [told]
 
     async def truncated(self, workflow_id: int, time: str, mode: str | None) -> tuple[Definition, datetime, str]:
         """The definition, the session time that is meant by `time` (SCHEDULES §4), and the zone. Invalid."""

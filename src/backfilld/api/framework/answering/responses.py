@@ -29,6 +29,7 @@ from backfilld.domain.errors import (
 from backfilld.store.connection import transient_errors
 
 DIGDAG_PREFIX = "/api/"
+WARNING_HEADER = "X-Backfilld-Warning"
 log = logging.getLogger(__name__)
 
 _BAD_REQUESTS = (415, 422)  # digdag knows one status for whatever is wrong with a request
@@ -70,6 +71,9 @@ def success(reply: Reply, status: int, meta: Meta) -> web.Response:
 def bare(reply: Reply, status: int) -> web.Response:
     """The answer of everything else: `data` is the document."""
     headers = {**reply.headers, **header_of(list(stand_ins(reply.data)))}
+    if reply.warnings:  # there is no room for them in the document
+        told = " | ".join(reply.warnings).encode("ascii", "backslashreplace").decode()
+        headers[WARNING_HEADER] = "".join(one if one.isprintable() else "?" for one in told)
     return json_response(reply.data, reply.status or status, headers)
 
 
