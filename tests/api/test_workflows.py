@@ -8,6 +8,7 @@ from tests.support.clock import FakeClock
 
 from backfilld.api.public import workflows
 from backfilld.executors.definition_rules import DefinitionRules
+from backfilld.executors.secret_use import SecretUse
 from backfilld.operations.workflows import WorkflowOperations
 from backfilld.store.connection.pool import Pool
 
@@ -17,7 +18,8 @@ HTTP = {"type": "http", "url": "https://t.example/run"}
 
 @pytest.fixture
 def operations(pool: Pool, clock: FakeClock) -> WorkflowOperations:
-    return WorkflowOperations(pool, clock, DefinitionRules(("http",), secrets=("token",)))
+    uses = {"bound": SecretUse(hosts=("t.example",), used_by=("classify",)), "dsn": SecretUse(kept_for="a source")}
+    return WorkflowOperations(pool, clock, DefinitionRules(("http",), (), ("token", *uses), uses))
 
 
 @pytest.fixture
@@ -233,3 +235,30 @@ async def test_what_a_workflow_missed_while_it_was_disabled_is_not_made_up_for(c
     await client.patch(f"{PATH}/{made['id']}", json={"enabled": True})
 
     assert await pool.fetchval("SELECT next_session_at > '2020-01-02Z' AND skipped_to = next_session_at FROM schedules")
+
+
+def sending(secret: str, url: str = HTTP["url"]) -> dict[str, Any]:
+    return {**HTTP, "url": url, "headers": {"X-Got": {"secret": secret}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "executor"),
+    [
+        ("classify", sending("bound", "https://attacker.example/")),
+        ("other", sending("bound")),
+        ("classify", sending("dsn")),
+    ],
+)
+async def test_a_secret_that_is_not_for_this_is_refused_at_every_way_in(client: Client, name, executor) -> None:
+    made = await make(client, name, executor=HTTP)
+    created = await client.post(PATH, json={"name": name, "project": "new", "executor": executor})
+    changed = await client.patch(f"{PATH}/{made['id']}", json={"executor": executor})
+    shown = (await (await client.get(f"{PATH}/{made['id']}")).json())["data"]["workflow"]
+
+    assert (422, 422) == (created.status, changed.status)
+    assert {"/executor/headers/X-Got/secret": "secret_not_allowed"} == await faults(changed)
+    assert made == shown
+
+
+async def test_a_secret_that_is_for_this_is_taken(client: Client) -> None:
+    assert sending("bound")["headers"] == (await make(client, executor=sending("bound")))["executor"]["headers"]

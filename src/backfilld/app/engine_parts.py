@@ -163,7 +163,9 @@ def executor_options(settings: Settings) -> ExecutorOptions:
         most_bytes=chosen.max_response_bytes,
     )
     commands = CommandLimits(most_bytes=chosen.max_response_bytes)
-    return ExecutorOptions(limits=limits, commands=commands, allowed_hosts=chosen.allowed_hosts)
+    return ExecutorOptions(
+        limits=limits, commands=commands, allowed_hosts=chosen.allowed_hosts, secret_uses=settings.secret_uses()
+    )
 
 
 def retention_of(settings: Settings) -> Retention:
@@ -178,4 +180,5 @@ def definition_rules(settings: Settings) -> DefinitionRules:
         executor_types=settings.executors.definable_by_api,
         allowed_hosts=settings.executors.allowed_hosts,
         secrets=frozenset(settings.secrets),
+        secret_uses=settings.secret_uses(),
     )

@@ -45,7 +45,7 @@ SAMPLES: dict[str, Any] = {
 COMMAND_SAMPLES: dict[str, Any] = {
     "type": "command",
     "argv": ["/opt/archive/run", "--quiet"],
-    "env": {"TOKEN": {"secret": "crm_token"}},
+    "env": {"TOKEN": {"secret": "archive_token"}},
     "cwd": "/opt/archive",
 }
 
@@ -108,6 +108,8 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     if name == "workflows":
         yield from _command()
     if name == "secrets":
+        yield f"#[secrets.{COMMAND_SAMPLES['env']['TOKEN']['secret']}]"
+        yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{SAMPLES['dsn']['secret']}]"
         yield '#value = "postgresql://reader:password@crm.example.com:5432/crm"'
 

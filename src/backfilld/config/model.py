@@ -19,6 +19,7 @@ from backfilld.config.sections.schedules import ExecutorSettings, SchedulesSetti
 from backfilld.config.sections.server import ServerSettings
 from backfilld.config.sections.workflows import WorkflowSettings
 from backfilld.domain.entities.records import EntityType
+from backfilld.executors.secret_use import SecretUse, uses_of
 
 
 class StateSettings(Section):
@@ -83,6 +84,19 @@ class SecretSettings(Section):
         description="The secret itself. Then nobody else may read this file.",
     )
 
+    hosts: Annotated[tuple[Name, ...], Field(strict=False)] | None = Field(
+        default=None,
+        examples=[["api.example.com"]],
+        description="Where workflows may send it, or what they sign with it: as in executors.allowed_hosts; then no"
+        " program is given it. Left out: to any target that a workflow names.",
+    )
+    used_by: Annotated[tuple[Name, ...], Field(strict=False)] | None = Field(
+        default=None,
+        examples=[["classify", "sales/*"]],
+        description="Which workflows may name it: 'name', 'project/name' or 'project/*'. Left out: any; [] for none."
+        " The DSN of a source is for no workflow in any case.",
+    )
+
     @model_validator(mode="after")
     def _one(self) -> "SecretSettings":
         if (self.file is None) == (self.value is None):
@@ -122,6 +136,19 @@ class Settings(Section):
         default=(),
         description="Workflows, read-only over HTTP. Known by (project, name), whose id stays the same for ever.",
     )
+
+    def secret_uses(self) -> dict[str, SecretUse]:
+        """Of each secret, for whom it is."""
+        own_files = {
+            self.database.dsn_file: "the database",
+            self.server.tls_key_file: "the server's certificate",
+            self.server.tls_certificate_file: "the server's certificate",
+        }
+        return uses_of(
+            {name: {"file": it.file, "hosts": it.hosts, "used_by": it.used_by} for name, it in self.secrets.items()},
+            {name: known.sql.dsn.secret for name, known in self.entity_types.items() if known.sql},
+            {file: what for file, what in own_files.items() if file is not None},
+        )
 
     def read_secrets(self) -> dict[str, str]:
         """Every secret by name, as it is now; OSError if a file of one cannot be read."""

@@ -7,7 +7,7 @@ configuration may have become stricter meanwhile.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -24,6 +24,7 @@ from backfilld.executors.definition import (
 )
 from backfilld.executors.header_values import header_value_is_fit
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target
+from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, secret_use_faults
 from backfilld.executors.substitution import substitution_faults, without_placeholders
 
 # A header of these names is a secret by itself, so its value has to be a reference to one.
@@ -54,7 +55,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNPASSABLE = re.compile("[\x00\ud800-\udfff]")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class DefinitionRules:
     executor_types: Collection[str] | None = None
     allowed_hosts: Collection[str] = ()
     secrets: Collection[str] | None = None  # None: not known here, so not checked
+    secret_uses: Mapping[str, SecretUse] = field(default_factory=dict)  # of those for which there is something to say
 
 
 def definition_faults(definition: WorkflowDefinition, rules: DefinitionRules) -> list[Fault]:
@@ -72,9 +73,9 @@ def definition_faults(definition: WorkflowDefinition, rules: DefinitionRules) ->
 
 
 def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[Fault]:
-    for field in ("name", "project"):
-        if not getattr(definition, field).isprintable():
-            yield Fault(pointer(field), "invalid_text", "contains control characters")
+    for key in ("name", "project"):
+        if not getattr(definition, key).isprintable():
+            yield Fault(pointer(key), "invalid_text", "contains control characters")
     yield from schedule_faults(definition.schedule, definition.timezone)
     executor = definition.executor
     if rules.executor_types is not None and executor.type not in (*rules.executor_types, HARMLESS):
@@ -87,8 +88,12 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
         looked_at = without_placeholders(executor) if definition.substitutes else executor
         for fault in http_faults(looked_at, rules):
             yield fault.under("/executor")
+        for fault in secret_use_faults(looked_at, definition.project, definition.name, rules.secret_uses):
+            yield fault.under("/executor")
     elif isinstance(executor, CommandExecutor):
         for fault in command_faults(executor, rules):
+            yield fault.under("/executor")
+        for fault in secret_use_faults(executor, definition.project, definition.name, rules.secret_uses):
             yield fault.under("/executor")
 
 
@@ -111,8 +116,7 @@ def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Faul
     seen: set[str] = set()
     for name, value in executor.headers.items():
         yield from _header_faults(name, value, seen)
-    if rules.secrets is not None:
-        yield from _secret_faults(executor, rules.secrets)
+    yield from _secret_faults(executor, rules)
 
 
 def command_faults(executor: CommandExecutor, rules: DefinitionRules) -> Iterator[Fault]:
@@ -132,8 +136,7 @@ def command_faults(executor: CommandExecutor, rules: DefinitionRules) -> Iterato
             yield Fault(pointer("env", name), "invalid_variable", "must be letters, digits and _, no digit first")
         elif name in RESERVED_VARIABLES:
             yield Fault(pointer("env", name), "reserved_variable", f"'{name}' is set for each item by backfilld itself")
-    if rules.secrets is not None:
-        yield from _secret_faults(executor, rules.secrets)
+    yield from _secret_faults(executor, rules)
 
 
 def _url_faults(url: str, path: str, rules: DefinitionRules) -> Iterator[Fault]:
@@ -143,7 +146,7 @@ def _url_faults(url: str, path: str, rules: DefinitionRules) -> Iterator[Fault]:
         yield Fault(path, "invalid_url", problem)
         return
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     if host_is_never_a_target(host):
         yield Fault(
             path,
@@ -167,7 +170,7 @@ def _problem_with(url: str) -> str | None:
 
 
 def _problem_with_parts(parts: SplitResult, port: int | None, url: str) -> str | None:
-    if parts.scheme not in _DEFAULT_PORTS:
+    if parts.scheme not in DEFAULT_PORTS:
         return "must begin with http:// or https://"
     if not parts.hostname:
         return "names no host"
@@ -215,8 +218,12 @@ def _header_faults(name: str, value: object, seen: set[str]) -> Iterator[Fault]:
     seen.add(lower)
 
 
-def _secret_faults(executor: Executor, known: Collection[str]) -> Iterator[Fault]:
+def _secret_faults(executor: Executor, rules: DefinitionRules) -> Iterator[Fault]:
+    if rules.secrets is None:
+        return
+    nothing = SecretUse()
+    known = [name for name in rules.secrets if rules.secret_uses.get(name, nothing).kept_for is None]
     for where, name in executor.secret_references().items():
-        if name not in known:
+        if name not in rules.secrets:
             message = f"there is no secret '{name}'{did_you_mean(name, known)}"
             yield Fault(pointer(*where, "secret"), "unknown_secret", message, nearest(name, known))

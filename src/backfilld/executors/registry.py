@@ -26,6 +26,7 @@ from backfilld.executors.definition_rules import DefinitionRules, definition_fau
 from backfilld.executors.echo import EchoExecutor
 from backfilld.executors.http.client import Limits
 from backfilld.executors.http.executor import HttpExecutor
+from backfilld.executors.secret_use import SecretUse
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.substitution import Filling
 
@@ -39,6 +40,7 @@ class ExecutorOptions:
     limits: Limits = field(default_factory=Limits)
     commands: CommandLimits = field(default_factory=CommandLimits)
     allowed_hosts: tuple[str, ...] = ()
+    secret_uses: Mapping[str, SecretUse] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
 
 
@@ -114,7 +116,9 @@ class ExecutorRegistry:
             where = "/".join(str(part) for part in first["loc"])
             return _refusing(target, "definition_invalid", f"the workflow's definition: {where}: {first['msg']}")
         # A missing secret is told with each try, since it may come with the next reload.
-        faults = definition_faults(definition, DefinitionRules(allowed_hosts=self._options.allowed_hosts))
+        options = self._options
+        rules = DefinitionRules(allowed_hosts=options.allowed_hosts, secret_uses=options.secret_uses)
+        faults = definition_faults(definition, rules)
         if faults:
             return _refusing(
                 target, faults[0].code, f"the workflow's definition: {faults[0].path}: {faults[0].message}"

@@ -5,6 +5,7 @@ vanished from the file is disabled, never deleted, since backfills refer to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -162,7 +163,7 @@ class WorkflowOperations:
             raise Invalid(faults)
 
     def _check_config(self, definitions: Sequence[WorkflowDefinition]) -> None:
-        rules = DefinitionRules(None, self.rules.allowed_hosts, self.rules.secrets)
+        rules = replace(self.rules, executor_types=None)
         faults: list[Fault] = []
         seen: set[tuple[str, str]] = set()
         for number, definition in enumerate(definitions):
@@ -202,7 +203,9 @@ def plain_of(definition: WorkflowDefinition) -> dict[str, Any]:
 
 
 def executor_faults(executor: Executor, rules: DefinitionRules) -> list[Fault]:
-    """What this installation has against an executor; paths are pointers into it."""
+    """What this installation has against an executor, whosever it is; paths are pointers into it."""
+    uses = {name: replace(use, used_by=None) for name, use in rules.secret_uses.items()}
+    rules = replace(rules, secret_uses=uses)
     stub = WorkflowDefinition.model_construct(name="x", project="x", executor=executor, schedule=None)
     return [
         Fault(fault.path.removeprefix("/executor"), fault.code, fault.message, fault.allowed)

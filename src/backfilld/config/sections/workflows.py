@@ -14,6 +14,7 @@ from backfilld.config.tree import Path
 from backfilld.domain.errors import Fault
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.executors.secret_use import SecretUse, uses_of
 
 
 class WorkflowSettings(WorkflowDefinition):
@@ -41,7 +42,7 @@ def faults_in_workflows(tree: Mapping[str, Any], where: str) -> Iterator[ConfigF
     workflows = tree.get("workflows")
     if not isinstance(workflows, list):
         return
-    rules = DefinitionRules(None, _allowed_hosts(tree), _secret_names(tree))
+    rules = DefinitionRules(None, _allowed_hosts(tree), _secret_names(tree), _secret_uses(tree))
     seen: set[tuple[str, str]] = set()
     for number, workflow in enumerate(workflows):
         path: Path = ("workflows", number)
@@ -77,3 +78,22 @@ def _allowed_hosts(tree: Mapping[str, Any]) -> list[str]:
     executors = tree.get("executors")
     hosts = executors.get("allowed_hosts") if isinstance(executors, dict) else None
     return [host for host in hosts if isinstance(host, str)] if isinstance(hosts, list) else []
+
+
+def _secret_uses(tree: Mapping[str, Any]) -> dict[str, SecretUse]:
+    secrets, types, database, server = (
+        _table(tree, name) for name in ("secrets", "entity_types", "database", "server")
+    )
+    dsns = {name: _table(_table(_table(types, name), "sql"), "dsn").get("secret") for name in types}
+    files = {database.get("dsn_file"): "the database"}
+    files |= {server.get(key): "the server's certificate" for key in ("tls_key_file", "tls_certificate_file")}
+    return uses_of(
+        {name: _table(secrets, name) for name in secrets},
+        {name: dsn for name, dsn in dsns.items() if isinstance(dsn, str)},
+        {file: what for file, what in files.items() if isinstance(file, str)},
+    )
+
+
+def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = tree.get(name)
+    return found if isinstance(found, Mapping) else {}
