@@ -198,6 +198,19 @@ async def test_events_are_followed_to_the_end(daemon, client):
     assert [("progress", "1", "running"), ("end", "2", "completed")] == seen
 
 
+async def test_every_event_has_the_whole_backfill_though_only_what_moves_is_sent(daemon, client):
+    whole = a_backfill(succeeded_count=0)
+    moved = {"id": whole["id"], "status": "running", "succeeded_count": 5}
+    daemon.script(
+        "GET",
+        EVENTS,
+        Scripted(raw=event("progress", 1, whole) + event("progress", 2, moved) + event("end", 3, whole)),
+    )
+    seen = [found.backfill async for found in client.follow(ID)]
+
+    assert [whole, whole | moved, whole] == seen
+
+
 async def test_a_lost_stream_goes_on_behind_the_last_event(daemon, client, hasty):
     cut = Scripted(raw=event("progress", 7, a_backfill()) + b"event: prog", hang_up=True)
     daemon.script("GET", EVENTS, cut, Scripted(raw=event("end", 8, a_backfill(status="completed"))))

@@ -15,6 +15,8 @@ from tests.support.ledgers import make_ledger
 from tests.support.waiting import POLL_SECONDS, eventually
 
 from backfilld.api.public.backfills import progress_stream
+from backfilld.api.public.backfills.answers import MOVING
+from backfilld.api.public.backfills.progress_stream import StreamLimits
 from backfilld.domain.backfills.states import Status
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.store.connection.pool import Pool
@@ -152,13 +154,52 @@ async def test_a_stream_ends_when_its_backfill_is_deleted(client: Client, pool: 
 async def test_only_so_many_may_listen(
     operations: BackfillOperations, pool: Pool, clock: FakeClock, serve: Serve
 ) -> None:
-    client = await serve(progress_stream.routes(operations, clock, most_streams=1))
+    client = await serve(progress_stream.routes(operations, clock, StreamLimits(most=1)))
     backfill = await make_backfill(pool)
     async with listening(client, backfill.id) as listener:
         await listener.event()
         refused = await client.get(f"{PATH}/{backfill.id}/events")
 
     assert 503 == refused.status
+
+
+async def test_one_caller_takes_no_place_of_the_others(
+    operations: BackfillOperations, pool: Pool, clock: FakeClock, serve: Serve
+) -> None:
+    client = await serve(progress_stream.routes(operations, clock, StreamLimits(most=3, most_per_caller=1)))
+    backfill = await make_backfill(pool)
+    path = f"{PATH}/{backfill.id}/events"
+    async with listening(client, backfill.id) as listener:
+        await listener.event()
+        refused = await client.get(path)
+        error = (await refused.json())["error"]["code"]
+        async with client.get(path, headers={"Authorization": "Bearer viewer"}) as other:
+            let_in = other.status
+
+    assert (429, "too_many_streams", 200) == (refused.status, error, let_in)
+    assert "1" == refused.headers["Retry-After"]
+
+
+async def test_what_does_not_move_is_sent_once(client: Client, pool: Pool, clock: FakeClock) -> None:
+    backfill = await make_backfill(pool)
+    async with listening(client, backfill.id) as listener:
+        _, _, whole = await listener.event()
+        await make_ledger(pool, backfill, {"a": "succeeded"})
+        await pass_a_second(clock)
+        _, last, moved = await listener.event()
+        await pool.execute("UPDATE backfills SET max_in_flight = 3")
+        await pass_a_second(clock)
+        _, _, changed = await listener.event()
+        await put_into(pool, backfill, Status.COMPLETED)
+        await pass_a_second(clock)
+        _, _, end = await listener.event()
+    async with listening(client, backfill.id, last) as listener:
+        _, _, come_back = await listener.event()
+
+    assert set(whole) == set(end) == set(come_back)
+    assert MOVING == set(moved)
+    assert {"max_in_flight"} == set(changed) - MOVING
+    assert (1, 3) == (moved["succeeded_count"], changed["max_in_flight"])
 
 
 async def test_a_server_that_stops_does_not_wait_for_listeners(client: Client, pool: Pool) -> None:

@@ -28,19 +28,21 @@ class ProgressEvent:
 async def follow(
     transport: Transport, backfill_id: str, clock: Clock, *, last_event_id: str | None = None, patience_seconds: float
 ) -> AsyncIterator[ProgressEvent]:
-    """Every event until the backfill has ended.
+    """Every event until the backfill has ended, each with the whole backfill.
 
     A lost connection is made again, and goes on behind the last event. ServerUnreachable after
     `patience_seconds` without one; ApiError if the daemon refuses.
     """
     lost_since: float | None = None
     pause = FIRST_PAUSE_SECONDS
+    known: dict[str, Any] = {}
     while True:
         try:
             async for event in _connected(transport, backfill_id, last_event_id):
                 lost_since, pause = None, FIRST_PAUSE_SECONDS
                 last_event_id = event.id or last_event_id
-                yield event
+                known |= event.backfill  # between the first and the last, only what moves is sent
+                yield ProgressEvent(event.kind, event.id, dict(known))
                 if event.kind == "end":
                     return
             problem: Exception = ServerUnreachable(f"{transport.url} ended the stream of events")

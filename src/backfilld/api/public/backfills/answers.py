@@ -107,6 +107,14 @@ class BackfillAnswer(Answer):
     def of(cls, view: BackfillView) -> Self:
         return cls.model_construct(**_settings(view), **_standing(view))
 
+    def news(self, before: Self | None) -> dict[str, Any]:
+        """What there is to tell to somebody who knows `before`: how it stands, and which settings are others now."""
+        now = self.__dict__
+        if before is None:
+            return now
+        old = before.__dict__
+        return {name: value for name, value in now.items() if name in MOVING or value != old[name]}
+
 
 def _settings(view: BackfillView) -> dict[str, Any]:
     backfill = view.backfill
@@ -166,6 +174,14 @@ def _standing(view: BackfillView) -> dict[str, Any]:
         "error": backfill.error,
         "version": backfill.version,
     }
+
+
+MOVING = frozenset(
+    {"id", "status", "status_reason", "window", "throughput_per_minute", "estimated_completion_at", "credits_used"}
+    | {"started_at", "updated_at", "completed_at", "error", "version", "total_entities", "to_run_count"}
+    | {f"{what}_count" for what in ("processed", "succeeded", "failed", "skipped", "cancelled")}
+    | {f"{what}_count" for what in ("in_flight", "retrying", "pending")}
+)
 
 
 class CostAnswer(Answer):
