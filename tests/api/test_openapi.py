@@ -1,44 +1,22 @@
 """The document, its page, and whether they tell the truth."""
 
+import json
 import re
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 from tests.api.conftest import Serve
-from tests.api.test_health import Parts, counted
-from tests.support.clock import FakeClock
+from tests.support.all_routes import all_routes
 
-from backfilld.api import health
 from backfilld.api.framework.routing import Route
-from backfilld.api.public import keys, windows, workflows
-from backfilld.api.public.backfills import not_supported
-from backfilld.api.public.backfills import routes as backfills
-from backfilld.api.public.entities import routes as entities
 from backfilld.api.reference.docs_page import page
-from backfilld.api.reference.documents import with_documents
 from backfilld.api.reference.openapi import document
-from backfilld.metrics import Metrics
-from backfilld.operations.backfills.check import Limits
-
-NOBODY = cast(Any, SimpleNamespace(limits=Limits()))  # handlers are not called here
-
-
-def all_routes() -> list[Route]:
-    clock = FakeClock()
-    return with_documents(
-        [
-            *backfills.routes(NOBODY),
-            *workflows.routes(NOBODY),
-            *entities.routes(NOBODY, clock, max_body_bytes=1 << 20),
-            *windows.routes(clock),
-            *keys.routes(NOBODY, clock),
-            *not_supported.routes(),
-            *health.routes(Parts(), health.MetricsAccess(Metrics(), counted, public=False)),
-        ]
-    )
+from backfilld.api.reference.operation_ids import is_chosen
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +44,51 @@ def test_every_route_is_described(described: dict[str, Any]) -> None:
     assert {(route.method, route.path) for route in all_routes() if not route.hidden} == shown
 
 
-def test_operations_have_names_of_their_own(described: dict[str, Any]) -> None:
+def test_operations_have_chosen_names_of_their_own(described: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(described)]
 
+    assert [] == [f"{route.method} {route.path}" for route in all_routes() if not (route.hidden or is_chosen(route))]
     assert len(names) == len(set(names))
+    assert {"create_backfill", "rerun_failed", "list_ledger", "pause_backfill"} <= set(names)
+
+
+def test_every_property_has_a_description_and_an_example_that_fits(described: dict[str, Any]) -> None:
+    everything = Registry().with_resource("urn:all", Resource.from_contents(described, DRAFT202012))
+    for model, schema in described["components"]["schemas"].items():
+        for name, told in schema.get("properties", {}).items():
+            where = f"{model}.{name}"
+            own = {"$ref": f"urn:all#/components/schemas/{model}/properties/{name}"}
+
+            assert told.get("description"), f"{where}: say what it is there, or in api/reference/glossary.toml"
+            assert told.get("examples") or refers(told), f"{where}: give an example in api/reference/glossary.toml"
+            for example in told.get("examples", []):
+                assert [] == [
+                    fault.message for fault in Draft202012Validator(own, registry=everything).iter_errors(example)
+                ], where
+
+
+def refers(schema: Any) -> bool:
+    """Whether what it means stands elsewhere, with examples of its own."""
+    parts = [schema.get("items"), *schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    return "$ref" in schema or any(isinstance(part, dict) and refers(part) for part in parts)
+
+
+def test_windows_filters_and_envelopes_are_described_once(described: dict[str, Any]) -> None:
+    schemas = described["components"]["schemas"]
+    answers = [
+        answer["content"]["application/json"]["schema"]
+        for _, path, operation in operations(described)
+        for status, answer in operation["responses"].items()
+        if path.startswith("/public-api/")
+        and status.startswith("2")
+        and "application/json" in answer.get("content", {})
+    ]
+    envelopes = [answer["$ref"].rpartition("/")[2] for answer in answers]
+
+    assert {"WeeklyWindows", "RunWindow", "FilterSpec"} <= set(schemas)
+    assert 1 == json.dumps(described).count('"run_start_time": {')
+    for name in envelopes:
+        assert {"data", "meta"} == set(schemas[name]["properties"])
 
 
 def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
@@ -138,7 +157,7 @@ GUARDED = [route for route in all_routes() if route.role]
 async def test_a_stranger_is_refused_everywhere(serve: Serve, route: Route) -> None:
     client = await serve(all_routes(), role=None)
     id_ = "7" if route.path_types.get("id") is int else str(uuid4())
-    path = route.path.replace("{id}", id_)
+    path = re.sub(r"\{\w+\}", "x", route.path.replace("{id}", id_))
     answer = await client.request(route.method, path)
 
     assert 401 == answer.status

@@ -162,10 +162,12 @@ def _kind(schema: Json) -> str:
         if key in schema:
             return " or ".join(_kind(part) for part in schema[key])
     kinds = schema.get("type", "anything")
+    if isinstance(kinds, list):
+        return " or ".join(_kind({**schema, "type": kind}) if kind != "null" else kind for kind in kinds)
     if kinds == "array":
         return f"list of {_kind(schema.get('items', {}))}"
-    word = " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
-    return word + (f" ({schema['format']})" if "format" in schema else "") + _bounds(schema)
+    shown = "format" in schema and schema["format"] != "int64"
+    return str(kinds) + (f" ({schema['format']})" if shown else "") + _bounds(schema)
 
 
 def _bounds(schema: Json) -> str:

@@ -1,19 +1,19 @@
 """The OpenAPI document, made from the routes and models that serve and validate: it cannot be wrong about them."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from backfilld import __version__
-from backfilld.api.framework.answering.envelope import DigdagProblem, Meta, ProblemAnswer
+from backfilld.api.framework.answering.envelope import DigdagProblem, ProblemAnswer
 from backfilld.api.framework.answering.responses import DIGDAG_PREFIX
 from backfilld.api.framework.reading.fields import LARGEST_ID
 from backfilld.api.framework.reading.lenient_models import IGNORED_HEADER
 from backfilld.api.framework.routing import Route
+from backfilld.api.reference.operation_ids import operation_id
+from backfilld.api.reference.schemas import Schemas
 
 Json = dict[str, Any]
 PUBLIC_PREFIX = "/public-api/"
@@ -54,7 +54,7 @@ _RATE_HEADERS = {
 def document(routes: Iterable[Route], public_url: str = "") -> Json:
     """OpenAPI 3.1 of all routes that are not hidden, below `public_url` (default: where the document came from)."""
     shown = [route for route in routes if not route.hidden]
-    schemas = _Schemas(shown)
+    schemas = Schemas(shown)
     paths: dict[str, Json] = {}
     for route in shown:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
@@ -76,46 +76,7 @@ def document(routes: Iterable[Route], public_url: str = "") -> Json:
     }
 
 
-class _Schemas:
-    """The schemas of all models, by model and direction."""
-
-    def __init__(self, routes: Sequence[Route]) -> None:
-        wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
-            (model, "serialization"): None for model in (Meta, ProblemAnswer, DigdagProblem)
-        }
-        self._queries: set[type[BaseModel]] = set()
-        for route in routes:
-            for model in (route.body, route.query):
-                if model is not None:
-                    wanted[model, "validation"] = None
-            if route.query is not None:
-                self._queries.add(route.query)
-            if route.answer is not None:
-                wanted[route.answer, "serialization"] = None
-        refs, found = models_json_schema(list(wanted), ref_template="#/components/schemas/{model}")
-        self._refs = refs
-        self._definitions: Json = found.get("$defs", {})
-
-    def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> Json:
-        """A reference to the model's schema."""
-        return dict(self._refs[model, mode])
-
-    def properties(self, model: type[BaseModel]) -> tuple[Json, list[str]]:
-        """The fields of a query model, and the names of those that are required."""
-        schema = self._definitions[_name(self.of(model, "validation"))]
-        return schema.get("properties", {}), schema.get("required", [])
-
-    def components(self) -> Json:
-        """Everything that may be referred to; query models are shown as parameters instead."""
-        hidden = {_name(self.of(model, "validation")) for model in self._queries}
-        return {name: schema for name, schema in sorted(self._definitions.items()) if name not in hidden}
-
-
-def _name(ref: Json) -> str:
-    return str(ref["$ref"]).rpartition("/")[2]
-
-
-def _operation(route: Route, schemas: _Schemas) -> Json:
+def _operation(route: Route, schemas: Schemas) -> Json:
     operation: Json = {
         "operationId": operation_id(route),
         "summary": route.summary,
@@ -138,13 +99,7 @@ def _tag(route: Route) -> str:
     return route.tag[:1].upper() + route.tag[1:] or "Other"
 
 
-def operation_id(route: Route) -> str:
-    """A name for the operation that stays the same: `get_backfills_id`."""
-    path = route.path.removeprefix(PUBLIC_PREFIX).strip("/") or "home"
-    return f"{route.method.lower()}_" + re.sub(r"[^A-Za-z0-9]+", "_", path).strip("_").lower()
-
-
-def _parameters(route: Route, schemas: _Schemas) -> list[Json]:
+def _parameters(route: Route, schemas: Schemas) -> list[Json]:
     found = [
         {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS[route.path_types.get(name, str)]}
         for name in route.placeholders
@@ -163,12 +118,12 @@ def _parameters(route: Route, schemas: _Schemas) -> list[Json]:
 
 _PATH_SCHEMAS: Mapping[type, Json] = {
     str: {"type": "string", "minLength": 1},
-    int: {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+    int: {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_ID},
     UUID: {"type": "string", "format": "uuid"},
 }
 
 
-def _body(route: Route, schemas: _Schemas) -> Json | None:
+def _body(route: Route, schemas: Schemas) -> Json | None:
     if route.raw_body is not None:
         content: Json = {kind: {"schema": dict(schema)} for kind, schema in route.raw_body.items()}
     elif route.body is not None:
@@ -178,7 +133,7 @@ def _body(route: Route, schemas: _Schemas) -> Json | None:
     return {"required": not route.body_optional, "content": content}
 
 
-def _responses(route: Route, schemas: _Schemas) -> Json:
+def _responses(route: Route, schemas: Schemas) -> Json:
     answers: Json = {}
     if route.supported:
         answers[str(route.status)] = _success(route, schemas)
@@ -203,7 +158,7 @@ def _statuses(route: Route) -> set[int]:
     return statuses
 
 
-def _success(route: Route, schemas: _Schemas) -> Json:
+def _success(route: Route, schemas: Schemas) -> Json:
     headers = _ref_headers("X-Request-Id", *(_RATE_HEADERS if route.role is not None else ()))
     if route.path.startswith(DIGDAG_PREFIX) and route.role is not None:
         headers |= _ref_headers(IGNORED_HEADER)
@@ -217,8 +172,7 @@ def _success(route: Route, schemas: _Schemas) -> Json:
         return answer
     schema = schemas.of(route.answer, "serialization")
     if route.path.startswith(PUBLIC_PREFIX):
-        meta = schemas.of(Meta, "serialization")
-        schema = {"type": "object", "required": ["data", "meta"], "properties": {"data": schema, "meta": meta}}
+        schema = schemas.envelope(route.answer)
     answer["content"] = {route.content_type: {"schema": schema}}
     return answer
 
@@ -229,7 +183,7 @@ def _unmodelled(content_type: str) -> Json:
     return {"schema": {"type": "object" if content_type == "application/json" else "string"}}
 
 
-def _problems(family: str, schemas: _Schemas, model: type[BaseModel]) -> Json:
+def _problems(family: str, schemas: Schemas, model: type[BaseModel]) -> Json:
     schema = schemas.of(model, "serialization")
     found: Json = {}
     for status, description in ERRORS.items():

@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from backfilld.api.framework.reading.fields import Answer, Instant
+from backfilld.api.public.backfills.bodies import FILTER_SCHEMA, WINDOWS_SCHEMA
 from backfilld.domain.backfill_settings import BackfillSettings, Order, Reprocess, Start
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.ids_found import IdsFound
 from backfilld.operations.backfills.view import BackfillView
+
+FilterShown = Annotated[Any, WithJsonSchema({"anyOf": [FILTER_SCHEMA, {"type": "null"}]})]
+WindowsShown = Annotated[Any, WithJsonSchema({"anyOf": [WINDOWS_SCHEMA, {"type": "null"}]})]
 
 
 def number(value: Decimal | None) -> int | float | None:
@@ -51,10 +55,10 @@ class BackfillAnswer(Answer):
     status: Status
     status_reason: StatusReasonAnswer | None
     entity_type: str | None
-    filter_spec: Any
-    filter_resolved: Any = Field(description="Normalised, with relative dates resolved; null for a rerun.")
-    daily_execution_windows: Any
-    effective_windows: Any = Field(description="Sorted and merged; null: always open.")
+    filter_spec: FilterShown
+    filter_resolved: FilterShown = Field(description="Normalised, with relative dates resolved; null for a rerun.")
+    daily_execution_windows: WindowsShown
+    effective_windows: WindowsShown = Field(description="Sorted and merged; null: always open.")
     timezone: str
     excluded_dates: list[date]
     max_in_flight: int
@@ -100,7 +104,7 @@ class BackfillAnswer(Answer):
     updated_at: Instant
     started_at: Instant | None = Field(description="When its first entity was started.")
     completed_at: Instant | None
-    error: Any
+    error: Annotated[Any, WithJsonSchema({"type": ["object", "null"], "additionalProperties": True})]
     version: int = Field(description="Grows with settings and status, not with counters.")
 
     @classmethod

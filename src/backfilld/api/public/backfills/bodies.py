@@ -45,22 +45,42 @@ LedgerStatus = Literal["pending", "in_flight", "retrying", "succeeded", "failed"
 
 _TIME = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$|^24:00(:00)?$"}
 _WINDOW = {
+    "title": "RunWindow",
     "type": "object",
+    "description": "From when to when, by the zone's clocks.",
     "required": ["run_start_time", "run_end_time"],
     "additionalProperties": False,
-    "properties": {"run_start_time": _TIME, "run_end_time": _TIME},
+    "properties": {
+        "run_start_time": _TIME | {"description": "When it opens.", "examples": ["22:00"]},
+        "run_end_time": _TIME | {"description": "When it closes; `24:00` is midnight.", "examples": ["06:00"]},
+    },
 }
 WINDOWS_SCHEMA: dict[str, Any] = {
+    "title": "WeeklyWindows",
     "type": "object",
     "additionalProperties": False,
-    "properties": {day: {"type": ["array", "null"], "items": _WINDOW, "maxItems": 24} for day in WEEKDAYS},
+    "properties": {
+        day: {
+            "type": ["array", "null"],
+            "items": _WINDOW,
+            "maxItems": 24,
+            "description": f"The windows that open on a {day.capitalize()}.",
+        }
+        for day in WEEKDAYS
+    },
     "description": "A missing, null or empty day is closed. An end before its start means the next calendar day.",
     "examples": [{"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}],
 }
 FILTER_SCHEMA: dict[str, Any] = {
+    "title": "FilterSpec",
     "type": "object",
+    "additionalProperties": True,
     "description": "A rule group, or the shorthand of fields and values. `{}` matches everything.",
     "examples": [{"status": "open", "priority": [1, 2]}],
+}
+# Those that stand in the document once, under their titles.
+NAMED_SCHEMAS: dict[str, dict[str, Any]] = {
+    str(schema["title"]): schema for schema in (_WINDOW, WINDOWS_SCHEMA, FILTER_SCHEMA)
 }
 
 Name = Annotated[str, Field(max_length=MOST_NAME)]

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Answer, Instant
-from backfilld.api.public.backfills.answers import CostAnswer
+from backfilld.api.public.backfills.answers import CostAnswer, WindowsShown
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.windows.openings import Calendar
 from backfilld.operations.backfills.preview import Preview, Verified
@@ -58,7 +58,7 @@ class PreviewData(Answer):
     skipped: dict[str, int] | None = Field(description="How many planning would skip, by reason.")
     sample: list[SampleAnswer]
     cost_estimate: CostAnswer
-    effective_windows: Any
+    effective_windows: WindowsShown
     openings: list[OpeningAnswer] = Field(description="The next 10, the present one included.")
     notes: list[str] = Field(
         description="What changes of clocks do to the windows in the next 60 days, and why an estimate is null."

@@ -1,0 +1,28 @@
+"""Every route that the daemon serves, with nothing behind it: for what is made from the routes themselves."""
+
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+from tests.support.clock import FakeClock
+
+from backfilld.api import health
+from backfilld.api.framework.routing import Route
+from backfilld.api.public import stopping
+from backfilld.api.public.backfills import not_supported
+from backfilld.api.reference.documents import with_documents
+from backfilld.app.api_parts import _public_routes
+from backfilld.config import Settings
+from backfilld.metrics import Metrics
+
+
+def all_routes() -> list[Route]:
+    """As `app` joins them; the handlers must not be called."""
+    nothing = cast(Any, MagicMock())
+    settings = Settings()
+    routes = [
+        *_public_routes(settings, nothing, nothing, nothing, nothing, FakeClock(), nothing),
+        *stopping.routes(nothing),
+        *health.routes(nothing, health.MetricsAccess(Metrics(), nothing, public=False)),
+    ]
+    routes += not_supported.routes(tuple((route.method, route.path) for route in routes))
+    return with_documents(routes)
