@@ -231,3 +231,42 @@ async def test_the_next_owner_plans_on_from_where_the_last_one_was(dsn, pool, en
 
     assert 50 == await planned(pool) == await pool.fetchval("SELECT count(DISTINCT entity_id) FROM plan_items")
     assert 50 == len({start.entity_id for start in [*engine.executor.starts, *other.executor.starts]})
+
+
+class Frozen(ListSource):
+    """Cannot be read again: the plan holds what was sent."""
+
+    can_be_read_again = False
+
+
+NOT_TO_BE_JUDGED = "e000003"
+
+
+@pytest.mark.parametrize("kind", [ListSource, Frozen])
+@pytest.mark.parametrize("order", ["source", "newest_first"])
+@pytest.mark.parametrize("is_named", [False, True], ids=["listed", "named"])
+async def test_an_entity_that_the_filter_cannot_judge_is_left_out_by_name_and_costs_no_other(
+    dsn, pool, monkeypatch, kind: type[ListSource], order: str, is_named: bool
+):
+    def cannot_judge_one(_):
+        def matches(record):
+            if record["n"] == 3:
+                raise OverflowError("date value out of range")
+            return record["n"] < 6
+
+        return matches
+
+    monkeypatch.setattr("backfilld.engine.backfills.planning.plan_walk.compile_predicate", cannot_judge_one)
+    named = {"entity_ids": [f"e{n:06}" for n in range(5)]} if is_named else {}
+    backfill = await make_backfill(pool, **ALL, order=order, **named)
+    source = kind(entities(10))
+    async with engine_on(dsn, pool, source=source) as engine:
+        await engine.until(backfill, "completed")
+        outcomes = await engine.outcomes(backfill)
+    left_out = await pool.fetch(
+        "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_no, position)"
+        " WHERE skip_reason = 'internal'"
+    )
+
+    assert {"succeeded": 4 if is_named else 5, "skipped": 1} == outcomes
+    assert [(NOT_TO_BE_JUDGED, "internal")] == [tuple(row) for row in left_out]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from backfilld.domain.entities.records import Entity
-from backfilld.domain.filters import MatchAll, Tree, compile_predicate
+from backfilld.domain.filters import MatchAll, Tree, compile_predicate, forgiving
 from backfilld.sources.base import EntityQuery, Order, Page, SourceUnreachable
 from backfilld.store.backfills.selections import FIRST_PARAMETER, Selection
 from backfilld.store.connection.transient_errors import is_transient
@@ -82,7 +82,7 @@ class BuiltinSource:
         condition = _condition(query.tree, EntityStore.FIRST_IN_COUNT)
         if condition is None or condition.exact:
             return await self._store.count(query.entity_type, condition)
-        matches = compile_predicate(query.tree)
+        matches = forgiving(compile_predicate(query.tree), otherwise=True)  # as the plan counts
         every = EntityQuery(query.entity_type, query.tree)
         pages = self.pages(every, cursor=None, page_size=_COUNT_PAGE)
         return sum([sum(matches(entity.attributes) for entity in page.entities) async for page in pages])

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import Entity
-from backfilld.domain.filters import Rule, compile_predicate
+from backfilld.domain.filters import Rule, compile_predicate, forgiving
 from backfilld.domain.filters.tree import Group, Node, rules_of
 from backfilld.sources.base import EntityQuery, Page
 from backfilld.sources.registry import Fields, ForeignSource
@@ -37,7 +37,7 @@ class PairedSource:
         """How many match; where a rule asks for what stands in a list, every record that may match is looked at."""
         if not self._concerns(query):
             return await self._inner.count(query, within_seconds=within_seconds)
-        matches = compile_predicate(query.tree)
+        matches = forgiving(compile_predicate(query.tree), otherwise=True)  # as the plan counts
         found = 0
         try:
             async with asyncio.timeout(within_seconds) as deadline:

@@ -15,7 +15,7 @@ import orjson
 
 from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity, FieldType
-from backfilld.domain.filters import compile_predicate
+from backfilld.domain.filters import compile_predicate, forgiving
 from backfilld.sources.base import EntityQuery, Order, Page, SourceBroken, SourceUnreachable
 from backfilld.sources.sql_connections import Connection, SqlConnections
 from backfilld.sources.sql_records import entities_of, refuse_doubles
@@ -159,7 +159,7 @@ class SqlSource:
                 return int(await connection.fetchval(sql, *statement.parameters))
 
             return await self._ask(work)
-        matches = compile_predicate(query.tree)
+        matches = forgiving(compile_predicate(query.tree), otherwise=True)  # as the plan counts
         pages = self.pages(EntityQuery(query.entity_type, query.tree), cursor=None, page_size=_COUNT_PAGE)
         return sum([sum(matches(entity.attributes) for entity in page.entities) async for page in pages])
 

@@ -10,7 +10,7 @@ from backfilld.domain.errors import did_you_mean
 from backfilld.domain.filters.kinds import is_of_kind, kind_of, kinds_of
 from backfilld.domain.filters.operators import EQUALITY, WITHIN, positive
 from backfilld.domain.filters.paths import getter, spell
-from backfilld.domain.filters.predicate import Predicate, compile_predicate
+from backfilld.domain.filters.predicate import Predicate, compile_predicate, forgiving
 from backfilld.domain.filters.tree import Group, Rule, Tree, rules_of
 
 _MOST_NAMES: Final = 1000
@@ -104,7 +104,7 @@ def mismatch_sentence(rule: Rule, wanted: Iterable[str], kind: str, count: int, 
 
 def _alone(rule: Rule, *, case_sensitive: bool) -> Predicate:
     alone = Rule(rule.field, rule.operator, rule.value, case_sensitive)
-    return compile_predicate(Group("and", False, (alone,)))
+    return forgiving(compile_predicate(Group("and", False, (alone,))), otherwise=False)
 
 
 def _records(count: int) -> str:

@@ -32,6 +32,18 @@ def compile_predicate(tree: Tree, mismatches: Counter[str] | None = None) -> Pre
     return matches if mismatches is None else _counting(tree, matches, mismatches)
 
 
+def forgiving(matches: Predicate, *, otherwise: bool) -> Predicate:
+    """The same, which answers `otherwise` where it should have and failed: that is for whoever plans to tell."""
+
+    def safe(record: Record) -> bool:
+        try:
+            return matches(record)
+        except Exception:
+            return otherwise
+
+    return safe
+
+
 def _counting(tree: Group, matches: Predicate, mismatches: Counter[str]) -> Predicate:
     tests = mismatch_tests(tree)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from backfilld.domain.backfill_settings import Order
 from backfilld.domain.entities.records import Entity
-from backfilld.domain.filters import MatchAll, Tree, explain_zero
+from backfilld.domain.filters import MatchAll, Tree, explain_zero, forgiving
 from backfilld.engine.backfills.planning.plan_walk import PlanWalk, Scope, predicate_of
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
@@ -125,7 +125,7 @@ class PlanPreviewer:
                     if len(survey.sample) == SAMPLE:
                         return
         elif source is not None:
-            matches = predicate_of(scope)
+            matches = forgiving(predicate_of(scope), otherwise=False)
             query = EntityQuery(scope.entity_type, scope.tree, order)
             async for page in source.pages(query, cursor=None, page_size=SAMPLED_FROM):
                 fit = [entity for entity in page.entities if page.exact or matches(entity.attributes)]

@@ -3,6 +3,7 @@
 The planner writes it down, a preview counts it. Both walk here, so what was shown before is what is planned after.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from backfilld.sources.base import EntityQuery, EntitySource
 from backfilld.store.backfills.selections import LeavingOut
 from backfilld.store.ledger.last_runs import LastRunsStore
 
+log = logging.getLogger(__name__)
+
 PAGE = 5000
 IDS_AT_ONCE = 1000
 NOT_FOUND = "not_found"
 NOT_MATCHING = "not_matching"
 ALREADY_SUCCEEDED = "already_succeeded"
 ALREADY_RUN = "already_run"
+INTERNAL = "internal"  # whether it matches, or what it holds, cannot be told: a bug of ours, which costs this one alone
 
 Predicate = Callable[[Any], bool]
 
@@ -84,6 +88,7 @@ class PlanWalk:
         self._source = source
         self._last_runs = last_runs
         self._matches = predicate_of(scope)
+        self._has_told = False
 
     async def listed(
         self, *, cursor: str | None = None, with_attributes: bool = False
@@ -96,10 +101,7 @@ class PlanWalk:
         async for page in source.pages(query, cursor=cursor, page_size=PAGE):
             if not page.entities:
                 return
-            matching = page.entities
-            if not page.exact:
-                matching = [entity for entity in matching if self._matches(entity.attributes)]
-            yield await self._with_history(matching), page.cursor
+            yield await (self._with_history if page.exact else self._filtered)(page.entities), page.cursor
 
     async def named(self, ids: Sequence[str]) -> AsyncGenerator[list[Line], None]:
         """The given ids, each once."""
@@ -121,9 +123,33 @@ class PlanWalk:
     async def judged(self, ids: Sequence[str]) -> list[Line]:
         """A line for each of some distinct ids; those that are not there or do not match are covered and skipped."""
         found = await self._read(ids)
-        matching = [found[id] for id in ids if id in found and self._matches(found[id].attributes)]
-        lines = {line.entity_id: line for line in await self._with_history(matching)}
+        lines = {line.entity_id: line for line in await self._filtered([found[id] for id in ids if id in found])}
         return [lines.get(id) or _unfit(id, found.get(id)) for id in ids]
+
+    async def _filtered(self, entities: Sequence[Entity]) -> list[Line]:
+        """Lines of those that match, and of those of which that cannot be told."""
+        verdicts = [self._why_not(entity) for entity in entities]
+        matching = [entity for entity, why in zip(entities, verdicts, strict=True) if why is None]
+        lines = iter(await self._with_history(matching))
+        return [
+            next(lines) if why is None else Line(entity.id, entity, why)
+            for entity, why in zip(entities, verdicts, strict=True)
+            if why != NOT_MATCHING
+        ]
+
+    def _why_not(self, entity: Entity) -> str | None:
+        """NOT_MATCHING, or INTERNAL; None: it matches."""
+        try:
+            return None if self._matches(entity.attributes) else NOT_MATCHING
+        except Exception:
+            self.tell(entity.id)
+            return INTERNAL
+
+    def tell(self, entity_id: str) -> None:
+        """An error of ours is being dealt with, and costs this entity: the first is logged, all count as skipped."""
+        if not self._has_told:
+            self._has_told = True
+            log.exception("an entity is left out on an error of our own, and perhaps others: %s", entity_id)
 
     async def _read(self, ids: Sequence[str]) -> dict[str, Entity]:
         """The entities behind given ids; of a type that has no source every id stands for itself."""

@@ -16,7 +16,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters.dates import parse_timestamp
 from backfilld.domain.filters.paths import getter, parse_path
-from backfilld.engine.backfills.planning.plan_walk import IDS_AT_ONCE, NOT_MATCHING, Line, PlanWalk, Scope
+from backfilld.engine.backfills.planning.plan_walk import IDS_AT_ONCE, INTERNAL, NOT_MATCHING, Line, PlanWalk, Scope
 from backfilld.sources.base import EntityQuery, EntitySource
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.store.backfills.plans import PlannedEntity, PlanStore
@@ -119,7 +119,14 @@ class Planner:
             yield [self._planned(line) for line in await self._walk.judged(ids)], str(place)
 
     def _planned(self, line: Line) -> PlannedEntity:
-        if line.entity is None:
+        try:
+            return self._written(line)
+        except Exception:
+            self._walk.tell(line.entity_id)
+            return PlannedEntity(line.entity_id, INTERNAL)
+
+    def _written(self, line: Line) -> PlannedEntity:
+        if line.entity is None or line.skip_reason == INTERNAL:
             return PlannedEntity(line.entity_id, line.skip_reason)
         frozen = None
         if self._source is not None and not self._source.can_be_read_again and line.skip_reason != NOT_MATCHING:
