@@ -297,6 +297,23 @@ async def test_who_is_refused_with_nobody_to_compare_with_is_at_fault_only_if_ot
     assert [False, False, is_at_fault] == doubted
 
 
+async def test_who_is_refused_long_after_others_is_waited_for_also_where_records_were_refused_before(
+    two: Two, clock: FakeClock
+):
+    health = two.bad
+    health.note(REFUSED, "a", probe=False)
+    await clock.advance(5)
+    health.note(SUCCEEDED, "z", probe=health.start())
+    await clock.advance(3600)  # in which, for all that we know, a token has expired
+    health.note(REFUSED, "b", probe=False)
+    for _ in range(5):
+        await clock.advance(60)
+        health.note(REFUSED, "b", probe=health.start())
+        health.doubt("b")
+
+    assert [True, False] == [health.is_at_fault(item) for item in "ab"]
+
+
 async def test_a_secret_that_is_missing_is_no_records_fault(two: Two, clock: FakeClock):
     two.bad.note(SUCCEEDED, "z", probe=False)
     for _ in range(9):

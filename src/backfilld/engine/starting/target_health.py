@@ -197,9 +197,6 @@ class TargetHealth:
             self.changed()
 
     def _note_refusal(self, verdict: Verdict, item: Hashable, at: datetime, *, probe: bool) -> None:
-        if probe and self._at_fault and list(self._refused) == [item]:
-            # it is its own probe, since no other is left; what refused records before does so again
-            _remember(self._at_fault, item)
         _remember(self._refused, item)
         if probe and verdict.http_status is not None:
             self._probed[item] += 1
