@@ -203,6 +203,17 @@ async def test_a_retry_after_holds_for_as_long_as_it_says(health: TargetHealth, 
     assert code(health) is None
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(90, "asked us to slow down: Retry-After 90 s;"), (0.5, ": Retry-After 0.5 s;"), (None, "slow down; the next")],
+)
+async def test_the_reason_says_for_how_long_a_target_asked_to_be_left_alone(health: TargetHealth, seconds, told):
+    health.note(throttled(seconds), "a", probe=False)
+    health.note(throttled(0), "b", probe=False)
+
+    assert told in health.reason().message
+
+
 async def test_a_shorter_retry_after_does_not_cut_a_longer_one_short(health: TargetHealth, clock: FakeClock):
     health.note(throttled(90), "a", probe=False)
     health.note(throttled(5), "b", probe=False)

@@ -70,7 +70,8 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         "The records cannot be read since {since:time}: {problem}.", comes_and_goes=True, needs_person=True
     ),
     R.RATE_LIMITED: Entry(
-        "The target {target:name} asked us to slow down[; the next start is {until:time}].", comes_and_goes=True
+        "The target {target:name} asked us to slow down[: {problem}][; the next start is {until:time}].",
+        comes_and_goes=True,
     ),
     R.WAITING_FOR_CAPACITY: Entry(
         {

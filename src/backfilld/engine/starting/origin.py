@@ -57,6 +57,7 @@ class Origin:
         self.prober: User | None = None
         self.users: list[User] = []
         self.paused_until = BootDeadline(clock)
+        self._asked: str | None = None  # what the pause is the answer to; None: it did not say for how long
         self._throttle_wait = 0.0
         self._failures = 0
         self._failing_items: set[Hashable] = set()
@@ -77,7 +78,7 @@ class Origin:
                 return breaker.reason(until)
         if self.paused_until.at and (until := self._turn(user, self.paused_until)) is not None:
             since = self._throttled_since or self._clock.now()
-            return because(ReasonCode.RATE_LIMITED, since=since, until=until, target=self.target)
+            return because(ReasonCode.RATE_LIMITED, since=since, until=until, target=self.target, problem=self._asked)
         return None
 
     def _turn(self, user: User, since: BootDeadline) -> datetime | None:
@@ -120,6 +121,7 @@ class Origin:
             self.reset()
 
     def note_pause(self, seconds: float | None) -> None:
+        asked = None if seconds is None else f"Retry-After {seconds:g} s"
         if seconds is None:
             self._throttle_wait = min(max(THROTTLE_SECONDS, self._throttle_wait * 2), LONGEST_THROTTLE_SECONDS)
             seconds = self._throttle_wait
@@ -128,6 +130,7 @@ class Origin:
         until = self._clock.boottime() + seconds
         if until > self.paused_until.at:
             self.paused_until.move(until)
+            self._asked = asked
             self.changed()
 
     def reset(self) -> None:
