@@ -171,3 +171,33 @@ async def test_patience_with_a_conflict_ends(dsn, pool):
 
     assert ("http_409", 409) == (row["error_class"], row["http_status"])
     assert "what it did with an earlier request under this key is not known" in row["error"]
+
+
+async def test_what_was_cut_off_at_a_stop_is_waited_for_as_the_try_that_it_was(dsn, pool):
+    backfill = await make_backfill(pool, **ALL, max_attempts=1, max_in_flight=3)
+    stopped = ScriptedExecutor(endless)
+    async with engine_on(dsn, pool, stopped, ListSource(entities(5))):
+        await eventually(lambda: stopped.running == 3)
+    left = [tuple(row) for row in await pool.fetch("SELECT tries, counted, in_doubt, taken_fence FROM retries")]
+    counted = await pool.fetchval("SELECT retrying FROM backfill_progress")
+    busy = dict.fromkeys(("e000000", "e000001", "e000002"), 2)
+
+    def script(work: Work) -> Verdict:
+        if busy.get(work.entity_id, 0):
+            busy[work.entity_id] -= 1
+            return BUSY
+        return SUCCEEDED
+
+    executor = ScriptedExecutor(script)
+    async with engine_on(dsn, pool, executor, ListSource(entities(5))) as engine:
+        await engine.until(backfill, "completed")
+
+    assert ([(0, 0, True, None)] * 3, 3) == (left, counted)
+    assert {"succeeded": 5} == await engine.outcomes(backfill)
+    assert [1, 2, 3] == [start.attempt for start in executor.starts if start.entity_id == "e000000"]
+    assert 0 == (await engine.progress(backfill)).retrying
+
+
+async def endless(_: Work) -> Verdict:
+    await asyncio.sleep(3600)
+    return SUCCEEDED

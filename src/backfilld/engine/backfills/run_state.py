@@ -45,6 +45,7 @@ class RunState:
         self._outstanding: OrderedDict[int, None] = OrderedDict()
         self.next_position = mark  # the first that the reader has not read yet
         self.taken: set[int] = set()  # positions whose retry row must not be read: queued, in flight, unrecorded
+        self.cut_off: set[int] = set()  # positions of what was started, and is not waited for any more
         self.unrecorded = 0
         self.recorded = asyncio.Event()  # set after every commit that concerned us
         self.hand_out.on_move = self.recorded.set

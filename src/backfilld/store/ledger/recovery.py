@@ -155,6 +155,10 @@ class RecoveryStore:
         row = await self._pool.fetchrow(_sql.open_hand_out, backfill_no, fence, keeps, ahead)
         return None if row is None else Opening(**dict(row))
 
+    async def note_cut_off(self, backfill_no: int, fence: int, positions: Collection[int], at: datetime) -> None:
+        """They were started by us, and are not waited for: they are tried again at once, as the try that they were."""
+        await self._pool.execute(_sql.note_cut_off, backfill_no, fence, list(positions), at)
+
     async def put_back_retries(self, backfill_no: int, fence: int, positions: Collection[int]) -> None:
         """They were handed out by us, and are not under way any more though nothing became of them."""
         await self._pool.execute(_sql.put_back_retries, backfill_no, fence, list(positions))

@@ -146,6 +146,25 @@ SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruption
        SELECT entity_id, attributes FROM plan_items WHERE backfill_no = $1 AND position = r.position OFFSET 0) AS i
  ORDER BY r.position;
 
+-- name: note_cut_off
+-- Started by us, and not waited for any more: nobody knows what their targets make of it. They cost no try.
+-- $1 backfill   $2 fence   $3 positions   $4 now
+WITH owned AS (
+    SELECT backfill_no FROM backfill_progress WHERE backfill_no = $1 AND fence = $2 FOR NO KEY UPDATE
+), cut_off AS (
+    INSERT INTO retries (backfill_no, position, tries, counted, next_attempt_at, first_started_at, last_failed_at,
+                         error_class, error, in_doubt)
+    SELECT owned.backfill_no, cut.position, 0, 0, $4, $4, $4, 'cut_off',
+           'the daemon was stopped before its target had answered', true
+      FROM owned
+     CROSS JOIN unnest($3::integer[]) AS cut (position)
+    ON CONFLICT (backfill_no, position) DO UPDATE SET in_doubt = true
+    RETURNING (xmax = 0) AS is_new
+)
+UPDATE backfill_progress
+   SET retrying = retrying + (SELECT count(*) FROM cut_off WHERE is_new)
+ WHERE backfill_no = $1 AND fence = $2;
+
 -- name: put_back_retries
 -- Handed out, and not started or cut off by us: they wait as before.
 -- $1 backfill   $2 fence   $3 positions

@@ -117,6 +117,8 @@ class ItemRun:
                 self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
                 if self._run.backfill.cancel_in_flight:
                     await self._stop(item, permit)
+            elif permit.started and not item.in_doubt:  # else it is known already that its target may be at it
+                self._account.cut_off.add(item.position)
             raise
         if result is None:
             self._reader.give_back(item)

@@ -258,6 +258,14 @@ class Recovery:
         self._repeats.expect(self._backfill.no, 0)
         await self._repeats.unname(self._backfill.no)
 
+    async def note_cut_off(self, account: RunState) -> None:
+        """What was started and is not waited for any more is tried again first of all, and its target may be at it."""
+        no, lease, cut_off = self._backfill.no, self._lease, account.cut_off
+        if cut_off and not lease.lost:
+            now = self._clock.now()
+            with contextlib.suppress(LeaseGone):
+                await self._standing.patiently(lambda: self._store.note_cut_off(no, lease.fence, cut_off, now))
+
     async def put_back_retries(self, account: RunState) -> None:
         """What was taken and did not start, or was cut off, is not under way: the next owner need not wonder."""
         no, lease = self._backfill.no, self._lease

@@ -292,4 +292,5 @@ class Worker:
         await self._reader.stop()
         await self._tools.recorder.flush(self._account)
         await self._recovery.settle()
+        await self._recovery.note_cut_off(self._account)
         await self._recovery.put_back_retries(self._account)
