@@ -109,7 +109,16 @@ def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
 def test_open_routes_ask_for_nothing(described: dict[str, Any]) -> None:
     found = {path for _, path, operation in operations(described) if not operation["security"]}
 
-    assert {"/healthz", "/readyz", "/openapi.json", "/docs", "/api/version", "/api/version/check"} == found
+    assert {
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/docs",
+        "/docs/guide",
+        "/docs/guide/{page}",
+        "/api/version",
+        "/api/version/check",
+    } == found
 
 
 def test_every_other_route_tells_of_its_refusals(described: dict[str, Any]) -> None:

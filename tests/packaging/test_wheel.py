@@ -71,6 +71,8 @@ def test_the_wheel_holds_whatever_lies_beside_the_code(dist):
 
     assert {"store/migrations/0001_entity_backfills.sql", "cli/demo/tickets.jsonl.gz", "py.typed"} < beside
     assert set() == beside - inside
+    pages = {file.name for file in (ROOT / "docs").glob("*.md")} | {"README.md", "CHANGELOG.md", "config.example.toml"}
+    assert {f"guide/{page}" for page in pages} <= inside
     assert {"backfilld", f"backfilld-{__version__}.dist-info"} == others
 
 

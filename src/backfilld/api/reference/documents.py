@@ -8,8 +8,10 @@ from aiohttp import web
 
 from backfilld.api.framework.answering.responses import encode
 from backfilld.api.framework.routing import RequestContext, Route
+from backfilld.api.reference import guide_page
 from backfilld.api.reference.docs_page import CONTENT_SECURITY_POLICY, page
 from backfilld.api.reference.openapi import document
+from backfilld.domain.errors import NotFound
 
 
 def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]:
@@ -31,12 +33,37 @@ def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return web.Response(text=await asyncio.to_thread(drawn), content_type="text/html", headers=headers)
 
+    @cache
+    def page_of_guide(name: str) -> str:
+        return guide_page.guide().page(name)
+
+    async def guide(asked: RequestContext[None, None]) -> web.Response:
+        name = asked.path.get("page", guide_page.HOME)
+        if name not in guide_page.guide():
+            raise NotFound("the guide has no such page")
+        headers = {"Content-Security-Policy": guide_page.CONTENT_SECURITY_POLICY}
+        text = await asyncio.to_thread(page_of_guide, name)
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
     async def home(_: RequestContext[None, None]) -> web.Response:
         return web.Response(status=302, headers={"Location": "/docs"})
 
     whole += [
         Route("GET", "/openapi.json", openapi, None, "This document", None, tag="Documents"),
         Route("GET", "/docs", docs, None, "This document, for people", None, tag="Documents", content_type="text/html"),
+        Route(
+            "GET", "/docs/guide", guide, None, "How to use and run it", None, tag="Documents", content_type="text/html"
+        ),
+        Route(
+            "GET",
+            "/docs/guide/{page}",
+            guide,
+            None,
+            "A page of the guide, such as `operations`",
+            None,
+            tag="Documents",
+            content_type="text/html",
+        ),
         Route("GET", "/", home, None, "The way to the documents", None, hidden=True),
     ]
     return whole
