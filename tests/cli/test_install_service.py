@@ -26,7 +26,7 @@ def test_other_paths_stand_in_the_lines_that_start_it_and_check_the_file_and_now
 
     assert [
         "ExecStart=/srv/b/bin/backfilld serve --config /etc/b.toml",
-        "ExecReload=/srv/b/bin/backfilld config check --config /etc/b.toml",
+        "ExecReload=+/srv/b/bin/backfilld config check --config /etc/b.toml",
     ] == [line for line, same in zip(other, usual, strict=True) if line != same]
 
 

@@ -73,6 +73,14 @@ systemctl daemon-reload
 systemctl restart backfilld
 """
 OBSTACLES = """
+: 'a faulty file fails the reload, and the daemon goes on as it was'
+cp /etc/backfilld/backfilld.toml /root/good.toml
+echo '[serverr]' >> /etc/backfilld/backfilld.toml
+fails systemctl reload backfilld
+systemctl is-active backfilld
+cp /root/good.toml /etc/backfilld/backfilld.toml
+systemctl reload backfilld
+
 : 'a database that is late is waited for'
 systemctl stop backfilld postgresql
 systemctl start --no-block backfilld

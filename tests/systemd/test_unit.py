@@ -46,7 +46,7 @@ def test_what_is_in_flight_gets_its_grace_before_systemd_loses_patience(unit, em
 def test_reload_is_what_the_daemon_understands(unit):
     check, tell = unit["ExecReload"]
 
-    assert last(unit, "ExecStart").replace(" serve ", " config check ") == check  # a fault fails the reload
+    assert "+" + last(unit, "ExecStart").replace(" serve ", " config check ") == check  # a fault fails the reload
     assert '/bin/sh -c "kill -HUP $MAINPID"' == tell
 
 

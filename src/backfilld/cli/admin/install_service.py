@@ -58,7 +58,7 @@ def rendered(executable: Path, config: Path, *, user: str | None = None, embedde
     # In a command's own path systemd leaves $ alone.
     program, file = _word(str(executable)), _word(str(config).replace("$", "$$"))
     text = _exchanged(text, "ExecStart=", f"ExecStart={program} serve --config {file}")
-    text = _exchanged(text, "ExecReload=", f"ExecReload={program} config check --config {file}")
+    text = _exchanged(text, "ExecReload=", f"ExecReload=+{program} config check --config {file}")
     if user is not None:
         text = _exchanged(text, "DynamicUser=", f"User={_user(user)}")
     units = {UNIT: text}
