@@ -47,6 +47,21 @@ def test_elsewhere_than_on_a_terminal_a_line_is_json():
     assert line["timestamp"].endswith("Z")
 
 
+def test_a_line_of_json_begins_with_when_how_bad_and_what():
+    configure_logging(stream=(stream := io.StringIO()))
+    structlog.get_logger("backfilld.x").warning("hello", a=3)
+
+    assert ["timestamp", "level", "event"] == list(lines(stream)[0])[:3]
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)])
+def test_a_terminal_gets_no_colours_where_nobody_wants_them(environ, coloured):
+    configure_logging(stream=(stream := Terminal()), environ=environ)
+    structlog.get_logger("backfilld.x").info("hello")
+
+    assert coloured is ("\x1b[" in stream.getvalue())
+
+
 def test_on_a_terminal_a_line_is_for_people():
     configure_logging(stream=(stream := Terminal()))
     structlog.get_logger("backfilld.x").info("hello", count=3)

@@ -26,6 +26,7 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.service import Serving
 from backfilld.events import Bus
+from backfilld.logs import lines_dropped
 from backfilld.metrics import Metrics
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
@@ -136,6 +137,8 @@ def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
         return float(engine.scheduler.stop_reason is not None)
 
     metrics.watch("stopped", "1 while stop-all is in force.", stopped)
+
+    metrics.watch("log_lines_dropped", "Log lines that nobody read in time.", lines_dropped)
 
     def tick_age() -> float:
         last = engine.scheduler.last_tick_at

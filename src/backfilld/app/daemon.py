@@ -17,6 +17,7 @@ from backfilld.app.instance import Instance
 from backfilld.app.preparation import Preparation
 from backfilld.app.readiness import Readiness
 from backfilld.app.reloading import Reloader
+from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock, SystemClock
 from backfilld.config import Settings
 from backfilld.domain.windows.timezones import use_pinned_tzdata
@@ -78,6 +79,7 @@ class Daemon:
             instance.publish_address(self.url)
             log.info("listening", url=self.url, database=database.name)
             await self._live(database, engine, api, readiness)
+        log.info("stopped")
 
     def _instance(self) -> Instance:
         folder = self._settings.state.directory
@@ -108,8 +110,9 @@ class Daemon:
         return sockets
 
     async def _live(self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness) -> None:
-        reloader = Reloader(self._settings, self._load, engine, api, self._notifier)
-        async with _background(*self._loops(database, engine, api, readiness, reloader)) as broken:
+        status = StatusLine(self._notifier, readiness, self._clock)
+        reloader = Reloader(self._settings, self._load, engine, api, self._notifier, status, self._clock)
+        async with _background(*self._loops(database, engine, api, readiness, reloader, status)) as broken:
             await _first(self._stop.wait(), broken)
             readiness.stopping = True
             self._notifier.stopping("letting work in flight finish")
@@ -130,10 +133,17 @@ class Daemon:
             await drain(0)  # returns at once if everything has ended
 
     def _loops(
-        self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness, reloader: Reloader
+        self,
+        database: Database,
+        engine: EngineParts,
+        api: ApiParts,
+        readiness: Readiness,
+        reloader: Reloader,
+        status: StatusLine,
     ) -> list[Coroutine[Any, Any, None]]:
         loops = [
-            self._start_engine(database, engine, api, readiness),
+            self._start_engine(database, engine, api, readiness, status),
+            status.follow(),
             self._reload_when_told(reloader),
             self._notifier.feed_watchdog(readiness.is_alive),
         ]
@@ -141,7 +151,9 @@ class Daemon:
             loops.append(database.server.supervise())
         return loops
 
-    async def _start_engine(self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness) -> None:
+    async def _start_engine(
+        self, database: Database, engine: EngineParts, api: ApiParts, readiness: Readiness, status: StatusLine
+    ) -> None:
         """Wait for the database, bring it up to date, then run everything that runs by itself."""
         await Preparation(self._settings, database, api, readiness, self._clock, paused=self._paused).run()
         readiness.migrated = True
@@ -150,7 +162,8 @@ class Daemon:
                 group.create_task(loop.serve(), name=loop.part.label)
             while engine.scheduler.last_tick_at is None:  # from then on /readyz says the same
                 await self._clock.sleep(LOOK_AGAIN_SECONDS)
-            self._notifier.ready(f"serving {self.url} on {database.name}")
+            status.serving = f"serving {self.url} on {database.name}"
+            self._notifier.ready(status.text)
             log.info("ready", url=self.url)
 
     async def _reload_when_told(self, reloader: Reloader) -> None:

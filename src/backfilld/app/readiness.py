@@ -8,6 +8,7 @@ import structlog
 from backfilld.app.database import Database
 from backfilld.app.engine_parts import EngineParts
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool
 
@@ -44,6 +45,16 @@ class Readiness:
             "migrations": None if self.migrated else self._report,
             "scheduler": self._scheduler_state(),
         }
+
+    @property
+    def waits_for(self) -> str:
+        """What start-up is waiting for."""
+        return self._report
+
+    @property
+    def stop_reason(self) -> Reason | None:
+        """Why an operator keeps everything from starting; None if nobody does."""
+        return self._scheduler.stop_reason
 
     @property
     def stopped_since(self) -> datetime | None:

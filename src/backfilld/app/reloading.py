@@ -7,6 +7,8 @@ import structlog
 
 from backfilld.app.api_parts import ApiParts
 from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options, retention_of
+from backfilld.app.status_line import StatusLine
+from backfilld.clock import Clock
 from backfilld.config import ConfigError, Settings
 from backfilld.logs import configure_logging
 from backfilld.store.connection import transient_errors
@@ -27,18 +29,24 @@ class Reloader:
         engine: EngineParts,
         api: ApiParts,
         notifier: Notifier,
+        status: StatusLine,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._load = load
         self._engine = engine
         self._api = api
         self._notifier = notifier
+        self._status = status
+        self._clock = clock
 
     async def reload(self) -> None:
         """Read and apply; never raises for what is wrong in the file."""
         self._notifier.reloading()
+        faults = 1
         try:
             await self._apply(self._load())
+            faults = 0
         except ConfigError as error:
             log.error("configuration not reloaded", faults=[str(fault) for fault in error.faults])
         except OSError as problem:
@@ -48,7 +56,8 @@ class Reloader:
                 raise
             log.error("configuration not reloaded: the database is away; send SIGHUP again", problem=repr(problem))
         finally:
-            self._notifier.ready()
+            self._status.reloaded(faults, self._clock.now())
+            self._notifier.ready(self._status.text)
 
     async def _apply(self, settings: Settings) -> None:
         secrets = settings.read_secrets()

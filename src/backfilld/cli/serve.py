@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import threading
 from pathlib import Path
 
@@ -35,6 +34,7 @@ def command(config: Path | None, paused: bool) -> None:
 
         from backfilld import crash_points
         from backfilld.app import Daemon
+        from backfilld.app.signals import answer_signals
         from backfilld.config import crash_fuse, load_settings
         from backfilld.logs import configure_logging
 
@@ -50,14 +50,14 @@ def command(config: Path | None, paused: bool) -> None:
 
     async def serve() -> None:
         daemon = Daemon(settings, lambda: load_settings(config), paused=paused)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, daemon.stop)
-        loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+        answer_signals(asyncio.get_running_loop(), daemon)
         code = exit_codes.ERROR
         try:
             await daemon.run()
             code = exit_codes.OK
+        except Exception as problem:
+            structlog.get_logger(__name__).error("ended", why=str(problem) or type(problem).__name__)
+            raise
         finally:
             _leave_threads_behind(code)
 

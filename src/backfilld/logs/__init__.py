@@ -4,6 +4,6 @@ Nothing that looks like a secret gets through, wherever in a line it stands.
 """
 
 from backfilld.logs.event_log import EventLog
-from backfilld.logs.setup import configure_logging
+from backfilld.logs.setup import configure_logging, lines_dropped
 
-__all__ = ["EventLog", "configure_logging"]
+__all__ = ["EventLog", "configure_logging", "lines_dropped"]

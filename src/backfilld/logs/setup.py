@@ -10,12 +10,14 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
+from backfilld.logs.outlet import Outlet
 from backfilld.logs.redaction import redact
 
 Format = Literal["auto", "json", "pretty"]
 
 # The priorities of syslog, as journald reads them off the start of a line.
 PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+FIRST = ("timestamp", "level", "event")
 CHATTY = ("asyncio", "aiohttp")  # of these, only what went wrong
 
 
@@ -46,7 +48,7 @@ def configure_logging(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # or a reload could not change the level
     )
-    handler = logging.StreamHandler(stream)
+    handler = _handler_of(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -57,6 +59,21 @@ def configure_logging(
         )
     )
     _replace_handler(handler, level)
+
+
+def lines_dropped() -> int:
+    """How many lines of the log nobody has read in time."""
+    return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, Outlet))
+
+
+def _handler_of(stream: TextIO) -> logging.Handler:
+    """One for each descriptor, so that lines keep their order when it is told again."""
+    try:
+        out = stream.fileno()
+    except (OSError, ValueError):
+        return logging.StreamHandler(stream)
+    present = (found for found in logging.getLogger().handlers if isinstance(found, Outlet) and found.out == out)
+    return next(present, None) or Outlet(out)
 
 
 def _replace_handler(handler: logging.Handler, level: str) -> None:
@@ -74,9 +91,9 @@ def _replace_handler(handler: logging.Handler, level: str) -> None:
 def _renderers(format: Format, stream: TextIO, environ: Mapping[str, str]) -> list[Processor]:
     on_terminal = stream.isatty()
     if format == "pretty" or (format == "auto" and on_terminal):
-        return [structlog.dev.ConsoleRenderer(colors=on_terminal)]
+        return [structlog.dev.ConsoleRenderer(colors=on_terminal and not environ.get("NO_COLOR"))]
     json = structlog.processors.JSONRenderer(serializer=_json)
-    return [_with_priority(json)] if goes_to_journal(stream, environ) else [json]
+    return [_first_things_first, _with_priority(json) if goes_to_journal(stream, environ) else json]
 
 
 def goes_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -86,6 +103,11 @@ def goes_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     except (OSError, ValueError):
         return False
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _first_things_first(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """When, how bad, what: the rest of a line is read if these are of interest."""
+    return {key: line[key] for key in FIRST if key in line} | dict(line)
 
 
 def _with_priority(render: Processor) -> Processor:
