@@ -163,6 +163,7 @@ def _public_routes(
         count_timeout_seconds=chosen.count_timeout_seconds,
         require_explicit_match_all=chosen.require_explicit_match_all,
         allow_concurrent_per_workflow=chosen.allow_concurrent_backfills_per_workflow,
+        approval_by_another=chosen.approval_by_another,
     )
     operations = BackfillOperations(
         pools.requests, sources=sources, control=engine.control, clock=clock, limits=limits, bus=bus

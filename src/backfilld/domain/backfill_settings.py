@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 Order = Literal["source", "newest_first", "oldest_first"]
 Reprocess = Literal["none", "failed", "completed"]
-Start = Literal["now", "when_approved"]
+Start = Literal["now", "when_approved", "when_approved_by_another"]
 
 MOST_NAME = 200
 MOST_REASON = 2000
@@ -47,6 +47,10 @@ class BackfillSettings:
     params: Mapping[str, Any] = field(default_factory=dict)
     stop_on_failure: bool = False
 
+    def to_be_approved_by_another(self) -> "BackfillSettings":
+        """The same, held until somebody else than its creator has looked at the plan."""
+        return replace(self, start="when_approved_by_another")
+
     def for_rerun(self, *, name: str | None, reason: str | None) -> "BackfillSettings":
         """Those of a child that runs chosen items again: everything is kept but what chose the items, or held them
         until somebody had looked; `name` and `reason` are the child's own."""
@@ -54,7 +58,7 @@ class BackfillSettings:
             self,
             name=name,
             reason=reason,
-            start="now",
+            start=self.start if self.start == "when_approved_by_another" else "now",
             sample_size=None,
             reprocess_behavior="completed",
             total_estimated=None,

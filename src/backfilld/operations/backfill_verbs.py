@@ -14,6 +14,7 @@ from backfilld.domain.errors import Conflict
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.events import Bus
+from backfilld.operations.backfills.approval import Approval
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
 from backfilld.operations.backfills.estimate import Counter
@@ -77,8 +78,10 @@ class BackfillOperations:
             self._viewer, control, clock, limits, bus,
         )  # fmt: skip
         self.previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
-        self.steering = Steering(pool, self._store, self._viewer, control, clock, bus)
-        self.sessions = SessionBackfills(self._store, control, clock, bus)
+        self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, Approval(pool))
+        self.sessions = SessionBackfills(
+            self._store, control, clock, bus, approval_by_another=limits.approval_by_another
+        )
         session_reruns = ScheduleReruns(pool, self.sessions, self.idempotency, self._viewer, clock)
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
         self.ledger = LedgerReading(self._store, ledger, control)

@@ -62,8 +62,8 @@ _PLAN = (
     click.option("--reason", help="Why; kept in the audit trail."),
     click.option(
         "--start",
-        type=click.Choice(["now", "when_approved"]),
-        help="when_approved: make the plan, then pause until it is resumed.",
+        type=click.Choice(["now", "when_approved", "when_approved_by_another"]),
+        help="when_approved: make the plan, then pause until it is resumed; …_by_another: by somebody else.",
     ),
     ids_file_option,
     id_column_option,

@@ -62,6 +62,10 @@ class EngineSettings(Section):
     allow_concurrent_backfills_per_workflow: bool = Field(
         default=False, description="true: several backfills of one workflow may be active at once."
     )
+    approval_by_another: bool = Field(
+        default=False,
+        description="true: every backfill and rerun waits until somebody else than its creator has approved its plan.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "EngineSettings":

@@ -87,6 +87,8 @@ class Backfill:
     session_from: datetime | None = None
     session_to: datetime | None = None
     failures_accepted: int = 0
+    approved_by: str | None = None
+    approved_at: datetime | None = None
 
     @property
     def is_schedule(self) -> bool:

@@ -39,6 +39,7 @@ class Limits:
     count_timeout_seconds: float = 2.0
     require_explicit_match_all: bool = False
     allow_concurrent_per_workflow: bool = False
+    approval_by_another: bool = False
 
 
 @dataclass(frozen=True, slots=True)

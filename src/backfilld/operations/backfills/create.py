@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -118,6 +118,8 @@ class Creator:
 
         `total` is how many entities will be planned, as far as it is known; a list of ids says it by itself.
         """
+        if self._limits.approval_by_another:
+            new = replace(new, settings=new.settings.to_be_approved_by_another())
         async with self._pool.acquire() as connection, connection.transaction():
             await self._idempotency.claim(keyed, on=connection)
             backfill = await self._store.insert(new, on=connection)

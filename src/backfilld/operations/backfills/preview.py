@@ -156,7 +156,7 @@ class Previewer:
 
 
 def _approval_note(settings: BackfillSettings) -> list[str]:
-    if settings.start != "when_approved":
+    if settings.start == "now":
         return []
     return ["it waits for approval; start and end are estimated as if it were approved now"]
 

@@ -21,6 +21,7 @@ from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.engine.control import Control
 from backfilld.events import Bus, StatusChanged
+from backfilld.operations.backfills.approval import Approval, awaits_approval
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.store.admin import audit
 from backfilld.store.backfills.backfills import BackfillStore
@@ -78,8 +79,16 @@ class Steering:
     """Moves backfills because people say so."""
 
     def __init__(
-        self, pool: Pool, store: BackfillStore, viewer: Viewer, control: Control, clock: Clock, bus: Bus
+        self,
+        pool: Pool,
+        store: BackfillStore,
+        viewer: Viewer,
+        control: Control,
+        clock: Clock,
+        bus: Bus,
+        approval: Approval,
     ) -> None:
+        self._approval = approval
         self._pool = pool
         self._store = store
         self._viewer = viewer
@@ -103,7 +112,10 @@ class Steering:
         return await self._signal(id, "pause", message)
 
     async def resume(self, actor: Actor, id: UUID, *, why: str | None = None) -> Signal:
-        """Go on: planning, running or waiting for the window, whichever is true now. IllegalTransition."""
+        """Go on: planning, running or waiting for the window, whichever is true now. IllegalTransition.
+
+        What waits for approval is approved by that; NeedsAnotherPerson if it takes somebody else.
+        """
 
         def decide(backfill: Backfill) -> _Move | str:
             if backfill.status in (S.PLANNING, S.RUNNING, S.WAITING):
@@ -111,7 +123,7 @@ class Steering:
             return self._onwards(backfill)
 
         backfill, note = await self._steer(actor, id, "resume", why, decide)
-        signal = await self._signal(id, "resume", note or f"resumed: it is {backfill.status} now")
+        signal = await self._signal(id, "resume", note or f"{_spoken(backfill, actor)}: it is {backfill.status} now")
         if signal.view.reason is None:
             return signal
         return replace(signal, message=f"{signal.message}, but nothing starts yet: {signal.view.reason.message}")
@@ -143,6 +155,8 @@ class Steering:
         """The backfill as it was moved; or as it is, with a note that there was nothing to do."""
         for _ in range(MOST_RACES):
             backfill = await self._store.get(id)
+            if signal == "resume":
+                await self._approval.check(actor, backfill)
             move = decide(backfill)
             if isinstance(move, str):
                 return backfill, move
@@ -157,6 +171,7 @@ class Steering:
         self, actor: Actor, backfill: Backfill, signal: str, why: str | None, move: _Move
     ) -> Backfill | None:
         now = self._clock.now()
+        approves = signal == "resume" and awaits_approval(backfill)
         async with self._pool.acquire() as connection, connection.transaction():
             moved = await self._store.move(
                 backfill.no,
@@ -166,11 +181,12 @@ class Steering:
                 expected={backfill.status},  # what was decided, was decided for this one
                 wake_at=move.wake_at,
                 cancel_in_flight=move.cancel_in_flight,
+                approved_by=actor.identity if approves else None,
                 on=connection,
             )
             if moved is not None:
                 old, new = _told(backfill), _told(moved)
-                action = f"backfill.{signal}"
+                action = "backfill.approve" if approves else f"backfill.{signal}"
                 await audit.record_on(connection, actor, action, backfill, at=now, reason=why, old=old, new=new)
                 reached(BEFORE_COMMIT[signal])
         if moved is not None:
@@ -201,6 +217,12 @@ class Steering:
 
     async def _signal(self, id: UUID, name: str, message: str) -> Signal:
         return Signal(name, message, self._viewer.view(*await self._store.get_with_progress(id)))
+
+
+def _spoken(backfill: Backfill, actor: Actor) -> str:
+    """What was done by going on: in this moment, or by the same one before."""
+    is_approved = backfill.approved_by == actor.identity and backfill.approved_at == backfill.updated_at
+    return "approved" if is_approved else "resumed"
 
 
 def _told(backfill: Backfill) -> dict[str, object]:

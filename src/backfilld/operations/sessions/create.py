@@ -5,7 +5,7 @@ in the caller's transaction; `wake` is for when that is committed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -62,11 +62,14 @@ class Workplace:
 class SessionBackfills:
     """Makes the rows; who asks has checked everything, and holds the lock of the schedule if there is one."""
 
-    def __init__(self, store: BackfillStore, control: Control, clock: Clock, bus: Bus) -> None:
+    def __init__(
+        self, store: BackfillStore, control: Control, clock: Clock, bus: Bus, *, approval_by_another: bool = False
+    ) -> None:
         self._store = store
         self._control = control
         self._clock = clock
         self._bus = bus
+        self._approval_by_another = approval_by_another
 
     async def make(
         self,
@@ -99,6 +102,8 @@ class SessionBackfills:
         skip_existing: bool = False,
     ) -> Made:
         """All rows of a backfill, in a transaction of their own inside the caller's. As `make`."""
+        if self._approval_by_another:
+            new = replace(new, settings=new.settings.to_be_approved_by_another())
         async with connection.transaction():
             backfill = await self._store.insert(new, on=connection)
             opening = NewAttempts(

@@ -33,6 +33,11 @@ class KeyStore:
         row = await self._pool.fetchrow(_sql.find_key_by_hash, key_hash)
         return _key(row) if row else None
 
+    async def find_maker(self, id_: UUID) -> str | None:
+        """Who made the key of that id; None if there is none."""
+        maker: str | None = await self._pool.fetchval(_sql.find_maker, id_)
+        return maker
+
     async def list(self, *, after: tuple[datetime, UUID] | None = None, limit: int = 200) -> list[ApiKey]:
         """Newest first; `after` is (created_at, id) of the last one seen."""
         at, id_ = after or (None, None)

@@ -10,6 +10,10 @@ SELECT id, name, role, prefix, created_by, created_at, expires_at, revoked_at, l
   FROM api_keys
  WHERE hash = $1;
 
+-- name: find_maker
+-- $1 id
+SELECT created_by FROM api_keys WHERE id = $1;
+
 -- name: list_keys
 -- $1, $2 created_at and id of the last one seen, or nulls   $3 how many
 SELECT id, name, role, prefix, created_by, created_at, expires_at, revoked_at, last_used_at

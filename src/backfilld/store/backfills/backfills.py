@@ -156,12 +156,14 @@ class BackfillStore:
         error: Any = None,
         sample_open: bool | None = None,
         cancel_in_flight: bool | None = None,
+        approved_by: str | None = None,
         on: Connection | None = None,
     ) -> Backfill | None:
         """Give the backfill another status, if it stands in one of `expected` (default: `may_become(wanted)`).
 
         None if it does not, is deleted, or `fence` is given and the lease carries another. `reason` and `wake_at`
-        are replaced; `planned_at`, `error` (a JSON value), `sample_open` and `cancel_in_flight` are kept where None.
+        are replaced; `planned_at`, `error` (a JSON value), `sample_open`, `cancel_in_flight` and `approved_by` are kept
+        where None.
         """
         statuses = may_become(wanted) if expected is None else expected
         row = await (on or self._pool).fetchrow(
@@ -179,6 +181,7 @@ class BackfillStore:
             cancel_in_flight,
             facts_of(reason),
             _OUTAGES,
+            approved_by,
         )
         return backfill_of(row) if row else None
 

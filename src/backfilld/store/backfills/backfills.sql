@@ -4,7 +4,7 @@ b.no, b.id, b.kind, b.parent_no, b.parent_id, b.workflow_id, b.revision_id, b.en
        b.settings, b.filter_resolved, b.entity_ids_count, b.entity_ids_digest, b.sample_open, b.credits_per_entity, b.schedule_id,
        b.session_from, b.session_to, b.failures_accepted, b.created_by, b.created_at, b.updated_at, b.completed_at,
        b.error, b.version, b.status, b.reason_code, b.reason_message, b.reason_since, b.reason_until, b.reason_facts,
-       b.planned_at, b.source_cursor, b.wake_at, b.cancel_in_flight,
+       b.planned_at, b.source_cursor, b.wake_at, b.cancel_in_flight, b.approved_by, b.approved_at,
        CASE WHEN b.entity_ids_count IS NOT NULL
             THEN ARRAY(SELECT i.entity_id FROM backfill_ids AS i
                         WHERE i.backfill_no = b.no AND i.position < 100 ORDER BY i.position) END AS first_ids,
@@ -104,7 +104,7 @@ SELECT id, status
 -- The look is at the locked row (`target`), which is the present one also if this statement had to wait for it.
 -- $1 no   $2 wanted   $3 expected   $4 at   $5 fence (null: whoever asks)   $6..$9 reason   $10 wake at
 -- $11 planned at   $12 error   $13 sample open   $14 cancel in flight (these four: null keeps what is there)
--- $15 facts of the reason   $16 codes of what comes and goes, which is told in `outages`
+-- $15 facts of the reason   $16 codes of what comes and goes, which is told in `outages`   $17 who approves it by that
 WITH target AS MATERIALIZED (
     SELECT no, status, reason_code, workflow_id, revision_id
       FROM backfills
@@ -139,6 +139,8 @@ WITH target AS MATERIALIZED (
            error = coalesce($12::json, b.error),
            sample_open = coalesce($13, b.sample_open),
            cancel_in_flight = coalesce($14, b.cancel_in_flight),
+           approved_by = coalesce($17, b.approved_by),
+           approved_at = CASE WHEN $17::text IS NULL THEN b.approved_at ELSE $4 END,
            -- whoever resumes what stopped on a failure has seen the failures so far
            failures_accepted = CASE WHEN target.reason_code = 'too_many_failures' AND target.status = 'paused'
                                     THEN (SELECT p.failed FROM backfill_progress AS p WHERE p.backfill_no = b.no)

@@ -101,6 +101,8 @@ class BackfillAnswer(Answer):
     params: dict[str, Any]
     created_by: str
     created_at: Instant
+    approved_by: str | None = Field(description="Who approved what was held by `start`.", examples=["key:<uuid>"])
+    approved_at: Instant | None = Field(description="When that was.", examples=["2026-03-01T09:00:00Z"])
     updated_at: Instant
     started_at: Instant | None = Field(description="When its first entity was started.")
     completed_at: Instant | None
@@ -144,6 +146,8 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "entity_ids_digest": None if ids is None else ids.digest,
             "created_by": backfill.created_by,
             "created_at": backfill.created_at,
+            "approved_by": backfill.approved_by,
+            "approved_at": backfill.approved_at,
         }
     )
 

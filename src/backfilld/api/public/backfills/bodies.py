@@ -113,6 +113,10 @@ NotYetTrue = Annotated[
 ]
 
 
+_START = """`when_approved`: paused once the plan is frozen, until resumed, which approves it;
+`when_approved_by_another`: by somebody else than whoever created it, a key counting as whoever made it."""
+
+
 class CreateBackfill(Body):
     """A workflow over every entity that matches a filter, within windows."""
 
@@ -125,7 +129,7 @@ class CreateBackfill(Body):
     total_estimated: Count | None = Field(None, description="The caller's own guess; kept as sent.")
     name: Name | None = None
     reason: Reason | None = None
-    start: Start = Field("now", description="`when_approved`: paused once the plan is frozen, until resumed.")
+    start: Start = Field("now", description=_START)
     entity_ids: Annotated[list[str], Field(max_length=MOST_ENTITY_IDS)] | None = Field(None, description="Only these.")
     order: Order = "source"
     reprocess_behavior: Reprocess = "failed"

@@ -180,7 +180,7 @@ class Planning:
 
     def _after(self, totals: Totals, now: datetime) -> Onwards:
         """What a frozen plan leads to."""
-        if self._run.backfill.settings.start == "when_approved" and totals.planned:
+        if self._run.backfill.settings.start != "now" and totals.planned:
             # also if all of it is left out: that is what whoever approves should see
             left_out = totals.skipped or None
             reason = because(ReasonCode.AWAITING_APPROVAL, since=now, to_run=totals.to_run, left_out=left_out)
