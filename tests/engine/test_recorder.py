@@ -17,6 +17,7 @@ from backfilld.clock import SystemClock
 from backfilld.domain.backfills.records import Backfill, Outcome, Try
 from backfilld.engine.backfills.recorder import BUSY_BATCH, Recorder
 from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease
 from backfilld.events import Bus, Event, OutcomesRecorded, RecorderFailed
 from backfilld.store.backfills.leases import LeaseStore
@@ -298,6 +299,8 @@ async def test_a_commit_whose_answer_never_comes_is_made_once_more_and_counts_on
 ):
     monkeypatch.setattr("backfilld.engine.backfills.recorder.COMMIT_TIMEOUT_SECONDS", 0.3)
     account = await recording.account(5)
+    hand_out = HandOut(handed=2, limit=2, max_in_flight=3, most=9)
+    account.hand_out = hand_out
     await recording.pool.execute(
         "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END$$;"
@@ -309,6 +312,7 @@ async def test_a_commit_whose_answer_never_comes_is_made_once_more_and_counts_on
     wire.stall()
     await eventually(lambda: recording.counters(account))
     committed = (account.unrecorded, await recording.counters(account))
+    limits = (hand_out.limit, await recording.pool.fetchval("SELECT hand_out_limit FROM backfill_progress"))
     await eventually(lambda: any(isinstance(event, RecorderFailed) for event in recording.told))
     wire.cut()
     wire.mend()
@@ -316,6 +320,8 @@ async def test_a_commit_whose_answer_never_comes_is_made_once_more_and_counts_on
 
     assert (2, {"succeeded": 2, "mark": 2}) == committed
     assert {"succeeded": 2, "mark": 2} == await recording.counters(account)
+    assert (2, 5) == limits  # nothing is handed out by a limit that may not have been committed
+    assert 5 == hand_out.limit
 
 
 async def test_a_lease_that_is_lost_while_the_database_is_away_keeps_nobody_waiting(recording: Recording, wire: Wire):
