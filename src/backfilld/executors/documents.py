@@ -9,10 +9,11 @@ import codecs
 import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+from backfilld.domain.records import plain_record
 
 _STARTS = (b"{", b"[")
 _BOMS = (
@@ -39,7 +40,7 @@ CHARACTERS = "broken characters"
 FOLLOWING = "what follows the JSON"
 
 
-@dataclass(frozen=True, slots=True)
+@plain_record
 class Document:
     """What a body says. `value` is None if it holds no JSON.
 
@@ -60,14 +61,19 @@ BROKEN = Document(is_broken=True)
 
 def document_in(body: bytes, content_type: str = "") -> Document:
     """The JSON that a whole body holds."""
-    if body.startswith(_STARTS):
-        try:
-            return Document(orjson.loads(body))
-        except orjson.JSONDecodeError:
-            pass
-    elif not body:
+    if not body:
         return NOTHING
-    return _read(*decoded_text(body, content_type), content_type)
+    return well_formed(body) or _read(*decoded_text(body, content_type), content_type)
+
+
+def well_formed(body: bytes) -> Document | None:
+    """The JSON object or list that a body holds if it is strict JSON, as nearly all are; None: look more closely."""
+    if not body.startswith(_STARTS):
+        return None
+    try:
+        return Document(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return None
 
 
 def claims_json(content_type: str) -> bool:

@@ -2,7 +2,7 @@
 
 import zlib
 
-from backfilld.executors.documents import BROKEN, NOTHING, Document, claims_json, decoded_text, document_in
+from backfilld.executors.documents import BROKEN, NOTHING, Document, claims_json, decoded_text, document_in, well_formed
 from backfilld.executors.hiding import NOTHING_HIDDEN, Hiding
 from backfilld.executors.http.response_parser import Answer
 
@@ -17,6 +17,8 @@ def document_of(answer: Answer) -> Document:
         return TOO_LONG
     if not answer.body:
         return NOTHING
+    if (document := well_formed(answer.body)) is not None:
+        return document
     body, kind = answer.body, answer.headers.get("Content-Type", "")
     if "Content-Encoding" in answer.headers:
         unpacked, is_whole = _unpacked(answer)
