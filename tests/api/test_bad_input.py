@@ -451,6 +451,24 @@ async def test_what_is_not_http_is_answered_in_our_shape(client: Client, raw: by
     assert b"Python" not in head
 
 
+@pytest.mark.parametrize(("version", "closes"), [(b"1.0", True), (b"1.1", False)])
+async def test_a_connection_of_http_1_0_ends_behind_a_transfer_encoding(client: Client, version, closes) -> None:
+    head = (
+        HEAD.replace(b"HTTP/1.1", b"HTTP/" + version) + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    request = head + b"2\r\n{}\r\n0\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+    writer.write(request + request)
+    said = b""
+    async with asyncio.timeout(10):
+        while said.count(b"HTTP/1.") < 2 and (piece := await reader.read(10_000)):
+            said += piece
+    writer.close()
+    await writer.wait_closed()
+
+    assert (1 if closes else 2) == said.count(b"HTTP/1.")
+
+
 async def test_a_body_that_never_comes_is_not_waited_for(client: Client) -> None:
     answer = await spoken(client, HEAD + b"Content-Length: 100\r\n\r\n", b'{"name"')
 

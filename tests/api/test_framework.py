@@ -3,11 +3,13 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 from tests.api.conftest import Serve
 
 from backfilld.api.framework.reading.fields import Answer, Body, Id, Page
+from backfilld.api.framework.router import OtherMethods, Router
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 
 
@@ -106,3 +108,29 @@ async def test_whatever_is_logged_for_a_request_carries_its_id(serve: Serve) -> 
             await client.post("/public-api/speak", headers={"X-Request-Id": id_})
 
     assert ids == [line["request_id"] for line in lines if line["event"] == "spoken"]
+
+
+async def answer(_):
+    return Reply({})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/t/preview", ("POST",)),
+        ("DELETE", "/t/preview", ("POST",)),
+        ("PUT", "/t/preview", ("POST",)),
+        ("PUT", "/t/1", ("DELETE", "GET", "HEAD", "PATCH")),
+        ("PUT", "/n/schema", ("DELETE", "GET", "HEAD")),
+    ],
+)
+def test_a_path_of_its_own_has_its_own_methods(method, path, allowed):
+    def route(method, path, **types):
+        return Route(method, path, answer, None, "x", None, path_types=types)
+
+    numbered = [route(method, "/t/{id}", id=int) for method in ("GET", "PATCH", "DELETE")]
+    named = [route("GET", "/n/schema"), route("DELETE", "/n/{name}", name=str)]
+    router = Router([*numbered, route("POST", "/t/preview"), *named])
+
+    assert OtherMethods(allowed) == router.find(method, path)
+    assert "schema" == router.find("DELETE", "/n/schema").raw["name"]

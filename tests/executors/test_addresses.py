@@ -7,7 +7,7 @@ import pytest
 from tests.support.executing import FreePermit, work
 from tests.support.targets import answering, target
 
-from backfilld.executors.http.addresses import address_is_allowed, host_is_listed, host_is_never_a_target
+from backfilld.executors.http.addresses import address_is_allowed, host_is_listed, host_is_never_a_target, netloc_is_fit
 from backfilld.executors.registry import ExecutorOptions
 
 ANY = "0.0.0.0"  # noqa: S104 - nothing is bound to it
@@ -18,14 +18,33 @@ ANY = "0.0.0.0"  # noqa: S104 - nothing is bound to it
     ["169.254.169.254", "169.254.0.1", ANY, "0.1.2.3", "224.0.0.1", "239.1.1.1", "255.255.255.255", "::", "fe80::1",
      "fe80::1%eth0", "ff02::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1",
      "::169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254",
-     "febf::1"],
+     "febf::1", "fd00:ec2::23", "fd00:ec2::123", "fd00:42::42", "fd00:c1::a9fe:a9fe",
+     "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:ffff:ffff:ffff:a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::",
+     "64:ff9b:1:a9:fe:a9fe::", "64:ff9b:1:0:a9:fea9:fe00::", "64:ff9b:1::6464:64c8",
+     "2001:0:a9fe:a9fe::1", "2001:0:808:808:0:0:5601:5601", "2001:db8::5efe:a9fe:a9fe", "fd00::200:5efe:a9fe:a9fe"],
 )  # fmt: skip
 def test_forbidden_addresses(address):
     assert False is address_is_allowed(address)
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "8.8.8.8", "2001:db8::1", "fd00::1", "::ffff:10.0.0.1"]
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "10.0.0.1",
+        "192.168.1.1",
+        "8.8.8.8",
+        "2001:db8::1",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b:1::a00:1",
+        "64:ff9b:2::a9fe:a9fe",
+        "2001:db8::a9fe:a9fe",
+        "fd00:42::43",
+        "fd00:ec3::1",
+        "2001:0:808:808::1",
+    ],
 )
 def test_other_addresses_are_allowed(address):
     assert True is address_is_allowed(address)
@@ -34,7 +53,8 @@ def test_other_addresses_are_allowed(address):
 @pytest.mark.parametrize(
     "host",
     ["169.254.169.254", "2852039166", "0xa9fea9fe", "0xa9.0xfe.0xa9.0xfe", "0251.0376.0251.0376", "169.254.43518",
-     "metadata.google.internal", "METADATA.google.internal.", "metadata", "[fe80::1]", "fe80::1", "0", "0x0"],
+     "metadata.google.internal", "metadata.tencentyun.com", "[fd00:ec2::23]",
+     "METADATA.google.internal.", "metadata", "[fe80::1]", "fe80::1", "0", "0x0"],
 )  # fmt: skip
 def test_hosts_that_are_never_a_target_in_any_spelling(host):
     assert True is host_is_never_a_target(host)
@@ -58,6 +78,9 @@ def test_other_hosts_may_be_targets(host):
         ("example.com", 443, "*.example.com", False),
         ("evilexample.com", 443, "*.example.com", False),
         ("a.example.com", 80, "*.example.com:80", True),
+        (".example.com", 443, "*.example.com", False),
+        ("a..example.com", 443, "*.example.com", False),
+        ("a.example.com.", 443, "*.example.com", True),
         ("::1", 80, "[::1]:80", True),
         ("::1", 80, "::1", True),
         ("10.0.0.1", 80, "10.0.0.2", False),
@@ -106,3 +129,12 @@ def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+
+@pytest.mark.parametrize(
+    ("netloc", "fits"),
+    [("[::1]", True), ("[::1]:80", True), ("[::1]x", False), ("x[::1]", False), ("[v1.x]", False), ("[1.2.3.4]", False),
+     ("[]", False), ("example.com:80", True), ("a:b@[::1]", True), ("[::1%eth0]", False), ("[::1", False)],
+)  # fmt: skip
+def test_brackets_hold_an_address_and_nothing_else_follows(netloc, fits):
+    assert fits is netloc_is_fit(netloc)

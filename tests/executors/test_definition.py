@@ -119,6 +119,7 @@ def test_what_has_not_the_right_shape_is_refused(change):
         "ftp://example.com/", "example.com/x", "//example.com", "http://", "https:///path", "http://user@example.com/",
         "http://user:password@example.com/", "http://example.com/#part", "http://example.com/a b", "http://exämple.com/",
         "http://example.com:99999/", "http://example.com:0/", "http://example.com:x/", "http://[::1/",
+        "http://[::1]x/", "http://x[::1]/", "http://[v1.x]/", "http://[]/", "http://[127.0.0.1]/",
         "javascript:alert(1)", "http://exa\r\nmple.com/", "http://a|b/", "file:///etc/passwd", "HTTP", "http://@example.com/",
     ],
 )  # fmt: skip

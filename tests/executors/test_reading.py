@@ -286,3 +286,12 @@ def in_chunks(body, sizes):
             chunks.append(b"%x\r\n%s\r\n" % (len(part), part))
         at += size
     return b"".join([*chunks, b"0\r\n\r\n"])
+
+
+@pytest.mark.parametrize("connection", [b"Connection: keep-alive\r\n", b""])
+def test_nothing_follows_an_answer_of_http_1_0_that_has_a_transfer_encoding(reader, connection):
+    answer = whole(
+        reader, b"HTTP/1.0 200 OK\r\n" + connection + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+    )
+
+    assert (b"a", False) == (answer.body, reader.may_follow)

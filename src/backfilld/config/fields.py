@@ -6,6 +6,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
+from backfilld.executors.http.addresses import netloc_is_fit
+
 
 class Section(BaseModel):
     """Strict, so that `port = "80"` is a fault and not a guess; closed, so that a misspelt key is one too."""
@@ -35,6 +37,8 @@ def split_url(value: str, schemes: tuple[str, ...]) -> SplitResult:
         raise ValueError(f"is not a URL: {problem}") from None
     if parts.scheme not in schemes:
         raise ValueError(f"must be a URL that starts with {wanted}")
+    if not netloc_is_fit(parts.netloc):
+        raise ValueError("is not a URL: in brackets stands an IPv6 address, and behind them nothing but a port")
     return parts
 
 

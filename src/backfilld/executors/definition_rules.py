@@ -23,7 +23,7 @@ from backfilld.executors.definition import (
     WorkflowDefinition,
 )
 from backfilld.executors.header_values import header_value_is_fit
-from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target
+from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target, netloc_is_fit
 from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, secret_use_faults
 from backfilld.executors.substitution import substitution_faults, without_placeholders
 
@@ -178,7 +178,8 @@ def _problem_with_parts(parts: SplitResult, port: int | None, url: str) -> str |
         return 'must not carry a user or password; use a header with {"secret": "name"}'
     if "#" in url:
         return "must not have a fragment"
-    if port == 0 or any(character in parts.hostname for character in '%\\<>"{}|^`'):
+    unfit = any(character in parts.hostname for character in '%\\<>"{}|^`')
+    if port == 0 or unfit or not netloc_is_fit(parts.netloc):
         return "names no valid host and port"
     return None
 

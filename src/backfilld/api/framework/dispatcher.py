@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from backfilld.api.client_addresses import CLIENT_ADDRESS, ClientAddresses
 from backfilld.api.framework.answering import responses
@@ -168,5 +168,7 @@ async def add_headers(request: web.BaseRequest, response: web.StreamResponse) ->
     response.headers["Server"] = SERVER  # aiohttp has put its own there already
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.version < HttpVersion11 and "Transfer-Encoding" in request.headers:
+        response.force_close()  # who is in between may see another end of the body (RFC 9112, 6.1)
     if isinstance(request, web.Request):
         response.headers.update(request.get(ANSWER_HEADERS) or {"X-Request-Id": str(request_id_of(request))})

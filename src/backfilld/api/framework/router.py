@@ -70,12 +70,26 @@ class Router:
         for pattern, methods in self._by_length.get(len(segments), ()):
             if not all(_fits(part, given) for part, given in zip(pattern, segments, strict=True)):
                 continue
+            if allowed and not _names_something(next(iter(methods.values())), segments):
+                continue  # `preview` is a path of its own, and no id
             route = methods.get(method)
             if route is not None:
-                names = zip(_segments(route.path), segments, strict=True)
-                return Match(route, {part[1:-1]: given for part, given in names if part[:1] == "{"})
+                return _matched(route, segments)
             allowed.update(methods)
         return OtherMethods(tuple(sorted(allowed))) if allowed else None
+
+
+def _matched(route: Route, segments: tuple[str, ...]) -> Match:
+    names = zip(_segments(route.path), segments, strict=True)
+    return Match(route, {part[1:-1]: given for part, given in names if part[:1] == "{"})
+
+
+def _names_something(route: Route, segments: tuple[str, ...]) -> bool:
+    try:
+        _matched(route, segments).path()
+    except NotFound:
+        return False
+    return True
 
 
 def _without_last_slash(path: str) -> str:

@@ -7,6 +7,7 @@ time gains nothing, nor does another spelling of a number.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # An IPv4 address stands in the last 32 bits of these: NAT64, and the long forgotten `::1.2.3.4`.
 _CARRIERS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
+# A network may choose its own prefix for NAT64 in here, and with its length where the IPv4 address stands (RFC 6052).
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_TEREDO = ipaddress.ip_network("2001::/32")
+_HANDS_OUT = tuple(
+    ipaddress.ip_network(network)
+    for network in ("169.254.0.0/16", "100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32")
+)
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})  # of the last 64 bits, the first half
 _FORBIDDEN = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -25,15 +34,22 @@ _FORBIDDEN = tuple(
         "::/128",
         "fe80::/10",
         "ff00::/8",
-        # Metadata services outside the link-local ranges: AWS and Google over IPv6, Alibaba, Oracle, the Azure host.
-        "fd00:ec2::254/128",
+        # Metadata services outside the link-local ranges: what AWS has for a machine (also credentials of pods),
+        # Google, Oracle and Scaleway over IPv6; Alibaba, Oracle, the Azure host.
+        "fd00:ec2::/32",
         "fd20:ce::254/128",
+        "fd00:c1::a9fe:a9fe/128",
+        "fd00:42::42/128",
         "100.100.100.200/32",
         "192.0.0.192/32",
         "168.63.129.16/32",
     )
 )
-_FORBIDDEN_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+_FORBIDDEN_NAMES = frozenset(
+    {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
+    | {"metadata.tencentyun.com", "metadata.azure.internal"}
+)
+_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?")
 
 
 class AddressNotAllowed(OSError):
@@ -61,6 +77,25 @@ def _meant_by(address: Address) -> Iterable[Address]:
             yield address.sixtofour
         if not address.is_loopback and any(address in carrier for carrier in _CARRIERS):
             yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        yield from (inner for inner in map(ipaddress.IPv4Address, _tunnelled(address)) if _hands_out(inner))
+
+
+def _tunnelled(address: ipaddress.IPv6Address) -> Iterable[int]:
+    """What may be an IPv4 address in there; which of them is meant, only the network knows."""
+    bits = int(address)
+    if address in _LOCAL_NAT64:
+        without_u = (bits >> 64 << 56) | (bits & (1 << 56) - 1)  # the bits 64 to 71 are no part of an address
+        yield from (without_u >> (88 - length) & 0xFFFFFFFF for length in (48, 56, 64))
+        yield bits & 0xFFFFFFFF
+    if address in _TEREDO:
+        yield bits >> 64 & 0xFFFFFFFF  # the server
+        yield ~bits & 0xFFFFFFFF
+    if bits >> 32 & 0xFFFFFFFF in _ISATAP:
+        yield bits & 0xFFFFFFFF
+
+
+def _hands_out(address: ipaddress.IPv4Address) -> bool:
+    return any(address in network for network in _HANDS_OUT)
 
 
 def host_is_never_a_target(host: str) -> bool:
@@ -99,7 +134,7 @@ def host_is_listed(host: str, port: int, allowed: Iterable[str]) -> bool:
         name, wanted_port = _split(entry.lower())
         if wanted_port not in (None, str(port)):
             continue
-        if host == name or (name.startswith("*.") and host.endswith(name[1:]) and host != name[2:]):
+        if host == name or (name.startswith("*.") and host.endswith(name[1:]) and all(host.split("."))):
             return True
     return False
 
@@ -113,3 +148,17 @@ def _split(entry: str) -> tuple[str, str | None]:
         name, _, port = entry.partition(":")
         return name.rstrip("."), port
     return entry.rstrip("."), None
+
+
+def netloc_is_fit(netloc: str) -> bool:
+    """Whether brackets, if there are any, hold an IPv6 address and nothing but a port follows."""
+    host = netloc.rpartition("@")[2]
+    if not set("[]") & set(host):
+        return True
+    match = _BRACKETED.fullmatch(host)
+    if match is None:
+        return False
+    try:
+        return ipaddress.ip_address(match[1]).version == 6
+    except ValueError:
+        return False

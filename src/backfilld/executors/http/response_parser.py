@@ -152,7 +152,8 @@ class ResponseParser:
             return
         status = self._parser.get_status_code()
         if status >= 200:
-            self.may_follow = self._parser.should_keep_alive()
+            coded = self._parser.get_http_version() == "1.0" and _is_coded(self._pairs)
+            self.may_follow = self._parser.should_keep_alive() and not coded
             self._finish(complete=True)
         elif status == SWITCHING_PROTOCOLS:
             self._finish(complete=False)
@@ -163,6 +164,11 @@ class ResponseParser:
 def _told(problem: Exception) -> BaseException:
     """The parser wraps what is raised in what it calls."""
     return problem.__context__ if isinstance(problem.__context__, BadAnswer) else problem
+
+
+def _is_coded(pairs: list[tuple[bytes, bytes]]) -> bool:
+    """HTTP/1.0 knows no Transfer-Encoding, so somebody in between may see another end (RFC 9112, 6.1)."""
+    return any(name.lower() == b"transfer-encoding" for name, _ in pairs)
 
 
 def _ends_with_connection(headers: Headers) -> bool:
