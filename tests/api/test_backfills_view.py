@@ -17,6 +17,7 @@ from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
+ADMIN = {"Authorization": "Bearer admin"}
 NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
 FIELDS = {
     "id", "parent_backfill_run_id", "entity_type", "filter_spec", "daily_execution_windows", "timezone",
@@ -163,10 +164,10 @@ async def test_an_unknown_workflow_has_no_backfills(client: Client, workflow: Wo
 
 async def test_only_what_has_ended_can_be_deleted(client: Client, pool: Pool) -> None:
     backfill = await make_backfill(pool)
-    refused = await client.delete(f"{PATH}/{backfill.id}")
+    refused = await client.delete(f"{PATH}/{backfill.id}", headers=ADMIN)
     await put_into(pool, backfill, Status.CANCELLED)
-    deleted = await client.delete(f"{PATH}/{backfill.id}")
-    again = await client.delete(f"{PATH}/{backfill.id}")
+    deleted = await client.delete(f"{PATH}/{backfill.id}", headers=ADMIN)
+    again = await client.delete(f"{PATH}/{backfill.id}", headers=ADMIN)
 
     assert (409, 204, 404) == (refused.status, deleted.status, again.status)
     assert "backfill_not_ended" == (await refused.json())["error"]["code"]

@@ -164,6 +164,7 @@ def _public_routes(
         require_explicit_match_all=chosen.require_explicit_match_all,
         allow_concurrent_per_workflow=chosen.allow_concurrent_backfills_per_workflow,
         approval_by_another=chosen.approval_by_another,
+        delete_needs_admin=chosen.delete_needs_admin,
     )
     operations = BackfillOperations(
         pools.requests, sources=sources, control=engine.control, clock=clock, limits=limits, bus=bus

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from backfilld.domain.callers import Caller
+from backfilld.domain.errors import NotFound
 from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter, AuditPages
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
@@ -25,6 +26,12 @@ class AuditReading:
         return await self._pages.list_page(wanted, before=before, limit=limit)
 
     async def timeline(self, id: UUID, wanted: AuditFilter, *, behind: int = 0, limit: int) -> list[AuditEvent]:
-        """The first `limit` of a backfill that `wanted` lets through behind an event's id, oldest first. NotFound."""
-        backfill = await self._backfills.get(id)
-        return await self._pages.list_timeline(backfill.no, wanted, behind=behind, limit=limit)
+        """The first `limit` of a backfill that `wanted` lets through behind an event's id, oldest first. NotFound.
+
+        Of a deleted one it is what the audit log has kept.
+        """
+        backfill = await self._backfills.find(id)
+        no = backfill.no if backfill is not None else await self._pages.find_deleted(id)
+        if no is None:
+            raise NotFound(f"there is no backfill {id}")
+        return await self._pages.list_timeline(no, wanted, behind=behind, limit=limit)

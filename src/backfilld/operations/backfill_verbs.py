@@ -35,6 +35,7 @@ from backfilld.store.admin import audit
 from backfilld.store.admin.idempotency import IdempotencyStore
 from backfilld.store.admin.runnable_workflows import RunnableWorkflowStore
 from backfilld.store.backfills.backfills import BackfillFilter, BackfillStore
+from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.pool import Pool
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.pages import LedgerPages
@@ -67,6 +68,7 @@ class BackfillOperations:
         self.clock = clock
         self._pool = pool
         self._store = BackfillStore(pool)
+        self._removal = RemovalStore(pool)
         self._targets = targets
         self._viewer = Viewer(control, clock)
         self._checker = Checker(targets, sources, clock, limits)
@@ -115,15 +117,15 @@ class BackfillOperations:
         target = await self._targets.find(id)
         return target.workflow_id if target else id
 
-    async def delete(self, actor: Actor, id: UUID) -> None:
-        """Hide an ended backfill; its rows go in the background. NotFound; NotEnded."""
+    async def delete(self, actor: Actor, id: UUID, *, why: str | None = None) -> None:
+        """Hide an ended one; its rows go in the background, the audit log keeps what it was. NotFound; NotEnded."""
         backfill = await self._store.get(id)
         now = self.clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             hidden = await self._store.mark_deleted(backfill.no, at=now, on=connection)
             if hidden:
-                old = {"status": backfill.status}
-                await audit.record_on(connection, actor, "backfill.delete", backfill, at=now, old=old)
+                old = await self._removal.read_evidence(backfill.no, on=connection)
+                await audit.record_on(connection, actor, "backfill.delete", backfill, at=now, reason=why, old=old)
                 reached(Point.DELETE_BEFORE_COMMIT)
         if hidden:
             reached(Point.DELETE_AFTER_COMMIT)

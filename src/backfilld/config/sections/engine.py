@@ -62,6 +62,9 @@ class EngineSettings(Section):
     allow_concurrent_backfills_per_workflow: bool = Field(
         default=False, description="true: several backfills of one workflow may be active at once."
     )
+    delete_needs_admin: bool = Field(
+        default=True, description="false: an operator may delete ended backfills, too, and not only an admin."
+    )
     approval_by_another: bool = Field(
         default=False,
         description="true: every backfill and rerun waits until somebody else than its creator has approved its plan.",

@@ -40,6 +40,7 @@ class Limits:
     require_explicit_match_all: bool = False
     allow_concurrent_per_workflow: bool = False
     approval_by_another: bool = False
+    delete_needs_admin: bool = True
 
 
 @dataclass(frozen=True, slots=True)

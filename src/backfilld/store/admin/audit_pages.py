@@ -78,6 +78,11 @@ class AuditPages:
         )  # fmt: skip
         return _events(rows)
 
+    async def find_deleted(self, id: UUID) -> int | None:
+        """The number of a backfill that was deleted; None if there never was one of that id."""
+        no: int | None = await self._pool.fetchval(_sql.find_deleted, f"backfill/{id}")
+        return no
+
     async def list_timeline(
         self, backfill_no: int, wanted: AuditFilter = EVERYTHING, *, behind: int = 0, limit: int
     ) -> list[AuditEvent]:

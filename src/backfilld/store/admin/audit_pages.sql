@@ -20,6 +20,11 @@ SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS b
  ORDER BY a.at DESC, a.id DESC
  LIMIT $8;
 
+-- name: find_deleted
+-- The number of a backfill that was deleted.
+-- $1 subject
+SELECT backfill_no FROM audit_log WHERE action = 'backfill.delete' AND subject = $1 LIMIT 1;
+
 -- name: list_timeline
 -- What happened to a backfill, oldest first: what was done to it, what came and went meanwhile, orders to stop and to
 -- start that held it too, and the reruns that were made of it. Ids are of one sequence, and whoever moves a backfill

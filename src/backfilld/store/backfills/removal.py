@@ -7,9 +7,12 @@ fast; broken off anywhere, it goes on next time where it was.
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from backfilld.store.connection.pool import Pool
+import orjson
+
+from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
 _sql = load("backfills.removal")
@@ -46,6 +49,11 @@ class RemovalStore:
         """Hide backfills that ended before then (some; ask again until none is left), and write down that it was us."""
         rows = await self._pool.fetch(_sql.hide_expired, ended_before, at, why, HIDDEN_AT_ONCE)
         return [Expired(row["id"], row["workflow"]) for row in rows]
+
+    async def read_evidence(self, no: int, *, on: Connection) -> dict[str, Any]:
+        """What the audit log keeps of a backfill whose rows go: what it was, how it went, who and when."""
+        found: dict[str, Any] = orjson.loads(await on.fetchval(_sql.read_evidence, no))
+        return found
 
     async def list_hidden(self) -> list[Hidden]:
         """Whatever `remove` may be called for, oldest first."""

@@ -1,6 +1,24 @@
 -- What may go, a bounded number of rows a statement. Nothing here locks a row that a running backfill writes, and no
 -- statement is part of a longer transaction: whoever waits behind one waits for milliseconds.
 
+-- part: evidence
+-- What the audit log keeps of backfill b, with its progress p and its workflow w, when its rows go.
+json_build_object(
+           'status', b.status, 'name', b.name, 'kind', b.kind, 'entity_type', b.entity_type,
+           'workflow_id', b.workflow_id, 'workflow', w.name,
+           'planned', p.planned, 'succeeded', p.succeeded, 'failed', p.failed, 'skipped', p.skipped,
+           'cancelled', p.cancelled, 'credits_used', p.credits_used,
+           'created_by', b.created_by, 'approved_by', b.approved_by,
+           'created_at', b.created_at, 'started_at', p.started_at, 'completed_at', b.completed_at)
+
+-- name: read_evidence
+-- $1 backfill
+SELECT /* part: evidence */
+  FROM backfills AS b
+  JOIN backfill_progress AS p ON p.backfill_no = b.no
+  JOIN workflows AS w ON w.id = b.workflow_id
+ WHERE b.no = $1;
+
 -- name: hide_expired
 -- Ended backfills that are old enough, hidden as by DELETE; their rows go later. One whose rerun is still active stays.
 -- $1 ended before   $2 now   $3 why   $4 how many
@@ -22,11 +40,13 @@ WITH expired AS (
        SET deleted_at = $2
       FROM expired
      WHERE b.no = expired.no
-    RETURNING b.no, b.id, b.workflow_id, b.status
+    RETURNING b.*
 ), told AS (
     INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old)
-    SELECT $2, 'system', 'backfill.delete', no, 'backfill/' || id, $3, json_build_object('status', status)
-      FROM hidden
+    SELECT $2, 'system', 'backfill.delete', b.no, 'backfill/' || b.id, $3, /* part: evidence */
+      FROM hidden AS b
+      JOIN backfill_progress AS p ON p.backfill_no = b.no
+      JOIN workflows AS w ON w.id = b.workflow_id
 )
 SELECT hidden.id, w.name AS workflow
   FROM hidden

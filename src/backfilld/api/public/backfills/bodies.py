@@ -182,6 +182,16 @@ class SteerBackfill(Body):
     reason: Reason | None = None
 
 
+class DeleteBackfill(SteerBackfill):
+    """Why it goes; kept in the audit log."""
+
+
+class WhyDelete(Body):
+    """The same for clients that send no body with a DELETE."""
+
+    reason: Reason | None = Field(None, description="Why it goes.", examples=["asked for by the customer"])
+
+
 class CancelBackfill(SteerBackfill):
     """Why, and what becomes of the entities in flight."""
 

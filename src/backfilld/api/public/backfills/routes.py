@@ -20,11 +20,13 @@ from backfilld.api.public.backfills.answers import (
 from backfilld.api.public.backfills.bodies import (
     CancelBackfill,
     CreateBackfill,
+    DeleteBackfill,
     ListBackfills,
     Patience,
     RerunFailed,
     SteerBackfill,
     VerifyFilter,
+    WhyDelete,
     create_body,
 )
 from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once, to_keep
@@ -108,8 +110,9 @@ class BackfillRoutes:
         data = BackfillData.model_construct(backfill=BackfillAnswer.of(view))
         return Reply(data, headers={"ETag": f'"{view.backfill.version}"'})
 
-    async def delete(self, asked: RequestContext[None, None]) -> Reply:
-        await self._operations.delete(asked.actor, asked.path["id"])
+    async def delete(self, asked: RequestContext[DeleteBackfill | None, WhyDelete]) -> Reply:
+        why = (asked.body.reason if asked.body else None) or asked.query.reason
+        await self._operations.delete(asked.actor, asked.path["id"], why=why)
         return Reply()
 
     async def pause(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
@@ -200,8 +203,9 @@ def routes(operations: BackfillOperations) -> list[Route]:
         Route("GET", PATH, does.list, "viewer", "List backfills, newest first", BackfillsData, query=ListBackfills,
               paged=True, tag=TAG),
         Route("GET", ONE, does.get, "viewer", "Show a backfill", BackfillData, path_types=ids, tag=TAG),
-        Route("DELETE", ONE, does.delete, "operator", "Delete an ended backfill", None, status=204, path_types=ids,
-              errors=(409,), tag=TAG),
+        Route("DELETE", ONE, does.delete, "admin" if operations.limits.delete_needs_admin else "operator",
+              "Delete an ended backfill", None, body=DeleteBackfill, body_optional=True, query=WhyDelete,
+              status=204, path_types=ids, errors=(409,), tag=TAG),
         Route("POST", ONE + "/pause", does.pause, "operator", "Pause a backfill", SignalData, body=SteerBackfill,
               body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG, description=_PAUSE),
         Route("POST", ONE + "/resume", does.resume, "operator", "Resume a backfill", SignalData, body=SteerBackfill,
