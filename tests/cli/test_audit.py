@@ -62,6 +62,17 @@ async def test_a_timeline_shows_what_is_asked_for_and_an_outage_as_one_line(back
     assert {"who": ["system"], "since": ["2027-03-01T00:00:00Z"]}.items() <= daemon.received[0].query.items()
 
 
+async def test_a_timeline_says_which_attempt_was_killed(backfilld, daemon):
+    killed = an_event(
+        action="attempt.kill", subject="attempt/7", old=None,
+        new={"attempt_id": 7, "session_time": "2027-03-01T00:00:00Z", "name": "again", "workflow": "daily"},
+    )  # fmt: skip
+    daemon.script("GET", f"/public-api/backfills/{ID}/timeline", Scripted(data={"events": [killed]}))
+    ended = await backfilld("backfills", "timeline", ID)
+
+    assert "attempt.kill attempt/7 (session 2027-03-01T00:00:00Z)" in ended.out
+
+
 def test_only_what_differs_is_a_change():
     assert "a: 1 → 2, c: - → x" == changed({"a": 1, "b": 3}, {"a": 2, "b": 3, "c": "x"})
     assert changed(None, {"a": 1}) is None

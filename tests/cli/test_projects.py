@@ -34,8 +34,66 @@ async def test_every_fault_is_a_line_with_file_and_number(backfilld: Backfilld, 
     (folder / "c.dig").write_text("+t:\n  echo>: hi\n  foo: 1\n")
     ended = await backfilld("projects", "check", str(folder))
 
-    assert (1, "") == (ended.code, ended.out)
+    assert 1 == ended.code
     assert ["b.dig:2", "c.dig:3"] == [line.split(": ")[0] for line in ended.err.splitlines()]
+
+
+LARGE = """+load:
+  _parallel: true
+  +a: {td>: a.sql, engine: presto}
+  +b: {td>: b.sql}
+  +c: {http_call>: "http://127.0.0.1/x"}
++each:
+  for_each>: {x: [1, 2]}
+  _do:
+    +d: {py>: "a.b", arg: "${x + 1}"}
+    _error: {mail>: text}
++end: {echo>: "${session_date} ${x}"}
+"""
+
+
+async def test_everything_that_a_file_needs_is_said_once_with_what_to_do(backfilld: Backfilld, folder: Path) -> None:
+    (folder / "large.dig").write_text(LARGE)
+    (folder / "broken.dig").write_text("[")
+    said = await backfilld("projects", "check", str(folder))
+    as_json = await backfilld("projects", "check", str(folder), "--json")
+    named = [line for line in said.err.splitlines() if "does not run here" in line]
+    files = {each["file"]: each for each in as_json.json["files"]}
+    rows = {line.split()[0]: line for line in said.out.splitlines()}
+
+    assert (1, 1) == (said.code, as_json.code)
+    assert ["td>", "http_call>", "for_each>", "py>", "mail>"] == [line.split("'")[1] for line in named]
+    assert not [line for line in named if "did you mean" in line]
+    assert {"td>": 2, "http_call>": 1, "for_each>": 1, "py>": 1, "mail>": 1} == files["large.dig"]["operators"]
+    assert ["_parallel", "_error", "_do", "expressions in ${…}"] == files["large.dig"]["others"]
+    assert [True, False, False] == [files[name]["runs_here"] for name in ("daily.dig", "large.dig", "broken.dig")]
+    assert "no" in rows["large.dig"]
+    assert "td> (2 times), http_call>, for_each>, py>, mail>" in rows["large.dig"]
+    assert "a file that can be read" in rows["broken.dig"]
+    assert "1 of 3 run here." in said.out
+    assert "one service" in said.out
+    assert "stay where it runs now" in as_json.json["advice"]
+
+
+async def test_what_a_project_needs_is_not_asked_where_all_of_it_runs(backfilld: Backfilld, folder: Path) -> None:
+    ended = await backfilld("projects", "check", str(folder), "--json")
+    expected = {"file": "daily.dig", "runs_here": True, "tasks": 1, "operators": {}, "others": []}
+
+    assert (0, [expected]) == (ended.code, ended.json["files"])
+
+
+async def test_a_script_that_is_a_file_of_the_project_is_named(
+    backfilld: Backfilld, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "run.sh").write_text("ls")
+    (folder / "b.dig").write_text("+t:\n  sh>: tasks/run.sh\n")
+    config = tmp_path / "config.toml"
+    config.write_text('[executors]\ndefinable_by_api = ["http", "command"]\n')
+    ended = await backfilld("projects", "check", str(folder), "--config", str(config))
+
+    assert 1 == ended.code
+    assert "b.dig:2: 'tasks/run.sh' is a file of the project" in ended.err
 
 
 async def test_the_faults_are_there_as_json(backfilld: Backfilld, folder: Path) -> None:

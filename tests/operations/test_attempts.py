@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from tests.support.attempts import all_ended, attempt_of
 from tests.support.backfills import make_workflow
@@ -203,7 +204,8 @@ async def test_what_takes_its_time_to_die_is_canceling_and_may_be_asked_again(op
 
     assert {"canceling"} == {answer.status for answer in asked}
     assert "killed" == ended.status
-    assert 1 == await pool.fetchval("SELECT count(*) FROM audit_log WHERE action = 'attempt.kill'")
+    (told,) = await pool.fetch("SELECT new FROM audit_log WHERE action = 'attempt.kill'")
+    assert {"attempt_id", "session_time", "name", "workflow"} == set(orjson.loads(told["new"]))
 
 
 async def test_an_attempt_of_a_backfill_is_ended_by_who_knows_of_those(operations, killer, pool):

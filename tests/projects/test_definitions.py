@@ -226,3 +226,47 @@ def test_an_option_of_a_script_that_does_not_hold_here_is_told_why(key):
 @pytest.mark.parametrize(("task", "key"), [(HTTP, "docker"), (TASK, "docker"), (SHELL, "timeout"), (SHELL, "table")])
 def test_an_export_that_changes_nothing_of_its_operator_is_a_variable(task, key):
     assert {key: "x"} == plain(task + f"_export: {{{key}: x}}\n", WITH_COMMANDS)["exports"]
+
+
+OTHERS = ("tasks/run.sh", "sql/a.sql", "data.csv", "run")
+
+
+@pytest.mark.parametrize(("script", "named"), [
+    ("tasks/run.sh", ["tasks/run.sh"]), ("./tasks/run.sh -x", ["tasks/run.sh"]),
+    ("sh tasks/run.sh; true", ["tasks/run.sh"]), ("cat sql/*.sql | psql", ["sql/a.sql"]),
+    ("psql -f 'sql/${name}.sql'", ["sql/a.sql"]), ("wc <data.csv", ["data.csv"]),
+    ("cat $(ls data.csv)", ["data.csv"]), ("./run", ["run"]), ("x=`tasks/run.sh`", ["tasks/run.sh"]),
+    ("cp data.csv sql/a.sql", ["sql/a.sql", "data.csv"]),
+    ("echo run", []), ("/opt/tasks/run.sh", []), ("${dir}/run.sh", []), ("echo tasks", []), ("*", []),
+    ("ls ./other.sh", []),
+])  # fmt: skip
+def test_files_of_the_project_that_a_script_names_are_refused_by_name(script, named):
+    text = f"+t:\n  sh>: {script!r}\n" if "'" not in script else f'+t:\n  sh>: "{script}"\n'
+    rules = DefinitionRules(("http", "command"))
+    try:
+        read_files({"w.dig": text}, "p", rules, others=OTHERS)
+        found = []
+    except ProjectInvalid as problem:
+        found = [fault for fault in problem.faults if "is a file of the project" in fault.message]
+
+    assert sorted(named) == sorted(fault.message.split("'")[1] for fault in found)
+    assert all(fault.line == 2 for fault in found)
+
+
+def test_other_operators_may_name_files_of_the_project():
+    assert read_files({"w.dig": "+t:\n  echo>: data.csv\n"}, "p", RULES, others=OTHERS)
+
+
+def test_operators_and_tasks_of_a_large_file_are_said_once_each():
+    tasks = "".join(f"+t{number}:\n  td>: a\n" for number in range(30))
+
+    assert [
+        (2, "the operator 'td>' does not run here; known are http>, echo> or sh>"),
+        (3, "'+t1' is a second task, and 28 more behind it; a workflow has exactly one here"),
+    ] == faults(tasks)
+
+
+def test_a_group_with_an_operator_of_its_own_says_the_first_of_its_tasks_and_takes_its_other_keys():
+    text = "+t:\n  echo>: hi\n  _export: {a: 1}\n  +u: {echo>: a}\n  +v: {echo>: b}\n"
+
+    assert [(4, "'+u' is a task in a task, and 1 more beside it; a workflow has exactly one here")] == faults(text)

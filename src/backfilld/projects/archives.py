@@ -7,7 +7,7 @@ size is counted while inflating, only plain files and folders are let in, and no
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -33,19 +33,36 @@ class ArchiveLimits:
     workflow_bytes: int = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What an archive holds: its workflow files, name → text, and the paths of all other files."""
+
+    workflows: Mapping[str, str]
+    others: tuple[str, ...]
+
+
 def workflow_files(archive: bytes, limits: ArchiveLimits, budget: Budget | None = None) -> dict[str, str]:
     """The `.dig` files at the top of the archive, by name. ProjectInvalid for an archive that is not let in.
 
     NobodyWaits of the budget.
     """
+    return dict(unpacked(archive, limits, budget).workflows)
+
+
+def unpacked(archive: bytes, limits: ArchiveLimits, budget: Budget | None = None) -> Unpacked:
+    """What is in the archive; raises as `workflow_files`."""
     budget = budget or Budget()
     tar = _inflated(archive, limits.bytes)
     faults: list[ProjectFault] = []
     files: dict[str, bytes] = {}
+    others: list[str] = []
     together = 0
     try:
         with tarfile.open(fileobj=_Headers(tar, budget), mode="r:") as opened:
             for name, member in _members(opened, limits, faults):
+                if "/" in name or not name.endswith(SUFFIX):
+                    others.append(name)
+                    continue
                 files[name] = tar[member.offset_data : member.offset_data + member.size]
                 together += len(files[name])
                 if together > limits.workflow_bytes:
@@ -57,7 +74,7 @@ def workflow_files(archive: bytes, limits: ArchiveLimits, budget: Budget | None 
         faults.append(ProjectFault("", 0, f"the archive holds no workflow: no file *{SUFFIX} at its top"))
     if faults:
         raise ProjectInvalid(faults)
-    return texts
+    return Unpacked(texts, tuple(others))
 
 
 class _Headers(io.BytesIO):
@@ -97,7 +114,7 @@ def _inflated(archive: bytes, most_bytes: int) -> bytes:
 def _members(
     opened: tarfile.TarFile, limits: ArchiveLimits, faults: list[ProjectFault]
 ) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """The workflow files; whatever may not be in an archive at all becomes a fault."""
+    """The plain files; whatever may not be in an archive at all becomes a fault."""
     seen: set[str] = set()
     for number, member in enumerate(opened):
         if number >= limits.members:
@@ -109,7 +126,7 @@ def _members(
             problem = "stands in the archive twice"
         if problem is not None:
             faults.append(ProjectFault(_shown(member.name), 0, problem))
-        elif member.isreg() and len(path.parts) == 1 and name.endswith(SUFFIX):
+        elif member.isreg():
             yield name, member
         seen.add(name)
 

@@ -4,7 +4,7 @@ backfilld runs one task per session, which is handed to a service, a shell or th
 is refused when it is pushed, with the line, instead of being run half.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,24 +15,14 @@ from backfilld.executors.definition import Poll, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.projects.budget import Budget
 from backfilld.projects.faults import ProjectFault
+from backfilld.projects.needs import DIGDAGS_OWN, ELSEWHERE, is_operator, tasks_in
 from backfilld.projects.operators import OPERATORS, Operator, Task
+from backfilld.projects.script_files import files_named
 from backfilld.projects.wording import in_words
 from backfilld.projects.yaml_text import Document, Place
 
 TOP_KEYS = ("timezone", "schedule", "_export", "_retry")
 TASK_KEYS = ("_export", "_retry")
-# Of digdag, and not done here; why, where it helps.
-ELSEWHERE: Mapping[str, str] = {
-    "_parallel": "tasks do not run in parallel here; raise maxInFlight of a backfill instead",
-    "_error": "nothing runs after a failure here; watch the attempts instead",
-    "_check": "nothing runs after a success here; let the target do it",
-    "_background": "tasks do not run in the background here",
-    "_after": "there is one task only, so it comes after no other",
-    "_do": "there are no groups of tasks here; let the target loop",
-    "_secrets": "secrets are set for the project, and named in headers as ${secret:key}",
-    "sla": "sessions are not watched for lateness here",
-    "!include": "files are not included here; put the text of that file here",
-}
 MOST_RETRIES = 19
 _OF_A_KEY = "[key]"  # pydantic's place for what is wrong with a key itself
 NOTHING = {"type": "echo", "message": ""}
@@ -49,7 +39,9 @@ class Translation:
     document: Document
     rules: DefinitionRules
     budget: Budget = field(default_factory=Budget)
+    others: Collection[str] = ()  # files of the project besides its workflows
     faults: list[ProjectFault] = field(default_factory=list)
+    _named: set[str] = field(default_factory=set)  # operators that do not run here, and were said so
 
     def definition(self) -> WorkflowDefinition | None:
         """The definition; None, and `faults`, if there is none."""
@@ -63,6 +55,10 @@ class Translation:
         for key in top:
             if key not in TOP_KEYS and key not in tasks and key not in operators and not taken:
                 self._unknown((key,), key, TOP_KEYS)
+        for place, body in tasks_in(top):
+            for name in body:
+                if is_operator(name) and name not in OPERATORS:
+                    self._unknown_operator((*place, name), name)
         return self._checked(self._draft(task), task)
 
     def blame(self, place: Place, message: str) -> None:
@@ -74,8 +70,11 @@ class Translation:
         if not tasks and not operators:
             self.blame((), f"has no task; expected one with {_known_operators()}")
             return None
-        for extra in [*tasks, *operators][1:]:
-            self.blame((extra,), f"'{extra[:_LONGEST_SHOWN]}' is a second task; a workflow has exactly one here")
+        for extra in [*tasks, *operators][1:2]:
+            more = len(tasks) + len(operators) - 2
+            besides = f", and {more} more behind it" if more else ""
+            shown = extra[:_LONGEST_SHOWN]
+            self.blame((extra,), f"'{shown}' is a second task{besides}; a workflow has exactly one here")
         if not tasks:
             return self._read_task((), self.document.value, TOP_KEYS)
         body = self.document.value[tasks[0]]
@@ -88,8 +87,10 @@ class Translation:
 
     def _read_task(self, place: Place, body: Mapping[str, Any], besides: tuple[str, ...]) -> Task | None:
         inner = [key for key in body if key.startswith("+")] if place else []
-        for key in inner:
-            self.blame((*place, key), f"'{key[:_LONGEST_SHOWN]}' is a task in a task; a workflow has exactly one here")
+        for key in inner[:1]:
+            more = f", and {len(inner) - 1} more beside it" if len(inner) > 1 else ""
+            shown = key[:_LONGEST_SHOWN]
+            self.blame((*place, key), f"'{shown}' is a task in a task{more}; a workflow has exactly one here")
         operators = [key for key in body if key.endswith(">")]
         for key in operators[1:] if place else []:
             self.blame((*place, key), f"'{key}' is a second operator; a task has exactly one")
@@ -107,7 +108,10 @@ class Translation:
         return Task(operator, place, body)
 
     def _unknown_operator(self, place: Place, name: str) -> None:
-        hint = did_you_mean(name, OPERATORS)
+        if name in self._named:
+            return
+        self._named.add(name)
+        hint = "" if name in DIGDAGS_OWN else did_you_mean(name, OPERATORS)
         message = f"the operator '{name[:_LONGEST_SHOWN]}' does not run here; known are {_known_operators()}{hint}"
         self.blame(place, message)
 
@@ -141,7 +145,19 @@ class Translation:
         if task is None:
             return draft | {"executor": NOTHING}  # so that everything else can be looked at
         draft["executor"], more = task.operator.read(task, self.blame)
+        if task.operator.name == "sh>" and isinstance(task.value, str):
+            self._refuse_files(task)
         return draft | more
+
+    def _refuse_files(self, task: Task) -> None:
+        self.budget.look_up()
+        for file in files_named(task.value, self.others)[:3]:
+            shown = file[:_LONGEST_SHOWN]
+            self.blame(
+                (*task.place, task.operator.name),
+                f"'{shown}' is a file of the project, which is not there when the script runs; write what it does into"
+                " 'sh>', or install it on the daemon's machine and name its whole path",
+            )
 
     def _retries(self, task: Task | None) -> int:
         retries = 0

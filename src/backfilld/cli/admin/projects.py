@@ -8,11 +8,12 @@ import click
 
 from backfilld.cli.options import Server, config_option, json_option, server_options
 from backfilld.cli.output import exit_codes
-from backfilld.cli.output.printing import print_json
+from backfilld.cli.output.printing import print_json, print_table
 from backfilld.cli.running import run
 
 if TYPE_CHECKING:
     from backfilld.projects import ProjectFault, PushedWorkflow
+    from backfilld.projects.needs import Needs
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -27,14 +28,28 @@ def group() -> None:
 @json_option
 @config_option
 def check(folder: Path, config: Path | None, as_json: bool) -> None:
-    """Say what a push of DIR would find wrong, as FILE:LINE: what. The configuration says what is allowed."""
-    workflows, faults = _looked_through(folder, config)
+    """Say what a push of DIR would find wrong, as FILE:LINE: what, and what each file needs that is not here.
+
+    The configuration says what is allowed. Exit code 1 if anything does not run here.
+    """
+    from backfilld.projects.needs import ADVICE
+
+    workflows, faults, needs = _looked_through(folder, config)
+    bad = {fault.file for fault in faults}
     if as_json:
         shown = [{"file": fault.file, "line": fault.line, "message": fault.message} for fault in faults]
-        print_json({"ok": not faults, "workflows": [workflow.name for workflow in workflows], "faults": shown})
+        files = [_as_json(each, runs_here=each.file not in bad) for each in needs]
+        names = [workflow.name for workflow in workflows]
+        print_json({"ok": not faults, "workflows": names, "faults": shown, "files": files, "advice": ADVICE})
     elif faults:
         for fault in faults:
             click.echo(fault, err=True)
+        rows = [
+            (each.file, "no" if each.file in bad else "yes", ", ".join(each.words()) or _as_said(each.file in bad))
+            for each in needs
+        ]
+        print_table(("FILE", "RUNS HERE", "NEEDS"), rows)
+        click.echo(f"{sum(row[1] == 'yes' for row in rows)} of {len(rows)} run here. {ADVICE}")
     else:
         click.echo(f"{folder} is all right: {', '.join(workflow.name for workflow in workflows)}.")
     if faults:
@@ -76,15 +91,37 @@ def push(
         click.echo(f"Pushed {project['name']} (project {project['id']}), revision {project['revision']}.")
 
 
-def _looked_through(folder: Path, config: Path | None) -> "tuple[list[PushedWorkflow], tuple[ProjectFault, ...]]":
+def _as_said(is_bad: bool) -> str:
+    return "what is said of it above" if is_bad else ""
+
+
+def _as_json(needs: "Needs", *, runs_here: bool) -> dict[str, object]:
+    return {
+        "file": needs.file,
+        "runs_here": runs_here,
+        "tasks": needs.tasks,
+        "operators": dict(needs.operators),
+        "others": needs.others,
+    }
+
+
+def _looked_through(
+    folder: Path, config: Path | None
+) -> "tuple[list[PushedWorkflow], tuple[ProjectFault, ...], list[Needs]]":
     from backfilld.app.engine_parts import definition_rules
     from backfilld.config import load_settings
-    from backfilld.projects import ProjectInvalid, read_archived_project
-    from backfilld.projects.archives import ArchiveLimits
+    from backfilld.projects import ProjectInvalid, read_files
+    from backfilld.projects.archives import ArchiveLimits, unpacked
+    from backfilld.projects.needs import needs_of
     from backfilld.projects.packing import packed_folder
 
     rules = definition_rules(load_settings(config))
     try:
-        return read_archived_project(packed_folder(folder), folder.resolve().name, rules, ArchiveLimits()), ()
+        found = unpacked(packed_folder(folder), ArchiveLimits())
     except ProjectInvalid as problem:
-        return [], problem.faults
+        return [], problem.faults, []
+    needs = [needs_of(file, text) for file, text in sorted(found.workflows.items())]
+    try:
+        return read_files(found.workflows, folder.resolve().name, rules, others=found.others), (), needs
+    except ProjectInvalid as problem:
+        return [], problem.faults, needs

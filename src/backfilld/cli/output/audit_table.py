@@ -17,13 +17,22 @@ def print_events(events: Iterable[Mapping[str, Any]], *, with_subject: bool) -> 
         cells = (
             local(event["at"]),
             event["actor_name"] or event["actor"],
-            event["action"],
+            event["action"] if with_subject else _done(event),
             event["subject"],
             lasted(event) or changed(event["old"], event["new"]),
             event["reason"],
         )
         rows.append([cell for name, cell in zip(header, cells, strict=True) if name in columns])
     print_table(columns, rows, empty="Nothing.")
+
+
+def _done(event: Mapping[str, Any]) -> str:
+    """What was done and, if it was to an attempt, to which: `attempt.kill attempt/7 (session …)`."""
+    action, subject, new = event["action"], event["subject"], event["new"]
+    if subject.partition("/")[0] != "attempt":
+        return str(action)
+    session = f" (session {new['session_time']})" if isinstance(new, dict) and "session_time" in new else ""
+    return f"{action} {subject}{session}"
 
 
 def lasted(event: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
 from backfilld.domain.schedules.moments import parse_moment
 from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME, Attempt
+from backfilld.operations.sessions.kill import told_of
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.firing import count_crowd
@@ -112,8 +113,7 @@ class AttemptOperations:
         )  # fmt: skip
         (opened,) = await open_attempts(connection, new)
         (attempt,) = await list_attempts(connection, [opened.id])
-        shown = {"session_time": attempt.session_time, "name": attempt.name, "workflow": attempt.workflow_name}
-        await self._audit(connection, actor, "attempt.start", attempt.id, at, why, new=shown)
+        await self._audit(connection, actor, "attempt.start", attempt.id, at, why, new=told_of(attempt))
         await tell_live(connection)
         return attempt
 
@@ -136,7 +136,7 @@ class AttemptOperations:
             if request is None:
                 raise Conflict(f"attempt {attempt.id} is already killed or finished", code="attempt_finished")
             if request.is_first:
-                await self._audit(connection, actor, "attempt.kill", attempt.id, at, why)
+                await self._audit(connection, actor, "attempt.kill", attempt.id, at, why, new=told_of(attempt))
             await tell_live(connection)
         until = self._clock.monotonic() + WAITS_SECONDS
         while not request.has_ended and self._clock.monotonic() < until:

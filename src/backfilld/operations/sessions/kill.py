@@ -38,8 +38,9 @@ class BackfillKiller:
                 raise Conflict(f"attempt {attempt.id} is already killed or finished", code="attempt_finished")
             if request.is_first:
                 await audit.record(
-                    connection, actor, "attempt.kill", f"attempt/{attempt.id}", at=at, backfill_no=attempt.backfill_no
-                )
+                    connection, actor, "attempt.kill", f"attempt/{attempt.id}", at=at, backfill_no=attempt.backfill_no,
+                    new=told_of(attempt),
+                )  # fmt: skip
             reached(Point.KILL_BEFORE_COMMIT)
         reached(Point.KILL_AFTER_COMMIT)
         self._control.nudge()
@@ -53,3 +54,13 @@ class BackfillKiller:
             if not found or found[0].finished_at is not None:
                 return
             await self._clock.sleep(LOOKS_EVERY_SECONDS)
+
+
+def told_of(attempt: Attempt) -> dict[str, object]:
+    """Which attempt it is, for whoever reads of it in a timeline or in the audit log."""
+    return {
+        "attempt_id": attempt.id,
+        "session_time": attempt.session_time,
+        "name": attempt.name,
+        "workflow": attempt.workflow_name,
+    }
