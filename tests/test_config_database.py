@@ -77,3 +77,35 @@ def test_behind_a_pooler_migrations_need_a_way_around_it():
 
 def test_what_is_for_external_databases_wants_one():
     assert "set a DSN" in faults(pooled="true", migrate_on_start="false")[0]
+
+
+TWO = "postgresql://u:tiger@a:5432,b:5433/x"
+
+
+def test_two_servers_make_an_address_of_the_one_that_takes_changes():
+    address = database(dsn=TWO, pooled="true", direct_dsn=TWO).read_direct_address()
+
+    assert "a:5432,b:5433/x" == address.name
+    assert f"{TWO}?target_session_attrs=read-write" == address.dsn == database(dsn=TWO).read_address().dsn
+
+
+@pytest.mark.parametrize("query", ["?target_session_attrs=read-write", "?target_session_attrs=any"])
+def test_which_server_is_meant_may_be_said(query):
+    assert TWO + query == database(dsn=TWO + query).read_address().dsn
+    assert "verify-full" in database(dsn=TWO + query, ca_file=str(CA)).read_address().dsn
+
+
+@pytest.mark.parametrize("attribute", ["standby", "read-only", "prefer-standby", "raed-write"])
+def test_a_server_that_takes_no_changes_is_not_asked_for(attribute):
+    (fault,) = faults(dsn=f"{TWO}?target_session_attrs={attribute}")
+
+    assert "database.dsn: target_session_attrs must be read-write, primary or any" in fault
+    assert "tiger" not in fault
+
+
+@pytest.mark.parametrize("hosts", ["a:x,b", "a:1,b:99999", "a,,b", "[::1", "℀.example"])
+def test_servers_that_are_none_are_a_fault_that_shows_no_password(hosts):
+    (fault,) = faults(dsn=f"postgresql://u:tiger@{hosts}/x")
+
+    assert "database.dsn" in fault
+    assert "tiger" not in fault

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
 from backfilld.executors.http.addresses import netloc_is_fit
+from backfilld.store.connection.address import hosts_of, session_attribute
 
 
 class Section(BaseModel):
@@ -54,8 +55,17 @@ def _http_url(value: str) -> str:
 
 
 def _dsn(value: SecretStr) -> SecretStr:
-    split_url(value.get_secret_value(), ("postgresql", "postgres"))
+    dsn = value.get_secret_value()
+    hosts_of(dsn)
+    if urlsplit(dsn).scheme not in ("postgresql", "postgres"):
+        raise ValueError("must be a URL that starts with postgresql:// or postgres://")
+    wanted = session_attribute(dsn)
+    if wanted not in (None, *_WRITABLE):
+        raise ValueError(f"target_session_attrs must be {', '.join(_WRITABLE[:-1])} or {_WRITABLE[-1]}: we write")
     return value
+
+
+_WRITABLE = ("read-write", "primary", "any")
 
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]

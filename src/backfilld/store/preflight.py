@@ -7,7 +7,6 @@ fails at night. So they are found at start, and told.
 import asyncio
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -63,6 +62,9 @@ async def look_over(address: Address) -> Preflight:
         raise DatabaseRefused(
             f"{address.name} is PostgreSQL {row['version'] // 10_000}; {OLDEST} is the oldest that will do"
         )
+    if row["is_standby"]:
+        advice = "name the primary, or all of them in one DSN: postgresql://user@one:5432,other:5432/database"
+        raise DatabaseRefused(f"{address.name} is a standby, which takes no changes: {advice}", may_pass=True)
     if not address.pooled and (row["statement_timeout"] != SESSION["statement_timeout"] or await _shares(address)):
         raise DatabaseRefused(f"{address.name} is a pooler that does not keep a session for us: {POOLED}")
     return Preflight(
@@ -105,8 +107,11 @@ async def _shares(address: Address) -> bool:
 
 
 def _is_near(address: Address) -> bool:
-    host = urlsplit(address.dsn).hostname
+    return all(_is_here(host) for host in address.hosts)
+
+
+def _is_here(host: str) -> bool:
     try:
-        return host in (None, "", "localhost") or ipaddress.ip_address(host or "").is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

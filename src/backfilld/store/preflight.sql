@@ -5,6 +5,7 @@ SELECT current_setting('server_version_num')::integer AS version,
        current_setting('is_superuser')::boolean AS is_superuser,
        current_setting('statement_timeout') AS statement_timeout,
        current_schema()::text AS schema,
+       pg_is_in_recovery() AS is_standby,
        COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS encrypted,
        has_database_privilege(current_database(), 'TEMPORARY') AS may_upload;
 

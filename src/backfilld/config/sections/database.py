@@ -2,13 +2,12 @@
 
 import ssl
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, model_validator
 
 from backfilld.config.fields import Dsn, FilePath, Section
 from backfilld.config.sections.tls import UnusableCertificate
-from backfilld.store.connection.address import Address
+from backfilld.store.connection.address import Address, with_parameters, writing
 
 
 class DatabaseSettings(Section):
@@ -121,10 +120,8 @@ class DatabaseSettings(Section):
             raise UnusableCertificate("holds no certificate of a CA")
 
     def _trusting(self, dsn: str) -> str:
-        """The DSN with our CA, whatever else it says about trust."""
+        """The DSN with our CA, whatever else it says about trust; of several servers, the one that takes changes."""
+        dsn = writing(dsn)
         if self.ca_file is None:
             return dsn
-        parts = urlsplit(dsn)
-        kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("sslmode", "sslrootcert")]
-        tls = [("sslmode", "verify-full"), ("sslrootcert", str(self.ca_file.absolute()))]
-        return urlunsplit(parts._replace(query=urlencode([*kept, *tls])))
+        return with_parameters(dsn, [("sslmode", "verify-full"), ("sslrootcert", str(self.ca_file.absolute()))])

@@ -8,12 +8,12 @@ on is never parsed; a store that looks inside calls orjson itself).
 
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import asyncpg
 
 from backfilld.clock import Clock
-from backfilld.store.connection.address import Address, Located, address_of
+from backfilld.store.connection.address import Address, Located, address_of, each_alone
 from backfilld.store.connection.connect_errors import refusal_of
 from backfilld.store.connection.known_types import KnowingConnection
 from backfilld.store.connection.pgbouncer import STARTUP, pooled_with
@@ -62,6 +62,7 @@ PASSING = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ConnectionDoesNotExistError,
+    asyncpg.TargetServerAttributeNotMatched,  # none of several takes changes: one of them is about to be promoted
 )
 
 
@@ -139,6 +140,7 @@ async def open_pool(
         loop=None,
         record_class=asyncpg.Record,
         command_timeout=command_timeout,
+        connect=cast(Any, _connected),
         **_way_to(address_of(database), session),
     )
     pool.patience_seconds = patience
@@ -147,9 +149,23 @@ async def open_pool(
 
 async def connect(database: Located, **session: str) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection outside any pool (LISTEN, migrations), with the same settings. The caller closes it."""
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(**_way_to(address_of(database), session))
+    connection: asyncpg.Connection[asyncpg.Record] = await _connected(**_way_to(address_of(database), session))
     await _notice_when_it_vanishes(connection)
     return connection
+
+
+async def _connected(dsn: str, *, timeout: float, **more: Any) -> Any:
+    """One after the other of the servers, each in its share of the time: asyncpg itself would wait for the first."""
+    servers = each_alone(dsn)
+    problem: BaseException | None = None
+    for server in servers:
+        try:
+            return await asyncpg.connect(server, timeout=timeout / len(servers), **more)
+        except PASSING as one:
+            if problem is None or isinstance(one, asyncpg.TargetServerAttributeNotMatched):
+                problem = one
+    assert problem is not None  # noqa: S101  # there is one server at least
+    raise problem
 
 
 def _way_to(address: Address, session: dict[str, str]) -> dict[str, Any]:

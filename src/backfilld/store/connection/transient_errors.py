@@ -46,7 +46,8 @@ def in_words(error: BaseException) -> str:
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.TooManyConnectionsError, "the database has no connection left for this daemon"),
     (asyncpg.DiskFullError, "the disk of the database is full"),
-    (asyncpg.ReadOnlySQLTransactionError, "the database takes no changes at the moment"),
+    (asyncpg.ReadOnlySQLTransactionError, "the database takes no changes: it is a standby, or read-only"),
+    (asyncpg.TargetServerAttributeNotMatched, "none of the database's servers takes changes"),
     (asyncpg.LockNotAvailableError, "others in the database held for too long what this needs"),
 )
 

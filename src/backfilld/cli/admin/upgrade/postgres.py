@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from backfilld.cli.admin.upgrade import programs
 from backfilld.cli.output.error_output import Failure
+from backfilld.store.connection.address import hosts_of
 
 PORT = 5432
 LOCAL = (None, "", "localhost", "127.0.0.1", "::1")
@@ -104,17 +105,19 @@ class Postgres:
 
 def postgres_of(dsn: str, admin_dsn: str | None) -> Postgres:
     """The way to the database of `dsn` as somebody who may make databases. Failure if it has to be named."""
-    parts = urlsplit(dsn)
-    name = unquote(parts.path.lstrip("/"))
+    name = unquote(urlsplit(dsn).path.lstrip("/"))
+    hosts = hosts_of(dsn)
+    port = next((port for _, port in hosts if port), PORT)
     if admin_dsn is not None:
-        return Postgres(name, parts.port or PORT, admin_dsn)
-    if parts.hostname not in LOCAL:
+        return Postgres(name, port, admin_dsn)
+    elsewhere = [host for host, _ in hosts if host.strip("[]") not in LOCAL]
+    if elsewhere:
         raise Failure(
-            f"the database is on {parts.hostname}: name a DSN there that may make databases with --admin-dsn-file"
+            f"the database is on {', '.join(elsewhere)}: name a DSN there that may make databases with --admin-dsn-file"
         )
     if os.geteuid() != 0:
         raise Failure("run this as root, which may become the user `postgres`; or use --admin-dsn-file")
-    return Postgres(name, parts.port or PORT)
+    return Postgres(name, port)
 
 
 def verify(file: Path) -> None:
