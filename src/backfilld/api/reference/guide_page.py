@@ -107,7 +107,7 @@ class Guide:
             return link
         path, _, anchor = link.partition("#")
         name = Path(path).stem.lower()
-        if name not in self._sources or Path(path).suffix not in (".md", ".toml"):
+        if name not in self._sources or self._sources[name].name != Path(path).name:
             return None
         return self._link(name, beside) + (f"#{anchor}" if anchor else "")
 
@@ -150,5 +150,5 @@ def guide() -> Guide:
 
 def _beside_the_sources() -> list[Path]:
     root = Path(__file__).parents[4]
-    named = [root / "README.md", root / "CHANGELOG.md", root / "SECURITY.md", root / "config.example.toml"]
+    named = [root / "README.md", root / "CHANGELOG.md", root / "config.example.toml"]
     return [file for file in (*named, *(root / "docs").glob("*.md")) if file.is_file()]
