@@ -44,16 +44,24 @@ test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfill
 
 DIGDAG := tests/clients/digdag
 STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')
-.venv/.setup-clients: .venv/.setup-test $(DIGDAG)/pom.xml $(STUBS)
+GENERATED := tests/clients/openapi
+GENERATOR := org.openapitools:openapi-generator-cli:7.14.0
+MVN := mvn -B -q -Dstyle.color=never
+.venv/.setup-clients: .venv/.setup-test $(DIGDAG)/pom.xml $(STUBS) $(GENERATED)/pom.xml requirements-clients.lock
 	@command -v mvn > /dev/null && command -v javac > /dev/null || { echo "digdag's command line needs Java: apt-get install maven default-jdk-headless"; exit 1; }
 	@command -v promtool > /dev/null || { echo "the alert rules are tried by Prometheus' own tool: apt-get install prometheus"; exit 1; }
 	@rm -rf .venv/digdag
-	@mvn -B -q -Dstyle.color=never -f $(DIGDAG)/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.venv/digdag/lib
+	@$(MVN) -f $(DIGDAG)/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.venv/digdag/lib
 	@cp -r $(DIGDAG)/stubs .venv/digdag/
 	@javac -XDsuppressNotes -d .venv/digdag/stubs -cp '.venv/digdag/lib/*' $(STUBS)
+	@rm -rf .venv/openapi
+	@$(MVN) -f $(GENERATED)/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.venv/openapi/lib
+	@$(MVN) -f $(GENERATED)/pom.xml dependency:copy -Dartifact=$(GENERATOR) -DoutputDirectory=$(CURDIR)/.venv/openapi/cli
+	@$(B)/python -m venv --without-pip .venv/openapi/python
+	@$(B)/uv pip install -q --python .venv/openapi/python/bin/python --require-hashes -r requirements-clients.lock
 	@touch $@
 
-test-clients: .venv/.setup-clients ## digdag's command line against a daemon, promtool on the alert rules (needs maven, a JDK and prometheus)
+test-clients: .venv/.setup-clients ## digdag's command line and generated clients against a daemon, promtool on the alert rules (needs maven, a JDK and prometheus)
 	@$(B)/python -m pytest -m clients tests/clients
 
 test-all: test test-slow test-clients ## all rings
@@ -84,6 +92,7 @@ migration: ## make the next empty migration: make migration NAME=what_it_does
 lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --group test --group check --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
+	@$(B)/uv pip compile -q --group clients --generate-hashes --no-emit-index-url --no-header -o requirements-clients.lock
 
 wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and requirements.lock
 	@rm -rf dist

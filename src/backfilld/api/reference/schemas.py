@@ -61,6 +61,9 @@ class Schemas:
             return {"$ref": PREFIX + "FieldType"}
         if "const" in schema:  # the same to JSON Schema; generators know only this one beside a discriminator
             schema = {key: part for key, part in schema.items() if key != "const"} | {"enum": [schema["const"]]}
+        if schema.get("additionalProperties") is False:  # the same; of that one generators make maps without fields
+            schema = {key: part for key, part in schema.items() if key != "additionalProperties"}
+            schema["unevaluatedProperties"] = False
         if schema.get("type") == "integer" and schema.get("maximum", _LARGE) > _LARGEST_INT32:
             schema = {**schema, "format": "int64"}
         told = _one_type({key: self._by_name(part) for key, part in schema.items()})
