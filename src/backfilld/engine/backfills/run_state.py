@@ -36,6 +36,7 @@ class RunState:
         of_sessions: bool = False,
     ) -> None:
         self.lease = lease
+        self.backfill_no: int = lease.key
         self.of_sessions = of_sessions
         self.hand_out = hand_out or HandOut()
         self._clock = clock
@@ -55,10 +56,6 @@ class RunState:
         self._rate = throughput
         self._rate_at = clock.monotonic()
         self._since_rate = 0
-
-    @property
-    def backfill_no(self) -> int:
-        return self.lease.key
 
     @property
     def has_room(self) -> bool:

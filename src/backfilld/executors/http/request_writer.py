@@ -66,11 +66,11 @@ class RequestWriter:
         if not key.isprintable() or not key.isascii():
             raise ValueError("the idempotency key cannot be the value of a header")
         # Nobody has to be unable to guess it, so it need not come from the kernel.
-        trace, span = random.getrandbits(128) or 1, random.getrandbits(64) or 1
+        drawn = f"{random.getrandbits(192) or 1:048x}"
         signature = f"webhook-signature: {signatures(self._signers, key, timestamp, body)}\r\n" if self._signers else ""
         return (
             f"webhook-id: {key}\r\nwebhook-timestamp: {timestamp}\r\n{signature}Idempotency-Key: {key}\r\n"
-            f"traceparent: 00-{trace:032x}-{span:016x}-01\r\n"
+            f"traceparent: 00-{drawn[:32]}-{drawn[32:]}-01\r\n"
         )
 
 

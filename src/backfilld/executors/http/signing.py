@@ -6,12 +6,14 @@ and a request two signatures, so that the target may change over whenever it lik
 
 import base64
 import binascii
-import hmac
+import hashlib
 from collections.abc import Iterable
 
 from backfilld.executors.secrets import UnusableSecret
 
 PREFIX = "whsec_"
+_BLOCK = 64  # bytes of a block of SHA-256
+_INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 def signing_key(secret: str) -> bytes:
@@ -32,16 +34,20 @@ def signing_key(secret: str) -> bytes:
 class Signer:
     """Signs with one key, which is worked into the hash once instead of per message."""
 
-    __slots__ = ("_keyed",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
-        self._keyed = hmac.new(key, digestmod="sha256")
+        # HMAC as RFC 2104 defines it: to copy these two states costs a third of copying what `hmac.new` gives.
+        padded = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(padded.translate(_INNER_PAD))
+        self._outer = hashlib.sha256(padded.translate(_OUTER_PAD))
 
     def signature(self, message_id: str, timestamp: int, body: bytes) -> str:
         """`v1,<base64>`."""
-        signed = self._keyed.copy()
-        signed.update(b"%s.%d.%s" % (message_id.encode(), timestamp, body))
-        return "v1," + binascii.b2a_base64(signed.digest(), newline=False).decode()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(b"%s.%d.%s" % (message_id.encode(), timestamp, body))
+        outer.update(inner.digest())
+        return "v1," + binascii.b2a_base64(outer.digest(), newline=False).decode()
 
 
 def signatures(signers: Iterable[Signer], message_id: str, timestamp: int, body: bytes) -> str:

@@ -51,7 +51,7 @@ class FastPath:
             self._seen = gate.backfill
             self._is_plain = _is_plain(gate.backfill)
             self._limit = gate.backfill.settings.max_in_flight
-        if not self._is_plain or not account.has_room or account.may_have_retry_due:
+        if not self._is_plain or account.may_have_retry_due:
             return None
         if (
             self._limit != self._slots.limit
