@@ -15,6 +15,7 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.api.public.backfills.routes import routes
 from backfilld.domain.backfills.states import Status
+from backfilld.domain.windows.weekly import WEEKDAYS
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -54,7 +55,7 @@ async def test_a_backfill_is_created_with_everything_that_belongs_to_it(
 
 
 async def test_what_was_sent_comes_back(client: Client, workflow: Workflow) -> None:
-    windows = {"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}], "monday": []}
+    windows = {day: [] for day in WEEKDAYS} | {"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
     sent = body(
         workflow.workflow_id, filter_spec={"status": "open"}, daily_execution_windows=windows, timezone="Asia/Tokyo",
         total_estimated=0, name="night", reason="why", start="when_approved", order="newest_first",

@@ -14,6 +14,7 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.windows.weekly import WEEKDAYS
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -49,6 +50,15 @@ async def test_every_field_is_there(client: Client, pool: Pool) -> None:
     backfill = await make_backfill(pool)
 
     assert FIELDS == set(await show(client, backfill.id))
+
+
+@pytest.mark.parametrize("written", [{}, {"monday": None}, {"friday": []}, NIGHTS])
+async def test_the_windows_are_shown_with_all_seven_days(client: Client, pool: Pool, written: Any) -> None:
+    backfill = await make_backfill(pool, daily_execution_windows=written)
+    shown = (await show(client, backfill.id))["daily_execution_windows"]
+
+    assert list(WEEKDAYS) == list(shown)
+    assert {day: written.get(day) or [] for day in WEEKDAYS} == shown
 
 
 async def test_a_zone_that_has_left_the_tz_data_hides_nothing(client: Client, pool: Pool) -> None:

@@ -47,7 +47,7 @@ async def test_a_success_comes_in_its_envelope(serve: Serve) -> None:
     assert "/public-api/things/1" == answer.headers["Location"]
     assert {"thing": {"name": "a", "size": 1}} == body["data"]
     assert ["careful"] == body["meta"]["warnings"]
-    assert body["meta"]["pagination"] is None
+    assert {"has_more": False, "next_cursor": None} == body["meta"]["pagination"]
     assert answer.headers["X-Request-Id"] == body["meta"]["request_id"]
     assert {"total"} == set(body["meta"]["timings_ms"])
 

@@ -18,12 +18,14 @@ from backfilld.api.public.backfills.bodies import CreateBackfill
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import SCHEDULE, Backfill
 from backfilld.domain.backfills.states import Status
+from backfilld.domain.windows.weekly import WEEKDAYS
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.rows import row_text
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
-OF_ENTITIES = replace(UNUSUAL, stop_on_failure=False)  # that of kind schedule alone
+WEEK = {day: [] for day in WEEKDAYS} | {"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
+OF_ENTITIES = replace(UNUSUAL, stop_on_failure=False, daily_execution_windows=WEEK)  # that of kind schedule alone
 OF_SESSIONS = replace(UNUSUAL, entity_type=None, filter_spec=None)
 
 
@@ -128,7 +130,7 @@ async def test_a_rerun_stays_within_the_windows_of_its_parent(client: Client, po
     child = await rerun(client, pool, parent)
     shown = (await (await client.get(f"{PATH}/{child.id}")).json())["data"]["backfill"]
 
-    assert (UNUSUAL.daily_execution_windows, "Asia/Tokyo") == (
+    assert (parent.settings.daily_execution_windows, "Asia/Tokyo") == (
         child.settings.daily_execution_windows, child.settings.timezone,
     )  # fmt: skip
     assert not shown["window"]["open"]  # it is Monday evening in Tokyo

@@ -51,6 +51,14 @@ async def test_a_workflow_comes_back_as_it_was_made(client: Client) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("credits", "written"), [(2, "2,"), (2.0, "2,"), (0, "0,"), (0.5, "0.5,")])
+async def test_whole_credits_are_written_without_a_fraction(client: Client, credits: float, written: str) -> None:
+    made = await make(client, credits_per_entity=credits)
+    answer = await (await client.get(f"{PATH}/{made['id']}")).text()
+
+    assert f'"credits_per_entity":{written}' in answer.replace(" ", "")
+
+
 async def test_the_location_leads_to_it(client: Client) -> None:
     answer = await client.post(PATH, json={"name": "a", "executor": HTTP})
 

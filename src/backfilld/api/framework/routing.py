@@ -67,7 +67,7 @@ class Reply:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
-    pagination: Pagination | None = None
+    pagination: Pagination = Pagination(None)
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, create_model, field_validator
+from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, create_model, field_validator
 
 from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
@@ -35,7 +35,7 @@ class WorkflowAnswer(Answer):
     executor: Executor
     timezone: str
     schedule: dict[str, JsonValue] | None
-    credits_per_entity: float
+    credits_per_entity: Annotated[int | float, WithJsonSchema({"type": "number"})]
     max_attempts: int
     timeout_seconds: float
     exports: dict[str, JsonValue] = Field(description="params of every session")
@@ -47,7 +47,9 @@ class WorkflowAnswer(Answer):
     def of(cls, workflow: Workflow) -> Self:
         definition = WorkflowDefinition.model_validate(dict(workflow.definition))
         own = {name: getattr(workflow, name) for name in _OF_WORKFLOW}
-        return cls(**own, **{name: getattr(definition, name) for name in _OF_DEFINITION})
+        defined = {name: getattr(definition, name) for name in _OF_DEFINITION}
+        credits = definition.credits_per_entity
+        return cls(**own, **defined | {"credits_per_entity": int(credits) if credits.is_integer() else credits})
 
 
 _OF_WORKFLOW = ("id", "project", "name", "managed_by", "enabled", "revision_id", "version", "created_at", "updated_at")

@@ -19,7 +19,7 @@ class Meta(BaseModel):
 
     request_id: UUID = Field(description="the same as in X-Request-Id")
     timings_ms: dict[str, float] = Field(description="`total`, and parts where they are known")
-    pagination: PageInfo | None = Field(description="null unless the answer is a list")
+    pagination: PageInfo = Field(description="Of a list. No more, and no cursor, where nothing is paged.")
     warnings: list[str] = Field(description="what was accepted, but may not be meant")
 
 

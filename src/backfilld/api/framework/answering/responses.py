@@ -61,7 +61,7 @@ def success(reply: Reply, status: int, meta: Meta) -> web.Response:
         "meta": {
             "request_id": meta.request_id,
             "timings_ms": {**reply.timings_ms, "total": round(meta.total_ms, 3)},
-            "pagination": None if page is None else {"has_more": page.has_more, "next_cursor": page.next_cursor},
+            "pagination": {"has_more": page.has_more, "next_cursor": page.next_cursor},
             "warnings": [*reply.warnings, *warnings_of(unreadable)],
         },
     }

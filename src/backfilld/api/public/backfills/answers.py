@@ -13,6 +13,7 @@ from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.public.backfills.bodies import FILTER_SCHEMA, WINDOWS_SCHEMA
 from backfilld.domain.backfill_settings import BackfillSettings, Order, Reprocess, Start
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.windows.weekly import WEEKDAYS
 from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.ids_found import IdsFound
 from backfilld.operations.backfills.view import BackfillView
@@ -129,6 +130,7 @@ def _settings(view: BackfillView) -> dict[str, Any]:
         _NOT_YET
         | {name: getattr(backfill.settings, name) for name in _CHOSEN}
         | {
+            "daily_execution_windows": _all_days(backfill.settings.daily_execution_windows),
             "id": backfill.id,
             "kind": backfill.kind,
             "parent_backfill_run_id": backfill.parent_id,
@@ -150,6 +152,14 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "approved_at": backfill.approved_at,
         }
     )
+
+
+def _all_days(written: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The windows as they were sent, with the closed days that were left out, or null."""
+    if written is None:
+        return None
+    days = {day: written.get(day) or [] for day in WEEKDAYS}
+    return days | {name: written[name] for name in written.keys() - days.keys()}
 
 
 _CHOSEN = tuple(f.name for f in fields(BackfillSettings))
