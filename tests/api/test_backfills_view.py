@@ -3,6 +3,7 @@
 import hashlib
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
@@ -23,6 +24,7 @@ NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
 FIELDS = {
     "id", "parent_backfill_run_id", "entity_type", "filter_spec", "daily_execution_windows", "timezone",
     "max_in_flight", "target_workflow_id", "target_workflow_name", "total_estimated", "created_at", "created_by",
+    "created_by_name",
     "started_at", "completed_at", "error", "processed_count", "succeeded_count", "failed_count", "kind", "status",
     "status_reason", "total_entities", "to_run_count", "skipped_count", "cancelled_count", "in_flight_count",
     "retrying_count", "pending_count", "window", "throughput_per_minute", "estimated_completion_at", "credits_used",
@@ -116,6 +118,36 @@ async def test_the_end_is_estimated_through_closed_hours(client: Client, pool: P
     assert (0.06, "2027-03-01T23:06:40Z") == (known["throughput_per_minute"], known["estimated_completion_at"])
     assert None is paused["estimated_completion_at"]
     assert {"open": False, "next_open_at": "2027-03-01T22:00:00Z", "closes_at": None} == known["window"]
+
+
+ENDS_BY_ITSELF = {"outside_window", "waiting_for_retry", "rate_limited", "waiting_for_capacity", "recovering"}
+
+
+@pytest.mark.parametrize("code", list(ReasonCode))
+async def test_a_pace_and_an_end_are_told_only_while_something_can_start(client, pool, control, code) -> None:
+    backfill = await make_backfill(pool)
+    await make_ledger(pool, backfill, {f"e{number}": "pending" for number in range(4)})
+    await put_into(pool, backfill, Status.RUNNING)
+    await pool.execute("UPDATE backfill_progress SET throughput = 0.5")
+    control.lives[backfill.no] = FakeLive(frozenset(), 0, Reason(code, "why", NOON))
+    shown = await show(client, backfill.id)
+
+    assert (code in ENDS_BY_ITSELF) is (shown["throughput_per_minute"] is not None)
+    assert (code in ENDS_BY_ITSELF) is (shown["estimated_completion_at"] is not None)
+
+
+async def test_a_key_that_made_a_backfill_is_named(client: Client, pool: Pool) -> None:
+    by_key, by_person = await make_backfill(pool), await make_backfill(pool)
+    key = UUID(int=7)
+    await pool.execute(
+        "INSERT INTO api_keys (id, name, role, prefix, hash, created_by, created_at)"
+        " VALUES ($1, 'nightly', 'operator', 'neo_sk_x', $2, 'cli', now())", key, b"7" * 32,
+    )  # fmt: skip
+    await pool.execute("UPDATE backfills SET created_by = $1 WHERE no = $2", f"key:{key}", by_key.no)
+    await pool.execute("UPDATE backfills SET created_by = 'entra:t/o' WHERE no = $1", by_person.no)
+
+    assert "nightly" == (await show(client, by_key.id))["created_by_name"]
+    assert None is (await show(client, by_person.id))["created_by_name"]
 
 
 async def test_the_tag_of_an_entity_is_its_version(client: Client, pool: Pool) -> None:

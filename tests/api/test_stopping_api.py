@@ -98,11 +98,19 @@ async def test_an_order_that_is_not_confirmed_is_stored_all_the_same(admin: Clie
     assert (await StopStore(pool).get()).stopped
 
 
-@pytest.mark.parametrize("verb", ["stop-all", "start-all"])
-async def test_only_administrators_may(pool: Pool, clock, stopping: Confirming, serve: Serve, verb: str):
-    operator = await serve(routes(StopOperations(pool, StopStore(pool), stopping, clock)), role="operator")
+@pytest.mark.parametrize(
+    ("role", "verb", "status"),
+    [
+        ("viewer", "stop-all", 403), ("operator", "stop-all", 200), ("admin", "stop-all", 200),
+        ("viewer", "start-all", 403), ("operator", "start-all", 403), ("admin", "start-all", 200),
+    ],
+)  # fmt: skip
+async def test_an_operator_may_stop_everything_and_an_administrator_start_it(
+    pool: Pool, clock, stopping: Confirming, serve: Serve, role: str, verb: str, status: int
+):
+    caller = await serve(routes(StopOperations(pool, StopStore(pool), stopping, clock)), role=role)
 
-    assert 403 == (await operator.post(f"/public-api/{verb}")).status
+    assert status == (await caller.post(f"/public-api/{verb}")).status
 
 
 async def test_an_unknown_field_is_refused(admin: Client, pool: Pool):

@@ -289,6 +289,41 @@ async def test_failures_are_gathered_by_what_was_said_of_them(backfilld, daemon)
         {"error_class": "http_500", "message": "out of memory", "count": 1, "entity_ids": ["2"]},
     ] == ended.json["errors"]
     assert ["failed"] == daemon.received[0].query["status"]
+    assert ["retrying"] == daemon.received[1].query["status"]
+
+
+async def test_what_waits_for_another_try_is_an_error_that_is_shown(backfilld, daemon):
+    item = {"entity_id": "7", "error_class": "http_500", "error": "out of memory"}
+    none, one = Scripted(data={"entities": []}), Scripted(data={"entities": [item]})
+    daemon.script("GET", f"/public-api/backfills/{ID}/entities", none, one)
+    ended = await backfilld("backfills", "errors", ID)
+
+    assert "No failures so far." in ended.err
+    assert "1 waiting for another try, after" in ended.out
+    assert "http_500" in ended.out
+    assert "out of memory" in ended.out
+
+
+async def test_the_list_says_why_nothing_starts_and_since_when(backfilld, daemon):
+    why = {"code": "target_unreachable", "message": "-", "since": "2027-03-01T12:00:00Z", "until": None}
+    held, well = a_backfill(status_reason=why), a_backfill()
+    daemon.script("GET", "/public-api/backfills", Scripted(data={"backfills": [held, well]}))
+    ended = await backfilld("backfills", "list")
+    header, first, second = ended.out.splitlines()
+    cell = slice(header.index("WHY"), header.index("WORKFLOW"))
+
+    assert first[cell].startswith("target_unreachable since 2027-03-01")
+    assert "-" == second[cell].strip()
+
+
+async def test_what_a_cancel_took_out_is_not_done(backfilld, daemon):
+    cancelled = a_backfill(
+        status="cancelled", total_entities=4000, processed_count=28, succeeded_count=28, cancelled_count=3972
+    )
+    daemon.script("GET", "/public-api/backfills", Scripted(data={"backfills": [cancelled]}))
+    ended = await backfilld("backfills", "list")
+
+    assert "28/4,000 (0%)" in ended.out
 
 
 async def test_watching_as_json_is_a_line_an_event(backfilld, daemon):

@@ -41,7 +41,7 @@ _STOP = (
 
 
 def routes(operations: StopOperations) -> list[Route]:
-    """Both, for administrators."""
+    """Whoever may steer may stop everything; to start it again is for administrators."""
 
     async def stop_all(asked: RequestContext[GiveOrder | None, None]) -> Reply:
         actor = asked.actor
@@ -52,7 +52,7 @@ def routes(operations: StopOperations) -> list[Route]:
         return Reply(OrderData.of(await operations.start_all(actor, why=asked.body.reason if asked.body else None)))
 
     return [
-        Route("POST", "/public-api/stop-all", stop_all, "admin", "Start nothing any more, anywhere", OrderData,
+        Route("POST", "/public-api/stop-all", stop_all, "operator", "Start nothing any more, anywhere", OrderData,
               body=GiveOrder, body_optional=True, tag=TAG, description=_STOP),
         Route("POST", "/public-api/start-all", start_all, "admin", "Take back a stop", OrderData,
               body=GiveOrder, body_optional=True, tag=TAG),

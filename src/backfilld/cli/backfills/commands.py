@@ -8,7 +8,7 @@ from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
-from backfilld.cli.output.backfill_text import backfill_fields, share, status
+from backfilld.cli.output.backfill_text import backfill_fields, share, status, why
 from backfilld.cli.output.printing import local, number, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.running import run
 from backfilld.domain.backfills.states import Status
@@ -52,11 +52,12 @@ def list_(server: Server, as_json: bool, limit: int, workflow: str | None, **que
     if as_json:
         print_json({"backfills": backfills})
         return
-    header = ("ID", "STATUS", "WORKFLOW", "TYPE", "DONE", "FAILED", "CREATED", "NAME")
+    header = ("ID", "STATUS", "WHY", "WORKFLOW", "TYPE", "DONE", "FAILED", "CREATED", "NAME")
     rows = [
         (
             backfill["id"],
             status(backfill),
+            why(backfill),
             backfill["target_workflow_name"],
             backfill["entity_type"] or "sessions",
             share(backfill),
@@ -210,16 +211,23 @@ def rerun_failed(server: Server, as_json: bool, id: str, watch_it: bool, **optio
 @json_option
 @server_options
 def errors(server: Server, as_json: bool, id: str) -> None:
-    """List what failed, by class and message, with a few entities of each."""
+    """List what failed, or waits for another try, by class and message, with a few entities of each."""
     from backfilld.cli.output.failure_groups import failures_of
 
-    async def ask() -> list[dict[str, Any]]:
+    async def ask() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         async with server.client() as client:
-            return await failures_of(client, id)
+            return await failures_of(client, id), await failures_of(client, id, status="retrying")
 
-    found = run(ask())
+    found, waiting = run(ask())
     if as_json:
-        print_json({"errors": found})
+        print_json({"errors": found, "retrying": waiting})
         return
-    rows = [(error["count"], error["error_class"], error["message"], " ".join(error["entity_ids"])) for error in found]
-    print_table(("COUNT", "CLASS", "MESSAGE", "FOR EXAMPLE"), rows, empty="No failures.")
+    header = ("COUNT", "CLASS", "MESSAGE", "FOR EXAMPLE")
+    print_table(header, _cells(found), empty="No failures." if not waiting else "No failures so far.")
+    if waiting:
+        click.echo(f"\n{number(sum(error['count'] for error in waiting))} waiting for another try, after")
+        print_table(header, _cells(waiting))
+
+
+def _cells(errors: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    return [(error["count"], error["error_class"], error["message"], " ".join(error["entity_ids"])) for error in errors]

@@ -8,8 +8,8 @@ from backfilld.cli.output.printing import compact, local, number, print_fields, 
 
 
 def done(backfill: dict[str, Any]) -> int:
-    """How many of its items have an outcome."""
-    return int(backfill["processed_count"] + backfill["cancelled_count"])
+    """How many of its items were worked on to an end; those that a cancel took out were not."""
+    return int(backfill["processed_count"])
 
 
 def share(backfill: dict[str, Any]) -> str:
@@ -36,6 +36,12 @@ def reason(backfill: dict[str, Any]) -> str | None:
         return None
     until = f", until {local(why['until'])}" if why.get("until") else ""
     return f"{why['message']} ({why['code']}, since {local(why['since'])}{until})"
+
+
+def why(backfill: dict[str, Any]) -> str | None:
+    """The reason in a cell: `target_unreachable since 2027-03-01 12:00:05 +0000`."""
+    found = backfill.get("status_reason")
+    return f"{found['code']} since {local(found['since'])}" if found else None
 
 
 def counts(backfill: dict[str, Any]) -> str:
@@ -71,7 +77,7 @@ def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
         "next opening": local((backfill.get("window") or {}).get("next_open_at")),
         "reason given": backfill.get("reason"),
         "rerun of": backfill.get("parent_backfill_run_id"),
-        "created": f"{local(backfill['created_at'])} by {backfill['created_by']}",
+        "created": f"{local(backfill['created_at'])} by {backfill.get('created_by_name') or backfill['created_by']}",
         "started": local(backfill.get("started_at")),
         "completed": local(backfill.get("completed_at")),
     }

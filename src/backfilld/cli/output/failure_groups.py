@@ -13,14 +13,16 @@ _NUMBERS = re.compile(r"\d+")
 Errors = list[dict[str, Any]]
 
 
-async def failures_of(client: "Client", id: str) -> Errors:
+async def failures_of(client: "Client", id: str, *, status: str = "failed") -> Errors:
     """`{error_class, message, count, entity_ids}` of the backfill, most frequent first.
+
+    `status` `retrying`: the last failure of each that waits for another try.
 
     Gathered from its ledger; of more than MOST_LOOKED_AT failures only so many are counted.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     looked_at = 0
-    async for item in client.every("entities", f"/backfills/{id}/entities", status="failed"):
+    async for item in client.every("entities", f"/backfills/{id}/entities", status=status):
         message = item["error"] or ""
         kind = (item["error_class"], _NUMBERS.sub("N", message))  # so that ids and times do not keep equals apart
         error = found.setdefault(

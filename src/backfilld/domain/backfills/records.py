@@ -89,6 +89,7 @@ class Backfill:
     failures_accepted: int = 0
     approved_by: str | None = None
     approved_at: datetime | None = None
+    created_by_name: str | None = None  # of a key; None for anybody else
 
     @property
     def is_schedule(self) -> bool:

@@ -10,13 +10,21 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.progress import Counts, counts, finish_at
 from backfilld.domain.backfills.records import Backfill, Progress
-from backfilld.domain.backfills.states import ENDED, STARTABLE, Status
+from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zone
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.engine.control import Control, Live
 
 log = logging.getLogger(__name__)
 
+# Nothing starts, and nobody can tell until when: a pace of before, or an end reckoned by it, would be made up.
+NO_PACE = frozenset(ReasonCode) - {
+    ReasonCode.OUTSIDE_WINDOW,
+    ReasonCode.WAITING_FOR_RETRY,
+    ReasonCode.RATE_LIMITED,
+    ReasonCode.WAITING_FOR_CAPACITY,
+    ReasonCode.RECOVERING,
+}
 HELD_BY_STOP = STARTABLE | {Status.PLANNING}
 ALWAYS_OPEN = WindowState(True, None, None)
 CANNOT_BE_TOLD = WindowState(False, None, None)
@@ -27,7 +35,8 @@ class BackfillView:
     """Everything that an answer tells of a backfill. `counts` always add up; `planned` says whether they are final.
 
     `effective_windows` is None where there are none, which means always open, or where they cannot be read.
-    `throughput_per_minute` is the pace of late (of the end, if it has ended); None if nothing has run yet.
+    `throughput_per_minute` is the pace of late (of the end, if it has ended); None if nothing has run yet, or nothing
+    starts and nobody can tell until when.
     """
 
     backfill: Backfill
@@ -70,12 +79,13 @@ class Viewer:
     def _view(self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts) -> BackfillView:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
-        pace = progress.throughput
+        reason = _reason(backfill, live, self._control.stop_reason(), now)
+        pace = 0.0 if reason is not None and reason.code in NO_PACE else progress.throughput
         return BackfillView(
             backfill=backfill,
             counts=found,
             planned=backfill.planned_at is not None,
-            reason=_reason(backfill, live, self._control.stop_reason(), now),
+            reason=reason,
             window=window,
             effective_windows=None if calendar is None else calendar.windows.effective(),
             throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,

@@ -8,6 +8,8 @@ b.no, b.id, b.kind, b.parent_no, b.parent_id, b.workflow_id, b.revision_id, b.en
        CASE WHEN b.entity_ids_count IS NOT NULL
             THEN ARRAY(SELECT i.entity_id FROM backfill_ids AS i
                         WHERE i.backfill_no = b.no AND i.position < 100 ORDER BY i.position) END AS first_ids,
+       CASE WHEN starts_with(b.created_by, 'key:')
+            THEN (SELECT k.name FROM api_keys AS k WHERE k.id::text = substr(b.created_by, 5)) END AS created_by_name,
        w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
        r.version AS workflow_version, r.definition
 

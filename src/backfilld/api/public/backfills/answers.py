@@ -101,6 +101,7 @@ class BackfillAnswer(Answer):
     max_credits: float | None
     params: dict[str, Any]
     created_by: str
+    created_by_name: str | None = Field(description="The name of the key that made it; null for anybody else.")
     created_at: Instant
     approved_by: str | None = Field(description="Who approved what was held by `start`.", examples=["key:<uuid>"])
     approved_at: Instant | None = Field(description="When that was.", examples=["2026-03-01T09:00:00Z"])
@@ -147,6 +148,7 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "entity_ids_count": None if ids is None else ids.count,
             "entity_ids_digest": None if ids is None else ids.digest,
             "created_by": backfill.created_by,
+            "created_by_name": backfill.created_by_name,
             "created_at": backfill.created_at,
             "approved_by": backfill.approved_by,
             "approved_at": backfill.approved_at,
