@@ -1,12 +1,15 @@
 """The client repeats what is safe to repeat, joins what belongs together, and says what went wrong."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from tests.support.stub_daemon import Scripted, StubDaemon, a_backfill, event, stub_daemon
 
 from backfilld.client import ApiError, Client, ServerUnreachable
+from backfilld.client.answers import ServerReached
 from backfilld.clock import SystemClock
 
 ID = a_backfill()["id"]
@@ -237,3 +240,27 @@ async def test_a_stream_of_an_unknown_backfill_is_not_waited_for(client, hasty):
 
     assert 404 == refused.value.status
     assert [] == hasty.waits
+
+
+@pytest.fixture
+async def tls_port() -> AsyncIterator[int]:
+    """A server that speaks TLS, with a certificate that nobody vouches for."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(Path(__file__).parent / "support/renewed.pem")
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+
+
+async def trouble_at(url: str) -> str:
+    async with Client(url, "key") as client:
+        with pytest.raises(ServerReached) as reached:
+            await client.get_backfill(ID)
+    return str(reached.value)
+
+
+async def test_trouble_with_tls_is_told_as_what_it_is(daemon, tls_port):
+    assert "is not accepted" in await trouble_at(f"https://localhost:{tls_port}")
+    assert "speaks plain HTTP: write it as http://" in await trouble_at(daemon.url.replace("http:", "https:"))
+    assert "if it speaks TLS, write it as https://" in await trouble_at(f"http://127.0.0.1:{tls_port}")

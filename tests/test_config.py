@@ -26,6 +26,7 @@ def written(tmp_path):
     def write(text: str) -> Path:
         file = tmp_path / "c.toml"
         file.write_text(text)
+        file.chmod(0o600)
         return file
 
     return write
@@ -282,3 +283,33 @@ print(load_settings(None, {"STATE_DIRECTORY": "/var/lib/b"}).state.directory, ch
 
     assert ended.stdout.startswith("/var/lib/b [")
     assert "~/.local/state/backfilld starts with ~, and this user has no home directory" in ended.stdout
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
+def test_a_file_with_a_secret_in_it_is_for_nobody_else(written, mode, refused):
+    file = written('[secrets.a]\nvalue = "tiger"\n')
+    file.chmod(mode)
+    advice = f"{file}: secrets.a.value: everybody may read {file}: `chmod o-r {file}`"
+
+    assert refused is any(fault.startswith(advice) for fault in check(file, {}))
+
+
+def test_a_file_without_a_secret_may_be_open_to_all(written):
+    file = written("[server]\nport = 1\n")
+    file.chmod(0o644)
+
+    assert [] == check(file, {})
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+def test_a_file_that_the_dsn_names_is_looked_at(written, name, tmp_path):
+    file = written(f'[database]\ndsn = "postgresql://u@h/d?{name}={tmp_path}/none.pem"\n')
+
+    assert [f"{file}: database.dsn: {tmp_path}/none.pem cannot be read: No such file or directory"] == check(file, {})
+
+
+def test_a_store_of_the_system_is_refused_by_name(written):
+    file = written('[database]\ndsn = "postgresql://u@h/d?sslmode=verify-full&sslrootcert=system"\n')
+    (fault,) = check(file, {})
+
+    assert "sslrootcert=system is not known here: name the file" in fault

@@ -1,7 +1,11 @@
 """What the listener counts."""
 
+import platform
 from uuid import UUID
 
+from prometheus_client import generate_latest
+
+from backfilld import __version__
 from backfilld.events import (
     BackfillCreated,
     BackfillExpired,
@@ -100,3 +104,11 @@ def test_what_was_forgotten_is_counted() -> None:
 
     assert 1 == found("backfills_expired_total", workflow="w")
     assert 25 == found("removed_rows_total", what="ledger")
+
+
+def test_what_runs_and_what_it_takes_of_the_machine_is_told():
+    text = generate_latest(Metrics().registry).decode()
+
+    assert f'backfilld_build_info{{python="{platform.python_version()}",version="{__version__}"}} 1.0' in text
+    for name in ("process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"):
+        assert f"\n{name} " in text

@@ -5,11 +5,13 @@ moment (in flight, age of the last tick) are asked for when somebody scrapes. No
 backfill: their number grows without bound.
 """
 
+import platform
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from backfilld import __version__
 from backfilld.events import (
     AttemptInterrupted,
     BackfillCreated,
@@ -42,6 +44,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        build = Gauge(
+            "backfilld_build_info", "1, for the version that runs.", ["version", "python"], registry=self.registry
+        )
+        build.labels(__version__, platform.python_version()).set(1)
         self._count_work()
         self._count_commits()
         self._count_requests()

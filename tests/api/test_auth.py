@@ -57,6 +57,8 @@ async def test_an_unknown_caller_is_told_how_to_sign_in(
     assert 401 == answer.status
     assert "unauthenticated" == (await answer.json())["error"]["code"]
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    was_read = "not known" in (await answer.json())["error"]["message"]
+    assert was_read is ('error="invalid_token"' in answer.headers["WWW-Authenticate"])
 
 
 async def test_a_key_opens_both_dialects(serve: Serve, pool: Pool, clock: FakeClock) -> None:

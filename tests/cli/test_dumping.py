@@ -1,5 +1,6 @@
 """`backfilld db`: the embedded database goes into a file and comes back whole, with nothing starting by itself."""
 
+import os
 import stat
 
 import asyncpg
@@ -125,3 +126,19 @@ async def test_another_database_is_left_to_its_own_tools(backfilld, folder, monk
 
     assert 2 == ended.code
     assert f"pg_{command}" in ended.err
+
+
+async def test_a_device_is_written_to_and_not_replaced(backfilld, folder, at):
+    await fill(at("old"))
+    ended = await backfilld("db", "dump", "/dev/full")
+
+    assert 7 == ended.code
+    assert "No space left" in ended.err
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+async def test_a_folder_that_is_missing_is_named(backfilld, folder, at):
+    await fill(at("old"))
+    ended = await backfilld("db", "dump", str(folder / "none/x.dump"))
+
+    assert f"there is no folder: '{folder}/none'" in ended.err

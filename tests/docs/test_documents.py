@@ -120,7 +120,7 @@ def test_every_metric_is_told():
     joined = text_of(ROOT / "src/backfilld/app/api_parts.py")
     watched = {f"backfilld_{name}" for name in re.findall(r'metrics\.watch\(\s*"(\w+)"', joined)}
     names = {family.name for family in Metrics().registry.collect()} | watched
-    told = set(re.findall(r"`(backfilld_\w+)", text_of(OPERATIONS)))
+    told = set(re.findall(r"`((?:backfilld|process)_\w+)", text_of(OPERATIONS)))
 
     assert set() == names - told
     assert set() == told - names

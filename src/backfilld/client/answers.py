@@ -64,6 +64,10 @@ class ServerUnreachable(Exception):
     """Nobody answers at the address, or whoever does hung up."""
 
 
+class ServerReached(ServerUnreachable):
+    """Somebody is there, and the message says why we do not understand each other."""
+
+
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     """The success that `body` holds. ApiError for a refusal, and for anything that is not our envelope."""
     if status == 204:

@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 
 from backfilld import __version__
-from backfilld.client.answers import Answer, ApiError, Json, ServerUnreachable, read_answer
+from backfilld.client.answers import Answer, ApiError, Json, ServerReached, ServerUnreachable, read_answer
 from backfilld.clock import Clock, SystemClock
 
 COME_BACK = (429, 503)
@@ -155,6 +155,17 @@ def unreachable(url: str, problem: BaseException) -> ServerUnreachable:
         return ServerUnreachable(f"{url} did not answer in time")
     if "write request body" in str(problem):  # what aiohttp says; the answer, if there was one, is lost
         return ServerUnreachable(f"{url} hung up while it was being sent to")
+    if isinstance(problem, aiohttp.ClientConnectorCertificateError):
+        return ServerReached(
+            f"the certificate of {url} is not accepted ({problem.certificate_error}); SSL_CERT_FILE names one that"
+            " nobody else vouches for, and the address must be one that stands in it"
+        )
+    if isinstance(problem, aiohttp.ClientSSLError):
+        if "WRONG_VERSION_NUMBER" in str(problem) or "record layer failure" in str(problem):
+            return ServerReached(f"{url} speaks plain HTTP: write it as http://")
+        return ServerReached(f"{url} and we cannot agree on TLS ({problem})")
+    if isinstance(problem, aiohttp.ServerDisconnectedError) and url.startswith("http://"):
+        return ServerReached(f"{url} hung up without an answer; if it speaks TLS, write it as https://")
     return ServerUnreachable(f"nobody answers at {url} ({problem or type(problem).__name__})")
 
 

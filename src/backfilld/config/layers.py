@@ -4,6 +4,7 @@ Each layer is read into one tree of plain values, which remembers where each val
 fault can name the file, the credential or the variable.
 """
 
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,17 @@ class Layers:
             self.faults.append(ConfigFault(str(file), "", f"is not TOML: {problem}"))
         else:
             self._merge((), found, str(file))
+            self._refuse_open_secrets(file, found)
+
+    def _refuse_open_secrets(self, file: Path, found: Mapping[str, Any]) -> None:
+        """A file with a secret in it is for nobody else's eyes."""
+        secrets = found.get("secrets")
+        if not isinstance(secrets, dict) or not file.stat().st_mode & stat.S_IROTH:
+            return
+        for name, secret in secrets.items():
+            if isinstance(secret, dict) and "value" in secret:
+                advice = f"everybody may read {file}: `chmod o-r {file}`, or keep the secret in a file of its own"
+                self.faults.append(ConfigFault(str(file), f"secrets.{name}.value", advice))
 
     def read_credentials(self, environ: Mapping[str, str]) -> None:
         """A credential `section.key` is that setting, `dsn` is database.dsn, any other one a secret of its name."""

@@ -66,6 +66,9 @@ def _unreadable(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:
         yield from _try_to_read(settings.server.read_tls, ("server", "tls_certificate_file"), layers)
     if settings.database.dsn_file is not None:
         yield from _try_to_read(settings.database.read_dsn, ("database", "dsn_file"), layers)
+    if settings.database.dsn_file is None or settings.database.dsn_file.is_file():
+        where = "dsn" if settings.database.dsn is not None else "dsn_file"
+        yield from _try_to_read(settings.database.check_dsn_files, ("database", where), layers)
     yield from _try_to_read(settings.database.check_ca, ("database", "ca_file"), layers)
     for name, secret in settings.secrets.items():
         if secret.file is not None:

@@ -56,6 +56,10 @@ class Unauthenticated(BackfilldError):
     status, code = 401, "unauthenticated"
 
 
+class InvalidToken(Unauthenticated):
+    """Credentials were sent, and they are not known."""
+
+
 class Forbidden(BackfilldError):
     """Who is asking is known, and may not do this."""
 

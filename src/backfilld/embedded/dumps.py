@@ -6,6 +6,7 @@ there as a whole or not at all.
 """
 
 import asyncio
+import errno
 import os
 import shlex
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -27,6 +28,10 @@ async def dump(dsn: str, file: Path | None) -> None:
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", f"--dbname={dsn}"]
     if file is None:
         await _run(command)
+        return
+    if _is_device(file):
+        with file.open("wb") as out:
+            await _ended_well(await _start(command, stdout=out.fileno()), "pg_dump")
         return
     unfinished = file.with_name(f"{file.name}.unfinished")
     with suppress(FileNotFoundError):
@@ -62,6 +67,13 @@ async def restore(dsn: str, file: Path, *, then: str) -> None:
     finally:
         os.close(writing)
     await _ended_well(loader, "psql")
+
+
+def _is_device(file: Path) -> bool:
+    """True for what is written to and not replaced: a device, a pipe. FileNotFoundError names a missing folder."""
+    if not file.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no folder", str(file.parent))
+    return file.exists() and not file.is_file()
 
 
 def _program(name: str) -> str:

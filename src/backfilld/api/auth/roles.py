@@ -14,7 +14,7 @@ import structlog
 from backfilld.api.auth.limits import Limiter, Quota
 from backfilld.api.client_addresses import neighbourhood
 from backfilld.domain.callers import Caller, Role
-from backfilld.domain.errors import Forbidden, RateLimited, Unauthenticated
+from backfilld.domain.errors import Forbidden, InvalidToken, RateLimited, Unauthenticated
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Doorkeeper:
             return RateLimited(message, retry_after_seconds=quota.reset_seconds)
         if quota.remaining == 0:  # once, and not for every further try
             log.warning("too many attempts with unknown credentials", client=address, in_a_minute=quota.limit)
-        return Unauthenticated("these credentials are not known, or no longer")
+        return InvalidToken("these credentials are not known, or no longer")
 
 
 def require(caller: Caller, role: Role) -> None:

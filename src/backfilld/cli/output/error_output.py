@@ -96,8 +96,10 @@ def _describe(problem: Exception) -> tuple[int, dict[str, Any]] | None:
 
 
 def _describe_refusal(problem: Exception) -> tuple[int, dict[str, Any]] | None:
-    from backfilld.client.answers import ApiError, ServerUnreachable
+    from backfilld.client.answers import ApiError, ServerReached, ServerUnreachable
 
+    if isinstance(problem, ServerReached):
+        return exit_codes.UNAVAILABLE, {"code": "unreachable", "message": str(problem), "details": []}
     if isinstance(problem, ServerUnreachable):
         hint = "is `backfilld serve` running? Say where with --url or BACKFILLD_URL"
         return exit_codes.UNAVAILABLE, {"code": "unreachable", "message": f"{problem}; {hint}", "details": []}

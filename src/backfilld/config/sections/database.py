@@ -119,6 +119,18 @@ class DatabaseSettings(Section):
         if not found.get_ca_certs():
             raise UnusableCertificate("holds no certificate of a CA")
 
+    def check_dsn_files(self) -> None:
+        """OSError if a file that the DSN names cannot be read, UnusableCertificate for a word that we cannot obey."""
+        dsns = [self.read_dsn()] if not self.is_embedded else []
+        dsns += [self.direct_dsn.get_secret_value()] if self.direct_dsn is not None else []
+        for name, value in (pair for dsn in dsns for pair in parse_qsl(urlsplit(dsn).query)):
+            if name == "sslrootcert" and value == "system":
+                bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+                raise UnusableCertificate(f"sslrootcert=system is not known here: name the file, as {bundle}")
+            if name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+                with open(value, "rb"):
+                    pass
+
     def _trusting(self, dsn: str) -> str:
         """The DSN with our CA, whatever else it says about trust; of several servers, the one that takes changes."""
         dsn = writing(dsn)

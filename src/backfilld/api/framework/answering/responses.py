@@ -22,6 +22,7 @@ from backfilld.domain.errors import (
     BackfilldError,
     Fault,
     Invalid,
+    InvalidToken,
     RateLimited,
     Unauthenticated,
     Unavailable,
@@ -166,7 +167,7 @@ def _detail(fault: Fault) -> dict[str, Any]:
 def _headers(error: BackfilldError) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = CHALLENGE
+        headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if isinstance(error, InvalidToken) else "")
     if isinstance(error, RateLimited | Unavailable):
         headers["Retry-After"] = str(max(1, -int(-error.retry_after_seconds // 1)))
     if isinstance(error, MethodNotAllowed):
