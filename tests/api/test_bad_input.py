@@ -434,7 +434,6 @@ LAST = HEAD + b"Connection: close\r\nContent-Length: 2\r\n"
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
         HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
         HEAD + b"Content-Length: -1\r\n\r\n",
         HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
@@ -467,6 +466,21 @@ async def test_a_connection_of_http_1_0_ends_behind_a_transfer_encoding(client: 
     await writer.wait_closed()
 
     assert (1 if closes else 2) == said.count(b"HTTP/1.")
+@pytest.mark.parametrize(
+    ("raw", "status", "code"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", b"431", "header_too_long"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X" * 20_000 + b": a\r\n\r\n", b"431", "header_too_long"),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414", "address_too_long"),
+        (b"GET /?q=" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414", "address_too_long"),
+    ],
+    ids=["value", "name", "path", "query"],
+)
+async def test_what_is_too_long_is_named(client: Client, raw: bytes, status: bytes, code: str) -> None:
+    head, _, body = (await spoken(client, raw)).partition(b"\r\n\r\n")
+
+    assert status == head.split(b" ")[1]
+    assert code == json.loads(body)["error"]["code"]
 
 
 async def test_a_body_that_never_comes_is_not_waited_for(client: Client) -> None:

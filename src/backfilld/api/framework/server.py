@@ -13,7 +13,7 @@ from typing import cast
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from backfilld.api.auth.limits import Limiter
 from backfilld.api.auth.roles import Authenticator, Doorkeeper
@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 KEEPALIVE_SECONDS = 75.0  # longer than what proxies keep, so that they close first
 _SILENT = logging.getLogger("backfilld.access")  # disabled: the dispatcher writes its own line
 _SILENT.disabled = True
+LONGEST_URL_BYTES = 8_190
+LONGEST_HEADER_BYTES = 16_384  # access tokens grow with the groups that somebody is in
 EXPECTATION = "100-continue"
 
 
@@ -139,7 +141,8 @@ class _Site(web.BaseSite):
         def protocol(seat: Seat) -> _Protocol:
             made = _Protocol(
                 manager, loop=loop, access_log=_SILENT, auto_decompress=False,
-                keepalive_timeout=KEEPALIVE_SECONDS, max_field_size=16_384, lingering_time=2.0,
+                keepalive_timeout=KEEPALIVE_SECONDS, max_line_size=LONGEST_URL_BYTES,
+                max_field_size=LONGEST_HEADER_BYTES, lingering_time=2.0,
             )  # fmt: skip
             made.take(seat)
             return made
@@ -188,9 +191,22 @@ class _Protocol(web.RequestHandler):
 def _unreadable(status: int, exc: BaseException | None) -> BackfilldError:
     if isinstance(exc, HttpProcessingError) and status == 413:
         return TooLarge("the request is too large")
+    if isinstance(exc, LineTooLong):
+        return _too_long(is_header=LONGEST_HEADER_BYTES in exc.args)
     if status < 500:
         return Unreadable("this is not a request that HTTP/1.1 allows")
     return responses.Internal("something went wrong here")
+
+
+def _too_long(*, is_header: bool) -> BackfilldError:
+    """With the status that HTTP has for it."""
+    if is_header:
+        error = BackfilldError(f"a header is longer than {LONGEST_HEADER_BYTES:,} bytes", code="header_too_long")
+        error.status = 431
+    else:
+        error = BackfilldError(f"the address is longer than {LONGEST_URL_BYTES:,} bytes", code="address_too_long")
+        error.status = 414
+    return error
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:
