@@ -466,6 +466,8 @@ async def test_a_connection_of_http_1_0_ends_behind_a_transfer_encoding(client: 
     await writer.wait_closed()
 
     assert (1 if closes else 2) == said.count(b"HTTP/1.")
+
+
 @pytest.mark.parametrize(
     ("raw", "status", "code"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from backfilld.cli.first_process import step_aside_if_first
 from backfilld.cli.lean_start import lean_start
 from backfilld.cli.output import exit_codes
 
@@ -28,6 +29,7 @@ THREADS_GET_SECONDS = 5.0  # after everything is put away: whoever they work for
 )
 def command(config: Path | None, paused: bool) -> None:
     """Run the daemon in the foreground. SIGTERM or Ctrl-C lets work in flight finish; SIGHUP reads the file again."""
+    step_aside_if_first()
     with lean_start():
         import structlog
         import uvloop
