@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("src", "pyproject.toml", "README.md", "LICENSE", "requirements.lock")
+NEEDED = (
+    "src", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "config.example.toml", "LICENSE", "requirements.lock",
+)  # fmt: skip
 
 
 def built(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import ssl
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, model_validator
 
@@ -124,6 +125,8 @@ class DatabaseSettings(Section):
         dsns = [self.read_dsn()] if not self.is_embedded else []
         dsns += [self.direct_dsn.get_secret_value()] if self.direct_dsn is not None else []
         for name, value in (pair for dsn in dsns for pair in parse_qsl(urlsplit(dsn).query)):
+            if name == "sslrootcert" and self.ca_file is not None:
+                continue  # which takes its place
             if name == "sslrootcert" and value == "system":
                 bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
                 raise UnusableCertificate(f"sslrootcert=system is not known here: name the file, as {bundle}")

@@ -101,7 +101,9 @@ class BackfillAnswer(Answer):
     max_credits: float | None
     params: dict[str, Any]
     created_by: str
-    created_by_name: str | None = Field(description="The name of the key that made it; null for anybody else.")
+    created_by_name: str | None = Field(
+        description="The name of the key that made it; null for anybody else.", examples=["nightly"]
+    )
     created_at: Instant
     approved_by: str | None = Field(description="Who approved what was held by `start`.", examples=["key:<uuid>"])
     approved_at: Instant | None = Field(description="When that was.", examples=["2026-03-01T09:00:00Z"])
