@@ -122,3 +122,23 @@ async def test_while_a_source_has_never_been_seen_nothing_is_created(client_of: 
     assert 503 == answer.status
     assert "source_unreachable" == (await answer.json())["error"]["code"]
     assert "hunter2" not in await answer.text()
+
+
+async def test_numbers_beyond_64_bits_come_as_text_and_that_is_said(client_of: Serving, workflow: Workflow) -> None:
+    client = await client_of(
+        query="SELECT n * 1e20 AS id, now() AS closed_at, 1e308::float8 AS f, jsonb_build_object('n', 1e20) AS j"
+        " FROM generate_series(1, 3) AS n"
+    )
+    asked = body(workflow.workflow_id, filter_spec={})
+    preview = await client.post("/public-api/backfills/preview", json=asked)
+    told = await preview.json()
+    verified = await client.post("/public-api/backfills/verify", json={"entity_type": "ticket", "filter_spec": {}})
+
+    assert (200, 200) == (preview.status, verified.status)
+    assert [f"{n}00000000000000000000" for n in (1, 2, 3)] == [one["id"] for one in told["data"]["sample"]]
+    attributes = told["data"]["sample"][0]["attributes"]
+    assert ("100000000000000000000", 1e308, {"n": "100000000000000000000"}) == (
+        attributes["id"], attributes["f"], attributes["j"],
+    )  # fmt: skip
+    for answer in (told, await verified.json()):
+        assert 1 == sum("column 'id' has numbers that JSON cannot hold" in one for one in answer["meta"]["warnings"])

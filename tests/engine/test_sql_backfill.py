@@ -67,3 +67,22 @@ async def test_a_query_that_breaks_ends_the_backfill_with_the_reason(dsn, pool, 
         row = await engine.until(backfill, "failed")
 
     assert 'the source is broken: relation "tickets" does not exist' == row.error["message"]
+
+
+async def test_rows_that_cannot_be_read_are_planned_and_skipped_where_that_is_wished(
+    dsn, pool, foreign, tmp_path, empty_dsn
+):
+    await foreign.execute("ALTER TABLE tickets ADD COLUMN j json")
+    await foreign.execute("UPDATE tickets SET j = $1::text::json WHERE id IN (4, 7)", r'{"a": "\u0000"}')
+    sources = sql_sources(tmp_path, empty_dsn, pool, SteppedClock(), more='on_bad_row = "skip"')
+    backfill = await make_backfill(pool, filter_resolved=OPEN)
+    async with engine_on(dsn, pool, source=sources) as engine:
+        await engine.until(backfill, "completed")
+    await sources.close()
+    skipped = await pool.fetch(
+        "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_no, position)"
+        " WHERE status = 'skipped' ORDER BY position"
+    )
+
+    assert {str(n) for n in range(2, 21, 2)} - {"4"} == {start.entity_id for start in engine.executor.starts}
+    assert [("4", "unreadable")] == [tuple(row) for row in skipped]  # the other is closed, which its column says

@@ -8,8 +8,9 @@ import pytest
 from tests.sources.sql_asking import Foreign, Making
 from tests.support.clock import FakeClock
 
-from backfilld.sources.sql import SqlQuery, SqlSource
+from backfilld.sources.sql import SqlSource
 from backfilld.sources.sql_connections import SqlConnections
+from backfilld.sources.sql_session import SqlQuery
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from tests.support.clock import NOON
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import Tree, compile_predicate
 from backfilld.domain.filters.operators import OPERATORS, Takes
-from backfilld.sources.sql_records import entities_of
+from backfilld.sources.sql_records import rows_of
 from backfilld.sources.sql_shape import look_at
-from backfilld.sources.sql_statements import Statement, is_exact
+from backfilld.sources.sql_statements import Listed, Statement, is_exact
 
 # Each column with its values; a row takes one from each, so that all of them occur.
 COLUMNS: dict[str, tuple[str, list[str]]] = {
@@ -102,8 +102,9 @@ async def compare(table: Foreign, typed: bool, specs: list[dict[str, Any]]) -> i
 
 
 async def selected(table: Foreign, statement: Statement, tree: Tree | None) -> list[Entity]:
-    sql = statement.rows(tree, "source", attributes=tree is None)
-    return entities_of(await table.fetch(sql, *statement.parameters), plain=False, key="id", as_of=NOON)
+    sql = statement.rows(tree, Listed(), attributes=tree is None)
+    rows = rows_of(await table.fetch(sql, *statement.parameters), statement.shape, NOON)
+    return [row.found for row in rows if isinstance(row.found, Entity)]
 
 
 @pytest.mark.parametrize(("typed", "first", "least"), [(False, 0, 200), (True, 3, 100)], ids=["untyped", "typed"])

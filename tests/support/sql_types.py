@@ -18,12 +18,15 @@ SELECT n, (ARRAY['open', 'closed'])[n % 2 + 1], n % 5, '2027-01-01T00:00Z'::time
 QUERY = "SELECT * FROM tickets"
 
 
-def sql_sources(folder: Path, dsn: str, pool: Pool, clock: Clock, query: str = QUERY) -> SourceRegistry:
-    """As the daemon makes them from its file."""
+def sql_sources(
+    folder: Path, dsn: str, pool: Pool, clock: Clock, query: str = QUERY, *, more: str = ""
+) -> SourceRegistry:
+    """As the daemon makes them from its file; `more` are lines of its section."""
     file = folder / "backfilld.toml"
     file.write_text(
         f'[secrets.crm]\nvalue = "{dsn}"\n[entity_types.ticket]\nsource = "sql"\nfields = {{ status = "string" }}\n'
         f'[entity_types.ticket.sql]\ndsn = {{ secret = "crm" }}\nquery = "{query}"\nupdated_at = "closed_at"\n'
+        f"{more}\n"
     )
     settings = load_settings(file, {})
     return sources_of(settings, pool, SecretStore(settings.read_secrets()), clock)

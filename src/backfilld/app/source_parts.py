@@ -12,8 +12,9 @@ from backfilld.sources.base import SourceUnreachable
 from backfilld.sources.builtin import BuiltinSource
 from backfilld.sources.paired import PairedSource
 from backfilld.sources.registry import BUILTIN, Fields, SourceRegistry
-from backfilld.sources.sql import SqlQuery, SqlSource
+from backfilld.sources.sql import SqlSource
 from backfilld.sources.sql_connections import SqlConnections
+from backfilld.sources.sql_session import SqlQuery
 from backfilld.store.connection.pool import Pool
 from backfilld.store.entities.entities import EntityStore
 
@@ -75,4 +76,5 @@ def _query_of(sql: SqlSettings) -> SqlQuery:
         statement_timeout_seconds=sql.statement_timeout_seconds,
         plans_outside_windows=sql.plan_outside_windows,
         page_size=sql.page_size,
+        on_bad_row=sql.on_bad_row,
     )

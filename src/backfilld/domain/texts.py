@@ -57,6 +57,17 @@ def bounded_json(value: Any, most_bytes: int) -> str | None:
     return encoded.decode() if len(encoded) <= most_bytes else None
 
 
+def exact_numbers(value: Any) -> Any:
+    """A copy of JSON data in which whole numbers of more than 64 bits are text, which no reader of JSON rounds."""
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**64 else str(value)
+    if isinstance(value, dict):
+        return {key: exact_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [exact_numbers(inner) for inner in value]
+    return value
+
+
 def _cleaned(value: Any) -> Any:
     """A copy of plain JSON data whose texts are free of controls and lone surrogates."""
     if isinstance(value, str):

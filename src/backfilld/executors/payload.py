@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from backfilld.domain.texts import exact_numbers
 from backfilld.executors.base import Work
 
 
@@ -31,8 +32,8 @@ def item_body(work: Work) -> bytes:
     item["idempotency_key"] = work.idempotency_key
     try:
         return orjson.dumps(item, default=_plain)
-    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair: the slow way can do both
-        return json.dumps(item, default=_plainer).encode()
+    except TypeError:  # an integer beyond 64 bits, which goes as text, or half a surrogate pair
+        return json.dumps(exact_numbers(item), default=_plainer).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -44,4 +45,4 @@ def _plain(value: Any) -> Any:
 
 
 def _plainer(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else str(value)
+    return exact_numbers(dict(value)) if isinstance(value, Mapping) else str(value)

@@ -1,6 +1,6 @@
 """Where entities come from, as planner, reader and previews see it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -31,15 +31,25 @@ class EntityQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A record that cannot be read. `id` None: nor does it have an id that an entity may have."""
+
+    id: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Entities in order, and the cursor that the next page starts behind. An empty page is the last one.
 
-    If `exact`, all of them match: there is nothing left to test.
+    If `exact`, all of them match: there is nothing left to test. `left_out` are those of the page that cannot be read,
+    where the source is told to go on nevertheless; nobody knows whether they match.
     """
 
     entities: Sequence[Entity]
     cursor: str | None = field(default=None)
     exact: bool = False
+    left_out: Sequence[LeftOut] = ()
 
 
 class EntitySource(Protocol):
@@ -59,8 +69,8 @@ class EntitySource(Protocol):
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
         """How many match, exactly; None if that cannot be told in time."""
 
-    def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
-        """Pages behind `cursor` (None: from the start), stable under inserts."""
+    def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncGenerator[Page, None]:
+        """Pages behind `cursor` (None: from the start), stable under inserts. To be closed by whoever stops early."""
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The present entities among `ids`; those that are gone are missing."""

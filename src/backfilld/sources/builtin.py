@@ -5,7 +5,7 @@ again and a plan is made where the entities lie; where it selects too much, the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,7 +51,7 @@ class BuiltinSource:
                     return None
                 raise
 
-    async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
+    async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncGenerator[Page, None]:
         """Pages of up to `page_size`, none of them empty; ValueError for a cursor of another order."""
         lister = _Lister(self._store, query, page_size)
         place: _Place | None = _Place.read(cursor, query.order)

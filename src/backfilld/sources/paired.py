@@ -5,7 +5,8 @@ what may match, and whoever asked tests each record as it is seen here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from backfilld.domain.entities.pair_lists import PairLists
@@ -41,22 +42,25 @@ class PairedSource:
         found = 0
         try:
             async with asyncio.timeout(within_seconds) as deadline:
-                async for page in self.pages(query, cursor=None, page_size=_COUNT_PAGE):
-                    found += sum(matches(entity.attributes) for entity in page.entities)
+                async with aclosing(self.pages(query, cursor=None, page_size=_COUNT_PAGE)) as pages:
+                    async for page in pages:
+                        found += sum(matches(entity.attributes) for entity in page.entities)
+                        found += sum(one.id is not None for one in page.left_out)
         except TimeoutError:
             if deadline.expired():
                 return None
             raise
         return found
 
-    async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
+    async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncGenerator[Page, None]:
         """Pages of the source; inexact where a rule asks for what stands in a list."""
         concerned = self._concerns(query)
         if concerned:
             query = replace(query, tree=self._bearable(query.tree), with_attributes=True)
-        async for page in self._inner.pages(query, cursor=cursor, page_size=page_size):
-            self._shape(page.entities)
-            yield replace(page, exact=False) if concerned else page
+        async with aclosing(self._inner.pages(query, cursor=cursor, page_size=page_size)) as pages:
+            async for page in pages:
+                self._shape(page.entities)
+                yield replace(page, exact=False) if concerned else page
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The present entities among `ids`."""
@@ -69,6 +73,9 @@ class PairedSource:
 
     async def look(self) -> Fields:
         return await self._inner.look()
+
+    async def remarks(self) -> list[str]:
+        return await self._inner.remarks()
 
     async def close(self) -> None:
         await self._inner.close()

@@ -30,6 +30,9 @@ class ForeignSource(EntitySource, Protocol):
     async def look(self) -> Fields:
         """As `known_fields`, from what is there at this moment."""
 
+    async def remarks(self) -> list[str]:
+        """Sentences that whoever makes a plan of it should read."""
+
     async def close(self) -> None:
         """Let go of connections."""
 
@@ -102,6 +105,17 @@ class SourceRegistry:
             return Look(await _in_time(foreign.look()))
         except (SourceUnreachable, SourceBroken) as problem:
             return Look(problem=str(problem))
+
+    async def remarks(self, entity_type: str) -> list[str]:
+        """What should be known of a source before a plan is made of it; nothing where it does not answer in time."""
+        foreign = self._foreign.get(entity_type)
+        if foreign is None:
+            return []
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await foreign.remarks()
+        except (TimeoutError, SourceUnreachable, SourceBroken):
+            return []
 
     async def close(self) -> None:
         """Let go of what foreign sources keep open."""

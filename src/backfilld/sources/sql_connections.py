@@ -48,6 +48,7 @@ class SqlConnections:
         self._made_for: str | None = None
         self._pool: Pool | None = None
         self._making = asyncio.Lock()
+        self.pass_turn = asyncio.Lock()  # held while a long transaction is open: one at a time
 
     @asynccontextmanager
     async def transaction(self, seconds: float) -> AsyncIterator[Connection]:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -11,28 +12,41 @@ import orjson
 
 from backfilld.domain.entities.ids import is_fit, why_unfit
 from backfilld.domain.entities.records import Entity
-from backfilld.sources.base import SourceBroken
+from backfilld.sources.base import LeftOut, SourceBroken
+from backfilld.sources.sql_shape import Shape
+from backfilld.sources.sql_statements import Behind
 
 _MOST_DIGITS = 309  # of a whole number that a double can still hold
+_LARGEST = 2**63
 _SHOWN = 60
 
 
-def entities_of(records: Sequence[Any], *, plain: bool, key: str, as_of: datetime) -> list[Entity]:
-    """Records (id, updated_at, attributes as text or None) as entities; SourceBroken if one cannot be.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a row stands in its order, and what it is."""
 
-    `plain`: no number in them needs more than a quick reader keeps. The slow one keeps whole numbers of any length
-    as they are, as SQL does.
-    """
-    parse = orjson.loads if plain else _parsed
-    entities = []
+    place: Behind
+    found: Entity | LeftOut
+
+
+def rows_of(records: Sequence[Any], shape: Shape, as_of: datetime) -> list[Row]:
+    """What records (id, updated_at, place, attributes as text or None) are."""
+    parse = orjson.loads if shape.is_plain else _parsed
+    floats = shape.floats
+    rows = []
     for record in records:
         id, text = record["id"], record["attributes"]
-        if id is None:
-            raise SourceBroken(f"the key '{key}' is null in some rows; leave them out of the query")
-        if not is_fit(id):
-            raise SourceBroken(f"the key {id[:_SHOWN]!r} cannot be an id: it {why_unfit(id)}")
-        entities.append(Entity(id, {} if text is None else parse(text), record["updated_at"], as_of))
-    return entities
+        if id is None or not is_fit(id):
+            rows.append(Row(Behind(id or "", record["place"]), LeftOut(None, _why_no_id(id, shape.key.name))))
+            continue
+        attributes = {} if text is None else parse(text)
+        for name in floats:
+            value = attributes.get(name)
+            if isinstance(value, int) and abs(value) >= _LARGEST:  # a double, with all its digits spelled out
+                attributes[name] = float(value)
+        entity = Entity(id, attributes, record["updated_at"], as_of)
+        rows.append(Row(Behind(id, record["place"]), entity))
+    return rows
 
 
 def refuse_doubles(ids: Sequence[str], key: str) -> None:
@@ -41,6 +55,12 @@ def refuse_doubles(ids: Sequence[str], key: str) -> None:
         if one == other:
             message = f"the key '{key}' is not unique: more than one row has {one[:_SHOWN]!r}; make the query give one"
             raise SourceBroken(message)
+
+
+def _why_no_id(id: str | None, key: str) -> str:
+    if id is None:
+        return f"the key '{key}' is null in some rows; leave them out of the query"
+    return f"the key '{key}' of a row is {id[:_SHOWN]!r}, which cannot be an id: it {why_unfit(id)}"
 
 
 def _parsed(text: str) -> Any:

@@ -102,6 +102,16 @@ class Shape:
         }
 
     @property
+    def floats(self) -> tuple[str, ...]:
+        """The columns whose numbers are doubles, however many digits they are written with."""
+        return tuple(column.name for column in self.attributes if column.type in ("float4", "float8"))
+
+    @property
+    def numerics(self) -> tuple[str, ...]:
+        """The columns whose numbers may be larger than JSON can say exactly."""
+        return tuple(column.name for column in self.attributes if column.type == "numeric")
+
+    @property
     def is_plain(self) -> bool:
         """True if no number in it needs more than 64 bits, or more than a reader of JSON may lose."""
         return all(column.type in PLAIN for column in self.attributes)

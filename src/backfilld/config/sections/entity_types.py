@@ -54,6 +54,12 @@ class SqlSettings(Section):
         default=60.0, description="Seconds that one statement may take; beyond it the source counts as not answering."
     )
     page_size: int = Field(default=5000, ge=1, le=50_000, description="Rows that one statement brings, at most.")
+    on_bad_row: Literal["fail", "skip"] = Field(
+        default="fail",
+        examples=["skip"],
+        description="What a row that cannot be read does (a value that is no JSON, a key that is no id): 'fail'"
+        " (default) ends the backfill and names the row, 'skip' leaves it out, counts it, and goes on.",
+    )
     plan_outside_windows: bool = Field(
         default=True, description="false: listing waits for a window too, to spare that database during the day."
     )

@@ -98,6 +98,7 @@ class Creator:
             *estimate_warnings(total, settings.total_estimated),
             *left_out,
             *look.warnings(total),
+            *await self._hints.remarks(wanted.entity_type),
             *(found.warnings() if found else ()),
         ]
         new = self._new(actor, wanted, target, tree)

@@ -5,6 +5,7 @@ A look of its own beside the count, bounded in records and in time: it must not 
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,10 @@ class FieldHints:
         look.sentences = hints.sentences(absent, known, whole=look.whole)
         return look
 
+    async def remarks(self, entity_type: str) -> list[str]:
+        """What its source has to say, as far as it has been read by now."""
+        return await self._sources.remarks(entity_type)
+
     async def _exists(self, source: EntitySource, entity_type: str, rule: Rule) -> bool:
         tree = Group("and", False, (Rule(rule.field, "notNull"),))
         return bool(await source.count(EntityQuery(entity_type, tree), within_seconds=self._timeout_seconds))
@@ -94,12 +99,13 @@ async def _some(
                 yield entity
         return
     seen = 0
-    async for page in source.pages(EntityQuery(entity_type), cursor=None, page_size=_AT_ONCE):
-        if seen >= LOOKED_AT:
-            return
-        for entity in page.entities:
-            yield entity
-        seen += len(page.entities)
+    async with aclosing(source.pages(EntityQuery(entity_type), cursor=None, page_size=_AT_ONCE)) as pages:
+        async for page in pages:
+            if seen >= LOOKED_AT:
+                return
+            for entity in page.entities:
+                yield entity
+            seen += len(page.entities)
     look.whole = True
 
 

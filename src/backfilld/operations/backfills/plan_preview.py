@@ -127,11 +127,12 @@ class PlanPreviewer:
         elif source is not None:
             matches = forgiving(predicate_of(scope), otherwise=False)
             query = EntityQuery(scope.entity_type, scope.tree, order)
-            async for page in source.pages(query, cursor=None, page_size=SAMPLED_FROM):
-                fit = [entity for entity in page.entities if page.exact or matches(entity.attributes)]
-                survey.sample += fit[: SAMPLE - len(survey.sample)]
-                if not page.entities or len(survey.sample) == SAMPLE:
-                    return
+            async with aclosing(source.pages(query, cursor=None, page_size=SAMPLED_FROM)) as pages:
+                async for page in pages:
+                    fit = [entity for entity in page.entities if page.exact or matches(entity.attributes)]
+                    survey.sample += fit[: SAMPLE - len(survey.sample)]
+                    if len(survey.sample) == SAMPLE:
+                        return
 
     async def why_none(self, entity_type: str, tree: Tree) -> list[str]:
         """Sentences about what keeps every entity from matching, as far as time allows to look at them."""
@@ -141,10 +142,11 @@ class PlanPreviewer:
         records: list[Mapping[str, Any]] = []
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                async for page in source.pages(EntityQuery(entity_type), cursor=None, page_size=PAGE):
-                    records += [entity.attributes for entity in page.entities]
-                    if not page.entities or len(records) >= EXPLAINED_AT_MOST:
-                        break
+                async with aclosing(source.pages(EntityQuery(entity_type), cursor=None, page_size=PAGE)) as pages:
+                    async for page in pages:
+                        records += [entity.attributes for entity in page.entities]
+                        if len(records) >= EXPLAINED_AT_MOST:
+                            break
         except (TimeoutError, SourceUnreachable, SourceBroken):
             pass  # what was seen until then may explain it as well
         return await asyncio.to_thread(explain_zero, tree, records)

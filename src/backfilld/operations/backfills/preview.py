@@ -82,6 +82,7 @@ class Previewer:
             ),
             self._hints.look(wanted.entity_type, tree, written=checked.written, entity_ids=ids),
         )
+        remarks = await self._hints.remarks(wanted.entity_type)
         now = self._clock.now()
         starts_at = _start_at(calendar, now)
         completes_at, unknown = await self._completion(settings, target, calendar, survey, starts_at)
@@ -101,6 +102,7 @@ class Previewer:
                 *estimate_warnings(survey.total, settings.total_estimated),
                 *_skip_warnings(survey, behavior),
                 *look.warnings(survey.total),
+                *remarks,
                 *(IdsFound.of_skipped(len(ids), survey.skipped).warnings() if ids is not None else ()),
             ),
         )
@@ -137,7 +139,8 @@ class Previewer:
         )
         warnings = [*checked.warnings, *look.sentences]
         level, message = await self._judge(entity_type, checked.tree, warnings, survey)
-        return Verified(survey.total, level, message, tuple(survey.sample), (*warnings, *survey.warnings))
+        told = (*warnings, *survey.warnings, *await self._hints.remarks(entity_type))
+        return Verified(survey.total, level, message, tuple(survey.sample), told)
 
     async def _judge(
         self, entity_type: str, tree: Tree, warnings: Sequence[str], survey: PlanPreview

@@ -105,7 +105,8 @@ def warnings_of(found: Sequence[StandIn]) -> list[str]:
 
 
 def without_oddities(value: Any, is_fit: Callable[[Any], bool]) -> Any:
-    """The same document with null for each value in it that cannot be written as JSON."""
+    """The same document with null for each value in it that cannot be written as JSON; a number that is too large for
+    those who write it is text."""
     if is_fit(value):
         return value
     if isinstance(value, BaseModel):
@@ -114,4 +115,4 @@ def without_oddities(value: Any, is_fit: Callable[[Any], bool]) -> Any:
         return {str(key): without_oddities(inner, is_fit) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [without_oddities(inner, is_fit) for inner in value]
-    return None
+    return str(value) if isinstance(value, int) else None

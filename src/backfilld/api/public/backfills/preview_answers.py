@@ -8,6 +8,7 @@ from pydantic import Field
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.public.backfills.answers import CostAnswer, WindowsShown
 from backfilld.domain.entities.records import Entity
+from backfilld.domain.texts import exact_numbers
 from backfilld.domain.windows.openings import Calendar
 from backfilld.operations.backfills.preview import Preview, Verified
 
@@ -26,7 +27,11 @@ def sample_of(entity_type: str, entities: list[Entity] | tuple[Entity, ...]) -> 
     """Entities as samples show them."""
     return [
         SampleAnswer.model_construct(
-            id=one.id, type=entity_type, attributes=one.attributes, updated_at=one.updated_at, as_of=one.as_of
+            id=one.id,
+            type=entity_type,
+            attributes=exact_numbers(one.attributes),
+            updated_at=one.updated_at,
+            as_of=one.as_of,
         )
         for one in entities
     ]

@@ -23,6 +23,7 @@ PAGE = 5000
 IDS_AT_ONCE = 1000
 NOT_FOUND = "not_found"
 NOT_MATCHING = "not_matching"
+UNREADABLE = "unreadable"
 ALREADY_SUCCEEDED = "already_succeeded"
 ALREADY_RUN = "already_run"
 INTERNAL = "internal"  # whether it matches, or what it holds, cannot be told: a bug of ours, which costs this one alone
@@ -73,7 +74,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a plan. `entity` None: there is none of that id; `skip_reason` None: it runs."""
+    """One line of a plan. `entity` None: none of that id is there, or can be read; `skip_reason` None: it runs."""
 
     entity_id: str
     entity: Entity | None
@@ -98,10 +99,13 @@ class PlanWalk:
         if source is None:
             raise ValueError(f"entities of type {self._scope.entity_type} cannot be listed")
         query = EntityQuery(self._scope.entity_type, self._scope.tree, with_attributes=with_attributes)
-        async for page in source.pages(query, cursor=cursor, page_size=PAGE):
-            if not page.entities:
-                return
-            yield await (self._with_history if page.exact else self._filtered)(page.entities), page.cursor
+        async with aclosing(source.pages(query, cursor=cursor, page_size=PAGE)) as pages:
+            async for page in pages:
+                if not page.entities and not page.left_out:
+                    return
+                lines = await (self._with_history if page.exact else self._filtered)(page.entities)
+                unreadable = [Line(one.id, None, UNREADABLE) for one in page.left_out if one.id is not None]
+                yield lines + unreadable, page.cursor
 
     async def named(self, ids: Sequence[str]) -> AsyncGenerator[list[Line], None]:
         """The given ids, each once."""

@@ -4,7 +4,7 @@ To the reader they are like entities of any source that can be read again; what 
 the executor will be told.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import EntityQuery, Page
@@ -27,7 +27,7 @@ class SessionSource:
         """The plan is made with the backfill: nobody counts."""
         raise AssertionError("the plan of a backfill over sessions is made with it")
 
-    def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
+    def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncGenerator[Page, None]:
         """Nor does anybody plan."""
         raise AssertionError("the plan of a backfill over sessions is made with it")
 
