@@ -54,6 +54,7 @@ def test_its_examples_are_valid(tmp_path):
         text = re.sub(rf"^{not_here}.*$", "", text, flags=re.MULTILINE)
     file = tmp_path / "config.toml"
     file.write_text(text)
+    file.chmod(0o600)
     settings = load_settings(file, {})
 
     assert "classify" == settings.workflows[0].name

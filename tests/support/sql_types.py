@@ -28,5 +28,6 @@ def sql_sources(
         f'[entity_types.ticket.sql]\ndsn = {{ secret = "crm" }}\nquery = "{query}"\nupdated_at = "closed_at"\n'
         f"{more}\n"
     )
+    file.chmod(0o600)
     settings = load_settings(file, {})
     return sources_of(settings, pool, SecretStore(settings.read_secrets()), clock)
