@@ -221,6 +221,7 @@ async def test_a_wrong_query_of_the_ledger_is_refused(client: Client, pool: Pool
         assert 422 == answer.status, query
 
 
+ADMIN = {"Authorization": "Bearer admin"}
 ROUTES = [
     ("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/cancel"),
     ("POST", "/rerun-failed"), ("GET", "/entities"), ("GET", "/entities/a"), ("GET", "/events"),
@@ -230,7 +231,7 @@ ROUTES = [
 async def test_what_does_not_exist_is_not_found(client: Client) -> None:
     for id in ("x", "1", "00000000-0000-0000-0000-000000000000", "%00", "{id}"):
         for method, rest in ROUTES:
-            answer = await client.request(method, f"{PATH}/{id}{rest}")
+            answer = await client.request(method, f"{PATH}/{id}{rest}", headers=ADMIN)
 
             assert 404 == answer.status, (id, method, rest)
             assert "not_found" == (await answer.json())["error"]["code"]

@@ -86,6 +86,7 @@ async def running(databases, tmp_path_factory) -> AsyncIterator[Running]:
         )  # fmt: skip
         url = await written(address, target, folder / "target.log")
         config = folder / "backfilld.toml"
+        config.touch(mode=0o600)  # it holds a secret
         config.write_text(CONFIG.format(folder=folder, dsn=dsn, target=url))
         daemon = await start(folder, "daemon", "backfilld", "serve", "--config", str(config))
         try:

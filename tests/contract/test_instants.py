@@ -29,7 +29,7 @@ FORMATS = {"date-time": (REFUSED, TAKEN), "date-time-or-local": (REFUSED, TAKEN)
 TIME_WORDS = ("time", "at", "after", "before", "from", "to", "since", "until", "date", "dates")
 NO_TIMES = {"runStartTime", "runEndTime", "run_start_time", "run_end_time", "from_revision"}
 ZONES = ("Asia/Tokyo", "America/Los_Angeles", "Pacific/Apia")
-NAMES = {"entity_type": "ticket", "name": "t0", "key": "token", "entity_id": "T1"}
+NAMES = {"entity_type": "ticket", "name": "t0", "key": "token", "entity_id": "T1", "page": "operations"}
 WANTED = {"entity_type": "ticket", "filter_spec": {}, "daily_execution_windows": ALL_DAY, "max_in_flight": 1}
 
 GZIP = {"Content-Type": "application/gzip"}

@@ -23,7 +23,7 @@ ASKED = {
     "finish_attempt": (LIVE.finish_attempt, [1, 1, NOON, True, False, 1, *[None] * 7]),
     "kill_overdue": (LIVE.kill_overdue, [NOON, NOON]),
     "end_unheld": (LIVE.end_unheld, [NOON, "i", "p"]),
-    "next_look": (LIVE.next_look, [NOON, "i/p", timedelta(days=1)]),
+    "next_look": (LIVE.next_look, [NOON, "i/p", timedelta(days=1), timedelta(seconds=1)]),
     "is_running": (FIRING.is_running, [1]),
     "count_crowd": (FIRING.count_crowd, [100]),
 }

@@ -99,7 +99,7 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "find_session_before": (PLANS.find_session_before, [workflow, NOON], 1),
         "list_attempts_of_sessions": (PLANS.list_attempts_of_sessions, [no, some], len(some)),
         "list_rerun_names": (PLANS.list_rerun_names, [workflow, times, "n"], len(times)),
-        "move_backfill": (BACKFILLS.move_backfill, [no, "paused", ["planning"], NOON, *[None] * 12], 1),
+        "move_backfill": (BACKFILLS.move_backfill, [no, "paused", ["planning"], NOON, *[None] * 13], 1),
         "count_waiting": (PLANS.count_waiting, [1000], 1000),
         "list_sessions": (PAGES.list_sessions, [None, 100], 100),
         "list_sessions_of_workflow": (PAGES.list_sessions_of_workflow, [None, 100, workflow], 100),
@@ -108,7 +108,7 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "list_attempts_by_id": (SESSIONS.list_attempts_by_id, [[last - n for n in range(1, 101)]], 100),
         "is_running": (FIRING.is_running, [workflow], 1),
         "count_crowd": (FIRING.count_crowd, [100], 1),
-        "next_look": (LIVE.next_look, [NOON, "a/1", HOUR], 1),
+        "next_look": (LIVE.next_look, [NOON, "a/1", HOUR, HOUR], 1),
         "kill_overdue": (LIVE.kill_overdue, [NOON - HOUR, NOON], 1),
     }
 

@@ -35,8 +35,8 @@ class Systemd:
         return [message for message in self.heard if key in message]
 
     def said(self) -> list[str]:
-        """The order of things, the pulse left out."""
-        return [next(iter(message)) for message in self.heard if "WATCHDOG" not in message]
+        """The order of things; the pulse, and what is only said for people, left out."""
+        return [first for message in self.heard if (first := next(iter(message))) not in ("WATCHDOG", "STATUS")]
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
