@@ -27,9 +27,11 @@ ERRORS: Mapping[int, str] = {
     409: "The thing is in a state that does not allow this now.",
     412: "`If-Match` names another version than the current one.",
     413: "The body is too large.",
+    414: "The address is too long.",
     415: "A content type, charset or encoding that is not read here.",
     422: "Understood, but wrong; names every fault. `not_supported_yet`: a later version will do it.",
     429: "Too many requests.",
+    431: "A header is too long.",
     500: "Something went wrong here; the log says more beside the request id.",
     503: "The database, or something else that is needed, does not answer now.",
 }
@@ -148,7 +150,7 @@ def _responses(route: Route, schemas: Schemas) -> Json:
 
 def _statuses(route: Route) -> set[int]:
     wrong = {400} if route.path.startswith(DIGDAG_PREFIX) else {400, 422}
-    statuses = {*wrong, 500, *route.errors}
+    statuses = {*wrong, 414, 431, 500, *route.errors}
     if route.role is not None:
         statuses |= {401, 403, 429, 503}
     if route.placeholders:
