@@ -64,7 +64,7 @@ async def killed_again_and_again(
 @pytest.mark.parametrize(
     ("entities", "kills", "longest", "max_unrecorded"),
     [
-        pytest.param(1_500, 2, 1.5, 20, id="few"),
+        pytest.param(4_000, 2, 1.5, 20, id="few"),
         pytest.param(25_000, 24, 1.5, 100, id="many", marks=pytest.mark.slow),
         pytest.param(30_000, 24, 3.0, 10, id="many-at-full-speed", marks=pytest.mark.slow),
     ],
