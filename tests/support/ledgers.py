@@ -24,7 +24,7 @@ async def make_ledger(pool: Pool, backfill: Backfill, entries: Mapping[str, str]
             backfill.no, position, entity_id,
         )  # fmt: skip
         if status == "retrying":
-            await _insert_retry(pool, backfill.no, position, error_class or "timeout")
+            await insert_retry(pool, backfill.no, position, error_class or "timeout")
         elif status != "pending":
             await _insert_outcome(pool, backfill.no, position, status, error_class)
     counts = dict.fromkeys(("succeeded", "failed", "skipped", "cancelled", "retrying"), 0)
@@ -40,7 +40,8 @@ async def make_ledger(pool: Pool, backfill: Backfill, entries: Mapping[str, str]
     await pool.execute("UPDATE backfills SET planned_at = $2 WHERE no = $1", backfill.no, NOON)
 
 
-async def _insert_retry(pool: Pool, no: int, position: int, error_class: str) -> None:
+async def insert_retry(pool: Pool, no: int, position: int, error_class: str = "timeout") -> None:
+    """An item that waits for its second try."""
     await pool.execute(
         "INSERT INTO retries (backfill_no, position, tries, counted, next_attempt_at, first_started_at,"
         " last_failed_at, error_class, error) VALUES ($1, $2, 1, 1, $3, $4, $4, $5, 'again')",

@@ -3,20 +3,71 @@
 -- an outcome that is older than what is known changes nothing, nor does one that is known.
 -- Planners, previews and the janitor do this at once for the same entities: in one order, so that none of them
 -- waits for another that waits for it.
--- $1 backfill   $2 from position   $3 to position (exclusive)
+-- Gives the position up to which it has looked. Everything before it has an outcome or a retry: what waits is noted, in
+-- the same moment, since nobody comes back to these positions.
+-- $1 backfill   $2 from position   $3 to position (exclusive)   $4 how many outcomes   $5 note what waits
+WITH page AS MATERIALIZED (
+    SELECT position, status, finished_at
+      FROM outcomes
+     WHERE backfill_no = $1 AND position >= $2 AND position < $3 AND started_at IS NOT NULL AND status <> 'cancelled'
+     ORDER BY position
+     LIMIT $4
+), looked AS MATERIALIZED (
+    SELECT CASE WHEN count(*) < $4 THEN $3 ELSE max(position) + 1 END AS until FROM page
+), noted AS (
+    INSERT INTO last_runs_waiting (backfill_no, position)
+    SELECT $1, r.position
+      FROM looked
+     CROSS JOIN LATERAL (
+           SELECT position
+             FROM retries
+            WHERE backfill_no = $1 AND position >= $2 AND position < looked.until
+            ORDER BY position
+           OFFSET 0) AS r
+     WHERE $5::boolean
+    ON CONFLICT DO NOTHING
+), known AS (
+    INSERT INTO last_runs (workflow_id, entity_type, entity_id, status, finished_at)
+    SELECT b.workflow_id, b.entity_type, i.entity_id, o.status, o.finished_at
+      FROM backfills AS b
+     CROSS JOIN page AS o
+     CROSS JOIN LATERAL (
+           SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = o.position OFFSET 0) AS i
+     WHERE b.no = $1
+     ORDER BY i.entity_id
+    ON CONFLICT (workflow_id, entity_type, entity_id) DO UPDATE
+       SET status = excluded.status, finished_at = excluded.finished_at
+     WHERE last_runs.finished_at < excluded.finished_at
+        OR (last_runs.finished_at = excluded.finished_at AND last_runs.status <> excluded.status)
+)
+SELECT until FROM looked;
+
+-- name: remember_waiting
+-- What waited when the mark passed it, and has its outcome now.
+-- $1 backfill
+WITH over AS MATERIALIZED (
+    SELECT w.position
+      FROM last_runs_waiting AS w
+     WHERE w.backfill_no = $1
+       AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = w.position) IS NOT NULL
+     ORDER BY w.position
+       FOR UPDATE
+), gone AS (
+    DELETE FROM last_runs_waiting
+     WHERE backfill_no = $1 AND position = ANY (ARRAY(SELECT position FROM over))
+)
 INSERT INTO last_runs (workflow_id, entity_type, entity_id, status, finished_at)
 SELECT b.workflow_id, b.entity_type, i.entity_id, o.status, o.finished_at
   FROM backfills AS b
+ CROSS JOIN over
  CROSS JOIN LATERAL (
-       SELECT position, status, finished_at
+       SELECT status, started_at, finished_at
          FROM outcomes
-        WHERE backfill_no = $1 AND position >= $2 AND position < $3
-          AND started_at IS NOT NULL AND status <> 'cancelled'
-        ORDER BY position
+        WHERE backfill_no = $1 AND position = over.position
        OFFSET 0) AS o
  CROSS JOIN LATERAL (
-       SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = o.position OFFSET 0) AS i
- WHERE b.no = $1 AND b.kind = 'entities'
+       SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = over.position OFFSET 0) AS i
+ WHERE b.no = $1 AND o.started_at IS NOT NULL AND o.status <> 'cancelled'
  ORDER BY i.entity_id
 ON CONFLICT (workflow_id, entity_type, entity_id) DO UPDATE
    SET status = excluded.status, finished_at = excluded.finished_at
@@ -35,18 +86,27 @@ SELECT wanted.entity_id, last.status
        OFFSET 0) AS last;
 
 -- name: move_remembered_mark
--- $1 backfill   $2 mark   $3 whether that was all of an ended backfill
-UPDATE backfill_progress SET remembered_mark = GREATEST(remembered_mark, $2), remembered = $3 WHERE backfill_no = $1;
+-- $1 backfill   $2 mark
+UPDATE backfill_progress SET remembered_mark = GREATEST(remembered_mark, $2) WHERE backfill_no = $1;
+
+-- name: note_remembered
+-- $1 backfill   $2 outcomes that there were before the look   $3 whether that was all of an ended backfill
+UPDATE backfill_progress
+   SET remembered_count = GREATEST(remembered_count, $2), remembered = remembered OR $3
+ WHERE backfill_no = $1;
 
 -- name: list_unremembered
+-- Those that have outcomes which nobody has looked at; and those that have ended, to be done with them.
 -- $1 workflow (null: any)   $2 only what has ended
-SELECT b.no, p.remembered_mark, p.planned,
-       b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed') AS ended
+SELECT b.no, p.remembered_mark, p.low_water_mark, p.planned, e.ended,
+       p.succeeded + p.failed + p.skipped - p.skipped_in_plan AS outcomes
   FROM backfills AS b
   JOIN backfill_progress AS p ON p.backfill_no = b.no
+ CROSS JOIN LATERAL (
+       SELECT b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed') AS ended) AS e
  WHERE b.kind = 'entities' AND NOT p.remembered AND p.planned > 0
    AND ($1::bigint IS NULL OR b.workflow_id = $1)
-   AND (NOT $2 OR b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed'))
+   AND (e.ended OR (NOT $2 AND p.succeeded + p.failed + p.skipped - p.skipped_in_plan <> p.remembered_count))
  ORDER BY b.no;
 
 -- name: forget_idempotency_keys
