@@ -9,9 +9,11 @@ from tests.support.clock import FakeClock
 from tests.support.database import Databases, running_server
 from tests.support.examples import register_profiles
 
+from backfilld.domain.windows.timezones import use_pinned_tzdata
 from backfilld.store.connection.pool import Pool, open_pool
 
 register_profiles()
+use_pinned_tzdata()  # the rules of the package, as in the daemon, whichever tests run beside each other
 
 
 @pytest.hookimpl(wrapper=True)

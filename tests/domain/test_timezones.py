@@ -18,12 +18,9 @@ from backfilld.domain.windows.timezones import (
     parse_zone,
     pieces,
     tzdata_version,
-    use_pinned_tzdata,
 )
 from backfilld.domain.windows.windows_zone_table import ZONE_OF_WINDOWS_NAME
 from backfilld.domain.windows.zone_hints import zone_warnings
-
-use_pinned_tzdata()
 
 
 def test_zones_come_from_the_package_alone():

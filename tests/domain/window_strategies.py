@@ -18,10 +18,8 @@ from tests.domain.wall_clock_oracle import (
 )
 
 from backfilld.domain.windows.openings import Calendar
-from backfilld.domain.windows.timezones import find_zone, use_pinned_tzdata
+from backfilld.domain.windows.timezones import find_zone
 from backfilld.domain.windows.weekly import parse_windows
-
-use_pinned_tzdata()
 
 
 class Situation(NamedTuple):

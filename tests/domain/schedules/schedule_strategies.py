@@ -8,9 +8,6 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from backfilld.domain.schedules import Schedule, parse_schedule
-from backfilld.domain.windows.timezones import use_pinned_tzdata
-
-use_pinned_tzdata()
 
 # Near these, a day repeats or lacks something: an hour, half of one, a midnight, a whole day, an hour across midnight.
 CHANGES: Mapping[str, tuple[str, ...]] = {
