@@ -23,7 +23,7 @@ ENTRIES = {
 async def backfill(pool: Pool, control: FakeControl) -> Backfill:
     backfill = await make_backfill(pool)
     await make_ledger(pool, backfill, ENTRIES)
-    control.lives[backfill.no] = FakeLive(frozenset({5}))
+    control.lives[backfill.number] = FakeLive(frozenset({5}))
     return backfill
 
 

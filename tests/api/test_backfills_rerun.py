@@ -160,15 +160,15 @@ async def test_a_parent_that_is_deleted_meanwhile_is_not_rerun_in_part(pool: Poo
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("UPDATE backfills SET deleted_at = created_at")
         with pytest.raises(NotFound):
-            await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.no)), on=connection)
+            await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.number)), on=connection)
 
 
 async def test_the_deleting_of_a_parent_waits_until_its_failures_are_copied(pool: Pool, parent: Backfill) -> None:
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.no)), on=connection)
-        deleting = asyncio.create_task(BackfillStore(pool).mark_deleted(parent.no, at=NOON))
+        await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.number)), on=connection)
+        deleting = asyncio.create_task(BackfillStore(pool).mark_deleted(parent.number, at=NOON))
         await eventually(lambda: pool.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
         await transaction.commit()
 

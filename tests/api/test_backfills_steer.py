@@ -69,7 +69,7 @@ async def test_a_pause_is_answered_when_its_owner_has_confirmed_it(
     _, document = await steer(client, backfill.id, "pause", json={"reason": "too much load"})
     reason = document["data"]["backfill"]["status_reason"]
 
-    assert [(backfill.no, 2)] == control.confirmed
+    assert [(backfill.number, 2)] == control.confirmed
     assert 1 == control.nudges
     assert ("paused_by_user", "Paused by the operator: “too much load”.", "2027-03-01T12:00:00Z", None) == (
         reason["code"], reason["message"], reason["since"], reason["until"],
@@ -88,7 +88,7 @@ async def test_what_nobody_confirms_is_stored_and_said_so(
 
     assert (503, "not_confirmed") == (status, document["error"]["code"])
     assert 202 == again
-    assert [(backfill.no, 2)] == control.confirmed  # the same version: nothing was changed twice
+    assert [(backfill.number, 2)] == control.confirmed  # the same version: nothing was changed twice
 
 
 async def test_every_change_is_written_down_once(client: Client, pool: Pool) -> None:
@@ -96,10 +96,10 @@ async def test_every_change_is_written_down_once(client: Client, pool: Pool) -> 
     for _ in range(2):
         await steer(client, backfill.id, "pause", json={"reason": "why"})
     rows = await pool.fetch(
-        "SELECT actor, action, backfill_no, reason, old::jsonb->>'status', new::jsonb->>'status' FROM audit_log"
+        "SELECT actor, action, backfill_number, reason, old::jsonb->>'status', new::jsonb->>'status' FROM audit_log"
     )
 
-    assert [("key:operator", "backfill.pause", backfill.no, "why", "planning", "paused")] == [
+    assert [("key:operator", "backfill.pause", backfill.number, "why", "planning", "paused")] == [
         tuple(row) for row in rows
     ]
 

@@ -96,7 +96,7 @@ async def test_what_the_owner_knows_wins_and_still_adds_up(client: Client, pool:
     await make_ledger(pool, backfill, ENTRIES)
     await put_into(pool, backfill, Status.RUNNING)
     hold = Reason(ReasonCode.TARGET_UNREACHABLE, "nobody answers", NOON, NOON + timedelta(minutes=1))
-    control.lives[backfill.no] = FakeLive(frozenset({3, 5, 9, 11}), 1, hold)
+    control.lives[backfill.number] = FakeLive(frozenset({3, 5, 9, 11}), 1, hold)
     shown = await show(client, backfill.id)
 
     assert [1, 1, 1, 1, 2, 0, 0] == parts(shown)
@@ -129,7 +129,7 @@ async def test_a_pace_and_an_end_are_told_only_while_something_can_start(client,
     await make_ledger(pool, backfill, {f"e{number}": "pending" for number in range(4)})
     await put_into(pool, backfill, Status.RUNNING)
     await pool.execute("UPDATE backfill_progress SET throughput = 0.5")
-    control.lives[backfill.no] = FakeLive(frozenset(), 0, Reason(code, "why", NOON))
+    control.lives[backfill.number] = FakeLive(frozenset(), 0, Reason(code, "why", NOON))
     shown = await show(client, backfill.id)
 
     assert (code in ENDS_BY_ITSELF) is (shown["throughput_per_minute"] is not None)
@@ -143,8 +143,8 @@ async def test_a_key_that_made_a_backfill_is_named(client: Client, pool: Pool) -
         "INSERT INTO api_keys (id, name, role, prefix, hash, created_by, created_at)"
         " VALUES ($1, 'nightly', 'operator', 'neo_sk_x', $2, 'cli', now())", key, b"7" * 32,
     )  # fmt: skip
-    await pool.execute("UPDATE backfills SET created_by = $1 WHERE no = $2", f"key:{key}", by_key.no)
-    await pool.execute("UPDATE backfills SET created_by = 'entra:t/o' WHERE no = $1", by_person.no)
+    await pool.execute("UPDATE backfills SET created_by = $1 WHERE number = $2", f"key:{key}", by_key.number)
+    await pool.execute("UPDATE backfills SET created_by = 'entra:t/o' WHERE number = $1", by_person.number)
 
     assert "nightly" == (await show(client, by_key.id))["created_by_name"]
     assert None is (await show(client, by_person.id))["created_by_name"]

@@ -69,8 +69,8 @@ async def data_of(client: Client, path: str, document: dict[str, Any]) -> dict[s
 async def planned(pool: Pool, id: str) -> tuple[int, dict[str, int]]:
     """Total and skips by reason of the plan that is made now."""
     row = await BackfillStore(pool).get(id)
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(row.no)
-    plan, last_runs = PlanStore(pool, row.no, grant.fence), LastRunsStore(pool)
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(row.number)
+    plan, last_runs = PlanStore(pool, row.number, grant.fence), LastRunsStore(pool)
 
     async def may_go_on() -> bool:
         return True
@@ -81,7 +81,7 @@ async def planned(pool: Pool, id: str) -> tuple[int, dict[str, int]]:
         totals = await plan.freeze(
             connection, at=FakeClock().now(), drafts=row.settings.order != "source", newest_first=True, sample_size=None
         )
-    skipped = await pool.fetch("SELECT skip_reason FROM outcomes WHERE backfill_no = $1", row.no)
+    skipped = await pool.fetch("SELECT skip_reason FROM outcomes WHERE backfill_number = $1", row.number)
     return totals.planned, dict(Counter(one["skip_reason"] for one in skipped))
 
 

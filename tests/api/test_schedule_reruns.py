@@ -39,19 +39,20 @@ async def ended(pool: Pool, stored: StoredSchedule, *, failed: list[int], name: 
 
 async def end(pool: Pool, backfill: Backfill, failed: list[int]) -> None:
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, error_class)"
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts, error_class)"
         " SELECT $1, position, (CASE WHEN position = ANY ($2) THEN 'failed' ELSE 'succeeded' END)::outcome_status,"
-        "        $3, $3, 1, CASE WHEN position = ANY ($2) THEN 'http_500' END FROM plan_items WHERE backfill_no = $1",
-        backfill.no, failed, NOON,
+        "        $3, $3, 1, CASE WHEN position = ANY ($2) THEN 'http_500' END"
+        "   FROM plan_items WHERE backfill_number = $1",
+        backfill.number, failed, NOON,
     )  # fmt: skip
     await pool.execute(
-        "UPDATE attempts SET finished_at = $2, succeeded = NOT position = ANY ($3) WHERE backfill_no = $1",
-        backfill.no, NOON, failed,
+        "UPDATE attempts SET finished_at = $2, succeeded = NOT position = ANY ($3) WHERE backfill_number = $1",
+        backfill.number, NOON, failed,
     )  # fmt: skip
     await pool.execute(
         "UPDATE backfill_progress SET succeeded = planned - $2, failed = $2, low_water_mark = planned"
-        " WHERE backfill_no = $1",
-        backfill.no, len(failed),
+        " WHERE backfill_number = $1",
+        backfill.number, len(failed),
     )  # fmt: skip
     await put_into(pool, backfill, Status.COMPLETED_WITH_FAILURES if failed else Status.COMPLETED)
 
@@ -95,7 +96,9 @@ async def test_a_rerun_of_a_rerun_counts_on(client: Client, pool: Pool, parent: 
 
 
 async def test_a_rerun_can_be_narrowed_to_some_sessions(client: Client, pool: Pool, parent: Backfill) -> None:
-    failed = await pool.fetchval("SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = 3", parent.no)
+    failed = await pool.fetchval(
+        "SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = 3", parent.number
+    )
     child = (await rerun(client, parent.id, json={"entity_ids": [failed]}))["backfill"]
     other = await rerun(client, parent.id, 422, json={"entity_ids": ["2027-02-24T00:00:00Z"]})
 

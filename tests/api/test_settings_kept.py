@@ -88,9 +88,9 @@ async def _of_sessions(pool: Pool) -> Backfill:
     await change_settings(pool, backfill, **row["settings"])
     await pool.execute("UPDATE backfills SET max_in_flight = $1, name = $2", row["max_in_flight"], row["name"])
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, error_class)"
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts, error_class)"
         " VALUES ($1, 0, 'failed', $2, $2, 1, 'http_500')",
-        backfill.no, backfill.created_at,
+        backfill.number, backfill.created_at,
     )  # fmt: skip
     await pool.execute("UPDATE attempts SET finished_at = created_at")
     await pool.execute("UPDATE backfill_progress SET failed = 1, low_water_mark = 1")

@@ -71,14 +71,14 @@ SECOND = (
 CASES = {
     "settings of a backfill": ("backfills", "UPDATE backfills SET settings ="
                              " (settings::jsonb || '{\"timezone\": [7]}')::json"
-                             " WHERE no = 2"),
+                             " WHERE number = 2"),
     "reason of a backfill": ("backfills", "UPDATE backfills SET status = 'paused', reason_code = 'tired',"
-                             " reason_message = '', reason_since = now() WHERE no = 2"),
+                             " reason_message = '', reason_since = now() WHERE number = 2"),
     "facts of a backfill": ("backfills", "UPDATE backfills SET status = 'paused', reason_code = 'paused_by_user',"
-                            " reason_message = '', reason_since = now(), reason_facts = '[1]' WHERE no = 2"),
-    "error of a backfill": ("backfills", f"UPDATE backfills SET error = '{DEEP}' WHERE no = 2"),
-    "filter of a backfill": ("backfills", f"UPDATE backfills SET filter_resolved = '{DEEP}' WHERE no = 2"),
-    "instant of a backfill": ("backfills", "UPDATE backfills SET created_at = '-infinity' WHERE no = 2"),
+                            " reason_message = '', reason_since = now(), reason_facts = '[1]' WHERE number = 2"),
+    "error of a backfill": ("backfills", f"UPDATE backfills SET error = '{DEEP}' WHERE number = 2"),
+    "filter of a backfill": ("backfills", f"UPDATE backfills SET filter_resolved = '{DEEP}' WHERE number = 2"),
+    "instant of a backfill": ("backfills", "UPDATE backfills SET created_at = '-infinity' WHERE number = 2"),
     "result": ("backfills/ID/entities", f"UPDATE outcomes SET result = '{DEEP}' WHERE position = 1"),
     "instant of an entry": ("backfills/ID/entities", "UPDATE outcomes SET finished_at = 'infinity' WHERE position = 1"),
     "result among the failed": (
@@ -105,7 +105,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 async def test_a_row_of_which_no_record_can_be_made_hides_no_other(client: Client, pool: Pool, case: str) -> None:
     path, damage = CASES[case]
-    id = await pool.fetchval("SELECT id FROM backfills WHERE no = 2")
+    id = await pool.fetchval("SELECT id FROM backfills WHERE number = 2")
     path = PUBLIC + path.replace("ID", str(id))
     (whole,) = (await (await client.get(path)).json())["data"].values()
     await pool.execute(damage)

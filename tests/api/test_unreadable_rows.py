@@ -134,7 +134,7 @@ async def public(pool: Pool, clock: FakeClock, operations: BackfillOperations, s
 
 
 PUBLIC_STEPS: dict[str, tuple[str, Any, str, Callable[..., bool]]] = {
-    "backfill": ("backfills", answers.BackfillAnswer, "of", lambda _, one: one.backfill.no == 1),
+    "backfill": ("backfills", answers.BackfillAnswer, "of", lambda _, one: one.backfill.number == 1),
     "entry": ("backfills/ID/entities", ledger.EntryAnswer, "of", lambda _, one: one.entity_id == "b"),
     "its number": ("backfills/ID/entities", ledger, "number", lambda _: True),
     "event": ("audit-log", audit.EventAnswer, "of", lambda _, one: one.id == CULPRIT),
@@ -147,7 +147,7 @@ async def test_a_row_that_cannot_be_shown_keeps_what_can_be_read_and_its_neighbo
     public: Client, pool: Pool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:
     path, owner, name, concerns = PUBLIC_STEPS[step]
-    id = await pool.fetchval("SELECT id FROM backfills WHERE no = 2")
+    id = await pool.fetchval("SELECT id FROM backfills WHERE number = 2")
     path = "/public-api/" + path.replace("ID", str(id))
     (whole,) = (await (await public.get(path)).json())["data"].values()
     _plant(monkeypatch, owner, name, concerns)
@@ -190,7 +190,7 @@ async def test_a_value_that_is_no_json_is_null_and_the_rest_is_shown(
         return real(model, entry).model_copy(update={"result": {"good": 1, "odd": object()}})
 
     monkeypatch.setattr(ledger.EntryAnswer, "of", classmethod(odd))
-    id = await pool.fetchval("SELECT id FROM backfills WHERE no = 2")
+    id = await pool.fetchval("SELECT id FROM backfills WHERE number = 2")
     answer = await public.get(f"/public-api/backfills/{id}/entities")
     entries = (await answer.json())["data"]["entities"]
 

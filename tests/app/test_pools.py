@@ -27,7 +27,7 @@ async def test_leases_of_backfills_are_renewed_while_those_of_attempts_cannot_be
         keeper = LeaseKeeper(LeaseStore(pools.leases, instance="a", process="1"), clock, Bus())
         store = LiveAttemptStore(pools.engine, pools.leases, instance="a", process="1")
         attempts = LiveLeases(store, clock, Bus(), StopSwitch())
-        lease = await keeper.take(backfill.no)
+        lease = await keeper.take(backfill.number)
         await attempts.take(last_round=2)
         async with connection.transaction():
             await connection.execute("LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE")

@@ -47,7 +47,7 @@ async def fill(place) -> None:
         await migrate(dsn)
         pool = await open_pool(dsn, size=2)
         backfill = await make_backfill(pool)
-        await LeaseStore(pool, instance="gone", process="1").acquire(backfill.no)
+        await LeaseStore(pool, instance="gone", process="1").acquire(backfill.number)
         await pool.close()
 
 

@@ -32,8 +32,8 @@ async def rows_of(dsn: str, id: str) -> list[Row]:
             """
             SELECT i.entity_id, o.status, o.error_class, o.attempts, o.started_at
               FROM backfills AS b
-              JOIN plan_items AS i ON i.backfill_no = b.no
-              LEFT JOIN outcomes AS o USING (backfill_no, position)
+              JOIN plan_items AS i ON i.backfill_number = b.number
+              LEFT JOIN outcomes AS o USING (backfill_number, position)
              WHERE b.id = $1
              ORDER BY i.position
             """,
@@ -51,9 +51,9 @@ async def counters_of(dsn: str, id: str) -> dict[str, Any]:
         row = await connection.fetchrow(
             """
             SELECT p.planned, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
-                   (SELECT count(*) FROM retries AS r WHERE r.backfill_no = b.no) AS retries
+                   (SELECT count(*) FROM retries AS r WHERE r.backfill_number = b.number) AS retries
               FROM backfills AS b
-              JOIN backfill_progress AS p ON p.backfill_no = b.no
+              JOIN backfill_progress AS p ON p.backfill_number = b.number
              WHERE b.id = $1
             """,
             id,
@@ -108,9 +108,9 @@ async def assert_audit_is_whole(dsn: str, id: str) -> Counter[str]:
     """
     connection = await asyncpg.connect(dsn)
     try:
-        backfill = await connection.fetchrow("SELECT no, status, reason_code FROM backfills WHERE id = $1", id)
+        backfill = await connection.fetchrow("SELECT number, status, reason_code FROM backfills WHERE id = $1", id)
         rows = await connection.fetch(
-            "SELECT action, old, new FROM audit_log WHERE backfill_no = $1 ORDER BY id", backfill["no"]
+            "SELECT action, old, new FROM audit_log WHERE backfill_number = $1 ORDER BY id", backfill["number"]
         )
     finally:
         await connection.close()

@@ -13,7 +13,7 @@ from backfilld.domain.backfills.retries import LONGEST_WAIT, MOST_TRIES, Backoff
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 
 K = VerdictKind
-FRESH = Item(backfill_no=1, position=4, entity_id="e", attributes={}, as_of=None, read_at=0.0)
+FRESH = Item(backfill_number=1, position=4, entity_id="e", attributes={}, as_of=None, read_at=0.0)
 LATER = NOON + timedelta(seconds=3)
 FINAL = {K.SUCCEEDED: "succeeded", K.SKIPPED: "skipped", K.FAILED: "failed"}
 

@@ -26,7 +26,7 @@ MONDAY_NOON_TO_ONE = {"monday": [{"run_start_time": "12:00", "run_end_time": "13
 def a_backfill(**settings: Any) -> Backfill:
     """A running backfill that no database knows: always open, five at a time."""
     plain = Backfill(
-        no=7, id=uuid4(), kind="entities", parent_no=None, parent_id=None, workflow_id=1, workflow_name="w",
+        number=7, id=uuid4(), kind="entities", parent_number=None, parent_id=None, workflow_id=1, workflow_name="w",
         revision_id=2, workflow_version=1, definition={}, workflow_enabled=True, settings=SETTINGS,
         filter_resolved={"match_all": True}, named_ids=None, sample_open=False, credits_per_entity=None,
         created_by="key:test", created_at=NOON, updated_at=NOON, completed_at=None, error=None, version=1,
@@ -37,13 +37,13 @@ def a_backfill(**settings: Any) -> Backfill:
 
 def an_item(position: int = 0, **fields: Any) -> Item:
     plain = Item(
-        backfill_no=7, position=position, entity_id=f"e{position}", attributes={}, as_of=None, read_at=0.0
+        backfill_number=7, position=position, entity_id=f"e{position}", attributes={}, as_of=None, read_at=0.0
     )  # fmt: skip
     return replace(plain, **fields)
 
 
-def a_lease(clock: FakeClock, backfill_no: int = 7, *, clean: bool = True, fence: int = 1) -> Lease:
-    return Lease(Grant(backfill_no, fence, "me/1", clean), clock.boottime())
+def a_lease(clock: FakeClock, backfill_number: int = 7, *, clean: bool = True, fence: int = 1) -> Lease:
+    return Lease(Grant(backfill_number, fence, "me/1", clean), clock.boottime())
 
 
 def an_account(clock: FakeClock, *, mark: int = 0, most: int = 100, lease: Lease | None = None) -> RunState:

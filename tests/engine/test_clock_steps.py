@@ -38,7 +38,7 @@ async def test_a_stepped_clock_does_not_stretch_the_wait_for_a_retry(dsn, pool, 
     async with engine_on(dsn, pool, executor, ListSource(entities(3)), clock=clock, backoff=backoff) as engine:
         await engine.until(backfill, "waiting", retrying=3)
         if wait_seconds > 2:
-            await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+            await eventually(lambda: engine.scheduler.runner(backfill.number) is None)
         clock.offset += timedelta(hours=hours)
         engine.scheduler.nudge()  # as happens each minute by itself
         await engine.until(backfill, "completed", seconds=wait_seconds + 5)
@@ -84,7 +84,7 @@ async def test_a_machine_that_slept_for_a_day_starts_nothing_outside_the_window_
         await eventually(lambda: len(executor.starts) > 20)
         clock.suspend(timedelta(days=1))
         asleep_from = len(executor.starts)
-        await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+        await eventually(lambda: engine.scheduler.runner(backfill.number) is None)
         waiting = await engine.tools.backfills.get(backfill.id)
         clock.suspend(timedelta(days=6))
         engine.scheduler.nudge()
@@ -102,7 +102,7 @@ async def test_a_lease_is_not_trusted_after_the_machine_slept(dsn, pool):
     backfill = await make_backfill(pool, **ALL, max_in_flight=2)
     async with engine_on(dsn, pool, executor, ListSource(entities(200)), clock=clock) as engine:
         await eventually(lambda: len(executor.starts) > 20)
-        gate = engine.scheduler.runner(backfill.no).gate
+        gate = engine.scheduler.runner(backfill.number).gate
         clock.suspend(timedelta(seconds=2))
         refused = gate.refusal(clock.now())
         await engine.until(backfill, "completed")
@@ -138,7 +138,7 @@ async def planned(engine, pool, status: str):
     backfill = await make_backfill(pool, **ALL, start="when_approved")
     engine.scheduler.nudge()
     await engine.until(backfill, "paused")
-    await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+    await eventually(lambda: engine.scheduler.runner(backfill.number) is None)
     tomorrow = engine.clock.now() + timedelta(days=1)
     await pool.execute("UPDATE backfills SET status = $1, reason_code = NULL, reason_since = NULL,"
                        " reason_message = NULL, wake_at = $2", status, tomorrow)  # fmt: skip
@@ -159,8 +159,8 @@ async def test_after_a_step_what_cannot_be_taken_is_looked_at_when_it_can(dsn, p
         backfill = await planned(engine, pool, "waiting")
         acquire, refused = engine.keeper.store.acquire, []
 
-        async def somebody_has_it(no: int) -> None:
-            refused.append(no)
+        async def somebody_has_it(number: int) -> None:
+            refused.append(number)
 
         engine.keeper.store.acquire = somebody_has_it
         clock.offset -= timedelta(hours=1)

@@ -40,7 +40,9 @@ async def test_what_had_not_come_to_its_start_is_cancelled_without_one(dsn, pool
     executor = ScriptedExecutor(connects=HOUR)
     backfill = await make_backfill(pool, **ALL, max_in_flight=3)
     async with engine_on(dsn, pool, executor) as engine:
-        await eventually(lambda: engine.scheduler.runner(backfill.no) and engine.tools.capacity._places._value < 100)
+        await eventually(
+            lambda: engine.scheduler.runner(backfill.number) and engine.tools.capacity._places._value < 100
+        )
         await engine.cancel(backfill, in_flight=True)
         await engine.until(backfill, "cancelled")
 
@@ -81,7 +83,7 @@ async def test_a_cancel_that_drains_can_be_made_one_that_cuts_off(dsn, pool):
         await asyncio.sleep(0.05)
         still = (await engine.tools.backfills.get(backfill.id)).status
         await pool.execute("UPDATE backfills SET cancel_in_flight = true, version = version + 1")
-        engine.scheduler.hear(backfill.no)
+        engine.scheduler.hear(backfill.number)
         await engine.until(backfill, "cancelled")
 
     assert "cancelling" == still

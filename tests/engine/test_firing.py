@@ -279,7 +279,7 @@ async def test_attempts_of_backfills_do_not_count_against_the_limit(pool, clock)
     stored = await make_schedule(pool, HOURLY)
     wanted = NewAttempts(
         stored.project_id, stored.workflow_id, stored.revision_id, "UTC", "again", "anna", NOON,
-        [NOON - n * HOUR for n in range(1, 4)], backfill_no=1,
+        [NOON - n * HOUR for n in range(1, 4)], backfill_number=1,
     )  # fmt: skip
     async with pool.acquire() as connection:
         await open_attempts(connection, wanted)

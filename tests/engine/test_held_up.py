@@ -33,7 +33,7 @@ async def fill(pool, table):
 
 def said(engine, backfill, message):
     """Why nothing starts, once that is it: more may still end while it is waited for."""
-    live = engine.control.live(backfill.no)
+    live = engine.control.live(backfill.number)
     return live.hold if live and live.hold and live.hold.message == message else None
 
 

@@ -69,9 +69,9 @@ async def an_old_one(pool, status=S.COMPLETED, items=3, **settings):
 
 
 async def rows(pool, backfill):
-    queries = [f"SELECT count(*) FROM {name} WHERE backfill_no = $1" for name in TABLES]  # noqa: S608  # names from above
-    queries.append("SELECT count(*) FROM backfills WHERE no = $1")
-    return sum([await pool.fetchval(query, backfill.no) for query in queries])
+    queries = [f"SELECT count(*) FROM {name} WHERE backfill_number = $1" for name in TABLES]  # noqa: S608  # names from above
+    queries.append("SELECT count(*) FROM backfills WHERE number = $1")
+    return sum([await pool.fetchval(query, backfill.number) for query in queries])
 
 
 async def test_everything_is_kept_unless_somebody_says_how_long(pool):
@@ -104,7 +104,7 @@ async def test_an_active_backfill_never_goes_however_old_it_is(pool, status):
 
 async def test_a_backfill_stays_as_long_as_its_rerun_is_active(pool):
     parent = await an_old_one(pool)
-    child = await make_backfill(pool, parent, parent_no=parent.no, parent_id=parent.id)
+    child = await make_backfill(pool, parent, parent_number=parent.number, parent_id=parent.id)
     await Round(pool, ledgers=timedelta(days=1))()
     kept = await rows(pool, parent)
     await put_into(pool, child, S.CANCELLED)
@@ -138,7 +138,7 @@ async def test_its_own_moves_go_with_a_backfill_and_what_people_did_stays(pool):
         for action in ("backfill.create", "backfill.status", "backfill.status"):
             subject = f"backfill/{backfill.id}"
             await audit.record(
-                connection, Actor.local("x"), action, subject, at=NOON, backfill_no=backfill.no
+                connection, Actor.local("x"), action, subject, at=NOON, backfill_number=backfill.number
             )  # fmt: skip
     await Round(pool, ledgers=timedelta(days=1))()
 
@@ -177,7 +177,7 @@ async def test_everything_goes_in_pieces_with_a_rest_after_each(pool):
 async def hidden_ones(pool, *backfills):
     await LastRunsStore(pool).bring_up_to_date()
     for backfill in backfills:
-        await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE no = $1", backfill.no, NOON)
+        await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE number = $1", backfill.number, NOON)
     return await RemovalStore(pool).list_hidden()
 
 
@@ -198,7 +198,7 @@ async def test_a_gathered_plan_that_was_never_frozen_goes_in_pieces_too(pool):
     backfill = await make_backfill(pool)
     for number in range(25):
         await pool.execute(
-            "INSERT INTO plan_drafts (backfill_no, entity_id) VALUES ($1, $2)", backfill.no, f"e{number}"
+            "INSERT INTO plan_drafts (backfill_number, entity_id) VALUES ($1, $2)", backfill.number, f"e{number}"
         )
     await put_into(pool, backfill, S.CANCELLED)
     (hidden,) = await hidden_ones(pool, backfill)
@@ -218,7 +218,7 @@ async def test_the_ids_that_a_backfill_was_given_go_in_pieces_with_it(pool):
 
 async def test_nothing_of_a_hidden_backfill_goes_before_its_outcomes_are_remembered(pool):
     backfill = await an_old_one(pool)
-    await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE no = $1", backfill.no, NOON)
+    await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE number = $1", backfill.number, NOON)
 
     assert [] == await RemovalStore(pool).list_hidden()
 
@@ -226,10 +226,10 @@ async def test_nothing_of_a_hidden_backfill_goes_before_its_outcomes_are_remembe
 async def test_a_commit_of_a_running_backfill_waits_for_no_removal(pool):
     """The removal's transaction is held open over everything that it touches, the parent's row included."""
     parent = await an_old_one(pool)
-    child = await make_backfill(pool, parent, parent_no=parent.no, parent_id=parent.id)
+    child = await make_backfill(pool, parent, parent_number=parent.number, parent_id=parent.id)
     await make_ledger(pool, child, {"e0": "pending", "e1": "pending"})
     await put_into(pool, child, S.RUNNING)
-    lease = await LeaseStore(pool, instance="i", process="p").acquire(child.no)
+    lease = await LeaseStore(pool, instance="i", process="p").acquire(child.number)
     (hidden,) = await hidden_ones(pool, parent)
     outcome = Outcome("succeeded", NOON, NOON, 1)
     async with pool.acquire() as remover, remover.transaction():
@@ -239,15 +239,15 @@ async def test_a_commit_of_a_running_backfill_waits_for_no_removal(pool):
             await recorder.execute("SET lock_timeout = '200ms'")
             written = await ledger.record(
                 recorder,
-                [Checkpoint(child.no, lease.fence, 1, 1.0)],
-                [EndedItem(child.no, 0, outcome, had_retry=False)],
+                [Checkpoint(child.number, lease.fence, 1, 1.0)],
+                [EndedItem(child.number, 0, outcome, had_retry=False)],
                 [],
                 NOON,
             )
             await recorder.execute("RESET lock_timeout")
 
     assert [6, 1] == removed
-    assert {child.no} == written
+    assert {child.number} == written
 
 
 class _OneConnection:
@@ -264,8 +264,10 @@ async def test_a_removal_waits_for_no_running_backfill(pool):
     await make_ledger(pool, other, {"e0": "pending"})
     (hidden,) = await hidden_ones(pool, parent)
     async with pool.acquire() as runner, runner.transaction():
-        await runner.execute("UPDATE backfill_progress SET planned = planned + 1 WHERE backfill_no = $1", other.no)
-        await runner.execute("UPDATE backfills SET version = version + 1 WHERE no = $1", other.no)
+        await runner.execute(
+            "UPDATE backfill_progress SET planned = planned + 1 WHERE backfill_number = $1", other.number
+        )
+        await runner.execute("UPDATE backfills SET version = version + 1 WHERE number = $1", other.number)
         async with asyncio.timeout(5):
             removed = [size async for size in RemovalStore(pool).remove(hidden)]
 
@@ -275,17 +277,19 @@ async def test_a_removal_waits_for_no_running_backfill(pool):
 async def test_a_backfill_runs_at_its_pace_while_a_large_one_is_removed(dsn, pool):
     old = await make_backfill(pool)
     await pool.execute(
-        "INSERT INTO plan_items (backfill_no, position, entity_id)"
+        "INSERT INTO plan_items (backfill_number, position, entity_id)"
         " SELECT $1, n, 'x' || n FROM generate_series(0, 39999) n",
-        old.no,
+        old.number,
     )
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts)"
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts)"
         " SELECT $1, n, 'succeeded', $2, $2, 1 FROM generate_series(0, 39999) n",
-        old.no,
+        old.number,
         NOON,
     )
-    await pool.execute("UPDATE backfill_progress SET planned = 40000, succeeded = 40000 WHERE backfill_no = $1", old.no)
+    await pool.execute(
+        "UPDATE backfill_progress SET planned = 40000, succeeded = 40000 WHERE backfill_number = $1", old.number
+    )
     await put_into(pool, old, S.COMPLETED)
     clock = SteppedClock(NOON + timedelta(days=2))
     running = await make_backfill(pool, filter_resolved={"match_all": True}, created_at=NOON + timedelta(days=2))

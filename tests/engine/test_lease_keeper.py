@@ -27,13 +27,15 @@ class Keeping:
         self.keeper = LeaseKeeper(LeaseStore(far, instance="a", process="1"), self.clock, Bus())
 
     async def take(self) -> Lease:
-        lease = await self.keeper.take((await make_backfill(self.pool)).no)
+        lease = await self.keeper.take((await make_backfill(self.pool)).number)
         assert lease is not None
         return lease
 
     async def taken_over(self, lease: Lease) -> None:
         """Another daemon has it now."""
-        await self.pool.execute("UPDATE leases SET expires_at = clock_timestamp() WHERE backfill_no = $1", lease.key)
+        await self.pool.execute(
+            "UPDATE leases SET expires_at = clock_timestamp() WHERE backfill_number = $1", lease.key
+        )
         assert await LeaseStore(self.pool, instance="b", process="1").acquire(lease.key)
 
 
@@ -60,7 +62,7 @@ async def test_a_renewal_counts_from_when_it_was_sent(keeping: Keeping):
 async def test_the_taking_itself_counts_from_when_it_was_sent(keeping: Keeping):
     backfill = await make_backfill(keeping.pool)
     sent_at = keeping.clock.boottime()
-    taking = asyncio.ensure_future(keeping.keeper.take(backfill.no))
+    taking = asyncio.ensure_future(keeping.keeper.take(backfill.number))
     await asyncio.sleep(0)
     keeping.clock._boottime += 1.5
     lease = await taking

@@ -173,7 +173,7 @@ async def test_one_looks_at_a_lease_and_sees_its_state(kept: Kept):
 
 async def take_backfill(pool: Pool, clock: FakeClock) -> tuple[Renewer[Any], Lease[Any]]:
     keeper = LeaseKeeper(LeaseStore(pool, instance="a", process="1"), clock, Bus())
-    lease = await keeper.take((await make_backfill(pool)).no)
+    lease = await keeper.take((await make_backfill(pool)).number)
     assert lease is not None
     return keeper, lease
 

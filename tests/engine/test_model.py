@@ -79,7 +79,7 @@ class Schedule:
                     "UPDATE backfills SET max_in_flight = $1, version = version + 1 WHERE completed_at IS NULL",
                     self.chance.randint(1, 8),
                 )
-                engine.scheduler.hear(backfill.no)
+                engine.scheduler.hear(backfill.number)
             case "cut":
                 await cut_connections(self.pool)
             case "gone":
@@ -146,7 +146,7 @@ async def run(seed: int, dsn: str, pool: Pool) -> tuple[Schedule, Backfill]:
 ACCOUNT = """
 SELECT p.planned, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying, p.low_water_mark,
        (SELECT count(*) FROM plan_items) AS items,
-       (SELECT count(*) FROM outcomes o JOIN plan_items USING (backfill_no, position)) AS outcomes,
+       (SELECT count(*) FROM outcomes o JOIN plan_items USING (backfill_number, position)) AS outcomes,
        (SELECT count(*) FROM outcomes WHERE status = 'succeeded') AS has_succeeded,
        (SELECT count(*) FROM outcomes WHERE status = 'failed') AS has_failed,
        (SELECT count(*) FROM outcomes WHERE status = 'skipped') AS has_skipped,
@@ -160,7 +160,7 @@ SELECT p.planned, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying, p.l
 async def check(seed: int, dsn: str, pool: Pool) -> None:
     schedule, backfill = await run(seed, dsn, pool)
     row = await pool.fetchrow(ACCOUNT)
-    status = await pool.fetchval("SELECT status FROM backfills WHERE no = $1", backfill.no)
+    status = await pool.fetchval("SELECT status FROM backfills WHERE number = $1", backfill.number)
 
     assert [] == schedule.faults
     assert row["planned"] == row["items"] == row["outcomes"]

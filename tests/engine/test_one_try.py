@@ -96,7 +96,7 @@ async def test_ones_own_success_is_nobody_elses(dsn, pool, made: Made):
     ended = await made(pool, 1)
     executor = ScriptedExecutor(script)
     async with engine_on(dsn, pool, executor, ListSource(entities(1))) as engine:
-        engine.place = await pool.fetchval("SELECT max(no) FROM backfills")
+        engine.place = await pool.fetchval("SELECT max(number) FROM backfills")
         engines.append(engine)
 
         assert "succeeded" == await ended(engine)

@@ -22,7 +22,7 @@ SELECT p.planned, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying,
        count(*) FILTER (WHERE o.status = 'succeeded') AS has_succeeded,
        count(*) FILTER (WHERE o.status = 'failed') AS has_failed,
        count(*) AS outcomes
-  FROM backfill_progress p JOIN outcomes o USING (backfill_no) GROUP BY p.backfill_no
+  FROM backfill_progress p JOIN outcomes o USING (backfill_number) GROUP BY p.backfill_number
 """
 
 
@@ -31,7 +31,9 @@ async def ended(pool: Pool, backfill: Backfill) -> None:
 
     async def look() -> bool:
         try:
-            return await pool.fetchval("SELECT completed_at IS NOT NULL FROM backfills WHERE no = $1", backfill.no)
+            return await pool.fetchval(
+                "SELECT completed_at IS NOT NULL FROM backfills WHERE number = $1", backfill.number
+            )
         except Exception as problem:
             if not transient_errors.is_transient(problem):
                 raise
@@ -124,7 +126,7 @@ async def test_while_leases_cannot_be_renewed_nothing_starts_and_nobody_spins(ds
         await eventually(lambda: len(executor.starts) > 20)
         seconds = 0.2
         wire.cut()
-        gate = engine.scheduler.runner(backfill.no).gate
+        gate = engine.scheduler.runner(backfill.number).gate
         await eventually(lambda: gate.refusal(engine.clock.now()) and not executor.running)
         started = len(executor.starts)
         monkeypatch.setattr(Gate, "refusal", counted)

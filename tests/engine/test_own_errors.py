@@ -154,11 +154,11 @@ def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RUN_STEPS: dict[str, tuple[Any, str, Callable[[Any], int]]] = {
-    "its runner is made": (scheduler, "Runner", lambda backfill: backfill.no),
-    "its plan is made": (Planning, "run", lambda planning: planning._gate.backfill.no),
-    "its worker is made": (runner.Runner, "_made_worker", lambda one: one.backfill.no),
-    "it works": (Worker, "run", lambda worker: worker._gate.backfill.no),
-    "it ends": (runner.Runner, "_end", lambda one: one.backfill.no),
+    "its runner is made": (scheduler, "Runner", lambda backfill: backfill.number),
+    "its plan is made": (Planning, "run", lambda planning: planning._gate.backfill.number),
+    "its worker is made": (runner.Runner, "_made_worker", lambda one: one.backfill.number),
+    "it works": (Worker, "run", lambda worker: worker._gate.backfill.number),
+    "it ends": (runner.Runner, "_end", lambda one: one.backfill.number),
 }
 
 
@@ -169,11 +169,11 @@ async def test_a_backfill_whose_runs_end_on_an_error_fails_after_three_and_its_n
 ) -> None:
     broken, sound = await make_backfill(pool, **ALL), await make_backfill(pool, **ALL)
     runs: list[int] = []
-    owner, name, no_of = RUN_STEPS[step]
+    owner, name, number_of = RUN_STEPS[step]
 
     def concerns(one: Any, *_: Any) -> bool:
-        runs.extend([1] if no_of(one) == broken.no else [])
-        return bool(no_of(one) == broken.no)
+        runs.extend([1] if number_of(one) == broken.number else [])
+        return bool(number_of(one) == broken.number)
 
     raising(monkeypatch, owner, name, concerns)
     async with engine_on(dsn, pool, ScriptedExecutor(), ListSource(entities(5))) as engine:
@@ -217,7 +217,7 @@ async def test_a_run_that_cannot_hear_any_more_of_a_pause_ends_and_is_repeated(
     backfill = await make_backfill(pool, **ALL)
     async with engine_on(dsn, pool, ScriptedExecutor(until_told), ListSource(entities(5))) as engine:
         await eventually(lambda: engine.executor.running)
-        engine.scheduler.hear(backfill.no)
+        engine.scheduler.hear(backfill.number)
         await eventually(lambda: "a run of backfill no. 1 ended" in caplog.text)
         go_on.set()
         await engine.until(backfill, "completed")
@@ -362,7 +362,7 @@ async def test_what_the_janitor_cannot_do_leaves_the_rest_to_be_done(
     for name, owner in PIECES.items():
         raising(monkeypatch, owner, name, lambda *_, name=name, **__: done.append(name) or name == piece)  # type: ignore[func-returns-value, misc]
     deleted = await make_backfill(pool, **ALL)
-    await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE no = $1", deleted.no, NOON)
+    await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE number = $1", deleted.number, NOON)
     retention = Retention(timedelta(days=1), timedelta(days=1), timedelta(days=1))
     janitor = Janitor(LastRunsStore(pool), RemovalStore(pool), SteppedClock(NOON), Bus(), retention)
     await janitor.round()

@@ -28,7 +28,7 @@ class Making:
 
     def __init__(self, pool: Pool, backfill: Backfill, fence: int, source: EntitySource | None) -> None:
         self.pool, self.backfill, self.source = pool, backfill, source
-        self.plan = PlanStore(pool, backfill.no, fence)
+        self.plan = PlanStore(pool, backfill.number, fence)
 
     async def gather(self, pages: int = 10**6) -> bool:
         """A new planner, from what the database holds, for so many pages at most."""
@@ -38,7 +38,7 @@ class Making:
             pages -= 1
             return pages >= 0
 
-        row = await BackfillStore(self.pool).get_by_no(self.backfill.no)
+        row = await BackfillStore(self.pool).get_by_number(self.backfill.number)
         return await Planner(
             row, self.plan, self.source, LastRunsStore(self.pool), FakeClock(), may_go_on, self.time_field
         ).gather()
@@ -55,7 +55,7 @@ class Making:
 
     async def skipped(self) -> dict[str, str]:
         rows = await self.pool.fetch(
-            "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_no, position)"
+            "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_number, position)"
         )
         return dict(tuple(row) for row in rows)
 
@@ -69,7 +69,7 @@ def _small_pages(monkeypatch):
 
 async def making(pool: Pool, source: EntitySource | None, **settings) -> Making:
     backfill = await make_backfill(pool, **ALL | settings)
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
     return Making(pool, backfill, grant.fence, source)
 
 

@@ -93,7 +93,7 @@ async def test_nobody_waits_for_the_end_of_a_pause_of_the_planner(dsn, pool, mon
         await eventually(lambda: reason(engine, backfill))
         if wish == "pause":
             await engine.pause(backfill)
-            await eventually(lambda: engine.scheduler.runner(backfill.no) is None, seconds=3)
+            await eventually(lambda: engine.scheduler.runner(backfill.number) is None, seconds=3)
         elif wish == "cancel":
             await engine.cancel(backfill)
             await engine.until(backfill, "cancelled", seconds=3)
@@ -109,7 +109,7 @@ async def test_nobody_waits_for_a_source_that_never_answers(dsn, pool, wish: str
         await eventually(lambda: engine.source.pages_read)
         if wish == "pause":
             await engine.pause(backfill)
-            await eventually(lambda: engine.scheduler.runner(backfill.no) is None, seconds=3)
+            await eventually(lambda: engine.scheduler.runner(backfill.number) is None, seconds=3)
         elif wish == "cancel":
             await engine.cancel(backfill)
             await engine.until(backfill, "cancelled", seconds=3)
@@ -126,7 +126,7 @@ async def test_paused_while_planning_it_goes_on_where_it_was(dsn, pool):
         await eventually(lambda: planned(pool))
         await engine.pause(backfill)
         source.give(1)
-        await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+        await eventually(lambda: engine.scheduler.runner(backfill.number) is None)
         before = await planned(pool)
         row = await engine.tools.backfills.get(backfill.id)
         source.give(9)
@@ -221,7 +221,7 @@ async def test_the_next_owner_plans_on_from_where_the_last_one_was(dsn, pool, en
         if ends == "vanished":
             await pool.execute("UPDATE leases SET expires_at = $1", engine.clock.now() - timedelta(seconds=1))
             async with engine_on(dsn, pool, source=source) as other:
-                await eventually(lambda: other.scheduler.runner(backfill.no))
+                await eventually(lambda: other.scheduler.runner(backfill.number))
                 source.give(9)
                 await other.until(backfill, "completed")
     if ends == "released":
@@ -264,7 +264,7 @@ async def test_an_entity_that_the_filter_cannot_judge_is_left_out_by_name_and_co
         await engine.until(backfill, "completed")
         outcomes = await engine.outcomes(backfill)
     left_out = await pool.fetch(
-        "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_no, position)"
+        "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_number, position)"
         " WHERE skip_reason = 'internal'"
     )
 

@@ -77,7 +77,9 @@ async def made(pool: Pool, source: BuiltinSource, **settings) -> tuple[list[str]
     while not await plan.gather(pages=2):  # a page, and the question at the end
         rounds += 1
         assert rounds < ENTITIES
-    row = await pool.fetchrow("SELECT planned, skipped FROM backfill_progress WHERE backfill_no = $1", plan.backfill.no)
+    row = await pool.fetchrow(
+        "SELECT planned, skipped FROM backfill_progress WHERE backfill_number = $1", plan.backfill.number
+    )
     return await plan.freeze(), await plan.skipped(), tuple(row) if settings["order"] == "source" else (0, 0)
 
 
@@ -165,8 +167,8 @@ async def test_one_way_goes_on_where_the_other_left_off(pool: Pool, store: Entit
 
 async def test_a_plan_of_another_owner_is_left_alone(pool: Pool, store: EntityStore):
     plan = await making(pool, BuiltinSource(store))
-    row = await BackfillStore(pool).get_by_no(plan.backfill.no)
-    late = PlanStore(pool, plan.backfill.no, fence=0)
+    row = await BackfillStore(pool).get_by_number(plan.backfill.number)
+    late = PlanStore(pool, plan.backfill.number, fence=0)
 
     async def may_go_on() -> bool:
         return True

@@ -28,7 +28,7 @@ class Reading:
 
     def __init__(self, pool: Pool, clock: FakeClock, backfill: Backfill, source: ListSource, ledger: Ledger) -> None:
         self.pool, self.clock, self.source = pool, clock, source
-        lease = a_lease(clock, backfill.no)
+        lease = a_lease(clock, backfill.number)
         self.account = RunState(lease, clock, mark=0, max_unrecorded=100, throughput=0.0)
         self.reader = PlanReader(backfill, ledger, source, self.account, clock, freshness_seconds=5.0)
 
@@ -162,8 +162,8 @@ async def _all_but_the_last(plan: Reading, got: list[Item]) -> list[Item]:
 
 async def test_the_sample_comes_alone_and_leaves_the_mark_where_it_is(pool, clock):
     plan = await reading(pool, clock, *["pending"] * 20, "succeeded", sample_open=True)
-    no = plan.account.backfill_no
-    await pool.executemany("INSERT INTO sample_items VALUES ($1, $2)", [(no, n) for n in (3, 9, 17, 20)])
+    number = plan.account.backfill_number
+    await pool.executemany("INSERT INTO sample_items VALUES ($1, $2)", [(number, n) for n in (3, 9, 17, 20)])
     sample = await plan.rest(1)
 
     assert [3, 9, 17] == positions(sample)
@@ -194,12 +194,12 @@ async def test_more_due_retries_than_asked_for_come_later(pool, clock):
 @pytest.mark.parametrize("done", [5_000, pytest.param(100_000, marks=pytest.mark.slow)])
 async def test_what_was_added_since_is_found_without_going_through_what_was_left_out(pool, clock, done: int):
     """The statistics know what ran yesterday, and nothing of the backfill that runs it again today."""
-    await _fill(pool, (await make_backfill(pool)).no, done, "succeeded")
+    await _fill(pool, (await make_backfill(pool)).number, done, "succeeded")
     await pool.execute("VACUUM ANALYZE plan_items, outcomes, retries")
     today = await make_backfill(pool, filter_resolved={"match_all": True})
-    await _fill(pool, today.no, done, "skipped", added=60)
+    await _fill(pool, today.number, done, "skipped", added=60)
     async with pool.acquire() as connection, connection.transaction():
-        await PlanStore(pool, today.no, 1).freeze(
+        await PlanStore(pool, today.number, 1).freeze(
             connection, at=NOON, drafts=False, newest_first=False, sample_size=None
         )
     async with pool.acquire() as connection, connection.transaction():
@@ -212,23 +212,23 @@ async def test_what_was_added_since_is_found_without_going_through_what_was_left
     assert touched <= 3 * 60
 
 
-async def _fill(pool: Pool, no: int, done: int, status: str, *, added: int = 0) -> None:
+async def _fill(pool: Pool, number: int, done: int, status: str, *, added: int = 0) -> None:
     """A plan whose items have ended, but for those that were added behind them."""
     await pool.execute(
-        "INSERT INTO plan_items (backfill_no, position, entity_id)"
+        "INSERT INTO plan_items (backfill_number, position, entity_id)"
         " SELECT $1, n, 'e' || lpad(n::text, 6, '0') FROM generate_series(0, $2::integer - 1) AS n",
-        no, done + added,
+        number, done + added,
     )  # fmt: skip
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, skip_reason)"
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts, skip_reason)"
         " SELECT $1, n, $4::text::outcome_status, $3, $3, 1, CASE WHEN $4 = 'skipped' THEN 'already_succeeded' END"
         "   FROM generate_series(0, $2::integer - 1) AS n",
-        no, done, NOON, status,
+        number, done, NOON, status,
     )  # fmt: skip
     await pool.execute(
         "UPDATE backfill_progress SET planned = $2, skipped = $3, skipped_in_plan = $3, fence = 1"
-        " WHERE backfill_no = $1",
-        no, done + added, done if status == "skipped" else 0,
+        " WHERE backfill_number = $1",
+        number, done + added, done if status == "skipped" else 0,
     )  # fmt: skip
 
 

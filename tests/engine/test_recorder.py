@@ -46,7 +46,7 @@ class Recording:
         """Of a backfill of so many items, all of them read."""
         backfill: Backfill = await make_backfill(self.pool)
         await make_ledger(self.pool, backfill, {f"e{n:04}": "pending" for n in range(items)})
-        grant = await LeaseStore(self.pool, instance=holder, process="1").acquire(backfill.no)
+        grant = await LeaseStore(self.pool, instance=holder, process="1").acquire(backfill.number)
         lease = Lease(grant, SystemClock().boottime())
         account = RunState(lease, SystemClock(), mark=0, max_unrecorded=most, throughput=0.0)
         for position in range(items):
@@ -69,8 +69,8 @@ class Recording:
     async def counters(self, account: RunState) -> dict[str, int]:
         row = await self.pool.fetchrow(
             "SELECT succeeded, failed, skipped, cancelled, retrying, low_water_mark AS mark FROM backfill_progress"
-            " WHERE backfill_no = $1",
-            account.backfill_no,
+            " WHERE backfill_number = $1",
+            account.backfill_number,
         )
         return {name: value for name, value in row.items() if value}
 
@@ -166,7 +166,9 @@ async def test_a_database_that_does_not_take_them_leaves_no_room_and_room_comes_
 
 async def test_a_lost_lease_writes_nothing_and_keeps_nobody_waiting(recording: Recording):
     lost, kept = await recording.account(5), await recording.account(5)
-    await recording.pool.execute("UPDATE backfill_progress SET fence = 2 WHERE backfill_no = $1", lost.backfill_no)
+    await recording.pool.execute(
+        "UPDATE backfill_progress SET fence = 2 WHERE backfill_number = $1", lost.backfill_number
+    )
     recording.submit(lost, 0, 1, 2)
     recording.submit(lost, 3, result=again())
     recording.submit(kept, 0)
@@ -231,10 +233,11 @@ async def test_the_mark_follows_the_first_gap(recording: Recording):
 GAP = """
 SELECT p.low_water_mark AS mark,
        (SELECT min(position) FROM plan_items i
-         WHERE backfill_no = p.backfill_no
-           AND NOT EXISTS (SELECT FROM outcomes WHERE backfill_no = i.backfill_no AND position = i.position)
-           AND NOT EXISTS (SELECT FROM retries WHERE backfill_no = i.backfill_no AND position = i.position)) AS gap
-  FROM backfill_progress p WHERE p.backfill_no = $1
+         WHERE backfill_number = p.backfill_number
+           AND NOT EXISTS (SELECT FROM outcomes WHERE backfill_number = i.backfill_number AND position = i.position)
+           AND NOT EXISTS (SELECT FROM retries
+                            WHERE backfill_number = i.backfill_number AND position = i.position)) AS gap
+  FROM backfill_progress p WHERE p.backfill_number = $1
 """
 
 
@@ -252,10 +255,10 @@ async def test_the_mark_never_passes_what_is_not_recorded_though_connections_bre
             await asyncio.sleep(chance.choice([0, 0.001, 0.004]))
         if n % 40 == 20:
             await cut_connections(recording.pool)
-            row = await recording.pool.fetchrow(GAP, account.backfill_no)
+            row = await recording.pool.fetchrow(GAP, account.backfill_number)
             assert row["mark"] <= row["gap"]
     await recording.flush(account)
-    row = await recording.pool.fetchrow(GAP, account.backfill_no)
+    row = await recording.pool.fetchrow(GAP, account.backfill_number)
     counters = await recording.counters(account)
 
     assert row["gap"] is None
@@ -273,7 +276,7 @@ async def test_what_gathers_while_a_commit_fails_does_not_move_the_mark_before_i
         recording.submit(account, 2, 3)  # gathers, and is not in that commit
         cut = await cut_connections(recording.pool, waiting_for="Lock")
     await eventually(lambda: len(recording.commits) >= 1)
-    row = await recording.pool.fetchrow(GAP, account.backfill_no)
+    row = await recording.pool.fetchrow(GAP, account.backfill_number)
     await recording.flush(account)
 
     assert 1 == cut

@@ -51,11 +51,13 @@ def started(executor: ScriptedExecutor) -> list[str]:
 
 
 async def name_of(pool: Pool, backfill: Backfill) -> int | None:
-    return await pool.fetchval("SELECT alone_position FROM backfill_progress WHERE backfill_no = $1", backfill.no)
+    return await pool.fetchval(
+        "SELECT alone_position FROM backfill_progress WHERE backfill_number = $1", backfill.number
+    )
 
 
 async def round_of(pool: Pool, backfill: Backfill) -> int:
-    return await pool.fetchval("SELECT repeat_round FROM backfill_progress WHERE backfill_no = $1", backfill.no)
+    return await pool.fetchval("SELECT repeat_round FROM backfill_progress WHERE backfill_number = $1", backfill.number)
 
 
 def running(dsn, pool, executor: ScriptedExecutor, count: int, **kw: Any):
@@ -92,8 +94,8 @@ async def test_as_many_as_were_allowed_to_be_handed_out_whatever_ended_in_betwee
     statuses = ["succeeded", "pending", "skipped", "pending", "failed", "retrying", "pending"] * 4
     backfill = await left_behind(pool, *statuses, started=started)
     pending = [n for n, status in enumerate(statuses) if status == "pending"]
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
-    found = await RecoveryStore(pool).take_over(backfill.no, grant.fence, NOON, most=99)
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
+    found = await RecoveryStore(pool).take_over(backfill.number, grant.fence, NOON, most=99)
 
     assert min(started, len(pending)) == found.items
     assert (1 if started else 0) == found.number
@@ -103,8 +105,8 @@ async def test_as_many_as_were_allowed_to_be_handed_out_whatever_ended_in_betwee
 async def test_what_the_plan_left_out_counts_for_nothing(dsn, pool):
     backfill = await left_behind(pool, *["skipped"] * 5, *["pending"] * 5, started=None)
     await pool.execute("UPDATE backfill_progress SET skipped_in_plan = 5, hand_out_limit = 2")
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
-    found = await RecoveryStore(pool).take_over(backfill.no, grant.fence, NOON, most=99)
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
+    found = await RecoveryStore(pool).take_over(backfill.number, grant.fence, NOON, most=99)
 
     assert (2, 7) == (found.items, found.to)
 
@@ -112,7 +114,9 @@ async def test_what_the_plan_left_out_counts_for_nothing(dsn, pool):
 async def test_the_sample_is_handed_out_first_and_repeated_first(dsn, pool):
     executor = ScriptedExecutor(slow)
     backfill = await left_behind(pool, *["pending"] * 20, started=2, sample_size=4)
-    await pool.execute("INSERT INTO sample_items SELECT $1, n FROM unnest('{3, 8, 13, 18}'::int[]) AS n", backfill.no)
+    await pool.execute(
+        "INSERT INTO sample_items SELECT $1, n FROM unnest('{3, 8, 13, 18}'::int[]) AS n", backfill.number
+    )
     await pool.execute("UPDATE backfills SET sample_open = true")
     async with running(dsn, pool, executor, 20) as engine:
         await engine.until(backfill, "paused")
@@ -124,8 +128,8 @@ async def test_the_sample_is_handed_out_first_and_repeated_first(dsn, pool):
 async def test_the_larger_of_both_limits_holds(dsn, pool):
     backfill = await left_behind(pool, *["pending"] * 20, started=2)
     await pool.execute("UPDATE leases SET hand_out_limit = 5")
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
-    found = await RecoveryStore(pool).take_over(backfill.no, grant.fence, NOON, most=99)
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
+    found = await RecoveryStore(pool).take_over(backfill.number, grant.fence, NOON, most=99)
 
     assert 5 == found.items
 
@@ -159,7 +163,7 @@ async def test_no_more_is_started_than_the_limit_that_is_committed(dsn, pool):
         seen += 1
         limit = await pool.fetchval(
             "SELECT greatest(p.hand_out_limit, l.hand_out_limit) FROM backfill_progress AS p JOIN leases AS l"
-            " USING (backfill_no)"
+            " USING (backfill_number)"
         )
         if int(work.entity_id[1:]) >= limit:
             beyond.append(work.entity_id)
@@ -304,7 +308,7 @@ async def test_nobody_stands_alone_while_another_backfill_repeats_beside(dsn, po
         names.append([await name_of(pool, backfill) for backfill in (first, second)])
         return await stuck(work)
 
-    await pool.execute("UPDATE backfills SET status = 'paused' WHERE no = $1", second.no)
+    await pool.execute("UPDATE backfills SET status = 'paused' WHERE number = $1", second.number)
     async with running(dsn, pool, ScriptedExecutor(script), 1) as engine:
         await eventually(lambda: names)
         await engine.resume(second)
@@ -323,7 +327,7 @@ async def test_who_ended_in_another_backfill_stands_alone_no_more_though_it_is_n
     names = []
 
     async def script(work: Work) -> Verdict:
-        names.append({backfill.no: await name_of(pool, backfill) for backfill in (first, second)})
+        names.append({backfill.number: await name_of(pool, backfill) for backfill in (first, second)})
         return SUCCEEDED
 
     async with running(dsn, pool, ScriptedExecutor(script), 1) as engine:
@@ -427,8 +431,8 @@ async def test_what_was_started_anew_meanwhile_belongs_to_the_next_first_round(d
 async def test_a_round_that_was_through_when_the_process_died_is_followed_by_a_first_one(dsn, pool):
     backfill = await left_behind(pool, *["succeeded"] * 3, *["pending"] * 20, started=6)
     await in_round(pool, backfill, 1, to=3)
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
-    found = await RecoveryStore(pool).take_over(backfill.no, grant.fence, NOON, most=99)
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
+    found = await RecoveryStore(pool).take_over(backfill.number, grant.fence, NOON, most=99)
 
     assert (1, 9, 6) == (found.number, found.to, found.items)
 
@@ -480,9 +484,9 @@ async def test_one_whose_turn_was_taken_by_another_backfill_comes_before_anythin
     other = await left_behind(pool, "pending", started=1)
     backfill = await left_behind(pool, "succeeded", "retrying", *["pending"] * 3, started=2)
     await pool.execute("UPDATE retries SET taken_fence = 0")
-    for no, to in ((other, 1), (backfill, 2)):
-        await in_round(pool, no, 1, to=to)
-    await pool.execute("UPDATE backfills SET status = 'paused' WHERE no = $1", backfill.no)
+    for number, to in ((other, 1), (backfill, 2)):
+        await in_round(pool, number, 1, to=to)
+    await pool.execute("UPDATE backfills SET status = 'paused' WHERE number = $1", backfill.number)
     async with running(dsn, pool, executor, 5) as engine:
         await eventually(lambda: executor.starts)
         monkeypatch.setattr(Recovery, "may_begin", property(may_begin))
@@ -502,8 +506,8 @@ async def test_one_whose_turn_was_taken_by_another_backfill_comes_before_anythin
 async def test_taking_over_is_done_once_though_its_answer_is_lost(pool, times: int):
     backfill = await left_behind(pool, *["pending"] * 9, started=4)
     await in_round(pool, backfill, times - 1, to=4 if times == 2 else 0)
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
-    found = [await RecoveryStore(pool).take_over(backfill.no, grant.fence, NOON, most=99) for _ in range(2)]
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
+    found = [await RecoveryStore(pool).take_over(backfill.number, grant.fence, NOON, most=99) for _ in range(2)]
 
     assert found[0] == found[1]
     assert times == found[0].number
@@ -513,11 +517,11 @@ async def test_nothing_is_taken_over_by_whoever_has_lost_the_lease(pool):
     backfill = await left_behind(pool, *["pending"] * 9)
     store = RecoveryStore(pool)
 
-    assert await store.take_over(backfill.no, 99, NOON, most=9) is None
-    assert await store.read_round(backfill.no, 99) is None
-    assert await store.end_round(backfill.no, 99, next_to=0) is None
-    assert await store.open_hand_out(backfill.no, 99, keeps=False, ahead=9) is None
-    assert Round(next_to=9) == await store.read_round(backfill.no, 1)
+    assert await store.take_over(backfill.number, 99, NOON, most=9) is None
+    assert await store.read_round(backfill.number, 99) is None
+    assert await store.end_round(backfill.number, 99, next_to=0) is None
+    assert await store.open_hand_out(backfill.number, 99, keeps=False, ahead=9) is None
+    assert Round(next_to=9) == await store.read_round(backfill.number, 1)
 
 
 # Charges
@@ -545,10 +549,10 @@ async def test_three_deaths_in_its_presence_end_an_item_and_harm_no_neighbor(dsn
     backfill = await left_behind(pool, *["pending"] * 6, started=6, alone=1)
     store = RecoveryStore(pool)
     for death in range(2):  # daemons that took over, started it alone, and died of it
-        grant = await LeaseStore(pool, instance=f"next{death}", process="1").acquire(backfill.no)
+        grant = await LeaseStore(pool, instance=f"next{death}", process="1").acquire(backfill.number)
         await charge(pool, backfill, grant)
-        await store.take_over(backfill.no, grant.fence, NOON, most=9)
-        await store.start_alone(backfill.no, grant.fence, 1, grant.holder)
+        await store.take_over(backfill.number, grant.fence, NOON, most=9)
+        await store.start_alone(backfill.number, grant.fence, 1, grant.holder)
         await pool.execute("UPDATE leases SET expires_at = $1", LONG_AGO)
     async with running(dsn, pool, executor, 6) as engine:
         await engine.until(backfill, "completed_with_failures")
@@ -562,16 +566,16 @@ async def test_three_deaths_in_its_presence_end_an_item_and_harm_no_neighbor(dsn
 
 async def charge(pool: Pool, backfill: Backfill, grant: Grant) -> bool:
     """As an owner does that takes over."""
-    alone = await RecoveryStore(pool).find_alone(backfill.no)
+    alone = await RecoveryStore(pool).find_alone(backfill.number)
     return alone is not None and await charge_for(pool, backfill, grant, alone)
 
 
 async def charge_for(pool: Pool, backfill: Backfill, grant: Grant, alone: Alone) -> bool:
-    return await RecoveryStore(pool).charge_interruption(backfill.no, grant.fence, alone, NOON)
+    return await RecoveryStore(pool).charge_interruption(backfill.number, grant.fence, alone, NOON)
 
 
 async def taken_over(pool: Pool, backfill: Backfill, instance: str = "a") -> Grant:
-    grant = await LeaseStore(pool, instance=instance, process="1").acquire(backfill.no)
+    grant = await LeaseStore(pool, instance=instance, process="1").acquire(backfill.number)
     assert grant is not None
     return grant
 
@@ -603,7 +607,7 @@ async def test_nobody_is_charged_whose_try_was_recorded(dsn, pool):
 async def test_a_process_that_was_only_cut_off_takes_its_charge_back(pool):
     backfill = await left_behind(pool, *["pending"] * 3, alone=0)
     charged = await charge(pool, backfill, await taken_over(pool, backfill))
-    await RecoveryStore(pool).take_back_charge(backfill.no, DEAD)
+    await RecoveryStore(pool).take_back_charge(backfill.number, DEAD)
 
     assert charged
     assert 0 == await interruptions(pool)
@@ -612,8 +616,8 @@ async def test_a_process_that_was_only_cut_off_takes_its_charge_back(pool):
 async def test_a_process_that_speaks_up_before_it_is_charged_is_not(pool):
     backfill = await left_behind(pool, *["pending"] * 3, alone=0)
     grant = await taken_over(pool, backfill)
-    alone = await RecoveryStore(pool).find_alone(backfill.no)
-    await RecoveryStore(pool).take_back_charge(backfill.no, DEAD)
+    alone = await RecoveryStore(pool).find_alone(backfill.number)
+    await RecoveryStore(pool).take_back_charge(backfill.number, DEAD)
 
     assert not await charge_for(pool, backfill, grant, alone)
     assert 0 == await interruptions(pool)
@@ -623,7 +627,7 @@ async def test_a_process_that_speaks_up_before_it_is_charged_is_not(pool):
 async def test_a_charge_and_its_taking_back_that_race_leave_nothing(pool, _: int):
     backfill = await left_behind(pool, *["pending"] * 3, alone=0)
     grant = await taken_over(pool, backfill)
-    await asyncio.gather(charge(pool, backfill, grant), RecoveryStore(pool).take_back_charge(backfill.no, DEAD))
+    await asyncio.gather(charge(pool, backfill, grant), RecoveryStore(pool).take_back_charge(backfill.number, DEAD))
 
     assert 0 == await interruptions(pool)
 
@@ -641,7 +645,7 @@ async def test_whoever_takes_its_own_lost_lease_again_charges_nobody(dsn, pool):
 async def test_a_charge_is_written_once_though_its_answer_is_lost(pool):
     backfill = await left_behind(pool, *["pending"] * 3, alone=0)
     grant = await taken_over(pool, backfill)
-    alone = await RecoveryStore(pool).find_alone(backfill.no)
+    alone = await RecoveryStore(pool).find_alone(backfill.number)
     written = [await charge_for(pool, backfill, grant, alone) for _ in range(2)]
 
     assert [True, False] == written
@@ -689,7 +693,7 @@ async def test_the_backfill_says_that_it_repeats_and_the_timeline_when_that_bega
     backfill = await left_behind(pool, *["pending"] * 9, started=6)
     async with running(dsn, pool, executor, 9, clock=HeldClock()) as engine:
         await eventually(lambda: len(executor.starts) == 4)
-        held = engine.control.live(backfill.no).hold
+        held = engine.control.live(backfill.number).hold
         stored = (await engine.until(backfill, "running")).reason
         left = engine.tools.repeats.left
         stuck.let_go.set()
@@ -711,8 +715,8 @@ async def test_whatever_holds_it_up_comes_before_that_it_repeats(dsn, pool):
     backfill = await left_behind(pool, *["pending"] * 9, started=6)
     async with running(dsn, pool, ScriptedExecutor(slow), 9) as engine:
         await engine.stop_all()
-        await eventually(lambda: engine.control.live(backfill.no))
-        held = engine.control.live(backfill.no).hold
+        await eventually(lambda: engine.control.live(backfill.number))
+        held = engine.control.live(backfill.number).hold
         await engine.start_all()
         await engine.until(backfill, "completed")
 
@@ -723,7 +727,7 @@ async def test_what_a_dead_owner_took_keeps_his_mark_when_it_is_taken_again(pool
     backfill = await left_behind(pool, *["retrying"] * 4, started=0)
     await pool.execute("UPDATE retries SET next_attempt_at = $1", LONG_AGO)
     await pool.execute("UPDATE retries SET taken_fence = 3 WHERE position = 2")
-    rows = await Ledger(pool).read_retries(backfill.no, 9, due_at=NOON, taken=[0], most=2)
+    rows = await Ledger(pool).read_retries(backfill.number, 9, due_at=NOON, taken=[0], most=2)
     marks = await pool.fetch("SELECT position, taken_fence FROM retries ORDER BY position")
 
     assert [1, 2] == [row.position for row in rows]

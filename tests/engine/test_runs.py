@@ -216,7 +216,7 @@ async def test_named_ids_are_all_accounted_for(dsn, pool):
         await engine.until(backfill, "completed")
         rows = await pool.fetch(
             "SELECT entity_id, coalesce(skip_reason, status::text)"
-            " FROM plan_items JOIN outcomes USING (backfill_no, position) ORDER BY position"
+            " FROM plan_items JOIN outcomes USING (backfill_number, position) ORDER BY position"
         )
 
     expected = [

@@ -34,7 +34,7 @@ async def waits(engine, backfill, code: str):
 
 
 async def is_left(engine, backfill) -> None:
-    await eventually(lambda: engine.scheduler.runner(backfill.no) is None)
+    await eventually(lambda: engine.scheduler.runner(backfill.number) is None)
 
 
 async def test_a_clock_that_steps_out_of_the_window_and_back_stops_and_goes_on(dsn, pool):
@@ -117,8 +117,8 @@ async def test_a_lease_of_ours_whose_taking_was_never_heard_of_is_taken_when_it_
     async with engine_on(dsn, pool) as engine:
         acquire, lost = engine.keeper.store.acquire, []
 
-        async def loses_the_answer(no: int):
-            grant = await acquire(no)
+        async def loses_the_answer(number: int):
+            grant = await acquire(number)
             if not lost:
                 lost.append(grant)
                 raise ConnectionResetError("the answer was lost")
@@ -172,7 +172,7 @@ async def test_when_nothing_is_due_it_waits_for_the_first_that_will_be(dsn, pool
         engine.scheduler.nudge()
         await engine.until(third, "paused")
         nothing = await engine.scheduler.tick()
-        await pool.execute("UPDATE backfills SET status = 'waiting', wake_at = $2 WHERE no = $1", third.no, due)
+        await pool.execute("UPDATE backfills SET status = 'waiting', wake_at = $2 WHERE number = $1", third.number, due)
         later = await engine.scheduler.tick()
 
     assert nothing is None
@@ -185,7 +185,7 @@ async def test_a_deleted_backfill_is_let_go(dsn, pool):
     async with engine_on(dsn, pool, executor, ListSource(entities(500))) as engine:
         await eventually(lambda: len(executor.starts) > 10)
         await pool.execute("UPDATE backfills SET deleted_at = $1", datetime.now(UTC))
-        engine.scheduler.hear(backfill.no)
+        engine.scheduler.hear(backfill.number)
         await is_left(engine, backfill)
         started = len(executor.starts)
         await asyncio.sleep(0.05)

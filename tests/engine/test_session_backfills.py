@@ -49,9 +49,9 @@ def days_of(executor: ScriptedExecutor) -> list[str]:
 
 
 async def counters_equal_the_ledger(pool: Pool, backfill: Backfill) -> None:
-    progress = await BackfillStore(pool).get_progress(backfill.no)
+    progress = await BackfillStore(pool).get_progress(backfill.number)
     rows = await pool.fetch(
-        "SELECT status::text, count(*) FROM outcomes WHERE backfill_no = $1 GROUP BY 1", backfill.no
+        "SELECT status::text, count(*) FROM outcomes WHERE backfill_number = $1 GROUP BY 1", backfill.number
     )
     counted = {name: getattr(progress, name) for name in ("succeeded", "failed", "skipped", "cancelled")}
 
@@ -255,7 +255,7 @@ async def test_a_kill_that_comes_as_the_owner_is_leaving_is_not_lost(dsn, pool, 
         if not killed.is_set():
             killed.set()
             async with pool.acquire() as connection, connection.transaction():
-                await request_kill(connection, backfill.no, answer.attempts[0].id, SystemClock().now())
+                await request_kill(connection, backfill.number, answer.attempts[0].id, SystemClock().now())
         await give_back(keeper, lease, in_order=in_order)
 
     killed = asyncio.Event()
@@ -270,10 +270,10 @@ async def test_a_kill_that_comes_as_the_owner_is_leaving_is_not_lost(dsn, pool, 
 async def test_a_kill_that_comes_as_a_paused_one_is_left_is_not_lost(pool):
     answer = await backfill_days(pool, await make_schedule(pool), 3)
     backfill = await backfill_of(pool, answer)
-    lease = await LeaseStore(pool, instance="other", process="1").acquire(backfill.no)
+    lease = await LeaseStore(pool, instance="other", process="1").acquire(backfill.number)
     killed = await kill(pool, None, answer.attempts[1])
-    await LeaseStore(pool, instance="other", process="1").release(backfill.no, lease.fence, in_order=True)
-    await SessionItems(pool).end_killed(backfill.no, SystemClock().now())
+    await LeaseStore(pool, instance="other", process="1").release(backfill.number, lease.fence, in_order=True)
+    await SessionItems(pool).end_killed(backfill.number, SystemClock().now())
 
     assert AttemptStatus.CANCELING is killed.status
     assert ["queued", "killed", "blocked"] == await statuses(pool, answer)

@@ -80,7 +80,7 @@ async def test_rows_that_cannot_be_read_are_planned_and_skipped_where_that_is_wi
         await engine.until(backfill, "completed")
     await sources.close()
     skipped = await pool.fetch(
-        "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_no, position)"
+        "SELECT entity_id, skip_reason FROM outcomes JOIN plan_items USING (backfill_number, position)"
         " WHERE status = 'skipped' ORDER BY position"
     )
 

@@ -58,9 +58,9 @@ async def test_an_owner_that_does_not_answer_is_not_confirmed(dsn, pool, monkeyp
     monkeypatch.setattr("backfilld.engine.control.CONFIRM_SECONDS", 0.3)
     backfill = await make_backfill(pool, **ALL)
     await pool.execute(
-        "INSERT INTO leases (backfill_no, holder, fence, expires_at)"
+        "INSERT INTO leases (backfill_number, holder, fence, expires_at)"
         " VALUES ($1, 'elsewhere/1', 1, clock_timestamp() + interval '1 hour')",
-        backfill.no,
+        backfill.number,
     )
     async with engine_on(dsn, pool) as engine:
         with pytest.raises(Unavailable) as refused:

@@ -99,7 +99,7 @@ async def test_a_daemon_that_comes_up_under_the_order_starts_nothing_and_says_wh
         await first.stop_all()
     done = started([first])
     async with engine_on(dsn, pool, quick(), source) as engine:
-        await eventually(lambda: engine.scheduler.runner(backfill.no))
+        await eventually(lambda: engine.scheduler.runner(backfill.number))
         row = await held(engine, backfill)
         reason = engine.scheduler.stop_reason
         before = started([engine])
@@ -146,9 +146,9 @@ async def test_an_owner_that_does_not_obey_is_not_confirmed_but_the_order_is_sto
     monkeypatch.setattr("backfilld.engine.starting.stop_order.CONFIRM_SECONDS", 0.3)
     backfill = await make_backfill(pool, **ALL)
     await pool.execute(
-        "INSERT INTO leases (backfill_no, holder, fence, expires_at)"
+        "INSERT INTO leases (backfill_number, holder, fence, expires_at)"
         " VALUES ($1, 'elsewhere/1', 1, clock_timestamp() + interval '1 hour')",
-        backfill.no,
+        backfill.number,
     )
     async with engine_on(dsn, pool) as engine:
         with pytest.raises(Unavailable) as refused:
@@ -161,8 +161,9 @@ async def test_an_owner_that_does_not_obey_is_not_confirmed_but_the_order_is_sto
 async def test_an_owner_whose_lease_is_over_need_not_confirm(dsn, pool):
     backfill = await make_backfill(pool, **ALL)
     await pool.execute(
-        "INSERT INTO leases (backfill_no, holder, fence, expires_at) VALUES ($1, 'elsewhere/1', 1, clock_timestamp())",
-        backfill.no,
+        "INSERT INTO leases (backfill_number, holder, fence, expires_at)"
+        " VALUES ($1, 'elsewhere/1', 1, clock_timestamp())",
+        backfill.number,
     )
     async with engine_on(dsn, pool) as engine:
         await engine.stop_all()
@@ -188,10 +189,10 @@ async def test_without_notifications_the_order_comes_with_the_next_renewal(dsn, 
 class TooLate(LeaseStore):
     """A pause is committed, and confirmed because the lease is over, while the first renewal is on its way."""
 
-    def __init__(self, pool, no: int) -> None:
+    def __init__(self, pool, number: int) -> None:
         super().__init__(pool, instance="me", process="1")
         self.backfills = BackfillStore(pool)
-        self.no = no
+        self.number = number
         self.renewals = 0
 
     async def renew(self, held, **settings) -> Renewal:
@@ -199,15 +200,17 @@ class TooLate(LeaseStore):
         renewal = await super().renew(held, **settings)
         if self.renewals == 1:
             now = FakeClock().now()
-            assert await self.backfills.move(self.no, Status.PAUSED, reason=None, at=now, expected=(Status.PLANNING,))
+            assert await self.backfills.move(
+                self.number, Status.PAUSED, reason=None, at=now, expected=(Status.PLANNING,)
+            )
         return renewal
 
 
 async def test_a_lease_that_had_run_out_is_safe_again_only_with_all_that_was_confirmed_meanwhile(pool, clock):
     backfill = await make_backfill(pool, **ALL)
-    store = TooLate(pool, backfill.no)
+    store = TooLate(pool, backfill.number)
     keeper = LeaseKeeper(store, clock, Bus())
-    lease = await keeper.take(backfill.no)
+    lease = await keeper.take(backfill.number)
     clock.suspend(timedelta(seconds=10))
     await keeper.renew()
 
@@ -218,9 +221,9 @@ async def test_a_lease_that_had_run_out_is_safe_again_only_with_all_that_was_con
 
 async def test_a_lease_in_time_is_renewed_once(pool, clock):
     backfill = await make_backfill(pool, **ALL)
-    store = TooLate(pool, backfill.no)
+    store = TooLate(pool, backfill.number)
     keeper = LeaseKeeper(store, clock, Bus())
-    lease = await keeper.take(backfill.no)
+    lease = await keeper.take(backfill.number)
     await clock.advance(1)
     await keeper.renew()
 

@@ -23,7 +23,7 @@ async def test_planning_waiting_running_and_the_end_are_all_told(dsn, pool):
         clock.set(datetime(2027, 3, 1, 12, 0, 1, tzinfo=UTC))
         engine.scheduler.hear(None)
         await engine.until(backfill, "completed")
-    events = await AuditPages(pool).list_timeline(backfill.no, limit=100)
+    events = await AuditPages(pool).list_timeline(backfill.number, limit=100)
     moves = [(event.old["status"], event.new["status"], event.new["status_reason"]) for event in events]
 
     assert [
@@ -47,8 +47,8 @@ async def test_an_outage_is_one_event_over_probes_and_a_restart(dsn, pool, monke
         row = await engine.tools.backfills.get(backfill.id)
         target.says = SUCCEEDED
         await engine.until(backfill, "completed")
-    events = await AuditPages(pool).list_timeline(backfill.no, AuditFilter(action="backfill.outage"), limit=100)
-    moves = await AuditPages(pool).list_timeline(backfill.no, AuditFilter(action="backfill.status"), limit=100)
+    events = await AuditPages(pool).list_timeline(backfill.number, AuditFilter(action="backfill.outage"), limit=100)
+    moves = await AuditPages(pool).list_timeline(backfill.number, AuditFilter(action="backfill.status"), limit=100)
 
     assert [({"status_reason": "target_refuses"}, since)] == [(event.new, event.began_at) for event in events]
     assert events[0].ended_at > events[0].began_at
@@ -57,21 +57,21 @@ async def test_an_outage_is_one_event_over_probes_and_a_restart(dsn, pool, monke
 
 
 async def outage_with(pool, backfill, *, probes: int) -> bool:
-    events = await AuditPages(pool).list_timeline(backfill.no, limit=100)
+    events = await AuditPages(pool).list_timeline(backfill.number, limit=100)
     return any(event.probes is not None and event.probes >= probes for event in events)
 
 
 async def test_orders_that_held_it_and_reruns_of_it_are_told(pool):
     backfill = await make_backfill(pool)
-    child = await make_backfill(pool, backfill, parent_no=backfill.no, parent_id=backfill.id, exclusive=False)
+    child = await make_backfill(pool, backfill, parent_number=backfill.number, parent_id=backfill.id, exclusive=False)
     async with pool.acquire() as connection:
-        for minutes, action, no in (
+        for minutes, action, number in (
             (-5, "daemon.stop_all", None), (1, "daemon.stop_all", None), (2, "daemon.start_all", None),
-            (3, "backfill.rerun", child.no), (4, "backfill.pause", child.no), (5, "workflow.edit", None),
+            (3, "backfill.rerun", child.number), (4, "backfill.pause", child.number), (5, "workflow.edit", None),
         ):  # fmt: skip
             at = backfill.created_at + timedelta(minutes=minutes)
-            await audit.record(connection, Actor.local("cli"), action, "x", at=at, backfill_no=no)
-    events = await AuditPages(pool).list_timeline(backfill.no, limit=100)
+            await audit.record(connection, Actor.local("cli"), action, "x", at=at, backfill_number=number)
+    events = await AuditPages(pool).list_timeline(backfill.number, limit=100)
 
     assert ["daemon.stop_all", "daemon.start_all", "backfill.rerun"] == [event.action for event in events]
     assert [None, None, child.id] == [event.backfill_id for event in events]

@@ -250,7 +250,7 @@ async def test_raising_the_limit_takes_effect_though_every_slot_is_held(dsn, poo
     async with engine_on(dsn, pool, executor, ListSource(entities(20))) as engine:
         await eventually(lambda: executor.running == 1)
         await pool.execute("UPDATE backfills SET max_in_flight = 4, version = version + 1")
-        engine.scheduler.hear(backfill.no)
+        engine.scheduler.hear(backfill.number)
         await eventually(lambda: executor.running == 4, seconds=2)
         leave.set()
         await engine.until(backfill, "completed")
@@ -271,8 +271,8 @@ async def test_lowering_the_limit_starts_nothing_until_few_enough_are_left(dsn, 
     async with engine_on(dsn, pool, executor, ListSource(entities(20))) as engine:
         await eventually(lambda: executor.running == 5)
         await pool.execute("UPDATE backfills SET max_in_flight = 2, version = version + 1")
-        engine.scheduler.hear(backfill.no)
-        await eventually(lambda: engine.scheduler.runner(backfill.no).backfill.settings.max_in_flight == 2)
+        engine.scheduler.hear(backfill.number)
+        await eventually(lambda: engine.scheduler.runner(backfill.number).backfill.settings.max_in_flight == 2)
         for n in range(3):
             ends[n].set()
         await engine.until(backfill, succeeded=3)

@@ -27,11 +27,11 @@ async def test_a_backfill_runs_in_one_of_them_and_never_above_its_limit(dsn, poo
     most: dict[str, int] = {}
 
     async def counted(work: Work) -> Verdict:
-        no = str(work.backfill_id)
-        running[no] = running.get(no, 0) + 1
-        most[no] = max(most.get(no, 0), running[no])
+        number = str(work.backfill_id)
+        running[number] = running.get(number, 0) + 1
+        most[number] = max(most.get(number, 0), running[number])
         await asyncio.sleep(0.005)
-        running[no] -= 1
+        running[number] -= 1
         return SUCCEEDED
 
     executor.script = counted
@@ -61,7 +61,7 @@ async def test_whoever_is_cut_off_starts_nothing_once_another_owns_it(dsn, pool)
                 last, began = cut_off.starts[-1].at, other.starts[0].at
                 before = len(cut_off.starts)
                 wire.mend()
-                await eventually(lambda: first.scheduler.runner(backfill.no) is None)
+                await eventually(lambda: first.scheduler.runner(backfill.number) is None)
                 await asyncio.sleep(0.1)
                 after = len(cut_off.starts)
                 await second.cancel(backfill)
@@ -88,7 +88,7 @@ async def test_a_daemon_that_is_gone_is_followed_by_another_within_seconds(dsn, 
             async with engine_on(dsn, pool, other, source) as second:
                 wire.cut()
                 cut_at = asyncio.get_running_loop().time()
-                first.scheduler.runner(backfill.no).cancel_in_flight()
+                first.scheduler.runner(backfill.number).cancel_in_flight()
                 await eventually(lambda: other.starts)
                 took = asyncio.get_running_loop().time() - cut_at
                 wire.mend()
@@ -107,8 +107,8 @@ async def test_what_one_gives_back_another_takes_at_once(dsn, pool):
     async with engine_on(dsn, pool, second, source, capacity=5) as staying:
         async with engine_on(dsn, pool, first, source) as leaving:
             for engine, others in ((leaving, staying), (staying, leaving)):
-                if engine.scheduler.runner(backfill.no):
-                    assert others.scheduler.runner(backfill.no) is None
+                if engine.scheduler.runner(backfill.number):
+                    assert others.scheduler.runner(backfill.number) is None
             await eventually(lambda: len(first.starts) + len(second.starts) > 30)
         await staying.until(backfill, "completed")
 

@@ -49,19 +49,19 @@ MOODS = {
 COUNTERS = ("succeeded", "failed", "skipped", "cancelled")
 LEDGERS = f"""
 SELECT b.id, b.status, b.planned_at, p.planned, {", ".join(f"p.{name}" for name in COUNTERS)}, p.retrying,
-       (SELECT count(*) FROM plan_items i WHERE i.backfill_no = b.no) AS items,
-       (SELECT count(*) FROM retries r WHERE r.backfill_no = b.no) AS has_retrying,
+       (SELECT count(*) FROM plan_items i WHERE i.backfill_number = b.number) AS items,
+       (SELECT count(*) FROM retries r WHERE r.backfill_number = b.number) AS has_retrying,
        {
     ", ".join(
-        f"(SELECT count(*) FROM outcomes o WHERE o.backfill_no = b.no AND o.status = '{name}') AS has_{name}"
+        f"(SELECT count(*) FROM outcomes o WHERE o.backfill_number = b.number AND o.status = '{name}') AS has_{name}"
         for name in COUNTERS
     )
 }
-  FROM backfills b JOIN backfill_progress p ON p.backfill_no = b.no WHERE b.deleted_at IS NULL
+  FROM backfills b JOIN backfill_progress p ON p.backfill_number = b.number WHERE b.deleted_at IS NULL
 """  # noqa: S608 - names of ours
 OUTCOMES = """
 SELECT b.id, i.entity_id, o.status, o.error_class
-  FROM backfills b JOIN plan_items i ON i.backfill_no = b.no LEFT JOIN outcomes o USING (backfill_no, position)
+  FROM backfills b JOIN plan_items i ON i.backfill_number = b.number LEFT JOIN outcomes o USING (backfill_number, position)
  WHERE b.deleted_at IS NULL
 """
 
@@ -124,7 +124,10 @@ class Whole(TwoDaemons):
     def _is_followed(self, daemon: SmallDaemon, known: Known) -> bool:
         """Whether another daemon has been given a later lease."""
         fences = {
-            one: fence for one in self.alive for no, fence in one.engine.keeper.held if no == known.backfill.no
+            one: fence
+            for one in self.alive
+            for number, fence in one.engine.keeper.held
+            if number == known.backfill.number
         }  # fmt: skip
         return fences.get(daemon, 0) < max(fences.values(), default=0)
 

@@ -51,11 +51,11 @@ SELECT p.planned, p.succeeded + p.skipped AS succeeded, p.failed, p.cancelled,
        count(a.id) FILTER (WHERE o.status = 'cancelled') AS has_cancelled,
        count(a.id) FILTER (WHERE (a.finished_at IS NULL) <> (o.position IS NULL)) AS torn
   FROM backfill_progress AS p
-  JOIN backfills AS b ON b.no = p.backfill_no
-  LEFT JOIN attempts AS a ON a.backfill_no = p.backfill_no
-  LEFT JOIN outcomes AS o ON o.backfill_no = a.backfill_no AND o.position = a.position
+  JOIN backfills AS b ON b.number = p.backfill_number
+  LEFT JOIN attempts AS a ON a.backfill_number = p.backfill_number
+  LEFT JOIN outcomes AS o ON o.backfill_number = a.backfill_number AND o.position = a.position
  WHERE b.deleted_at IS NULL
- GROUP BY p.backfill_no
+ GROUP BY p.backfill_number
 """
 UNFINISHED = """
 SELECT (SELECT count(*) FROM attempts WHERE finished_at IS NULL) AS attempts,

@@ -57,7 +57,9 @@ def test_what_is_the_targets_stays_the_targets(number):
 
 @pytest.mark.parametrize("others_succeed", [True, False])
 def test_want_of_room_costs_an_item_nothing(others_succeed):
-    item = Item(backfill_no=1, position=1, entity_id="a", attributes={}, as_of=None, read_at=0.0, tries=2, counted=2)
+    item = Item(
+        backfill_number=1, position=1, entity_id="a", attributes={}, as_of=None, read_at=0.0, tries=2, counted=2
+    )
     result = judge(
         no_room("Too many open files"),
         item,

@@ -45,7 +45,7 @@ async def waiting(pool: Pool, by: str, start: str = BY_ANOTHER) -> Backfill:
     async with pool.acquire() as connection, connection.transaction():
         made = await store.insert(new, on=connection)
     reason = because(ReasonCode.AWAITING_APPROVAL, since=NOON, to_run=3, left_out=None)
-    moved = await store.move(made.no, Status.PAUSED, reason=reason, at=NOON, planned_at=NOON)
+    moved = await store.move(made.number, Status.PAUSED, reason=reason, at=NOON, planned_at=NOON)
     assert moved is not None
     return moved
 

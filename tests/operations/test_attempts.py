@@ -211,7 +211,7 @@ async def test_what_takes_its_time_to_die_is_canceling_and_may_be_asked_again(op
 async def test_an_attempt_of_a_backfill_is_ended_by_who_knows_of_those(operations, killer, pool):
     workflow = await make_workflow(pool)
     attempt = await start(operations, workflow.workflow_id)
-    await pool.execute("UPDATE attempts SET backfill_no = 1, position = 0")
+    await pool.execute("UPDATE attempts SET backfill_number = 1, position = 0")
     await operations.kill(ANNA, attempt.id)
 
     assert [attempt.id] == killer.killed

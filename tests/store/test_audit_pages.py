@@ -34,7 +34,7 @@ async def backfill(pool: Pool) -> Backfill:
 
 @pytest.fixture
 async def fence(pool: Pool, backfill: Backfill) -> int:
-    grant = await LeaseStore(pool, instance="i", process="p").acquire(backfill.no)
+    grant = await LeaseStore(pool, instance="i", process="p").acquire(backfill.number)
     assert grant is not None
     return grant.fence
 
@@ -46,15 +46,15 @@ def outside(minutes: int = 60) -> Reason:
 async def told(pages: AuditPages, backfill: Backfill) -> list[tuple[str, str, str | None]]:
     return [
         (event.new["status"], event.new["status_reason"], event.reason)
-        for event in await pages.list_timeline(backfill.no, limit=100)
+        for event in await pages.list_timeline(backfill.number, limit=100)
     ]
 
 
 async def test_a_move_of_the_engine_is_told_with_what_was_before(
     pool: Pool, pages: AuditPages, backfill: Backfill, fence: int
 ) -> None:
-    await BackfillStore(pool).move(backfill.no, S.WAITING, reason=outside(), at=LATER, fence=fence)
-    (event,) = await pages.list_timeline(backfill.no, limit=100)
+    await BackfillStore(pool).move(backfill.number, S.WAITING, reason=outside(), at=LATER, fence=fence)
+    (event,) = await pages.list_timeline(backfill.number, limit=100)
 
     assert ("system", "backfill.status", LATER) == (event.actor, event.action, event.at)
     assert (f"backfill/{backfill.id}", backfill.id) == (event.subject, event.backfill_id)
@@ -69,7 +69,7 @@ async def test_the_same_reason_in_other_words_is_not_told_again(
     store = BackfillStore(pool)
     for minutes in (60, 61, 62):
         await store.move(
-            backfill.no, S.WAITING, reason=outside(minutes), at=LATER, fence=fence, expected=(S.RUNNING, S.WAITING)
+            backfill.number, S.WAITING, reason=outside(minutes), at=LATER, fence=fence, expected=(S.RUNNING, S.WAITING)
         )
 
     assert [("waiting", "outside_window", "outside its windows")] == await told(pages, backfill)
@@ -80,15 +80,15 @@ async def test_another_reason_for_the_same_status_is_told(
 ) -> None:
     store = BackfillStore(pool)
     disabled = Reason(ReasonCode.WORKFLOW_DISABLED, "disabled", LATER)
-    await store.set_reason(backfill.no, S.RUNNING, disabled, at=LATER, fence=fence)
-    await store.set_reason(backfill.no, S.RUNNING, None, at=LATER, fence=fence)
+    await store.set_reason(backfill.number, S.RUNNING, disabled, at=LATER, fence=fence)
+    await store.set_reason(backfill.number, S.RUNNING, None, at=LATER, fence=fence)
 
     assert [("running", "workflow_disabled", "disabled"), ("running", None, None)] == await told(pages, backfill)
 
 
 async def test_an_end_in_failure_says_why(pool: Pool, pages: AuditPages, backfill: Backfill, fence: int) -> None:
     error = {"code": "cannot_go_on", "message": "its zone is gone"}
-    await BackfillStore(pool).move(backfill.no, S.FAILED, reason=None, at=LATER, fence=fence, error=error)
+    await BackfillStore(pool).move(backfill.number, S.FAILED, reason=None, at=LATER, fence=fence, error=error)
 
     assert [("failed", None, "its zone is gone")] == await told(pages, backfill)
 
@@ -97,8 +97,8 @@ async def test_a_move_that_was_refused_is_not_told(
     pool: Pool, pages: AuditPages, backfill: Backfill, fence: int
 ) -> None:
     store = BackfillStore(pool)
-    await store.move(backfill.no, S.WAITING, reason=outside(), at=LATER, fence=fence + 1)
-    await store.move(backfill.no, S.CANCELLED, reason=None, at=LATER, fence=fence)
+    await store.move(backfill.number, S.WAITING, reason=outside(), at=LATER, fence=fence + 1)
+    await store.move(backfill.number, S.CANCELLED, reason=None, at=LATER, fence=fence)
 
     assert [] == await told(pages, backfill)
 
@@ -106,7 +106,7 @@ async def test_a_move_that_was_refused_is_not_told(
 async def test_what_people_do_is_told_by_them_alone(
     pool: Pool, pages: AuditPages, backfill: Backfill, fence: int
 ) -> None:
-    await BackfillStore(pool).move(backfill.no, S.PAUSED, reason=None, at=LATER)
+    await BackfillStore(pool).move(backfill.number, S.PAUSED, reason=None, at=LATER)
 
     assert [] == await told(pages, backfill)
 
@@ -157,7 +157,7 @@ async def test_everything_that_is_asked_for_has_to_hold(
 async def test_moves_of_the_engine_are_not_in_the_log_of_who_did_what(
     pool: Pool, pages: AuditPages, backfill: Backfill, fence: int
 ) -> None:
-    await BackfillStore(pool).move(backfill.no, S.WAITING, reason=outside(), at=LATER, fence=fence)
+    await BackfillStore(pool).move(backfill.number, S.WAITING, reason=outside(), at=LATER, fence=fence)
 
     assert [] == await pages.list_page(AuditFilter(), limit=10)
 

@@ -87,7 +87,7 @@ async def test_a_place_is_free_again_after_the_end(store: BackfillStore, pool: P
 
     second = await make_backfill(pool, first)
 
-    assert first.no < second.no
+    assert first.number < second.number
 
 
 async def test_every_legal_move_is_made_and_every_other_refused(store: BackfillStore, pool: Pool) -> None:
@@ -95,7 +95,7 @@ async def test_every_legal_move_is_made_and_every_other_refused(store: BackfillS
     for current in Status:
         for wanted in Status:
             await put_into(pool, backfill, current)
-            moved = await store.move(backfill.no, wanted, reason=None, at=LATER, planned_at=NOON)
+            moved = await store.move(backfill.number, wanted, reason=None, at=LATER, planned_at=NOON)
 
             assert ((current, wanted) in MOVES) == (moved is not None), (current, wanted)
 
@@ -103,8 +103,8 @@ async def test_every_legal_move_is_made_and_every_other_refused(store: BackfillS
 async def test_a_move_grows_the_version_and_says_when_it_ended(store: BackfillStore, pool: Pool) -> None:
     backfill = await make_backfill(pool)
     reason = Reason(ReasonCode.DRAINING, "two are still in flight", LATER, None)
-    moved = await store.move(backfill.no, S.CANCELLING, reason=reason, at=LATER, cancel_in_flight=True)
-    ended = await store.move(backfill.no, S.CANCELLED, reason=None, at=LATER)
+    moved = await store.move(backfill.number, S.CANCELLING, reason=reason, at=LATER, cancel_in_flight=True)
+    ended = await store.move(backfill.number, S.CANCELLED, reason=None, at=LATER)
 
     assert moved is not None
     assert ended is not None
@@ -114,8 +114,8 @@ async def test_a_move_grows_the_version_and_says_when_it_ended(store: BackfillSt
 
 async def test_of_two_moves_at_once_one_wins(store: BackfillStore, pool: Pool) -> None:
     backfill = await make_backfill(pool)
-    pause = store.move(backfill.no, S.PAUSED, reason=None, at=LATER, expected={S.PLANNING})
-    cancel = store.move(backfill.no, S.CANCELLING, reason=None, at=LATER, expected={S.PLANNING})
+    pause = store.move(backfill.number, S.PAUSED, reason=None, at=LATER, expected={S.PLANNING})
+    cancel = store.move(backfill.number, S.CANCELLING, reason=None, at=LATER, expected={S.PLANNING})
     results = await asyncio.gather(pause, cancel)
 
     assert 1 == sum(result is not None for result in results)
@@ -124,8 +124,8 @@ async def test_of_two_moves_at_once_one_wins(store: BackfillStore, pool: Pool) -
 async def test_a_move_that_waited_judges_the_status_that_won(store: BackfillStore, pool: Pool) -> None:
     backfill = await make_backfill(pool)
     async with pool.acquire() as connection, connection.transaction():
-        await store.move(backfill.no, S.CANCELLING, reason=None, at=LATER, on=connection)
-        pausing = asyncio.create_task(store.move(backfill.no, S.PAUSED, reason=None, at=LATER))
+        await store.move(backfill.number, S.CANCELLING, reason=None, at=LATER, on=connection)
+        pausing = asyncio.create_task(store.move(backfill.number, S.PAUSED, reason=None, at=LATER))
         waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
         await eventually(lambda: connection.fetchval(waiting))
 
@@ -136,15 +136,15 @@ async def test_a_move_that_waited_judges_the_status_that_won(store: BackfillStor
 async def test_a_move_that_waited_for_a_change_of_owner_is_refused(store: BackfillStore, pool: Pool) -> None:
     backfill = await make_backfill(pool)
     await pool.execute(
-        "INSERT INTO leases (backfill_no, holder, fence, expires_at) VALUES ($1, 'a/1', 7, clock_timestamp())",
-        backfill.no,
+        "INSERT INTO leases (backfill_number, holder, fence, expires_at) VALUES ($1, 'a/1', 7, clock_timestamp())",
+        backfill.number,
     )
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT 1 FROM backfills WHERE no = $1 FOR SHARE", backfill.no)
-        moving = asyncio.create_task(store.move(backfill.no, S.FAILED, reason=None, at=LATER, fence=7))
+        await connection.execute("SELECT 1 FROM backfills WHERE number = $1 FOR SHARE", backfill.number)
+        moving = asyncio.create_task(store.move(backfill.number, S.FAILED, reason=None, at=LATER, fence=7))
         waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
         await eventually(lambda: connection.fetchval(waiting))
-        await connection.execute("UPDATE leases SET fence = 8 WHERE backfill_no = $1", backfill.no)
+        await connection.execute("UPDATE leases SET fence = 8 WHERE backfill_number = $1", backfill.number)
 
     assert None is await moving
     assert S.PLANNING == (await store.get(backfill.id)).status
@@ -153,22 +153,22 @@ async def test_a_move_that_waited_for_a_change_of_owner_is_refused(store: Backfi
 async def test_a_move_under_a_lost_fence_changes_nothing(store: BackfillStore, pool: Pool) -> None:
     backfill = await make_backfill(pool)
     await pool.execute(
-        "INSERT INTO leases (backfill_no, holder, fence, expires_at) VALUES ($1, 'b', 8, clock_timestamp())",
-        backfill.no,
+        "INSERT INTO leases (backfill_number, holder, fence, expires_at) VALUES ($1, 'b', 8, clock_timestamp())",
+        backfill.number,
     )
 
-    assert None is await store.move(backfill.no, S.FAILED, reason=None, at=LATER, fence=7)
-    assert None is not await store.move(backfill.no, S.FAILED, reason=None, at=LATER, fence=8)
+    assert None is await store.move(backfill.number, S.FAILED, reason=None, at=LATER, fence=7)
+    assert None is not await store.move(backfill.number, S.FAILED, reason=None, at=LATER, fence=8)
 
 
 async def test_another_reason_is_another_version_of_the_same_status(store: BackfillStore, pool: Pool) -> None:
     backfill = await make_backfill(pool)
     reason = Reason(ReasonCode.SOURCE_UNREACHABLE, "the source does not answer", LATER, LATER)
-    told = await store.set_reason(backfill.no, S.PLANNING, reason, at=LATER, wake_at=LATER)
+    told = await store.set_reason(backfill.number, S.PLANNING, reason, at=LATER, wake_at=LATER)
 
     assert told is not None
     assert (S.PLANNING, 2, reason, LATER) == (told.status, told.version, told.reason, told.wake_at)
-    assert None is await store.set_reason(backfill.no, S.RUNNING, None, at=LATER)
+    assert None is await store.set_reason(backfill.number, S.RUNNING, None, at=LATER)
 
 
 async def test_creations_and_moves_are_shouted(store: BackfillStore, pool: Pool, dsn: str) -> None:
@@ -177,13 +177,13 @@ async def test_creations_and_moves_are_shouted(store: BackfillStore, pool: Pool,
     try:
         await connection.add_listener("backfilld", lambda *message: heard.put_nowait(message[3]))
         backfill = await make_backfill(pool)
-        await store.move(backfill.no, S.PAUSED, reason=None, at=LATER)
+        await store.move(backfill.number, S.PAUSED, reason=None, at=LATER)
         async with asyncio.timeout(5):
             shouted = [await heard.get(), await heard.get()]
     finally:
         await connection.close()
 
-    assert [f"{backfill.no} 1", f"{backfill.no} 2"] == shouted
+    assert [f"{backfill.number} 1", f"{backfill.number} 2"] == shouted
 
 
 @pytest.mark.parametrize(
@@ -194,12 +194,12 @@ async def test_only_a_standing_lease_has_items_in_flight(
 ) -> None:
     backfill = await make_backfill(pool)
     await pool.execute(
-        "INSERT INTO leases (backfill_no, holder, fence, expires_at, released, in_flight)"
+        "INSERT INTO leases (backfill_number, holder, fence, expires_at, released, in_flight)"
         " VALUES ($1, 'a', 1, clock_timestamp() + $2::text::interval, $3, 3)",
-        backfill.no, expires_in, released,
+        backfill.number, expires_in, released,
     )  # fmt: skip
 
-    assert expected == (await store.get_progress(backfill.no)).in_flight
+    assert expected == (await store.get_progress(backfill.number)).in_flight
     assert expected == (await store.get_with_progress(backfill.id))[1].in_flight
 
 
@@ -207,15 +207,15 @@ async def test_pages_go_from_new_to_old_and_bear_inserts(store: BackfillStore, p
     made = [await make_backfill(pool, exclusive=False) for _ in range(5)]
     first = await store.list_page(BackfillFilter(), limit=2)
     await make_backfill(pool, exclusive=False)
-    second = await store.list_page(BackfillFilter(), before_no=first[-1][0].no, limit=5)
+    second = await store.list_page(BackfillFilter(), before_number=first[-1][0].number, limit=5)
 
-    assert [b.no for b in reversed(made)] == [b.no for b, _ in first + second]
+    assert [b.number for b in reversed(made)] == [b.number for b, _ in first + second]
 
 
 async def test_each_filter_of_a_list_narrows_it(store: BackfillStore, pool: Pool) -> None:
     wanted = await make_backfill(pool, entity_type="note", created_by="key:1", created_at=LATER)
     await make_backfill(pool)
-    await store.move(wanted.no, S.PAUSED, reason=None, at=LATER)
+    await store.move(wanted.number, S.PAUSED, reason=None, at=LATER)
     filters = [
         BackfillFilter(statuses=(S.PAUSED, S.CANCELLED)),
         BackfillFilter(entity_type="note"),
@@ -225,7 +225,7 @@ async def test_each_filter_of_a_list_narrows_it(store: BackfillStore, pool: Pool
     ]
 
     for each in filters:
-        assert [wanted.no] == [b.no for b, _ in await store.list_page(each, limit=9)], each
+        assert [wanted.number] == [b.number for b, _ in await store.list_page(each, limit=9)], each
     assert 1 == len(await store.list_page(BackfillFilter(created_before=LATER), limit=9))
     assert [] == await store.list_page(BackfillFilter(kind="schedule"), limit=9)
 
@@ -235,11 +235,13 @@ async def test_only_an_ended_backfill_can_be_deleted_and_is_not_seen_again(
 ) -> None:
     backfill = await make_backfill(pool)
 
-    assert not await store.mark_deleted(backfill.no, at=clock.now())
+    assert not await store.mark_deleted(backfill.number, at=clock.now())
     await put_into(pool, backfill, S.FAILED)
-    assert await store.mark_deleted(backfill.no, at=clock.now())
-    assert not await store.mark_deleted(backfill.no, at=clock.now())
+    assert await store.mark_deleted(backfill.number, at=clock.now())
+    assert not await store.mark_deleted(backfill.number, at=clock.now())
     assert None is await store.find(backfill.id)
-    assert None is await store.move(backfill.no, S.PAUSED, reason=None, at=LATER, expected=may_become(S.PAUSED) | ENDED)
+    assert None is await store.move(
+        backfill.number, S.PAUSED, reason=None, at=LATER, expected=may_become(S.PAUSED) | ENDED
+    )
     with pytest.raises(NotFound):
         await store.get(uuid4())

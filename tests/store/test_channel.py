@@ -38,10 +38,10 @@ async def test_when_it_begins_to_listen_anything_may_have_been_missed(heard: Hea
 async def test_a_new_backfill_and_each_of_its_moves_are_heard(heard: Heard, pool):
     backfill = await make_backfill(pool)
     await eventually(lambda: len(heard) == 2)
-    await BackfillStore(pool).move(backfill.no, Status.PAUSED, reason=None, at=NOON)
+    await BackfillStore(pool).move(backfill.number, Status.PAUSED, reason=None, at=NOON)
     await eventually(lambda: len(heard) == 3)
 
-    assert [None, backfill.no, backfill.no] == heard
+    assert [None, backfill.number, backfill.number] == heard
 
 
 async def test_what_is_rolled_back_is_not_heard(heard: Heard, pool):

@@ -24,7 +24,7 @@ AGAIN = Try(1, 1, NOON, NOON, NOON + timedelta(minutes=1), "http_500", "broken",
 async def backfill(pool: Pool) -> Backfill:
     backfill = await make_backfill(pool)
     await make_ledger(pool, backfill, {f"e{n}": "pending" for n in range(10)})
-    await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
+    await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
     return backfill
 
 
@@ -34,11 +34,11 @@ def ledger(pool: Pool) -> Ledger:
 
 
 def standing(backfill: Backfill, mark: int = 0, fence: int = 1) -> Checkpoint:
-    return Checkpoint(backfill.no, fence, mark, 2.5)
+    return Checkpoint(backfill.number, fence, mark, 2.5)
 
 
 def ended(backfill: Backfill, position: int, outcome: Outcome = DONE, *, had_retry: bool = False) -> EndedItem:
-    return EndedItem(backfill.no, position, outcome, had_retry)
+    return EndedItem(backfill.number, position, outcome, had_retry)
 
 
 async def write(pool: Pool, backfill: Backfill, *lines, mark: int = 0, fence: int = 1) -> set[int]:
@@ -62,18 +62,18 @@ async def everything(pool: Pool) -> list:
 
 
 async def test_a_batch_that_is_written_twice_counts_once(pool, backfill):
-    lines = [ended(backfill, 0), ended(backfill, 1, replace(DONE, credits=3)), TriedItem(backfill.no, 2, AGAIN)]
+    lines = [ended(backfill, 0), ended(backfill, 1, replace(DONE, credits=3)), TriedItem(backfill.number, 2, AGAIN)]
     await write(pool, backfill, *lines, mark=2)
     once = await everything(pool)
     owners = await write(pool, backfill, *lines, mark=2)
 
     assert once == await everything(pool)
-    assert {backfill.no} == owners
+    assert {backfill.number} == owners
     assert {"succeeded": 2, "retrying": 1, "mark": 2, "credits": 3} == await counters(pool)
 
 
 async def test_a_retry_that_ends_twice_is_taken_off_once(pool, backfill):
-    await write(pool, backfill, TriedItem(backfill.no, 2, AGAIN))
+    await write(pool, backfill, TriedItem(backfill.number, 2, AGAIN))
     for _ in range(2):
         await write(pool, backfill, ended(backfill, 2, had_retry=True))
 
@@ -93,8 +93,8 @@ async def test_of_two_outcomes_of_an_item_the_first_stands(pool, backfill):
 
 async def test_a_later_try_replaces_the_wait_and_keeps_the_earlier_try(pool, backfill):
     later = replace(AGAIN, attempt=2, counted=1, next_attempt_at=NOON + timedelta(minutes=5))
-    await write(pool, backfill, TriedItem(backfill.no, 2, AGAIN))
-    await write(pool, backfill, TriedItem(backfill.no, 2, later))
+    await write(pool, backfill, TriedItem(backfill.number, 2, AGAIN))
+    await write(pool, backfill, TriedItem(backfill.number, 2, later))
     row = await pool.fetchrow("SELECT tries, counted, next_attempt_at, first_started_at FROM retries")
 
     assert (2, 1, NOON + timedelta(minutes=5), NOON) == tuple(row)
@@ -105,7 +105,7 @@ async def test_a_later_try_replaces_the_wait_and_keeps_the_earlier_try(pool, bac
 @pytest.mark.parametrize("fence", [0, 2])
 async def test_another_fence_writes_nothing(pool, backfill, fence: int):
     before = await everything(pool)
-    owners = await write(pool, backfill, ended(backfill, 0), TriedItem(backfill.no, 1, AGAIN), mark=2, fence=fence)
+    owners = await write(pool, backfill, ended(backfill, 0), TriedItem(backfill.number, 1, AGAIN), mark=2, fence=fence)
 
     assert set() == owners
     assert before == await everything(pool)
@@ -114,18 +114,18 @@ async def test_another_fence_writes_nothing(pool, backfill, fence: int):
 async def test_in_one_batch_only_those_who_lost_their_lease_are_left_out(pool, backfill):
     other = await make_backfill(pool)
     await make_ledger(pool, other, {"a": "pending"})
-    await LeaseStore(pool, instance="a", process="1").acquire(other.no)
+    await LeaseStore(pool, instance="a", process="1").acquire(other.number)
     async with pool.acquire() as connection:
         owners = await record(
             connection,
             [standing(backfill, fence=9), standing(other)],
             [ended(backfill, 0), ended(other, 0)],
-            [TriedItem(backfill.no, 1, AGAIN)],
+            [TriedItem(backfill.number, 1, AGAIN)],
             NOON,
         )
 
-    assert {other.no} == owners
-    assert [other.no] == [row[0] for row in await pool.fetch("SELECT backfill_no FROM outcomes")]
+    assert {other.number} == owners
+    assert [other.number] == [row[0] for row in await pool.fetch("SELECT backfill_number FROM outcomes")]
     assert 0 == await pool.fetchval("SELECT count(*) FROM retries")
 
 
@@ -140,15 +140,15 @@ async def test_the_first_start_stays_and_is_written_under_the_fence_alone(pool, 
     await pool.execute("UPDATE backfill_progress SET started_at = NULL")
     seen = []
     for fence, hours in ((9, 0), (1, 1), (1, 2)):
-        await ledger.note_start(backfill.no, fence, NOON + timedelta(hours=hours))
+        await ledger.note_start(backfill.number, fence, NOON + timedelta(hours=hours))
         seen.append(await pool.fetchval("SELECT started_at FROM backfill_progress"))
 
     assert [None, NOON + timedelta(hours=1), NOON + timedelta(hours=1)] == seen
 
 
 async def test_the_plan_is_read_in_bounds_and_without_what_is_through(pool, ledger, backfill):
-    await write(pool, backfill, ended(backfill, 1), ended(backfill, 4), TriedItem(backfill.no, 2, AGAIN))
-    pages = [await ledger.read_plan(backfill.no, since=since, most=4) for since in (1, 5, 9)]
+    await write(pool, backfill, ended(backfill, 1), ended(backfill, 4), TriedItem(backfill.number, 2, AGAIN))
+    pages = [await ledger.read_plan(backfill.number, since=since, most=4) for since in (1, 5, 9)]
     found = [[(row.position, row.entity_id) for row in page.rows] for page in pages]
 
     assert [[(3, "e3")], [(5, "e5"), (6, "e6"), (7, "e7"), (8, "e8")], [(9, "e9")]] == found
@@ -158,32 +158,32 @@ async def test_the_plan_is_read_in_bounds_and_without_what_is_through(pool, ledg
 async def test_due_retries_are_read_longest_waiting_first(pool, ledger, backfill):
     for position, minutes in ((5, 3), (1, 1), (3, 2), (8, 9)):
         due = replace(AGAIN, next_attempt_at=NOON + timedelta(minutes=minutes))
-        await write(pool, backfill, TriedItem(backfill.no, position, due))
+        await write(pool, backfill, TriedItem(backfill.number, position, due))
     at = NOON + timedelta(minutes=3)
-    rows = await ledger.read_retries(backfill.no, 7, due_at=at, taken=[3], most=9)
-    following = await ledger.next_retry(backfill.no, taken=[1, 3, 5])
+    rows = await ledger.read_retries(backfill.number, 7, due_at=at, taken=[3], most=9)
+    following = await ledger.next_retry(backfill.number, taken=[1, 3, 5])
 
     assert [(1, 1, 1), (5, 1, 1)] == [(row.position, row.tries, row.counted) for row in rows]
     assert NOON + timedelta(minutes=9) == following
-    assert await ledger.next_retry(backfill.no, taken=[1, 3, 5, 8]) is None
+    assert await ledger.next_retry(backfill.number, taken=[1, 3, 5, 8]) is None
 
 
 async def test_a_plan_is_unfinished_until_its_last_outcome(pool, ledger, backfill):
     seen = []
     for position in range(10):
-        seen.append(await ledger.has_unfinished(backfill.no))
+        seen.append(await ledger.has_unfinished(backfill.number))
         await write(pool, backfill, ended(backfill, position))
 
     assert [True] * 10 == seen
-    assert not await ledger.has_unfinished(backfill.no)
+    assert not await ledger.has_unfinished(backfill.number)
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 100])
 async def test_canceling_ends_the_rest_and_nothing_else(pool, ledger, backfill, monkeypatch, at_once: int):
     monkeypatch.setattr("backfilld.store.ledger.ledger.CANCELLED_AT_ONCE", at_once)
-    await write(pool, backfill, ended(backfill, 1), ended(backfill, 9), TriedItem(backfill.no, 4, AGAIN))
-    first = await ledger.cancel_rest(backfill.no, 1, NOON)
-    again = await ledger.cancel_rest(backfill.no, 1, NOON + timedelta(hours=1))
+    await write(pool, backfill, ended(backfill, 1), ended(backfill, 9), TriedItem(backfill.number, 4, AGAIN))
+    first = await ledger.cancel_rest(backfill.number, 1, NOON)
+    again = await ledger.cancel_rest(backfill.number, 1, NOON + timedelta(hours=1))
     attempts = await pool.fetch("SELECT position, attempts, finished_at FROM outcomes WHERE status = 'cancelled'")
 
     assert (True, True) == (first, again)
@@ -199,30 +199,30 @@ async def test_canceling_much_may_take_longer_than_other_statements(dsn, pool, b
         " CREATE TRIGGER slowly AFTER INSERT ON outcomes EXECUTE FUNCTION slowly()"
     )
     hasty = await open_pool(dsn, size=1, statement_timeout="150ms")
-    ended = await Ledger(hasty).cancel_rest(backfill.no, 1, NOON)
+    ended = await Ledger(hasty).cancel_rest(backfill.number, 1, NOON)
     await hasty.close()
 
     assert ended
 
 
 async def test_canceling_under_a_lost_lease_ends_nothing(pool, ledger, backfill):
-    assert not await ledger.cancel_rest(backfill.no, 2, NOON)
+    assert not await ledger.cancel_rest(backfill.number, 2, NOON)
     assert {} == await counters(pool)
 
 
 async def test_who_stands_alone_is_named_under_the_fence_alone(pool, ledger, backfill):
-    wrong = await RecoveryStore(pool).start_alone(backfill.no, 2, 3, "a/1")
-    nobody = await RecoveryStore(pool).find_alone(backfill.no)
-    right = await RecoveryStore(pool).start_alone(backfill.no, 1, 3, "a/1")
-    alone = await RecoveryStore(pool).find_alone(backfill.no)
-    await RecoveryStore(pool).start_alone(backfill.no, 1, None, "a/1")
+    wrong = await RecoveryStore(pool).start_alone(backfill.number, 2, 3, "a/1")
+    nobody = await RecoveryStore(pool).find_alone(backfill.number)
+    right = await RecoveryStore(pool).start_alone(backfill.number, 1, 3, "a/1")
+    alone = await RecoveryStore(pool).find_alone(backfill.number)
+    await RecoveryStore(pool).start_alone(backfill.number, 1, None, "a/1")
 
     assert (False, None, True) == (wrong, nobody, right)
     assert (3, "a/1", "e3", 0, 0) == (alone.position, alone.holder, alone.entity_id, alone.interruptions, alone.tries)
-    assert await RecoveryStore(pool).find_alone(backfill.no) is None
+    assert await RecoveryStore(pool).find_alone(backfill.number) is None
 
 
-OUTCOME = "INSERT INTO outcomes (backfill_no, position, status, finished_at, attempts) VALUES (1, 0, {}, now(), 1)"
+OUTCOME = "INSERT INTO outcomes (backfill_number, position, status, finished_at, attempts) VALUES (1, 0, {}, now(), 1)"
 
 
 @pytest.mark.parametrize(

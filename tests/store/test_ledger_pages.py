@@ -55,7 +55,7 @@ EXPECTED = {
 async def test_each_status_shows_its_entries_in_plan_order(
     pages: LedgerPages, backfill: Backfill, statuses: tuple[str, ...]
 ) -> None:
-    found = await pages.list_page(backfill.no, statuses=statuses, limit=99, in_flight=IN_FLIGHT)
+    found = await pages.list_page(backfill.number, statuses=statuses, limit=99, in_flight=IN_FLIGHT)
 
     assert EXPECTED[statuses] == "".join(entry.entity_id for entry in found)
     assert not statuses or {*statuses} == {entry.status for entry in found}
@@ -66,7 +66,9 @@ async def test_pages_of_one_join_to_the_whole(
     pages: LedgerPages, backfill: Backfill, statuses: tuple[str, ...]
 ) -> None:
     seen, behind = "", -1
-    while page := await pages.list_page(backfill.no, statuses=statuses, behind=behind, limit=1, in_flight=IN_FLIGHT):
+    while page := await pages.list_page(
+        backfill.number, statuses=statuses, behind=behind, limit=1, in_flight=IN_FLIGHT
+    ):
         seen, behind = seen + page[0].entity_id, page[0].position
 
     assert EXPECTED[statuses] == seen
@@ -85,13 +87,15 @@ async def test_pages_of_one_join_to_the_whole(
 async def test_an_error_class_narrows_every_way_of_looking(
     pages: LedgerPages, backfill: Backfill, statuses: tuple[str, ...], expected: str
 ) -> None:
-    found = await pages.list_page(backfill.no, statuses=statuses, error_class="timeout", limit=99, in_flight=IN_FLIGHT)
+    found = await pages.list_page(
+        backfill.number, statuses=statuses, error_class="timeout", limit=99, in_flight=IN_FLIGHT
+    )
 
     assert expected == "".join(entry.entity_id for entry in found)
 
 
 async def test_an_entry_says_what_became_of_it(pages: LedgerPages, backfill: Backfill) -> None:
-    done, failed = await pages.find(backfill.no, "a"), await pages.find(backfill.no, "b")
+    done, failed = await pages.find(backfill.number, "a"), await pages.find(backfill.number, "b")
 
     assert done is not None
     assert failed is not None
@@ -99,15 +103,15 @@ async def test_an_entry_says_what_became_of_it(pages: LedgerPages, backfill: Bac
         done.status, done.attempts, done.duration_ms, done.result, done.message,
     )  # fmt: skip
     assert ("failed", "http_404", "no", None) == (failed.status, failed.error_class, failed.error, failed.result)
-    assert None is await pages.find(backfill.no, "z")
+    assert None is await pages.find(backfill.number, "z")
 
 
 async def test_the_tries_of_an_entry_end_with_the_final_one(pages: LedgerPages, pool: Pool, backfill: Backfill) -> None:
-    await insert_try(pool, backfill.no, 4, attempt=1)
-    await pool.execute("UPDATE outcomes SET attempts = 2 WHERE backfill_no = $1 AND position = 4", backfill.no)
-    entry = await pages.find(backfill.no, "e")
+    await insert_try(pool, backfill.number, 4, attempt=1)
+    await pool.execute("UPDATE outcomes SET attempts = 2 WHERE backfill_number = $1 AND position = 4", backfill.number)
+    entry = await pages.find(backfill.number, "e")
     assert entry is not None
-    tries = (await pages.with_tries(backfill.no, entry)).tries
+    tries = (await pages.with_tries(backfill.number, entry)).tries
 
     assert [(1, "again", 503), (2, "no", None)] == [(made.attempt, made.error, made.http_status) for made in tries]
     assert [NOON + MOMENT] * 2 == [made.finished_at for made in tries]
@@ -115,16 +119,16 @@ async def test_the_tries_of_an_entry_end_with_the_final_one(pages: LedgerPages, 
 
 async def test_what_never_ran_has_no_tries(pages: LedgerPages, backfill: Backfill) -> None:
     for entity_id in "cfh":
-        entry = await pages.find(backfill.no, entity_id)
+        entry = await pages.find(backfill.number, entity_id)
         assert entry is not None
-        assert () == (await pages.with_tries(backfill.no, entry)).tries
+        assert () == (await pages.with_tries(backfill.number, entry)).tries
 
 
 async def test_failed_ids_come_in_plan_order_and_can_be_narrowed(pages: LedgerPages, backfill: Backfill) -> None:
-    assert ["b", "e"] == await pages.list_failed_ids(backfill.no)
-    assert ["e"] == await pages.list_failed_ids(backfill.no, error_class="timeout")
-    assert ["b"] == await pages.list_failed_ids(backfill.no, among=["b", "a", "z"])
-    assert {"a", "b"} == await pages.list_planned_among(backfill.no, ["a", "b", "z"])
+    assert ["b", "e"] == await pages.list_failed_ids(backfill.number)
+    assert ["e"] == await pages.list_failed_ids(backfill.number, error_class="timeout")
+    assert ["b"] == await pages.list_failed_ids(backfill.number, among=["b", "a", "z"])
+    assert {"a", "b"} == await pages.list_planned_among(backfill.number, ["a", "b", "z"])
 
 
 async def test_earlier_runs_are_counted_by_how_they_ended(pages: LedgerPages, pool: Pool) -> None:
@@ -144,7 +148,7 @@ async def test_the_last_failure_is_found_along_the_index_of_failures(pool: Pool,
 
     async with pool.acquire() as connection:
         await connection.execute("SET enable_seqscan = off")
-        plan = await connection.fetch("EXPLAIN " + _sql.list_failed, backfill.no, -1, 50, None)
+        plan = await connection.fetch("EXPLAIN " + _sql.list_failed, backfill.number, -1, 50, None)
         await connection.execute("RESET enable_seqscan")
 
     assert "outcomes_failed" in "\n".join(row[0] for row in plan)

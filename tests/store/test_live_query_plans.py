@@ -44,7 +44,7 @@ async def attempts(databases: Any) -> AsyncIterator[Pool]:
         )  # fmt: skip
         await pool.execute(
             "INSERT INTO attempts (session_id, index, name, project_id, workflow_id, revision_id, timezone, params,"
-            "                      created_by, created_at, finished_at, backfill_no, position)"
+            "                      created_by, created_at, finished_at, backfill_number, position)"
             " SELECT id, 1, '', project_id, workflow_id, $1, 'UTC', '{}', 'me', $2::timestamptz,"
             "        CASE WHEN id <= $3 THEN $2::timestamptz END,"
             "        CASE WHEN id > $3 AND id <= $4 THEN 1 END, CASE WHEN id > $3 AND id <= $4 THEN id END"

@@ -26,20 +26,20 @@ class Owner:
     """Whoever runs the backfill: says what holds it, and that nothing does."""
 
     def __init__(self, pool: Pool, backfill: Backfill, fence: int) -> None:
-        self.store, self.no, self.fence = BackfillStore(pool), backfill.no, fence
+        self.store, self.number, self.fence = BackfillStore(pool), backfill.number, fence
 
     async def says(self, at: float, code: ReasonCode | None = None) -> Backfill:
         facts = FACTS | ({"case": "places"} if code is R.WAITING_FOR_CAPACITY else {})
         reason = None if code is None else because(code, since=minute(at), until=minute(at + 1), **facts)
         status = S.WAITING if code is R.WAITING_FOR_RETRY else S.RUNNING
         row = await self.store.move(
-            self.no, status, reason=reason, at=minute(at), fence=self.fence, expected=(S.RUNNING, S.WAITING)
+            self.number, status, reason=reason, at=minute(at), fence=self.fence, expected=(S.RUNNING, S.WAITING)
         )
         assert row is not None
         return row
 
     async def ends(self, at: float) -> None:
-        await self.store.move(self.no, S.COMPLETED, reason=None, at=minute(at), fence=self.fence)
+        await self.store.move(self.number, S.COMPLETED, reason=None, at=minute(at), fence=self.fence)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def backfill(pool: Pool) -> Backfill:
 
 @pytest.fixture
 async def owner(pool: Pool, backfill: Backfill) -> Owner:
-    grant = await LeaseStore(pool, instance="i", process="p").acquire(backfill.no)
+    grant = await LeaseStore(pool, instance="i", process="p").acquire(backfill.number)
     assert grant is not None
     return Owner(pool, backfill, grant.fence)
 
@@ -62,7 +62,7 @@ async def told(pool: Pool, backfill: Backfill) -> list[tuple]:
     def after(at: datetime | None) -> float | None:
         return None if at is None else (at - NOON) / timedelta(minutes=1)
 
-    events = await AuditPages(pool).list_timeline(backfill.no, limit=100)
+    events = await AuditPages(pool).list_timeline(backfill.number, limit=100)
     return [(event.action, after(event.began_at), after(event.ended_at), event.probes) for event in events]
 
 
@@ -112,7 +112,9 @@ async def test_what_is_not_written_because_the_lease_is_gone_is_no_outage(
     pool: Pool, backfill: Backfill, owner: Owner
 ) -> None:
     reason = because(R.RATE_LIMITED, since=NOON, target="crm")
-    await owner.store.move(backfill.no, S.RUNNING, reason=reason, at=NOON, fence=owner.fence + 1, expected=[S.RUNNING])
+    await owner.store.move(
+        backfill.number, S.RUNNING, reason=reason, at=NOON, fence=owner.fence + 1, expected=[S.RUNNING]
+    )
 
     assert [] == await told(pool, backfill)
 
@@ -121,15 +123,15 @@ async def test_it_began_when_it_began_whoever_owns_the_backfill_since(
     pool: Pool, backfill: Backfill, owner: Owner
 ) -> None:
     await owner.says(0, R.TARGET_UNREACHABLE)
-    grant = await LeaseStore(pool, instance="i", process="another").acquire(backfill.no)
+    grant = await LeaseStore(pool, instance="i", process="another").acquire(backfill.number)
     row = await Owner(pool, backfill, grant.fence).says(30, R.TARGET_UNREACHABLE)
 
     assert NOON == row.reason.since
 
 
 async def test_another_process_that_goes_on_is_told(pool: Pool, backfill: Backfill, owner: Owner) -> None:
-    await LeaseStore(pool, instance="i", process="another").acquire(backfill.no)
-    (event,) = await AuditPages(pool).list_timeline(backfill.no, limit=9)
+    await LeaseStore(pool, instance="i", process="another").acquire(backfill.number)
+    (event,) = await AuditPages(pool).list_timeline(backfill.number, limit=9)
 
     assert ("backfill.taken_over", {"daemon": "i/p"}, {"daemon": "i/another"}) == (event.action, event.old, event.new)
     assert "died" in event.reason
@@ -138,8 +140,8 @@ async def test_another_process_that_goes_on_is_told(pool: Pool, backfill: Backfi
 
 async def test_the_same_process_that_goes_on_is_nothing_to_tell(pool: Pool, backfill: Backfill, owner: Owner) -> None:
     leases = LeaseStore(pool, instance="i", process="p")
-    await leases.release(backfill.no, owner.fence, in_order=True)
-    await leases.acquire(backfill.no)
+    await leases.release(backfill.number, owner.fence, in_order=True)
+    await leases.acquire(backfill.number)
 
     assert [] == await told(pool, backfill)
 
@@ -162,4 +164,4 @@ async def test_a_timeline_shows_what_is_asked_for(
     await owner.says(0, R.RATE_LIMITED)
     await owner.ends(5)
 
-    assert actions == [event.action for event in await AuditPages(pool).list_timeline(backfill.no, wanted, limit=9)]
+    assert actions == [event.action for event in await AuditPages(pool).list_timeline(backfill.number, wanted, limit=9)]

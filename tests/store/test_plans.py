@@ -19,8 +19,8 @@ async def backfill(pool: Pool) -> Backfill:
 
 @pytest.fixture
 async def plan(pool: Pool, backfill: Backfill) -> PlanStore:
-    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.no)
-    return PlanStore(pool, backfill.no, grant.fence)
+    grant = await LeaseStore(pool, instance="a", process="1").acquire(backfill.number)
+    return PlanStore(pool, backfill.number, grant.fence)
 
 
 def some(*ids: str, skip: str | None = None) -> list[PlannedEntity]:
@@ -140,7 +140,7 @@ async def test_a_freeze_that_is_rolled_back_changes_nothing_and_can_be_repeated(
 
 async def test_whoever_lost_the_lease_writes_nothing(pool, plan, backfill):
     await add(plan, *some("a"), cursor="a")
-    await LeaseStore(pool, instance="a", process="2").acquire(backfill.no)
+    await LeaseStore(pool, instance="a", process="2").acquire(backfill.number)
     for drafts in (False, True):
         with pytest.raises(FenceLost):
             await add(plan, *some("b"), cursor="b", drafts=drafts)
@@ -173,10 +173,10 @@ async def test_a_large_plan_may_take_longer_to_freeze_than_other_statements(dsn,
 async def test_the_ids_that_a_backfill_was_given_are_told_page_by_page(pool):
     backfill = await make_backfill(pool, entity_ids=["e", "d", "a", "e", "b"])
     other = await make_backfill(pool, entity_ids=["x"])
-    plan = PlanStore(pool, backfill.no, fence=1)
+    plan = PlanStore(pool, backfill.number, fence=1)
 
     assert (["e", "d", "a"], ["b"], []) == (
         await plan.list_named(since=0, most=3), await plan.list_named(since=3, most=3),
         await plan.list_named(since=4, most=3),
     )  # fmt: skip
-    assert ["x"] == await PlanStore(pool, other.no, fence=1).list_named(since=0, most=3)
+    assert ["x"] == await PlanStore(pool, other.number, fence=1).list_named(since=0, most=3)

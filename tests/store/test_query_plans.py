@@ -34,17 +34,17 @@ async def ledgers(databases: Any) -> AsyncIterator[Pool]:
         workflow = await make_workflow(pool)
         for _ in range(BACKFILLS):
             backfill = await make_backfill(pool, workflow, exclusive=False)
-            await _fill(pool, backfill.no)
+            await _fill(pool, backfill.number)
         for _ in range(400):  # what has ended long ago
             await make_backfill(pool, workflow, exclusive=False)
         await pool.execute(
-            "UPDATE backfills SET status = 'completed', completed_at = $1, planned_at = $1 WHERE no > $2",
+            "UPDATE backfills SET status = 'completed', completed_at = $1, planned_at = $1 WHERE number > $2",
             NOON,
             BACKFILLS,
         )
         await pool.execute(
-            "INSERT INTO leases (backfill_no, holder, fence, expires_at)"
-            " SELECT no, 'a/1', 1, $1 FROM backfills ON CONFLICT DO NOTHING",
+            "INSERT INTO leases (backfill_number, holder, fence, expires_at)"
+            " SELECT number, 'a/1', 1, $1 FROM backfills ON CONFLICT DO NOTHING",
             NOON,
         )
         for table in ("plan_items", "outcomes", "retries", "tries", "backfills", "backfill_progress", "leases"):
@@ -53,34 +53,34 @@ async def ledgers(databases: Any) -> AsyncIterator[Pool]:
         await pool.close()
 
 
-async def _fill(pool: Pool, no: int) -> None:
+async def _fill(pool: Pool, number: int) -> None:
     """Two thirds are through, some wait for a retry, the rest is untouched."""
     await pool.execute(
-        "INSERT INTO plan_items SELECT $1, n, 'e' || n FROM generate_series(0, $2::integer - 1) AS n", no, ITEMS
+        "INSERT INTO plan_items SELECT $1, n, 'e' || n FROM generate_series(0, $2::integer - 1) AS n", number, ITEMS
     )
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, error_class)"
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts, error_class)"
         " SELECT $1, n, (CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'succeeded' END)::outcome_status, $3, $3, 1,"
         "        CASE WHEN n % 100 = 0 THEN 'http_500' END"
         "   FROM generate_series(0, $2::integer * 2 / 3) AS n WHERE n % 10 <> 7",
-        no, ITEMS, NOON,
+        number, ITEMS, NOON,
     )  # fmt: skip
     await pool.execute(
-        "INSERT INTO retries (backfill_no, position, tries, counted, next_attempt_at, last_failed_at, error_class)"
+        "INSERT INTO retries (backfill_number, position, tries, counted, next_attempt_at, last_failed_at, error_class)"
         " SELECT $1, n, 1, 1, $3::timestamptz + n * interval '1 second', $3, 'http_500'"
         "   FROM generate_series(0, $2::integer * 2 / 3) AS n WHERE n % 10 = 7",
-        no, ITEMS, NOON,
+        number, ITEMS, NOON,
     )  # fmt: skip
     await pool.execute(
-        "INSERT INTO tries (backfill_no, position, attempt, finished_at, error_class)"
-        " SELECT backfill_no, position, 1, $2, 'http_500' FROM retries WHERE backfill_no = $1",
-        no, NOON,
+        "INSERT INTO tries (backfill_number, position, attempt, finished_at, error_class)"
+        " SELECT backfill_number, position, 1, $2, 'http_500' FROM retries WHERE backfill_number = $1",
+        number, NOON,
     )  # fmt: skip
     await pool.execute(
-        "UPDATE backfill_progress SET planned = $2, fence = 1, low_water_mark = $2 * 2 / 3 WHERE backfill_no = $1",
-        no, ITEMS,
+        "UPDATE backfill_progress SET planned = $2, fence = 1, low_water_mark = $2 * 2 / 3 WHERE backfill_number = $1",
+        number, ITEMS,
     )  # fmt: skip
-    await pool.execute("UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1", no, NOON)
+    await pool.execute("UPDATE backfills SET status = 'running', planned_at = $2 WHERE number = $1", number, NOON)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -111,12 +111,12 @@ class Spy:
         return nullcontext()
 
 
-async def batch(no: int = 1) -> dict[str, tuple[str, Sequence[Any]]]:
+async def batch(number: int = 1) -> dict[str, tuple[str, Sequence[Any]]]:
     """The statements of the recorder, with the values of a batch of one outcome and one try."""
     spy = Spy()
-    done = EndedItem(no, ITEMS - 1, Outcome("succeeded", NOON, NOON, 1), had_retry=True)
-    again = TriedItem(no, ITEMS - 2, Try(1, 1, NOON, NOON, NOON, "http_500"))
-    await record(spy, [Checkpoint(no, 1, 0, 1.0)], [done], [again], NOON)  # type: ignore[arg-type] # all that it uses
+    done = EndedItem(number, ITEMS - 1, Outcome("succeeded", NOON, NOON, 1), had_retry=True)
+    again = TriedItem(number, ITEMS - 2, Try(1, 1, NOON, NOON, NOON, "http_500"))
+    await record(spy, [Checkpoint(number, 1, 0, 1.0)], [done], [again], NOON)  # type: ignore[arg-type] # all that it uses
     return dict(zip(["record_tries", "record_outcomes"], spy.asked, strict=True))
 
 
@@ -206,11 +206,13 @@ async def test_a_page_behind_thousands_touches_about_as_many_rows_as_it_gives(le
 
 async def test_ids_are_looked_up_in_a_plan_that_has_just_grown_without_reading_it_whole(pool: Pool):
     backfill = await make_backfill(pool)
-    await pool.execute("INSERT INTO plan_items SELECT $1, n, 'e' || n FROM generate_series(0, 19999) AS n", backfill.no)
+    await pool.execute(
+        "INSERT INTO plan_items SELECT $1, n, 'e' || n FROM generate_series(0, 19999) AS n", backfill.number
+    )
     wanted = [f"e{number}" for number in range(19_950, 20_050)]
     async with pool.acquire() as connection:
         prepared = await connection.prepare(f"EXPLAIN (ANALYZE, FORMAT JSON) {load('backfills.plans').list_planned}")
-        found = json.loads(await prepared.fetchval(backfill.no, wanted))[0]["Plan"]
+        found = json.loads(await prepared.fetchval(backfill.number, wanted))[0]["Plan"]
     looked_at = [
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes(found)
     ]
@@ -231,7 +233,7 @@ async def test_a_page_of_a_new_list_of_ids_reads_no_more_than_the_page(
     backfill = await make_backfill(pool, entity_ids=[f"e{number}" for number in range(ITEMS)])
     async with pool.acquire() as connection:
         prepared = await connection.prepare(f"EXPLAIN (ANALYZE, FORMAT JSON) {getattr(load(file), name)}")
-        plan = json.loads(await prepared.fetchval(backfill.no, *values))[0]["Plan"]
+        plan = json.loads(await prepared.fetchval(backfill.number, *values))[0]["Plan"]
 
     read = [node["Actual Rows"] for node in nodes(plan) if node.get("Relation Name") == "backfill_ids"]
     assert [100] == [int(rows) for rows in read]

@@ -30,8 +30,10 @@ async def ran(pool: Pool, entries: dict[str, str], of: Backfill | None = None, *
 
 async def end(pool: Pool, backfill: Backfill, hours: int = 0) -> None:
     at = NOON + timedelta(hours=hours)
-    await pool.execute("UPDATE outcomes SET finished_at = $2 WHERE backfill_no = $1", backfill.no, at)
-    await pool.execute("UPDATE backfills SET status = 'completed', completed_at = $2 WHERE no = $1", backfill.no, at)
+    await pool.execute("UPDATE outcomes SET finished_at = $2 WHERE backfill_number = $1", backfill.number, at)
+    await pool.execute(
+        "UPDATE backfills SET status = 'completed', completed_at = $2 WHERE number = $1", backfill.number, at
+    )
 
 
 async def last_runs(pool: Pool) -> dict[str, str]:
@@ -72,8 +74,8 @@ async def test_what_runs_still_is_left_alone_unless_a_planner_of_its_workflow_as
     await remembered.bring_up_to_date(running.workflow_id)
     asked = await last_runs(pool)
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts)"
-        " VALUES ($1, 1, 'succeeded', $2, $2, 1)", running.no, NOON,
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts)"
+        " VALUES ($1, 1, 'succeeded', $2, $2, 1)", running.number, NOON,
     )  # fmt: skip
     await end(pool, running)
     await remembered.bring_up_to_date()
@@ -106,7 +108,7 @@ async def test_what_is_remembered_outlives_its_backfill(pool, remembered):
     await remembered.bring_up_to_date()
     for table in ("outcomes", "plan_items"):
         await pool.execute(f"DELETE FROM {table}")  # noqa: S608 - names from above
-    await pool.execute("DELETE FROM backfills WHERE no = $1", backfill.no)
+    await pool.execute("DELETE FROM backfills WHERE number = $1", backfill.number)
 
     assert {"a": "succeeded"} == await last_runs(pool)
 
@@ -127,18 +129,19 @@ async def half_done(pool: Pool, items: int, **settings) -> Backfill:
     """A running backfill whose first half has ended."""
     backfill = await make_backfill(pool, exclusive=False, **settings)
     await pool.execute(
-        "INSERT INTO plan_items (backfill_no, position, entity_id)"
+        "INSERT INTO plan_items (backfill_number, position, entity_id)"
         " SELECT $1, n, 'e' || n FROM generate_series(0, $2::integer - 1) AS n",
-        backfill.no, items,
+        backfill.number, items,
     )  # fmt: skip
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts)"
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts)"
         " SELECT $1, n, 'succeeded', $3, $3, 1 FROM generate_series(0, $2::integer - 1) AS n",
-        backfill.no, items // 2, NOON,
+        backfill.number, items // 2, NOON,
     )  # fmt: skip
     await pool.execute(
-        "UPDATE backfill_progress SET planned = $2, succeeded = $2 / 2, low_water_mark = $2 / 2 WHERE backfill_no = $1",
-        backfill.no, items,
+        "UPDATE backfill_progress SET planned = $2, succeeded = $2 / 2, low_water_mark = $2 / 2"
+        " WHERE backfill_number = $1",
+        backfill.number, items,
     )  # fmt: skip
     return backfill
 
@@ -146,16 +149,16 @@ async def half_done(pool: Pool, items: int, **settings) -> Backfill:
 async def finish(pool: Pool, backfill: Backfill, position: int, status: str = "succeeded") -> None:
     """What the recorder does with one item."""
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, error_class)"
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts, error_class)"
         " VALUES ($1, $2, $3::text::outcome_status, $4, $4, 1, CASE WHEN $3 = 'failed' THEN 'x' END)",
-        backfill.no, position, status, NOON + timedelta(hours=1),
+        backfill.number, position, status, NOON + timedelta(hours=1),
     )  # fmt: skip
-    await pool.execute("DELETE FROM retries WHERE backfill_no = $1 AND position = $2", backfill.no, position)
+    await pool.execute("DELETE FROM retries WHERE backfill_number = $1 AND position = $2", backfill.number, position)
     await pool.execute(
         "UPDATE backfill_progress"
         "   SET succeeded = succeeded + ($2 = 'succeeded')::int, failed = failed + ($2 = 'failed')::int"
-        " WHERE backfill_no = $1",
-        backfill.no, status,
+        " WHERE backfill_number = $1",
+        backfill.number, status,
     )  # fmt: skip
 
 
@@ -189,7 +192,9 @@ async def test_backfills_of_which_nothing_is_new_are_not_looked_at(pool):
     first = await half_done(pool, 2)
     for _ in range(5):
         await make_ledger(pool, await make_backfill(pool, first, exclusive=False), {"a": "pending", "b": "skipped"})
-    await pool.execute("UPDATE backfill_progress SET skipped_in_plan = skipped WHERE backfill_no > $1", first.no)
+    await pool.execute(
+        "UPDATE backfill_progress SET skipped_in_plan = skipped WHERE backfill_number > $1", first.number
+    )
     store = Counting(pool)
     looked = [await store.bring_up_to_date(first.workflow_id) for _ in range(3)]
 
@@ -228,14 +233,16 @@ async def test_looks_at_any_moments_remember_what_one_look_at_the_end_would(pool
     while open_ones:
         position = chance.choice(open_ones[:5] + sorted(waiting)[:2])
         if position not in waiting and chance.random() < 0.4:
-            await insert_retry(pool, backfill.no, position)
+            await insert_retry(pool, backfill.number, position)
             waiting.add(position)
         else:
             await finish(pool, backfill, position, chance.choice(["succeeded", "failed"]))
             open_ones.remove(position)
             waiting.discard(position)
         mark = next((n for n in open_ones if n not in waiting), 30)
-        await pool.execute("UPDATE backfill_progress SET low_water_mark = $2 WHERE backfill_no = $1", backfill.no, mark)
+        await pool.execute(
+            "UPDATE backfill_progress SET low_water_mark = $2 WHERE backfill_number = $1", backfill.number, mark
+        )
         if chance.random() < 0.3:
             await store.bring_up_to_date(backfill.workflow_id)
             assert await last_runs(pool) == await outcomes(pool, backfill)
@@ -248,8 +255,8 @@ async def test_looks_at_any_moments_remember_what_one_look_at_the_end_would(pool
 
 async def outcomes(pool: Pool, backfill: Backfill) -> dict[str, str]:
     rows = await pool.fetch(
-        "SELECT entity_id, status::text FROM outcomes JOIN plan_items USING (backfill_no, position)"
-        " WHERE backfill_no = $1",
-        backfill.no,
+        "SELECT entity_id, status::text FROM outcomes JOIN plan_items USING (backfill_number, position)"
+        " WHERE backfill_number = $1",
+        backfill.number,
     )
     return dict(tuple(row) for row in rows)

@@ -34,8 +34,8 @@ async def pool_with_years(databases: Any) -> AsyncIterator[Pool]:
             "UPDATE attempts SET finished_at = $1, succeeded = true WHERE position < $2", NOON, HOURS - 50
         )
         await pool.execute(
-            "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts)"
-            " SELECT backfill_no, position, 'succeeded', finished_at, finished_at, 1"
+            "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts)"
+            " SELECT backfill_number, position, 'succeeded', finished_at, finished_at, 1"
             "   FROM attempts WHERE finished_at IS NOT NULL"
         )
         for table in BIG:

@@ -51,7 +51,7 @@ async def test_a_name_that_one_session_has_takes_nothing_in(pool: Pool, workflow
 
 async def test_sessions_that_exist_are_left_out_if_wished(pool: Pool, workflow: Workflow):
     await opened(pool, wanted(workflow, "", DAYS[1:2]))
-    ids = await opened(pool, wanted(workflow, "", backfill_no=7, skip_existing=True))
+    ids = await opened(pool, wanted(workflow, "", backfill_number=7, skip_existing=True))
     attempts = await list_attempts(pool, ids)
 
     assert [(DAYS[0], 0), (DAYS[2], 1)] == [(attempt.session_time, attempt.position) for attempt in attempts]

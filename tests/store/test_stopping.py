@@ -24,7 +24,7 @@ async def test_a_lease_that_is_taken_while_the_order_is_given_knows_it(pool):
     async with pool.acquire() as connection:
         async with connection.transaction():
             order = await stop(pool, connection)
-            taking = asyncio.create_task(leases.acquire(backfill.no))
+            taking = asyncio.create_task(leases.acquire(backfill.number))
             await waits_for_a_lock(pool)
         grant = await taking
 
@@ -37,7 +37,7 @@ async def test_an_order_that_is_given_while_a_lease_is_taken_sees_the_lease(pool
     async with pool.acquire() as taker, pool.acquire() as giver:
         taking = taker.transaction()
         await taking.start()
-        grant = await LeaseStore(taker, instance="a", process="1").acquire(backfill.no)
+        grant = await LeaseStore(taker, instance="a", process="1").acquire(backfill.number)
         giving = asyncio.create_task(stop(pool, giver))
         await waits_for_a_lock(pool)
         await taking.commit()
@@ -51,15 +51,15 @@ async def test_a_lease_obeys_by_renewal_by_word_and_by_its_end(pool):
     store = StopStore(pool)
     leases = LeaseStore(pool, instance="a", process="1")
     held = [await make_backfill(pool) for _ in range(3)]
-    fences = [(await leases.acquire(backfill.no)).fence for backfill in held]
+    fences = [(await leases.acquire(backfill.number)).fence for backfill in held]
     async with pool.acquire() as connection:
         order = await stop(pool, connection)
     counted = [await store.count_not_obeying(order.version)]
-    await leases.renew([Holding(held[0].no, fences[0], 0)], obeys_stop=order.version, within_seconds=5)
+    await leases.renew([Holding(held[0].number, fences[0], 0)], obeys_stop=order.version, within_seconds=5)
     counted.append(await store.count_not_obeying(order.version))
-    await leases.obey([(held[1].no, fences[1])], order.version)
+    await leases.obey([(held[1].number, fences[1])], order.version)
     counted.append(await store.count_not_obeying(order.version))
-    await leases.release(held[2].no, fences[2], in_order=True)
+    await leases.release(held[2].number, fences[2], in_order=True)
     counted.append(await store.count_not_obeying(order.version))
 
     assert [3, 2, 1, 0] == counted

@@ -80,45 +80,47 @@ async def _fill_unknown(world: World) -> None:
     await _fill_by_id(world)
 
 
-async def _fill(world: World, no: int, status: str | None) -> None:
+async def _fill(world: World, number: int, status: str | None) -> None:
     """As many items as there are, all ended in a status (None: none), and some that nobody has touched."""
     backfill = await make_backfill(world.pool, world.workflow, exclusive=False)
-    assert no == backfill.no
+    assert number == backfill.number
     await world.pool.execute(
         "INSERT INTO plan_items SELECT $1, n, 'e' || lpad(n::text, 7, '0')"
         "   FROM generate_series(0, $2::integer - 1) AS n",
-        no, world.items + ADDED,
+        number, world.items + ADDED,
     )  # fmt: skip
     if status is not None:
         await world.pool.execute(
-            "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts, error_class,"
+            "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts, error_class,"
             "                      skip_reason)"
             " SELECT $1, n, $4::text::outcome_status, $3, $3, 1, CASE WHEN $4 = 'failed' THEN 'http_500' END,"
             "        CASE WHEN $4 = 'skipped' THEN 'already_succeeded' END"
             "   FROM generate_series(0, $2::integer - 1) AS n",
-            no, world.items, NOON, status,
+            number, world.items, NOON, status,
         )  # fmt: skip
     await world.pool.execute(
         "UPDATE backfill_progress SET planned = $2, skipped = $3, skipped_in_plan = $3, fence = 1"
-        " WHERE backfill_no = $1",
-        no, world.items + ADDED, world.items if status == "skipped" else 0,
+        " WHERE backfill_number = $1",
+        number, world.items + ADDED, world.items if status == "skipped" else 0,
     )  # fmt: skip
-    await world.pool.execute("UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1", no, NOON)
+    await world.pool.execute("UPDATE backfills SET status = 'running', planned_at = $2 WHERE number = $1", number, NOON)
 
 
-async def _wait_for_retries(world: World, no: int) -> None:
+async def _wait_for_retries(world: World, number: int) -> None:
     await world.pool.execute(
-        "INSERT INTO retries (backfill_no, position, tries, counted, next_attempt_at, last_failed_at, error_class)"
+        "INSERT INTO retries (backfill_number, position, tries, counted, next_attempt_at, last_failed_at, error_class)"
         " SELECT $1, n, 1, 1, $3::timestamptz + n * interval '1 second', $3, 'http_500'"
         "   FROM generate_series(0, $2::integer - 1) AS n",
-        no, world.items, NOON - timedelta(days=2),
+        number, world.items, NOON - timedelta(days=2),
     )  # fmt: skip
     await world.pool.execute(
-        "INSERT INTO tries (backfill_no, position, attempt, finished_at, error_class)"
-        " SELECT backfill_no, position, 1, $2, 'http_500' FROM retries WHERE backfill_no = $1",
-        no, NOON,
+        "INSERT INTO tries (backfill_number, position, attempt, finished_at, error_class)"
+        " SELECT backfill_number, position, 1, $2, 'http_500' FROM retries WHERE backfill_number = $1",
+        number, NOON,
     )  # fmt: skip
-    await world.pool.execute("UPDATE backfill_progress SET retrying = $2 WHERE backfill_no = $1", no, world.items)
+    await world.pool.execute(
+        "UPDATE backfill_progress SET retrying = $2 WHERE backfill_number = $1", number, world.items
+    )
 
 
 async def _fill_by_id(world: World) -> None:
@@ -267,4 +269,4 @@ async def test_no_second_index_can_be_taken_for_the_key_of_an_item(world: World)
         " WHERE tablename IN ('plan_items', 'retries') AND indexname NOT LIKE '%_pkey'"
     )
 
-    assert [] == [row[0] for row in indexes if "(backfill_no," in row[0]]
+    assert [] == [row[0] for row in indexes if "(backfill_number," in row[0]]

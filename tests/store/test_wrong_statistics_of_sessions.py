@@ -45,7 +45,7 @@ async def world(request: pytest.FixtureRequest, databases: Any) -> AsyncIterator
             await pool.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         workflow = await make_workflow(pool)
         backfill = await _fill(pool, workflow, many, finished=False)
-        first = await pool.fetchval("SELECT min(id) FROM attempts WHERE backfill_no = $1", backfill)
+        first = await pool.fetchval("SELECT min(id) FROM attempts WHERE backfill_number = $1", backfill)
         yield World(pool, many, workflow, backfill, first)
         await pool.close()
 
@@ -62,44 +62,44 @@ async def _fill(pool: Pool, workflow: Workflow, many: int, *, finished: bool) ->
     )  # fmt: skip
     await pool.execute(
         "INSERT INTO attempts (session_id, index, name, project_id, workflow_id, revision_id, timezone, params,"
-        "                      created_by, created_at, backfill_no, position, finished_at, succeeded)"
+        "                      created_by, created_at, backfill_number, position, finished_at, succeeded)"
         " SELECT s.id, 1, '', $1, $2, $3, 'UTC', '{}', 'key:test', $4, $5, n,"
         "        CASE WHEN n < $6 THEN $4::timestamptz END, n < $6"
         "   FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM sessions WHERE workflow_id = $2) AS s",
-        project, workflow.workflow_id, workflow.revision_id, NOON, backfill.no, many if finished else many // 2,
+        project, workflow.workflow_id, workflow.revision_id, NOON, backfill.number, many if finished else many // 2,
     )  # fmt: skip
-    await pool.execute(PLANS.plan_sessions, backfill.no)
-    await pool.execute(PLANS.count_plan, backfill.no, many)
+    await pool.execute(PLANS.plan_sessions, backfill.number)
+    await pool.execute(PLANS.count_plan, backfill.number, many)
     await pool.execute(
-        "INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts)"
-        " SELECT backfill_no, position, 'succeeded', $2, $2, 1 FROM attempts"
-        "  WHERE backfill_no = $1 AND finished_at IS NOT NULL",
-        backfill.no, NOON,
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts)"
+        " SELECT backfill_number, position, 'succeeded', $2, $2, 1 FROM attempts"
+        "  WHERE backfill_number = $1 AND finished_at IS NOT NULL",
+        backfill.number, NOON,
     )  # fmt: skip
-    return backfill.no
+    return backfill.number
 
 
 def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
     """The statements, with values; and how many sessions each is about."""
-    no, half, last = world.backfill, world.many // 2, world.first + world.many
+    number, half, last = world.backfill, world.many // 2, world.first + world.many
     some = [world.entity_id(n) for n in range(half, half + 100)]
     times = [SINCE + n * HOUR for n in range(100)]
     workflow = world.workflow.workflow_id
     return {
-        "read_items": (ITEMS.read_items, [no, some], len(some)),
-        "note_running": (ITEMS.note_running, [no, 0, half, NOON, 1], 1),
-        "find_unfinished_before": (ITEMS.find_unfinished_before, [no, half], 1),
-        "finish_attempts": (ITEMS.finish_attempts, [[no], [half], [None]], 1),
-        "rest_attempts": (ITEMS.rest_attempts, [[no], [half], [1], [NOON], [NOON], [None]], 1),
+        "read_items": (ITEMS.read_items, [number, some], len(some)),
+        "note_running": (ITEMS.note_running, [number, 0, half, NOON, 1], 1),
+        "find_unfinished_before": (ITEMS.find_unfinished_before, [number, half], 1),
+        "finish_attempts": (ITEMS.finish_attempts, [[number], [half], [None]], 1),
+        "rest_attempts": (ITEMS.rest_attempts, [[number], [half], [1], [NOON], [NOON], [None]], 1),
         "request_kill": (ITEMS.request_kill, [world.first + half, NOON], 1),
-        "end_killed": (ITEMS.end_killed, [no, half, NOON], 1),
-        "cancel_attempts": (ITEMS.cancel_attempts, [no, half, half + 1000], 1000),
+        "end_killed": (ITEMS.end_killed, [number, half, NOON], 1),
+        "cancel_attempts": (ITEMS.cancel_attempts, [number, half, half + 1000], 1000),
         "find_named": (PLANS.find_named, [workflow, times, "n"], len(times)),
         "list_session_times": (PLANS.list_session_times, [workflow, times[0], times[-1]], len(times)),
         "find_session_before": (PLANS.find_session_before, [workflow, NOON], 1),
-        "list_attempts_of_sessions": (PLANS.list_attempts_of_sessions, [no, some], len(some)),
+        "list_attempts_of_sessions": (PLANS.list_attempts_of_sessions, [number, some], len(some)),
         "list_rerun_names": (PLANS.list_rerun_names, [workflow, times, "n"], len(times)),
-        "move_backfill": (BACKFILLS.move_backfill, [no, "paused", ["planning"], NOON, *[None] * 13], 1),
+        "move_backfill": (BACKFILLS.move_backfill, [number, "paused", ["planning"], NOON, *[None] * 13], 1),
         "count_waiting": (PLANS.count_waiting, [1000], 1000),
         "list_sessions": (PAGES.list_sessions, [None, 100], 100),
         "list_sessions_of_workflow": (PAGES.list_sessions_of_workflow, [None, 100, workflow], 100),

@@ -92,17 +92,17 @@ async def make_backfill(pool: Pool, workflow: Workflow | Backfill | None = None,
 
 async def change_settings(pool: Pool, backfill: Backfill | None, **settings: Any) -> None:
     """Behind everybody's back; of all backfills if none is named."""
-    no = None if backfill is None else backfill.no
-    for row in await pool.fetch("SELECT no, settings FROM backfills WHERE no = $1 OR $1 IS NULL", no):
+    number = None if backfill is None else backfill.number
+    for row in await pool.fetch("SELECT number, settings FROM backfills WHERE number = $1 OR $1 IS NULL", number):
         changed = json.loads(row["settings"]) | settings
-        await pool.execute("UPDATE backfills SET settings = $2 WHERE no = $1", row["no"], json_text(changed))
+        await pool.execute("UPDATE backfills SET settings = $2 WHERE number = $1", row["number"], json_text(changed))
 
 
 async def put_into(pool: Pool, backfill: Backfill, status: Status) -> None:
     """Whatever the moves say: a test needs it there. Planned, unless it is planning."""
     await pool.execute(
-        "UPDATE backfills SET status = $2, planned_at = $3, completed_at = $4 WHERE no = $1",
-        backfill.no,
+        "UPDATE backfills SET status = $2, planned_at = $3, completed_at = $4 WHERE number = $1",
+        backfill.number,
         status,
         None if status is Status.PLANNING else NOON,
         NOON if status in ENDED else None,

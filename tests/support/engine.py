@@ -222,10 +222,10 @@ class Engine:
         self.firing.nudge()
         self.live.nudge()
 
-    def _heard(self, backfill_no: int | None) -> None:
-        if backfill_no is None:
+    def _heard(self, backfill_number: int | None) -> None:
+        if backfill_number is None:
             self.stopping.hear()
-        self.scheduler.hear(backfill_no)
+        self.scheduler.hear(backfill_number)
 
     @property
     def serving(self) -> dict[Part, Serving]:
@@ -267,12 +267,12 @@ class Engine:
             await asyncio.sleep(0.01)
 
     async def progress(self, backfill: Backfill) -> Progress:
-        return await self.tools.backfills.get_progress(backfill.no)
+        return await self.tools.backfills.get_progress(backfill.number)
 
     async def outcomes(self, backfill: Backfill) -> dict[str, int]:
         rows = await self.pool.fetch(
-            "SELECT status::text AS status, count(*) AS n FROM outcomes WHERE backfill_no = $1 GROUP BY status",
-            backfill.no,
+            "SELECT status::text AS status, count(*) AS n FROM outcomes WHERE backfill_number = $1 GROUP BY status",
+            backfill.number,
         )
         return {row["status"]: row["n"] for row in rows}
 
@@ -305,9 +305,9 @@ class Engine:
 
         now = self.clock.now()
         reason = Reason(ReasonCode.PAUSED_BY_USER, "paused", now) if wanted == "paused" else None
-        row = await self.tools.backfills.move(backfill.no, Status(wanted), reason=reason, at=now, **changes)
+        row = await self.tools.backfills.move(backfill.number, Status(wanted), reason=reason, at=now, **changes)
         assert row is not None, f"could not become {wanted}"
-        await self.control.confirm(row.no, row.version)
+        await self.control.confirm(row.number, row.version)
         return row
 
 

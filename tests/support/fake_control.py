@@ -28,13 +28,13 @@ class FakeControl:
     def nudge(self) -> None:
         self.nudges += 1
 
-    async def confirm(self, backfill_no: int, version: int) -> None:
+    async def confirm(self, backfill_number: int, version: int) -> None:
         if self.is_deaf:
             raise Unavailable("nobody has confirmed it yet", code="not_confirmed", retry_after_seconds=1)
-        self.confirmed.append((backfill_no, version))
+        self.confirmed.append((backfill_number, version))
 
     def stop_reason(self) -> Reason | None:
         return self.stopped
 
-    def live(self, backfill_no: int) -> FakeLive | None:
-        return self.lives.get(backfill_no)
+    def live(self, backfill_number: int) -> FakeLive | None:
+        return self.lives.get(backfill_number)

@@ -20,13 +20,13 @@ async def make_ledger(pool: Pool, backfill: Backfill, entries: Mapping[str, str]
     kinds = {entity_id: status.partition(":") for entity_id, status in entries.items()}
     for position, (entity_id, (status, _, error_class)) in enumerate(kinds.items()):
         await pool.execute(
-            "INSERT INTO plan_items (backfill_no, position, entity_id) VALUES ($1, $2, $3)",
-            backfill.no, position, entity_id,
+            "INSERT INTO plan_items (backfill_number, position, entity_id) VALUES ($1, $2, $3)",
+            backfill.number, position, entity_id,
         )  # fmt: skip
         if status == "retrying":
-            await insert_retry(pool, backfill.no, position, error_class or "timeout")
+            await insert_retry(pool, backfill.number, position, error_class or "timeout")
         elif status != "pending":
-            await _insert_outcome(pool, backfill.no, position, status, error_class)
+            await _insert_outcome(pool, backfill.number, position, status, error_class)
     counts = dict.fromkeys(("succeeded", "failed", "skipped", "cancelled", "retrying"), 0)
     for status, _, _ in kinds.values():
         if status in counts:
@@ -34,32 +34,33 @@ async def make_ledger(pool: Pool, backfill: Backfill, entries: Mapping[str, str]
     untouched = [position for position, kind in enumerate(kinds.values()) if kind[0] == "pending"]
     await pool.execute(
         "UPDATE backfill_progress SET planned = $2, succeeded = $3, failed = $4, skipped = $5, cancelled = $6,"
-        " retrying = $7, low_water_mark = $8, started_at = $9 WHERE backfill_no = $1",
-        backfill.no, len(entries), *counts.values(), untouched[0] if untouched else len(entries), NOON,
+        " retrying = $7, low_water_mark = $8, started_at = $9 WHERE backfill_number = $1",
+        backfill.number, len(entries), *counts.values(), untouched[0] if untouched else len(entries), NOON,
     )  # fmt: skip
-    await pool.execute("UPDATE backfills SET planned_at = $2 WHERE no = $1", backfill.no, NOON)
+    await pool.execute("UPDATE backfills SET planned_at = $2 WHERE number = $1", backfill.number, NOON)
 
 
-async def insert_retry(pool: Pool, no: int, position: int, error_class: str = "timeout") -> None:
+async def insert_retry(pool: Pool, number: int, position: int, error_class: str = "timeout") -> None:
     """An item that waits for its second try."""
     await pool.execute(
-        "INSERT INTO retries (backfill_no, position, tries, counted, next_attempt_at, first_started_at,"
+        "INSERT INTO retries (backfill_number, position, tries, counted, next_attempt_at, first_started_at,"
         " last_failed_at, error_class, error) VALUES ($1, $2, 1, 1, $3, $4, $4, $5, 'again')",
-        no, position, NOON + timedelta(hours=1), NOON, error_class,
+        number, position, NOON + timedelta(hours=1), NOON, error_class,
     )  # fmt: skip
-    await insert_try(pool, no, position, error_class=error_class)
+    await insert_try(pool, number, position, error_class=error_class)
 
 
-async def insert_try(pool: Pool, no: int, position: int, *, attempt: int = 1, error_class: str = "timeout") -> None:
+async def insert_try(pool: Pool, number: int, position: int, *, attempt: int = 1, error_class: str = "timeout") -> None:
     """A try that was not final."""
     await pool.execute(
-        "INSERT INTO tries (backfill_no, position, attempt, started_at, finished_at, error_class, error, http_status)"
+        "INSERT INTO tries"
+        " (backfill_number, position, attempt, started_at, finished_at, error_class, error, http_status)"
         " VALUES ($1, $2, $3, $4, $5, $6, 'again', 503)",
-        no, position, attempt, NOON, NOON + MOMENT, error_class,
+        number, position, attempt, NOON, NOON + MOMENT, error_class,
     )  # fmt: skip
 
 
-async def _insert_outcome(pool: Pool, no: int, position: int, status: str, error_class: str) -> None:
+async def _insert_outcome(pool: Pool, number: int, position: int, status: str, error_class: str) -> None:
     ran = status in ("succeeded", "failed")
     values: dict[str, Any] = {
         "started_at": NOON if ran else None,
@@ -74,8 +75,8 @@ async def _insert_outcome(pool: Pool, no: int, position: int, status: str, error
     columns = ", ".join(values)
     places = ", ".join(f"${number}" for number in range(4, 4 + len(values)))
     await pool.execute(
-        f"INSERT INTO outcomes (backfill_no, position, status, {columns}) VALUES ($1, $2, $3, {places})",  # noqa: S608 - names from above
-        no, position, status, *values.values(),
+        f"INSERT INTO outcomes (backfill_number, position, status, {columns}) VALUES ($1, $2, $3, {places})",  # noqa: S608 - names from above
+        number, position, status, *values.values(),
     )  # fmt: skip
 
 

@@ -39,18 +39,18 @@ async def left_behind(pool: Pool, *statuses: str, started: int | None = 10, **se
     alone = settings.pop("alone", None)
     backfill = await make_backfill(pool, **{"filter_resolved": {"match_all": True}, "max_in_flight": 3} | settings)
     await make_ledger(pool, backfill, {f"e{n:06}": status for n, status in enumerate(statuses)})
-    await pool.execute("UPDATE backfills SET status = 'running' WHERE no = $1", backfill.no)
+    await pool.execute("UPDATE backfills SET status = 'running' WHERE number = $1", backfill.number)
     await died(pool, backfill, alone=alone, started=started)
     return backfill
 
 
 async def died(pool: Pool, backfill: Backfill, *, alone: int | None = None, started: int | None = 10) -> Grant:
     """An owner takes it, may have started so many, and dies."""
-    grant = await LeaseStore(pool, instance="dead", process="1").acquire(backfill.no)
+    grant = await LeaseStore(pool, instance="dead", process="1").acquire(backfill.number)
     assert grant is not None
     await may_have_started(pool, backfill, started)
     if alone is not None:
-        await RecoveryStore(pool).start_alone(backfill.no, grant.fence, alone, DEAD)
+        await RecoveryStore(pool).start_alone(backfill.number, grant.fence, alone, DEAD)
     await pool.execute("UPDATE leases SET expires_at = $1", LONG_AGO)
     return grant
 
@@ -58,15 +58,16 @@ async def died(pool: Pool, backfill: Backfill, *, alone: int | None = None, star
 async def may_have_started(pool: Pool, backfill: Backfill, most: int | None) -> None:
     await pool.execute(
         "UPDATE backfill_progress SET hand_out_limit = $2 + succeeded + failed + skipped + cancelled + retrying"
-        " - skipped_in_plan WHERE backfill_no = $1", backfill.no, most,
+        " - skipped_in_plan WHERE backfill_number = $1", backfill.number, most,
     )  # fmt: skip
 
 
 async def in_round(pool: Pool, backfill: Backfill, number: int, *, to: int) -> None:
     """The dead owner was repeating what lay before `to`."""
     await pool.execute(
-        "UPDATE backfill_progress SET repeat_round = $2, repeat_to = $3, repeat_fence = fence WHERE backfill_no = $1",
-        backfill.no, number, to,
+        "UPDATE backfill_progress SET repeat_round = $2, repeat_to = $3, repeat_fence = fence"
+        " WHERE backfill_number = $1",
+        backfill.number, number, to,
     )  # fmt: skip
 
 

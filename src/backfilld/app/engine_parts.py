@@ -132,10 +132,10 @@ def _news(
 ) -> News | Lookout:
     """Who hears of what others commit."""
 
-    def heard(backfill_no: int | None) -> None:
-        if backfill_no is None:
+    def heard(backfill_number: int | None) -> None:
+        if backfill_number is None:
             stopping.hear()
-        scheduler.hear(backfill_no)
+        scheduler.hear(backfill_number)
 
     def heard_live() -> None:
         firing.nudge()

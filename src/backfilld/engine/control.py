@@ -42,12 +42,12 @@ class Control:
         """Something changed: look now."""
         self._scheduler.nudge()
 
-    async def confirm(self, backfill_no: int, version: int) -> None:
+    async def confirm(self, backfill_number: int, version: int) -> None:
         """Return once nothing starts any more that `version` forbids; Unavailable `not_confirmed` after 10 s."""
         self.nudge()
         try:
             async with asyncio.timeout(CONFIRM_SECONDS):
-                await self._confirmed(backfill_no, version)
+                await self._confirmed(backfill_number, version)
         except TimeoutError:
             raise Unavailable(
                 "it is written down, but the daemon that runs this backfill has not confirmed it yet; ask again",
@@ -55,14 +55,14 @@ class Control:
                 retry_after_seconds=1,
             ) from None
 
-    async def _confirmed(self, backfill_no: int, version: int) -> None:
+    async def _confirmed(self, backfill_number: int, version: int) -> None:
         while True:
-            runner = self._scheduler.runner(backfill_no)
+            runner = self._scheduler.runner(backfill_number)
             if runner is not None:
                 with contextlib.suppress(LeaseGone):  # then the owner is somebody else, who is asked next
                     if await runner.learn() >= version:
                         return
-            owner = await self._leases.find_owner(backfill_no)
+            owner = await self._leases.find_owner(backfill_number)
             if owner is None or owner.acknowledged_version >= version:
                 return
             await self._clock.sleep(ASKS_EVERY_SECONDS)
@@ -71,9 +71,9 @@ class Control:
         """Why nothing may start anywhere, by an operator's word; None if something may."""
         return self._scheduler.stop_reason
 
-    def live(self, backfill_no: int) -> Live | None:
+    def live(self, backfill_number: int) -> Live | None:
         """What the runner here knows; None if it does not run here."""
-        runner = self._scheduler.runner(backfill_no)
+        runner = self._scheduler.runner(backfill_number)
         if runner is None:
             return None
         gate = runner.gate

@@ -31,7 +31,7 @@ class AuditReading:
         Of a deleted one it is what the audit log has kept.
         """
         backfill = await self._backfills.find(id)
-        no = backfill.no if backfill is not None else await self._pages.find_deleted(id)
-        if no is None:
+        number = backfill.number if backfill is not None else await self._pages.find_deleted(id)
+        if number is None:
             raise NotFound(f"there is no backfill {id}")
-        return await self._pages.list_timeline(no, wanted, behind=behind, limit=limit)
+        return await self._pages.list_timeline(number, wanted, behind=behind, limit=limit)

@@ -106,10 +106,10 @@ class BackfillOperations:
         return self._viewer.view(*found) if found else None
 
     async def list_page(
-        self, wanted: BackfillFilter, *, before_no: int | None = None, limit: int
+        self, wanted: BackfillFilter, *, before_number: int | None = None, limit: int
     ) -> Sequence[BackfillView | UnreadableRow]:
         """The newest `limit` that `wanted` lets through, with a number below `before_no`."""
-        found = await self._store.list_page(wanted, before_no=before_no, limit=limit)
+        found = await self._store.list_page(wanted, before_number=before_number, limit=limit)
         return [one if isinstance(one, UnreadableRow) else self._viewer.view(*one) for one in found]
 
     async def workflow_of(self, id: int) -> int:
@@ -122,9 +122,9 @@ class BackfillOperations:
         backfill = await self._store.get(id)
         now = self.clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
-            hidden = await self._store.mark_deleted(backfill.no, at=now, on=connection)
+            hidden = await self._store.mark_deleted(backfill.number, at=now, on=connection)
             if hidden:
-                old = await self._removal.read_evidence(backfill.no, on=connection)
+                old = await self._removal.read_evidence(backfill.number, on=connection)
                 await audit.record_on(connection, actor, "backfill.delete", backfill, at=now, reason=why, old=old)
                 reached(Point.DELETE_BEFORE_COMMIT)
         if hidden:

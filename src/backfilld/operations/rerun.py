@@ -86,24 +86,24 @@ class Rerunner:
 
     async def _all_failed(self, parent: Backfill, error_class: str | None) -> FailedIn:
         """However many there are: they are copied where they lie."""
-        if error_class is not None and not await self._ledger.has_failed(parent.no, error_class):
+        if error_class is not None and not await self._ledger.has_failed(parent.number, error_class):
             raise Invalid([await self._no_such_class(parent, error_class)])
-        return FailedIn(parent.no, error_class)
+        return FailedIn(parent.number, error_class)
 
     async def _choose(self, parent: Backfill, ids: Sequence[str] | None, error_class: str | None) -> list[str]:
         among = None if ids is None else list(dict.fromkeys(ids))
-        failed = await self._ledger.list_failed_ids(parent.no, among=among)
+        failed = await self._ledger.list_failed_ids(parent.number, among=among)
         if ids is not None and len(failed) < len(among or ()):
             raise Invalid(await self._strangers(parent, ids, frozenset(failed)))
         if error_class is not None:
-            failed = await self._ledger.list_failed_ids(parent.no, among=among, error_class=error_class)
+            failed = await self._ledger.list_failed_ids(parent.number, among=among, error_class=error_class)
         if not failed:
             raise Invalid([await self._no_such_class(parent, error_class)])
         return failed
 
     async def _strangers(self, parent: Backfill, ids: Sequence[str], failed: frozenset[str]) -> list[Fault]:
         others = [(number, id) for number, id in enumerate(ids) if id not in failed][:FAULTS_SHOWN]
-        planned = await self._ledger.list_planned_among(parent.no, [id for _, id in others])
+        planned = await self._ledger.list_planned_among(parent.number, [id for _, id in others])
         return [
             Fault(f"/entity_ids/{number}", "not_failed", f"{id!r} did not fail in this backfill")
             if id in planned
@@ -114,7 +114,7 @@ class Rerunner:
     async def _no_such_class(self, parent: Backfill, error_class: str | None) -> Fault:
         if error_class is None:
             return Fault("/entity_ids", "too_short", "names no entity; leave it out for all that failed")
-        known = tuple(await self._ledger.list_error_classes(parent.no))
+        known = tuple(await self._ledger.list_error_classes(parent.number))
         return Fault("/error_class", "unknown_error_class", f"nothing chosen failed with {error_class!r}", known)
 
     async def _target(self, parent: Backfill) -> RunnableWorkflow:
@@ -132,7 +132,7 @@ class Rerunner:
         return NewBackfill(
             id=uuid4(),
             kind=ENTITIES,
-            parent_no=parent.no,
+            parent_number=parent.number,
             parent_id=parent.id,
             workflow_id=target.workflow_id,
             revision_id=target.revision_id,

@@ -55,10 +55,10 @@ class Progress:
 class Backfill:
     """One pass of a workflow over a frozen plan: its settings and status, without its counters."""
 
-    no: int
+    number: int
     id: UUID
     kind: str
-    parent_no: int | None
+    parent_number: int | None
     parent_id: UUID | None
     workflow_id: int
     workflow_name: str
@@ -111,7 +111,7 @@ class Item:
     target answers that another request under its key may be under way.
     """
 
-    backfill_no: int
+    backfill_number: int
     position: int
     entity_id: str
     attributes: Mapping[str, Any]
@@ -135,7 +135,7 @@ class Item:
     @property
     def place(self) -> tuple[int, int]:
         """What tells it from every other item: its backfill, and where it stands in the plan."""
-        return self.backfill_no, self.position
+        return self.backfill_number, self.position
 
 
 @plain_record

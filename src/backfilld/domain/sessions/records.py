@@ -105,7 +105,7 @@ class Attempt(NamedTuple):
     running_since: datetime | None
     finished_at: datetime | None
     succeeded: bool
-    backfill_no: int | None
+    backfill_number: int | None
     position: int | None
     is_blocked: bool
     message: str | None = None

@@ -218,7 +218,7 @@ class AttemptRun:
 def item_of(taken: TakenAttempt) -> Item:
     """The attempt in the shape in which tries are judged. No backfill has the number 0, so its place is its own."""
     return Item(
-        backfill_no=0, position=taken.id, entity_id=str(taken.id), attributes={}, as_of=None, read_at=0.0,
+        backfill_number=0, position=taken.id, entity_id=str(taken.id), attributes={}, as_of=None, read_at=0.0,
         tries=taken.tries, counted=taken.counted, interruptions=taken.interruptions,
         first_started_at=taken.started_at, last_failed_at=taken.last_failed_at,
         in_doubt=taken.in_doubt, unknown_since=taken.unknown_since,

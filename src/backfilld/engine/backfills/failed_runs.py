@@ -28,26 +28,26 @@ class FailedRuns:
         self._clock = clock
         self._failed: dict[int, _Failed] = {}
 
-    def note(self, no: int, problem: BaseException) -> None:
+    def note(self, number: int, problem: BaseException) -> None:
         """Another run of it ended like that."""
-        runs = 1 + (self._failed[no].runs if no in self._failed else 0)
+        runs = 1 + (self._failed[number].runs if number in self._failed else 0)
         pause = PAUSES_SECONDS[runs - 1] if runs <= MOST_RUNS else LONG_PAUSE_SECONDS
-        self._failed[no] = _Failed(runs, self._clock.boottime() + pause, in_words(problem))
+        self._failed[number] = _Failed(runs, self._clock.boottime() + pause, in_words(problem))
 
-    def forget(self, no: int) -> None:
+    def forget(self, number: int) -> None:
         """A run of it ended as it should, or it has been given up."""
-        self._failed.pop(no, None)
+        self._failed.pop(number, None)
 
     @property
     def has_any(self) -> bool:
         """True while one of them is to be run again, or to be given up."""
         return bool(self._failed)
 
-    def rests(self, no: int) -> bool:
+    def rests(self, number: int) -> bool:
         """True during the pause."""
-        return no in self._failed and self._clock.boottime() < self._failed[no].until
+        return number in self._failed and self._clock.boottime() < self._failed[number].until
 
-    def why_given_up(self, no: int) -> str | None:
+    def why_given_up(self, number: int) -> str | None:
         """What the last run ended on, of one that is not to be run any more; None for all others."""
-        failed = self._failed.get(no)
+        failed = self._failed.get(number)
         return failed.why if failed is not None and failed.runs >= MOST_RUNS else None

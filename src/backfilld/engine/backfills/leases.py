@@ -16,11 +16,11 @@ class LeaseKeeper(Renewer[Grant]):
         super().__init__(Part.LEASES, store, clock, bus, StopSwitch())
         self.store = store
 
-    async def take(self, backfill_no: int) -> Lease[Grant] | None:
+    async def take(self, backfill_number: int) -> Lease[Grant] | None:
         """The lease, if it can be had now."""
         sent_at = self._clock.boottime()
         reached(Point.LEASE_BEFORE_TAKING)
-        grant = await self.store.acquire(backfill_no)
+        grant = await self.store.acquire(backfill_number)
         if grant is None:
             return None
         reached(Point.LEASE_TAKEN)

@@ -40,8 +40,8 @@ class Batch:
 
     def only(self, entries: Sequence[Entry]) -> "Batch":
         """The same commit without some backfills."""
-        kept = {account.backfill_no for account, _ in entries}
-        return Batch(entries, tuple(standing for standing in self.standings if standing.backfill_no in kept))
+        kept = {account.backfill_number for account, _ in entries}
+        return Batch(entries, tuple(standing for standing in self.standings if standing.backfill_number in kept))
 
     def part(self, entries: Sequence[Entry]) -> "Batch":
         """Some of the entries. A part must not move a mark: the other part may hold positions below it."""
@@ -183,7 +183,7 @@ class Recorder:
         for account, entry in batch.entries:
             if isinstance(entry, TriedItem):
                 account.note_retry(entry.tried.next_attempt_at)
-        self._settle(batch.entries, {standing.backfill_no: standing.hand_out_limit for standing in batch.standings})
+        self._settle(batch.entries, {standing.backfill_number: standing.hand_out_limit for standing in batch.standings})
         self._bus.tell(OutcomesRecorded(len(ended), len(tried), seconds))
 
     def _settle(self, batch: Sequence[Entry], limits: Mapping[int, int] = NO_LIMITS) -> None:
@@ -193,7 +193,7 @@ class Recorder:
             account.taken.discard(entry.position)
             counts[id(account)] = (account, counts.get(id(account), (account, 0))[1] + 1)
         for account, entries in counts.values():
-            account.hand_out.committed(limits.get(account.backfill_no, 0))
+            account.hand_out.committed(limits.get(account.backfill_number, 0))
             account.written(entries)
 
 

@@ -36,7 +36,7 @@ class RunState:
         of_sessions: bool = False,
     ) -> None:
         self.lease = lease
-        self.backfill_no: int = lease.key
+        self.backfill_number: int = lease.key
         self.of_sessions = of_sessions
         self.hand_out = hand_out or HandOut()
         self._clock = clock
@@ -154,11 +154,11 @@ class RunState:
         hand_out = self.hand_out
         hand_out.adapt()
         limit = hand_out.next_limit(self.lease.in_flight())
-        return Checkpoint(self.backfill_no, self.lease.fence, self.low_water_mark(), self.throughput(), limit)
+        return Checkpoint(self.backfill_number, self.lease.fence, self.low_water_mark(), self.throughput(), limit)
 
 
 def entry_of(account: RunState, position: int, result: Outcome | Try, *, had_retry: bool) -> EndedItem | TriedItem:
     """The line of the ledger that a result becomes."""
     if isinstance(result, Outcome):
-        return EndedItem(account.backfill_no, position, result, had_retry, account.of_sessions)
-    return TriedItem(account.backfill_no, position, result, account.of_sessions)
+        return EndedItem(account.backfill_number, position, result, had_retry, account.of_sessions)
+    return TriedItem(account.backfill_number, position, result, account.of_sessions)

@@ -227,11 +227,11 @@ class Runner:
 
     def _source(self) -> EntitySource | None:
         if self.backfill.is_schedule:
-            return SessionSource(self._tools.session_items, self.backfill.no)
+            return SessionSource(self._tools.session_items, self.backfill.number)
         return self._tools.sources.find(self.backfill.settings.entity_type or NOT_ENUMERABLE)
 
     async def _has_unfinished(self) -> bool:
-        return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.no))
+        return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.number))
 
     async def _pause_after_sample(self) -> None:
         reason = because(ReasonCode.SAMPLE_DONE, since=self._tools.clock.now())
@@ -241,7 +241,7 @@ class Runner:
         """Every item has an outcome, says the reader; the counters must say so too."""
         if await self._has_unfinished():
             raise CannotGoOn("nothing of the plan is left to be read, yet items have no outcome; please report this")
-        progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(self.backfill.no))
+        progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(self.backfill.number))
         reached(Point.END_BEFORE_COMMIT)
         await self._standing.move(end_status(failed=progress.failed), expected=STARTABLE)
         reached(Point.END_AFTER_COMMIT)
@@ -249,9 +249,9 @@ class Runner:
 
     async def _cancel_rest(self) -> bool:
         """Nothing is in flight any more: whatever has no outcome ends cancelled."""
-        tools, no, sessions = self._tools, self.backfill.no, self.backfill.is_schedule
+        tools, number, sessions = self._tools, self.backfill.number, self.backfill.is_schedule
         now, fence = tools.clock.now(), self._lease.fence
-        if not await self._standing.patiently(lambda: tools.ledger.cancel_rest(no, fence, now, sessions=sessions)):
+        if not await self._standing.patiently(lambda: tools.ledger.cancel_rest(number, fence, now, sessions=sessions)):
             raise LeaseGone
         await self._standing.move(Status.CANCELLED)
         return True
@@ -274,8 +274,8 @@ class Runner:
         stops = self.backfill.status in (Status.PAUSED, Status.CANCELLING)
         if stops:
             reached(Point.STOP_HEARD)
-        store, no, fence = self._tools.keeper.store, self.backfill.no, self._lease.fence
-        await self._standing.patiently(lambda: store.acknowledge(no, fence, version))
+        store, number, fence = self._tools.keeper.store, self.backfill.number, self._lease.fence
+        await self._standing.patiently(lambda: store.acknowledge(number, fence, version))
         if stops:
             reached(Point.STOP_ACKNOWLEDGED)
 
@@ -293,8 +293,8 @@ class Runner:
         await self._recovery.leave()
         await self._standing.patiently(lambda: self._tools.keeper.give_back(self._lease, in_order=True))
         if self.backfill.is_schedule:  # whoever wanted to end one a moment ago may have thought that we would
-            items, no, now = self._tools.session_items, self.backfill.no, self._tools.clock.now()
-            await self._standing.patiently(lambda: items.end_killed(no, now))
+            items, number, now = self._tools.session_items, self.backfill.number, self._tools.clock.now()
+            await self._standing.patiently(lambda: items.end_killed(number, now))
 
     async def _taken_away(self) -> None:
         """Somebody else owns it now. One last word: whoever stood alone with us did not kill us."""

@@ -55,9 +55,9 @@ class Scheduler:
         """Something changed: look now."""
         self._service.nudge()
 
-    def runner(self, backfill_no: int) -> Runner | None:
+    def runner(self, backfill_number: int) -> Runner | None:
         """The runner of a backfill, if it runs here."""
-        return self._runners.get(backfill_no)
+        return self._runners.get(backfill_number)
 
     @property
     def stop_reason(self) -> Reason | None:
@@ -74,10 +74,10 @@ class Scheduler:
         """What it, or a runner, waits for the database for; None if none does."""
         return self._service.obstacle or next(filter(None, (one.obstacle for one in self._runners.values())), None)
 
-    def hear(self, backfill_no: int | None) -> None:
+    def hear(self, backfill_number: int | None) -> None:
         """A backfill was changed, here or elsewhere (None: any may have been)."""
-        for no, runner in list(self._runners.items()):
-            if backfill_no is None or no == backfill_no:
+        for number, runner in list(self._runners.items()):
+            if backfill_number is None or number == backfill_number:
                 runner.hear()
         self.nudge()
 
@@ -97,9 +97,9 @@ class Scheduler:
         self._notice_steps(now)
         all_taken = True
         if not self._draining:
-            for no in await self._candidates(now):
-                if no not in self._tasks and not self._failed_runs.rests(no):
-                    all_taken = await self._take(no) and all_taken
+            for number in await self._candidates(now):
+                if number not in self._tasks and not self._failed_runs.rests(number):
+                    all_taken = await self._take(number) and all_taken
         wake_at, others = await store.next_look(now)
         self.last_tick_at = self._tools.clock.monotonic()
         if others or not all_taken or self._failed_runs.has_any:
@@ -124,23 +124,23 @@ class Scheduler:
             self._knows_all = False
         self._wall_offset = offset
 
-    async def _take(self, no: int) -> bool:
+    async def _take(self, number: int) -> bool:
         """Run it here; False if it cannot be had now, so that it has to be looked at again."""
-        lease = await self._tools.keeper.take(no)
+        lease = await self._tools.keeper.take(number)
         if lease is None:
             return False
-        self._unseen.discard(no)
+        self._unseen.discard(number)
         try:
-            if (why := self._failed_runs.why_given_up(no)) is not None and await self._give_up(no, lease, why):
+            if (why := self._failed_runs.why_given_up(number)) is not None and await self._give_up(number, lease, why):
                 return True
-            backfill = await self._tools.backfills.find_by_no(no)
+            backfill = await self._tools.backfills.find_by_number(number)
             if backfill is None:
                 await self._tools.keeper.give_back(lease, in_order=True)
                 return True
             runner = Runner(backfill, lease, self._tools)
         except CannotGoOn as problem:
             try:
-                await self._fail(no, lease, "cannot_go_on", str(problem))
+                await self._fail(number, lease, "cannot_go_on", str(problem))
             finally:
                 await self._tools.keeper.give_back(lease, in_order=True)
             return True
@@ -148,43 +148,43 @@ class Scheduler:
             self._tools.keeper.forget(lease)
             if not isinstance(problem, Exception) or transient_errors.is_transient(problem):
                 raise
-            self._failed(no, problem)
+            self._failed(number, problem)
             return False
-        self._runners[no] = runner
-        self._tasks[no] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
-        task.add_done_callback(lambda done: self._ended(no, done))
+        self._runners[number] = runner
+        self._tasks[number] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
+        task.add_done_callback(lambda done: self._ended(number, done))
         return True
 
-    async def _give_up(self, no: int, lease: Lease[Grant], why: str) -> bool:
+    async def _give_up(self, number: int, lease: Lease[Grant], why: str) -> bool:
         """End one whose runs end on an error of our own. False if it stands where it cannot fail: it is run again."""
         message = f"{MOST_RUNS} runs of it ended on an error of our own ({why}); the log has the traceback"
-        if not await self._fail(no, lease, INTERNAL, message):
+        if not await self._fail(number, lease, INTERNAL, message):
             return False
-        self._failed_runs.forget(no)
+        self._failed_runs.forget(number)
         await self._tools.keeper.give_back(lease, in_order=True)
         return True
 
-    async def _fail(self, no: int, lease: Lease[Grant], code: str, why: str) -> bool:
+    async def _fail(self, number: int, lease: Lease[Grant], code: str, why: str) -> bool:
         """A backfill that cannot be run, or not even be looked at, ends failed; it must not take the daemon along."""
         at, error = self._tools.clock.now(), {"code": code, "message": why}
         move = self._tools.backfills.move
-        return await move(no, Status.FAILED, reason=None, at=at, fence=lease.fence, error=error) is not None
+        return await move(number, Status.FAILED, reason=None, at=at, fence=lease.fence, error=error) is not None
 
-    def _ended(self, no: int, task: asyncio.Task[None]) -> None:
-        self._runners.pop(no, None)
-        self._tasks.pop(no, None)
+    def _ended(self, number: int, task: asyncio.Task[None]) -> None:
+        self._runners.pop(number, None)
+        self._tasks.pop(number, None)
         problem = None if task.cancelled() else task.exception()
         if problem is None:
-            self._failed_runs.forget(no)
+            self._failed_runs.forget(number)
         elif isinstance(problem, Exception):
-            self._failed(no, problem)
+            self._failed(number, problem)
         else:
             self._bug = problem
         self.nudge()
 
-    def _failed(self, no: int, problem: Exception) -> None:
-        log.error("a run of backfill no. %s ended on an error of our own", no, exc_info=problem)
-        self._failed_runs.note(no, problem)
+    def _failed(self, number: int, problem: Exception) -> None:
+        log.error("a run of backfill no. %s ended on an error of our own", number, exc_info=problem)
+        self._failed_runs.note(number, problem)
 
     async def drain(self, grace_seconds: float) -> None:
         """Start nothing any more; let what is in flight finish within the grace, then cancel it."""

@@ -31,7 +31,7 @@ class StatusWriter:
     """The status of one backfill, as its owner sees and changes it."""
 
     def __init__(self, backfill: Backfill, lease: Lease[Grant], gate: Gate, tools: BackfillContext) -> None:
-        self._no = backfill.no
+        self._number = backfill.number
         self._lease = lease
         self._gate = gate
         self._tools = tools
@@ -59,7 +59,7 @@ class StatusWriter:
 
     async def learn(self) -> None:
         """Read the row again and put it in force: no start that it forbids passes the gate any more."""
-        row = await self.patiently(lambda: self._tools.backfills.find_by_no(self._no))
+        row = await self.patiently(lambda: self._tools.backfills.find_by_number(self._number))
         if row is None:
             self._lease.lost = True
             self._gate.changed.set()
@@ -79,7 +79,7 @@ class StatusWriter:
         zone = shown_zone(self.backfill)
         row = await self.patiently(
             lambda: self._tools.backfills.move(
-                self._no,
+                self._number,
                 wanted,
                 reason=None if reason is None else reason.written(zone),
                 at=self._tools.clock.now(),
@@ -158,7 +158,7 @@ class StatusWriter:
         await self._gate.first_start.wait()
         at, fence = self._tools.clock.now(), self._lease.fence
         with contextlib.suppress(LeaseGone):
-            await self.patiently(lambda: self._tools.ledger.note_start(self._no, fence, at))
+            await self.patiently(lambda: self._tools.ledger.note_start(self._number, fence, at))
 
     def look_again(self) -> None:
         """Something may start now that could not before."""

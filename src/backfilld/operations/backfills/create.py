@@ -124,7 +124,7 @@ class Creator:
         async with self._pool.acquire() as connection, connection.transaction():
             await self._idempotency.claim(keyed, on=connection)
             backfill = await self._store.insert(new, on=connection)
-            action, at = "backfill.rerun" if new.parent_no else "backfill.create", new.created_at
+            action, at = "backfill.rerun" if new.parent_number else "backfill.create", new.created_at
             told = _told(new, backfill.named_ids)
             await audit.record_on(connection, actor, action, backfill, at=at, reason=new.settings.reason, new=told)
             cost = CostEstimate(new.credits_per_entity, backfill.named_ids.count if backfill.named_ids else total)

@@ -33,9 +33,14 @@ class LedgerReading:
         moving = self._in_flight(backfill)
         if entity_id is None:
             return await self._pages.list_page(
-                backfill.no, statuses=statuses, error_class=error_class, behind=behind, limit=limit, in_flight=moving
+                backfill.number,
+                statuses=statuses,
+                error_class=error_class,
+                behind=behind,
+                limit=limit,
+                in_flight=moving,
             )
-        entry = await self._pages.find(backfill.no, entity_id, in_flight=moving)
+        entry = await self._pages.find(backfill.number, entity_id, in_flight=moving)
         if entry is None or entry.position <= behind or (statuses and entry.status not in statuses):
             return []
         return [entry] if error_class in (None, entry.error_class) else []
@@ -43,11 +48,11 @@ class LedgerReading:
     async def get(self, id: UUID, entity_id: str) -> LedgerEntry:
         """One entry with its tries. NotFound for the backfill, and for an entity that is not in its plan."""
         backfill = await self._store.get(id)
-        entry = await self._pages.find(backfill.no, entity_id, in_flight=self._in_flight(backfill))
+        entry = await self._pages.find(backfill.number, entity_id, in_flight=self._in_flight(backfill))
         if entry is None:
             raise NotFound(f"{entity_id!r} is not in the plan of backfill {id}")
-        return await self._pages.with_tries(backfill.no, entry)
+        return await self._pages.with_tries(backfill.number, entry)
 
     def _in_flight(self, backfill: Backfill) -> Collection[int]:
-        live = self._control.live(backfill.no)
+        live = self._control.live(backfill.number)
         return live.in_flight if live is not None else ()

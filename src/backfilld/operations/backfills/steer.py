@@ -106,7 +106,7 @@ class Steering:
             return _Move(S.PAUSED, because(ReasonCode.PAUSED_BY_USER, since=now, who=actor.name, why=why))
 
         backfill, note = await self._steer(actor, id, "pause", why, decide)
-        await self._control.confirm(backfill.no, backfill.version)
+        await self._control.confirm(backfill.number, backfill.version)
         reached(Point.PAUSE_CONFIRMED)
         message = note or "paused: nothing starts until it is resumed, what is in flight finishes"
         return await self._signal(id, "pause", message)
@@ -143,7 +143,7 @@ class Steering:
             return _Move(S.CANCELLING, reason, now, in_flight == "cancel")
 
         backfill, note = await self._steer(actor, id, "cancel", why, decide)
-        await self._control.confirm(backfill.no, backfill.version)
+        await self._control.confirm(backfill.number, backfill.version)
         reached(Point.CANCEL_CONFIRMED)
         ending = "is cancelled too" if backfill.cancel_in_flight else "finishes"
         message = note or f"cancelling: nothing starts any more, what is in flight {ending}"
@@ -174,7 +174,7 @@ class Steering:
         approves = signal == "resume" and awaits_approval(backfill)
         async with self._pool.acquire() as connection, connection.transaction():
             moved = await self._store.move(
-                backfill.no,
+                backfill.number,
                 move.status,
                 reason=move.reason,
                 at=now,

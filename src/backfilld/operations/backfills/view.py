@@ -50,8 +50,8 @@ class BackfillView:
     progress: Progress
 
     @property
-    def no(self) -> int:
-        return self.backfill.no
+    def number(self) -> int:
+        return self.backfill.number
 
     @property
     def has_ended(self) -> bool:
@@ -67,7 +67,7 @@ class Viewer:
 
     def view(self, backfill: Backfill, progress: Progress) -> BackfillView:
         """How the backfill stands now. What cannot be reckoned is left out, and hides nothing else."""
-        live = None if backfill.status in ENDED else self._control.live(backfill.no)
+        live = None if backfill.status in ENDED else self._control.live(backfill.number)
         found = _counts(progress, live, has_ended=backfill.status in ENDED)
         try:
             return self._view(backfill, progress, live, found)

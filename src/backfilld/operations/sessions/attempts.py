@@ -123,7 +123,7 @@ class AttemptOperations:
         The attempt as it is then, which may be `canceling` still. NotFound; Conflict if it has finished.
         """
         attempt = await self._get(id)
-        if attempt.backfill_no is not None:
+        if attempt.backfill_number is not None:
             await self._killer.kill(actor, attempt)
         else:
             await self._kill(actor, attempt, why)

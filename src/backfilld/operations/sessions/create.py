@@ -108,15 +108,15 @@ class SessionBackfills:
             backfill = await self._store.insert(new, on=connection)
             opening = NewAttempts(
                 place.project_id, place.target.workflow_id, place.target.revision_id, place.timezone, plan.name,
-                new.created_by, new.created_at, plan.times, plan.params, backfill.no, skip_existing,
+                new.created_by, new.created_at, plan.times, plan.params, backfill.number, skip_existing,
             )  # fmt: skip
             opened = await open_attempts(connection, opening)
             if not opened:
                 raise NothingLeft
             reached(Point.SESSIONS_OPENED)
             await _write_down(connection, actor, new, backfill, len(opened))
-            await plan_sessions(connection, backfill.no, len(opened), new.created_at)
-            found = await self._store.get_by_no(backfill.no, on=connection)
+            await plan_sessions(connection, backfill.number, len(opened), new.created_at)
+            found = await self._store.get_by_number(backfill.number, on=connection)
         return Made(
             found, attempts_of(opened, opening, place.project_name, place.target.name, new.settings.max_in_flight)
         )
@@ -156,7 +156,7 @@ def new_backfill(
     return NewBackfill(
         id=uuid4(),
         kind=SCHEDULE,
-        parent_no=None if parent is None else parent.no,
+        parent_number=None if parent is None else parent.number,
         parent_id=None if parent is None else parent.id,
         workflow_id=place.target.workflow_id,
         revision_id=place.target.revision_id,
@@ -173,7 +173,7 @@ def new_backfill(
 
 
 async def _write_down(connection: Connection, actor: Actor, new: NewBackfill, backfill: Backfill, count: int) -> None:
-    action = "backfill.rerun" if new.parent_no else "backfill.create"
+    action = "backfill.rerun" if new.parent_number else "backfill.create"
     told = {
         "workflow_id": new.workflow_id,
         "schedule_id": new.schedule_id,

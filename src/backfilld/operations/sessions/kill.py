@@ -29,17 +29,17 @@ class BackfillKiller:
 
     async def kill(self, actor: Actor, attempt: Attempt) -> None:
         """End it now, or have it ended; its state afterwards is for the caller to read. Conflict if it has finished."""
-        if attempt.backfill_no is None:
+        if attempt.backfill_number is None:
             raise ValueError(f"attempt {attempt.id} belongs to no backfill")
         at = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
-            request = await items.request_kill(connection, attempt.backfill_no, attempt.id, at)
+            request = await items.request_kill(connection, attempt.backfill_number, attempt.id, at)
             if request is None:
                 raise Conflict(f"attempt {attempt.id} is already killed or finished", code="attempt_finished")
             if request.is_first:
                 await audit.record(
-                    connection, actor, "attempt.kill", f"attempt/{attempt.id}", at=at, backfill_no=attempt.backfill_no,
-                    new=told_of(attempt),
+                    connection, actor, "attempt.kill", f"attempt/{attempt.id}", at=at,
+                    backfill_number=attempt.backfill_number, new=told_of(attempt),
                 )  # fmt: skip
             reached(Point.KILL_BEFORE_COMMIT)
         reached(Point.KILL_AFTER_COMMIT)

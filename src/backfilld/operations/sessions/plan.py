@@ -90,7 +90,7 @@ def attempts_of(
             running_since=None,
             finished_at=None,
             succeeded=False,
-            backfill_no=new.backfill_no,
+            backfill_number=new.backfill_number,
             position=one.position,
             is_blocked=number > 0 and max_in_flight == 1,
         )

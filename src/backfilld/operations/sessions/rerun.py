@@ -56,7 +56,7 @@ class ScheduleReruns:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 await self._idempotency.claim(keyed, on=connection)
-                failed = await plans.list_attempts_of_sessions(connection, parent.no, ids)
+                failed = await plans.list_attempts_of_sessions(connection, parent.number, ids)
                 name = await _next_name(connection, parent, failed)
                 plan = Plan(name, [one.session_time for one in failed], [one.params for one in failed])
                 made = await self._make(connection, actor, parent, target, failed, plan, why)

@@ -20,7 +20,7 @@ async def record(
     subject: str,
     *,
     at: datetime,
-    backfill_no: int | None = None,
+    backfill_number: int | None = None,
     reason: str | None = None,
     old: Any = None,
     new: Any = None,
@@ -28,7 +28,7 @@ async def record(
     """Write one row. `action` is a verb with its noun (`backfill.pause`), `subject` what it was done to; `old` and
     `new` are JSON values of what changed (None: nothing to show), without secrets."""
     await conn.execute(
-        _sql.record_action, at, actor.identity, action, subject, backfill_no, reason, _text(old), _text(new),
+        _sql.record_action, at, actor.identity, action, subject, backfill_number, reason, _text(old), _text(new),
         actor.request_id,
     )  # fmt: skip
 
@@ -46,7 +46,7 @@ async def record_on(
 ) -> None:
     """The same of something done to a backfill, which its timeline tells."""
     subject = f"backfill/{backfill.id}"
-    await record(conn, actor, action, subject, at=at, backfill_no=backfill.no, reason=reason, old=old, new=new)
+    await record(conn, actor, action, subject, at=at, backfill_number=backfill.number, reason=reason, old=old, new=new)
 
 
 def _text(value: Any) -> str | None:

@@ -80,15 +80,15 @@ class AuditPages:
 
     async def find_deleted(self, id: UUID) -> int | None:
         """The number of a backfill that was deleted; None if there never was one of that id."""
-        no: int | None = await self._pool.fetchval(_sql.find_deleted, f"backfill/{id}")
-        return no
+        number: int | None = await self._pool.fetchval(_sql.find_deleted, f"backfill/{id}")
+        return number
 
     async def list_timeline(
-        self, backfill_no: int, wanted: AuditFilter = EVERYTHING, *, behind: int = 0, limit: int
+        self, backfill_number: int, wanted: AuditFilter = EVERYTHING, *, behind: int = 0, limit: int
     ) -> list[AuditEvent]:
         """The first `limit` events of a backfill behind an id, oldest first, the engine's own doings among them."""
         rows = await self._pool.fetch(
-            _sql.list_timeline, backfill_no, behind, limit, wanted.actor, wanted.action, wanted.subject,
+            _sql.list_timeline, backfill_number, behind, limit, wanted.actor, wanted.action, wanted.subject,
             wanted.since or BEGINNING, wanted.until or END,
         )  # fmt: skip
         return _events(rows)

@@ -9,7 +9,7 @@ SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS b
        a.request_id
   FROM audit_log AS a
   LEFT JOIN api_keys AS k ON a.actor = 'key:' || k.id
-  LEFT JOIN backfills AS b ON b.no = a.backfill_no
+  LEFT JOIN backfills AS b ON b.number = a.backfill_number
  WHERE a.action NOT IN ('backfill.status', 'backfill.taken_over')
    AND (a.at, a.id) < ($1::timestamptz, $2::bigint)
    AND a.at >= $3
@@ -23,7 +23,7 @@ SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS b
 -- name: find_deleted
 -- The number of a backfill that was deleted.
 -- $1 subject
-SELECT backfill_no FROM audit_log WHERE action = 'backfill.delete' AND subject = $1 LIMIT 1;
+SELECT backfill_number FROM audit_log WHERE action = 'backfill.delete' AND subject = $1 LIMIT 1;
 
 -- name: list_timeline
 -- What happened to a backfill, oldest first: what was done to it, what came and went meanwhile, orders to stop and to
@@ -32,34 +32,34 @@ SELECT backfill_no FROM audit_log WHERE action = 'backfill.delete' AND subject =
 -- $1 backfill   $2 behind id   $3 how many   $4 actor, or the name of a key   $5 action, or what it begins with
 -- $6 subject   $7 at or after   $8 before
 WITH of_interest AS (
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_no, a.reason, a.old, a.new, a.request_id,
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
            NULL::timestamptz AS began_at, NULL::timestamptz AS ended_at, NULL::integer AS probes
       FROM audit_log AS a
-     WHERE a.backfill_no = $1
+     WHERE a.backfill_number = $1
     UNION ALL
-    SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_no, o.message, NULL,
+    SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_number, o.message, NULL,
            json_build_object('status_reason', o.code), NULL, o.began_at, o.ended_at, o.probes
       FROM outages AS o
-      JOIN backfills AS b ON b.no = o.backfill_no
-     WHERE o.backfill_no = $1
+      JOIN backfills AS b ON b.number = o.backfill_number
+     WHERE o.backfill_number = $1
     UNION ALL
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_no, a.reason, a.old, a.new, a.request_id,
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
            NULL, NULL, NULL
       FROM backfills AS b
       JOIN audit_log AS a ON a.at >= b.created_at AND a.at <= coalesce(b.completed_at, 'infinity')
-     WHERE b.no = $1 AND a.action IN ('daemon.stop_all', 'daemon.start_all')
+     WHERE b.number = $1 AND a.action IN ('daemon.stop_all', 'daemon.start_all')
     UNION ALL
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_no, a.reason, a.old, a.new, a.request_id,
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
            NULL, NULL, NULL
       FROM backfills AS child
-      JOIN audit_log AS a ON a.backfill_no = child.no AND a.action = 'backfill.rerun'
-     WHERE child.parent_no = $1
+      JOIN audit_log AS a ON a.backfill_number = child.number AND a.action = 'backfill.rerun'
+     WHERE child.parent_number = $1
 )
 SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS backfill_id, e.reason, e.old, e.new,
        e.request_id, e.began_at, e.ended_at, e.probes
   FROM of_interest AS e
   LEFT JOIN api_keys AS k ON e.actor = 'key:' || k.id
-  LEFT JOIN backfills AS b ON b.no = e.backfill_no
+  LEFT JOIN backfills AS b ON b.number = e.backfill_number
  WHERE e.id > $2
    AND ($4::text IS NULL OR e.actor = $4 OR k.name = $4)
    AND ($5::text IS NULL OR e.action = $5 OR starts_with(e.action, $5 || '.'))

@@ -16,7 +16,7 @@ SELECT id, name FROM workflows WHERE enabled AND deleted_at IS NULL ORDER BY id 
 -- $1 workflow
 SELECT p.throughput, b.max_in_flight
   FROM backfills b
-  JOIN backfill_progress p ON p.backfill_no = b.no
+  JOIN backfill_progress p ON p.backfill_number = b.number
  WHERE b.workflow_id = $1 AND p.throughput > 0
- ORDER BY b.no DESC
+ ORDER BY b.number DESC
  LIMIT 1;

@@ -21,7 +21,7 @@ SELECT changed.*, pg_notify('backfilld', 'stop-order ' || version) FROM changed;
 -- $1 version
 SELECT (SELECT count(*) FROM leases WHERE NOT released AND expires_at > clock_timestamp() AND obeys_stop < $1)
      + (SELECT count(*) FROM attempts
-         WHERE finished_at IS NULL AND backfill_no IS NULL AND lease_until > clock_timestamp() AND obeys_stop < $1);
+         WHERE finished_at IS NULL AND backfill_number IS NULL AND lease_until > clock_timestamp() AND obeys_stop < $1);
 
 -- name: count_relations
 -- Whether a database was ever used by anybody.

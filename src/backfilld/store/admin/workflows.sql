@@ -80,12 +80,12 @@ UPDATE workflows
 SELECT id, status FROM backfills
  WHERE workflow_id = $1 AND deleted_at IS NULL
    AND status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
- ORDER BY no
+ ORDER BY number
  LIMIT 1;
 
 -- name: tell_owners
 -- Whoever runs a backfill of this workflow shall look again.
 -- $1 workflow
-SELECT pg_notify('backfilld', no || ' ' || version)
+SELECT pg_notify('backfilld', number || ' ' || version)
   FROM backfills
  WHERE workflow_id = $1 AND status IN ('planning', 'running', 'waiting', 'paused', 'cancelling');

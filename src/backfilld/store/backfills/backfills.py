@@ -64,9 +64,9 @@ class BackfillStore:
         for _ in range(_PLACE_WAS_TAKEN_TRIES):
             try:
                 async with on.transaction():
-                    no = await on.fetchval(_sql.insert_backfill, row_text(new))
-                await keep_ids(on, no, new.entity_ids)
-                return await self.get_by_no(no, on=on)
+                    number = await on.fetchval(_sql.insert_backfill, row_text(new))
+                await keep_ids(on, number, new.entity_ids)
+                return await self.get_by_number(number, on=on)
             except asyncpg.UniqueViolationError as problem:
                 if problem.constraint_name != "backfills_one_active":
                     raise
@@ -86,15 +86,15 @@ class BackfillStore:
             raise NotFound(f"there is no backfill {id}")
         return found
 
-    async def find_by_no(self, no: int, *, on: Connection | None = None) -> Backfill | None:
+    async def find_by_number(self, number: int, *, on: Connection | None = None) -> Backfill | None:
         """The backfill of that number; None if there is none, or it was deleted."""
-        row = await (on or self._pool).fetchrow(_sql.find_backfill, None, no)
+        row = await (on or self._pool).fetchrow(_sql.find_backfill, None, number)
         return backfill_of(row) if row else None
 
-    async def get_by_no(self, no: int, *, on: Connection | None = None) -> Backfill:
+    async def get_by_number(self, number: int, *, on: Connection | None = None) -> Backfill:
         """As `find_by_no`, but raises NotFound."""
-        if (found := await self.find_by_no(no, on=on)) is None:
-            raise NotFound(f"there is no backfill number {no}")
+        if (found := await self.find_by_number(number, on=on)) is None:
+            raise NotFound(f"there is no backfill number {number}")
         return found
 
     async def find_with_progress(self, id: UUID) -> tuple[Backfill, Progress] | None:
@@ -108,15 +108,15 @@ class BackfillStore:
             raise NotFound(f"there is no backfill {id}")
         return found
 
-    async def get_progress(self, no: int, *, on: Connection | None = None) -> Progress:
+    async def get_progress(self, number: int, *, on: Connection | None = None) -> Progress:
         """The counters as last committed; what is in flight only while a lease stands."""
-        row = await (on or self._pool).fetchrow(_sql.find_progress, no)
+        row = await (on or self._pool).fetchrow(_sql.find_progress, number)
         if row is None:
-            raise NotFound(f"there is no backfill number {no}")
+            raise NotFound(f"there is no backfill number {number}")
         return progress_of(row)
 
     async def list_page(
-        self, wanted: BackfillFilter, *, before_no: int | None = None, limit: int
+        self, wanted: BackfillFilter, *, before_number: int | None = None, limit: int
     ) -> list[tuple[Backfill, Progress]]:
         """The newest `limit` that `wanted` lets through and whose number is below `before_no`, newest first."""
         rows = await self._pool.fetch(
@@ -128,7 +128,7 @@ class BackfillStore:
             wanted.created_by,
             wanted.created_after,
             wanted.created_before,
-            before_no,
+            before_number,
             limit,
         )
         return each(rows, lambda row: (backfill_of(row), progress_of(row)))
@@ -144,7 +144,7 @@ class BackfillStore:
 
     async def move(
         self,
-        no: int,
+        number: int,
         wanted: Status,
         *,
         reason: Reason | None,
@@ -168,7 +168,7 @@ class BackfillStore:
         statuses = may_become(wanted) if expected is None else expected
         row = await (on or self._pool).fetchrow(
             _sql.move_backfill,
-            no,
+            number,
             wanted,
             list(statuses),
             at,
@@ -187,7 +187,7 @@ class BackfillStore:
 
     async def set_reason(
         self,
-        no: int,
+        number: int,
         status: Status,
         reason: Reason | None,
         *,
@@ -198,12 +198,12 @@ class BackfillStore:
     ) -> Backfill | None:
         """Keep the status, which must be `status`, and say another reason for it. None as in `move`."""
         return await self.move(
-            no, status, reason=reason, at=at, expected=(status,), fence=fence, wake_at=wake_at, on=on
+            number, status, reason=reason, at=at, expected=(status,), fence=fence, wake_at=wake_at, on=on
         )
 
-    async def mark_deleted(self, no: int, *, at: datetime, on: Connection | None = None) -> bool:
+    async def mark_deleted(self, number: int, *, at: datetime, on: Connection | None = None) -> bool:
         """Hide an ended backfill for good; False if it has not ended, or is hidden already."""
-        return await (on or self._pool).fetchval(_sql.mark_deleted, no, at) is not None
+        return await (on or self._pool).fetchval(_sql.mark_deleted, number, at) is not None
 
 
 class AlreadyActive(Conflict):

@@ -1,13 +1,13 @@
 -- part: columns
 -- Of backfill b, workflow w and revision r.
-b.no, b.id, b.kind, b.parent_no, b.parent_id, b.workflow_id, b.revision_id, b.entity_type, b.max_in_flight, b.name,
+b.number, b.id, b.kind, b.parent_number, b.parent_id, b.workflow_id, b.revision_id, b.entity_type, b.max_in_flight, b.name,
        b.settings, b.filter_resolved, b.entity_ids_count, b.entity_ids_digest, b.sample_open, b.credits_per_entity, b.schedule_id,
        b.session_from, b.session_to, b.failures_accepted, b.created_by, b.created_at, b.updated_at, b.completed_at,
        b.error, b.version, b.status, b.reason_code, b.reason_message, b.reason_since, b.reason_until, b.reason_facts,
        b.planned_at, b.source_cursor, b.wake_at, b.cancel_in_flight, b.approved_by, b.approved_at,
        CASE WHEN b.entity_ids_count IS NOT NULL
             THEN ARRAY(SELECT i.entity_id FROM backfill_ids AS i
-                        WHERE i.backfill_no = b.no AND i.position < 100 ORDER BY i.position) END AS first_ids,
+                        WHERE i.backfill_number = b.number AND i.position < 100 ORDER BY i.position) END AS first_ids,
        CASE WHEN starts_with(b.created_by, 'key:')
             THEN (SELECT k.name FROM api_keys AS k WHERE k.id::text = substr(b.created_by, 5)) END AS created_by_name,
        w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
@@ -24,27 +24,27 @@ p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.r
 -- $1 the row, as JSON by the names of its columns
 WITH made AS (
     INSERT INTO backfills (
-        id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
+        id, kind, parent_number, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
         filter_resolved, credits_per_entity, exclusive, created_by, created_at, updated_at,
         schedule_id, session_from, session_to, status)
-    SELECT id, kind, parent_no, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
+    SELECT id, kind, parent_number, parent_id, workflow_id, revision_id, entity_type, max_in_flight, name, settings,
            filter_resolved, credits_per_entity, exclusive, created_by, created_at, created_at,
            schedule_id, session_from, session_to, 'planning'
       FROM json_populate_record(NULL::backfills, $1::json)
-    RETURNING no, version
+    RETURNING number, version
 ), counters AS (
-    INSERT INTO backfill_progress (backfill_no)
-    SELECT no FROM made
+    INSERT INTO backfill_progress (backfill_number)
+    SELECT number FROM made
 )
-SELECT no, pg_notify('backfilld', no || ' ' || version) FROM made;
+SELECT number, pg_notify('backfilld', number || ' ' || version) FROM made;
 
 -- name: find_backfill
--- $1 id   $2 no (either may be null)
+-- $1 id   $2 number (either may be null)
 SELECT /* part: columns */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
- WHERE (b.id = $1 OR b.no = $2) AND b.deleted_at IS NULL;
+ WHERE (b.id = $1 OR b.number = $2) AND b.deleted_at IS NULL;
 
 -- name: find_backfill_with_progress
 -- Settings and counters of one moment.
@@ -52,15 +52,15 @@ SELECT /* part: columns */, /* part: counters */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
-  JOIN backfill_progress p ON p.backfill_no = b.no
-  LEFT JOIN leases l ON l.backfill_no = b.no AND NOT l.released AND l.expires_at > clock_timestamp()
+  JOIN backfill_progress p ON p.backfill_number = b.number
+  LEFT JOIN leases l ON l.backfill_number = b.number AND NOT l.released AND l.expires_at > clock_timestamp()
  WHERE b.id = $1 AND b.deleted_at IS NULL;
 
 -- name: find_progress
 SELECT /* part: counters */
   FROM backfill_progress p
-  LEFT JOIN leases l ON l.backfill_no = p.backfill_no AND NOT l.released AND l.expires_at > clock_timestamp()
- WHERE p.backfill_no = $1;
+  LEFT JOIN leases l ON l.backfill_number = p.backfill_number AND NOT l.released AND l.expires_at > clock_timestamp()
+ WHERE p.backfill_number = $1;
 
 -- name: list_backfills
 -- Newest first; a row that is added meanwhile stands before the cursor and moves nothing behind it.
@@ -70,8 +70,8 @@ SELECT /* part: columns */, /* part: counters */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
-  JOIN backfill_progress p ON p.backfill_no = b.no
-  LEFT JOIN leases l ON l.backfill_no = b.no AND NOT l.released AND l.expires_at > clock_timestamp()
+  JOIN backfill_progress p ON p.backfill_number = b.number
+  LEFT JOIN leases l ON l.backfill_number = b.number AND NOT l.released AND l.expires_at > clock_timestamp()
  WHERE b.deleted_at IS NULL
    AND ($1::text[] IS NULL OR b.status = ANY($1::text[]))
    AND ($2::text IS NULL OR b.kind = $2)
@@ -80,8 +80,8 @@ SELECT /* part: columns */, /* part: counters */
    AND ($5::text IS NULL OR b.created_by = $5)
    AND ($6::timestamptz IS NULL OR b.created_at >= $6)
    AND ($7::timestamptz IS NULL OR b.created_at < $7)
-   AND ($8::bigint IS NULL OR b.no < $8)
- ORDER BY b.no DESC
+   AND ($8::bigint IS NULL OR b.number < $8)
+ ORDER BY b.number DESC
  LIMIT $9;
 
 -- name: list_by_status
@@ -90,7 +90,7 @@ SELECT /* part: columns */
   JOIN workflows w ON w.id = b.workflow_id
   JOIN revisions r ON r.id = b.revision_id
  WHERE b.status = ANY($1::text[]) AND b.deleted_at IS NULL
- ORDER BY b.no;
+ ORDER BY b.number;
 
 -- name: find_active_of_workflow
 -- Who holds the place that `backfills_one_active` guards.
@@ -104,25 +104,25 @@ SELECT id, status
 -- The backfill is locked first and the lease second, as whoever takes a lease does; so the lease cannot change hands
 -- between the look and the move, and the two never wait for each other in a ring.
 -- The look is at the locked row (`target`), which is the present one also if this statement had to wait for it.
--- $1 no   $2 wanted   $3 expected   $4 at   $5 fence (null: whoever asks)   $6..$9 reason   $10 wake at
+-- $1 number   $2 wanted   $3 expected   $4 at   $5 fence (null: whoever asks)   $6..$9 reason   $10 wake at
 -- $11 planned at   $12 error   $13 sample open   $14 cancel in flight (these four: null keeps what is there)
 -- $15 facts of the reason   $16 codes of what comes and goes, which is told in `outages`   $17 who approves it by that
 WITH target AS MATERIALIZED (
-    SELECT no, status, reason_code, workflow_id, revision_id
+    SELECT number, status, reason_code, workflow_id, revision_id
       FROM backfills
-     WHERE no = $1 AND deleted_at IS NULL
+     WHERE number = $1 AND deleted_at IS NULL
        FOR NO KEY UPDATE
 ), owner AS MATERIALIZED (
-    SELECT l.backfill_no
+    SELECT l.backfill_number
       FROM target
-      JOIN leases l ON l.backfill_no = target.no
+      JOIN leases l ON l.backfill_number = target.number
      WHERE l.fence = $5::bigint
        FOR SHARE OF l
 ), again AS MATERIALIZED (
     -- what is looked at once more, or comes again within a minute, is the same as before
     SELECT o.id, o.began_at
       FROM outages AS o
-     WHERE o.backfill_no = $1 AND o.code = $6::text AND o.code = ANY($16::text[])
+     WHERE o.backfill_number = $1 AND o.code = $6::text AND o.code = ANY($16::text[])
        AND coalesce(o.ended_at, $4) > $4::timestamptz - interval '1 minute'
      ORDER BY o.id DESC
      LIMIT 1
@@ -145,15 +145,15 @@ WITH target AS MATERIALIZED (
            approved_at = CASE WHEN $17::text IS NULL THEN b.approved_at ELSE $4 END,
            -- whoever resumes what stopped on a failure has seen the failures so far
            failures_accepted = CASE WHEN target.reason_code = 'too_many_failures' AND target.status = 'paused'
-                                    THEN (SELECT p.failed FROM backfill_progress AS p WHERE p.backfill_no = b.no)
+                                    THEN (SELECT p.failed FROM backfill_progress AS p WHERE p.backfill_number = b.number)
                                     ELSE b.failures_accepted END
       FROM target
-      LEFT JOIN owner ON owner.backfill_no = target.no
+      LEFT JOIN owner ON owner.backfill_number = target.number
       JOIN workflows w ON w.id = target.workflow_id
       JOIN revisions r ON r.id = target.revision_id
-     WHERE b.no = target.no
+     WHERE b.number = target.number
        AND target.status = ANY($3::text[])
-       AND ($5::bigint IS NULL OR owner.backfill_no IS NOT NULL)
+       AND ($5::bigint IS NULL OR owner.backfill_number IS NOT NULL)
     RETURNING /* part: columns */
 ), ended AS (
     -- The attempts of a backfill that cannot go on would wait for ever.
@@ -161,17 +161,17 @@ WITH target AS MATERIALIZED (
        SET finished_at = $4, running_since = NULL, error_class = 'cannot_go_on', error = moved.error ->> 'message'
       FROM moved
      WHERE moved.status = 'failed' AND moved.kind = 'schedule'
-       AND a.backfill_no = moved.no AND a.finished_at IS NULL
+       AND a.backfill_number = moved.number AND a.finished_at IS NULL
 ), told AS (
     -- What the engine does by itself. What people do is written down by whoever does it for them, with their names;
     -- a new `until` or wording for the same reason tells nobody anything, and what comes and goes has rows of its own.
-    INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old, new)
-    SELECT $4, 'system', 'backfill.status', moved.no, 'backfill/' || moved.id,
+    INSERT INTO audit_log (at, actor, action, backfill_number, subject, reason, old, new)
+    SELECT $4, 'system', 'backfill.status', moved.number, 'backfill/' || moved.id,
            coalesce(moved.reason_message, $12::json ->> 'message'),
            json_build_object('status', was.status, 'status_reason', was.code),
            json_build_object('status', is_.status, 'status_reason', is_.code)
       FROM moved
-      JOIN target ON target.no = moved.no
+      JOIN target ON target.number = moved.number
      CROSS JOIN LATERAL (
         SELECT CASE WHEN target.reason_code = ANY($16) THEN NULL ELSE target.reason_code END AS code,
                CASE WHEN target.reason_code = ANY($16) AND target.status = 'waiting' THEN 'running'
@@ -186,27 +186,27 @@ WITH target AS MATERIALIZED (
     UPDATE outages AS o
        SET ended_at = $4
       FROM moved
-     WHERE o.backfill_no = moved.no AND o.ended_at IS NULL AND o.code IS DISTINCT FROM moved.reason_code
+     WHERE o.backfill_number = moved.number AND o.ended_at IS NULL AND o.code IS DISTINCT FROM moved.reason_code
 ), goes_on AS (
     UPDATE outages AS o
        SET ended_at = NULL, probes = o.probes + 1, message = moved.reason_message
       FROM moved, again
      WHERE o.id = again.id
 ), begun AS (
-    INSERT INTO outages (backfill_no, code, message, began_at)
-    SELECT moved.no, moved.reason_code, moved.reason_message, moved.reason_since
+    INSERT INTO outages (backfill_number, code, message, began_at)
+    SELECT moved.number, moved.reason_code, moved.reason_message, moved.reason_since
       FROM moved
      WHERE moved.reason_code = ANY($16) AND NOT EXISTS (SELECT FROM again)
 )
-SELECT moved.*, pg_notify('backfilld', moved.no || ' ' || moved.version) FROM moved;
+SELECT moved.*, pg_notify('backfilld', moved.number || ' ' || moved.version) FROM moved;
 
 -- name: mark_deleted
 UPDATE backfills
    SET deleted_at = $2
- WHERE no = $1
+ WHERE number = $1
    AND deleted_at IS NULL
    AND status IN ('cancelled', 'completed', 'completed_with_failures', 'failed')
-RETURNING no;
+RETURNING number;
 
 -- name: count_active
 SELECT status, reason_code, count(*)::integer AS number

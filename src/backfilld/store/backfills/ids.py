@@ -23,11 +23,11 @@ _sql = load("backfills.ids")
 class FailedIn:
     """The entities that failed in an ended backfill, in the order of its plan; `error_class` None: in whatever way."""
 
-    backfill_no: int
+    backfill_number: int
     error_class: str | None = None
 
 
-async def keep_ids(connection: Connection, backfill_no: int, ids: Sequence[str] | FailedIn | None) -> None:
+async def keep_ids(connection: Connection, backfill_number: int, ids: Sequence[str] | FailedIn | None) -> None:
     """Store the list of a new backfill, each id once, and sum it up in its row.
 
     NotFound for the failures of one that was deleted.
@@ -35,35 +35,35 @@ async def keep_ids(connection: Connection, backfill_no: int, ids: Sequence[str] 
     if ids is None:
         return
     if isinstance(ids, FailedIn):
-        await _copy_failed(connection, backfill_no, ids)
+        await _copy_failed(connection, backfill_number, ids)
     else:
-        await _copy(connection, backfill_no, list(dict.fromkeys(ids)))
+        await _copy(connection, backfill_number, list(dict.fromkeys(ids)))
     digest, count = IdsDigest(), 0
-    while page := await list_ids(connection, backfill_no, since=count, most=AT_ONCE):
+    while page := await list_ids(connection, backfill_number, since=count, most=AT_ONCE):
         digest.add(page)
         count += len(page)
-    await connection.execute(_sql.sum_up, backfill_no, count, digest.text())
+    await connection.execute(_sql.sum_up, backfill_number, count, digest.text())
 
 
-async def _copy(connection: Connection, backfill_no: int, ids: Sequence[str]) -> None:
+async def _copy(connection: Connection, backfill_number: int, ids: Sequence[str]) -> None:
     for start in range(0, len(ids), AT_ONCE):
         await connection.copy_records_to_table(
             "backfill_ids",
-            columns=("backfill_no", "position", "entity_id"),
-            records=((backfill_no, n, id) for n, id in enumerate(ids[start : start + AT_ONCE], start)),
+            columns=("backfill_number", "position", "entity_id"),
+            records=((backfill_number, n, id) for n, id in enumerate(ids[start : start + AT_ONCE], start)),
         )
 
 
-async def _copy_failed(connection: Connection, backfill_no: int, failed: FailedIn) -> None:
+async def _copy_failed(connection: Connection, backfill_number: int, failed: FailedIn) -> None:
     """In the database: however many there are, none of them comes here."""
-    if await connection.fetchval(_sql.hold_parent, failed.backfill_no) is None:
+    if await connection.fetchval(_sql.hold_parent, failed.backfill_number) is None:
         raise NotFound("the backfill whose failures were to be run again has just been deleted")
     await allow(connection, COPY_TIMEOUT_SECONDS)
     await connection.execute(
-        _sql.copy_failed, backfill_no, failed.backfill_no, failed.error_class, timeout=COPY_TIMEOUT_SECONDS
+        _sql.copy_failed, backfill_number, failed.backfill_number, failed.error_class, timeout=COPY_TIMEOUT_SECONDS
     )
 
 
-async def list_ids(on: Connection | Pool, backfill_no: int, *, since: int, most: int) -> list[str]:
+async def list_ids(on: Connection | Pool, backfill_number: int, *, since: int, most: int) -> list[str]:
     """Up to `most` ids from a position on."""
-    return [row["entity_id"] for row in await on.fetch(_sql.list_ids, backfill_no, since, most)]
+    return [row["entity_id"] for row in await on.fetch(_sql.list_ids, backfill_number, since, most)]

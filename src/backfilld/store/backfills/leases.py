@@ -25,7 +25,7 @@ class Grant:
     `stop_order` is to be obeyed before anything starts under the lease.
     """
 
-    backfill_no: int
+    backfill_number: int
     fence: int
     holder: str
     clean: bool
@@ -33,7 +33,7 @@ class Grant:
 
     @property
     def key(self) -> int:
-        return self.backfill_no
+        return self.backfill_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,14 @@ class LeaseStore:
         self.instance = instance
         self._process = process
 
-    async def acquire(self, backfill_no: int) -> Grant | None:
+    async def acquire(self, backfill_number: int) -> Grant | None:
         """The lease, if the backfill may be run and nobody living holds it."""
         row = await self._pool.fetchrow(
-            queries.acquire_lease, backfill_no, self.instance, self._process, LENGTH, _RUNNABLE
+            queries.acquire_lease, backfill_number, self.instance, self._process, LENGTH, _RUNNABLE
         )
         if row is None:
             return None
-        return Grant(backfill_no, row["fence"], row["holder"], row["clean"], order_of(row))
+        return Grant(backfill_number, row["fence"], row["holder"], row["clean"], order_of(row))
 
     async def renew(self, held: Sequence[Holding], *, obeys_stop: int, within_seconds: float) -> Renewal:
         """Renew each, and say which version of the stop order is obeyed here.
@@ -97,7 +97,7 @@ class LeaseStore:
         numbers, fences, in_flight, limits = zip(*held, strict=True)
         async with connection_within(self._pool, within_seconds) as connection:
             rows = await connection.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight, limits, obeys_stop)
-        words = {row["backfill_no"]: Word(version=row["backfill_version"]) for row in rows}
+        words = {row["backfill_number"]: Word(version=row["backfill_version"]) for row in rows}
         return Renewal(words, order_of(rows[0]) if rows else None)
 
     async def obey(self, held: Sequence[tuple[int, int]], version: int) -> None:
@@ -105,22 +105,22 @@ class LeaseStore:
         numbers, fences = zip(*held, strict=True)
         await self._pool.execute(queries.obey_stop_order, numbers, fences, version)
 
-    async def release(self, backfill_no: int, fence: int, *, in_order: bool) -> None:
+    async def release(self, backfill_number: int, fence: int, *, in_order: bool) -> None:
         """Give it back. `in_order`: nothing is left that may have been started and is not recorded."""
-        await self._pool.execute(queries.release_lease, backfill_no, fence, in_order)
+        await self._pool.execute(queries.release_lease, backfill_number, fence, in_order)
 
-    async def acknowledge(self, backfill_no: int, fence: int, version: int) -> None:
+    async def acknowledge(self, backfill_number: int, fence: int, version: int) -> None:
         """Tell whoever waits that `version` of the backfill is in force here."""
-        await self._pool.execute(queries.acknowledge, backfill_no, fence, version)
+        await self._pool.execute(queries.acknowledge, backfill_number, fence, version)
 
-    async def find_owner(self, backfill_no: int) -> Owner | None:
-        row = await self._pool.fetchrow(queries.find_owner, backfill_no)
+    async def find_owner(self, backfill_number: int) -> Owner | None:
+        row = await self._pool.fetchrow(queries.find_owner, backfill_number)
         return Owner(**dict(row)) if row else None
 
     async def list_candidates(self, now: datetime, *, all_of_them: bool = False) -> list[int]:
         """Backfills that somebody should run now; `all_of_them` also those that are not due yet."""
         rows = await self._pool.fetch(queries.list_candidates, _RUNNABLE, now, self.instance, all_of_them)
-        return [row["no"] for row in rows]
+        return [row["number"] for row in rows]
 
     async def next_look(self, now: datetime) -> tuple[datetime | None, bool]:
         """When the next backfill falls due, and whether other instances hold leases that may run out."""

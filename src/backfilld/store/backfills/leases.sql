@@ -8,24 +8,24 @@
 -- The database's clock decides here, and only here: two machines never agree on the time well enough.
 -- $1 backfill   $2 instance   $3 process   $4 length   $5 statuses in which it may be run
 WITH wanted AS (
-    SELECT no, version
+    SELECT number, version
       FROM backfills
-     WHERE no = $1 AND status = ANY ($5::text[]) AND deleted_at IS NULL
+     WHERE number = $1 AND status = ANY ($5::text[]) AND deleted_at IS NULL
        FOR SHARE
 ), before AS MATERIALIZED (
     -- locked, so that it is the row as it is now and not as it was before we waited for `wanted`
     SELECT l.in_order, l.holder
       FROM wanted
-      JOIN leases AS l ON l.backfill_no = wanted.no
+      JOIN leases AS l ON l.backfill_number = wanted.number
        FOR UPDATE OF l
 ), stop AS MATERIALIZED (
     SELECT version, stopped, by, why, since FROM stop_order FOR SHARE
 ), taken AS (
     -- whoever reads the row after this has a version that is at least this one: it is acknowledged by the taking
-    INSERT INTO leases AS l (backfill_no, holder, fence, expires_at, acknowledged_version, obeys_stop)
-    SELECT wanted.no, $2 || '/' || $3, 1, clock_timestamp() + $4, wanted.version, stop.version
+    INSERT INTO leases AS l (backfill_number, holder, fence, expires_at, acknowledged_version, obeys_stop)
+    SELECT wanted.number, $2 || '/' || $3, 1, clock_timestamp() + $4, wanted.version, stop.version
       FROM wanted CROSS JOIN stop LEFT JOIN before ON true
-    ON CONFLICT (backfill_no) DO UPDATE
+    ON CONFLICT (backfill_number) DO UPDATE
        SET holder = excluded.holder, fence = l.fence + 1, expires_at = excluded.expires_at,
            acknowledged_version = excluded.acknowledged_version, obeys_stop = excluded.obeys_stop,
            released = false, in_order = false, in_flight = 0
@@ -38,18 +38,18 @@ WITH wanted AS (
     UPDATE backfill_progress AS p
        SET fence = taken.fence
       FROM taken
-     WHERE p.backfill_no = $1
-    RETURNING p.backfill_no
+     WHERE p.backfill_number = $1
+    RETURNING p.backfill_number
 ), told AS (
     -- for the timeline: another process goes on, be it after a restart, a death, or in another daemon's place
-    INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old, new)
+    INSERT INTO audit_log (at, actor, action, backfill_number, subject, reason, old, new)
     SELECT clock_timestamp(), 'system', 'backfill.taken_over', $1, 'backfill/' || b.id,
            CASE WHEN before.in_order THEN 'the daemon before gave it back in order'
                 ELSE 'the daemon before died, or could not reach the database' END,
            json_build_object('daemon', before.holder), json_build_object('daemon', taken.holder)
       FROM taken
      CROSS JOIN before
-      JOIN backfills AS b ON b.no = $1
+      JOIN backfills AS b ON b.number = $1
      WHERE before.holder <> taken.holder
 )
 SELECT taken.fence, taken.holder, taken.is_first OR COALESCE((SELECT in_order FROM before), false) AS clean, stop.*
@@ -63,50 +63,50 @@ UPDATE leases AS l
    SET expires_at = clock_timestamp() + $3, in_flight = held.in_flight,
        hand_out_limit = GREATEST(l.hand_out_limit, held.hand_out_limit), obeys_stop = GREATEST(l.obeys_stop, $6)
   FROM unnest($1::bigint[], $2::bigint[], $4::integer[], $5::integer[])
-       AS held (backfill_no, fence, in_flight, hand_out_limit), stop_order AS stop
- WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence AND NOT l.released
-RETURNING l.backfill_no, (SELECT b.version FROM backfills AS b WHERE b.no = l.backfill_no) AS backfill_version, stop.*;
+       AS held (backfill_number, fence, in_flight, hand_out_limit), stop_order AS stop
+ WHERE l.backfill_number = held.backfill_number AND l.fence = held.fence AND NOT l.released
+RETURNING l.backfill_number, (SELECT b.version FROM backfills AS b WHERE b.number = l.backfill_number) AS backfill_version, stop.*;
 
 -- name: release_lease
 -- $1 backfill   $2 fence   $3 in order
 UPDATE leases
    SET released = true, in_order = $3, expires_at = clock_timestamp(), in_flight = 0
- WHERE backfill_no = $1 AND fence = $2;
+ WHERE backfill_number = $1 AND fence = $2;
 
 -- name: acknowledge
 -- $1 backfill   $2 fence   $3 version
 UPDATE leases
    SET acknowledged_version = GREATEST(acknowledged_version, $3)
- WHERE backfill_no = $1 AND fence = $2;
+ WHERE backfill_number = $1 AND fence = $2;
 
 -- name: obey_stop_order
 -- $1 backfills   $2 fences   $3 version
 UPDATE leases AS l
    SET obeys_stop = GREATEST(l.obeys_stop, $3)
-  FROM unnest($1::bigint[], $2::bigint[]) AS held (backfill_no, fence)
- WHERE l.backfill_no = held.backfill_no AND l.fence = held.fence;
+  FROM unnest($1::bigint[], $2::bigint[]) AS held (backfill_number, fence)
+ WHERE l.backfill_number = held.backfill_number AND l.fence = held.fence;
 
 -- name: find_owner
 -- Who may still start items of a backfill; no row: nobody.
 -- $1 backfill
 SELECT holder, fence, acknowledged_version
   FROM leases
- WHERE backfill_no = $1 AND NOT released AND expires_at > clock_timestamp();
+ WHERE backfill_number = $1 AND NOT released AND expires_at > clock_timestamp();
 
 -- name: list_candidates
 -- What a daemon could run now: runnable, due, and not held by a living owner. What runs or is being cancelled has nothing
 -- to wait for; a time in it is one of a clock that is ahead of ours, or was set back since.
 -- $1 statuses   $2 now   $3 instance   $4 look at everything, due or not
-SELECT b.no
+SELECT b.number
   FROM backfills AS b
-  LEFT JOIN leases AS l ON l.backfill_no = b.no
+  LEFT JOIN leases AS l ON l.backfill_number = b.number
  WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
    AND b.status = ANY ($1::text[])
    AND b.deleted_at IS NULL
    AND (b.wake_at IS NULL OR b.wake_at <= $2 OR b.status IN ('running', 'cancelling') OR $4)
-   AND (l.backfill_no IS NULL OR l.released OR l.expires_at <= clock_timestamp()
+   AND (l.backfill_number IS NULL OR l.released OR l.expires_at <= clock_timestamp()
         OR split_part(l.holder, '/', 1) = $3)
- ORDER BY b.no;
+ ORDER BY b.number;
 
 -- name: next_look
 -- When something falls due by itself, and whether others hold something that may need taking over.
@@ -114,7 +114,7 @@ SELECT b.no
 SELECT min(b.wake_at) FILTER (WHERE b.wake_at > $2) AS wake_at,
        count(*) FILTER (WHERE NOT l.released AND split_part(l.holder, '/', 1) <> $3) AS held_by_others
   FROM backfills AS b
-  LEFT JOIN leases AS l ON l.backfill_no = b.no
+  LEFT JOIN leases AS l ON l.backfill_number = b.number
  WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
    AND b.status = ANY ($1::text[])
    AND b.deleted_at IS NULL;

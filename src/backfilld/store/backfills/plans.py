@@ -46,9 +46,9 @@ class Totals:
 class PlanStore:
     """One backfill's plan. Every write is refused with `FenceLost` once the lease has gone to somebody else."""
 
-    def __init__(self, pool: Pool, backfill_no: int, fence: int) -> None:
+    def __init__(self, pool: Pool, backfill_number: int, fence: int) -> None:
         self._pool = pool
-        self._no = backfill_no
+        self._number = backfill_number
         self._fence = fence
 
     async def add_page(
@@ -72,8 +72,8 @@ class PlanStore:
             else:
                 await self._copy_items(connection, entities, position, at)
                 skipped = sum(entity.skip_reason is not None for entity in entities)
-                await connection.execute(queries.grow_plan, self._no, len(entities), skipped)
-            await connection.execute(queries.move_cursor, self._no, cursor)
+                await connection.execute(queries.grow_plan, self._number, len(entities), skipped)
+            await connection.execute(queries.move_cursor, self._number, cursor)
             reached(Point.PLANNER_PAGE_BEFORE_COMMIT)
         reached(Point.PLANNER_PAGE_AFTER_COMMIT)
 
@@ -84,24 +84,24 @@ class PlanStore:
         async with self._pool.acquire() as connection, connection.transaction():
             position = await self._lock(connection)
             page = await plan_page(
-                connection, self._no, selection, leaving_out,
+                connection, self._number, selection, leaving_out,
                 position=position, after=after, most=most, at=at, drafts=drafts,
             )  # fmt: skip
             if page.last is None:
                 return None
             if not drafts:
-                await connection.execute(queries.grow_plan, self._no, page.entities, page.skipped)
-            await connection.execute(queries.move_cursor, self._no, selection.cursor_of(page.last))
+                await connection.execute(queries.grow_plan, self._number, page.entities, page.skipped)
+            await connection.execute(queries.move_cursor, self._number, selection.cursor_of(page.last))
             reached(Point.PLANNER_PAGE_BEFORE_COMMIT)
         reached(Point.PLANNER_PAGE_AFTER_COMMIT)
         return page.last if page.entities == most else None
 
     async def list_named(self, *, since: int, most: int) -> list[str]:
         """Of the ids that the backfill was given, up to `most` from a place in their list on."""
-        return await list_ids(self._pool, self._no, since=since, most=most)
+        return await list_ids(self._pool, self._number, since=since, most=most)
 
     async def _lock(self, connection: Connection) -> int:
-        position: int | None = await connection.fetchval(queries.lock_plan, self._no, self._fence)
+        position: int | None = await connection.fetchval(queries.lock_plan, self._number, self._fence)
         if position is None:
             raise FenceLost
         return position
@@ -109,8 +109,8 @@ class PlanStore:
     async def _copy_drafts(self, connection: Connection, entities: Sequence[PlannedEntity]) -> None:
         await connection.copy_records_to_table(
             "plan_drafts",
-            columns=("backfill_no", "entity_id", "sort_at", "skip_reason", "attributes"),
-            records=((self._no, e.entity_id, e.sort_at, e.skip_reason, e.attributes) for e in entities),
+            columns=("backfill_number", "entity_id", "sort_at", "skip_reason", "attributes"),
+            records=((self._number, e.entity_id, e.sort_at, e.skip_reason, e.attributes) for e in entities),
         )
 
     async def _copy_items(
@@ -118,19 +118,19 @@ class PlanStore:
     ) -> None:
         await connection.copy_records_to_table(
             "plan_items",
-            columns=("backfill_no", "position", "entity_id", "attributes"),
-            records=((self._no, n, e.entity_id, e.attributes) for n, e in enumerate(entities, position)),
+            columns=("backfill_number", "position", "entity_id", "attributes"),
+            records=((self._number, n, e.entity_id, e.attributes) for n, e in enumerate(entities, position)),
         )
         skipped = [(n, e.skip_reason) for n, e in enumerate(entities, position) if e.skip_reason is not None]
         if skipped:
             await connection.copy_records_to_table(
                 "outcomes",
-                columns=("backfill_no", "position", "status", "finished_at", "attempts", "skip_reason"),
-                records=((self._no, n, "skipped", at, 0, why) for n, why in skipped),
+                columns=("backfill_number", "position", "status", "finished_at", "attempts", "skip_reason"),
+                records=((self._number, n, "skipped", at, 0, why) for n, why in skipped),
             )
 
     async def _planned_among(self, ids: Sequence[str]) -> set[str]:
-        return {row["entity_id"] for row in await self._pool.fetch(queries.list_planned, self._no, ids)}
+        return {row["entity_id"] for row in await self._pool.fetch(queries.list_planned, self._number, ids)}
 
     async def freeze(
         self, connection: Connection, *, at: datetime, drafts: bool, newest_first: bool, sample_size: int | None
@@ -139,17 +139,17 @@ class PlanStore:
         await self._lock(connection)
         await allow(connection, FREEZE_TIMEOUT_SECONDS)
         if drafts:
-            await connection.execute(queries.order_drafts, self._no, newest_first, timeout=FREEZE_TIMEOUT_SECONDS)
-            await connection.execute(queries.skip_drafts, self._no, at, timeout=FREEZE_TIMEOUT_SECONDS)
-            await connection.execute(queries.count_drafts, self._no, timeout=FREEZE_TIMEOUT_SECONDS)
-            await connection.execute(queries.forget_drafts, self._no, timeout=FREEZE_TIMEOUT_SECONDS)
-        row = await connection.fetchrow(queries.plan_totals, self._no)
+            await connection.execute(queries.order_drafts, self._number, newest_first, timeout=FREEZE_TIMEOUT_SECONDS)
+            await connection.execute(queries.skip_drafts, self._number, at, timeout=FREEZE_TIMEOUT_SECONDS)
+            await connection.execute(queries.count_drafts, self._number, timeout=FREEZE_TIMEOUT_SECONDS)
+            await connection.execute(queries.forget_drafts, self._number, timeout=FREEZE_TIMEOUT_SECONDS)
+        row = await connection.fetchrow(queries.plan_totals, self._number)
         assert row is not None  # noqa: S101 - the row was locked above
         totals = Totals(row["planned"], row["skipped_in_plan"])
         if totals.skipped:
-            await connection.execute(queries.note_gaps, self._no, SHORTEST_GAP, timeout=FREEZE_TIMEOUT_SECONDS)
+            await connection.execute(queries.note_gaps, self._number, SHORTEST_GAP, timeout=FREEZE_TIMEOUT_SECONDS)
         with_sample = sample_size is not None and totals.to_run > 0
         if with_sample:
-            await connection.execute(queries.draw_sample, self._no, sample_size, timeout=FREEZE_TIMEOUT_SECONDS)
-        await connection.execute(queries.freeze_plan, self._no, at, with_sample)
+            await connection.execute(queries.draw_sample, self._number, sample_size, timeout=FREEZE_TIMEOUT_SECONDS)
+        await connection.execute(queries.freeze_plan, self._number, at, with_sample)
         return totals

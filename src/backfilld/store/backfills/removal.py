@@ -33,7 +33,7 @@ class Expired:
 class Hidden:
     """A backfill that nobody sees any more, and whose outcomes are remembered."""
 
-    no: int
+    number: int
     id: UUID
     planned: int
 
@@ -50,26 +50,26 @@ class RemovalStore:
         rows = await self._pool.fetch(_sql.hide_expired, ended_before, at, why, HIDDEN_AT_ONCE)
         return [Expired(row["id"], row["workflow"]) for row in rows]
 
-    async def read_evidence(self, no: int, *, on: Connection) -> dict[str, Any]:
+    async def read_evidence(self, number: int, *, on: Connection) -> dict[str, Any]:
         """What the audit log keeps of a backfill whose rows go: what it was, how it went, who and when."""
-        found: dict[str, Any] = orjson.loads(await on.fetchval(_sql.read_evidence, no))
+        found: dict[str, Any] = orjson.loads(await on.fetchval(_sql.read_evidence, number))
         return found
 
     async def list_hidden(self) -> list[Hidden]:
         """Whatever `remove` may be called for, oldest first."""
-        return [Hidden(row["no"], row["id"], row["planned"]) for row in await self._pool.fetch(_sql.list_hidden)]
+        return [Hidden(row["number"], row["id"], row["planned"]) for row in await self._pool.fetch(_sql.list_hidden)]
 
     async def remove(self, hidden: Hidden) -> AsyncGenerator[int, None]:
         """Remove every row of a hidden backfill; yields after each transaction how many rows it took."""
         for since in range(0, hidden.planned, self._at_once):
-            yield await self._pool.fetchval(_sql.delete_positions, hidden.no, since, since + self._at_once)
-        while rows := await self._pool.fetchval(_sql.delete_drafts, hidden.no, self._at_once):
+            yield await self._pool.fetchval(_sql.delete_positions, hidden.number, since, since + self._at_once)
+        while rows := await self._pool.fetchval(_sql.delete_drafts, hidden.number, self._at_once):
             yield rows
-        while rows := await self._pool.fetchval(_sql.delete_ids, hidden.no, self._at_once):
+        while rows := await self._pool.fetchval(_sql.delete_ids, hidden.number, self._at_once):
             yield rows
-        while rows := await self._pool.fetchval(_sql.delete_moves, hidden.no, self._at_once):
+        while rows := await self._pool.fetchval(_sql.delete_moves, hidden.number, self._at_once):
             yield rows
-        yield await self._pool.fetchval(_sql.delete_backfill, hidden.no)
+        yield await self._pool.fetchval(_sql.delete_backfill, hidden.number)
 
     async def remove_events(self, *, before: datetime) -> AsyncGenerator[int, None]:
         """Remove what was written down of who did what before then; yields as `remove`."""

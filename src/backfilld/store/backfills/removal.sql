@@ -15,37 +15,37 @@ json_build_object(
 -- $1 backfill
 SELECT /* part: evidence */
   FROM backfills AS b
-  JOIN backfill_progress AS p ON p.backfill_no = b.no
+  JOIN backfill_progress AS p ON p.backfill_number = b.number
   JOIN workflows AS w ON w.id = b.workflow_id
- WHERE b.no = $1;
+ WHERE b.number = $1;
 
 -- name: hide_expired
 -- Ended backfills that are old enough, hidden as by DELETE; their rows go later. One whose rerun is still active stays.
 -- $1 ended before   $2 now   $3 why   $4 how many
 WITH expired AS (
-    SELECT b.no
+    SELECT b.number
       FROM backfills AS b
      WHERE b.deleted_at IS NULL
        AND b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed')
        AND b.completed_at < $1
        AND NOT EXISTS (
            SELECT FROM backfills AS child
-            WHERE child.parent_no = b.no AND child.deleted_at IS NULL
+            WHERE child.parent_number = b.number AND child.deleted_at IS NULL
               AND child.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling'))
-     ORDER BY b.no
+     ORDER BY b.number
      LIMIT $4
        FOR NO KEY UPDATE OF b SKIP LOCKED
 ), hidden AS (
     UPDATE backfills AS b
        SET deleted_at = $2
       FROM expired
-     WHERE b.no = expired.no
+     WHERE b.number = expired.number
     RETURNING b.*
 ), told AS (
-    INSERT INTO audit_log (at, actor, action, backfill_no, subject, reason, old)
-    SELECT $2, 'system', 'backfill.delete', b.no, 'backfill/' || b.id, $3, /* part: evidence */
+    INSERT INTO audit_log (at, actor, action, backfill_number, subject, reason, old)
+    SELECT $2, 'system', 'backfill.delete', b.number, 'backfill/' || b.id, $3, /* part: evidence */
       FROM hidden AS b
-      JOIN backfill_progress AS p ON p.backfill_no = b.no
+      JOIN backfill_progress AS p ON p.backfill_number = b.number
       JOIN workflows AS w ON w.id = b.workflow_id
 )
 SELECT hidden.id, w.name AS workflow
@@ -54,26 +54,26 @@ SELECT hidden.id, w.name AS workflow
 
 -- name: list_hidden
 -- Hidden backfills whose outcomes are remembered: their rows may go.
-SELECT b.no, b.id, p.planned
+SELECT b.number, b.id, p.planned
   FROM backfills AS b
-  JOIN backfill_progress AS p ON p.backfill_no = b.no
+  JOIN backfill_progress AS p ON p.backfill_number = b.number
  WHERE b.deleted_at IS NOT NULL AND (p.remembered OR p.planned = 0)
- ORDER BY b.no;
+ ORDER BY b.number;
 
 -- name: delete_positions
 -- $1 backfill   $2 from position   $3 to position (exclusive)
 WITH gone_outcomes AS (
-    DELETE FROM outcomes WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+    DELETE FROM outcomes WHERE backfill_number = $1 AND position >= $2 AND position < $3 RETURNING 1
 ), gone_retries AS (
-    DELETE FROM retries WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+    DELETE FROM retries WHERE backfill_number = $1 AND position >= $2 AND position < $3 RETURNING 1
 ), gone_tries AS (
-    DELETE FROM tries WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+    DELETE FROM tries WHERE backfill_number = $1 AND position >= $2 AND position < $3 RETURNING 1
 ), gone_samples AS (
-    DELETE FROM sample_items WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+    DELETE FROM sample_items WHERE backfill_number = $1 AND position >= $2 AND position < $3 RETURNING 1
 ), gone_gaps AS (
-    DELETE FROM plan_gaps WHERE backfill_no = $1 AND past > $2 AND past <= $3 RETURNING 1
+    DELETE FROM plan_gaps WHERE backfill_number = $1 AND past > $2 AND past <= $3 RETURNING 1
 ), gone_items AS (
-    DELETE FROM plan_items WHERE backfill_no = $1 AND position >= $2 AND position < $3 RETURNING 1
+    DELETE FROM plan_items WHERE backfill_number = $1 AND position >= $2 AND position < $3 RETURNING 1
 )
 SELECT (SELECT count(*) FROM gone_outcomes) + (SELECT count(*) FROM gone_retries) + (SELECT count(*) FROM gone_tries)
      + (SELECT count(*) FROM gone_samples) + (SELECT count(*) FROM gone_gaps) + (SELECT count(*) FROM gone_items);
@@ -82,8 +82,8 @@ SELECT (SELECT count(*) FROM gone_outcomes) + (SELECT count(*) FROM gone_retries
 -- $1 backfill   $2 how many
 WITH gone AS (
     DELETE FROM plan_drafts
-     WHERE backfill_no = $1
-       AND entity_id IN (SELECT entity_id FROM plan_drafts WHERE backfill_no = $1 ORDER BY entity_id LIMIT $2)
+     WHERE backfill_number = $1
+       AND entity_id IN (SELECT entity_id FROM plan_drafts WHERE backfill_number = $1 ORDER BY entity_id LIMIT $2)
     RETURNING 1
 )
 SELECT count(*) FROM gone;
@@ -92,8 +92,8 @@ SELECT count(*) FROM gone;
 -- $1 backfill   $2 how many
 WITH gone AS (
     DELETE FROM backfill_ids
-     WHERE backfill_no = $1
-       AND position IN (SELECT position FROM backfill_ids WHERE backfill_no = $1 ORDER BY position LIMIT $2)
+     WHERE backfill_number = $1
+       AND position IN (SELECT position FROM backfill_ids WHERE backfill_number = $1 ORDER BY position LIMIT $2)
     RETURNING 1
 )
 SELECT count(*) FROM gone;
@@ -105,7 +105,7 @@ WITH gone AS (
     DELETE FROM audit_log
      WHERE id IN (SELECT id
                     FROM audit_log
-                   WHERE backfill_no = $1 AND action IN ('backfill.status', 'backfill.taken_over')
+                   WHERE backfill_number = $1 AND action IN ('backfill.status', 'backfill.taken_over')
                    ORDER BY id
                    LIMIT $2)
     RETURNING 1
@@ -115,7 +115,7 @@ SELECT count(*) FROM gone;
 -- name: delete_backfill
 -- $1 backfill
 WITH gone AS (
-    DELETE FROM backfills WHERE no = $1 AND deleted_at IS NOT NULL RETURNING 1
+    DELETE FROM backfills WHERE number = $1 AND deleted_at IS NOT NULL RETURNING 1
 )
 SELECT count(*) FROM gone;
 

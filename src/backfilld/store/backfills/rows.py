@@ -35,7 +35,7 @@ class NewBackfill:
     created_by: str
     created_at: datetime
     exclusive: bool
-    parent_no: int | None = None
+    parent_number: int | None = None
     parent_id: UUID | None = None
     entity_ids: Sequence[str] | FailedIn | None = None  # None: whatever matches
     credits_per_entity: Decimal | None = None

@@ -51,7 +51,7 @@ class PlannedPage:
 
 async def plan_page(
     connection: Connection,
-    backfill_no: int,
+    backfill_number: int,
     selection: Selection,
     leaving_out: LeavingOut,
     *,
@@ -65,8 +65,9 @@ async def plan_page(
     statement = queries.plan_named if selection.named else queries.plan_selected
     sql, parameters = with_condition(statement, selection.condition)
     row = await connection.fetchrow(
-        sql, backfill_no, position, at, drafts, selection.entity_type, int(after or 0) if selection.named else after,
-        most, leaving_out.workflow_id, leaving_out.succeeded, leaving_out.others, *parameters,
+        sql, backfill_number, position, at, drafts, selection.entity_type,
+        int(after or 0) if selection.named else after, most,
+        leaving_out.workflow_id, leaving_out.succeeded, leaving_out.others, *parameters,
     )  # fmt: skip
     assert row is not None  # noqa: S101 - it counts
     return PlannedPage(**row)

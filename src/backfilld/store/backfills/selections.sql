@@ -1,14 +1,14 @@
 -- part: written
 planned AS (
-    INSERT INTO plan_items (backfill_no, position, entity_id)
+    INSERT INTO plan_items (backfill_number, position, entity_id)
     SELECT $1, position, id FROM page WHERE NOT $4
 ), left_out AS (
-    INSERT INTO outcomes (backfill_no, position, status, finished_at, attempts, skip_reason)
+    INSERT INTO outcomes (backfill_number, position, status, finished_at, attempts, skip_reason)
     SELECT $1, position, 'skipped', $3, 0, skip_reason
       FROM page
      WHERE NOT $4 AND skip_reason IS NOT NULL
 ), drafted AS (
-    INSERT INTO plan_drafts (backfill_no, entity_id, sort_at, skip_reason)
+    INSERT INTO plan_drafts (backfill_number, entity_id, sort_at, skip_reason)
     SELECT $1, id, updated_at, skip_reason FROM page WHERE $4
 )
 
@@ -67,7 +67,7 @@ WITH page AS MATERIALIZED (
             END AS skip_reason
       FROM (SELECT position, entity_id
               FROM backfill_ids
-             WHERE backfill_no = $1 AND position >= $6 AND position < $6::integer + $7::integer) AS named
+             WHERE backfill_number = $1 AND position >= $6 AND position < $6::integer + $7::integer) AS named
       LEFT JOIN LATERAL (
             SELECT e.updated_at, (/* filter */ true) IS TRUE AS matches
               FROM entities AS e

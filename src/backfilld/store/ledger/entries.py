@@ -14,7 +14,7 @@ class Checkpoint:
     `hand_out_limit`: so many items in all may be handed out until the next commit.
     """
 
-    backfill_no: int
+    backfill_number: int
     fence: int
     mark: int
     throughput: float
@@ -23,7 +23,7 @@ class Checkpoint:
 
 @plain_record
 class EndedItem:
-    backfill_no: int
+    backfill_number: int
     position: int
     outcome: Outcome
     had_retry: bool
@@ -32,7 +32,7 @@ class EndedItem:
 
 @plain_record
 class TriedItem:
-    backfill_no: int
+    backfill_number: int
     position: int
     tried: Try
     is_session: bool = False

@@ -28,9 +28,9 @@ class LastRunsStore:
         rows = await self._pool.fetch(queries.list_unremembered, workflow_id, only_ended)
         for row in rows:
             await self._bring_up_to_date(
-                row["no"], row["remembered_mark"], row["low_water_mark"], row["planned"], ended=row["ended"]
+                row["number"], row["remembered_mark"], row["low_water_mark"], row["planned"], ended=row["ended"]
             )
-            await self._pool.execute(queries.note_remembered, row["no"], row["outcomes"], row["ended"])
+            await self._pool.execute(queries.note_remembered, row["number"], row["outcomes"], row["ended"])
         return len(rows)
 
     async def last_outcomes(self, workflow_id: int, entity_type: str, ids: Sequence[str]) -> dict[str, str]:
@@ -38,20 +38,22 @@ class LastRunsStore:
         rows = await self._pool.fetch(queries.last_outcomes, workflow_id, entity_type, ids)
         return {row["entity_id"]: row["status"] for row in rows}
 
-    async def _bring_up_to_date(self, no: int, mark: int, low_water_mark: int, planned: int, *, ended: bool) -> None:
+    async def _bring_up_to_date(
+        self, number: int, mark: int, low_water_mark: int, planned: int, *, ended: bool
+    ) -> None:
         """What lies before the low-water mark, to which nobody comes back, and what has ended ahead of it."""
-        await self._remember(no, mark, planned if ended else low_water_mark, moves=True)
-        await self._pool.execute(queries.remember_waiting, no)
+        await self._remember(number, mark, planned if ended else low_water_mark, moves=True)
+        await self._pool.execute(queries.remember_waiting, number)
         if not ended:
-            await self._remember(no, low_water_mark, planned, moves=False)
+            await self._remember(number, low_water_mark, planned, moves=False)
 
-    async def _remember(self, no: int, since: int, until: int, *, moves: bool) -> None:
+    async def _remember(self, number: int, since: int, until: int, *, moves: bool) -> None:
         """`moves`: the mark comes along, past what waits for its next try."""
         while since < until:
             async with self._pool.acquire() as connection, connection.transaction():
-                since = await connection.fetchval(queries.remember, no, since, until, AT_ONCE, moves)
+                since = await connection.fetchval(queries.remember, number, since, until, AT_ONCE, moves)
                 if moves:
-                    await connection.execute(queries.move_remembered_mark, no, since)
+                    await connection.execute(queries.move_remembered_mark, number, since)
                 reached(Point.REMEMBER_BEFORE_COMMIT)
             reached(Point.REMEMBER_AFTER_COMMIT)
 

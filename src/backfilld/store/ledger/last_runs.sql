@@ -9,19 +9,19 @@
 WITH page AS MATERIALIZED (
     SELECT position, status, finished_at
       FROM outcomes
-     WHERE backfill_no = $1 AND position >= $2 AND position < $3 AND started_at IS NOT NULL AND status <> 'cancelled'
+     WHERE backfill_number = $1 AND position >= $2 AND position < $3 AND started_at IS NOT NULL AND status <> 'cancelled'
      ORDER BY position
      LIMIT $4
 ), looked AS MATERIALIZED (
     SELECT CASE WHEN count(*) < $4 THEN $3 ELSE max(position) + 1 END AS until FROM page
 ), noted AS (
-    INSERT INTO last_runs_waiting (backfill_no, position)
+    INSERT INTO last_runs_waiting (backfill_number, position)
     SELECT $1, r.position
       FROM looked
      CROSS JOIN LATERAL (
            SELECT position
              FROM retries
-            WHERE backfill_no = $1 AND position >= $2 AND position < looked.until
+            WHERE backfill_number = $1 AND position >= $2 AND position < looked.until
             ORDER BY position
            OFFSET 0) AS r
      WHERE $5::boolean
@@ -32,8 +32,8 @@ WITH page AS MATERIALIZED (
       FROM backfills AS b
      CROSS JOIN page AS o
      CROSS JOIN LATERAL (
-           SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = o.position OFFSET 0) AS i
-     WHERE b.no = $1
+           SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) AS i
+     WHERE b.number = $1
      ORDER BY i.entity_id
     ON CONFLICT (workflow_id, entity_type, entity_id) DO UPDATE
        SET status = excluded.status, finished_at = excluded.finished_at
@@ -48,13 +48,13 @@ SELECT until FROM looked;
 WITH over AS MATERIALIZED (
     SELECT w.position
       FROM last_runs_waiting AS w
-     WHERE w.backfill_no = $1
-       AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = w.position) IS NOT NULL
+     WHERE w.backfill_number = $1
+       AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_number = $1 AND o.position = w.position) IS NOT NULL
      ORDER BY w.position
        FOR UPDATE
 ), gone AS (
     DELETE FROM last_runs_waiting
-     WHERE backfill_no = $1 AND position = ANY (ARRAY(SELECT position FROM over))
+     WHERE backfill_number = $1 AND position = ANY (ARRAY(SELECT position FROM over))
 )
 INSERT INTO last_runs (workflow_id, entity_type, entity_id, status, finished_at)
 SELECT b.workflow_id, b.entity_type, i.entity_id, o.status, o.finished_at
@@ -63,11 +63,11 @@ SELECT b.workflow_id, b.entity_type, i.entity_id, o.status, o.finished_at
  CROSS JOIN LATERAL (
        SELECT status, started_at, finished_at
          FROM outcomes
-        WHERE backfill_no = $1 AND position = over.position
+        WHERE backfill_number = $1 AND position = over.position
        OFFSET 0) AS o
  CROSS JOIN LATERAL (
-       SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = over.position OFFSET 0) AS i
- WHERE b.no = $1 AND o.started_at IS NOT NULL AND o.status <> 'cancelled'
+       SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = over.position OFFSET 0) AS i
+ WHERE b.number = $1 AND o.started_at IS NOT NULL AND o.status <> 'cancelled'
  ORDER BY i.entity_id
 ON CONFLICT (workflow_id, entity_type, entity_id) DO UPDATE
    SET status = excluded.status, finished_at = excluded.finished_at
@@ -87,27 +87,27 @@ SELECT wanted.entity_id, last.status
 
 -- name: move_remembered_mark
 -- $1 backfill   $2 mark
-UPDATE backfill_progress SET remembered_mark = GREATEST(remembered_mark, $2) WHERE backfill_no = $1;
+UPDATE backfill_progress SET remembered_mark = GREATEST(remembered_mark, $2) WHERE backfill_number = $1;
 
 -- name: note_remembered
 -- $1 backfill   $2 outcomes that there were before the look   $3 whether that was all of an ended backfill
 UPDATE backfill_progress
    SET remembered_count = GREATEST(remembered_count, $2), remembered = remembered OR $3
- WHERE backfill_no = $1;
+ WHERE backfill_number = $1;
 
 -- name: list_unremembered
 -- Those that have outcomes which nobody has looked at; and those that have ended, to be done with them.
 -- $1 workflow (null: any)   $2 only what has ended
-SELECT b.no, p.remembered_mark, p.low_water_mark, p.planned, e.ended,
+SELECT b.number, p.remembered_mark, p.low_water_mark, p.planned, e.ended,
        p.succeeded + p.failed + p.skipped - p.skipped_in_plan AS outcomes
   FROM backfills AS b
-  JOIN backfill_progress AS p ON p.backfill_no = b.no
+  JOIN backfill_progress AS p ON p.backfill_number = b.number
  CROSS JOIN LATERAL (
        SELECT b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed') AS ended) AS e
  WHERE b.kind = 'entities' AND NOT p.remembered AND p.planned > 0
    AND ($1::bigint IS NULL OR b.workflow_id = $1)
    AND (e.ended OR (NOT $2 AND p.succeeded + p.failed + p.skipped - p.skipped_in_plan <> p.remembered_count))
- ORDER BY b.no;
+ ORDER BY b.number;
 
 -- name: forget_idempotency_keys
 -- $1 older than

@@ -42,8 +42,8 @@ async def record(
         if sessions:
             await items.finish(
                 connection,
-                [entry for entry in ended if entry.is_session and entry.backfill_no in owned],
-                [entry for entry in tried if entry.is_session and entry.backfill_no in owned],
+                [entry for entry in ended if entry.is_session and entry.backfill_number in owned],
+                [entry for entry in tried if entry.is_session and entry.backfill_number in owned],
             )
             reached(Point.RECORDER_SESSIONS)
         return owned
@@ -55,13 +55,13 @@ async def _record_outcomes(
     outcomes = [item.outcome for item in ended]
     rows = await connection.fetch(
         queries.record_outcomes,
-        [s.backfill_no for s in standings],
+        [s.backfill_number for s in standings],
         [s.fence for s in standings],
         [s.mark for s in standings],
         [s.throughput for s in standings],
         [s.hand_out_limit for s in standings],
         now,
-        None if len(standings) == 1 else [item.backfill_no for item in ended],
+        None if len(standings) == 1 else [item.backfill_number for item in ended],
         [item.position for item in ended],
         _unless_all([o.status for o in outcomes], "succeeded"),
         _unless_all([o.started_at for o in outcomes], None),
@@ -76,7 +76,7 @@ async def _record_outcomes(
         _unless_all([o.skip_reason for o in outcomes], None),
         _unless_all([item.had_retry for item in ended], False),
     )
-    return {row["backfill_no"] for row in rows}
+    return {row["backfill_number"] for row in rows}
 
 
 def _unless_all(values: list[T], usual: T) -> list[T] | None:
@@ -90,9 +90,9 @@ async def _record_tries(connection: Connection, standings: Sequence[Checkpoint],
     tries = [item.tried for item in tried]
     await connection.fetch(
         queries.record_tries,
-        [s.backfill_no for s in standings],
+        [s.backfill_number for s in standings],
         [s.fence for s in standings],
-        [item.backfill_no for item in tried],
+        [item.backfill_number for item in tried],
         [item.position for item in tried],
         [t.attempt for t in tries],
         [t.counted for t in tries],
@@ -114,38 +114,38 @@ class Ledger:
         self._pool = pool
         self._plan = PlanPages(pool)
 
-    async def read_plan(self, backfill_no: int, *, since: int, most: int, sample: bool = False) -> PlanPage:
+    async def read_plan(self, backfill_number: int, *, since: int, most: int, sample: bool = False) -> PlanPage:
         """At most `most` items from position `since` on without outcome or retry; of the sample only, if wished."""
         if sample:
-            return await self._plan.read_sample(backfill_no, since=since, most=most)
-        return await self._plan.read(backfill_no, since=since, most=most)
+            return await self._plan.read_sample(backfill_number, since=since, most=most)
+        return await self._plan.read(backfill_number, since=since, most=most)
 
     async def read_retries(
-        self, backfill_no: int, fence: int, *, due_at: datetime, taken: Collection[int], most: int
+        self, backfill_number: int, fence: int, *, due_at: datetime, taken: Collection[int], most: int
     ) -> list[PlanRow]:
         """At most `most` items whose next try is due, without those in `taken`; it is written down that they are."""
-        rows = await self._pool.fetch(queries.read_retries, backfill_no, fence, due_at, list(taken), most)
+        rows = await self._pool.fetch(queries.read_retries, backfill_number, fence, due_at, list(taken), most)
         return [PlanRow(*row) for row in rows]
 
-    async def next_retry(self, backfill_no: int, *, taken: Collection[int]) -> datetime | None:
+    async def next_retry(self, backfill_number: int, *, taken: Collection[int]) -> datetime | None:
         """When the next retry falls due, without those in `taken`; None if there is none."""
-        due: datetime | None = await self._pool.fetchval(queries.next_retry, backfill_no, list(taken))
+        due: datetime | None = await self._pool.fetchval(queries.next_retry, backfill_number, list(taken))
         return due
 
-    async def wait_anew(self, backfill_no: int, fence: int, now: datetime) -> bool:
+    async def wait_anew(self, backfill_number: int, fence: int, now: datetime) -> bool:
         """Let retries that were written by a clock that has been set back since wait anew; False if there are none."""
-        changed = await self._pool.execute(queries.wait_anew, backfill_no, fence, now, CLOCKS_DIFFER)
+        changed = await self._pool.execute(queries.wait_anew, backfill_number, fence, now, CLOCKS_DIFFER)
         return changed != "UPDATE 0"
 
-    async def has_unfinished(self, backfill_no: int) -> bool:
+    async def has_unfinished(self, backfill_number: int) -> bool:
         """True while an item of the plan has no outcome."""
-        return bool(await self._pool.fetchval(queries.has_unfinished, backfill_no))
+        return bool(await self._pool.fetchval(queries.has_unfinished, backfill_number))
 
-    async def note_start(self, backfill_no: int, fence: int, at: datetime) -> None:
+    async def note_start(self, backfill_number: int, fence: int, at: datetime) -> None:
         """Write down when the first item started, unless that is known."""
-        await self._pool.execute(queries.note_start, backfill_no, fence, at)
+        await self._pool.execute(queries.note_start, backfill_number, fence, at)
 
-    async def cancel_rest(self, backfill_no: int, fence: int, at: datetime, *, sessions: bool = False) -> bool:
+    async def cancel_rest(self, backfill_number: int, fence: int, at: datetime, *, sessions: bool = False) -> bool:
         """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost.
 
         `sessions`: the items are attempts, which end with their items.
@@ -156,7 +156,7 @@ class Ledger:
                 await allow(connection, CANCEL_TIMEOUT_SECONDS)
                 planned = await connection.fetchval(
                     queries.cancel_rest,
-                    backfill_no,
+                    backfill_number,
                     fence,
                     since,
                     CANCELLED_AT_ONCE,
@@ -164,7 +164,7 @@ class Ledger:
                     timeout=CANCEL_TIMEOUT_SECONDS,
                 )
                 if sessions and planned is not None:
-                    await items.cancel(connection, backfill_no, since, since + CANCELLED_AT_ONCE)
+                    await items.cancel(connection, backfill_number, since, since + CANCELLED_AT_ONCE)
                 reached(Point.CANCEL_REST_BEFORE_COMMIT)
             reached(Point.CANCEL_REST_AFTER_COMMIT)
             if planned is None:

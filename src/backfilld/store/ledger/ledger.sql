@@ -8,48 +8,48 @@
 -- first attempt, and nothing else to tell.
 WITH given AS (
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::integer[])
-        AS g (backfill_no, fence, mark, throughput, hand_out_limit)
+        AS g (backfill_number, fence, mark, throughput, hand_out_limit)
 ), owned AS MATERIALIZED (
     -- locked in order, so that two recorders cannot block each other; a new owner's fence shuts us out
-    SELECT p.backfill_no
+    SELECT p.backfill_number
       FROM backfill_progress AS p
-      JOIN given AS g ON g.backfill_no = p.backfill_no AND g.fence = p.fence
-     ORDER BY p.backfill_no
+      JOIN given AS g ON g.backfill_number = p.backfill_number AND g.fence = p.fence
+     ORDER BY p.backfill_number
        FOR NO KEY UPDATE OF p
 ), ended AS (
-    SELECT owned.backfill_no, r.position, COALESCE(r.status, 'succeeded') AS status, r.started_at, r.finished_at,
+    SELECT owned.backfill_number, r.position, COALESCE(r.status, 'succeeded') AS status, r.started_at, r.finished_at,
            COALESCE(r.attempts, 1) AS attempts, r.http_status, r.message, r.result, r.credits, r.error_class, r.error,
            r.skip_reason, r.had_retry
       FROM unnest($7::bigint[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::smallint[],
                   $13::smallint[], $14::text[], $15::text[], $16::numeric[], $17::text[], $18::text[], $19::text[],
                   $20::boolean[])
-        AS r (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
+        AS r (backfill_number, position, status, started_at, finished_at, attempts, http_status, message,
               result, credits, error_class, error, skip_reason, had_retry)
-      JOIN owned ON owned.backfill_no = COALESCE(r.backfill_no, ($1::bigint[])[1])
+      JOIN owned ON owned.backfill_number = COALESCE(r.backfill_number, ($1::bigint[])[1])
 ), written AS (
-    INSERT INTO outcomes AS o (backfill_no, position, status, started_at, finished_at, attempts, http_status, message,
+    INSERT INTO outcomes AS o (backfill_number, position, status, started_at, finished_at, attempts, http_status, message,
                                result, credits, error_class, error, skip_reason)
-    SELECT backfill_no, position, status::outcome_status, started_at, finished_at, attempts, http_status, message,
+    SELECT backfill_number, position, status::outcome_status, started_at, finished_at, attempts, http_status, message,
            result::json, credits, error_class, error, skip_reason
       FROM ended
-    ON CONFLICT (backfill_no, position) DO NOTHING
-    RETURNING o.backfill_no, o.status, o.credits
+    ON CONFLICT (backfill_number, position) DO NOTHING
+    RETURNING o.backfill_number, o.status, o.credits
 ), over AS (
     DELETE FROM retries AS r
      USING ended AS e
-     WHERE e.had_retry AND r.backfill_no = e.backfill_no AND r.position = e.position
-    RETURNING r.backfill_no
+     WHERE e.had_retry AND r.backfill_number = e.backfill_number AND r.position = e.position
+    RETURNING r.backfill_number
 ), counted AS (
-    SELECT backfill_no,
+    SELECT backfill_number,
            count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
            count(*) FILTER (WHERE status = 'failed')    AS failed,
            count(*) FILTER (WHERE status = 'skipped')   AS skipped,
            count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
            COALESCE(sum(credits), 0)                    AS credits
       FROM written
-     GROUP BY backfill_no
+     GROUP BY backfill_number
 ), no_longer_waiting AS (
-    SELECT backfill_no, count(*) AS retries FROM over GROUP BY backfill_no
+    SELECT backfill_number, count(*) AS retries FROM over GROUP BY backfill_number
 )
 UPDATE backfill_progress AS p
    SET succeeded        = p.succeeded + COALESCE(c.succeeded, 0),
@@ -63,11 +63,11 @@ UPDATE backfill_progress AS p
        throughput       = g.throughput,
        last_recorded_at = $6
   FROM given AS g
-  JOIN owned USING (backfill_no)
-  LEFT JOIN counted AS c USING (backfill_no)
-  LEFT JOIN no_longer_waiting AS n USING (backfill_no)
- WHERE p.backfill_no = g.backfill_no
-RETURNING p.backfill_no;
+  JOIN owned USING (backfill_number)
+  LEFT JOIN counted AS c USING (backfill_number)
+  LEFT JOIN no_longer_waiting AS n USING (backfill_number)
+ WHERE p.backfill_number = g.backfill_number
+RETURNING p.backfill_number;
 
 -- name: record_tries
 -- Tries that were not final: each is kept, and its item waits in `retries` for the next.
@@ -75,46 +75,46 @@ RETURNING p.backfill_no;
 -- $3 backfill   $4 position   $5 attempt   $6 counted   $7 started   $8 finished   $9 next attempt
 -- $10 error class   $11 error   $12 http status   $13 in doubt   $14 unknown since (one of each per try)
 WITH owned AS MATERIALIZED (
-    SELECT p.backfill_no
+    SELECT p.backfill_number
       FROM backfill_progress AS p
-      JOIN unnest($1::bigint[], $2::bigint[]) AS g (backfill_no, fence)
-        ON g.backfill_no = p.backfill_no AND g.fence = p.fence
-     ORDER BY p.backfill_no
+      JOIN unnest($1::bigint[], $2::bigint[]) AS g (backfill_number, fence)
+        ON g.backfill_number = p.backfill_number AND g.fence = p.fence
+     ORDER BY p.backfill_number
        FOR NO KEY UPDATE OF p
 ), tried AS (
     SELECT r.*
       FROM unnest($3::bigint[], $4::integer[], $5::smallint[], $6::smallint[], $7::timestamptz[], $8::timestamptz[],
                   $9::timestamptz[], $10::text[], $11::text[], $12::smallint[], $13::boolean[], $14::timestamptz[])
-        AS r (backfill_no, position, attempt, counted, started_at, finished_at, next_attempt_at,
+        AS r (backfill_number, position, attempt, counted, started_at, finished_at, next_attempt_at,
               error_class, error, http_status, in_doubt, unknown_since)
-      JOIN owned USING (backfill_no)
+      JOIN owned USING (backfill_number)
 ), kept AS (
-    INSERT INTO tries (backfill_no, position, attempt, started_at, finished_at, error_class, error, http_status)
-    SELECT backfill_no, position, attempt, started_at, finished_at, error_class, error, http_status FROM tried
-    ON CONFLICT (backfill_no, position, attempt) DO NOTHING
+    INSERT INTO tries (backfill_number, position, attempt, started_at, finished_at, error_class, error, http_status)
+    SELECT backfill_number, position, attempt, started_at, finished_at, error_class, error, http_status FROM tried
+    ON CONFLICT (backfill_number, position, attempt) DO NOTHING
 ), waiting AS (
-    INSERT INTO retries AS w (backfill_no, position, tries, counted, next_attempt_at, first_started_at,
+    INSERT INTO retries AS w (backfill_number, position, tries, counted, next_attempt_at, first_started_at,
                               last_failed_at, error_class, error, in_doubt, unknown_since)
-    SELECT backfill_no, position, attempt, counted, next_attempt_at, started_at, finished_at, error_class, error,
+    SELECT backfill_number, position, attempt, counted, next_attempt_at, started_at, finished_at, error_class, error,
            in_doubt, unknown_since
       FROM tried
-    ON CONFLICT (backfill_no, position) DO UPDATE
+    ON CONFLICT (backfill_number, position) DO UPDATE
        SET tries = excluded.tries, counted = excluded.counted, next_attempt_at = excluded.next_attempt_at,
            last_failed_at = excluded.last_failed_at, error_class = excluded.error_class, error = excluded.error,
            in_doubt = excluded.in_doubt, unknown_since = excluded.unknown_since, taken_fence = NULL
-    RETURNING w.backfill_no, (w.xmax = 0) AS is_new
+    RETURNING w.backfill_number, (w.xmax = 0) AS is_new
 ), grown AS (
-    SELECT backfill_no, count(*) FILTER (WHERE is_new) AS retries FROM waiting GROUP BY backfill_no
+    SELECT backfill_number, count(*) FILTER (WHERE is_new) AS retries FROM waiting GROUP BY backfill_number
 )
 UPDATE backfill_progress AS p
    SET retrying = p.retrying + grown.retries,
        -- whoever stood alone and is heard of did not kill its process
        alone_position = CASE WHEN EXISTS (SELECT FROM tried AS t
-                                           WHERE t.backfill_no = p.backfill_no AND t.position = p.alone_position)
+                                           WHERE t.backfill_number = p.backfill_number AND t.position = p.alone_position)
                              THEN NULL ELSE p.alone_position END
   FROM grown
- WHERE p.backfill_no = grown.backfill_no
-RETURNING p.backfill_no;
+ WHERE p.backfill_number = grown.backfill_number
+RETURNING p.backfill_number;
 
 -- name: read_retries
 -- Items whose next try is due, longest waiting first. Whoever reads them may start them at any moment, so the same
@@ -125,11 +125,11 @@ WITH taken AS (
     -- by their keys: a join with so many of about one row may go through all that wait, for each of them
     UPDATE retries AS r
        SET taken_fence = COALESCE(r.taken_fence, $2)
-     WHERE r.backfill_no = $1
+     WHERE r.backfill_number = $1
        AND r.position = ANY (ARRAY(
                SELECT position
                  FROM retries
-                WHERE backfill_no + 0 = $1 AND next_attempt_at <= $3 AND position <> ALL ($4::integer[])
+                WHERE backfill_number + 0 = $1 AND next_attempt_at <= $3 AND position <> ALL ($4::integer[])
                 ORDER BY next_attempt_at
                 LIMIT $5))
     RETURNING r.*
@@ -138,7 +138,7 @@ SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruption
        r.in_doubt OR r.taken_fence <> $2 AS in_doubt, r.unknown_since
   FROM taken AS r
  CROSS JOIN LATERAL (
-       SELECT entity_id, attributes FROM plan_items WHERE backfill_no = $1 AND position = r.position OFFSET 0) AS i
+       SELECT entity_id, attributes FROM plan_items WHERE backfill_number = $1 AND position = r.position OFFSET 0) AS i
  ORDER BY r.next_attempt_at, r.position;
 
 -- name: next_retry
@@ -146,7 +146,7 @@ SELECT r.position, i.entity_id, i.attributes, r.tries, r.counted, r.interruption
 -- $1 backfill   $2 positions that are taken
 SELECT next_attempt_at
   FROM retries
- WHERE backfill_no + 0 = $1 AND position <> ALL ($2::integer[])
+ WHERE backfill_number + 0 = $1 AND position <> ALL ($2::integer[])
  ORDER BY next_attempt_at
  LIMIT 1;
 
@@ -158,53 +158,53 @@ SELECT next_attempt_at
 UPDATE retries AS r
    SET next_attempt_at = $3 + (r.next_attempt_at - r.last_failed_at), last_failed_at = $3
   FROM backfill_progress AS p
- WHERE p.backfill_no = $1 AND p.fence = $2
-   AND r.backfill_no = $1 AND r.last_failed_at > $3::timestamptz + $4::interval
+ WHERE p.backfill_number = $1 AND p.fence = $2
+   AND r.backfill_number = $1 AND r.last_failed_at > $3::timestamptz + $4::interval
    AND (SELECT first.last_failed_at FROM retries AS first
-         WHERE first.backfill_no + 0 = $1 ORDER BY first.next_attempt_at LIMIT 1) > $3::timestamptz + $4::interval;
+         WHERE first.backfill_number + 0 = $1 ORDER BY first.next_attempt_at LIMIT 1) > $3::timestamptz + $4::interval;
 
 -- name: has_unfinished
 -- Whether anything in the plan has no outcome yet. Asked once, before a backfill ends.
 -- $1 backfill
-SELECT planned - succeeded - failed - skipped - cancelled > 0 FROM backfill_progress WHERE backfill_no = $1;
+SELECT planned - succeeded - failed - skipped - cancelled > 0 FROM backfill_progress WHERE backfill_number = $1;
 
 -- name: note_start
 -- $1 backfill   $2 fence   $3 when
-UPDATE backfill_progress SET started_at = $3 WHERE backfill_no = $1 AND fence = $2 AND started_at IS NULL;
+UPDATE backfill_progress SET started_at = $3 WHERE backfill_number = $1 AND fence = $2 AND started_at IS NULL;
 
 -- name: cancel_rest
 -- Everything without an outcome ends cancelled, a bounded number at a time; the items in flight have ended by now.
 -- $1 backfill   $2 fence   $3 from position   $4 how many positions   $5 now
 WITH owned AS (
-    SELECT backfill_no FROM backfill_progress WHERE backfill_no = $1 AND fence = $2 FOR NO KEY UPDATE
+    SELECT backfill_number FROM backfill_progress WHERE backfill_number = $1 AND fence = $2 FOR NO KEY UPDATE
 ), rest AS (
     SELECT i.position, COALESCE(r.tries, 0) AS attempts, r.first_started_at
       FROM owned
      CROSS JOIN LATERAL (
            SELECT position
              FROM plan_items
-            WHERE backfill_no = $1 AND position >= $3 AND position < $3 + $4
+            WHERE backfill_number = $1 AND position >= $3 AND position < $3 + $4
             ORDER BY position
            OFFSET 0) AS i
       LEFT JOIN LATERAL (
            SELECT tries, first_started_at
              FROM retries
-            WHERE backfill_no = $1 AND position = i.position
+            WHERE backfill_number = $1 AND position = i.position
            OFFSET 0) AS r ON true
 ), written AS (
-    INSERT INTO outcomes AS o (backfill_no, position, status, started_at, finished_at, attempts)
+    INSERT INTO outcomes AS o (backfill_number, position, status, started_at, finished_at, attempts)
     SELECT $1, position, 'cancelled', first_started_at, $5, attempts FROM rest
-    ON CONFLICT (backfill_no, position) DO NOTHING
-    RETURNING o.backfill_no
+    ON CONFLICT (backfill_number, position) DO NOTHING
+    RETURNING o.backfill_number
 ), over AS (
     DELETE FROM retries AS r
-     WHERE r.backfill_no = $1 AND r.position >= $3 AND r.position < $3 + $4 AND EXISTS (SELECT FROM owned)
-    RETURNING r.backfill_no
+     WHERE r.backfill_number = $1 AND r.position >= $3 AND r.position < $3 + $4 AND EXISTS (SELECT FROM owned)
+    RETURNING r.backfill_number
 )
 UPDATE backfill_progress AS p
    SET cancelled = p.cancelled + (SELECT count(*) FROM written),
        retrying = p.retrying - (SELECT count(*) FROM over),
        low_water_mark = GREATEST(p.low_water_mark, LEAST($3 + $4, p.planned))
   FROM owned
- WHERE p.backfill_no = owned.backfill_no
+ WHERE p.backfill_number = owned.backfill_number
 RETURNING p.planned;

@@ -79,7 +79,7 @@ class LedgerPages:
 
     async def list_page(
         self,
-        backfill_no: int,
+        backfill_number: int,
         *,
         statuses: Collection[str] = (),
         error_class: str | None = None,
@@ -92,50 +92,52 @@ class LedgerPages:
         if error_class is not None:
             wanted &= FAILED | ON_THEIR_WAY  # nothing else has an error class
         if wanted == EVERY:
-            rows = await self._pool.fetch(_sql.list_items, backfill_no, behind, limit, list(in_flight))
+            rows = await self._pool.fetch(_sql.list_items, backfill_number, behind, limit, list(in_flight))
             return each(rows, _entry)
         # in the order in which items move on: whatever moves between two looks is found by the second, or by both
         found: dict[int, LedgerEntry] = {}
         if wanted & UNTOUCHED:
-            found |= _by_position(await self._list_pending(backfill_no, behind, limit, in_flight))
+            found |= _by_position(await self._list_pending(backfill_number, behind, limit, in_flight))
         if moving := list(wanted & ON_THEIR_WAY):
             query, moved = _sql.list_at, list(in_flight)
-            rows = await self._pool.fetch(query, backfill_no, behind, limit, moving, error_class, moved)
+            rows = await self._pool.fetch(query, backfill_number, behind, limit, moving, error_class, moved)
             found |= _by_position(each(rows, _entry))
         if ended := wanted & ENDED:
-            found |= _by_position(await self._list_ended(backfill_no, behind, limit, ended, error_class))
+            found |= _by_position(await self._list_ended(backfill_number, behind, limit, ended, error_class))
         return [found[position] for position in sorted(found)[:limit]]
 
     async def _list_ended(
-        self, backfill_no: int, behind: int, limit: int, statuses: frozenset[str], error_class: str | None
+        self, backfill_number: int, behind: int, limit: int, statuses: frozenset[str], error_class: str | None
     ) -> list[LedgerEntry]:
         if statuses == FAILED:
-            rows = await self._pool.fetch(_sql.list_failed, backfill_no, behind, limit, error_class)
+            rows = await self._pool.fetch(_sql.list_failed, backfill_number, behind, limit, error_class)
         else:
-            rows = await self._pool.fetch(_sql.list_ended, backfill_no, behind, limit, list(statuses))
+            rows = await self._pool.fetch(_sql.list_ended, backfill_number, behind, limit, list(statuses))
         return each(rows, _entry)
 
     async def _list_pending(
-        self, backfill_no: int, behind: int, limit: int, in_flight: Collection[int]
+        self, backfill_number: int, behind: int, limit: int, in_flight: Collection[int]
     ) -> list[LedgerEntry]:
         """What nobody has touched: no outcome, no retry, and not on its way."""
-        mark = await self._pool.fetchval(_sql.find_mark, backfill_no)
+        mark = await self._pool.fetchval(_sql.find_mark, backfill_number)
         since: int | None = max(behind + 1, mark or 0)
         found: list[LedgerEntry] = []
         while since is not None and len(found) < limit:
-            page = await self._plan.read(backfill_no, since=since, most=POSITIONS_AT_ONCE)
+            page = await self._plan.read(backfill_number, since=since, most=POSITIONS_AT_ONCE)
             found += [_pending(row) for row in page.rows if row.position not in in_flight]
             since = page.goes_on_at
         return found[:limit]
 
-    async def find(self, backfill_no: int, entity_id: str, *, in_flight: Collection[int] = ()) -> LedgerEntry | None:
+    async def find(
+        self, backfill_number: int, entity_id: str, *, in_flight: Collection[int] = ()
+    ) -> LedgerEntry | None:
         """The entry of one entity, without its tries; None if the plan does not hold it."""
-        row = await self._pool.fetchrow(_sql.find_item, backfill_no, entity_id, list(in_flight))
+        row = await self._pool.fetchrow(_sql.find_item, backfill_number, entity_id, list(in_flight))
         return _entry(row) if row else None
 
-    async def with_tries(self, backfill_no: int, entry: LedgerEntry) -> LedgerEntry:
+    async def with_tries(self, backfill_number: int, entry: LedgerEntry) -> LedgerEntry:
         """The same entry with every try that has ended, the final one included."""
-        rows = await self._pool.fetch(_sql.list_tries, backfill_no, entry.position)
+        rows = await self._pool.fetch(_sql.list_tries, backfill_number, entry.position)
         tries = each(rows, lambda row: TryEntry(**dict(row)))
         ended_by_a_try = entry.status in ("succeeded", "failed", "skipped") and entry.started_at is not None
         if ended_by_a_try and all(made.attempt != entry.attempts for made in tries):
@@ -143,26 +145,30 @@ class LedgerPages:
         return replace(entry, tries=tuple(tries))
 
     async def list_failed_ids(
-        self, backfill_no: int, *, error_class: str | None = None, among: Sequence[str] | None = None
+        self, backfill_number: int, *, error_class: str | None = None, among: Sequence[str] | None = None
     ) -> list[str]:
         """The entities that failed, in plan order; only those of `error_class`, and only those in `among`."""
         if among is None:
-            rows = await self._pool.fetch(_sql.list_failed_ids, backfill_no, error_class)
+            rows = await self._pool.fetch(_sql.list_failed_ids, backfill_number, error_class)
         else:
-            rows = await self._pool.fetch(_sql.list_failed_among, backfill_no, error_class, list(dict.fromkeys(among)))
+            rows = await self._pool.fetch(
+                _sql.list_failed_among, backfill_number, error_class, list(dict.fromkeys(among))
+            )
         return [row["entity_id"] for row in rows]
 
-    async def has_failed(self, backfill_no: int, error_class: str) -> bool:
+    async def has_failed(self, backfill_number: int, error_class: str) -> bool:
         """Whether an entity failed finally in that way."""
-        return bool(await self._pool.fetchval(_sql.has_failed, backfill_no, error_class))
+        return bool(await self._pool.fetchval(_sql.has_failed, backfill_number, error_class))
 
-    async def list_error_classes(self, backfill_no: int, *, limit: int = 20) -> list[str]:
+    async def list_error_classes(self, backfill_number: int, *, limit: int = 20) -> list[str]:
         """The classes of final failures, by name."""
-        return [row["error_class"] for row in await self._pool.fetch(_sql.list_error_classes, backfill_no, limit)]
+        return [row["error_class"] for row in await self._pool.fetch(_sql.list_error_classes, backfill_number, limit)]
 
-    async def list_planned_among(self, backfill_no: int, ids: Sequence[str]) -> frozenset[str]:
+    async def list_planned_among(self, backfill_number: int, ids: Sequence[str]) -> frozenset[str]:
         """Which of `ids` the plan holds."""
-        return frozenset(row["entity_id"] for row in await self._pool.fetch(_sql.list_planned_ids, backfill_no, ids))
+        return frozenset(
+            row["entity_id"] for row in await self._pool.fetch(_sql.list_planned_ids, backfill_number, ids)
+        )
 
     async def count_run_before(self, workflow_id: int, entity_type: str, ids: Sequence[str] | None) -> dict[str, int]:
         """How many of `ids` (None: of all) the workflow has run before, by how they ended last."""

@@ -14,11 +14,11 @@ SELECT i.position, i.entity_id,
        o.http_status, r.next_attempt_at
   FROM (SELECT position, entity_id
           FROM plan_items
-         WHERE backfill_no = $1 AND position > $2
+         WHERE backfill_number = $1 AND position > $2
          ORDER BY position
          LIMIT $3) i
-  LEFT JOIN LATERAL (SELECT * FROM outcomes WHERE backfill_no = $1 AND position = i.position OFFSET 0) o ON true
-  LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_no = $1 AND position = i.position OFFSET 0) r ON true
+  LEFT JOIN LATERAL (SELECT * FROM outcomes WHERE backfill_number = $1 AND position = i.position OFFSET 0) o ON true
+  LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_number = $1 AND position = i.position OFFSET 0) r ON true
  ORDER BY i.position;
 
 -- name: list_ended
@@ -28,10 +28,10 @@ SELECT o.position, i.entity_id, o.status::text AS status, o.attempts, o.started_
        o.credits, o.skip_reason, o.error_class, o.error, o.http_status, NULL::timestamptz AS next_attempt_at
   FROM (SELECT *
           FROM outcomes
-         WHERE backfill_no = $1 AND position > $2 AND status = ANY($4::text[]::outcome_status[])
+         WHERE backfill_number = $1 AND position > $2 AND status = ANY($4::text[]::outcome_status[])
          ORDER BY position
          LIMIT $3) o
- CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = o.position OFFSET 0) i
+ CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
  ORDER BY o.position;
 
 -- name: list_failed
@@ -41,10 +41,10 @@ SELECT o.position, i.entity_id, 'failed' AS status, o.attempts, o.started_at, o.
        o.credits, o.skip_reason, o.error_class, o.error, o.http_status, NULL::timestamptz AS next_attempt_at
   FROM (SELECT *
           FROM outcomes
-         WHERE backfill_no = $1 AND status = 'failed' AND position > $2 AND ($4::text IS NULL OR error_class = $4)
+         WHERE backfill_number = $1 AND status = 'failed' AND position > $2 AND ($4::text IS NULL OR error_class = $4)
          ORDER BY position
          LIMIT $3) o
- CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = o.position OFFSET 0) i
+ CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
  ORDER BY o.position;
 
 -- name: list_at
@@ -62,16 +62,16 @@ SELECT *
                 SELECT position
                   FROM (SELECT position
                           FROM retries
-                         WHERE backfill_no = $1 AND position > $2 AND position <> ALL($6::integer[])
+                         WHERE backfill_number = $1 AND position > $2 AND position <> ALL($6::integer[])
                            AND ($5::text IS NULL OR error_class = $5) AND 'retrying' = ANY($4::text[])
                          ORDER BY position
                          LIMIT $3) waiting) wanted
          CROSS JOIN LATERAL (
-               SELECT position, entity_id FROM plan_items WHERE backfill_no = $1 AND position = wanted.position OFFSET 0) i
+               SELECT position, entity_id FROM plan_items WHERE backfill_number = $1 AND position = wanted.position OFFSET 0) i
           LEFT JOIN LATERAL (
-               SELECT * FROM retries WHERE backfill_no = $1 AND position = wanted.position OFFSET 0) r ON true
+               SELECT * FROM retries WHERE backfill_number = $1 AND position = wanted.position OFFSET 0) r ON true
          WHERE wanted.position > $2
-           AND (SELECT o.position FROM outcomes o WHERE o.backfill_no = $1 AND o.position = wanted.position) IS NULL
+           AND (SELECT o.position FROM outcomes o WHERE o.backfill_number = $1 AND o.position = wanted.position) IS NULL
        ) item
  WHERE status = ANY($4::text[])
    AND ($5::text IS NULL OR error_class = $5)
@@ -81,7 +81,7 @@ SELECT *
 -- name: find_mark
 -- What nobody has touched lies behind the low-water mark.
 -- $1 backfill
-SELECT low_water_mark FROM backfill_progress WHERE backfill_no = $1;
+SELECT low_water_mark FROM backfill_progress WHERE backfill_number = $1;
 
 -- name: find_item
 -- $1 backfill   $2 entity id   $3 positions in flight
@@ -96,15 +96,15 @@ SELECT i.position, i.entity_id,
        coalesce(o.error_class, r.error_class) AS error_class, coalesce(o.error, r.error) AS error,
        o.http_status, r.next_attempt_at
   FROM plan_items i
-  LEFT JOIN LATERAL (SELECT * FROM outcomes WHERE backfill_no = $1 AND position = i.position OFFSET 0) o ON true
-  LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_no = $1 AND position = i.position OFFSET 0) r ON true
- WHERE i.backfill_no + 0 = $1 AND i.entity_id = $2;
+  LEFT JOIN LATERAL (SELECT * FROM outcomes WHERE backfill_number = $1 AND position = i.position OFFSET 0) o ON true
+  LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_number = $1 AND position = i.position OFFSET 0) r ON true
+ WHERE i.backfill_number + 0 = $1 AND i.entity_id = $2;
 
 -- name: list_tries
 -- $1 backfill   $2 position
 SELECT attempt, started_at, finished_at, error_class, error, http_status
   FROM tries
- WHERE backfill_no = $1 AND position = $2
+ WHERE backfill_number = $1 AND position = $2
  ORDER BY attempt;
 
 -- name: list_failed_ids
@@ -112,10 +112,10 @@ SELECT attempt, started_at, finished_at, error_class, error, http_status
 SELECT i.entity_id
   FROM (SELECT position
           FROM outcomes
-         WHERE backfill_no = $1 AND status = 'failed' AND ($2::text IS NULL OR error_class = $2)
+         WHERE backfill_number = $1 AND status = 'failed' AND ($2::text IS NULL OR error_class = $2)
          ORDER BY position
         OFFSET 0) o
- CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_no = $1 AND position = o.position OFFSET 0) i
+ CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
  ORDER BY o.position;
 
 -- name: list_failed_among
@@ -123,15 +123,15 @@ SELECT i.entity_id
 SELECT wanted.entity_id
   FROM unnest($3::text[]) AS wanted (entity_id)
  CROSS JOIN LATERAL (
-       SELECT position FROM plan_items WHERE backfill_no + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) i
+       SELECT position FROM plan_items WHERE backfill_number + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) i
  CROSS JOIN LATERAL (
-       SELECT status, error_class FROM outcomes WHERE backfill_no = $1 AND position = i.position OFFSET 0) o
+       SELECT status, error_class FROM outcomes WHERE backfill_number = $1 AND position = i.position OFFSET 0) o
  WHERE o.status = 'failed' AND ($2::text IS NULL OR o.error_class = $2)
  ORDER BY i.position;
 
 -- name: has_failed
 -- $1 backfill   $2 error class
-SELECT EXISTS (SELECT FROM outcomes WHERE backfill_no = $1 AND status = 'failed' AND error_class = $2);
+SELECT EXISTS (SELECT FROM outcomes WHERE backfill_number = $1 AND status = 'failed' AND error_class = $2);
 
 -- name: list_planned_ids
 -- Which of some ids the plan holds.
@@ -139,7 +139,7 @@ SELECT EXISTS (SELECT FROM outcomes WHERE backfill_no = $1 AND status = 'failed'
 SELECT i.entity_id
   FROM unnest($2::text[]) AS wanted (entity_id)
  CROSS JOIN LATERAL (
-       SELECT entity_id FROM plan_items WHERE backfill_no + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) AS i;
+       SELECT entity_id FROM plan_items WHERE backfill_number + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) AS i;
 
 -- name: count_run_before
 -- How entities ended last under a workflow, counted by outcome.
@@ -163,4 +163,4 @@ SELECT status::text AS status, count(*) AS entities
 
 -- name: list_error_classes
 -- $1 backfill   $2 how many
-SELECT DISTINCT error_class FROM outcomes WHERE backfill_no = $1 AND status = 'failed' ORDER BY error_class LIMIT $2;
+SELECT DISTINCT error_class FROM outcomes WHERE backfill_number = $1 AND status = 'failed' ORDER BY error_class LIMIT $2;

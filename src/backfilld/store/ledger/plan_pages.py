@@ -30,13 +30,13 @@ class PlanPages:
     def __init__(self, pool: Pool | Connection) -> None:
         self._pool = pool
 
-    async def read(self, backfill_no: int, *, since: int, most: int) -> PlanPage:
+    async def read(self, backfill_number: int, *, since: int, most: int) -> PlanPage:
         """Items without outcome or retry, of the `most` positions from `since` on that may have some."""
-        rows = await self._pool.fetch(_sql.read_plan, backfill_no, since, most)
+        rows = await self._pool.fetch(_sql.read_plan, backfill_number, since, most)
         goes_on_at = rows.pop()["position"] if rows and rows[-1]["entity_id"] is None else None
         return PlanPage([PlanRow(*row) for row in rows], goes_on_at)
 
-    async def read_sample(self, backfill_no: int, *, since: int, most: int) -> PlanPage:
+    async def read_sample(self, backfill_number: int, *, since: int, most: int) -> PlanPage:
         """The same of the sample alone, at most `most` items."""
-        rows = [PlanRow(*row) for row in await self._pool.fetch(_sql.read_sample, backfill_no, since, most)]
+        rows = [PlanRow(*row) for row in await self._pool.fetch(_sql.read_sample, backfill_number, since, most)]
         return PlanPage(rows, rows[-1].position + 1 if len(rows) == most else None)

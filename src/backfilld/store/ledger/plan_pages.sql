@@ -6,11 +6,11 @@
 -- item is looked up by its whole key, and only if anything was found in the range at all.
 -- $1 backfill   $2 from position   $3 how many positions
 WITH gaps AS MATERIALIZED (
-    SELECT first, past FROM plan_gaps WHERE backfill_no = $1 AND past > $2 ORDER BY past LIMIT $3::integer + 1
+    SELECT first, past FROM plan_gaps WHERE backfill_number = $1 AND past > $2 ORDER BY past LIMIT $3::integer + 1
 ), between_gaps AS (
     SELECT lag(past, 1, $2) OVER (ORDER BY past) AS first, first AS past FROM gaps
      UNION ALL
-    SELECT coalesce(max(past), $2), (SELECT planned FROM backfill_progress WHERE backfill_no = $1)
+    SELECT coalesce(max(past), $2), (SELECT planned FROM backfill_progress WHERE backfill_number = $1)
       FROM gaps
     HAVING count(*) <= $3
 ), counted AS (
@@ -27,7 +27,7 @@ WITH gaps AS MATERIALIZED (
      CROSS JOIN LATERAL (
            SELECT position
              FROM outcomes
-            WHERE backfill_no = $1 AND position >= range.first AND position < range.past
+            WHERE backfill_number = $1 AND position >= range.first AND position < range.past
             ORDER BY position
             LIMIT 1) AS o
 ), any_retry AS MATERIALIZED (
@@ -36,7 +36,7 @@ WITH gaps AS MATERIALIZED (
      CROSS JOIN LATERAL (
            SELECT position
              FROM retries
-            WHERE backfill_no = $1 AND position >= range.first AND position < range.past
+            WHERE backfill_number = $1 AND position >= range.first AND position < range.past
             ORDER BY position
             LIMIT 1) AS r
 )
@@ -45,17 +45,17 @@ SELECT i.position, i.entity_id, i.attributes
  CROSS JOIN LATERAL (
        SELECT position, entity_id, attributes
          FROM plan_items
-        WHERE backfill_no = $1 AND position >= s.first AND position < s.past
+        WHERE backfill_number = $1 AND position >= s.first AND position < s.past
         ORDER BY position
        OFFSET 0) AS i
  WHERE ((SELECT position FROM any_outcome) IS NULL
-        OR (SELECT o.position FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = i.position) IS NULL)
+        OR (SELECT o.position FROM outcomes AS o WHERE o.backfill_number = $1 AND o.position = i.position) IS NULL)
    AND ((SELECT position FROM any_retry) IS NULL
-        OR (SELECT r.position FROM retries AS r WHERE r.backfill_no = $1 AND r.position = i.position) IS NULL)
+        OR (SELECT r.position FROM retries AS r WHERE r.backfill_number = $1 AND r.position = i.position) IS NULL)
  UNION ALL
 SELECT past, NULL, NULL
   FROM range
- WHERE past < (SELECT planned FROM backfill_progress WHERE backfill_no = $1)
+ WHERE past < (SELECT planned FROM backfill_progress WHERE backfill_number = $1)
  ORDER BY position;
 
 -- name: read_sample
@@ -64,14 +64,14 @@ SELECT past, NULL, NULL
 SELECT i.position, i.entity_id, i.attributes
   FROM (SELECT position
           FROM sample_items AS s
-         WHERE s.backfill_no = $1 AND s.position >= $2
-           AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = s.position) IS NULL
-           AND (SELECT r.position FROM retries AS r WHERE r.backfill_no = $1 AND r.position = s.position) IS NULL
+         WHERE s.backfill_number = $1 AND s.position >= $2
+           AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_number = $1 AND o.position = s.position) IS NULL
+           AND (SELECT r.position FROM retries AS r WHERE r.backfill_number = $1 AND r.position = s.position) IS NULL
          ORDER BY position
          LIMIT $3) AS s
  CROSS JOIN LATERAL (
        SELECT position, entity_id, attributes
          FROM plan_items
-        WHERE backfill_no = $1 AND position = s.position
+        WHERE backfill_number = $1 AND position = s.position
        OFFSET 0) AS i
  ORDER BY i.position;

@@ -42,30 +42,30 @@ class SessionItems:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def read(self, backfill_no: int, ids: Sequence[str]) -> dict[str, SessionItem]:
+    async def read(self, backfill_number: int, ids: Sequence[str]) -> dict[str, SessionItem]:
         """The attempts behind items, by the items' entity ids."""
-        rows = await self._pool.fetch(_sql.read_items, backfill_no, list(ids))
+        rows = await self._pool.fetch(_sql.read_items, backfill_number, list(ids))
         return {row["entity_id"]: _session_item(row) for row in rows}
 
-    async def note_running(self, backfill_no: int, fence: int, item: Item, at: datetime) -> None:
+    async def note_running(self, backfill_number: int, fence: int, item: Item, at: datetime) -> None:
         """Say that a try of an item is under way; if it comes too late, nothing is said."""
-        await self._pool.execute(_sql.note_running, backfill_no, fence, item.position, at, item.attempt)
+        await self._pool.execute(_sql.note_running, backfill_number, fence, item.position, at, item.attempt)
 
-    async def is_free(self, backfill_no: int, position: int) -> bool:
+    async def is_free(self, backfill_number: int, position: int) -> bool:
         """True if the session before that position has no attempt that is not finished."""
-        return await self._pool.fetchval(_sql.find_unfinished_before, backfill_no, position) is None
+        return await self._pool.fetchval(_sql.find_unfinished_before, backfill_number, position) is None
 
-    async def list_killed(self, backfill_no: int) -> set[int]:
+    async def list_killed(self, backfill_number: int) -> set[int]:
         """Positions whose attempts somebody wants to end, and that have not ended."""
-        return {row["position"] for row in await self._pool.fetch(_sql.list_killed, backfill_no)}
+        return {row["position"] for row in await self._pool.fetch(_sql.list_killed, backfill_number)}
 
-    async def end_killed(self, backfill_no: int, at: datetime) -> None:
+    async def end_killed(self, backfill_number: int, at: datetime) -> None:
         """End what somebody wanted to end while its owner was leaving. Not if somebody runs the backfill again."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.fetchrow(_sql.lock_backfill, backfill_no)
-            if await connection.fetchval(_sql.find_owner, backfill_no) is None:
-                for row in await connection.fetch(_sql.list_killed, backfill_no):
-                    await _end_killed(connection, backfill_no, row["position"], at)
+            await connection.fetchrow(_sql.lock_backfill, backfill_number)
+            if await connection.fetchval(_sql.find_owner, backfill_number) is None:
+                for row in await connection.fetch(_sql.list_killed, backfill_number):
+                    await _end_killed(connection, backfill_number, row["position"], at)
 
 
 async def finish(connection: Connection, ended: Sequence[EndedItem], tried: Sequence[TriedItem]) -> None:
@@ -73,7 +73,7 @@ async def finish(connection: Connection, ended: Sequence[EndedItem], tried: Sequ
     if tried:
         await connection.execute(
             _sql.rest_attempts,
-            [item.backfill_no for item in tried],
+            [item.backfill_number for item in tried],
             [item.position for item in tried],
             [item.tried.attempt for item in tried],
             [item.tried.next_attempt_at for item in tried],
@@ -83,39 +83,41 @@ async def finish(connection: Connection, ended: Sequence[EndedItem], tried: Sequ
     if ended:
         await connection.execute(
             _sql.finish_attempts,
-            [item.backfill_no for item in ended],
+            [item.backfill_number for item in ended],
             [item.position for item in ended],
             [item.outcome.log for item in ended],
         )
 
 
-async def cancel(connection: Connection, backfill_no: int, since: int, before: int) -> None:
+async def cancel(connection: Connection, backfill_number: int, since: int, before: int) -> None:
     """End the attempts whose items a cancel has just ended."""
-    await connection.execute(_sql.cancel_attempts, backfill_no, since, before)
+    await connection.execute(_sql.cancel_attempts, backfill_number, since, before)
 
 
-async def request_kill(connection: Connection, backfill_no: int, attempt_id: int, at: datetime) -> "KillRequest | None":
+async def request_kill(
+    connection: Connection, backfill_number: int, attempt_id: int, at: datetime
+) -> "KillRequest | None":
     """Write down that an attempt shall end, and end it if nobody runs its backfill. None: it has finished already.
 
     Takes the connection of a transaction.
     """
-    await connection.fetchrow(_sql.lock_backfill, backfill_no)
+    await connection.fetchrow(_sql.lock_backfill, backfill_number)
     row = await connection.fetchrow(_sql.request_kill, attempt_id, at)
     if row is None:
         return None
-    has_owner = await connection.fetchval(_sql.find_owner, backfill_no) is not None
+    has_owner = await connection.fetchval(_sql.find_owner, backfill_number) is not None
     if not has_owner:
-        await _end_killed(connection, backfill_no, row["position"], at)
-    await connection.execute(_sql.wake, backfill_no)
-    await connection.execute(_sql.tell_owner, backfill_no)
+        await _end_killed(connection, backfill_number, row["position"], at)
+    await connection.execute(_sql.wake, backfill_number)
+    await connection.execute(_sql.tell_owner, backfill_number)
     return KillRequest(is_first=row["is_first"], has_ended=not has_owner)
 
 
-async def _end_killed(connection: Connection, backfill_no: int, position: int, at: datetime) -> None:
+async def _end_killed(connection: Connection, backfill_number: int, position: int, at: datetime) -> None:
     """End one that nobody else can end."""
-    await connection.execute(_sql.end_killed, backfill_no, position, at)
-    await connection.execute(_sql.finish_attempts, [backfill_no], [position], [None])
-    await connection.execute(_sql.wake, backfill_no)
+    await connection.execute(_sql.end_killed, backfill_number, position, at)
+    await connection.execute(_sql.finish_attempts, [backfill_number], [position], [None])
+    await connection.execute(_sql.wake, backfill_number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ SELECT i.entity_id, a.id AS attempt_id, a.index, a.name, a.params, a.project_id,
  CROSS JOIN LATERAL (
        SELECT position, entity_id
          FROM plan_items
-        WHERE backfill_no + 0 = $1 AND entity_id = wanted.entity_id
+        WHERE backfill_number + 0 = $1 AND entity_id = wanted.entity_id
        OFFSET 0) AS i
- CROSS JOIN LATERAL (SELECT * FROM attempts WHERE backfill_no = $1 AND position = i.position OFFSET 0) AS a
+ CROSS JOIN LATERAL (SELECT * FROM attempts WHERE backfill_number = $1 AND position = i.position OFFSET 0) AS a
  CROSS JOIN LATERAL (SELECT uuid, session_time FROM sessions WHERE id = a.session_id OFFSET 0) AS s;
 
 -- name: note_running
@@ -18,8 +18,8 @@ SELECT i.entity_id, a.id AS attempt_id, a.index, a.name, a.params, a.project_id,
 UPDATE attempts AS a
    SET running_since = $4, started_at = coalesce(a.started_at, $4)
   FROM backfill_progress AS p
- WHERE p.backfill_no = $1 AND p.fence = $2
-   AND a.backfill_no = $1 AND a.position = $3 AND a.finished_at IS NULL AND a.tries < $5;
+ WHERE p.backfill_number = $1 AND p.fence = $2
+   AND a.backfill_number = $1 AND a.position = $3 AND a.finished_at IS NULL AND a.tries < $5;
 
 -- name: find_unfinished_before
 -- An attempt that the session before this one in the plan still has, of this backfill or made by hand: the chain waits
@@ -28,13 +28,13 @@ UPDATE attempts AS a
 SELECT other.id
   FROM attempts AS a
   JOIN attempts AS other ON other.session_id = a.session_id AND other.finished_at IS NULL
-                           AND (other.backfill_no IS NULL OR other.backfill_no = $1)
- WHERE a.backfill_no = $1 AND a.position = $2 - 1
+                           AND (other.backfill_number IS NULL OR other.backfill_number = $1)
+ WHERE a.backfill_number = $1 AND a.position = $2 - 1
  LIMIT 1;
 
 -- name: list_killed
 -- $1 backfill
-SELECT position FROM attempts WHERE backfill_no = $1 AND finished_at IS NULL AND cancel_requested_at IS NOT NULL;
+SELECT position FROM attempts WHERE backfill_number = $1 AND finished_at IS NULL AND cancel_requested_at IS NOT NULL;
 
 -- name: finish_attempts
 -- The attempts of outcomes that were written a moment ago, in the same transaction. One that has finished already keeps
@@ -49,12 +49,12 @@ WITH ended AS (
            started_at = coalesce(a.started_at, o.started_at), running_since = NULL, next_attempt_at = NULL,
            tries = o.attempts, message = o.message, result = o.result, credits = o.credits,
            error_class = o.error_class, error = o.error, http_status = o.http_status
-      FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS g (backfill_no, position, log)
+      FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS g (backfill_number, position, log)
      -- each by its key: the index of those that wait passes for empty as long as nobody has analyzed it
      CROSS JOIN LATERAL (
-           SELECT * FROM outcomes WHERE backfill_no = g.backfill_no AND position = g.position OFFSET 0) AS o
+           SELECT * FROM outcomes WHERE backfill_number = g.backfill_number AND position = g.position OFFSET 0) AS o
      CROSS JOIN LATERAL (
-           SELECT id FROM attempts WHERE backfill_no = g.backfill_no AND position = g.position OFFSET 0) AS found
+           SELECT id FROM attempts WHERE backfill_number = g.backfill_number AND position = g.position OFFSET 0) AS found
      WHERE a.id = found.id AND a.finished_at IS NULL
     RETURNING a.id, a.tries, a.finished_at, g.log
 )
@@ -69,9 +69,9 @@ WITH tried AS (
     UPDATE attempts AS a
        SET running_since = NULL, tries = greatest(a.tries, g.try), next_attempt_at = g.next_attempt_at
       FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::timestamptz[], $5::timestamptz[], $6::text[])
-           AS g (backfill_no, position, try, next_attempt_at, finished_at, log)
+           AS g (backfill_number, position, try, next_attempt_at, finished_at, log)
      CROSS JOIN LATERAL (
-           SELECT id FROM attempts WHERE backfill_no = g.backfill_no AND position = g.position OFFSET 0) AS found
+           SELECT id FROM attempts WHERE backfill_number = g.backfill_number AND position = g.position OFFSET 0) AS found
      WHERE a.id = found.id AND a.finished_at IS NULL
     RETURNING a.id, g.try, g.finished_at, g.log
 )
@@ -85,10 +85,10 @@ ON CONFLICT (attempt_id, try) DO NOTHING;
 UPDATE attempts AS a
    SET finished_at = o.finished_at, cancel_requested_at = coalesce(a.cancel_requested_at, o.finished_at),
        running_since = NULL, next_attempt_at = NULL
-  FROM (SELECT w.id, (SELECT o.finished_at FROM outcomes AS o WHERE o.backfill_no = $1 AND o.position = w.position)
+  FROM (SELECT w.id, (SELECT o.finished_at FROM outcomes AS o WHERE o.backfill_number = $1 AND o.position = w.position)
                      AS finished_at
           FROM attempts AS w
-         WHERE w.backfill_no = $1 AND w.finished_at IS NULL AND w.position >= $2 AND w.position < $3
+         WHERE w.backfill_number = $1 AND w.finished_at IS NULL AND w.position >= $2 AND w.position < $3
         OFFSET 0) AS o
  WHERE a.id = o.id AND a.finished_at IS NULL AND o.finished_at IS NOT NULL;
 
@@ -96,11 +96,11 @@ UPDATE attempts AS a
 -- Whoever takes the lease, or records, comes before this or after it; locked in their order.
 -- $1 backfill
 WITH settings AS MATERIALIZED (
-    SELECT no FROM backfills WHERE no = $1 FOR NO KEY UPDATE
+    SELECT number FROM backfills WHERE number = $1 FOR NO KEY UPDATE
 )
-SELECT p.backfill_no
+SELECT p.backfill_number
   FROM settings
-  JOIN backfill_progress AS p ON p.backfill_no = settings.no
+  JOIN backfill_progress AS p ON p.backfill_number = settings.number
    FOR NO KEY UPDATE OF p;
 
 -- name: request_kill
@@ -113,32 +113,32 @@ RETURNING position, cancel_requested_at = $2 AS is_first;
 
 -- name: tell_owner
 -- $1 backfill
-SELECT pg_notify('backfilld', no || ' ' || version) FROM backfills WHERE no = $1;
+SELECT pg_notify('backfilld', number || ' ' || version) FROM backfills WHERE number = $1;
 
 -- name: end_killed
 -- Nobody holds the lease, so nobody else ends it.
 -- $1 backfill   $2 position   $3 at
 WITH over AS (
-    DELETE FROM retries WHERE backfill_no = $1 AND position = $2 RETURNING tries, first_started_at
+    DELETE FROM retries WHERE backfill_number = $1 AND position = $2 RETURNING tries, first_started_at
 ), written AS (
-    INSERT INTO outcomes (backfill_no, position, status, started_at, finished_at, attempts)
+    INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts)
     SELECT $1, $2, 'cancelled', (SELECT first_started_at FROM over), $3, coalesce((SELECT tries FROM over), 0)
-    ON CONFLICT (backfill_no, position) DO NOTHING
-    RETURNING backfill_no
+    ON CONFLICT (backfill_number, position) DO NOTHING
+    RETURNING backfill_number
 )
 UPDATE backfill_progress
    SET cancelled = cancelled + (SELECT count(*) FROM written),
        retrying = retrying - (SELECT count(*) FROM over),
        -- what is settled without having been handed out hides nothing that was
        hand_out_limit = hand_out_limit + (SELECT count(*) FROM written) - (SELECT count(*) FROM over)
- WHERE backfill_no = $1;
+ WHERE backfill_number = $1;
 
 -- name: wake
 -- What waited for the retry of a session that has ended, or shall, need not wait any more; and an owner that is just
 -- leaving is followed by another, who sees to the end.
 -- $1 backfill
-UPDATE backfills SET wake_at = NULL WHERE no = $1 AND status = 'waiting';
+UPDATE backfills SET wake_at = NULL WHERE number = $1 AND status = 'waiting';
 
 -- name: find_owner
 -- $1 backfill
-SELECT holder FROM leases WHERE backfill_no = $1 AND NOT released AND expires_at > clock_timestamp();
+SELECT holder FROM leases WHERE backfill_number = $1 AND NOT released AND expires_at > clock_timestamp();

@@ -38,7 +38,7 @@ SELECT min(s.next_run_at)
 -- being killed.
 -- $1 workflow
 SELECT EXISTS (SELECT FROM attempts
-                WHERE finished_at IS NULL AND backfill_no IS NULL AND workflow_id = $1 AND cancel_requested_at IS NULL);
+                WHERE finished_at IS NULL AND backfill_number IS NULL AND workflow_id = $1 AND cancel_requested_at IS NULL);
 
 -- name: postpone
 -- $1 schedule   $2 until   $3 at
@@ -51,4 +51,4 @@ SELECT pg_advisory_xact_lock(7463829105);
 
 -- name: count_crowd
 -- $1 at most so many are counted
-SELECT count(*) FROM (SELECT FROM attempts WHERE finished_at IS NULL AND backfill_no IS NULL LIMIT $1) AS unfinished;
+SELECT count(*) FROM (SELECT FROM attempts WHERE finished_at IS NULL AND backfill_number IS NULL LIMIT $1) AS unfinished;

@@ -32,6 +32,6 @@ UPDATE attempts AS a
        running_since = CASE WHEN is_held THEN a.running_since END,
        next_attempt_at = CASE WHEN is_held THEN a.next_attempt_at END
   FROM (SELECT id, holder IS NOT NULL AND lease_until > clock_timestamp() AS is_held, cancel_requested_at
-          FROM attempts WHERE id = $1 AND finished_at IS NULL AND backfill_no IS NULL FOR UPDATE) AS found
+          FROM attempts WHERE id = $1 AND finished_at IS NULL AND backfill_number IS NULL FOR UPDATE) AS found
  WHERE a.id = found.id
 RETURNING a.finished_at IS NOT NULL AS has_ended, found.cancel_requested_at IS NULL AS is_first;

@@ -13,7 +13,7 @@ WITH due AS MATERIALIZED (
            a.running_since IS NOT NULL AND a.stood_alone AS is_charged
       FROM attempts AS a
       JOIN workflows AS w ON w.id = a.workflow_id
-     WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND a.cancel_requested_at IS NULL AND w.enabled
+     WHERE a.finished_at IS NULL AND a.backfill_number IS NULL AND a.cancel_requested_at IS NULL AND w.enabled
        AND (a.next_attempt_at IS NULL OR a.next_attempt_at <= $4 OR a.next_attempt_at > $4 + $6)
        AND (a.holder IS NULL OR a.lease_until <= clock_timestamp()
             OR (split_part(a.holder, '/', 1) = $1 AND a.holder <> $1 || '/' || $2))
@@ -125,7 +125,7 @@ ON CONFLICT (attempt_id, try) DO NOTHING;
 -- $1 made before   $2 at
 UPDATE attempts
    SET cancel_requested_at = $2
- WHERE finished_at IS NULL AND backfill_no IS NULL AND cancel_requested_at IS NULL AND created_at < $1;
+ WHERE finished_at IS NULL AND backfill_number IS NULL AND cancel_requested_at IS NULL AND created_at < $1;
 
 -- name: end_unheld
 -- Nobody runs these, so nobody else ends them: those that somebody wants to be killed, and those whose workflow or
@@ -136,7 +136,7 @@ UPDATE attempts AS a
        error_class = CASE WHEN a.cancel_requested_at IS NULL THEN 'workflow_deleted' END,
        error = CASE WHEN a.cancel_requested_at IS NULL THEN 'its workflow was deleted before it could run' END
   FROM workflows AS w JOIN projects AS p ON p.id = w.project_id
- WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND w.id = a.workflow_id
+ WHERE a.finished_at IS NULL AND a.backfill_number IS NULL AND w.id = a.workflow_id
    AND (a.cancel_requested_at IS NOT NULL OR w.deleted_at IS NOT NULL OR p.deleted_at IS NOT NULL)
    AND (a.holder IS NULL OR a.lease_until <= clock_timestamp()
         OR (split_part(a.holder, '/', 1) = $2 AND a.holder <> $2 || '/' || $3));
@@ -152,7 +152,7 @@ SELECT min(a.next_attempt_at) FILTER (WHERE a.next_attempt_at > $1 AND a.next_at
                         AND coalesce(a.waits_since, a.last_failed_at) > $1 + $4), false) AS waits_from_ahead
   FROM attempts AS a
   JOIN workflows AS w ON w.id = a.workflow_id
- WHERE a.finished_at IS NULL AND a.backfill_no IS NULL AND w.enabled;
+ WHERE a.finished_at IS NULL AND a.backfill_number IS NULL AND w.enabled;
 
 -- name: wait_anew
 -- What waits since a moment that is still to come: the wall clock was set back since, and each would wait for so much longer.
@@ -161,5 +161,5 @@ SELECT min(a.next_attempt_at) FILTER (WHERE a.next_attempt_at > $1 AND a.next_at
 UPDATE attempts
    SET next_attempt_at = $1 + (next_attempt_at - coalesce(waits_since, last_failed_at)), waits_since = $1,
        last_failed_at = least(last_failed_at, $1)
- WHERE finished_at IS NULL AND backfill_no IS NULL AND next_attempt_at > $1
+ WHERE finished_at IS NULL AND backfill_number IS NULL AND next_attempt_at > $1
    AND coalesce(waits_since, last_failed_at) > $1::timestamptz + $2::interval;

@@ -49,16 +49,16 @@ async def count_waiting(on: Connection, *, most: int) -> int:
     return int(await on.fetchval(_sql.count_waiting, most))
 
 
-async def plan_sessions(on: Connection, backfill_no: int, count: int, at: datetime) -> None:
+async def plan_sessions(on: Connection, backfill_number: int, count: int, at: datetime) -> None:
     """Freeze the attempts that were opened for a backfill as its plan, and let it run."""
-    await on.execute(_sql.plan_sessions, backfill_no)
-    await on.execute(_sql.count_plan, backfill_no, count)
-    await on.execute(_sql.open_plan, backfill_no, at)
+    await on.execute(_sql.plan_sessions, backfill_number)
+    await on.execute(_sql.count_plan, backfill_number, count)
+    await on.execute(_sql.open_plan, backfill_number, at)
 
 
-async def list_attempts_of_sessions(on: Connection, backfill_no: int, ids: Sequence[str]) -> list[PlannedAttempt]:
+async def list_attempts_of_sessions(on: Connection, backfill_number: int, ids: Sequence[str]) -> list[PlannedAttempt]:
     """The attempts of some items of a plan, in its order."""
-    rows = await on.fetch(_sql.list_attempts_of_sessions, backfill_no, list(ids))
+    rows = await on.fetch(_sql.list_attempts_of_sessions, backfill_number, list(ids))
     return [PlannedAttempt(**{**row, "params": orjson.loads(row["params"])}) for row in rows]
 
 

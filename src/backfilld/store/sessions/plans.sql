@@ -20,29 +20,29 @@ SELECT max(session_time) FROM sessions WHERE workflow_id = $1 AND session_time <
 -- Attempts of backfills that have not finished, counted no further than matters.
 -- $1 how many at most
 SELECT count(*)
-  FROM (SELECT FROM attempts WHERE finished_at IS NULL AND backfill_no IS NOT NULL LIMIT $1) AS waiting;
+  FROM (SELECT FROM attempts WHERE finished_at IS NULL AND backfill_number IS NOT NULL LIMIT $1) AS waiting;
 
 -- name: plan_sessions
 -- The attempts of a backfill are its plan.
 -- $1 backfill
-INSERT INTO plan_items (backfill_no, position, entity_id)
-SELECT a.backfill_no, a.position, to_char(s.session_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+INSERT INTO plan_items (backfill_number, position, entity_id)
+SELECT a.backfill_number, a.position, to_char(s.session_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
   FROM attempts AS a
   JOIN sessions AS s ON s.id = a.session_id
- WHERE a.backfill_no = $1;
+ WHERE a.backfill_number = $1;
 
 -- name: count_plan
 -- $1 backfill   $2 how many
-UPDATE backfill_progress SET planned = $2 WHERE backfill_no = $1;
+UPDATE backfill_progress SET planned = $2 WHERE backfill_number = $1;
 
 -- name: open_plan
 -- The plan is frozen: it may run. Told in the timeline like the end of any other planning.
 -- $1 backfill   $2 at
 WITH opened AS (
-    UPDATE backfills SET status = 'running', planned_at = $2 WHERE no = $1 AND status = 'planning' RETURNING no, id
+    UPDATE backfills SET status = 'running', planned_at = $2 WHERE number = $1 AND status = 'planning' RETURNING number, id
 )
-INSERT INTO audit_log (at, actor, action, backfill_no, subject, old, new)
-SELECT $2, 'system', 'backfill.status', no, 'backfill/' || id,
+INSERT INTO audit_log (at, actor, action, backfill_number, subject, old, new)
+SELECT $2, 'system', 'backfill.status', number, 'backfill/' || id,
        json_build_object('status', 'planning', 'status_reason', NULL),
        json_build_object('status', 'running', 'status_reason', NULL)
   FROM opened;
@@ -53,8 +53,8 @@ SELECT $2, 'system', 'backfill.status', no, 'backfill/' || id,
 SELECT a.name, a.params, s.session_time, a.project_id, p.name AS project_name
   FROM unnest($2::text[]) AS wanted (entity_id)
  CROSS JOIN LATERAL (
-       SELECT position FROM plan_items WHERE backfill_no + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) AS i
- CROSS JOIN LATERAL (SELECT * FROM attempts WHERE backfill_no = $1 AND position = i.position OFFSET 0) AS a
+       SELECT position FROM plan_items WHERE backfill_number + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) AS i
+ CROSS JOIN LATERAL (SELECT * FROM attempts WHERE backfill_number = $1 AND position = i.position OFFSET 0) AS a
  CROSS JOIN LATERAL (SELECT session_time FROM sessions WHERE id = a.session_id OFFSET 0) AS s
   JOIN projects AS p ON p.id = a.project_id
  ORDER BY i.position;

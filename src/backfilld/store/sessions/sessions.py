@@ -37,7 +37,7 @@ class NewAttempts:
     created_at: datetime
     session_times: Sequence[datetime]
     params: Sequence[Mapping[str, Any]] = field(default=())
-    backfill_no: int | None = None
+    backfill_number: int | None = None
     skip_existing: bool = False
 
 
@@ -63,7 +63,7 @@ async def open_attempts(connection: Connection, new: NewAttempts) -> list[Opened
     try:
         rows = await connection.fetch(
             _sql.open_attempts, new.project_id, new.workflow_id, new.revision_id, new.timezone, new.name,
-            new.created_by, new.created_at, new.backfill_no, new.skip_existing, list(new.session_times), texts,
+            new.created_by, new.created_at, new.backfill_number, new.skip_existing, list(new.session_times), texts,
             _bytes_of_uuids(len(texts)),
         )  # fmt: skip
     except asyncpg.UniqueViolationError as problem:

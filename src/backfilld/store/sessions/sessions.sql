@@ -15,7 +15,7 @@ WITH wanted AS MATERIALIZED (
     RETURNING s.id, s.uuid, s.session_time, s.attempts
 ), made AS (
     INSERT INTO attempts (session_id, index, name, project_id, workflow_id, revision_id, timezone, params, created_by,
-                          created_at, backfill_no, position)
+                          created_at, backfill_number, position)
     SELECT o.id, o.attempts, $5, $1, $2, $3, $4, w.params::json, $6, $7, $8::bigint,
            CASE WHEN $8::bigint IS NOT NULL THEN row_number() OVER (ORDER BY o.session_time) - 1 END
       FROM opened AS o
@@ -34,11 +34,11 @@ SELECT made.id, made.index, made.position, made.session_id, o.uuid AS session_uu
 SELECT a.id, a.index, a.name, a.session_id, s.uuid AS session_uuid, s.session_time, a.project_id,
        p.name AS project_name, a.workflow_id, w.name AS workflow_name, a.revision_id, a.timezone, a.params,
        a.created_by, a.created_at, a.cancel_requested_at, a.started_at, a.running_since, a.finished_at, a.succeeded,
-       a.backfill_no, a.position,
-       a.finished_at IS NULL AND a.backfill_no IS NOT NULL
-           AND EXISTS (SELECT FROM backfills AS b WHERE b.no = a.backfill_no AND b.max_in_flight = 1)
+       a.backfill_number, a.position,
+       a.finished_at IS NULL AND a.backfill_number IS NOT NULL
+           AND EXISTS (SELECT FROM backfills AS b WHERE b.number = a.backfill_number AND b.max_in_flight = 1)
            AND EXISTS (SELECT FROM attempts AS e
-                        WHERE e.backfill_no = a.backfill_no AND e.finished_at IS NULL AND e.position < a.position)
+                        WHERE e.backfill_number = a.backfill_number AND e.finished_at IS NULL AND e.position < a.position)
            AS is_blocked,
        a.message, a.result, a.credits, a.error_class, a.error, a.http_status
   FROM attempts AS a

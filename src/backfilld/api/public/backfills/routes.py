@@ -99,9 +99,9 @@ class BackfillRoutes:
             created_before=query.created_before,
         )
         (before,) = query.behind or (None,)
-        found = await self._operations.list_page(wanted, before_no=before, limit=query.page_size + 1)
+        found = await self._operations.list_page(wanted, before_number=before, limit=query.page_size + 1)
         page = found[: query.page_size]
-        following = encode_cursor(page[-1].no) if len(found) > len(page) else None
+        following = encode_cursor(page[-1].number) if len(found) > len(page) else None
         data = BackfillsData.model_construct(backfills=rows(BackfillAnswer, page))
         return Reply(data, pagination=Pagination(following))
 

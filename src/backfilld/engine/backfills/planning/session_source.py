@@ -19,9 +19,9 @@ class SessionSource:
     can_be_read_again = True
     plans_outside_windows = True
 
-    def __init__(self, items: SessionItems, backfill_no: int) -> None:
+    def __init__(self, items: SessionItems, backfill_number: int) -> None:
         self._items = items
-        self._no = backfill_no
+        self._number = backfill_number
 
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
         """The plan is made with the backfill: nobody counts."""
@@ -33,7 +33,7 @@ class SessionSource:
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The attempts of these sessions; none is ever gone."""
-        found = await self._items.read(self._no, ids)
+        found = await self._items.read(self._number, ids)
         return {id: Entity(id, {ITEM: item}) for id, item in found.items()}
 
 

@@ -36,7 +36,7 @@ class Planning:
         self._lease = run.lease
         self._tools = run.context
         self._backfill = run.backfill
-        self._plan = PlanStore(run.context.pool, self._backfill.no, run.lease.fence)
+        self._plan = PlanStore(run.context.pool, self._backfill.number, run.lease.fence)
 
     async def run(self) -> bool:
         """Plan until the plan is frozen or somebody stops it; True if there is a next step to look at."""
@@ -113,7 +113,7 @@ class Planning:
 
     async def _gather(self) -> bool:
         """Write the pages that are missing; from where the last owner, or the last failure, left off."""
-        row = await self._tools.backfills.get_by_no(self._backfill.no)
+        row = await self._tools.backfills.get_by_number(self._backfill.number)
         source = self._tools.sources.find(row.settings.entity_type or NOT_ENUMERABLE)
         time_field = self._tools.time_fields.get(row.settings.entity_type or NOT_ENUMERABLE)
         planner = Planner(row, self._plan, source, self._tools.remembered, self._tools.clock, self._goes_on, time_field)
@@ -161,7 +161,7 @@ class Planning:
             )
             following = self._after(totals, now)
             row = await tools.backfills.move(
-                backfill.no,
+                backfill.number,
                 following.status,
                 reason=following.reason,
                 at=now,

@@ -42,7 +42,7 @@ class PlanReader:
         wants_another: Callable[[], bool] = lambda: False,
     ) -> None:
         """`wants_another`: whether what was refused shall come last, since the next one is to show who is meant."""
-        self._no = backfill.no
+        self._number = backfill.number
         self._entity_type = backfill.settings.entity_type or NOT_ENUMERABLE
         self._ledger = ledger
         self._source = source
@@ -118,7 +118,7 @@ class PlanReader:
         if account.retries_known and (account.next_retry_at is None or account.next_retry_at > now):
             return []
         fence = account.lease.fence
-        rows = await self._ledger.read_retries(self._no, fence, due_at=now, taken=account.taken, most=most)
+        rows = await self._ledger.read_retries(self._number, fence, due_at=now, taken=account.taken, most=most)
         rows = [row for row in rows if row.position not in account.taken]  # some may have ended while we asked
         account.taken.update(row.position for row in rows)
         account.retries_known = False  # until all of this has come to its end
@@ -127,7 +127,7 @@ class PlanReader:
             items = await self._items(rows, is_retry=True)
             if items:
                 reached(Point.READER_RETRIES_READ)
-            found = await self._ledger.next_retry(self._no, taken=account.taken)
+            found = await self._ledger.next_retry(self._number, taken=account.taken)
         except BaseException:
             account.taken.difference_update(row.position for row in rows)
             raise
@@ -138,14 +138,14 @@ class PlanReader:
     async def next_repeats(self, store: RecoveryStore, before_fence: int, most: int) -> list[Item]:
         """Retries that owners before that fence took and that nobody heard of since, at most `most`."""
         account = self._account
-        rows = await store.read_repeats(self._no, before_fence, taken=account.taken, most=most)
+        rows = await store.read_repeats(self._number, before_fence, taken=account.taken, most=most)
         items = await self._items(rows, is_retry=True)
         account.taken.update(row.position for row in rows)
         return items
 
     async def wait_anew(self, now: datetime) -> bool:
         """See whether retries wait for so long only because the clock was set back; True: they are to be read again."""
-        if not await self._ledger.wait_anew(self._no, self._account.lease.fence, now):
+        if not await self._ledger.wait_anew(self._number, self._account.lease.fence, now):
             return False
         self._account.retries_known, self._account.next_retry_at = False, None
         return True
@@ -213,7 +213,7 @@ class PlanReader:
     async def _load(self) -> None:
         most = self._most_at_once()
         since = self._sample_position if self._sample else self._account.next_position
-        page = await self._ledger.read_plan(self._no, since=since, most=most, sample=self._sample)
+        page = await self._ledger.read_plan(self._number, since=since, most=most, sample=self._sample)
         reached(Point.READER_PLAN_READ)
         items = await self._items(page.rows, is_retry=False)
         self._went_on(page)
@@ -257,7 +257,7 @@ class PlanReader:
     ) -> list[Item]:
         return [
             Item(
-                self._no,
+                self._number,
                 row.position,
                 row.entity_id,
                 entity.attributes,

@@ -41,7 +41,7 @@ class ItemTurn:
 
     @property
     def owner(self) -> object:
-        return self.item.backfill_no
+        return self.item.backfill_number
 
     async def name(self) -> None:
         reached(Point.ALONE_BEFORE_START)
@@ -99,7 +99,7 @@ class Recovery:
             self._since = self._clock.now()
         if found.number and is_new:
             self._bus.tell(RecoveryBegan(self._backfill.id, found.number, found.items))
-        self._repeats.expect(self._backfill.no, found.items)
+        self._repeats.expect(self._backfill.number, found.items)
 
     # Which items
 
@@ -153,7 +153,7 @@ class Recovery:
             raise
         self._back.discard(item.position)
         self._begun.add(item.position)
-        self._repeats.expect(self._backfill.no, self._round.items - len(self._begun))
+        self._repeats.expect(self._backfill.number, self._round.items - len(self._begun))
         return turn
 
     def sent(self, item: Item) -> None:
@@ -196,14 +196,14 @@ class Recovery:
     async def before_others(self) -> None:
         """Something else of this backfill is about to start beside the last of them."""
         if self._round.number:
-            await self._repeats.unname(self._backfill.no)
+            await self._repeats.unname(self._backfill.number)
 
     async def write_name(self, position: int | None) -> None:
         """Commit who stands alone."""
-        no, lease = self._backfill.no, self._lease
+        number, lease = self._backfill.number, self._lease
 
         async def write() -> None:
-            if not await self._store.start_alone(no, lease.fence, position, lease.grant.holder):
+            if not await self._store.start_alone(number, lease.fence, position, lease.grant.holder):
                 raise LeaseGone
 
         await self._standing.patiently(write)
@@ -236,7 +236,7 @@ class Recovery:
             return
         present = self._round
         next_to = present.next_to if present.number > 1 else 0
-        found = not_lost(await self._store.end_round(self._backfill.no, self._lease.fence, next_to=next_to))
+        found = not_lost(await self._store.end_round(self._backfill.number, self._lease.fence, next_to=next_to))
         self._bus.tell(RecoveryEnded(self._backfill.id, present.number, len(self._begun)))
         self._begin_round(found)
         if not found.number:
@@ -255,29 +255,29 @@ class Recovery:
 
     async def leave(self) -> None:
         """A graceful stop charges nobody, and the next owner goes on where we were."""
-        self._repeats.expect(self._backfill.no, 0)
-        await self._repeats.unname(self._backfill.no)
+        self._repeats.expect(self._backfill.number, 0)
+        await self._repeats.unname(self._backfill.number)
 
     async def note_cut_off(self, account: RunState) -> None:
         """What was started and is not waited for any more is tried again first of all, and its target may be at it."""
-        no, lease, cut_off = self._backfill.no, self._lease, account.cut_off
+        number, lease, cut_off = self._backfill.number, self._lease, account.cut_off
         if cut_off and not lease.lost:
             now = self._clock.now()
             with contextlib.suppress(LeaseGone):
-                await self._standing.patiently(lambda: self._store.note_cut_off(no, lease.fence, cut_off, now))
+                await self._standing.patiently(lambda: self._store.note_cut_off(number, lease.fence, cut_off, now))
 
     async def put_back_retries(self, account: RunState) -> None:
         """What was taken and did not start, or was cut off, is not under way: the next owner need not wonder."""
-        no, lease = self._backfill.no, self._lease
+        number, lease = self._backfill.number, self._lease
         if account.taken and not lease.lost:
             with contextlib.suppress(LeaseGone):
-                await self._standing.patiently(lambda: self._store.put_back_retries(no, lease.fence, account.taken))
+                await self._standing.patiently(lambda: self._store.put_back_retries(number, lease.fence, account.taken))
 
     async def take_back(self) -> None:
         """The lease was lost, but this process lives: whoever was charged for it is not."""
-        self._repeats.expect(self._backfill.no, 0)
+        self._repeats.expect(self._backfill.number, 0)
         if self._begun:
-            await self._store.take_back_charge(self._backfill.no, self._lease.grant.holder)
+            await self._store.take_back_charge(self._backfill.number, self._lease.grant.holder)
 
     def reason(self) -> Reason | None:
         """What is said while it lasts."""

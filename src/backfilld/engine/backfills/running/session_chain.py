@@ -44,8 +44,8 @@ class Chain:
         """False: the session before it has an attempt that is not finished."""
         if not self.is_serial or item.position == 0:
             return True
-        items, no = self._tools.session_items, self._run.backfill.no
-        return await self._standing.patiently(lambda: items.is_free(no, item.position))
+        items, number = self._tools.session_items, self._run.backfill.number
+        return await self._standing.patiently(lambda: items.is_free(number, item.position))
 
     async def say_waiting(self) -> None:
         """Say that the chain waits for somebody else's attempt."""
@@ -57,7 +57,7 @@ class Chain:
         backfill = self._run.backfill
         if not backfill.settings.stop_on_failure:
             return False
-        progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(backfill.no))
+        progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(backfill.number))
         if progress.failed <= backfill.failures_accepted:
             return False
         failed = progress.failed - backfill.failures_accepted
@@ -69,8 +69,8 @@ class Chain:
         """Positions that somebody wants to end, and of which nobody has told us yet."""
         if not self._run.backfill.is_schedule:
             return set()
-        items, no = self._tools.session_items, self._run.backfill.no
-        found = await self._standing.patiently(lambda: items.list_killed(no))
+        items, number = self._tools.session_items, self._run.backfill.number
+        found = await self._standing.patiently(lambda: items.list_killed(number))
         new = found - self.killed
         self.killed |= new
         return new
@@ -82,9 +82,9 @@ class Chain:
         task.add_done_callback(self._telling.discard)
 
     async def _tell(self, item: Item, at: datetime) -> None:
-        items, no, fence = self._tools.session_items, self._run.backfill.no, self._lease.fence
+        items, number, fence = self._tools.session_items, self._run.backfill.number, self._lease.fence
         with contextlib.suppress(LeaseGone):
-            await self._standing.patiently(lambda: items.note_running(no, fence, item, at))
+            await self._standing.patiently(lambda: items.note_running(number, fence, item, at))
 
     async def settle(self) -> None:
         """Return once everything that started has been told."""

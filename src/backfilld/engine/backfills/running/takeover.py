@@ -31,27 +31,27 @@ class Takeover:
 
     async def charge(self) -> None:
         """The item that stood alone in flight when the last owner died is charged an interruption."""
-        no, fence, grant = self._backfill.no, self._lease.fence, self._lease.grant
-        alone = None if grant.clean else await self._store.find_alone(no)
+        number, fence, grant = self._backfill.number, self._lease.fence, self._lease.grant
+        alone = None if grant.clean else await self._store.find_alone(number)
         if alone is None:
             return
         if alone.holder == grant.holder:  # that is us: we had lost the lease, and nothing died
-            await self._store.start_alone(no, fence, None, alone.holder)
-        elif await self._store.charge_interruption(no, fence, alone, self._clock.now()):
+            await self._store.start_alone(number, fence, None, alone.holder)
+        elif await self._store.charge_interruption(number, fence, alone, self._clock.now()):
             self._bus.tell(ItemInterrupted(self._backfill.id, alone.entity_id, alone.interruptions + 1))
 
     async def note_repeats(self) -> None:
         """Write down what is to be repeated, and in which round."""
         if not self.is_over:
             now = self._clock.now()
-            not_lost(await self._store.take_over(self._backfill.no, self._lease.fence, now, most=self._most))
+            not_lost(await self._store.take_over(self._backfill.number, self._lease.fence, now, most=self._most))
 
     async def open(self, max_in_flight: int) -> tuple[Opening, HandOut, Round]:
         """From where on items are handed out, how far, and what is left to be repeated before."""
-        no, fence = self._backfill.no, self._lease.fence
+        number, fence = self._backfill.number, self._lease.fence
         ahead = max_in_flight if self._backfill.is_chain else min(2 * max_in_flight, self._most)
-        opening = not_lost(await self._store.open_hand_out(no, fence, keeps=not self.is_over, ahead=ahead))
-        left = not_lost(await self._store.read_round(no, fence)) if opening.repeat_round else Round()
+        opening = not_lost(await self._store.open_hand_out(number, fence, keeps=not self.is_over, ahead=ahead))
+        left = not_lost(await self._store.read_round(number, fence)) if opening.repeat_round else Round()
         hand_out = HandOut(
             handed=opening.settled, limit=opening.limit, max_in_flight=max_in_flight, most=self._most
         )  # fmt: skip

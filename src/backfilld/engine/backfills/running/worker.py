@@ -113,7 +113,7 @@ class Worker:
         return item
 
     def _spawn(self, process: Coroutine[Any, Any, None], item: Item) -> "asyncio.Task[None]":
-        task = asyncio.create_task(process, name=f"{item.backfill_no}/{item.entity_id} …")
+        task = asyncio.create_task(process, name=f"{item.backfill_number}/{item.entity_id} …")
         self._tasks[task] = item.position
         task.add_done_callback(self._done)
         return task
