@@ -61,7 +61,8 @@ SELECT b.id, b.status, b.planned_at, p.planned, {", ".join(f"p.{name}" for name 
 """  # noqa: S608 - names of ours
 OUTCOMES = """
 SELECT b.id, i.entity_id, o.status, o.error_class
-  FROM backfills b JOIN plan_items i ON i.backfill_number = b.number LEFT JOIN outcomes o USING (backfill_number, position)
+  FROM backfills b JOIN plan_items i ON i.backfill_number = b.number
+  LEFT JOIN outcomes o USING (backfill_number, position)
  WHERE b.deleted_at IS NULL
 """
 
