@@ -9,7 +9,7 @@ from tests.support.daemon import Plan, daemon_process
 from tests.support.database import Databases, scratch_folder
 from tests.support.waiting import eventually
 
-from backfilld.app.cannot_work import in_vain, is_refused_for_now
+from backfilld.app.process.cannot_work import in_vain, is_refused_for_now
 from backfilld.store.connection.connect_errors import DatabaseRefused
 from backfilld.store.migrate import MayNotMigrate, MigrationRefused, migrate, pending
 

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from tests.support.waiting import eventually
 
-from backfilld.app.signals import LEFT_ALONE, answer_signals, answers
+from backfilld.app.process.signals import LEFT_ALONE, answer_signals, answers
 
 DEFAULT_IS_FINE = {"SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"}  # ignored, or what a shell does
 OF_THE_SHELL = {"SIGTSTP", "SIGTTIN", "SIGTTOU"}

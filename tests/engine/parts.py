@@ -14,7 +14,7 @@ from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.starting.leases import Lease
-from backfilld.engine.starting.target_health import TargetHealth, Targets
+from backfilld.engine.starting.targets.target_health import TargetHealth, Targets
 from backfilld.events import Bus, Event
 from backfilld.store.backfills.leases import Grant
 from backfilld.store.connection.pool import Pool

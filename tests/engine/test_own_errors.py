@@ -27,7 +27,7 @@ from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.schedules import firing, tz_rule_changes
 from backfilld.engine.starting import one_try
-from backfilld.engine.starting.target_health import TargetHealth
+from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.events import Bus, SchedulePostponed
 from backfilld.executors.base import Permit, Work
 from backfilld.store.backfills.removal import RemovalStore

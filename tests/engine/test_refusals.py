@@ -14,8 +14,8 @@ from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.starting import origin
-from backfilld.engine.starting.target_health import Route, TargetHealth, Targets
+from backfilld.engine.starting.targets import origin
+from backfilld.engine.starting.targets.target_health import Route, TargetHealth, Targets
 from backfilld.events import BreakerMoved, Bus, Event
 from backfilld.executors.base import Work
 
@@ -194,7 +194,7 @@ async def test_the_answer_to_one_routes_probe_is_not_taken_for_anothers(two: Two
 
 
 async def test_routes_that_nobody_uses_any_more_are_forgotten(clock: FakeClock, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("backfilld.engine.starting.target_health.MOST_IDLE", 10)
+    monkeypatch.setattr("backfilld.engine.starting.targets.target_health.MOST_IDLE", 10)
     targets = Targets(clock, Bus())
     refusing = targets.health(HOST, Route("w", 1, "kept"))
     refusing.note(REFUSED, "a", probe=False)
@@ -221,9 +221,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RAREST_REFUSAL_SECONDS", 0.3),
         ("RECORD_REFUSAL_SECONDS", 0.05),
     ):
-        monkeypatch.setattr(f"backfilld.engine.starting.target_health.{name}", seconds)
+        monkeypatch.setattr(f"backfilld.engine.starting.targets.target_health.{name}", seconds)
     for name, seconds in {"THROTTLE_SECONDS": 0.1, "LONGEST_THROTTLE_SECONDS": 0.2}.items():
-        monkeypatch.setattr(f"backfilld.engine.starting.origin.{name}", seconds)
+        monkeypatch.setattr(f"backfilld.engine.starting.targets.origin.{name}", seconds)
 
 
 @pytest.mark.parametrize("verdict", [REFUSED, THROTTLED])

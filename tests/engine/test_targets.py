@@ -9,7 +9,7 @@ from tests.support.clock import NOON, FakeClock
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.starting.target_health import TargetHealth, Targets
+from backfilld.engine.starting.targets.target_health import TargetHealth, Targets
 from backfilld.events import BreakerMoved, Bus
 
 DOWN = Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed", error="connection refused")

@@ -35,7 +35,7 @@ async def test_planning_waiting_running_and_the_end_are_all_told(dsn, pool):
 
 
 async def test_an_outage_is_one_event_over_probes_and_a_restart(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.starting.target_health.FIRST_REFUSAL_SECONDS", 1.1)
+    monkeypatch.setattr("backfilld.engine.starting.targets.target_health.FIRST_REFUSAL_SECONDS", 1.1)
     target = Moody()
     target.says = REFUSED
     backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_in_flight=3)

@@ -24,8 +24,8 @@ BUSY = Verdict(VerdictKind.THROTTLED, error_class="http_429", http_status=429, r
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     """Probes, and questions to a source, come quickly; the rules stay as they are."""
-    monkeypatch.setattr("backfilld.engine.starting.target_health.FIRST_REFUSAL_SECONDS", 0.3)
-    monkeypatch.setattr("backfilld.engine.starting.origin.FIRST_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr("backfilld.engine.starting.targets.target_health.FIRST_REFUSAL_SECONDS", 0.3)
+    monkeypatch.setattr("backfilld.engine.starting.targets.origin.FIRST_PROBE_SECONDS", 0.2)
     monkeypatch.setattr("backfilld.engine.backfills.status_writer.WORTH_TELLING", timedelta())
     monkeypatch.setattr("backfilld.engine.backfills.running.item_run.SOURCE_PAUSE_SECONDS", 0.3)
     monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 0.1)

@@ -12,12 +12,12 @@ from tests.support.waiting import PATIENCE_SECONDS, eventually
 from yarl import URL
 
 from backfilld.executors.base import NotPermitted
-from backfilld.executors.http import pool as module
 from backfilld.executors.http.client import Client, Limits, Start
-from backfilld.executors.http.connection import OutOfTime
 from backfilld.executors.http.failures import TargetFailure
-from backfilld.executors.http.pool import ConnectionPool, NoConnectionInTime
-from backfilld.executors.http.resolver import Resolver
+from backfilld.executors.http.wire import pool as module
+from backfilld.executors.http.wire.connection import OutOfTime
+from backfilld.executors.http.wire.pool import ConnectionPool, NoConnectionInTime
+from backfilld.executors.http.wire.resolver import Resolver
 
 ASK = b"POST /do HTTP/1.1\r\nHost: there\r\nContent-Length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfilld.executors.documents import BROKEN, CHARACTERS, FOLLOWING, NOTHING, NUMBERS, document_in
+from backfilld.executors.answers.documents import BROKEN, CHARACTERS, FOLLOWING, NOTHING, NUMBERS, document_in
 
 FAILED = {"status": "failed"}
 TEXT = '{"status":"failed"}'

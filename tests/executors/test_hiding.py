@@ -14,16 +14,16 @@ from tests.support.executing import FreePermit, HurryingClock, work
 from tests.support.targets import target
 
 from backfilld.domain.texts import MESSAGE_BYTES
-from backfilld.executors.answer_document import kept_text, meaning_of
+from backfilld.executors.answers.answer_document import kept_text, meaning_of
+from backfilld.executors.answers.documents import document_in
+from backfilld.executors.answers.hiding import HIDDEN, Hiding
+from backfilld.executors.answers.kept_logs import kept_log
 from backfilld.executors.command.verdicts import exit_verdict, timeout_verdict
 from backfilld.executors.definition import Poll
-from backfilld.executors.documents import document_in
-from backfilld.executors.hiding import HIDDEN, Hiding
 from backfilld.executors.http.polling import Poller, Progress
-from backfilld.executors.http.request_writer import url_of
-from backfilld.executors.http.response_parser import Answer, Headers
 from backfilld.executors.http.verdicts import failure_of, success_of
-from backfilld.executors.kept_logs import kept_log
+from backfilld.executors.http.wire.request_writer import url_of
+from backfilld.executors.http.wire.response_parser import Answer, Headers
 from backfilld.executors.secrets import SecretStore
 
 # What each way of writing treats differently; no control characters, which no header or variable holds anyway.

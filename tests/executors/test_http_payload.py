@@ -12,7 +12,7 @@ from tests.support.executing import BACKFILL, FreePermit, HurryingClock, work
 from tests.support.targets import answering, target
 
 from backfilld.executors.definition import HttpExecutor
-from backfilld.executors.http.request_writer import RequestWriter, url_of
+from backfilld.executors.http.wire.request_writer import RequestWriter, url_of
 from backfilld.executors.secrets import SecretStore
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from backfilld.executors.http import resolver as module
-from backfilld.executors.http.resolver import Resolver
+from backfilld.executors.http.wire import resolver as module
+from backfilld.executors.http.wire.resolver import Resolver
 
 ONE = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))
 TWO = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.2", 80))

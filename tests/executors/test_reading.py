@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backfilld.executors.http.response_parser import (
+from backfilld.executors.http.wire.response_parser import (
     MOST_HEAD_BYTES,
     MOST_HEADERS,
     Answer,

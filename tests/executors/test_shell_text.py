@@ -9,8 +9,8 @@ from tests.executors.test_substitution import definition, of_session, run
 
 from backfilld.domain.backfills.verdicts import VerdictKind
 from backfilld.domain.placeholders import Unfilled
-from backfilld.executors.shell_text import spots_in, text_for_shell
-from backfilld.executors.substitution import Filling
+from backfilld.executors.templates.shell_text import spots_in, text_for_shell
+from backfilld.executors.templates.substitution import Filling
 
 SHELL = ["/bin/sh", "-c"]
 ASCII = [chr(number) for number in range(1, 128)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from backfilld.cli.main import main
 from backfilld.clock import SystemClock
-from backfilld.executors.http import resolver
+from backfilld.executors.http.wire import resolver
 
 VARIABLE = "BENT_WORLD"
 REPOSITORY = Path(__file__).parents[2]

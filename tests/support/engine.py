@@ -30,7 +30,7 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Part, Serving
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.stop_order import Stopping
-from backfilld.engine.starting.target_health import Targets
+from backfilld.engine.starting.targets.target_health import Targets
 from backfilld.events import Bus, Event
 from backfilld.executors.base import Permit, Work
 from backfilld.sources.base import EntityQuery, Page, SourceUnreachable

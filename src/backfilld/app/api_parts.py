@@ -16,9 +16,9 @@ from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
-from backfilld.app.descriptors import connections_within, raise_soft_limit
 from backfilld.app.digdag_parts import digdag_routes
 from backfilld.app.engine_parts import EngineParts, definition_rules
+from backfilld.app.process.descriptors import connections_within, raise_soft_limit
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
 from backfilld.app.source_parts import sources_of

@@ -10,11 +10,11 @@ import structlog
 
 from backfilld.api.framework.listener import bound
 from backfilld.app.api_parts import ApiParts, api_parts
-from backfilld.app.cannot_work import CannotWork
 from backfilld.app.database import Database, database_of, pools_of
 from backfilld.app.engine_parts import EngineParts, engine_parts
-from backfilld.app.instance import Instance
 from backfilld.app.preparation import Preparation
+from backfilld.app.process.cannot_work import CannotWork
+from backfilld.app.process.instance import Instance
 from backfilld.app.readiness import Readiness
 from backfilld.app.reloading import Reloader
 from backfilld.app.status_line import StatusLine

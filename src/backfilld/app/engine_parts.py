@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from backfilld.app.database import Database, Pools
-from backfilld.app.instance import Instance
+from backfilld.app.process.instance import Instance
 from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
@@ -21,7 +21,7 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Serving
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.stop_order import Stopping
-from backfilld.engine.starting.target_health import Targets
+from backfilld.engine.starting.targets.target_health import Targets
 from backfilld.events import Bus
 from backfilld.executors.command.executor import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules

@@ -8,8 +8,8 @@ import asyncpg
 import structlog
 
 from backfilld.app.api_parts import ApiParts
-from backfilld.app.cannot_work import in_vain, is_refused_for_now
 from backfilld.app.database import Database
+from backfilld.app.process.cannot_work import in_vain, is_refused_for_now
 from backfilld.app.readiness import Readiness
 from backfilld.clock import Clock
 from backfilld.config import Settings

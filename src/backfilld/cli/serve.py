@@ -36,7 +36,7 @@ def command(config: Path | None, paused: bool) -> None:
 
         from backfilld import crash_points
         from backfilld.app import Daemon
-        from backfilld.app.signals import answer_signals
+        from backfilld.app.process.signals import answer_signals
         from backfilld.config import crash_fuse, load_settings
         from backfilld.logs import configure_logging
 

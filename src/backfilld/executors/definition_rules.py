@@ -22,10 +22,10 @@ from backfilld.executors.definition import (
     Poll,
     WorkflowDefinition,
 )
-from backfilld.executors.header_values import header_value_is_fit
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target, netloc_is_fit
 from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, secret_use_faults
-from backfilld.executors.substitution import substitution_faults, without_placeholders
+from backfilld.executors.templates.header_values import header_value_is_fit
+from backfilld.executors.templates.substitution import substitution_faults, without_placeholders
 
 # A header of these names is a secret by itself, so its value has to be a reference to one.
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})

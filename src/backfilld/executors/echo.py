@@ -10,10 +10,10 @@ from typing import Any
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
+from backfilld.executors.answers.kept_logs import kept_log, with_reason
 from backfilld.executors.base import Permit, Work
 from backfilld.executors.definition import EchoExecutor as Definition
-from backfilld.executors.kept_logs import kept_log, with_reason
-from backfilld.executors.substitution import Filling, unfilled_verdict
+from backfilld.executors.templates.substitution import Filling, unfilled_verdict
 
 
 class EchoExecutor:

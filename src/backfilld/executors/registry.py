@@ -28,7 +28,7 @@ from backfilld.executors.http.client import Limits
 from backfilld.executors.http.executor import HttpExecutor
 from backfilld.executors.secret_use import SecretUse
 from backfilld.executors.secrets import SecretStore
-from backfilld.executors.substitution import Filling
+from backfilld.executors.templates.substitution import Filling
 
 SecretsOfProject: TypeAlias = Callable[[str], Awaitable[Mapping[str, str]]]
 

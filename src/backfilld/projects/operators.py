@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backfilld.domain.placeholders import secret_key
-from backfilld.executors.substitution import SHELL
+from backfilld.executors.templates.substitution import SHELL
 from backfilld.projects.yaml_text import Place
 
 Blame = Callable[[Place, str], None]

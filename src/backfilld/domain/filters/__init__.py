@@ -7,7 +7,7 @@ A filter goes one way: `read_filter` (any JSON in, all faults at once) → `reso
 from backfilld.domain.filters.explain import explain_zero
 from backfilld.domain.filters.paths import parse_path, spell
 from backfilld.domain.filters.predicate import Predicate, compile_predicate, forgiving
-from backfilld.domain.filters.reader import ReadFilter, read_filter
+from backfilld.domain.filters.reading.reader import ReadFilter, read_filter
 from backfilld.domain.filters.resolve import Resolved, from_json, resolve, to_json
 from backfilld.domain.filters.tree import Group, MatchAll, Moment, Rule, Tree
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import Fault, pointer
-from backfilld.domain.filters.limits import excerpt
 from backfilld.domain.filters.operators import ORDERING, WITHIN, positive
+from backfilld.domain.filters.reading.limits import excerpt
+from backfilld.domain.filters.reading.values import number_fault
 from backfilld.domain.filters.tree import Rule, Scalar, Value
-from backfilld.domain.filters.values import number_fault
 
 _is_number = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _ARTICLED: Final[dict[FieldType, str]] = {

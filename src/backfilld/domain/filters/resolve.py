@@ -23,9 +23,9 @@ from backfilld.domain.filters.dates import (
     spell_instant,
 )
 from backfilld.domain.filters.operators import EQUALITY, ORDERING, positive
-from backfilld.domain.filters.reader import read_filter
+from backfilld.domain.filters.reading.reader import read_filter
+from backfilld.domain.filters.reading.values import date_fault, kind, reversed_fault
 from backfilld.domain.filters.tree import Group, MatchAll, Moment, Node, Rule, Scalar, Tree, Value
-from backfilld.domain.filters.values import date_fault, kind, reversed_fault
 from backfilld.domain.instants import IN_WORDS, is_date_within_bounds, is_within_bounds
 
 _UTC = ZoneInfo("UTC")

@@ -20,7 +20,7 @@ from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.domain.windows.weekly import WeeklyWindows
 from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.start_gate import Refusal, StartGate, Terms
-from backfilld.engine.starting.target_health import TargetHealth
+from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.executors.base import NotPermitted
 from backfilld.sources.base import SourceBroken
 from backfilld.store.backfills.leases import Grant

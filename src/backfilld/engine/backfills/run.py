@@ -7,7 +7,7 @@ from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.leases import Lease
-from backfilld.engine.starting.target_health import TargetHealth
+from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.store.backfills.leases import Grant
 
 

@@ -10,7 +10,7 @@ from backfilld.domain.backfills.retries import Backoff
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.repeats import Repeats
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.engine.starting.target_health import Route, TargetHealth, Targets
+from backfilld.engine.starting.targets.target_health import Route, TargetHealth, Targets
 from backfilld.events import Bus
 from backfilld.executors.base import Executor
 

@@ -17,7 +17,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.engine.starting.leases import Lease
-from backfilld.engine.starting.target_health import TargetHealth
+from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.executors.base import NotPermitted
 
 # What is asked for every item: to look a member up in its enum is a call of its own (until Python 3.12).

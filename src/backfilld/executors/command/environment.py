@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from backfilld.domain.placeholders import as_text
+from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.base import Work
 from backfilld.executors.definition import CommandExecutor, SecretReference
-from backfilld.executors.hiding import Hiding
 from backfilld.executors.secrets import SecretStore, UnusableSecret
 
 _PLAIN_NAME = re.compile("[a-z_][a-z0-9_]*")  # not what loaders and shells listen to, such as LD_PRELOAD or IFS

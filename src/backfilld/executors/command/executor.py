@@ -15,6 +15,9 @@ from typing import Any
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
+from backfilld.executors.answers.documents import decoded_text
+from backfilld.executors.answers.hiding import Hiding
+from backfilld.executors.answers.kept_logs import LOG_BYTES, kept_log, two_streams, with_reason
 from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.command.environment import (
     as_input,
@@ -26,13 +29,10 @@ from backfilld.executors.command.environment import (
 from backfilld.executors.command.process import Running, spawn
 from backfilld.executors.command.verdicts import KEPT_OF_ERRORS_BYTES, exit_verdict, start_verdict, timeout_verdict
 from backfilld.executors.definition import CommandExecutor as Definition
-from backfilld.executors.documents import decoded_text
-from backfilld.executors.hiding import Hiding
-from backfilld.executors.kept_logs import LOG_BYTES, kept_log, two_streams, with_reason
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import SecretMissing, SecretStore, UnusableSecret
 from backfilld.executors.shortage import lacks_for_program
-from backfilld.executors.substitution import Filling, unfilled_verdict
+from backfilld.executors.templates.substitution import Filling, unfilled_verdict
 
 log = logging.getLogger(__name__)
 

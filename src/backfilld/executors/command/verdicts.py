@@ -10,9 +10,9 @@ import signal
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text, cut_text, without_controls
-from backfilld.executors.answer_document import meaning_of, noted_success, plain_success
-from backfilld.executors.documents import decoded_text, document_in
-from backfilld.executors.hiding import Hiding
+from backfilld.executors.answers.answer_document import meaning_of, noted_success, plain_success
+from backfilld.executors.answers.documents import decoded_text, document_in
+from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.shortage import lacks_for_program, no_room
 
 KEPT_OF_ERRORS_BYTES = 16_384

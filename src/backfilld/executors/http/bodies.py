@@ -2,9 +2,17 @@
 
 import zlib
 
-from backfilld.executors.documents import BROKEN, NOTHING, Document, claims_json, decoded_text, document_in, well_formed
-from backfilld.executors.hiding import NOTHING_HIDDEN, Hiding
-from backfilld.executors.http.response_parser import Answer
+from backfilld.executors.answers.documents import (
+    BROKEN,
+    NOTHING,
+    Document,
+    claims_json,
+    decoded_text,
+    document_in,
+    well_formed,
+)
+from backfilld.executors.answers.hiding import NOTHING_HIDDEN, Hiding
+from backfilld.executors.http.wire.response_parser import Answer
 
 MOST_DECOMPRESSED_BYTES = 1 << 20
 TOO_LONG = Document(oddity="the answer is too long to be read")

@@ -12,10 +12,10 @@ from math import inf
 from yarl import URL
 
 from backfilld.executors.base import Permit
-from backfilld.executors.http.connection import Connection, OutOfTime
 from backfilld.executors.http.failures import answering_failed, connecting_failed
-from backfilld.executors.http.pool import ConnectionPool, Limits
-from backfilld.executors.http.response_parser import Answer
+from backfilld.executors.http.wire.connection import Connection, OutOfTime
+from backfilld.executors.http.wire.pool import ConnectionPool, Limits
+from backfilld.executors.http.wire.response_parser import Answer
 
 __all__ = ["Answer", "Client", "Limits", "OutOfTime", "Start"]
 

@@ -18,6 +18,7 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
+from backfilld.executors.answers.kept_logs import kept_log, with_reason
 from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.definition import HttpExecutor as Definition
 from backfilld.executors.definition import Poll
@@ -25,12 +26,11 @@ from backfilld.executors.http.bodies import text_of
 from backfilld.executors.http.client import Answer, Client, Limits, OutOfTime, Start
 from backfilld.executors.http.failures import TargetFailure, failed
 from backfilld.executors.http.polling import Poller, Progress
-from backfilld.executors.http.request_writer import RequestWriter, url_of
 from backfilld.executors.http.verdicts import failure_of, success_of
-from backfilld.executors.kept_logs import kept_log, with_reason
+from backfilld.executors.http.wire.request_writer import RequestWriter, url_of
 from backfilld.executors.secrets import ProjectSecrets, SecretMissing, SecretStore, UnusableSecret
 from backfilld.executors.shortage import no_room, shortage_in
-from backfilld.executors.substitution import Filling, unfilled_verdict, with_content
+from backfilld.executors.templates.substitution import Filling, unfilled_verdict, with_content
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import ssl
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.http.addresses import AddressNotAllowed
-from backfilld.executors.http.connection import Stalled
-from backfilld.executors.http.pool import NoConnectionInTime
+from backfilld.executors.http.wire.connection import Stalled
+from backfilld.executors.http.wire.pool import NoConnectionInTime
 from backfilld.executors.shortage import no_room, shortage_in
 
 

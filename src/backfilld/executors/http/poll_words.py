@@ -13,12 +13,12 @@ import orjson
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.filters.paths import getter, parse_path
 from backfilld.domain.texts import MESSAGE_BYTES
-from backfilld.executors.answer_document import NO_REASON, WORDS, kept_text, said_status, said_verdict
+from backfilld.executors.answers.answer_document import NO_REASON, WORDS, kept_text, said_status, said_verdict
+from backfilld.executors.answers.documents import Document
+from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.definition import Poll
-from backfilld.executors.documents import Document
-from backfilld.executors.hiding import Hiding
-from backfilld.executors.http.response_parser import Answer
 from backfilld.executors.http.verdicts import is_success, told
+from backfilld.executors.http.wire.response_parser import Answer
 
 USUAL = {
     VerdictKind.SUCCEEDED: ("succeeded", "success", "completed", "complete", "done"),

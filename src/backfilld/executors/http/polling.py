@@ -15,17 +15,17 @@ from yarl import URL
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.executors.answer_document import BAD_ANSWER, bad_answer
+from backfilld.executors.answers.answer_document import BAD_ANSWER, bad_answer
+from backfilld.executors.answers.documents import Document
+from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.base import Work
 from backfilld.executors.definition import Poll
-from backfilld.executors.documents import Document
-from backfilld.executors.hiding import Hiding
 from backfilld.executors.http.bodies import document_of
 from backfilld.executors.http.client import Answer
 from backfilld.executors.http.failures import TargetFailure, failed
 from backfilld.executors.http.poll_words import PollWords
-from backfilld.executors.http.request_writer import url_of
 from backfilld.executors.http.verdicts import asked_wait, failure_of, is_success, quoted, told
+from backfilld.executors.http.wire.request_writer import url_of
 
 # A target may need a moment until it knows what it has accepted. After that its "unknown" means that it forgot.
 UNKNOWN_TIMES = 3

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from backfilld.executors.http.response_parser import Headers
+from backfilld.executors.http.wire.response_parser import Headers
 
 LONGEST_SECONDS = 86_400.0
 # Between two values, and not within a date: `4, 6`, and what becomes of two such headers.

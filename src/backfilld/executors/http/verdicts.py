@@ -9,11 +9,11 @@ from http import HTTPStatus
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, cut_text, without_controls
-from backfilld.executors.answer_document import BAD_ANSWER, error_in, kept_text, meaning_of, plain_success
-from backfilld.executors.hiding import NOTHING_HIDDEN, Hiding
+from backfilld.executors.answers.answer_document import BAD_ANSWER, error_in, kept_text, meaning_of, plain_success
+from backfilld.executors.answers.hiding import NOTHING_HIDDEN, Hiding
 from backfilld.executors.http.bodies import document_of, text_of
-from backfilld.executors.http.response_parser import Answer, Headers
 from backfilld.executors.http.retry_after import retry_after_seconds
+from backfilld.executors.http.wire.response_parser import Answer, Headers
 
 SHOWN_OF_AN_ERROR_BYTES = 500
 

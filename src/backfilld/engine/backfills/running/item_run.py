@@ -16,10 +16,10 @@ from backfilld.engine.backfills.running.attributes import Unreadable
 from backfilld.engine.backfills.running.item_payload import payloads_of
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.session_chain import Chain
-from backfilld.engine.starting.boot_deadline import BootDeadline
 from backfilld.engine.starting.internal_errors import outcome_of
 from backfilld.engine.starting.one_try import OneTry
 from backfilld.engine.starting.start_gate import Permit
+from backfilld.engine.starting.targets.boot_deadline import BootDeadline
 from backfilld.executors.base import Work
 from backfilld.sources.base import SourceBroken, SourceUnreachable
 from backfilld.store.connection import transient_errors

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from backfilld.domain.errors import Fault, pointer
-from backfilld.domain.filters.limits import MOST_DEPTH, MOST_RULES, MOST_SPEC_BYTES, TOO_LARGE, cleaned, oversize
-from backfilld.domain.filters.rules import RuleReader
+from backfilld.domain.filters.reading.limits import (
+    MOST_DEPTH,
+    MOST_RULES,
+    MOST_SPEC_BYTES,
+    TOO_LARGE,
+    cleaned,
+    oversize,
+)
+from backfilld.domain.filters.reading.rules import RuleReader
+from backfilld.domain.filters.reading.values import kind
 from backfilld.domain.filters.tree import Combinator, Group, MatchAll, Node, Tree
-from backfilld.domain.filters.values import kind
 
 GROUP_KEYS: Final = ("combinator", "not", "rules")
 

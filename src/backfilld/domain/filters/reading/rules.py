@@ -6,11 +6,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
-from backfilld.domain.filters.limits import excerpt
 from backfilld.domain.filters.operators import EQUALITY, OPERATORS, SPELLINGS, Operator, Takes, positive
 from backfilld.domain.filters.paths import parse_path
+from backfilld.domain.filters.reading.limits import excerpt
+from backfilld.domain.filters.reading.values import kind, read_value
 from backfilld.domain.filters.tree import Rule
-from backfilld.domain.filters.values import kind, read_value
 from backfilld.domain.windows.timezones import parse_zone
 from backfilld.domain.windows.zone_hints import zone_warnings
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.engine.starting.boot_deadline import BootDeadline
+from backfilld.engine.starting.targets.boot_deadline import BootDeadline
 from backfilld.events import BreakerMoved, Bus
 
 

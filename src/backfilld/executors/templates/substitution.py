@@ -29,7 +29,14 @@ from backfilld.domain.placeholders import (
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.base import Work
 from backfilld.executors.definition import CommandExecutor, EchoExecutor, HttpExecutor, WorkflowDefinition
-from backfilld.executors.shell_text import ANYWHERE, Spot, fit_anywhere, fit_for_argument, spots_in, text_for_shell
+from backfilld.executors.templates.shell_text import (
+    ANYWHERE,
+    Spot,
+    fit_anywhere,
+    fit_for_argument,
+    spots_in,
+    text_for_shell,
+)
 
 _DOTS = (".", "..")
 SHELL = ("/bin/sh", "-c")

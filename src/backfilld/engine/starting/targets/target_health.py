@@ -18,9 +18,9 @@ from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.engine.starting.circuit_breaker import Breaker
-from backfilld.engine.starting.machine import Machine
-from backfilld.engine.starting.origin import Origin
+from backfilld.engine.starting.targets.circuit_breaker import Breaker
+from backfilld.engine.starting.targets.machine import Machine
+from backfilld.engine.starting.targets.origin import Origin
 from backfilld.events import Bus
 
 FIRST_REFUSAL_SECONDS = 5.0

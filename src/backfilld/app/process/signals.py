@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from backfilld.app.task_report import tell_tasks
+from backfilld.app.process.task_report import tell_tasks
 
 log = structlog.get_logger(__name__)
 

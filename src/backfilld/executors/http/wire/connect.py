@@ -16,7 +16,7 @@ import aiohappyeyeballs
 from yarl import URL
 
 from backfilld.executors.http.addresses import guarded_socket
-from backfilld.executors.http.resolver import Resolver
+from backfilld.executors.http.wire.resolver import Resolver
 
 SECOND_ADDRESS_SECONDS = 0.25  # RFC 8305
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.engine.starting.boot_deadline import BootDeadline
+from backfilld.engine.starting.targets.boot_deadline import BootDeadline
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 10.0

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from backfilld.domain.errors import Fault, pointer
 from backfilld.domain.filters.dates import Form, form_of
-from backfilld.domain.filters.limits import excerpt
 from backfilld.domain.filters.operators import Operator, Takes
+from backfilld.domain.filters.reading.limits import excerpt
 from backfilld.domain.filters.tree import Value
 
 MOST_LISTED: Final = 1000

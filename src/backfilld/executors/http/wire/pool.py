@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from backfilld.executors.http.connect import connected
-from backfilld.executors.http.connection import Connection, OutOfTime
-from backfilld.executors.http.resolver import Resolver
-from backfilld.executors.http.response_parser import ResponseParser
+from backfilld.executors.http.wire.connect import connected
+from backfilld.executors.http.wire.connection import Connection, OutOfTime
+from backfilld.executors.http.wire.resolver import Resolver
+from backfilld.executors.http.wire.response_parser import ResponseParser
 
 # Below the 5 s after which common servers (uvicorn, Node) close an idle connection, so that they seldom do it just
 # when we send.

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from backfilld import __version__
+from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.base import Work
 from backfilld.executors.definition import HttpExecutor, ProjectSecretReference, SecretReference
-from backfilld.executors.header_values import header_value_is_fit
-from backfilld.executors.hiding import Hiding
 from backfilld.executors.http.signing import Signer, signatures, signing_key
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import Secret, SecretMissing, SecretStore, UnusableSecret
+from backfilld.executors.templates.header_values import header_value_is_fit
 
 
 def url_of(text: str) -> URL:

@@ -11,7 +11,7 @@ from typing import cast
 
 from yarl import URL
 
-from backfilld.executors.http.response_parser import Answer, BadAnswer, ResponseParser
+from backfilld.executors.http.wire.response_parser import Answer, BadAnswer, ResponseParser
 
 
 class OutOfTime(Exception):

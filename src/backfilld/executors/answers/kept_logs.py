@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 
 from backfilld.domain.backfills.verdicts import Verdict
+from backfilld.executors.answers.hiding import NOTHING_HIDDEN, Hiding
 from backfilld.executors.base import Work
-from backfilld.executors.hiding import NOTHING_HIDDEN, Hiding
 
 LOG_BYTES = 65_536
 

@@ -11,9 +11,9 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import VerdictKind
-from backfilld.engine.starting.boot_deadline import BootDeadline
-from backfilld.engine.starting.circuit_breaker import Breaker
-from backfilld.engine.starting.machine import Machine
+from backfilld.engine.starting.targets.boot_deadline import BootDeadline
+from backfilld.engine.starting.targets.circuit_breaker import Breaker
+from backfilld.engine.starting.targets.machine import Machine
 from backfilld.events import Bus
 
 OPENS_AFTER = 5  # unreachable tries in a row …

@@ -1,0 +1,1 @@
+"""A filter as a caller writes it, read strictly into its tree."""

@@ -1,0 +1,1 @@
+"""How the targets and this machine are doing: who may be asked, and since when not."""

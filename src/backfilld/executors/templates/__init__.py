@@ -1,0 +1,1 @@
+"""Values put into the templates of requests and command lines."""
