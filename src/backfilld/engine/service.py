@@ -5,7 +5,7 @@ is what /readyz, the metrics and the backfills concerned tell, and the log has o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+CANCELLED_WITHIN_SECONDS = 5.0
 
 
 class Part(Enum):
@@ -143,6 +144,7 @@ class Service:
         patience: Patience,
         nudged: asyncio.Event | None = None,
     ) -> None:
+        self._bug: BaseException | None = None
         self._tick = tick
         self._clock = clock
         self._nudged = nudged or asyncio.Event()
@@ -157,12 +159,30 @@ class Service:
         """Something may have changed: look now."""
         self._nudged.set()
 
-    async def serve(self) -> None:
-        """Look and wait until cancelled. What waiting does not mend ends it."""
-        while True:
-            wake_at = await self.patience.insist(self._look)
-            await self._clock.wait(self._nudged, until=wake_at)
+    def fail(self, bug: BaseException) -> None:
+        """What it started ended on an error that concerns all: the next look raises it."""
+        self._bug = bug
+        self.nudge()
+
+    async def serve(self, started: Callable[[], Iterable["asyncio.Task[None]"]] = tuple) -> None:
+        """Look and wait until cancelled. What waiting does not mend ends it, and cancels what it has `started`."""
+        try:
+            while True:
+                wake_at = await self.patience.insist(self._look)
+                await self._clock.wait(self._nudged, until=wake_at)
+        finally:
+            await _cancelled(started())
 
     async def _look(self) -> datetime | None:
+        if self._bug is not None:
+            raise self._bug
         self._nudged.clear()  # before looking, so that a nudge meanwhile is not lost
         return await self._tick()
+
+
+async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    waited_for = list(tasks)
+    for task in waited_for:
+        task.cancel()
+    if waited_for:
+        await asyncio.wait(waited_for, timeout=CANCELLED_WITHIN_SECONDS)

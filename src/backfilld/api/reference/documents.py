@@ -33,6 +33,19 @@ def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return web.Response(text=await asyncio.to_thread(drawn), content_type="text/html", headers=headers)
 
+    async def home(_: RequestContext[None, None]) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/docs"})
+
+    whole += [
+        Route("GET", "/openapi.json", openapi, None, "This document", None, tag="Documents"),
+        Route("GET", "/docs", docs, None, "This document, for people", None, tag="Documents", content_type="text/html"),
+        *_guide_routes(),
+        Route("GET", "/", home, None, "The way to the documents", None, hidden=True),
+    ]
+    return whole
+
+
+def _guide_routes() -> list[Route]:
     @cache
     def page_of_guide(name: str) -> str:
         return guide_page.guide().page(name)
@@ -45,12 +58,7 @@ def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]
         text = await asyncio.to_thread(page_of_guide, name)
         return web.Response(text=text, content_type="text/html", headers=headers)
 
-    async def home(_: RequestContext[None, None]) -> web.Response:
-        return web.Response(status=302, headers={"Location": "/docs"})
-
-    whole += [
-        Route("GET", "/openapi.json", openapi, None, "This document", None, tag="Documents"),
-        Route("GET", "/docs", docs, None, "This document, for people", None, tag="Documents", content_type="text/html"),
+    return [
         Route(
             "GET", "/docs/guide", guide, None, "How to use and run it", None, tag="Documents", content_type="text/html"
         ),
@@ -64,6 +72,4 @@ def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]
             tag="Documents",
             content_type="text/html",
         ),
-        Route("GET", "/", home, None, "The way to the documents", None, hidden=True),
     ]
-    return whole

@@ -46,7 +46,6 @@ class Claimer:
         context.repeats.listen(self.nudge)
         context.stop_switch.join(self)  # to look again when the order changes; each run has a gate of its own
         self._runs: dict[asyncio.Task[None], AttemptRun] = {}
-        self._bug: BaseException | None = None  # one that concerns all
 
     @property
     def in_flight(self) -> int:
@@ -67,15 +66,10 @@ class Claimer:
 
     async def serve(self) -> None:
         """Run what is due until cancelled; patient with a database that is away."""
-        try:
-            await self._service.serve()
-        finally:
-            await self._end_all()
+        await self._service.serve(self._runs.keys)
 
     async def tick(self) -> datetime | None:
         """Cut off what is killed, start what is due; when to look again (None: only when nudged)."""
-        if self._bug is not None:
-            raise self._bug
         now = self._context.clock.now()
         await self._leases.look_for_kills()
         await self._store.sweep(now, now - self._longest)
@@ -139,7 +133,7 @@ class Claimer:
         if isinstance(problem, Exception):  # its lease runs out, and it is taken again
             log.error("not even the end of attempt %s could be written", lease.key, exc_info=problem)
         elif problem is not None:
-            self._bug = problem
+            self._service.fail(problem)
         self.nudge()
 
     async def drain(self, grace_seconds: float) -> None:
@@ -155,10 +149,3 @@ class Claimer:
             run.cut_off()
         if self._runs:
             await asyncio.wait(list(self._runs), timeout=CUT_OFF_SECONDS)
-
-    async def _end_all(self) -> None:
-        tasks = list(self._runs)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CUT_OFF_SECONDS)

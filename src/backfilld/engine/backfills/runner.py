@@ -6,7 +6,6 @@ arrives at any moment only changes what the next step is.
 
 import asyncio
 import contextlib
-from datetime import datetime
 
 from structlog.contextvars import bind_contextvars
 
@@ -28,6 +27,7 @@ from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.backfills.running.takeover import Takeover
 from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
+from backfilld.engine.backfills.shortage import shortage
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.one_try import OneTry
 from backfilld.events import LeaseLost, LeaseTaken
@@ -133,29 +133,11 @@ class Runner:
         refusal = self.gate.refusal(now) if self.backfill.status in STARTABLE else None
         reason = None if refusal is None else refusal.reason
         if reason is None and self.backfill.status in (Status.RUNNING, Status.PLANNING):
-            reason = self._lacks(now)
+            reason = shortage(self._run, self._worker is not None, now)
         if reason is None and self.backfill.status is Status.RUNNING:
             reason = self._recovery.reason()
         self._hold = None if reason is None else reason.lasting(self._hold, self.backfill.reason)
         return self._hold
-
-    def _lacks(self, now: datetime) -> Reason | None:
-        """What this daemon, or its database, has not enough of; None: nothing."""
-        tools, code = self._tools, ReasonCode.WAITING_FOR_CAPACITY
-        if (obstacle := tools.keeper.obstacle) is not None and not self._lease.is_safe(tools.clock.boottime()):
-            since = tools.keeper.obstacle_since or now
-            return because(code, since=since, case="lease", problem=transient_errors.in_words(obstacle))
-        if (obstacle := tools.recorder.obstacle) is not None and self._worker is not None:
-            since, outcomes = tools.recorder.obstacle_since or now, tools.recorder.unrecorded
-            return because(
-                code, since=since, case="recorder", outcomes=outcomes, problem=transient_errors.in_words(obstacle)
-            )
-        if (obstacle := self._standing.obstacle) is not None:
-            since = self._standing.obstacle_since or now
-            return because(code, since=since, case="database", problem=transient_errors.in_words(obstacle))
-        if self.backfill.status is Status.RUNNING and tools.capacity.is_full and tools.capacity.waiting:
-            return because(code, since=now, case="places")
-        return None
 
     def drain(self) -> None:
         """Start nothing any more; what is in flight may finish."""

@@ -44,7 +44,6 @@ class Scheduler:
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._failed_runs = FailedRuns(tools.clock)
-        self._bug: BaseException | None = None  # one that concerns all
         self._draining = False
         self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
         self._unseen: set[int] = set()  # of everything: what could not be taken yet since then
@@ -83,15 +82,10 @@ class Scheduler:
 
     async def serve(self) -> None:
         """Run until cancelled; a database that is away is waited for."""
-        try:
-            await self._service.serve()
-        finally:
-            await self._end_all()
+        await self._service.serve(self._tasks.values)
 
     async def tick(self) -> datetime | None:
         """Take what is due; when something falls due next (None: only when nudged)."""
-        if self._bug is not None:
-            raise self._bug
         now = self._tools.clock.now()
         store = self._tools.keeper.store
         self._notice_steps(now)
@@ -179,7 +173,7 @@ class Scheduler:
         elif isinstance(problem, Exception):
             self._failed(number, problem)
         else:
-            self._bug = problem
+            self._service.fail(problem)
         self.nudge()
 
     def _failed(self, number: int, problem: Exception) -> None:
@@ -204,10 +198,3 @@ class Scheduler:
             await asyncio.wait(tasks, timeout=5)
         finally:
             waiting.cancel()
-
-    async def _end_all(self) -> None:
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
