@@ -98,6 +98,7 @@ class Point(StrEnum):
     REMEMBER_AFTER_COMMIT = "last_runs.after_commit"
     DELETE_BEFORE_COMMIT = "delete.before_commit"
     DELETE_AFTER_COMMIT = "delete.after_commit"
+    DIGEST_BEFORE_COMMIT = "digest.before_commit"  # of a page of an ended ledger
     JANITOR_PIECE_REMOVED = "janitor.piece_removed"
 
 

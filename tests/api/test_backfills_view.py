@@ -32,7 +32,7 @@ FIELDS = {
     "reprocess_behavior", "rehearsal", "sample_size", "max_attempts", "starts_per_minute", "failure_policy",
     "max_credits", "excluded_dates", "params", "workflow_version", "entity_ids_count",
     "entity_ids_digest", "schedule_id", "session_from",
-    "session_to", "stop_on_failure", "approved_by", "approved_at",
+    "session_to", "stop_on_failure", "approved_by", "approved_at", "ledger_digest",
 }  # fmt: skip
 ENTRIES = {"a": "succeeded", "b": "failed", "c": "skipped", "d": "retrying", "e": "cancelled", "f": "pending"}
 

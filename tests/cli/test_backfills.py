@@ -188,6 +188,27 @@ async def test_steering_hands_the_reason_on(backfilld, daemon, verb):
     assert f"{ID}: done\n" == ended.out
 
 
+@pytest.mark.parametrize(("said", "deleted"), [("y\n", True), ("n\n", False), ("", False)])
+async def test_deleting_shows_what_would_go_and_asks_first(backfilld, daemon, said, deleted):
+    daemon.script("GET", f"/public-api/backfills/{ID}", Scripted(200, {"backfill": a_backfill(status="completed")}))
+    daemon.script("DELETE", f"/public-api/backfills/{ID}", Scripted(204, None))
+    ended = await backfilld("backfills", "delete", ID, "--reason", "wrong filter", stdin=said)
+
+    assert "'tickets': completed, 10 ticket items, nothing yet" in ended.err
+    assert ([{"reason": "wrong filter"}] if deleted else []) == [
+        sent.json for sent in daemon.sent("DELETE", f"/public-api/backfills/{ID}")
+    ]
+    assert (0 if deleted else 1) == ended.code
+
+
+async def test_with_yes_it_deletes_without_a_question(backfilld, daemon):
+    daemon.script("DELETE", f"/public-api/backfills/{ID}", Scripted(204, None))
+    ended = await backfilld("backfills", "delete", ID, "--yes")
+
+    assert (0, "DELETE") == (ended.code, daemon.received[0].method)
+    assert ended.out.startswith(f"{ID}: deleted")
+
+
 async def test_cancelling_what_is_in_flight_has_to_be_asked_for(backfilld, daemon):
     answer = {"backfill_id": ID, "signal": "cancel", "message": "done", "backfill": a_backfill()}
     daemon.script("POST", f"/public-api/backfills/{ID}/cancel", Scripted(202, answer))

@@ -20,6 +20,7 @@ from backfilld.store.admin import audit
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.ledger import ledger
+from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.entries import Checkpoint, EndedItem
 from backfilld.store.ledger.last_runs import LastRunsStore
 
@@ -53,7 +54,9 @@ class Round:
         bus = Bus()
         bus.listen(self.events.append)
         self.removal = RemovalStore(pool, at_once=at_once)
-        self.janitor = Janitor(LastRunsStore(pool), self.removal, self.clock, bus, Retention(**retention))
+        self.janitor = Janitor(
+            LastRunsStore(pool), self.removal, DigestStore(pool), self.clock, bus, Retention(**retention)
+        )
 
     async def __call__(self):
         await self.janitor.round()
@@ -169,13 +172,16 @@ async def test_everything_goes_in_pieces_with_a_rest_after_each(pool):
     told = await Round(pool, ledgers=timedelta(days=1), at_once=10)()
 
     assert 0 == await rows(pool, other)
-    assert 4 == len(told.clock.naps)
+    assert 5 == len(told.clock.naps)  # the first after its digest was made
     assert min(told.clock.naps) >= SHORTEST_REST_SECONDS
     assert [("ledger", 51)] == [(event.what, event.rows) for event in told.events if isinstance(event, RowsRemoved)]
 
 
 async def hidden_ones(pool, *backfills):
     await LastRunsStore(pool).bring_up_to_date()
+    digests = DigestStore(pool)
+    for ended in await digests.list_undigested():
+        assert [pages async for pages in digests.digest(ended)]
     for backfill in backfills:
         await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE number = $1", backfill.number, NOON)
     return await RemovalStore(pool).list_hidden()
@@ -216,11 +222,27 @@ async def test_the_ids_that_a_backfill_was_given_go_in_pieces_with_it(pool):
     assert 0 == await rows(pool, backfill)
 
 
-async def test_nothing_of_a_hidden_backfill_goes_before_its_outcomes_are_remembered(pool):
+@pytest.mark.parametrize("missing", ["remembered = false", "ledger_digest = NULL"])
+async def test_nothing_of_a_hidden_backfill_goes_before_it_is_remembered_and_has_its_digest(pool, missing):
     backfill = await an_old_one(pool)
-    await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE number = $1", backfill.number, NOON)
+    ready = await hidden_ones(pool, backfill)
+    table = "backfills" if "digest" in missing else "backfill_progress"
+    await pool.execute(f"UPDATE {table} SET {missing}")  # noqa: S608  # names from above
 
+    assert [backfill.number] == [hidden.number for hidden in ready]
     assert [] == await RemovalStore(pool).list_hidden()
+
+
+async def test_a_round_digests_so_many_pages_and_the_next_one_goes_on(pool, monkeypatch):
+    monkeypatch.setattr("backfilld.engine.janitor.DIGEST_PAGES_A_ROUND", 2)
+    backfills = [await an_old_one(pool) for _ in range(3)]
+    await pool.execute("UPDATE backfill_progress SET planned = 10001 WHERE backfill_number = $1", backfills[0].number)
+    made = []
+    for _ in range(4):
+        await Round(pool)()
+        made.append(await pool.fetchval("SELECT count(ledger_digest) FROM backfills"))
+
+    assert [0, 2, 3, 3] == made
 
 
 async def test_a_commit_of_a_running_backfill_waits_for_no_removal(pool):

@@ -31,6 +31,7 @@ from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.events import Bus, SchedulePostponed
 from backfilld.executors.base import Permit, Work
 from backfilld.store.backfills.removal import RemovalStore
+from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.schedules import schedules as schedule_store
 from backfilld.store.sessions import live_attempts
@@ -364,7 +365,7 @@ async def test_what_the_janitor_cannot_do_leaves_the_rest_to_be_done(
     deleted = await make_backfill(pool, **ALL)
     await pool.execute("UPDATE backfills SET deleted_at = $2 WHERE number = $1", deleted.number, NOON)
     retention = Retention(timedelta(days=1), timedelta(days=1), timedelta(days=1))
-    janitor = Janitor(LastRunsStore(pool), RemovalStore(pool), SteppedClock(NOON), Bus(), retention)
+    janitor = Janitor(LastRunsStore(pool), RemovalStore(pool), DigestStore(pool), SteppedClock(NOON), Bus(), retention)
     await janitor.round()
     missing = {"hide_expired", "remove"} if piece == "bring_up_to_date" else set()
 

@@ -41,6 +41,7 @@ from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.address import Located
 from backfilld.store.connection.channel import Channel
 from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.recovery import RecoveryStore
@@ -201,7 +202,7 @@ class Engine:
         self.scheduler = Scheduler(self.tools)
         self.control = Control(self.scheduler, leases, self.clock)
         self.cleans = kw.get("cleans", False)
-        self.janitor = Janitor(self.tools.remembered, RemovalStore(pool), self.clock, bus)
+        self.janitor = Janitor(self.tools.remembered, RemovalStore(pool), DigestStore(pool), self.clock, bus)
         self._join_live(pool, own, leases, bus, **kw)
         self.stopping = Stopping(
             StopStore(pool), self.keeper.stop_switch, (self.keeper, self.live_leases), self.clock, bus

@@ -35,6 +35,7 @@ from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.channel import Channel
+from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.recovery import RecoveryStore
@@ -80,7 +81,9 @@ def engine_parts(
     stopping = Stopping(StopStore(pools.engine), keeper.stop_switch, (keeper, live_leases), clock, bus)
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
     news = _news(database, clock, bus, scheduler, stopping, firing, live)
-    janitor = Janitor(tools.remembered, RemovalStore(pools.engine), clock, bus, retention_of(settings))
+    janitor = Janitor(
+        tools.remembered, RemovalStore(pools.engine), DigestStore(pools.engine), clock, bus, retention_of(settings)
+    )
     control = Control(scheduler, leases, clock)
     serving = (recorder, keeper, live_leases, stopping, news, janitor, firing, live, scheduler)
     return EngineParts(

@@ -63,8 +63,9 @@ class Client:
     async def get_backfill(self, id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}")
 
-    async def delete_backfill(self, id: str) -> Answer:
-        return await self._delete(f"/backfills/{_part(id)}")
+    async def delete_backfill(self, id: str, *, reason: str | None = None) -> Answer:
+        """Only of one that has ended. Its timeline still answers."""
+        return await self._delete(f"/backfills/{_part(id)}", _given(reason=reason))
 
     async def pause_backfill(self, id: str, *, reason: str | None = None) -> Answer:
         """Once this has returned, nothing starts."""
@@ -214,8 +215,8 @@ class Client:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return await self._http.request("POST", PUBLIC + path, body=body, headers=headers)
 
-    async def _delete(self, path: str) -> Answer:
-        return await self._http.request("DELETE", PUBLIC + path)
+    async def _delete(self, path: str, body: Json | None = None) -> Answer:
+        return await self._http.request("DELETE", PUBLIC + path, body=body)
 
 
 def _part(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What can be done later: remembering last outcomes, removing what was deleted or has grown old.
+"""What can be done later: remembering last outcomes, digesting ledgers, removing what was deleted or has grown old.
 
 It has all the time in the world, and others are waiting for the same disk: after each piece it rests for as long as
 the piece took, so that at most half of its time is spent on the database.
@@ -17,6 +17,7 @@ from backfilld.engine.service import Part, Patience
 from backfilld.events import BackfillExpired, Bus, RowsRemoved
 from backfilld.store.backfills.removal import Hidden, RemovalStore
 from backfilld.store.connection import transient_errors
+from backfilld.store.ledger.digests import PAGE, DigestStore, Undigested
 from backfilld.store.ledger.last_runs import LastRunsStore
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ EVERY_SECONDS = 30.0
 ENTITIES_EVERY_SECONDS = 3_600.0
 SHORTEST_REST_SECONDS = 0.05
 KEYS_LIVE = timedelta(hours=24)
+DIGEST_PAGES_A_ROUND = 200  # a million positions; the rest comes with the next round
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,14 @@ class Janitor:
         self,
         remembered: LastRunsStore,
         removal: RemovalStore,
+        digests: DigestStore,
         clock: Clock,
         bus: Bus,
         retention: Retention = Retention(),  # frozen
     ) -> None:
         self._remembered = remembered
         self._removal = removal
+        self._digests = digests
         self._clock = clock
         self._bus = bus
         self._patience = Patience.of(self.part, clock, bus, first_pause_seconds=EVERY_SECONDS)
@@ -72,12 +76,13 @@ class Janitor:
             await self._clock.sleep(EVERY_SECONDS)
 
     async def round(self) -> None:
-        """Everything there is to do now. Outcomes are remembered before any are removed.
+        """Everything there is to do now. Outcomes are remembered, and ledgers digested, before any are removed.
 
         What cannot be done, for a reason that nobody foresaw, is told and left; everything else is done.
         """
         if await self._does("remember last outcomes", self._remembered.bring_up_to_date):
             await self._does("hide expired backfills", self._hide_expired)
+            await self._does("find ledgers to digest", self._digest_ledgers)
             for hidden in await self._removal.list_hidden():
                 await self._does("remove a ledger", partial(self._remove_ledger, hidden))
         await self._does("remove stale entities", self._remove_stale_entities)
@@ -94,6 +99,22 @@ class Janitor:
             log.exception("the janitor could not %s", what)
             return False
         return True
+
+    async def _digest_ledgers(self) -> None:
+        left = DIGEST_PAGES_A_ROUND
+        for ended in await self._digests.list_undigested():
+            what = f"digest the ledger of backfill {ended.id}"
+            await self._does(what, partial(self._digest, ended, at_most=left))
+            left -= 1 + (ended.planned - ended.digested_to) // PAGE
+            if left <= 0:
+                return
+
+    async def _digest(self, ended: Undigested, *, at_most: int) -> None:
+        async with aclosing(self._with_rests(self._digests.digest(ended))) as pages:
+            async for _ in pages:
+                at_most -= 1
+                if at_most == 0:
+                    return
 
     async def _remove_ledger(self, hidden: Hidden) -> None:
         await self._remove("ledger", self._removal.remove(hidden))
@@ -127,14 +148,20 @@ class Janitor:
 
     async def _remove(self, what: str, pieces: AsyncGenerator[int, None]) -> None:
         began, rows = self._clock.monotonic(), 0
-        async with aclosing(pieces):
-            piece_began = began
-            async for piece in pieces:
+        async with aclosing(self._with_rests(pieces)) as rested:
+            async for piece in rested:
                 rows += piece
                 if piece:
                     reached(Point.JANITOR_PIECE_REMOVED)
-                took = self._clock.monotonic() - piece_began
-                await self._clock.sleep(max(took, SHORTEST_REST_SECONDS))  # to look is work, too
-                piece_began = self._clock.monotonic()
         if rows:
             self._bus.tell(RowsRemoved(what, rows, round(self._clock.monotonic() - began, 3)))
+
+    async def _with_rests(self, pieces: AsyncGenerator[int, None]) -> AsyncGenerator[int, None]:
+        """The same pieces, with a rest after each: to look is work, too."""
+        async with aclosing(pieces):
+            piece_began = self._clock.monotonic()
+            async for piece in pieces:
+                yield piece
+                took = self._clock.monotonic() - piece_began
+                await self._clock.sleep(max(took, SHORTEST_REST_SECONDS))
+                piece_began = self._clock.monotonic()

@@ -6,6 +6,7 @@ import click
 
 from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
+from backfilld.cli.backfills.delete import delete
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.backfill_text import backfill_fields, share, status, why
@@ -22,6 +23,7 @@ def group() -> None:
 group.add_command(creating.create)
 group.add_command(creating.preview)
 group.add_command(creating.verify)
+group.add_command(delete)
 
 
 @group.command("list")

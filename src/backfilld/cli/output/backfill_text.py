@@ -80,6 +80,7 @@ def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
         "created": f"{local(backfill['created_at'])} by {backfill.get('created_by_name') or backfill['created_by']}",
         "started": local(backfill.get("started_at")),
         "completed": local(backfill.get("completed_at")),
+        "ledger SHA-256": backfill.get("ledger_digest"),
     }
 
 

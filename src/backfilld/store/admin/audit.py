@@ -1,4 +1,6 @@
-"""Who did what, when and why: written in the transaction that does it, never changed."""
+"""Who did what, when and why: written in the transaction that does it, never changed.
+
+But one thing is added later: the digest of a ledger that was deleted before it was made (`store.ledger.digests`)."""
 
 from datetime import datetime
 from typing import Any

@@ -31,7 +31,7 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A backfill that nobody sees any more, and whose outcomes are remembered."""
+    """A backfill that nobody sees any more, whose outcomes are remembered and whose ledger has its digest."""
 
     number: int
     id: UUID

@@ -2,14 +2,16 @@
 -- statement is part of a longer transaction: whoever waits behind one waits for milliseconds.
 
 -- part: evidence
--- What the audit log keeps of backfill b, with its progress p and its workflow w, when its rows go.
+-- What the audit log keeps of backfill b, with its progress p and its workflow w, when its rows go. A digest that is yet to
+-- be made is written into it later.
 json_build_object(
            'status', b.status, 'name', b.name, 'kind', b.kind, 'entity_type', b.entity_type,
            'workflow_id', b.workflow_id, 'workflow', w.name,
            'planned', p.planned, 'succeeded', p.succeeded, 'failed', p.failed, 'skipped', p.skipped,
            'cancelled', p.cancelled, 'credits_used', p.credits_used,
            'created_by', b.created_by, 'approved_by', b.approved_by,
-           'created_at', b.created_at, 'started_at', p.started_at, 'completed_at', b.completed_at)
+           'created_at', b.created_at, 'started_at', p.started_at, 'completed_at', b.completed_at,
+           'ledger_digest', b.ledger_digest)
 
 -- name: read_evidence
 -- $1 backfill
@@ -53,11 +55,12 @@ SELECT hidden.id, w.name AS workflow
   JOIN workflows AS w ON w.id = hidden.workflow_id;
 
 -- name: list_hidden
--- Hidden backfills whose outcomes are remembered: their rows may go.
+-- Hidden backfills whose outcomes are remembered and whose ledgers have their digests: their rows may go.
 SELECT b.number, b.id, p.planned
   FROM backfills AS b
   JOIN backfill_progress AS p ON p.backfill_number = b.number
  WHERE b.deleted_at IS NOT NULL AND (p.remembered OR p.planned = 0)
+   AND (b.ledger_digest IS NOT NULL OR b.digested_to < 0)
  ORDER BY b.number;
 
 -- name: delete_positions

@@ -107,6 +107,10 @@ class BackfillAnswer(Answer):
     created_at: Instant
     approved_by: str | None = Field(description="Who approved what was held by `start`.", examples=["key:<uuid>"])
     approved_at: Instant | None = Field(description="When that was.", examples=["2026-03-01T09:00:00Z"])
+    ledger_digest: str | None = Field(
+        description="SHA-256 over the ledger, in hex; null until a moment after the end.",
+        examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+    )
     updated_at: Instant
     started_at: Instant | None = Field(description="When its first entity was started.")
     completed_at: Instant | None
@@ -154,6 +158,7 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "created_at": backfill.created_at,
             "approved_by": backfill.approved_by,
             "approved_at": backfill.approved_at,
+            "ledger_digest": backfill.ledger_digest,
         }
     )
 

@@ -1,0 +1,39 @@
+"""`backfilld backfills delete`: what cannot be taken back, so it shows what would go and asks first."""
+
+from typing import Any
+
+import click
+
+from backfilld.cli.options import Server, server_options
+from backfilld.cli.output.backfill_text import counts, status
+from backfilld.cli.output.printing import number
+from backfilld.cli.running import run
+
+
+@click.command("delete")
+@click.argument("id")
+@click.option("--reason", help="Kept in the audit log, which is all that is left.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+def delete(server: Server, id: str, reason: str | None, yes: bool) -> None:
+    """Delete an ended backfill: settings, plan and outcomes. The audit log keeps what it was, and its digest."""
+
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            found: dict[str, Any] = (await client.get_backfill(id)).data["backfill"]
+            return found
+
+    async def act() -> None:
+        async with server.client() as client:
+            await client.delete_backfill(id, reason=reason)
+
+    if not yes:
+        click.confirm(f"{_told(run(ask()))}\nDelete it for good?", abort=True, err=True)
+    run(act())
+    click.echo(f"{id}: deleted; `backfilld backfills timeline {id}` says what it was")
+
+
+def _told(backfill: dict[str, Any]) -> str:
+    name = f" {backfill['name']!r}" if backfill.get("name") else ""
+    of = f"{number(backfill['total_entities'])} {backfill['entity_type'] or 'session'} items"
+    return f"{backfill['id']}{name}: {status(backfill)}, {of}, {counts(backfill)}"
