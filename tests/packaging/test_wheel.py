@@ -21,6 +21,7 @@ from backfilld import __version__
 pytestmark = pytest.mark.slow
 
 CODE = (".py", ".pyc")
+LOCKS = ("requirements.lock", "requirements-external.lock")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_the_sdist_builds_the_same_wheel(dist, scratch):
     again = wheel_and_sdist_of(source, scratch / "again")
     (first,), (second,) = dist.glob("*.whl"), again.glob("*.whl")
 
-    for name in ("LICENSE", "README.md", "docs/install.md", "systemd/backfilld.service", "requirements.lock"):
+    for name in ("LICENSE", "README.md", "docs/install.md", "systemd/backfilld.service", *LOCKS):
         assert (source / name).is_file()
     assert first.read_bytes() == second.read_bytes()
 

@@ -10,11 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NEEDED = (
     "src", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "config.example.toml", "LICENSE", "requirements.lock",
+    "requirements-external.lock",
 )  # fmt: skip
 
 
 def built(folder: Path) -> Path:
-    """The folder with what `make wheel` makes of this work tree: wheel, sdist, requirements.lock."""
+    """The folder with what `make wheel` makes of this work tree: wheel, sdist, both locks."""
     return wheel_and_sdist_of(ROOT, folder)
 
 
@@ -45,5 +46,6 @@ def wheel_and_sdist_of(tree: Path, folder: Path) -> Path:
 
     assert 0 == done.returncode, done.stdout
 
-    shutil.copy(tree / "requirements.lock", folder)
+    for lock in ("requirements.lock", "requirements-external.lock"):
+        shutil.copy(tree / lock, folder)
     return folder
