@@ -84,7 +84,26 @@ def _check_origin(claims: Claims, acceptance: Acceptance, tenant: str) -> None:
     if not isinstance(version, str) or version not in issuers or issuer != issuers[version]:
         raise Refused(f"version {_shown(version)} does not come from {_shown(issuer)}")
     if not isinstance(audience, str) or audience not in acceptance.audiences:
-        raise Refused(f"it is made out to {_shown(audience)}, which is neither client_id nor in auth.entra.audiences")
+        near = _near(audience, acceptance.audiences)
+        raise Refused(
+            f"it is made out to {_shown(audience)}, which is neither client_id nor in auth.entra.audiences{near}"
+        )
+
+
+def _near(audience: Any, known: frozenset[str]) -> str:
+    """What to do if it is one of ours but for a slash at its end, or for capital letters."""
+    if not isinstance(audience, str):
+        return ""
+    for other in sorted(known):
+        if audience.rstrip("/").lower() == other.rstrip("/").lower():
+            return (
+                f"; it differs from {other!r} by {_difference(audience, other)} alone: add it there as the token has it"
+            )
+    return ""
+
+
+def _difference(audience: str, other: str) -> str:
+    return "the slash at its end" if audience.rstrip("/") == other.rstrip("/") else "capital letters"
 
 
 def _is_of_a_person(claims: Claims) -> bool:

@@ -2,8 +2,8 @@
 
 A token names its key. Keys are fetched when the first token comes, again when a token names one that is not known
 (the provider changes its keys now and then), and now and then beside the requests, so that withdrawn keys go. Never
-more often than RETRY_SECONDS, so whoever forges names cannot make us hammer the provider. While the provider is down,
-the keys that are known stay good.
+more often than RETRY_SECONDS, so whoever forges names cannot make us hammer the provider: until it may be asked again,
+nobody knows whether a new name is one of its. While the provider is down, the keys that are known stay good.
 """
 
 import asyncio
@@ -46,21 +46,25 @@ class SigningKeys:
         self._fetched_at = self._asked_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
         self._is_away = False
+        self._asked_for: set[str] = set()  # names that the last fetch was to find
 
     async def find(self, name: str) -> PyJWK | None:
-        """The key of that name; None if the issuer has none. Unavailable if it could not be asked."""
+        """The key of that name; None if the issuer has none. Unavailable if it could not be asked, or not yet."""
         self._ask_if_due(name)
         if name not in self._keys and self._fetching is not None:
+            if not self._fetching.done():
+                self._asked_for.add(name)
             await asyncio.shield(self._fetching)  # others wait for it as well
         key = self._keys.get(name)
         if key is None and self._is_away:
-            wait = self._asked_at + RETRY_SECONDS - self._clock.monotonic()
-            raise Unavailable(
-                "the identity provider's keys cannot be had, so this token cannot be checked",
-                code="identity_provider_unavailable",
-                retry_after_seconds=max(1.0, wait),
-            )
+            raise self._unavailable("the identity provider's keys cannot be had, so this token cannot be checked")
+        if key is None and name not in self._asked_for:
+            raise self._unavailable("the key of this token is not known here yet, and the provider was asked just now")
         return key
+
+    def _unavailable(self, why: str) -> Unavailable:
+        wait = self._asked_at + RETRY_SECONDS - self._clock.monotonic()
+        return Unavailable(why, code="identity_provider_unavailable", retry_after_seconds=max(1.0, wait))
 
     async def close(self) -> None:
         """Give up what is being fetched."""
@@ -73,6 +77,7 @@ class SigningKeys:
         is_wanted = name not in self._keys or now >= self._fetched_at + OLD_SECONDS
         if is_wanted and now >= self._asked_at + RETRY_SECONDS:
             self._asked_at = now
+            self._asked_for = set(self._keys)  # one that is withdrawn is known to be none
             self._fetching = asyncio.create_task(self._refresh(), name=f"signing-keys/{self._issuer}")
 
     async def _refresh(self) -> None:
