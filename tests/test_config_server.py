@@ -32,7 +32,7 @@ def fault_of(file):
 def test_a_server_that_others_can_reach_in_the_clear_is_refused(written, host):
     fault = fault_of(written(f'[server]\nhost = "{host}"'))
 
-    assert fault.startswith("c.toml: server: others could reach")
+    assert fault.startswith("c.toml:1: server: others could reach")
     assert all(remedy in fault for remedy in ("tls_certificate_file", "trusted_proxies", "host = '127.0.0.1'"))
 
 

@@ -79,6 +79,11 @@ def _message(detail: Mapping[str, Any], path: Path, root: type[BaseModel]) -> st
         "union_tag_not_found": lambda: "is required",
         "union_tag_invalid": lambda: _not_among(detail["ctx"]["tag"], detail["ctx"]["expected_tags"]),
         "value_error": lambda: str(detail["ctx"]["error"]),
+        "tuple_type": lambda: _not_a_list(detail["input"], path),
+        "list_type": lambda: _not_a_list(detail["input"], path),
+        "dict_type": lambda: _not_a_table(detail["input"], path, root),
+        "model_type": lambda: _not_a_table(detail["input"], path, root),
+        "model_attributes_type": lambda: _not_a_table(detail["input"], path, root),
         "literal_error": lambda: _not_among(detail["input"], detail["ctx"]["expected"]),
     }
     message = special.get(detail["type"], lambda: _plain(detail["msg"]))()
@@ -89,6 +94,22 @@ def _plain(message: str) -> str:
     for theirs in ("Input should", "String should", "Value should"):
         message = message.replace(theirs, "must")
     return message
+
+
+def _not_a_list(given: Any, path: Path) -> str:
+    if path == ("workflows",) and isinstance(given, dict):
+        return 'each workflow is an entry of a list: write [[workflows]], and its name below as name = "…"'
+    return 'must be a list, as in ["a", "b"]'
+
+
+def _not_a_table(given: Any, path: Path, root: type[BaseModel]) -> str:
+    name = dotted(path)
+    if isinstance(given, list) and len(path) == 1:
+        named = model_at(root, path) is None
+        return f"write [{name}.NAME] for each, in single brackets" if named else f"write [{name}], in single brackets"
+    if any(isinstance(part, int) for part in path):
+        return "must be a table of keys and values: { … }"
+    return f"must be a table of keys and values: [{name}]"
 
 
 def _unknown_key(path: Path, root: type[BaseModel]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from backfilld.config.faults import ConfigFault
+from backfilld.config.toml_words import syntax_fault
 from backfilld.config.tree import Path as KeyPath
 from backfilld.config.tree import annotation_at, is_text, model_at
 from backfilld.domain.errors import did_you_mean
@@ -31,6 +32,7 @@ class Layers:
         self.tree: dict[str, Any] = {}
         self.origins: dict[KeyPath, str] = {}
         self.faults: list[ConfigFault] = []
+        self.text = ""  # of the file
 
     def read_defaults(self, environ: Mapping[str, str]) -> None:
         """The one default that depends on where we run: the state directory."""
@@ -41,13 +43,15 @@ class Layers:
 
     def read_file(self, file: Path) -> None:
         try:
-            found = tomllib.loads(file.read_text(encoding="utf-8"))
+            self.text = file.read_text(encoding="utf-8-sig")
+            found = tomllib.loads(self.text)
         except OSError as problem:
             self.faults.append(ConfigFault(str(file), "", f"cannot be read: {problem.strerror}"))
         except UnicodeDecodeError as problem:
-            self.faults.append(ConfigFault(str(file), "", f"is not UTF-8 (at byte {problem.start})"))
+            self.faults.append(ConfigFault(str(file), "", f"is not UTF-8 (at byte {problem.start}): save it as UTF-8"))
         except tomllib.TOMLDecodeError as problem:
-            self.faults.append(ConfigFault(str(file), "", f"is not TOML: {problem}"))
+            line, words = syntax_fault(self.text, problem)
+            self.faults.append(ConfigFault(f"{file}:{line}", "", words))
         else:
             self._merge((), found, str(file))
             self._refuse_open_secrets(file, found)

@@ -14,6 +14,7 @@ from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.entity_types import faults_in_entity_types
 from backfilld.config.sections.tls import UnusableCertificate
 from backfilld.config.sections.workflows import faults_in_workflows
+from backfilld.config.toml_lines import with_lines
 from backfilld.config.tree import Path as KeyPath
 
 DEFAULTS = "defaults"
@@ -39,7 +40,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     if settings is not None:
         faults += _unreadable(settings, layers)
     if faults or settings is None:
-        raise ConfigError(faults)
+        raise ConfigError(with_lines(faults, str(file), layers.text))
     return settings
 
 
