@@ -78,6 +78,10 @@ class Point(StrEnum):
     CANCEL_REST_BEFORE_COMMIT = "cancel_rest.before_commit"
     CANCEL_REST_AFTER_COMMIT = "cancel_rest.after_commit"
 
+    EDIT_BEFORE_COMMIT = "edit.before_commit"  # other settings
+    EDIT_AFTER_COMMIT = "edit.after_commit"
+    EDIT_CONFIRMED = "edit.confirmed"
+
     STOP_HEARD = "stop.heard"  # a pause or a cancel is in force at the owner, and whoever asked has not been told
     STOP_ACKNOWLEDGED = "stop.acknowledged"
 

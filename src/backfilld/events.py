@@ -41,6 +41,16 @@ class BackfillCreated(Event):
 
 
 @plain_record
+class BackfillChanged(Event):
+    """Somebody gave it other settings."""
+
+    backfill_id: UUID
+    workflow: str
+    settings: str  # their names
+    by: str
+
+
+@plain_record
 class PlanFrozen(Event):
     backfill_id: UUID
     workflow: str

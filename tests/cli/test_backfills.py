@@ -219,6 +219,29 @@ async def test_cancelling_what_is_in_flight_has_to_be_asked_for(backfilld, daemo
     assert {"in_flight": "cancel"} == daemon.received[1].json
 
 
+async def test_what_is_to_be_changed_is_sent_and_nothing_else(backfilld, daemon):
+    daemon.script("PATCH", f"/public-api/backfills/{ID}", Scripted(200, {"backfill": a_backfill()}))
+    ended = await backfilld(
+        "backfills", "edit", ID, "--max-in-flight", "2", "--window", "mon 22:00-06:00", "--exclude-date", "2027-12-24",
+        "--default", "name", "--default", "max_attempts", "--reason", "too much load", "--if-version", "7",
+    )  # fmt: skip
+    (received,) = daemon.received
+
+    assert (0, '"7"') == (ended.code, received.headers["If-Match"])
+    assert {
+        "max_in_flight": 2, "excluded_dates": ["2027-12-24"], "name": None, "max_attempts": None,
+        "daily_execution_windows": {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]},
+        "reason": "too much load",
+    } == received.json  # fmt: skip
+
+
+async def test_nothing_is_changed_and_restored_at_once(backfilld, daemon):
+    ended = await backfilld("backfills", "edit", ID, "--name", "night", "--default", "name")
+
+    assert (2, []) == (ended.code, daemon.received)
+    assert "name cannot be given and restored at once" in ended.err
+
+
 async def test_the_list_is_cut_at_the_limit(backfilld, daemon):
     page = Scripted(data={"backfills": [a_backfill(id=str(number)) for number in range(3)]}, next_cursor="more")
     daemon.script("GET", "/public-api/backfills", page)

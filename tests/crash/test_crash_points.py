@@ -204,6 +204,24 @@ async def test_a_pause_is_in_force_or_was_never_asked_for(mortal):
     assert paused == told["backfill.pause"] == told["backfill.resume"]
 
 
+@points(Point.EDIT_AFTER_COMMIT, slow=(Point.EDIT_BEFORE_COMMIT, Point.EDIT_CONFIRMED))
+async def test_other_settings_are_in_force_before_the_first_start_or_were_never_asked_for(mortal):
+    await mortal.start(mortal.point)
+    id = await mortal.under_way()
+    cut_off = await mortal.is_cut_off(mortal.daemon.client.edit_backfill(id, {"max_in_flight": 1, "max_attempts": 7}))
+    await mortal.dies()
+    before = len(mortal.target.calls)
+    await mortal.start()
+    shown = await mortal.daemon.backfill(id)
+    told = await mortal.assert_nothing_lost(id, status="completed")
+    is_changed = mortal.point is not Point.EDIT_BEFORE_COMMIT
+
+    assert cut_off
+    assert (1, 7) == (shown["max_in_flight"], shown["max_attempts"]) or not is_changed
+    assert is_changed is (shown["max_in_flight"] == 1) is bool(told["backfill.change"])
+    assert not is_changed or all(call.live == 1 for call in mortal.target.calls[before:])
+
+
 @points(slow=(Point.RESUME_BEFORE_COMMIT, Point.RESUME_AFTER_COMMIT))
 async def test_a_resume_is_in_force_or_was_never_asked_for(mortal):
     await mortal.start(mortal.point)

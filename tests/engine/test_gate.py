@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 from tests.engine.parts import MONDAY_NOON_TO_ONE, Target, a_backfill, a_lease, an_item, renewed, step
+from tests.support.backfills import with_settings
 from tests.support.clock import NOON, FakeClock, settle
 
 from backfilld.domain.backfills.holding import Reason
@@ -236,6 +237,19 @@ async def test_the_slots_fill_over_a_ramp_when_a_window_opens(target: Target, cl
 
     assert 10 == before
     assert [1, 3, 5, 8, 10, 10] == limits
+
+
+async def test_more_slots_fill_over_a_ramp_from_where_they_were(target: Target, clock: FakeClock):
+    gate = target.gate(ramp_seconds=2.0, max_in_flight=4)
+    gate.apply(with_settings(gate.backfill, {"max_in_flight": 10, "version": 2}))
+    limits = []
+    for _ in range(5):
+        limits.append(gate.ramp_limit())
+        await clock.advance(0.5)
+    gate.apply(with_settings(gate.backfill, {"max_in_flight": 3, "version": 3}))
+
+    assert [4, 6, 7, 9, 10] == limits
+    assert 3 == gate.ramp_limit()
 
 
 async def test_a_stepped_wall_clock_does_not_disturb_the_ramp(target: Target, clock: FakeClock):

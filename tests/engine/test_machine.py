@@ -57,6 +57,11 @@ class Machine(MachineOfTwo):
         if self.began:
             self.run(self.whole.cancel(self.one(number), in_flight))
 
+    @rule(number=any_of_them, most=st.integers(1, 4), attempts=st.integers(1, 3), always=st.booleans())
+    def edit(self, number: int, most: int, attempts: int, always: bool) -> None:
+        if self.began:
+            self.run(self.whole.edit(self.one(number), most, attempts, always))
+
     @rule(number=any_of_them)
     def rerun_what_failed(self, number: int) -> None:
         if self.began and len(self.whole.known) < MOST_BACKFILLS:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from tests.engine.parts import MONDAY_NOON_TO_ONE, cut_connections
 from tests.support.backfill_api import make_operations
@@ -29,6 +30,8 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.errors import Conflict, NotFound, Unavailable
 from backfilld.executors.base import Work
 from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.backfills.check import Checked
+from backfilld.operations.steering.edit import Change
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection import transient_errors
 from backfilld.store.connection.pool import Pool
@@ -72,11 +75,18 @@ class Known:
     """What the model knows of one backfill."""
 
     backfill: Backfill
-    always_open: bool
+    always_open: bool = False
+    most: int = 0  # in flight; as the window, what is wider of before and after while a change has no answer
     stopped: bool = False  # a pause or a cancel was answered, and nobody asked to go on since
     deleted: bool = False
     in_flight: Counter[tuple[str, int]] = field(default_factory=Counter)  # by daemon, and by life of it
     given: dict[str, list[VerdictKind]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self.obeys(self.backfill.settings.max_in_flight, self.backfill.settings.daily_execution_windows)
+
+    def obeys(self, most: int, windows: Any) -> None:
+        self.most, self.always_open = most, windows == ALWAYS
 
     def is_open(self, at: datetime) -> bool:
         return self.always_open or (at.weekday() == 0 and at.hour == 12)
@@ -138,7 +148,7 @@ class Whole(TwoDaemons):
             self.faults.append("a start after the answer to a pause, a cancel or a delete")
         if not known.is_open(now):
             self.faults.append(f"a start outside the window, at {now}")
-        if known.in_flight[owner] >= known.backfill.settings.max_in_flight:
+        if known.in_flight[owner] >= known.most:
             self.faults.append("a start above max_in_flight")
 
     # What people do
@@ -153,7 +163,7 @@ class Whole(TwoDaemons):
             created_at=self.clock.now(),
             **settings,
         )
-        self.known[made.id] = Known(made, always)
+        self.known[made.id] = Known(made)
         self.nudge()
 
     async def pause(self, known: Known) -> None:
@@ -173,6 +183,15 @@ class Whole(TwoDaemons):
         ):
             known.stopped = was
 
+    async def edit(self, known: Known, max_in_flight: int, max_attempts: int, always: bool) -> None:
+        windows = ALWAYS if always else MONDAY_NOON_TO_ONE
+        known.most, known.always_open = max(known.most, max_in_flight), known.always_open or always
+        values = {"max_in_flight": max_in_flight, "max_attempts": max_attempts, "daily_execution_windows": windows}
+        change = Change(values, Checked(ZoneInfo("UTC")))
+        ended = await self._has_ended(known)
+        if await self._had(self.operations.editor.edit(ANNA, known.backfill.id, change), known, ended):
+            known.obeys(max_in_flight, windows)
+
     async def delete(self, known: Known) -> None:
         if not known.deleted and not await self._has_ended(known):
             return
@@ -184,7 +203,7 @@ class Whole(TwoDaemons):
         with contextlib.suppress(Conflict, NotFound):
             made = await self.operations.rerunner.rerun_failed(ANNA, known.backfill.id, keyed=None, render=lambda _: {})
             row = made.view.backfill
-            self.known[row.id] = Known(row, known.always_open)
+            self.known[row.id] = Known(row)
         if known.deleted and before != set(self.known):
             self.faults.append("what was deleted was run again")
 

@@ -14,6 +14,7 @@ from backfilld.api.public import audit, keys, schedules, stopping, windows, work
 from backfilld.api.public.backfills import ledger, not_supported, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
+from backfilld.api.public.steering import routes as steering
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
@@ -175,6 +176,7 @@ def _public_routes(
         *backfills.routes(operations),
         *ledger.routes(operations.ledger),
         *progress_stream.routes(operations, clock),
+        *steering.routes(operations),
         *workflows.routes(workflow_operations),
         *windows.routes(clock),
         *schedules.routes(),

@@ -63,6 +63,11 @@ class Client:
     async def get_backfill(self, id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}")
 
+    async def edit_backfill(self, id: str, changes: Json, *, version: int | None = None) -> Answer:
+        """Once this has returned, every start obeys. `version`: only if it has that one, else ApiError 412."""
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        return await self._http.request("PATCH", f"{PUBLIC}/backfills/{_part(id)}", body=changes, headers=headers)
+
     async def delete_backfill(self, id: str, *, reason: str | None = None) -> Answer:
         """Only of one that has ended. Its timeline still answers."""
         return await self._delete(f"/backfills/{_part(id)}", _given(reason=reason))

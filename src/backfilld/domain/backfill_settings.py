@@ -5,7 +5,7 @@ new setting is a field here, a field of the body and of the answer that carry it
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ MOST_SAMPLE = 10_000
 MOST_ATTEMPTS = 20
 MOST_PARAMS_BYTES = 16 * 1024
 MOST_EXCLUDED_DATES = 1_000
+DEFAULT_MAX_ATTEMPTS = 3
+DEFAULT_ZONE = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,17 @@ class BackfillSettings:
     params: Mapping[str, Any] = field(default_factory=dict)
     stop_on_failure: bool = False
 
+    @staticmethod
+    def default(name: str) -> Any:
+        """What the setting of that name is, if nobody chooses it."""
+        (found,) = (one for one in fields(BackfillSettings) if one.name == name)
+        return found.default if found.default_factory is MISSING else found.default_factory()
+
+    @property
+    def hours(self) -> tuple[Any, ...]:
+        """What says when items may start."""
+        return self.daily_execution_windows, self.timezone, self.excluded_dates
+
     def to_be_approved_by_another(self) -> "BackfillSettings":
         """The same, held until somebody else than its creator has looked at the plan."""
         return replace(self, start="when_approved_by_another")
@@ -63,3 +76,13 @@ class BackfillSettings:
             reprocess_behavior="completed",
             total_estimated=None,
         )
+
+
+def usual_attempts(definition: Mapping[str, Any]) -> int:
+    """Tries per item of a workflow so defined, unless a backfill says otherwise."""
+    return int(definition.get("max_attempts") or DEFAULT_MAX_ATTEMPTS)
+
+
+def usual_zone(definition: Mapping[str, Any]) -> str:
+    """The zone of a workflow so defined."""
+    return str(definition.get("timezone") or DEFAULT_ZONE)

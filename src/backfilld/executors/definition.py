@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from backfilld.domain.backfill_settings import DEFAULT_MAX_ATTEMPTS
 from backfilld.domain.errors import Fault
 from backfilld.domain.filters.paths import parse_path
 from backfilld.domain.schedules import parse_schedule_zone
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 LONGEST_TIMEOUT_SECONDS = 86_400.0
-DEFAULT_MAX_ATTEMPTS = 3
 DEFAULT_POLL_SECONDS = 5.0
 MOST_HEADERS = 50
 MOST_ARGUMENTS = 1000

@@ -30,6 +30,7 @@ from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.rerun import Rerunner
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.rerun import ScheduleReruns
+from backfilld.operations.steering.edit import Editor
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin import audit
 from backfilld.store.admin.idempotency import IdempotencyStore
@@ -81,6 +82,7 @@ class BackfillOperations:
         )  # fmt: skip
         self.previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
         self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, Approval(pool))
+        self.editor = Editor(pool, self._store, self._viewer, control, clock, bus)
         self.sessions = SessionBackfills(
             self._store, control, clock, bus, approval_by_another=limits.approval_by_another
         )
@@ -95,6 +97,10 @@ class BackfillOperations:
     async def check_filter(self, asked: Asked) -> Checked:
         """The same for `verify`."""
         return await self._checker.filter(asked)
+
+    def check_changes(self, asked: Asked) -> Checked:
+        """The same for what shall be changed of a backfill."""
+        return self._checker.changes(asked)
 
     async def get(self, id: UUID) -> BackfillView:
         """How a backfill stands. NotFound."""

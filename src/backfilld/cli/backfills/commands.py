@@ -6,6 +6,7 @@ import click
 
 from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
+from backfilld.cli.backfills import edit as editing
 from backfilld.cli.backfills.delete import delete
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
@@ -24,6 +25,7 @@ group.add_command(creating.create)
 group.add_command(creating.preview)
 group.add_command(creating.verify)
 group.add_command(delete)
+group.add_command(editing.edit)
 
 
 @group.command("list")

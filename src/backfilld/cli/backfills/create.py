@@ -36,6 +36,11 @@ class _Date(click.ParamType[str]):
         return day.isoformat()
 
 
+def date_option(name: str, *, help: str) -> Callable[[Command], Command]:
+    """Dates, as `excluded_dates`."""
+    return click.option(name, "excluded_dates", multiple=True, type=_Date(), help=help)
+
+
 ids_file_option = click.option(
     "--entity-ids-file", "ids_file", type=IDS_FILE, help="Only these; one id a line, - is stdin."
 )
@@ -76,7 +81,7 @@ _PLAN = (
     ),
     click.option("--sample-size", type=int, help="Run so many first, spread over the plan, then pause."),
     click.option("--max-attempts", type=int, help="Tries per entity."),
-    click.option("--exclude-date", "excluded_dates", multiple=True, type=_Date(), help="No start then. Repeatable."),
+    date_option("--exclude-date", help="No start then. Repeatable."),
     click.option("--params", type=JsonObject(), help="Handed to the workflow with each entity."),
     click.option("--total-estimated", type=int, help="Your own guess; a warning tells if it is far off."),
 )  # fmt: skip

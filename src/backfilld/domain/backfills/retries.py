@@ -154,6 +154,36 @@ def _ended(verdict: Verdict, item: Item, started_at: datetime, finished_at: date
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """What the last try of an item came to that waits for the next one."""
+
+    error_class: str
+    error: str | None
+    http_status: int | None
+
+
+def has_no_try_left(item: Item, max_attempts: int) -> bool:
+    """True of one that waits for a try which it does not get any more: fewer are allowed by now.
+
+    What may still be at work under its key is asked once more, and ends by the answer.
+    """
+    return item.is_retry and item.counted >= max_attempts and item.unknown_since is None
+
+
+def given_up_after(last: LastError, item: Item, at: datetime) -> Outcome:
+    """The outcome of such an item."""
+    return Outcome(
+        status="failed",
+        started_at=item.first_started_at or at,
+        finished_at=at,
+        attempts=item.tries,
+        error_class=last.error_class,
+        error=last.error,
+        http_status=last.http_status,
+    )
+
+
 def interrupted(item: Item, at: datetime) -> Outcome:
     """The outcome of an item in whose presence the process died once too often."""
     return Outcome(

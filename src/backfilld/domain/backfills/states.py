@@ -1,8 +1,8 @@
 """Which status may follow which, with the reason for each move.
 
 Every change of a status is a compare-and-set on `may_become(wanted)`, so that this table is the only
-place that decides. `running` and `waiting` change into each other by the engine alone; people pause,
-resume and cancel; whoever loses a race is told the status that won.
+place that decides. `running` and `waiting` change into each other by the engine, and where people
+change windows; people pause, resume and cancel; whoever loses a race is told the status that won.
 """
 
 from enum import StrEnum
@@ -38,7 +38,7 @@ MOVES: Final[dict[tuple[Status, Status], str]] = {
     (S.RUNNING, S.COMPLETED): "every item has an outcome, and none failed",
     (S.RUNNING, S.COMPLETED_WITH_FAILURES): "every item has an outcome, and some failed",
     (S.RUNNING, S.FAILED): "the backfill itself cannot go on",
-    (S.WAITING, S.RUNNING): "a window opened, or a retry is due",
+    (S.WAITING, S.RUNNING): "a window opened, by the clock or by a change, or a retry is due",
     (S.WAITING, S.PAUSED): "somebody paused it, or the sample is done",
     (S.WAITING, S.CANCELLING): "somebody cancelled it",
     (S.WAITING, S.COMPLETED): "the last item ended while it waited",

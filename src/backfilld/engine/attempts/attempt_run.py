@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfill_settings import usual_attempts
 from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, UNRECORDABLE, Held, interrupted
 from backfilld.domain.sessions.records import attempt_key
@@ -23,7 +24,6 @@ from backfilld.engine.starting.start_gate import Permit, Terms
 from backfilld.engine.starting.work_payload import session_work
 from backfilld.events import AttemptEnded, AttemptInterrupted, AttemptRepeated
 from backfilld.executors.base import Work
-from backfilld.executors.definition import DEFAULT_MAX_ATTEMPTS
 from backfilld.store.backfills.leases import Word
 from backfilld.store.connection import transient_errors
 from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
@@ -50,7 +50,7 @@ class AttemptRun:
         executor = context.executors.for_revision(taken.revision_id, taken.definition)
         self._work = self._make_work()
         health = context.health_of(executor, taken.workflow_name, taken.revision_id, self._work.variables)
-        terms = Terms(taken.workflow_name, int(taken.definition.get("max_attempts") or DEFAULT_MAX_ATTEMPTS))
+        terms = Terms(taken.workflow_name, usual_attempts(taken.definition))
         self.gate = AttemptGate(lease, health, context.clock, terms)
         self._one_try = OneTry(executor, context)
         self.turn = AttemptTurn(taken.id, taken.repeat_round, context.repeats, context.clock)

@@ -7,10 +7,8 @@ import asyncio
 import math
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from backfilld.clock import Clock
-from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.holding import because, closed
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
@@ -48,11 +46,6 @@ def _calendar(backfill: Backfill) -> Calendar:
     return calendar or Calendar(WeeklyWindows.ALWAYS, zone_of(backfill))
 
 
-def _windows(settings: BackfillSettings) -> tuple[Any, ...]:
-    """What a calendar is made of."""
-    return settings.daily_execution_windows, settings.timezone, settings.excluded_dates
-
-
 def _refusal_by_status(backfill: Backfill) -> Refusal | None:
     """Made once per change and not with every start."""
     reason = backfill.reason
@@ -79,6 +72,7 @@ class Gate(StartGate[Item]):
         super().__init__(lease, health, clock, _terms_of(backfill))
         self._ramp_seconds = ramp_seconds
         self._ramp_since: float | None = None
+        self._ramp_above = 0
         self.in_flight: dict[int, Item] = {}
         self.first_start = asyncio.Event()
         self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
@@ -95,10 +89,12 @@ class Gate(StartGate[Item]):
         """Put newer settings and status in force, now."""
         if backfill.version < self.backfill.version:
             return
-        windows_changed = _windows(backfill.settings) != _windows(self.backfill.settings)
+        before = self.backfill.settings
         self._obey(backfill)
-        if windows_changed:
+        if backfill.settings.hours != before.hours:
             self._windows = WindowGate(_calendar(backfill))
+        if backfill.settings.max_in_flight > before.max_in_flight:
+            self.open_slowly(above=before.max_in_flight)
         self.changed.set()
 
     def _own_refusal(self, at: datetime) -> Refusal | None:
@@ -127,9 +123,9 @@ class Gate(StartGate[Item]):
         """True while the target is only asked whether it is well again: what was said of it still holds."""
         return self.health.is_half_open
 
-    def open_slowly(self) -> None:
-        """A window has just opened: fill the slots over a short ramp and not at once."""
-        self._ramp_since = self._clock.boottime()
+    def open_slowly(self, *, above: int = 0) -> None:
+        """A window has just opened, or more may be in flight than `above`: fill the slots over a short ramp."""
+        self._ramp_since, self._ramp_above = self._clock.boottime(), above
 
     def ramp_limit(self) -> int:
         """How many may be in flight at this moment: one probe, a share while the ramp lasts, else the full limit."""
@@ -142,7 +138,8 @@ class Gate(StartGate[Item]):
         if share >= 1:
             self._ramp_since = None
             return limit
-        return max(1, math.ceil(limit * share))
+        above = min(self._ramp_above, limit)
+        return max(1, above + math.ceil((limit - above) * share))
 
     @property
     def opens_slowly(self) -> bool:

@@ -127,10 +127,7 @@ class Checker:
         """What is wrong with a body that asks for a backfill, or wants to know what it would do."""
         checked = _start(asked)
         if "daily_execution_windows" in asked.read:
-            windows, faults, warnings = parse_windows(asked.daily_execution_windows, "/daily_execution_windows")
-            checked.windows = windows
-            checked.faults += faults
-            checked.warnings += warnings
+            _windows(asked, checked)
         checked.warnings += doubled_warnings(asked.entity_ids or ())
         checked.faults += _unfit(asked.entity_ids or ())
         if "timezone" not in asked.read | asked.unread:
@@ -143,6 +140,13 @@ class Checker:
         """What is wrong with a body that asks what a filter matches."""
         checked = _start(asked)
         await self._filter(asked, checked)
+        return checked
+
+    def changes(self, asked: Asked) -> Checked:
+        """What is wrong with a body that changes the windows or the zone of a backfill; null is for others to judge."""
+        checked = _start(asked)
+        if asked.daily_execution_windows is not None:
+            _windows(asked, checked)
         return checked
 
     async def _filter(self, asked: Asked, checked: Checked) -> None:
@@ -218,6 +222,13 @@ def _start(asked: Asked) -> Checked:
     if isinstance(zone, Fault):
         return Checked(ZoneInfo(UTC_NAME), faults=[zone])
     return Checked(zone, warnings=zone_warnings(zone.key))
+
+
+def _windows(asked: Asked, checked: Checked) -> None:
+    windows, faults, warnings = parse_windows(asked.daily_execution_windows, "/daily_execution_windows")
+    checked.windows = windows
+    checked.faults += faults
+    checked.warnings += warnings
 
 
 def _unfit(ids: Sequence[str]) -> list[Fault]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from backfilld.clock import Clock
+from backfilld.domain.backfill_settings import usual_zone
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
@@ -80,7 +81,7 @@ class ScheduleReruns:
         plan: Plan,
         why: str | None,
     ) -> Made:
-        timezone = str(target.definition.get("timezone") or "UTC")
+        timezone = usual_zone(target.definition)
         place = Workplace(failed[0].project_id, failed[0].project_name, timezone, target)
         assert parent.schedule_id is not None  # noqa: S101  # the table sees to it
         new = new_backfill(

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from backfilld.domain.backfill_settings import usual_attempts
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 
 _sql = load("admin.runnable_workflows")
-
-DEFAULT_MAX_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class RunnableWorkflow:
     @property
     def max_attempts(self) -> int:
         """Tries per entity, unless a backfill says otherwise."""
-        return int(self.definition.get("max_attempts") or DEFAULT_MAX_ATTEMPTS)
+        return usual_attempts(self.definition)
 
 
 class RunnableWorkflowStore:

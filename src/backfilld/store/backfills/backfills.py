@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.holding import OUTAGES, Reason
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import Status, may_become
@@ -27,6 +28,7 @@ from backfilld.store.backfills.rows import (
     progress_of,
     reason_values,
     row_text,
+    settings_values,
 )
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
@@ -200,6 +202,17 @@ class BackfillStore:
         return await self.move(
             number, status, reason=reason, at=at, expected=(status,), fence=fence, wake_at=wake_at, on=on
         )
+
+    async def lock(self, number: int, *, on: Connection) -> Backfill | None:
+        """As it is now and stays until the transaction of `on` is over; None if there is none, or it was deleted."""
+        row = await on.fetchrow(_sql.lock_backfill, number)
+        return backfill_of(row) if row else None
+
+    async def change(self, number: int, settings: BackfillSettings, *, at: datetime, on: Connection) -> Backfill:
+        """Give one that is locked other settings (its type stays)."""
+        row = await on.fetchrow(_sql.change_settings, number, at, *settings_values(settings))
+        assert row is not None  # noqa: S101  # it is locked
+        return backfill_of(row)
 
     async def mark_deleted(self, number: int, *, at: datetime, on: Connection | None = None) -> bool:
         """Hide an ended backfill for good; False if it has not ended, or is hidden already."""

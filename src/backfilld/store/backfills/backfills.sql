@@ -200,6 +200,27 @@ WITH target AS MATERIALIZED (
 )
 SELECT moved.*, pg_notify('backfilld', moved.number || ' ' || moved.version) FROM moved;
 
+-- name: lock_backfill
+-- As it is now, and until this transaction is over; whoever moves it waits, whoever takes its lease, too.
+SELECT /* part: columns */
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+  JOIN revisions r ON r.id = b.revision_id
+ WHERE b.number = $1 AND b.deleted_at IS NULL
+   FOR NO KEY UPDATE OF b;
+
+-- name: change_settings
+-- Of a backfill that is locked.
+-- $1 number   $2 at   $3 settings   $4 max in flight   $5 name
+WITH changed AS (
+    UPDATE backfills AS b
+       SET version = b.version + 1, updated_at = $2, settings = $3::json, max_in_flight = $4, name = $5
+      FROM workflows AS w, revisions AS r
+     WHERE b.number = $1 AND w.id = b.workflow_id AND r.id = b.revision_id
+    RETURNING /* part: columns */
+)
+SELECT changed.*, pg_notify('backfilld', changed.number || ' ' || changed.version) FROM changed;
+
 -- name: mark_deleted
 UPDATE backfills
    SET deleted_at = $2

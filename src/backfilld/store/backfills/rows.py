@@ -64,6 +64,13 @@ def row_text(new: NewBackfill) -> str:
     return json.dumps(row | {"settings": settings}, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
+def settings_values(settings: BackfillSettings) -> tuple[str, int, str | None]:
+    """The document, and those that have columns of their own and may change: max_in_flight, name."""
+    document = _SETTINGS.dump_python(settings, mode="json")
+    kept = {name: value for name, value in document.items() if name not in _COLUMNS}
+    return json_text(kept), settings.max_in_flight, settings.name
+
+
 def reason_values(reason: Reason | None) -> tuple[Any, ...]:
     """Code, message, since, until; all None for no reason."""
     if reason is None:

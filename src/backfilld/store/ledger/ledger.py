@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.retries import INTERRUPTED, LastError
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
@@ -126,6 +127,11 @@ class Ledger:
         """At most `most` items whose next try is due, without those in `taken`; it is written down that they are."""
         rows = await self._pool.fetch(queries.read_retries, backfill_number, fence, due_at, list(taken), most)
         return [PlanRow(*row) for row in rows]
+
+    async def get_last_error(self, backfill_number: int, position: int) -> LastError:
+        """What an item that waits for its next try failed with last."""
+        row = await self._pool.fetchrow(queries.find_last_error, backfill_number, position)
+        return LastError(*row) if row else LastError(INTERRUPTED, None, None)  # it was killed in this moment
 
     async def next_retry(self, backfill_number: int, *, taken: Collection[int]) -> datetime | None:
         """When the next retry falls due, without those in `taken`; None if there is none."""

@@ -116,6 +116,14 @@ UPDATE backfill_progress AS p
  WHERE p.backfill_number = grown.backfill_number
 RETURNING p.backfill_number;
 
+-- name: find_last_error
+-- What an item that waits for its next try failed with last.
+-- $1 backfill   $2 position
+SELECT r.error_class, r.error, t.http_status
+  FROM retries AS r
+  LEFT JOIN tries AS t ON t.backfill_number = r.backfill_number AND t.position = r.position AND t.attempt = r.tries
+ WHERE r.backfill_number = $1 AND r.position = $2;
+
 -- name: read_retries
 -- Items whose next try is due, longest waiting first. Whoever reads them may start them at any moment, so the same
 -- statement says under which fence; one that a dead owner took, and nobody has come to yet, keeps that one's. Their page

@@ -5,7 +5,7 @@ the same body.
 """
 
 from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Optional
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
 
@@ -144,8 +144,7 @@ class CreateBackfill(Body):
 
     def settings(self, *, max_attempts: int) -> BackfillSettings:
         """The same for the operations; `max_attempts` are the workflow's, for a body that says nothing of them."""
-        asked: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
-        asked["excluded_dates"] = frozenset(self.excluded_dates)
+        asked: dict[str, Any] = {name: chosen(name, getattr(self, name)) for name in _SETTINGS}
         asked["max_attempts"] = self.max_attempts or max_attempts
         return BackfillSettings(**asked)
 
@@ -157,15 +156,48 @@ class CreateBackfill(Body):
 _SETTINGS = tuple(f.name for f in fields(BackfillSettings) if f.name in CreateBackfill.model_fields)
 
 
+class ChangeBackfill(Body):
+    """What shall be different, by the names of settings; null restores the default, what is left out stays."""
+
+    max_in_flight: Annotated[int, Field(ge=1), WHOLE] | None = None
+    daily_execution_windows: Windows | None = None
+    timezone: str | None = Field(None, max_length=64, description="IANA name.")
+    excluded_dates: Annotated[list[LocalDate], Field(max_length=MOST_EXCLUDED_DATES)] | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS), WHOLE] | None = None
+    name: Name | None = None
+    reason: Reason | None = Field(None, description="Why; kept in the audit log.")
+
+
+CHANGEABLE = tuple(
+    f.name for f in fields(BackfillSettings) if f.name in ChangeBackfill.model_fields.keys() - {"reason"}
+)
+
+
+def chosen(name: str, value: Any) -> Any:
+    """A value of a body as the settings keep it."""
+    return frozenset(value) if name == "excluded_dates" and value is not None else value
+
+
 def create_body(max_in_flight_limit: int) -> type[CreateBackfill]:
     """`CreateBackfill` with the bound that the configuration sets."""
-    bounded = Annotated[
-        int, Field(ge=1, le=max_in_flight_limit, description="Entities worked on at any instant."), WHOLE
-    ]
-    model: type[CreateBackfill] = create_model(
-        "CreateBackfill", __base__=CreateBackfill, __doc__=CreateBackfill.__doc__, max_in_flight=(bounded, ...)
+    return create_model(
+        "CreateBackfill",
+        __base__=CreateBackfill,
+        __doc__=CreateBackfill.__doc__,
+        max_in_flight=(_in_flight(max_in_flight_limit), ...),
     )
-    return model
+
+
+def change_body(max_in_flight_limit: int) -> type[ChangeBackfill]:
+    """`ChangeBackfill` with the same bound."""
+    bounded: Any = Optional[_in_flight(max_in_flight_limit)]  # noqa: UP045  # made at run time
+    return create_model(
+        "ChangeBackfill", __base__=ChangeBackfill, __doc__=ChangeBackfill.__doc__, max_in_flight=(bounded, None)
+    )
+
+
+def _in_flight(limit: int) -> Any:
+    return Annotated[int, Field(ge=1, le=limit, description="Entities worked on at any instant."), WHOLE]
 
 
 class VerifyFilter(Body):

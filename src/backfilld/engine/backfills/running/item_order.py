@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import replace
 from datetime import datetime
 
-from backfilld.domain.backfills.records import Item
-from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, interrupted
+from backfilld.domain.backfills.records import Item, Outcome
+from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, given_up_after, has_no_try_left, interrupted
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.item_run import ENTITY_GONE, ItemRun
@@ -18,6 +18,7 @@ from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.sources.base import SourceBroken, SourceUnreachable
+from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.recovery import RecoveryStore
 
 
@@ -33,6 +34,7 @@ class ItemOrder:
         account: RunState,
         chain: Chain,
         store: RecoveryStore,
+        ledger: Ledger,
     ) -> None:
         self._chain = chain
         self._reader = reader
@@ -41,6 +43,7 @@ class ItemOrder:
         self._standing = standing
         self._account = account
         self._store = store
+        self._ledger = ledger
         self._due: deque[Item] = deque()
         self._taken: deque[Item] = deque()  # of a dead owner
 
@@ -54,6 +57,8 @@ class ItemOrder:
                     self._processor.skip(item, ENTITY_GONE)
                 elif item.interruptions >= MOST_INTERRUPTIONS:
                     self._processor.record(item, interrupted(item, now))
+                elif has_no_try_left(item, self._standing.backfill.settings.max_attempts):
+                    self._processor.record(item, await self._given_up(item, now))
                 else:
                     return item
                 self._recovery.ended_unstarted(item)
@@ -67,6 +72,10 @@ class ItemOrder:
         """It does not start now; it comes again before everything else."""
         self._reader.give_back(item)
         self._recovery.came_back(item)
+
+    async def _given_up(self, item: Item, now: datetime) -> Outcome:
+        last = await self._standing.patiently(lambda: self._ledger.get_last_error(item.backfill_number, item.position))
+        return given_up_after(last, item, now)
 
     async def _read(self, now: datetime, slots: int) -> Item | None:
         if self._recovery.is_reading and (item := await self._read_repeat(slots)) is not None:

@@ -53,7 +53,9 @@ class Worker:
         self._recovery = recovery
         self._slots = Slots(run.backfill.settings.max_in_flight)
         tools = run.context
-        self._chooser = ItemOrder(reader, recovery, processor, run.status_writer, account, chain, tools.recovery)
+        self._chooser = ItemOrder(
+            reader, recovery, processor, run.status_writer, account, chain, tools.recovery, tools.ledger
+        )
         self._following = FastPath(run.gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
         self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
         self._left: WorkerExit = WorkerExit.NOT_NOW
