@@ -64,9 +64,10 @@ class RunState:
 
     def may_hand_out(self) -> bool:
         """True if the next of the plan may start; False: the limit has to move first, of which `recorded` tells."""
-        if self.hand_out.has_room:
+        hand_out = self.hand_out
+        if hand_out.handed < hand_out.limit:
             return True
-        self.hand_out.refuse()
+        hand_out.refuse()
         return False
 
     @property

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 ENTITY_GONE = "entity_gone"
 SOURCE_PAUSE_SECONDS = 5.0
-TURN = 2  # items that one slot may end without waiting for anything, before others have their turn
+TURN = 10  # items that one slot may end without waiting for anything, before others have their turn
 
 
 async def no_other() -> Item | None:

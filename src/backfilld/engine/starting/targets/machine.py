@@ -23,6 +23,7 @@ class Machine:
         self._until = BootDeadline(clock)
         self._pause = 0.0
         self._since: datetime | None = None
+        self.was_short = False  # asked before every start: while it never was there is nothing to ask for
         self._problem: str | None = None
 
     def note_shortage(self, problem: str | None, at: datetime) -> None:
@@ -35,6 +36,7 @@ class Machine:
         else:
             self._pause, self._since = FIRST_PAUSE_SECONDS, at
         self._problem = problem
+        self.was_short = True
         self._until.move(now + self._pause)
 
     def reason(self) -> Reason | None:

@@ -68,7 +68,7 @@ class Origin:
 
     def reason(self, user: User) -> Reason | None:
         """Why nothing of `user` may start there."""
-        if (shortage := self.machine.reason()) is not None:
+        if self.machine.was_short and (shortage := self.machine.reason()) is not None:
             return shortage
         breaker = self.breaker
         if breaker.is_open:
