@@ -117,6 +117,19 @@ async def test_the_end_is_estimated_at_the_pace_of_the_last_time(
     assert ["it waits for approval; start and end are estimated as if it were approved now"] == approved["notes"]
 
 
+@pytest.mark.parametrize(
+    ("start", "filter_spec", "said"),
+    [("when_approved", {"status": "open"}, True), ("when_approved", {}, False), ("now", {"status": "open"}, False)],
+)
+async def test_what_waits_for_approval_says_that_its_filter_is_not_asked_again(
+    client: Client, pool: Pool, workflow: Workflow, start: str, filter_spec: Any, said: bool
+) -> None:
+    await store_entities(pool, {"status": "open"})
+    data, _ = await ask(client, "/preview", body(workflow.workflow_id, start=start, filter_spec=filter_spec))
+
+    assert said == any("what stops matching before its turn is run all the same" in note for note in data["notes"])
+
+
 class Stuck:
     """A source that knows its size and never finishes a page."""
 

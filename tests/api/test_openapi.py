@@ -17,6 +17,9 @@ from backfilld.api.framework.routing import Route
 from backfilld.api.reference.docs_page import page
 from backfilld.api.reference.openapi import document
 from backfilld.api.reference.operation_ids import is_chosen
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.entities.records import ENTITY_TYPES
+from backfilld.domain.sessions.records import AttemptStatus
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,51 @@ def test_every_property_has_a_description_and_an_example_that_fits(described: di
                 assert [] == [
                     fault.message for fault in Draft202012Validator(own, registry=everything).iter_errors(example)
                 ], where
+
+
+def test_instants_say_that_they_are_ones(described: dict[str, Any]) -> None:
+    """By their examples, in whatever spelling; bodies of the dialect take local times, too."""
+    told = [
+        (f"{model}.{name}", shown.get("format"))
+        for model, schema in described["components"]["schemas"].items()
+        for name, shown in schema.get("properties", {}).items()
+        for example in shown.get("examples", [])[:1]
+        if isinstance(example, str) and re.match(r"\d{4}-\d\d-\d\dT", example)
+    ]
+
+    assert 30 < len(told)
+    assert [] == [where for where, format in told if format not in ("date-time", "date-time-or-local")]
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "words"),
+    [
+        ("AttemptShape", "status", {str(status) for status in AttemptStatus}),
+        ("LastAttemptShape", "status", {str(status) for status in AttemptStatus}),
+        ("TaskShape", "state", {"blocked", "ready", "running", "success", "error", "canceled"}),
+        ("BackfillAnswer", "status", {str(status) for status in Status}),
+        ("EntityAnswer", "type", set(ENTITY_TYPES)),
+    ],
+)
+def test_what_is_one_of_a_few_words_lists_them(
+    described: dict[str, Any], model: str, name: str, words: set[str]
+) -> None:
+    schemas = described["components"]["schemas"]
+    shown = schemas[model]["properties"][name]
+    resolved = schemas[shown["$ref"].rpartition("/")[2]] if "$ref" in shown else shown
+
+    assert words == set(resolved["enum"])
+
+
+def test_the_parts_of_a_backfill_have_types(described: dict[str, Any]) -> None:
+    parts = described["components"]["schemas"]["BackfillAnswer"]["properties"]
+    expected = {
+        "error": "BackfillErrorAnswer", "filter_spec": "FilterSpec", "filter_resolved": "FilterSpec",
+        "daily_execution_windows": "WeeklyWindows", "effective_windows": "WeeklyWindows",
+        "status_reason": "StatusReasonAnswer",
+    }  # fmt: skip
+
+    assert expected == {name: parts[name]["anyOf"][0]["$ref"].rpartition("/")[2] for name in expected}
 
 
 def refers(schema: Any) -> bool:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from backfilld.api.digdag import shapes
 from backfilld.api.digdag.shapes import Json, Shape
+from backfilld.api.framework.reading.fields import InstantShown
 from backfilld.api.framework.reading.lenient_models import LenientQuery
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import NotFound
@@ -25,7 +26,7 @@ class LogFileShape(Shape):
     file_name: str
     file_size: int
     task_name: str
-    file_time: str
+    file_time: InstantShown
     agent_id: str
     direct: str | None
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from backfilld.api.digdag.shapes import Json, NamedShape, Shape, instant, named, optional_instant
 from backfilld.api.digdag.stand_ins import survivable
+from backfilld.api.framework.reading.fields import InstantShown, InstantShownOrNull
 from backfilld.store.admin.projects import Project, Push, WorkflowRevision
 
 STORED, NOTHING_STORED = "db", "none"
@@ -18,9 +19,9 @@ class ProjectShape(Shape):
     id: str
     name: str
     revision: str = Field(description="name of the newest push; of the newest definition where nothing was pushed")
-    created_at: str
-    updated_at: str
-    deleted_at: str | None
+    created_at: InstantShown
+    updated_at: InstantShown
+    deleted_at: InstantShownOrNull
     archive_type: str = Field(description="db; none: nothing was pushed, so there is no archive")
     archive_md5: str | None = Field(description="base64")
 
@@ -33,7 +34,7 @@ class RevisionShape(Shape):
     """One push."""
 
     revision: str
-    created_at: str
+    created_at: InstantShown
     archive_type: str
     archive_md5: str
     user_info: dict[str, Any]

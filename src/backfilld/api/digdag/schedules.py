@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from backfilld.api.digdag import shapes
 from backfilld.api.digdag.times import Moment, MomentText
 from backfilld.api.framework.reading.fields import WHOLE
 from backfilld.api.framework.reading.lenient_models import LastId, LenientBody
 from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.public.backfills.bodies import WINDOWS_SCHEMA
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills
@@ -18,6 +19,7 @@ from backfilld.operations.sessions.request import MOST_IN_FLIGHT, ScheduleBackfi
 
 TAG = "digdag: schedules"
 Number = Annotated[int, WHOLE]
+Windows = Annotated[dict[str, Any], WithJsonSchema(WINDOWS_SCHEMA)]
 
 
 class BackfillSchedule(LenientBody):
@@ -31,7 +33,7 @@ class BackfillSchedule(LenientBody):
     advance_schedule: bool | None = Field(None, description="cover what should have run by now, then move the schedule")
     to_time: Moment | None = Field(None, description="session times are earlier")
     max_in_flight: Number | None = Field(None, description=f"1 (the default: a serial chain) to {MOST_IN_FLIGHT}")
-    daily_execution_windows: dict[str, Any] | None = Field(None, description="as of a backfill over entities")
+    daily_execution_windows: Windows | None = Field(None, description="as of a backfill over entities")
     window_timezone: str | None = Field(None, description="IANA name; default: the workflow's")
     stop_on_failure: bool | None = Field(None, description="a session that fails pauses the rest")
 

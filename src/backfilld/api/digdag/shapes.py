@@ -8,19 +8,20 @@ shows; what is sent are plain dictionaries of the same keys, since an answer may
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cache, lru_cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from backfilld.api.digdag.stand_ins import spelled, survivable
 from backfilld.api.framework.answering.rows import StandIn
-from backfilld.api.framework.reading.fields import Answer
+from backfilld.api.framework.reading.fields import Answer, InstantShown, InstantShownOrNull
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import parse_schedule_zone
-from backfilld.domain.sessions.records import Attempt, StoredSchedule
+from backfilld.domain.sessions.records import Attempt, AttemptStatus, StoredSchedule
 
 Json = dict[str, Any]
+UuidShown = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
 class Shape(Answer):
@@ -47,16 +48,16 @@ class AttemptShape(Shape):
     project: NamedShape
     workflow: NamedShape
     session_id: str
-    session_uuid: str
-    session_time: str = Field(description="with the offset of the workflow's zone")
+    session_uuid: UuidShown
+    session_time: InstantShown = Field(description="with the offset of the workflow's zone")
     retry_attempt_name: str = Field(description="empty: unnamed")
     done: bool
     success: bool
     cancel_requested: bool
     params: dict[str, Any]
-    created_at: str
-    finished_at: str | None
-    status: str = Field(description="blocked, queued, running, canceling, success, error or killed")
+    created_at: InstantShown
+    finished_at: InstantShownOrNull
+    status: AttemptStatus
 
 
 class AttemptsShape(Shape):
@@ -72,9 +73,9 @@ class LastAttemptShape(Shape):
     success: bool
     cancel_requested: bool
     params: dict[str, Any]
-    created_at: str
-    finished_at: str | None
-    status: str
+    created_at: InstantShown
+    finished_at: InstantShownOrNull
+    status: AttemptStatus
 
 
 class SessionShape(Shape):
@@ -83,8 +84,8 @@ class SessionShape(Shape):
     id: str
     project: NamedShape
     workflow: NamedShape
-    session_uuid: str
-    session_time: str
+    session_uuid: UuidShown
+    session_time: InstantShown
     last_attempt: LastAttemptShape
 
 
@@ -97,7 +98,7 @@ class TruncatedShape(Shape):
 
     project: NamedShape
     revision: str
-    session_time: str
+    session_time: InstantShown
     timezone: str
 
 
@@ -107,16 +108,16 @@ class ScheduleShape(Shape):
     id: str
     project: NamedShape
     workflow: NamedShape
-    next_run_time: str
-    next_schedule_time: str = Field(
+    next_run_time: InstantShown
+    next_schedule_time: InstantShown = Field(
         description="a session time; 9999-01-01T00:00:00Z, with the zone's offset, when the schedule is finished"
     )
-    disabled_at: str | None
+    disabled_at: InstantShownOrNull
 
 
 class ScheduleSummaryShape(ScheduleShape):
-    created_at: str
-    updated_at: str
+    created_at: InstantShown
+    updated_at: InstantShown
 
 
 class SchedulesShape(Shape):

@@ -1,13 +1,14 @@
 """Rows that cannot be shown, as clients of the dialect survive them: every key is there, of the right type.
 
-What can be read is told; in place of the rest stand an empty text, zero, an empty object, or the year 1970.
+What can be read is told; in place of the rest stand an empty text, zero, an empty object, the status `error`, or
+the year 1970.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from enum import Enum
+from enum import Enum, EnumType
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, get_args
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, get_args, get_origin
 
 from backfilld.api.framework.answering.rows import StandIn, must_be_read, named, readable
 
@@ -15,6 +16,7 @@ Row = TypeVar("Row")
 More = ParamSpec("More")
 Show = Callable[Concatenate[Row, More], dict[str, Any]]
 EPOCH = "1970-01-01T00:00:00Z"
+NO_UUID = "00000000-0000-0000-0000-000000000000"
 _TIMES = ("_at", "_time")
 # Where a key has another name than the row's field, or is made of it.
 _READERS: Mapping[str, Callable[[Any], Any]] = {
@@ -77,9 +79,13 @@ def _empty(name: str, kind: Any) -> Any:
     if type(None) in get_args(kind):
         return None
     if kind is str:
+        if name.endswith("_uuid"):
+            return NO_UUID
         return EPOCH if name.endswith(_TIMES) else ""
     if kind in (int, bool):
         return kind()
+    if isinstance(kind, EnumType) or get_origin(kind) is Literal:
+        return "error"  # of the words for how an attempt, or its task, stands
     if getattr(kind, "__name__", "") == "NamedShape":
         return {"id": "0", "name": ""}
     return [] if getattr(kind, "__origin__", None) is list else {}

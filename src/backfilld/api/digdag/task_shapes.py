@@ -1,12 +1,14 @@
 """The one task of an attempt, as the dialect lists tasks."""
 
-from typing import Any
+from typing import Any, Literal
 
 from backfilld.api.digdag.shapes import Json, Shape, instant, optional_instant
 from backfilld.api.digdag.stand_ins import survivable
+from backfilld.api.framework.reading.fields import InstantShown, InstantShownOrNull
 from backfilld.domain.sessions.records import Attempt, AttemptStatus
 
-_STATES = {
+TaskState = Literal["blocked", "ready", "running", "success", "error", "canceled"]
+_STATES: dict[AttemptStatus, TaskState] = {
     AttemptStatus.BLOCKED: "blocked",
     AttemptStatus.QUEUED: "ready",
     AttemptStatus.RUNNING: "running",
@@ -27,14 +29,14 @@ class TaskShape(Shape):
     upstreams: list[str]
     is_group: bool
     group: bool
-    state: str
+    state: TaskState
     cancel_requested: bool
     export_params: dict[str, Any]
     store_params: dict[str, Any]
     state_params: dict[str, Any]
-    updated_at: str
-    retry_at: str | None
-    started_at: str | None
+    updated_at: InstantShown
+    retry_at: InstantShownOrNull
+    started_at: InstantShownOrNull
     error: dict[str, Any]
 
 

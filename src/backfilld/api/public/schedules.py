@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, FaultsFound, Instant
+from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, FaultsFound, Instant, InstantShown
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.domain.errors import Fault
 from backfilld.domain.schedules import Schedule, Slot, parse_schedule, parse_schedule_zone
@@ -103,7 +103,7 @@ class SessionAnswer(Answer):
 
     session_time: Instant = Field(description="which slot it is")
     run_time: Instant = Field(description="when it runs")
-    session_time_local: str = Field(description="the session time as the zone's clocks show it")
+    session_time_local: InstantShown = Field(description="the session time as the zone's clocks show it")
 
     @classmethod
     def of(cls, slot: Slot, zone: tzinfo) -> Self:

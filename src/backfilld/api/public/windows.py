@@ -5,7 +5,16 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from backfilld.api.framework.reading.fields import WHOLE, Answer, Body, FaultsFound, Instant, LocalDate, ZoneName
+from backfilld.api.framework.reading.fields import (
+    WHOLE,
+    Answer,
+    Body,
+    FaultsFound,
+    Instant,
+    InstantShown,
+    LocalDate,
+    ZoneName,
+)
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.public.backfills.bodies import WINDOWS_SCHEMA
 from backfilld.clock import Clock
@@ -42,8 +51,8 @@ class IntervalAnswer(Answer):
 
     opens_at: Instant
     closes_at: Instant
-    opens_at_local: str
-    closes_at_local: str
+    opens_at_local: InstantShown
+    closes_at_local: InstantShown
 
     @classmethod
     def of(cls, opening: Opening, calendar: Calendar) -> Self:

@@ -23,6 +23,9 @@ from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableW
 OPENINGS_SHOWN = 10
 WEEK = timedelta(days=7)
 NOTES_HORIZON = timedelta(days=60)  # clock changes further away are nobody's concern yet
+FILTER_IS_ASKED_ONCE = (
+    "the filter is asked once, while the plan is made: what stops matching before its turn is run all the same"
+)
 
 Level = Literal["OK", "WARNING", "ERROR"]
 
@@ -161,7 +164,8 @@ class Previewer:
 def _approval_note(settings: BackfillSettings) -> list[str]:
     if settings.start == "now":
         return []
-    return ["it waits for approval; start and end are estimated as if it were approved now"]
+    notes = ["it waits for approval; start and end are estimated as if it were approved now"]
+    return [*notes, FILTER_IS_ASKED_ONCE] if settings.filter_spec else notes
 
 
 def _start_at(calendar: Calendar, now: datetime) -> datetime | None:

@@ -150,6 +150,10 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 
+# An instant that is shown with an offset, or spelled by the dialect: told as one in the document.
+InstantShown = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+InstantShownOrNull = Annotated[str | None, WithJsonSchema({"type": ["string", "null"], "format": "date-time"})]
+
 
 def _zone(value: str) -> str:
     zone = parse_zone(value, "")

@@ -46,6 +46,13 @@ class WindowAnswer(Answer):
     closes_at: Instant | None
 
 
+class BackfillErrorAnswer(Answer):
+    """Why a backfill itself could not go on."""
+
+    code: str = Field(examples=["source_broken"])
+    message: str = Field(examples=["the query has no column 'id'"])
+
+
 class BackfillAnswer(Answer):
     """A backfill. processed = succeeded + failed + skipped, and
     total = processed + cancelled + in_flight + retrying + pending, always."""
@@ -114,7 +121,7 @@ class BackfillAnswer(Answer):
     updated_at: Instant
     started_at: Instant | None = Field(description="When its first entity was started.")
     completed_at: Instant | None
-    error: Annotated[Any, WithJsonSchema({"type": ["object", "null"], "additionalProperties": True})]
+    error: BackfillErrorAnswer | None
     version: int = Field(description="Grows with settings and status, not with counters.")
 
     @classmethod
@@ -198,7 +205,7 @@ def _standing(view: BackfillView) -> dict[str, Any]:
         "started_at": view.progress.started_at,
         "updated_at": backfill.updated_at,
         "completed_at": backfill.completed_at,
-        "error": backfill.error,
+        "error": None if backfill.error is None else BackfillErrorAnswer.model_construct(**backfill.error),
         "version": backfill.version,
     }
 

@@ -5,9 +5,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from backfilld.api.framework.reading.fields import Answer, Instant
+from backfilld.api.framework.reading.fields import Answer, Instant, InstantShown, InstantShownOrNull
 from backfilld.api.public.backfills.answers import CostAnswer, WindowsShown
-from backfilld.domain.entities.records import Entity
+from backfilld.domain.entities.records import Entity, EntityType
 from backfilld.domain.texts import exact_numbers
 from backfilld.domain.windows.openings import Calendar
 from backfilld.operations.backfills.preview import Preview, Verified
@@ -17,7 +17,7 @@ class SampleAnswer(Answer):
     """An entity that would be covered."""
 
     id: str
-    type: str
+    type: EntityType
     attributes: dict[str, Any]
     updated_at: Instant | None
     as_of: Instant | None
@@ -42,8 +42,8 @@ class OpeningAnswer(Answer):
 
     opens_at: Instant
     closes_at: Instant | None
-    opens_at_local: str
-    closes_at_local: str | None
+    opens_at_local: InstantShown
+    closes_at_local: InstantShownOrNull
 
     @classmethod
     def of(cls, opens_at: datetime, closes_at: datetime | None, calendar: Calendar) -> Self:

@@ -11,7 +11,7 @@ from backfilld.api.framework.reading.fields import Answer, FaultsFound, Page, Qu
 from backfilld.api.public.entities.field_types import MEMBER, MOST_IN_QUERY, read_types
 from backfilld.api.public.entities.records import DEEPEST
 from backfilld.domain.entities.ids import LONGEST_ID
-from backfilld.domain.entities.records import Entity, FieldType
+from backfilld.domain.entities.records import Entity, EntityType, FieldType
 from backfilld.domain.errors import Fault, Unreadable
 from backfilld.domain.imports import FIELD_TYPES
 
@@ -75,7 +75,7 @@ class EntityAnswer(Answer):
     """An entity. `as_of` is when it last changed here."""
 
     id: str
-    type: str
+    type: EntityType
     attributes: dict[str, Any]
     updated_at: datetime | None
     as_of: datetime | None
