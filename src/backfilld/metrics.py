@@ -7,11 +7,13 @@ backfill: their number grows without bound.
 
 import platform
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from backfilld import __version__
+from backfilld.domain.backfills.backlog import ActiveBackfills
 from backfilld.events import (
     AttemptInterrupted,
     BackfillCreated,
@@ -75,6 +77,17 @@ class Metrics:
             "backfilld_backfills", "Active backfills, by status and reason.", ["status", "reason"], registry=own
         )
 
+        self._gauge_backlog()
+
+    def _gauge_backlog(self) -> None:
+        def gauge(name: str, description: str) -> Gauge:
+            return Gauge(f"backfilld_{name}", description, registry=self.registry)
+
+        self.pending = gauge("pending_items", "Items of active backfills that are still to be tried.")
+        self.retrying = gauge("retrying_items", "Items of active backfills that wait for another try.")
+        self.last_outcome_age = gauge("last_outcome_age_seconds", "Since an item of an active backfill last ended.")
+        self.next_opening = gauge("next_opening_seconds", "Until the next window opens for which a backfill waits.")
+
     def _count_commits(self) -> None:
         own = self.registry
         self.recorded = Counter("backfilld_recorded", "Rows written by the recorder.", ["what"], registry=own)
@@ -112,11 +125,26 @@ class Metrics:
         self.requests.labels(method, route, status).inc()
         self.request_seconds.labels(method, route).observe(seconds)
 
-    def set_backfills(self, rows: Iterable[tuple[str, str | None, int]]) -> None:
-        """How many active backfills there are, by (status, reason code)."""
+    def set_backfills(self, active: Iterable[ActiveBackfills], now: datetime) -> None:
+        """How many active backfills there are, and what they have before them."""
+        rows = list(active)
+        self.forget_backfills()
+        for row in rows:
+            self.backfills.labels(row.status, row.reason or "").set(row.number)
+        self.pending.set(sum(row.pending for row in rows))
+        self.retrying.set(sum(row.retrying for row in rows))
+        ended = [row.last_outcome_at for row in rows if row.last_outcome_at is not None]
+        opening = [row.next_opening_at for row in rows if row.next_opening_at is not None]
+        if ended:
+            self.last_outcome_age.set((now - max(ended)).total_seconds())
+        if opening:
+            self.next_opening.set(max(0.0, (min(opening) - now).total_seconds()))
+
+    def forget_backfills(self) -> None:
+        """Nobody knows at the moment."""
         self.backfills.clear()
-        for status, reason, number in rows:
-            self.backfills.labels(status, reason or "").set(number)
+        for gauge in (self.pending, self.retrying, self.last_outcome_age, self.next_opening):
+            gauge.set(float("nan"))
 
     def __call__(self, event: Event) -> None:
         """Listen to the bus."""

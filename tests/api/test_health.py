@@ -1,15 +1,18 @@
 """What is open to everybody: health, versions, metrics."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import isnan
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.api.conftest import Serve
+from tests.support.clock import FakeClock
 
 from backfilld import __version__
 from backfilld.api.health import MetricsAccess, routes
+from backfilld.domain.backfills.backlog import ActiveBackfills
 from backfilld.metrics import Metrics
 
 
@@ -26,8 +29,19 @@ class Parts:
         return self.wrong
 
 
-async def counted() -> list[tuple[str, str | None, int]]:
-    return [("running", None, 2), ("waiting", "outside_window", 1)]
+NOW = FakeClock().now()
+
+
+async def counted() -> list[ActiveBackfills]:
+    return [
+        ActiveBackfills("running", None, 2, 30, 4, NOW - timedelta(seconds=7)),
+        ActiveBackfills("paused", "sample_done", 1, 5, 0, NOW - timedelta(hours=1)),
+        ActiveBackfills("waiting", "outside_window", 1, 100, 1, None, NOW + timedelta(minutes=2)),
+    ]
+
+
+def access(active: Any = counted, metrics: Metrics | None = None, *, public: bool = True) -> MetricsAccess:
+    return MetricsAccess(metrics or Metrics(), active, public, FakeClock())
 
 
 def series(text: str) -> dict[tuple[str, frozenset[str]], float]:
@@ -73,16 +87,14 @@ async def test_digdag_clients_may_go_on(serve: Serve) -> None:
 
 @pytest.mark.parametrize(("public", "role", "status"), [(True, None, 200), (False, None, 401), (False, "viewer", 200)])
 async def test_metrics_ask_for_a_viewer_unless_public(serve: Serve, public: bool, role: Any, status: int) -> None:
-    client = await serve(routes(Parts(), MetricsAccess(Metrics(), counted, public)), role=role)
+    client = await serve(routes(Parts(), access(public=public)), role=role)
 
     assert status == (await client.get("/metrics")).status
 
 
 async def test_metrics_tell_of_requests_and_backfills(serve: Serve) -> None:
     metrics = Metrics()
-    client = await serve(
-        routes(Parts(), MetricsAccess(metrics, counted, public=True)), role=None, observe=metrics.observe_request
-    )
+    client = await serve(routes(Parts(), access(metrics=metrics)), role=None, observe=metrics.observe_request)
     await client.get("/healthz")
     await client.get("/nowhere/at/all")
     answer = await client.get("/metrics")
@@ -96,9 +108,39 @@ async def test_metrics_tell_of_requests_and_backfills(serve: Serve) -> None:
 
 
 async def test_metrics_are_told_although_the_database_is_away(serve: Serve) -> None:
-    async def away() -> list[tuple[str, str | None, int]]:
-        raise ConnectionError
+    database = {"is_away": False}
 
-    client = await serve(routes(Parts(), MetricsAccess(Metrics(), away, public=True)), role=None)
+    async def active() -> list[ActiveBackfills]:
+        if database["is_away"]:
+            raise ConnectionError
+        return await counted()
 
-    assert 200 == (await client.get("/metrics")).status
+    client = await serve(routes(Parts(), access(active)), role=None)
+    await client.get("/metrics")
+    database["is_away"] = True
+    answer = await client.get("/metrics")
+    found = series(await answer.text())
+
+    assert 200 == answer.status
+    assert "backfilld_backfills" not in {name for name, _ in found}
+    assert isnan(found["backfilld_pending_items", frozenset()])
+
+
+async def test_metrics_tell_what_is_still_to_be_done_and_since_when_nothing_ended(serve: Serve) -> None:
+    client = await serve(routes(Parts(), access()), role=None)
+    found = series(await (await client.get("/metrics")).text())
+    backlog = ("pending_items", "retrying_items", "last_outcome_age_seconds", "next_opening_seconds")
+
+    assert [135, 5, 7, 120] == [found[f"backfilld_{name}", frozenset()] for name in backlog]
+
+
+async def test_nothing_to_be_done_is_zero_and_has_no_instants(serve: Serve) -> None:
+    async def none() -> list[ActiveBackfills]:
+        return []
+
+    client = await serve(routes(Parts(), access(none)), role=None)
+    found = series(await (await client.get("/metrics")).text())
+
+    assert [0, 0] == [found[f"backfilld_{name}", frozenset()] for name in ("pending_items", "retrying_items")]
+    assert isnan(found["backfilld_last_outcome_age_seconds", frozenset()])
+    assert isnan(found["backfilld_next_opening_seconds", frozenset()])

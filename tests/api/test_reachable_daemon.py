@@ -1,5 +1,6 @@
 """The whole way: a daemon behind a proxy, and one that speaks TLS and is told of a renewed certificate."""
 
+import re
 import shutil
 import ssl
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +15,7 @@ from tests.support.waiting import eventually
 
 from backfilld.app import Daemon
 from backfilld.clock import SystemClock
+from backfilld.config.sections.certificate_dates import validities_in
 from backfilld.domain.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
@@ -98,5 +100,9 @@ async def test_sighup_puts_a_renewed_certificate_in_force_and_a_broken_one_not(d
         daemon.reload()
         await eventually(lambda: is_served_under(RENEWED))
         old = await is_served_under(CERTIFICATE)
+        async with aiohttp.ClientSession() as session, session.get(f"{daemon.url}/metrics", ssl=False) as answer:
+            told = re.search(r"^backfilld_tls_certificate_expires_timestamp_seconds (\S+)$", await answer.text(), re.M)
 
+    assert told
+    assert validities_in(RENEWED)[0].ends.timestamp() == float(told[1])
     assert (True, True, False) == (first, still, old)

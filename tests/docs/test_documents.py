@@ -117,7 +117,7 @@ def test_every_section_of_the_settings_says_when_a_change_takes_effect():
 
 def test_every_metric_is_told():
     # those that are asked for at each scrape are joined in `app`
-    joined = text_of(ROOT / "src/backfilld/app/api_parts.py")
+    joined = text_of(ROOT / "src/backfilld/app/metric_parts.py")
     watched = {f"backfilld_{name}" for name in re.findall(r'metrics\.watch\(\s*"(\w+)"', joined)}
     names = {family.name for family in Metrics().registry.collect()} | watched
     told = set(re.findall(r"`((?:backfilld|process)_\w+)", text_of(OPERATIONS)))

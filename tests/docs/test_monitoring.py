@@ -35,7 +35,7 @@ def series() -> dict[str, set[str]]:
         own = labels.get(family.name, {key for sample in family.samples for key in sample.labels if key != "le"})
         for suffix in {"counter": ("_total",), "histogram": HISTOGRAM}.get(family.type, ("",)):
             found[family.name + suffix] = own | ({"le"} if suffix == "_bucket" else set())
-    asked_for = re.findall(r'metrics\.watch\(\s*"(\w+)"', text_of(ROOT / "src/backfilld/app/api_parts.py"))
+    asked_for = re.findall(r'metrics\.watch\(\s*"(\w+)"', text_of(ROOT / "src/backfilld/app/metric_parts.py"))
     return found | {f"backfilld_{name}": set() for name in asked_for}
 
 

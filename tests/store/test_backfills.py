@@ -13,6 +13,7 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.settings import UNUSUAL
 from tests.support.waiting import eventually
 
+from backfilld.domain.backfills.backlog import ActiveBackfills
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.states import ENDED, MOVES, ReasonCode, Status, may_become
 from backfilld.domain.entities.ids import NamedIds
@@ -228,6 +229,32 @@ async def test_each_filter_of_a_list_narrows_it(store: BackfillStore, pool: Pool
         assert [wanted.number] == [b.number for b, _ in await store.list_page(each, limit=9)], each
     assert 1 == len(await store.list_page(BackfillFilter(created_before=LATER), limit=9))
     assert [] == await store.list_page(BackfillFilter(kind="schedule"), limit=9)
+
+
+async def test_what_active_backfills_have_before_them_is_counted_by_status_and_reason(
+    store: BackfillStore, pool: Pool
+) -> None:
+    running, other, waiting, ended = [await make_backfill(pool) for _ in range(4)]
+    for backfill, status in ((running, S.RUNNING), (other, S.RUNNING), (waiting, S.WAITING), (ended, S.COMPLETED)):
+        await put_into(pool, backfill, status)
+        await pool.execute(
+            "UPDATE backfill_progress SET planned = 10, succeeded = 2, skipped = 1, retrying = 3, last_recorded_at = $2"
+            " WHERE backfill_number = $1",
+            backfill.number,
+            NOON + timedelta(seconds=backfill.number),
+        )
+    await pool.execute(
+        "UPDATE backfills SET reason_code = 'outside_window', reason_message = 'x', reason_since = $2, wake_at = $2"
+        " WHERE number = $1",
+        waiting.number,
+        LATER,
+    )
+    last, before = NOON + timedelta(seconds=other.number), NOON + timedelta(seconds=waiting.number)
+
+    assert {
+        ActiveBackfills("running", None, 2, 8, 6, last),
+        ActiveBackfills("waiting", "outside_window", 1, 4, 3, before, LATER),
+    } == set(await store.count_active())
 
 
 async def test_only_an_ended_backfill_can_be_deleted_and_is_not_seen_again(

@@ -22,7 +22,7 @@ def all_routes() -> list[Route]:
     routes = [
         *_public_routes(settings, nothing, nothing, nothing, nothing, FakeClock(), nothing),
         *stopping.routes(nothing),
-        *health.routes(nothing, health.MetricsAccess(Metrics(), nothing, public=False)),
+        *health.routes(nothing, health.MetricsAccess(Metrics(), nothing, public=False, clock=FakeClock())),
     ]
     routes += not_supported.routes(tuple((route.method, route.path) for route in routes))
     return with_documents(routes)

@@ -4,7 +4,7 @@ None of these asks for a key, except the metrics of a server that others can rea
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -17,6 +17,8 @@ from backfilld import __version__
 from backfilld.api.client_addresses import was_passed_on
 from backfilld.api.framework.reading.fields import Answer, Instant, Query
 from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.clock import Clock
+from backfilld.domain.backfills.backlog import ActiveBackfills
 from backfilld.domain.callers import Role
 from backfilld.domain.errors import Unauthenticated
 from backfilld.domain.windows.timezones import tzdata_version
@@ -27,8 +29,6 @@ log = structlog.get_logger(__name__)
 RETRY_AFTER_SECONDS = 5
 COUNTING_SECONDS = 2.0
 TAG = "Health"
-
-ActiveBackfills = Callable[[], Awaitable[list[tuple[str, str | None, int]]]]
 
 
 class Readiness(Protocol):
@@ -87,8 +87,9 @@ class MetricsAccess:
     """
 
     metrics: Metrics
-    active_backfills: ActiveBackfills
+    active_backfills: Callable[[], Awaitable[Iterable[ActiveBackfills]]]
     public: bool
+    clock: Clock
     only_direct: bool = False
 
 
@@ -144,10 +145,10 @@ def metrics_route(access: MetricsAccess) -> Route:
             raise Unauthenticated("through a proxy this needs a key: name the proxy in server.trusted_proxies")
         try:
             async with asyncio.timeout(COUNTING_SECONDS):
-                access.metrics.set_backfills(await access.active_backfills())
+                access.metrics.set_backfills(await access.active_backfills(), access.clock.now())
         except Exception as problem:
             log.debug("backfills not counted", error=repr(problem))
-            access.metrics.set_backfills([])
+            access.metrics.forget_backfills()
         return web.Response(body=access.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     role: Role | None = None if access.public else "viewer"

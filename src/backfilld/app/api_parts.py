@@ -1,6 +1,5 @@
 """The ways in, joined: operations, their routes, and the server in front of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from backfilld.api import health
@@ -19,16 +18,14 @@ from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
 from backfilld.app.engine_parts import EngineParts, definition_rules
+from backfilld.app.metric_parts import metrics_of
 from backfilld.app.process.descriptors import connections_within, raise_soft_limit
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
 from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.engine.service import Serving
 from backfilld.events import Bus
-from backfilld.logs import lines_dropped
-from backfilld.metrics import Metrics
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
@@ -69,12 +66,14 @@ def api_parts(
     authenticators = authenticators_of(settings, pools.requests, clock)
     sources = sources_of(settings, pools.requests, engine.executors.secrets, clock)
     stop_operations = StopOperations(pools.requests, StopStore(pools.requests), engine.stopping, clock)
-    metrics = _metrics(engine, clock, bus)
+    certificate = _certificate(settings)
+    metrics = metrics_of(engine, certificate, clock, bus)
     is_private = settings.server.is_loopback and not settings.server.trusted_proxies
     access = health.MetricsAccess(
         metrics,
         BackfillStore(pools.requests).count_active,
         public=settings.metrics.public or is_private,
+        clock=clock,
         only_direct=is_private and not settings.metrics.public,
     )
     routes = [
@@ -84,7 +83,6 @@ def api_parts(
     ]
     routes = [*routes, *not_supported.routes(tuple((route.method, route.path) for route in routes))]
     routes = with_documents(routes, settings.server.public_url or "")
-    certificate = _certificate(settings)
     server = ApiServer(
         routes,
         authenticators=authenticators,
@@ -97,7 +95,7 @@ def api_parts(
 
 def _certificate(settings: Settings) -> Certificate | None:
     context = settings.server.read_tls()
-    return Certificate(context) if context else None
+    return Certificate(context, settings.server.read_expiry()) if context else None
 
 
 def _server_options(settings: Settings, certificate: Certificate | None) -> ServerOptions:
@@ -114,39 +112,6 @@ def _server_options(settings: Settings, certificate: Certificate | None) -> Serv
             connections_within(settings, raise_soft_limit()), chosen.max_connections_per_address
         ),
     )
-
-
-def _metrics(engine: EngineParts, clock: Clock, bus: Bus) -> Metrics:
-    metrics = Metrics()
-    bus.listen(metrics)
-    metrics.watch("in_flight", "Items in flight.", lambda: engine.tools.capacity.in_use)
-    metrics.watch("live_in_flight", "Attempts in flight that no backfill carries.", lambda: engine.live.in_flight)
-    recovering = "What a killed daemon may have started, and is still to be repeated by this one."
-    metrics.watch("recovering", recovering, lambda: engine.tools.repeats.left)
-    metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
-
-    def is_blocked(loop: Serving) -> Callable[[], float]:
-        return lambda: float(loop.obstacle is not None)
-
-    metrics.watch("recorder_blocked", "1 while the database takes no outcomes.", is_blocked(engine.recorder))
-    keeper = is_blocked(engine.tools.keeper)
-    metrics.watch("leases_blocked", "1 while leases cannot be renewed, and so nothing starts.", keeper)
-    for loop in engine.serving:
-        metrics.watch_part(loop.part.label, is_blocked(loop))
-
-    def stopped() -> float:
-        return float(engine.scheduler.stop_reason is not None)
-
-    metrics.watch("stopped", "1 while stop-all is in force.", stopped)
-
-    metrics.watch("log_lines_dropped", "Log lines that nobody read in time.", lines_dropped)
-
-    def tick_age() -> float:
-        last = engine.scheduler.last_tick_at
-        return float("nan") if last is None else clock.monotonic() - last
-
-    metrics.watch("last_tick_age_seconds", "Seconds since the scheduler last looked.", tick_age)
-    return metrics
 
 
 def _public_routes(

@@ -16,7 +16,7 @@ from backfilld.app.preparation import Preparation
 from backfilld.app.process.cannot_work import CannotWork
 from backfilld.app.process.instance import Instance
 from backfilld.app.readiness import Readiness
-from backfilld.app.reloading import Reloader
+from backfilld.app.reloading import Reloader, tell_cautions
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock, SystemClock
 from backfilld.config import Settings
@@ -63,6 +63,7 @@ class Daemon:
         use_pinned_tzdata()
         bus = Bus()
         bus.listen(EventLog())
+        tell_cautions(self._settings, self._clock.now())
         async with AsyncExitStack() as stack:
             instance = stack.enter_context(self._instance())
             sockets = await self._bound(stack)

@@ -1,6 +1,7 @@
 """SIGHUP: the configuration is read again; a file with faults changes nothing and says why."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -9,7 +10,7 @@ from backfilld.app.api_parts import ApiParts
 from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options, retention_of
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock
-from backfilld.config import ConfigError, Settings
+from backfilld.config import ConfigError, Settings, cautions_of
 from backfilld.logs import configure_logging
 from backfilld.store.connection import transient_errors
 from backfilld.systemd import Notifier
@@ -17,6 +18,12 @@ from backfilld.systemd import Notifier
 log = structlog.get_logger(__name__)
 
 NEEDS_RESTART = ("server", "state", "database", "auth", "engine", "executor", "schedules", "metrics", "entity_types")
+
+
+def tell_cautions(settings: Settings, now: datetime) -> None:
+    """What is no fault of the configuration and should not stay so, a line each."""
+    for caution in cautions_of(settings, now):
+        log.warning("configuration should not stay so", what=caution)
 
 
 class Reloader:
@@ -72,13 +79,14 @@ class Reloader:
         late = [name for name in NEEDS_RESTART if getattr(after, name) != getattr(before, name)]
         self._settings = settings
         self._engine.scheduler.hear(None)
+        tell_cautions(settings, self._clock.now())
         log.info("configuration reloaded", takes_effect_at_restart=late or None)
 
     def _exchange_certificate(self, settings: Settings) -> None:
         """Connections from now on get the certificate as its files are now, whichever these are."""
         context = settings.server.read_tls()
         if context is not None and self._api.certificate is not None:
-            self._api.certificate.exchange(context)
+            self._api.certificate.exchange(context, settings.server.read_expiry())
 
 
 def _without_certificate(settings: Settings) -> Settings:

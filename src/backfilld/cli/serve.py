@@ -50,6 +50,9 @@ def command(config: Path | None, paused: bool) -> None:
         )
         crash_points.arm(fuse)
 
+    if os.geteuid() == 0:
+        structlog.get_logger(__name__).warning("runs as root", advice="give it a user of its own: docs/install.md")
+
     async def serve() -> None:
         daemon = Daemon(settings, lambda: load_settings(config), paused=paused)
         answer_signals(asyncio.get_running_loop(), daemon)

@@ -18,12 +18,23 @@ def group() -> None:
 @json_option
 @config_option
 def check(config: Path | None, as_json: bool) -> None:
-    """Read the configuration as the daemon would (file, credentials, environment) and list everything that is wrong."""
-    from backfilld.config import check as find_faults
+    """Read the configuration as the daemon would (file, credentials, environment) and list everything that is wrong.
 
-    faults = find_faults(config)
+    Warnings are what should not stay so, and change nothing: the exit code is 0 with them.
+    """
+    from backfilld.clock import SystemClock
+    from backfilld.config import ConfigError, cautions_of, load_settings
+
+    faults: list[str] = []
+    warnings: list[str] = []
+    try:
+        warnings = cautions_of(load_settings(config), SystemClock().now())
+    except ConfigError as error:
+        faults = [str(fault) for fault in error.faults]
+    for warning in () if as_json else warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if as_json:
-        print_json({"ok": not faults, "faults": faults})
+        print_json({"ok": not faults, "faults": faults, "warnings": warnings})
     elif faults:
         for fault in faults:
             click.echo(fault, err=True)

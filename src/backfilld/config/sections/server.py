@@ -6,11 +6,13 @@ the proxy that does; one that does neither is not started.
 
 import ipaddress
 import ssl
+from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.fields import Count, FilePath, HttpUrl, Section, split_url
+from backfilld.config.sections.certificate_dates import validities_in
 from backfilld.config.sections.tls import server_context
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -131,6 +133,12 @@ class ServerSettings(Section):
     def proxies(self) -> tuple[Network, ...]:
         """`trusted_proxies` as networks."""
         return tuple(ipaddress.ip_network(value) for value in self.trusted_proxies)
+
+    def read_expiry(self) -> datetime | None:
+        """Until when the certificate is good as it is now; None if there is none, or it does not say."""
+        if self.tls_certificate_file is None:
+            return None
+        return next((validity.ends for validity in validities_in(self.tls_certificate_file)), None)
 
     def read_tls(self) -> ssl.SSLContext | None:
         """The certificate as it is now; None if there is none. OSError, ValueError if its files are of no use."""

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.backlog import ActiveBackfills
 from backfilld.domain.backfills.holding import OUTAGES, Reason
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import Status, may_become
@@ -139,10 +140,9 @@ class BackfillStore:
         """All backfills that stand in one of `statuses`, oldest first."""
         return [backfill_of(row) for row in await self._pool.fetch(_sql.list_by_status, list(statuses))]
 
-    async def count_active(self) -> list[tuple[str, str | None, int]]:
-        """How many are active, by status and reason code."""
-        rows = await self._pool.fetch(_sql.count_active)
-        return [(row["status"], row["reason_code"], row["number"]) for row in rows]
+    async def count_active(self) -> list[ActiveBackfills]:
+        """How many are active, and what they have before them, by status and reason code."""
+        return [ActiveBackfills(*row) for row in await self._pool.fetch(_sql.count_active)]
 
     async def move(
         self,

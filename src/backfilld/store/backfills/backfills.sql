@@ -230,7 +230,13 @@ UPDATE backfills
 RETURNING number;
 
 -- name: count_active
-SELECT status, reason_code, count(*)::integer AS number
-  FROM backfills
- WHERE status IN ('planning', 'running', 'waiting', 'paused', 'cancelling') AND deleted_at IS NULL
- GROUP BY status, reason_code;
+-- In the order of `ActiveBackfills`.
+SELECT b.status, b.reason_code, count(*)::integer AS number,
+       sum(p.planned - p.succeeded - p.failed - p.skipped - p.cancelled - p.retrying)::bigint AS pending,
+       sum(p.retrying)::bigint AS retrying,
+       max(p.last_recorded_at) AS last_outcome_at,
+       min(b.wake_at) FILTER (WHERE b.reason_code = 'outside_window') AS next_opening_at
+  FROM backfills AS b
+  JOIN backfill_progress AS p ON p.backfill_number = b.number
+ WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling') AND b.deleted_at IS NULL
+ GROUP BY b.status, b.reason_code;
