@@ -61,6 +61,25 @@ async def test_a_full_disk_of_the_database_is_told_of_and_waited_for(external, t
     await assert_all_done(external, target, server.dsn, id, most_repeats=0)
 
 
+@pytest.mark.slow
+async def test_a_stop_on_a_full_disk_says_what_it_cannot_write_and_the_next_start_knows(scratch, target, server, disk):
+    plan = Plan(target.url, server.dsn, ENGINE | {"shutdown_grace_seconds": 3})
+    async with daemon_process(scratch / "daemon", plan) as daemon:
+        id = await begun(daemon, target)
+        disk.fill()
+        await eventually(lambda: unready(daemon))
+        await nothing_starts(target)
+        await daemon.stop()
+        told, last = daemon.events("outcomes cannot be written"), daemon.events("outcomes were not written")
+        disk.clear()
+        await daemon.start()
+        await assert_all_done(daemon, target, server.dsn, id, most_repeats=told[0]["outcomes"])
+
+    assert told[0]["outcomes"] > 0
+    assert told[0]["seconds_left"] <= 8
+    assert told[0]["outcomes"] == last[0]["outcomes"]
+
+
 @pytest.fixture
 async def embedded(target, disk):
     """All that the daemon keeps is on the small disk, its own database included."""

@@ -18,6 +18,7 @@ from backfilld.app.process.instance import Instance
 from backfilld.app.readiness import Readiness
 from backfilld.app.reloading import Reloader, tell_cautions
 from backfilld.app.status_line import StatusLine
+from backfilld.app.stop_report import StopReport
 from backfilld.clock import Clock, SystemClock
 from backfilld.config import Settings
 from backfilld.domain.windows.timezones import use_pinned_tzdata
@@ -124,12 +125,23 @@ class Daemon:
                 broken.result()
 
     async def _drain(self, engine: EngineParts, broken: "asyncio.Future[None]") -> None:
+        grace = self._settings.engine.shutdown_grace_seconds
+        report = StopReport(engine.recorder, engine.live, self._notifier, self._clock, grace)
+        telling = asyncio.create_task(report.follow())
+        try:
+            await self._drain_within(grace, engine, broken)
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+            report.ended()
+
+    async def _drain_within(self, seconds: float, engine: EngineParts, broken: "asyncio.Future[None]") -> None:
         engine.firing.drain()
 
         async def drain(grace_seconds: float) -> None:
             await asyncio.gather(engine.scheduler.drain(grace_seconds), engine.live.drain(grace_seconds))
 
-        await _first(drain(self._settings.engine.shutdown_grace_seconds), self._stop_now.wait(), broken)
+        await _first(drain(seconds), self._stop_now.wait(), broken)
         if not broken.done():
             await drain(0)  # returns at once if everything has ended
 

@@ -52,6 +52,11 @@ class Claimer:
         """How many have been started and have not ended."""
         return sum(run.gate.is_in_flight for run in self._runs.values())
 
+    @property
+    def unfinished(self) -> int:
+        """How many this process carries whose end is not written yet."""
+        return len(self._runs)
+
     async def settled(self) -> None:
         """Return at once: what is on its way out has passed the gate of a run, which is asked itself."""
 
