@@ -71,7 +71,7 @@ async def test_a_pause_is_answered_when_its_owner_has_confirmed_it(
 
     assert [(backfill.number, 2)] == control.confirmed
     assert 1 == control.nudges
-    assert ("paused_by_user", "Paused by the operator: “too much load”.", "2027-03-01T12:00:00Z", None) == (
+    assert ("paused_by_user", "Paused by the operator just now: “too much load”.", "2027-03-01T12:00:00Z", None) == (
         reason["code"], reason["message"], reason["since"], reason["until"],
     )  # fmt: skip
 
@@ -134,7 +134,7 @@ async def test_resuming_under_an_order_to_stop_does_not_say_that_it_runs(
     _, document = await steer(client, backfill.id, "resume")
 
     assert (
-        "resumed: it is running now, but nothing starts yet: Everything was stopped by admin: “incident 4711”."
+        "resumed: it is running now, but nothing starts yet: Everything was stopped by admin just now: “incident 4711”."
         == document["data"]["message"]
     )
 

@@ -37,7 +37,7 @@ async def test_roles_hold_for_what_comes_later(serve: Serve) -> None:
 async def test_a_malformed_id_is_404_here_too(serve: Serve) -> None:
     client = await serve(not_supported.routes(), role="admin")
 
-    assert 404 == (await client.get("/public-api/backfills/7/explain")).status
+    assert 404 == (await client.get("/public-api/backfills/7/report")).status
 
 
 async def test_what_is_served_by_now_is_left_out() -> None:

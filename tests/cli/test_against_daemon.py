@@ -218,6 +218,8 @@ CALLS = (
     lambda client: client.verify_filter("ticket", {}),
     lambda client: client.list_backfills(),
     lambda client: client.get_backfill("A"),
+    lambda client: client.explain_backfill("A"),
+    lambda client: client.edit_backfill("A", {}),
     lambda client: client.delete_backfill("A"),
     lambda client: client.pause_backfill("A"),
     lambda client: client.resume_backfill("A"),

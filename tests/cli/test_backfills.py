@@ -348,6 +348,24 @@ async def test_what_waits_for_another_try_is_an_error_that_is_shown(backfilld, d
     assert "out of memory" in ended.out
 
 
+async def test_explain_tells_the_sentences_and_what_limits_the_speed(backfilld, daemon):
+    sentences = ["4 of 4 in flight; more would need a higher limit.", "3,640 are left."]
+    limits = [{"what": "max_in_flight", "value": 4.0, "in_use": 4.0}]
+    data = {"starting": True, "sentences": sentences, "parts": [], "blockers": [], "limits": limits,
+            "next_start_at": None}  # fmt: skip
+    daemon.script("GET", "/public-api/backfills/B/explain", Scripted(data=data), Scripted(data=data))
+    ended = await backfilld("backfills", "explain", "B")
+    as_json = await backfilld("backfills", "explain", "B", "--json")
+
+    assert [
+        *sentences,
+        "",
+        "LIMIT          AT MOST  IN USE",
+        "max_in_flight        4       4",
+    ] == ended.out.splitlines()
+    assert data == as_json.json
+
+
 async def test_the_list_says_why_nothing_starts_and_since_when(backfilld, daemon):
     why = {"code": "target_unreachable", "message": "-", "since": "2027-03-01T12:00:00Z", "until": None}
     held, well = a_backfill(status_reason=why), a_backfill()

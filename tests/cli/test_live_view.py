@@ -38,7 +38,7 @@ def test_the_picture_counts_down_to_the_next_opening(clock):
     }
     text = picture(clock, a_backfill(status="waiting", status_reason=why))
 
-    assert "the window is closed: 10 h to go" in text
+    assert "the window is closed (10 h to go)" in text
 
 
 def test_an_error_message_is_shown_as_it_is(clock):

@@ -7,6 +7,7 @@ import pytest
 
 from backfilld.app.reloading import NEEDS_RESTART
 from backfilld.config import Settings
+from backfilld.domain.backfills.holding import ENTRIES
 from backfilld.domain.backfills.states import MOVES, ReasonCode, Status
 from backfilld.metrics import Metrics
 
@@ -95,6 +96,17 @@ def test_every_make_target_is_in_the_readme_and_the_other_way_round():
 
 def test_every_status_says_what_to_do():
     assert [f"`{status}`" for status in Status] == cells(OPERATIONS, "Statuses")
+
+
+@pytest.mark.parametrize("code", ENTRIES, ids=str)
+def test_every_reason_stands_there_with_the_sentences_that_people_see(code: ReasonCode):
+    """Without the values, and without what is said only if it is known."""
+    text = ENTRIES[code].text
+    texts = [text] if isinstance(text, str) else list(text.values())
+    seen = [re.sub(r"\{[^}]*\}", "…", re.sub(r"\[[^\]]*\]", "", one)) for one in texts]
+    row = next(line for line in text_of(OPERATIONS).splitlines() if line.startswith(f"| `{code}` |"))
+
+    assert [] == [sentence for sentence in seen if f"“{sentence}”" not in row]
 
 
 def test_every_reason_says_what_to_do():

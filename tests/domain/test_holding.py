@@ -22,7 +22,7 @@ NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)  # a Monday, 07:00 in New York
 FACTS = {
     "who": "ops", "why": "a reason", "to_run": 1234, "left_out": 7, "days": 400, "failed": 3, "used": 2, "cap": 2,
     "target": "crm:443", "problem": "connection refused", "outcomes": 7, "workflow": "notify", "begun": 4,
-    "items": 12,
+    "items": 12, "retrying": 4, "sample": 12, "succeeded": 11, "places": 90, "in_flight": 3, "disabled_at": NOON,
 }  # fmt: skip
 TEXTS = [
     (code, case, text)
@@ -89,11 +89,13 @@ def test_what_is_not_known_is_left_out_only_where_the_text_says_so(code: ReasonC
 
 @pytest.mark.parametrize(("code", "case", "text"), TEXTS)
 def test_the_values_of_a_text_are_typed_and_survive_being_kept(code: ReasonCode, case: str, text: str):
-    reason = of(code, case)
+    reason = of(code, case, disabled_at=None)
     kept = Reason(code, "an old text", reason.since, reason.until, json.loads(json.dumps(dict(reason.facts))))
 
     assert reason.sentence == kept.sentence
-    assert {"time", "count", "name", "text"} >= {part.type for part in kept.sentence if isinstance(part, Part)}
+    assert {"time", "in", "ago", "count", "name", "text"} >= {
+        part.type for part in kept.sentence if isinstance(part, Part)
+    }
 
 
 def test_a_reason_that_was_kept_without_its_values_says_what_it_said():
@@ -126,7 +128,8 @@ def test_it_is_closed_since_its_window_closed_and_until_the_next_one_opens():
     assert (R.OUTSIDE_WINDOW, NOON - timedelta(hours=1), NOON + timedelta(hours=15)) == (
         reason.code, reason.since, reason.until,
     )  # fmt: skip
-    assert "Closed now. The next opening starts Mon 22:00 New York." == reason.told(NEW_YORK, NOON)
+    assert "Closed now. The next opening starts Mon 22:00 New York, in 15 h." == reason.told(NEW_YORK, NOON)
+    assert "Closed now. The next opening starts Mon 2027-03-01 22:00 New York." == reason.written(NEW_YORK).message
 
 
 def test_it_is_closed_since_it_has_begun_if_no_window_was_open_since():

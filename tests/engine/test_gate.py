@@ -72,6 +72,16 @@ async def test_what_a_person_wants_to_hear_first_is_said_first(target: Target, c
     assert [R.PAUSED_BY_USER, None, R.DRAINING, R.WORKFLOW_DISABLED, R.OUTSIDE_WINDOW, R.TARGET_REFUSES, False] == said
 
 
+async def test_all_that_forbids_a_start_is_told_beginning_with_what_is_said_first(target: Target, clock: FakeClock):
+    gate = target.gate(daily_execution_windows=TUESDAY, workflow_enabled=False)
+    target.health.note(REFUSED, "x", probe=False)
+    target.health.note(Verdict(VerdictKind.THROTTLED, retry_after_seconds=60), "y", probe=False)
+    said = [reason.code for reason in gate.reasons(clock.now())]
+
+    assert [R.WORKFLOW_DISABLED, R.OUTSIDE_WINDOW, R.TARGET_REFUSES, R.RATE_LIMITED] == said
+    assert said[0] is refusal(gate, clock)
+
+
 @pytest.mark.parametrize("status", [s for s in Status if s not in (Status.RUNNING, Status.WAITING)])
 async def test_only_what_runs_or_waits_starts_anything(target: Target, status: Status):
     assert not is_permitted(target.gate(status=status))

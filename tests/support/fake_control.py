@@ -1,6 +1,7 @@
 """An engine that runs nothing: it remembers what it was told, and says what a test wants it to say."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.errors import Unavailable
@@ -13,6 +14,8 @@ class FakeLive:
     in_flight: frozenset[int] = frozenset()
     in_flight_retries: int = 0
     hold: Reason | None = None
+    reasons: tuple[Reason, ...] = ()
+    sharing: Any = None
 
 
 @dataclass

@@ -10,7 +10,7 @@ from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions
 from backfilld.api.framework.tls import Certificate
 from backfilld.api.public import audit, keys, schedules, stopping, windows, workflows
-from backfilld.api.public.backfills import ledger, not_supported, progress_stream
+from backfilld.api.public.backfills import explain, ledger, not_supported, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
 from backfilld.api.public.steering import routes as steering
@@ -140,6 +140,7 @@ def _public_routes(
     return [
         *backfills.routes(operations),
         *ledger.routes(operations.ledger),
+        *explain.routes(operations),
         *progress_stream.routes(operations, clock),
         *steering.routes(operations),
         *workflows.routes(workflow_operations),

@@ -63,6 +63,10 @@ class Client:
     async def get_backfill(self, id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}")
 
+    async def explain_backfill(self, id: str) -> Answer:
+        """Why nothing, or not more, is starting. `data`: starting, sentences, blockers, limits, next_start_at."""
+        return await self._get(f"/backfills/{_part(id)}/explain")
+
     async def edit_backfill(self, id: str, changes: Json, *, version: int | None = None) -> Answer:
         """Once this has returned, every start obeys. `version`: only if it has that one, else ApiError 412."""
         headers = {} if version is None else {"If-Match": f'"{version}"'}

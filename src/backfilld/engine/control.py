@@ -8,11 +8,13 @@ obeys; and if its lease runs out first, it may start nothing anyway.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.errors import Unavailable
+from backfilld.engine.backfills.obstacles import Sharing
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.starting.leases import LeaseGone
 from backfilld.store.backfills.leases import LeaseStore
@@ -23,11 +25,16 @@ ASKS_EVERY_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What only the owner knows: positions in flight, how many of them are retries, and why nothing starts now."""
+    """What only the owner knows: positions in flight, how many of them are retries, and why nothing starts now.
+
+    `reasons`: all that keeps something from starting, in the order of the gate. `sharing`: what it shares with others.
+    """
 
     in_flight: frozenset[int]
     in_flight_retries: int
     hold: Reason | None
+    reasons: Sequence[Reason] = ()
+    sharing: Sharing | None = None
 
 
 class Control:
@@ -81,5 +88,7 @@ class Control:
         return Live(
             frozenset(item.position for item in items),
             sum(item.is_retry for item in items),
-            runner.hold(),
+            runner.obstacles.hold(),
+            runner.obstacles.all(),
+            runner.obstacles.sharing(),
         )

@@ -18,6 +18,7 @@ from backfilld.operations.backfills.approval import Approval
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
 from backfilld.operations.backfills.estimate import Counter
+from backfilld.operations.backfills.explain import Explainer
 from backfilld.operations.backfills.field_hints import FieldHints
 from backfilld.operations.backfills.idempotency import Idempotency
 from backfilld.operations.backfills.ids_found import IdsLook
@@ -33,6 +34,7 @@ from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.operations.steering.edit import Editor
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin import audit
+from backfilld.store.admin.audit_pages import AuditPages
 from backfilld.store.admin.idempotency import IdempotencyStore
 from backfilld.store.admin.runnable_workflows import RunnableWorkflowStore
 from backfilld.store.backfills.backfills import BackfillFilter, BackfillStore
@@ -88,6 +90,7 @@ class BackfillOperations:
         )
         session_reruns = ScheduleReruns(pool, self.sessions, self.idempotency, self._viewer, clock)
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
+        self.explainer = Explainer(self._store, self._viewer, ledger, AuditPages(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
 
     async def check(self, asked: Asked) -> Checked:

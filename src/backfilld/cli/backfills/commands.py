@@ -92,6 +92,29 @@ def show(server: Server, as_json: bool, id: str) -> None:
         print_fields(backfill_fields(data["backfill"]))
 
 
+@group.command("explain")
+@click.argument("id")
+@json_option
+@server_options
+def explain(server: Server, as_json: bool, id: str) -> None:
+    """Tell why nothing, or not more, is starting, what would change it, and when."""
+
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            return (await client.explain_backfill(id)).data
+
+    data = run(ask())
+    if as_json:
+        print_json(data)
+        return
+    for sentence in data["sentences"]:
+        click.echo(sentence)
+    if data["limits"]:
+        click.echo()
+        rows = [(limit["what"], f"{limit['value']:g}", f"{limit['in_use'] or 0:g}") for limit in data["limits"]]
+        print_table(("LIMIT", "AT MOST", "IN USE"), rows)
+
+
 @group.command("watch")
 @click.argument("id")
 @creating.allow_empty_option

@@ -81,7 +81,7 @@ class LiveView:
         why = backfill.get("status_reason") or {}
         until = instant(why.get("until"))
         if until and (left := (until - self._clock.now()).total_seconds()) > 0:
-            return f"{why['message']}: {duration(left)} to go"
+            return f"{why['message']} ({duration(left)} to go)"
         return reason(backfill)
 
 

@@ -14,6 +14,7 @@ from backfilld.domain.sentences import Sentence, fill, plain
 from backfilld.domain.windows.openings import HORIZON, Calendar
 
 R = ReasonCode
+NOTHING: Final[Mapping[str, Any]] = {}
 LOOKS_AGAIN_AT_NEVER = timedelta(days=1)  # a year that is out of sight today comes nearer
 
 Group = Literal["attention", "working", "paused", "waiting", "ended"]
@@ -35,25 +36,33 @@ class Entry:
 
 
 ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
-    R.OUTSIDE_WINDOW: Entry("Closed now. The next opening starts {until:time}.", waits=True),
+    R.OUTSIDE_WINDOW: Entry("Closed now. The next opening starts {until:time}[, {until:in}].", waits=True),
     R.NEVER_OPENS: Entry(
-        "Its windows never open: none opens within the next {days:count} days.", waits=True, needs_person=True
+        {
+            "none": "Its windows never open: none opens within the next {days:count} days.",
+            "excluded": "Its windows never open: every date of the next {days:count} days that has one is excluded.",
+        },
+        waits=True,
+        needs_person=True,
     ),
     R.WAITING_FOR_RETRY: Entry(
         {
-            "items": "Only retries are left[, the next {until:time}].",
-            "chain": "A session waits to be tried again[, {until:time}]; those behind it wait for its end.",
+            "items": "Only retries are left[: {retrying:count}][, the next {until:in}].",
+            "chain": "A session waits to be tried again[, {until:in}]; those behind it wait for its end.",
             "others": "The session before the next one has an attempt that is not finished.",
         },
         comes_and_goes=True,
         waits=True,
     ),
-    R.PAUSED_BY_USER: Entry("Paused by {who:name}[: “{why}”]."),
+    R.PAUSED_BY_USER: Entry("Paused by {who:name}[ {since:ago}][: “{why}”]."),
     R.AWAITING_APPROVAL: Entry(
-        "The plan is frozen: {to_run:count} to run[, {left_out:count} left out]. Look at it, then resume.",
+        "The plan is frozen: {to_run:count} to run[, {left_out:count} left out]. Look at it, then approve.",
         needs_person=True,
     ),
-    R.SAMPLE_DONE: Entry("The sample is done. Look at it, then resume.", needs_person=True),
+    R.SAMPLE_DONE: Entry(
+        "The sample[ of {sample:count}] is done[: {succeeded:count} succeeded, {failed:count} failed].",
+        needs_person=True,
+    ),
     R.TOO_MANY_FAILURES: Entry(
         "It stopped itself: {failed:count} failed. Resume goes on with the sessions after them.", needs_person=True
     ),
@@ -64,20 +73,19 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         needs_person=True,
     ),
     R.TARGET_REFUSES: Entry(
-        "The target {target:name} refuses us since {since:time}[: {problem}].", comes_and_goes=True, needs_person=True
+        "The target refuses us since {since:time}[: {problem}].", comes_and_goes=True, needs_person=True
     ),
     R.SOURCE_UNREACHABLE: Entry(
         "The records cannot be read since {since:time}: {problem}.", comes_and_goes=True, needs_person=True
     ),
     R.RATE_LIMITED: Entry(
-        "The target {target:name} asked us to slow down[: {problem}][; the next start is {until:time}].",
-        comes_and_goes=True,
+        "The target asked us to slow down[: {problem}][; the next start is {until:in}].", comes_and_goes=True
     ),
     R.WAITING_FOR_CAPACITY: Entry(
         {
-            "places": "All places of this daemon are taken.",
+            "places": "All[ {places:count}] places of this daemon are taken.",
             "lease": "The right to run it cannot be renewed: {problem}.",
-            "recorder": "{outcomes:count} outcomes cannot be recorded: {problem}.",
+            "recorder": "The database takes no outcomes: {problem}[; {outcomes:count} wait].",
             "database": "It waits for the database: {problem}.",
             "machine": "This machine has no room to start more: {problem}.",
         },
@@ -85,19 +93,22 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
     ),
     R.DRAINING: Entry(
         {
-            "daemon": "The daemon is stopping; what is in flight may finish.",
+            "daemon": "The daemon is stopping[; {in_flight:count} in flight may finish].",
             "cancel": "Cancelled by {who:name}[: “{why}”]; it waits for what is in flight.",
         }
     ),
-    R.WORKFLOW_DISABLED: Entry("The workflow {workflow:name} is disabled.", needs_person=True),
+    R.WORKFLOW_DISABLED: Entry(
+        "The workflow {workflow:name} is disabled[ since {disabled_at:time}][ by {who:name}].", needs_person=True
+    ),
     R.RECOVERING: Entry(
         {
-            "first": "Repeating what a killed daemon may have started: {begun:count} of at most {items:count}.",
+            "first": "Repeating what a killed daemon may have started: {begun:count} of at most {items:count};"
+            " then at full pace again.",
             "second": "Repeating what a killed daemon may have started, one at a time, since it was killed again"
-            " meanwhile: {begun:count} of at most {items:count}.",
+            " meanwhile: {begun:count} of at most {items:count}; then at full pace again.",
         }
     ),
-    R.STOPPED_BY_OPERATOR: Entry("Everything was stopped by {who:name}[: “{why}”]."),
+    R.STOPPED_BY_OPERATOR: Entry("Everything was stopped by {who:name}[ {since:ago}][: “{why}”]."),
 }
 
 OUTAGES: Final = frozenset(code for code, entry in ENTRIES.items() if entry.comes_and_goes)
@@ -136,9 +147,13 @@ class Reason:
     @property
     def sentence(self) -> Sentence:
         """The text of the code, with typed parts."""
+        return self.sentence_at(None)
+
+    def sentence_at(self, now: datetime | None, known: Mapping[str, Any] = NOTHING) -> Sentence:
+        """The same for somebody who reads it `now`; `known` is what is known besides, and newer."""
         if self.facts is None:
             return (self.message,)
-        return _sentence(self.code, self.since, self.until, self.facts)
+        return _sentence(self.code, self.since, self.until, {**self.facts, **known}, now)
 
     def lasting(self, *known: "Reason | None") -> "Reason":
         """The same, since the earliest moment at which one of `known` says that it held already."""
@@ -148,9 +163,9 @@ class Reason:
         """The same, with its message as it is kept and logged: times as in `zone`, with their dates."""
         return replace(self, message=plain(self.sentence, zone))
 
-    def told(self, zone: tzinfo, now: datetime) -> str:
+    def told(self, zone: tzinfo, now: datetime, known: Mapping[str, Any] = NOTHING) -> str:
         """The sentence for somebody who reads it `now`, with times as in `zone`."""
-        return plain(self.sentence, zone, now)
+        return plain(self.sentence_at(now, known), zone, now)
 
 
 def shown(status: Status, reason: Reason | None) -> tuple[Status, ReasonCode | None]:
@@ -168,10 +183,13 @@ def because(
     return Reason(code, message, since, until, facts)
 
 
-def _sentence(code: ReasonCode, since: datetime, until: datetime | None, facts: Mapping[str, Any]) -> Sentence:
+def _sentence(
+    code: ReasonCode, since: datetime, until: datetime | None, facts: Mapping[str, Any], now: datetime | None = None
+) -> Sentence:
     text = ENTRIES[code].text
-    chosen = text if isinstance(text, str) else text[facts["case"]]
-    return fill(chosen, {**facts, "since": since, "until": until})
+    # a reason that was kept when its code had one text names none of several
+    chosen = text if isinstance(text, str) else text[facts.get("case", next(iter(text)))]
+    return fill(chosen, {**facts, "since": since, "until": until}, now)
 
 
 def closed(calendar: Calendar, now: datetime, *, begun_at: datetime) -> Reason | None:
@@ -181,7 +199,9 @@ def closed(calendar: Calendar, now: datetime, *, begun_at: datetime) -> Reason |
         return None
     since = max(begun_at, calendar.closed_since(now) or begun_at)
     if state.next_open_at is None:
-        return because(R.NEVER_OPENS, since=since, zone=calendar.zone, days=HORIZON.days)
+        opens = replace(calendar, excluded_dates=frozenset()).next_opening(now) is not None
+        case = "excluded" if opens else "none"
+        return because(R.NEVER_OPENS, since=since, zone=calendar.zone, days=HORIZON.days, case=case)
     return because(R.OUTSIDE_WINDOW, since=since, until=state.next_open_at, zone=calendar.zone)
 
 

@@ -5,7 +5,7 @@ Its status and settings are put in force here (`apply`), and its windows are ask
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from backfilld.clock import Clock
@@ -99,6 +99,10 @@ class Gate(StartGate[Item]):
 
     def _own_refusal(self, at: datetime) -> Refusal | None:
         return self._by_workflow or self.window_refusal(at)
+
+    def _own_refusals(self, at: datetime) -> Iterator[Refusal | None]:
+        yield self._by_workflow
+        yield self.window_refusal(at)
 
     @property
     def calendar(self) -> Calendar:

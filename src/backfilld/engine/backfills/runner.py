@@ -10,12 +10,13 @@ import contextlib
 from structlog.contextvars import bind_contextvars
 
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.holding import Reason, because
+from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn
+from backfilld.engine.backfills.obstacles import Obstacles
 from backfilld.engine.backfills.planning.session_source import SessionSource
 from backfilld.engine.backfills.planning.step import Planning
 from backfilld.engine.backfills.run import Run
@@ -27,7 +28,6 @@ from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.backfills.running.takeover import Takeover
 from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
-from backfilld.engine.backfills.shortage import shortage
 from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.one_try import OneTry
 from backfilld.events import LeaseLost, LeaseTaken
@@ -54,7 +54,7 @@ class Runner:
         self._stop_listening = self._recovery.listen(self.gate.changed.set)
         self._chain = Chain(run)
         self._worker: Worker | None = None
-        self._hold: Reason | None = None
+        self.obstacles = Obstacles(run, self._recovery, lambda: self._worker)
         self._news = asyncio.Event()
         lease.in_flight = lambda: len(self.gate.in_flight)
         lease.on_lost = self._lost
@@ -126,18 +126,6 @@ class Runner:
     def obstacle(self) -> Exception | None:
         """What it waits for the database for."""
         return self._standing.obstacle
-
-    def hold(self) -> Reason | None:
-        """Why nothing starts at this moment, also where it is too short-lived to be written down."""
-        now = self._tools.clock.now()
-        refusal = self.gate.refusal(now) if self.backfill.status in STARTABLE else None
-        reason = None if refusal is None else refusal.reason
-        if reason is None and self.backfill.status in (Status.RUNNING, Status.PLANNING):
-            reason = shortage(self._run, self._worker is not None, now)
-        if reason is None and self.backfill.status is Status.RUNNING:
-            reason = self._recovery.reason()
-        self._hold = None if reason is None else reason.lasting(self._hold, self.backfill.reason)
-        return self._hold
 
     def drain(self) -> None:
         """Start nothing any more; what is in flight may finish."""
@@ -216,7 +204,12 @@ class Runner:
         return await self._standing.patiently(lambda: self._tools.ledger.has_unfinished(self.backfill.number))
 
     async def _pause_after_sample(self) -> None:
-        reason = because(ReasonCode.SAMPLE_DONE, since=self._tools.clock.now())
+        progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(self.backfill.number))
+        succeeded, failed = progress.succeeded, progress.failed
+        reason = because(
+            ReasonCode.SAMPLE_DONE, since=self._tools.clock.now(), sample=succeeded + failed, succeeded=succeeded,
+            failed=failed,
+        )  # fmt: skip
         await self._standing.move(Status.PAUSED, reason, expected=STARTABLE, sample_open=False)
 
     async def _end(self) -> bool:

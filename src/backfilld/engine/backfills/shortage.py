@@ -26,5 +26,5 @@ def shortage(run: Run, works: bool, now: datetime) -> Reason | None:
         since = writer.obstacle_since or now
         return because(code, since=since, case="database", problem=transient_errors.in_words(obstacle))
     if run.backfill.status is Status.RUNNING and tools.capacity.is_full and tools.capacity.waiting:
-        return because(code, since=now, case="places")
+        return because(code, since=now, case="places", places=tools.capacity.total)
     return None

@@ -6,7 +6,7 @@ force and the starts that had passed before are out (`settled`), nothing can sta
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -110,6 +110,21 @@ class StartGate(Generic[W]):
         if self.draining:
             return Refusal.of(because(ReasonCode.DRAINING, since=self._draining_since or at, case="daemon"))
         return self._own_refusal(at) or self.stop_refusal() or self._target_refusal()
+
+    def reasons(self, at: datetime) -> Iterator[Reason]:
+        """All that forbids a start at `at`, in the order in which `refusal` looks, which tells the first of it."""
+        if self._first is not None and self._first.reason is not None:
+            yield self._first.reason
+        if self.draining:
+            yield because(ReasonCode.DRAINING, since=self._draining_since or at, case="daemon")
+        for refusal in (*self._own_refusals(at), self.stop_refusal()):
+            if refusal is not None and refusal.reason is not None:
+                yield refusal.reason
+        yield from self.health.reasons()
+
+    def _own_refusals(self, at: datetime) -> Iterator[Refusal | None]:
+        """Each part of `_own_refusal`."""
+        yield self._own_refusal(at)
 
     def _own_refusal(self, at: datetime) -> Refusal | None:
         """What the one behind this gate forbids: its workflow, its windows."""

@@ -1,13 +1,14 @@
 """A backfill as people see it: settings, counters and what can be reckoned from them, of one moment."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from backfilld.clock import Clock
-from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.explaining import Explanation, Standing, explain, in_order
+from backfilld.domain.backfills.holding import Reason, because, closed
 from backfilld.domain.backfills.progress import Counts, counts, finish_at
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
@@ -25,7 +26,7 @@ NO_PACE = frozenset(ReasonCode) - {
     ReasonCode.WAITING_FOR_CAPACITY,
     ReasonCode.RECOVERING,
 }
-HELD_BY_STOP = STARTABLE | {Status.PLANNING}
+CHOSEN = frozenset({Status.PAUSED, Status.CANCELLING})  # what somebody decided comes before whatever else holds
 ALWAYS_OPEN = WindowState(True, None, None)
 CANNOT_BE_TOLD = WindowState(False, None, None)
 
@@ -48,6 +49,8 @@ class BackfillView:
     throughput_per_minute: float | None
     estimated_completion_at: datetime | None
     progress: Progress
+    reasons: tuple[Reason, ...] = ()  # all that keeps something from starting; `reason` is the first
+    live: Live | None = None  # what its owner knows, if that is this process
 
     @property
     def number(self) -> int:
@@ -79,7 +82,8 @@ class Viewer:
     def _view(self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts) -> BackfillView:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
-        reason = _reason(backfill, live, self._control.stop_reason(), now)
+        reasons = tuple(_reasons(backfill, live, self._control.stop_reason(), calendar, now))
+        reason = _first(backfill, reasons, found, now)
         pace = 0.0 if reason is not None and reason.code in NO_PACE else progress.throughput
         return BackfillView(
             backfill=backfill,
@@ -95,6 +99,31 @@ class Viewer:
                 else None
             ),
             progress=progress,
+            reasons=reasons,
+            live=live,
+        )
+
+    def explain(self, view: BackfillView, known: Mapping[str, Any]) -> Explanation:
+        """Why nothing, or not more, is starting; `known`: what else sentences may name."""
+        sharing = None if view.live is None else view.live.sharing
+        if sharing is not None:
+            known = {"others": sharing.others_at_target or None, **known}
+        try:
+            calendar = calendar_of(view.backfill)
+        except UnreadableWindows:
+            calendar = None
+        return explain(
+            Standing(
+                view.backfill,
+                view.counts,
+                view.reasons,
+                self._clock.now(),
+                calendar,
+                per_minute=view.throughput_per_minute,
+                ends_at=view.estimated_completion_at,
+                places=None if sharing is None else (sharing.places_in_use, sharing.places),
+                known=known,
+            )
         )
 
 
@@ -114,10 +143,35 @@ def _counts(progress: Progress, live: Live | None, *, has_ended: bool) -> Counts
     return counts(progress, in_flight=len(live.in_flight), in_flight_retries=live.in_flight_retries)
 
 
-def _reason(backfill: Backfill, live: Live | None, stop: Reason | None, now: datetime) -> Reason | None:
-    if backfill.status in ENDED:
+def _reasons(
+    backfill: Backfill, live: Live | None, stop: Reason | None, calendar: Calendar | None, now: datetime
+) -> list[Reason]:
+    """All that keeps something from starting, in the gate's order.
+
+    The owner knows best. Where there is none here, it is what was written down, with what anybody can tell.
+    """
+    status, written = backfill.status, backfill.reason
+    if status in ENDED:
+        return []
+    found: list[Reason] = []
+    if live is not None and live.hold is not None:
+        found += [live.hold, *live.reasons]
+    if written is not None and (not found or status in CHOSEN):
+        found.insert(0, written)
+    if stop is not None:
+        found.append(stop)  # also where nobody has written it down: whoever waits for a window holds no lease
+    if not backfill.workflow_enabled and status is not Status.CANCELLING:
+        found.append(because(ReasonCode.WORKFLOW_DISABLED, since=now, workflow=backfill.workflow_name))
+    if status in (Status.PAUSED, *STARTABLE) and calendar is not None and backfill.planned_at is not None:
+        shut = closed(calendar, now, begun_at=backfill.planned_at)
+        found += [] if shut is None else [shut]
+    return in_order(found)
+
+
+def _first(backfill: Backfill, reasons: Sequence[Reason], found: Counts, now: datetime) -> Reason | None:
+    """What `status_reason` says, with its sentence as of now."""
+    first = backfill.reason if backfill.status in CHOSEN else next(iter(reasons), None)
+    if first is None:
         return None
-    reason = live.hold if live is not None and live.hold is not None else backfill.reason
-    if stop is not None and backfill.status in HELD_BY_STOP:
-        reason = stop  # also where nobody has written it down: whoever waits for a window holds no lease
-    return None if reason is None else replace(reason, message=reason.told(shown_zone(backfill), now))
+    known = {"retrying": found.retrying, "in_flight": found.in_flight}
+    return replace(first, message=first.told(shown_zone(backfill), now, known))

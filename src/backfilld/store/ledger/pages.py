@@ -164,6 +164,10 @@ class LedgerPages:
         """The classes of final failures, by name."""
         return [row["error_class"] for row in await self._pool.fetch(_sql.list_error_classes, backfill_number, limit)]
 
+    async def list_retry_classes(self, backfill_number: int, *, limit: int) -> list[str]:
+        """The classes of what waits for another try, the commonest first."""
+        return [row["error_class"] for row in await self._pool.fetch(_sql.list_retry_classes, backfill_number, limit)]
+
     async def list_planned_among(self, backfill_number: int, ids: Sequence[str]) -> frozenset[str]:
         """Which of `ids` the plan holds."""
         return frozenset(

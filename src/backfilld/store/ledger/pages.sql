@@ -161,6 +161,15 @@ SELECT status::text AS status, count(*) AS entities
  WHERE workflow_id = $1 AND entity_type = $2
  GROUP BY status;
 
+-- name: list_retry_classes
+-- How those failed that wait for another try, the commonest first. Of very many, the first ones stand for all.
+-- $1 backfill   $2 how many
+SELECT error_class
+  FROM (SELECT error_class FROM retries WHERE backfill_number = $1 LIMIT 10000) AS waiting
+ GROUP BY error_class
+ ORDER BY count(*) DESC, error_class
+ LIMIT $2;
+
 -- name: list_error_classes
 -- $1 backfill   $2 how many
 SELECT DISTINCT error_class FROM outcomes WHERE backfill_number = $1 AND status = 'failed' ORDER BY error_class LIMIT $2;

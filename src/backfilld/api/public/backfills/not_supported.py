@@ -18,7 +18,6 @@ PUBLIC: tuple[_Listed, ...] = (
     ("POST", _BACKFILL + "/rerun", "operator", "Run items again, whatever became of them"),
     ("GET", _BACKFILL + "/errors", "viewer", "Errors by class"),
     ("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),
-    ("GET", _BACKFILL + "/explain", "viewer", "Why nothing, or not more, is starting"),
 )
 
 

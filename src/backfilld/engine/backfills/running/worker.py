@@ -82,6 +82,11 @@ class Worker:
             await self._wind_up()
         return self._left
 
+    @property
+    def source_hold(self) -> Reason | None:
+        """Why nothing starts, if the source does not answer."""
+        return self._processor.source_hold
+
     def cancel_in_flight(self) -> None:
         """Stop what is running: somebody asked for it, the grace is over, or the lease is lost."""
         for task in self._tasks:

@@ -9,7 +9,7 @@ gate for all.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -97,6 +97,14 @@ class TargetHealth:
         if refusing.is_open and refusing.holds:
             return refusing.reason(None if refusing.is_probing else refusing.probe_at.told)
         return self.origin.reason(self)
+
+    def reasons(self) -> Iterator[Reason]:
+        """All that `reason` tells the first of."""
+        refusing, of_origin = self._refusing, self.origin.reason(self)
+        if refusing.is_open and refusing.holds:
+            yield refusing.reason(None if refusing.is_probing else refusing.probe_at.told)
+        if of_origin is not None:
+            yield of_origin
 
     def suspect(self, reason: Reason | None) -> None:
         """What was said of the target before this process began still holds until a probe tells otherwise."""

@@ -1,0 +1,217 @@
+"""Why nothing, or not more, is starting now, what would change it, and when: one answer for all who ask.
+
+Page, API, command and notification show what `explain` says. All blockers are named in the order in which the gate
+looks, so that whoever removes the first knows what comes behind it; without any, what limits the speed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.progress import Counts
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.remedies import link_of, remedy_of
+from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
+from backfilld.domain.sentences import Sentence, fill
+from backfilld.domain.windows.openings import Calendar
+
+R = ReasonCode
+# As the gate looks; what is only said while nothing of it holds comes last.
+ORDER: Final[tuple[str, ...]] = (
+    R.PAUSED_BY_USER, R.AWAITING_APPROVAL, R.SAMPLE_DONE, R.DRAINING, R.WORKFLOW_DISABLED, R.OUTSIDE_WINDOW,
+    R.NEVER_OPENS, R.STOPPED_BY_OPERATOR, "braked_critically", "braked", "source_refused", R.SOURCE_UNREACHABLE,
+    "source_budget", R.TARGET_REFUSES, R.TARGET_UNREACHABLE, "engine_unreachable", R.RATE_LIMITED, "no_workers",
+    R.TOO_MANY_FAILURES, R.BUDGET_EXHAUSTED, R.WAITING_FOR_RETRY, R.WAITING_FOR_CAPACITY, R.RECOVERING,
+)  # fmt: skip
+_RANK = {code: rank for rank, code in enumerate(ORDER)}
+LEFT = "{left:count} are left[; at the recent rate the end is expected {end:time}]."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A backfill at one moment. `reasons`: all that keeps something from starting, as `in_order` puts them.
+
+    `known` is what else sentences may name. `places` are those of the daemon that runs it: taken, and in all; None
+    where another daemon does.
+    """
+
+    backfill: Backfill
+    counts: Counts
+    reasons: Sequence[Reason]
+    now: datetime
+    calendar: Calendar | None = None  # None: always open, or not to be told
+    per_minute: float | None = None
+    ends_at: datetime | None = None
+    places: tuple[int, int] | None = None
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One thing in the way. `remedy` is what would change it, `link` the route that helps."""
+
+    code: ReasonCode
+    text: Sentence
+    since: datetime
+    until: datetime | None
+    by: str | None
+    remedy: Sentence
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What the speed is bounded by: so much, of which so much is in use."""
+
+    what: str
+    value: float
+    in_use: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`next_start_at` is None while something is starting, and where nobody knows."""
+
+    starting: bool
+    sentences: tuple[Sentence, ...]
+    blockers: tuple[Blocker, ...]
+    limits: tuple[Limit, ...]
+    next_start_at: datetime | None
+
+
+def in_order(reasons: Iterable[Reason]) -> list[Reason]:
+    """The first that is known of each code, in the order of the gate."""
+    found: dict[ReasonCode, Reason] = {}
+    for reason in reasons:
+        found.setdefault(reason.code, reason)
+    return sorted(found.values(), key=lambda reason: _RANK.get(reason.code, len(_RANK)))
+
+
+def explain(standing: Standing) -> Explanation:
+    """Everything there is to say of it."""
+    backfill = standing.backfill
+    blockers = tuple(_blocker(reason, standing) for reason in standing.reasons if reason.code is not R.RECOVERING)
+    starts = not blockers and backfill.status in STARTABLE
+    if backfill.status in ENDED:
+        sentences: Iterable[Sentence] = [_verdict(standing)]
+    elif blockers:
+        sentences = _of_blockers(blockers)
+    else:
+        sentences = _of_speed(standing)
+    return Explanation(
+        starting=starts,
+        sentences=tuple(sentences),
+        blockers=blockers,
+        limits=tuple(_limits(standing)),
+        next_start_at=None if starts or backfill.status in ENDED else _next_start(standing),
+    )
+
+
+def facts_of(standing: Standing) -> dict[str, Any]:
+    """What is known of any backfill, for the sentences about it."""
+    counts = standing.counts
+    return {
+        "left": counts.remaining,
+        "retrying": counts.retrying,
+        "in_flight": counts.in_flight,
+        "end": standing.ends_at,
+        "workflow": standing.backfill.workflow_name,
+    } | dict(standing.known)
+
+
+def _blocker(reason: Reason, standing: Standing) -> Blocker:
+    backfill, now = standing.backfill, standing.now
+    known = facts_of(standing)
+    own = dict(reason.facts or {})
+    facts = {**known, **own, "since": reason.since, "until": reason.until}
+    return Blocker(
+        code=reason.code,
+        text=reason.sentence_at(now, known),
+        since=reason.since,
+        until=reason.until,
+        by=own.get("who") or (known.get("who") if reason.code is R.WORKFLOW_DISABLED else None),
+        remedy=remedy_of(reason.code, facts, now=now),
+        link=link_of(reason.code, id=backfill.id, workflow_id=backfill.workflow_id),
+    )
+
+
+def _of_blockers(blockers: Sequence[Blocker]) -> Iterator[Sentence]:
+    first, *others = blockers
+    yield first.text
+    yield first.remedy
+    for other in others:
+        if other.code is R.OUTSIDE_WINDOW and other.until is not None:
+            yield fill("It is also closed until {until:time}.", {"until": other.until})
+        else:
+            yield ("Behind that: ", *other.text)
+
+
+def _of_speed(standing: Standing) -> Iterator[Sentence]:
+    backfill, counts = standing.backfill, standing.counts
+    limit = backfill.settings.max_in_flight
+    facts = {
+        **facts_of(standing), "limit": limit, "per_minute": _rounded(standing.per_minute), "total": counts.total
+    }  # fmt: skip
+    if backfill.status is Status.PLANNING:
+        yield fill("Counting, {total:count} so far.", facts)
+        yield ("Nothing starts before the plan is frozen.",)
+        return
+    for reason in standing.reasons:  # recovering: nothing is in the way
+        yield reason.sentence_at(standing.now, facts)
+    speed = "{in_flight:count} of {limit:count} in flight[, about {per_minute:count} a minute]"
+    is_full = counts.in_flight >= limit
+    yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
+    yield fill(LEFT, facts)
+
+
+def _rounded(per_minute: float | None) -> int | float | None:
+    if per_minute is None:
+        return None
+    return round(per_minute) if per_minute >= 10 else round(per_minute, 1)
+
+
+def _verdict(standing: Standing) -> Sentence:
+    backfill, counts = standing.backfill, standing.counts
+    facts = {
+        "ran": counts.succeeded + counts.failed, "failed": counts.failed, "total": counts.total,
+        "cancelled": counts.cancelled, "skipped": counts.skipped, "done": counts.processed,
+    }  # fmt: skip
+    if backfill.status is Status.FAILED:
+        error = backfill.error if isinstance(backfill.error, Mapping) else {}
+        return fill("It cannot go on[: {problem}].", {"problem": error.get("message")})
+    if backfill.status is Status.CANCELLED:
+        return fill("Cancelled: {done:count} of {total:count} are done, {cancelled:count} were left out.", facts)
+    if not counts.total:
+        return ("Nothing was to be done: the plan is empty.",)
+    if counts.failed and counts.failed == facts["ran"]:
+        return fill("All {failed:count} failed.", facts)
+    if counts.failed:
+        return fill("{failed:count} of {ran:count} failed; everything else is done.", facts)
+    return fill("Everything is done: {total:count} of {total:count}.", facts)
+
+
+def _limits(standing: Standing) -> Iterator[Limit]:
+    if standing.backfill.status in ENDED:
+        return
+    yield Limit("max_in_flight", standing.backfill.settings.max_in_flight, standing.counts.in_flight)
+    if standing.places is not None:
+        in_use, places = standing.places
+        yield Limit("max_in_flight_total", places, in_use)
+    for reason in standing.reasons:
+        if reason.code is R.RECOVERING and reason.facts:
+            yield Limit("recovering", reason.facts["items"], reason.facts["begun"])
+
+
+def _next_start(standing: Standing) -> datetime | None:
+    """When nothing of what is known is in the way any more; None if nobody knows that of all of it."""
+    untils = [reason.until for reason in standing.reasons if reason.code is not R.RECOVERING]
+    known = [until for until in untils if until is not None]
+    if not untils or len(known) < len(untils):
+        return None
+    start = max(*known, standing.now)
+    if standing.calendar is None:
+        return start
+    opening = standing.calendar.next_opening(start)
+    return None if opening is None else max(opening.opens_at, start)

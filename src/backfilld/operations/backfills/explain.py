@@ -1,0 +1,54 @@
+"""Asking why nothing, or not more, is starting: how a backfill stands, and what only a look elsewhere tells."""
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any
+from uuid import UUID
+
+from backfilld.domain.backfills.explaining import Explanation
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.calendars import shown_zone
+from backfilld.operations.backfills.view import Viewer
+from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter, AuditPages
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.ledger.pages import LedgerPages
+
+EVENTS_LOOKED_AT = 50
+CLASSES_NAMED = 3
+
+
+class Explainer:
+    """Answers in any daemon, be it the owner or not: what only the owner knows is written down within a second."""
+
+    def __init__(self, store: BackfillStore, viewer: Viewer, ledger: LedgerPages, audit: AuditPages) -> None:
+        self._store = store
+        self._viewer = viewer
+        self._ledger = ledger
+        self._audit = audit
+
+    async def explain(self, id: UUID) -> tuple[Explanation, tzinfo]:
+        """What there is to say, and the zone in which to say it. NotFound."""
+        view = self._viewer.view(*await self._store.get_with_progress(id))
+        known = await self._known(view.backfill, {reason.code for reason in view.reasons})
+        return self._viewer.explain(view, known), shown_zone(view.backfill)
+
+    async def _known(self, backfill: Backfill, codes: set[ReasonCode]) -> Mapping[str, Any]:
+        known: dict[str, Any] = {}
+        if ReasonCode.WAITING_FOR_RETRY in codes:
+            classes = await self._ledger.list_retry_classes(backfill.number, limit=CLASSES_NAMED)
+            known["classes"] = ", ".join(classes) or None
+        if ReasonCode.WORKFLOW_DISABLED in codes and (event := await self._who_disabled(backfill.workflow_id)):
+            known |= {"disabled_at": event.at, "who": event.actor_name or event.actor}
+        return known
+
+    async def _who_disabled(self, workflow_id: int) -> AuditEvent | None:
+        wanted = AuditFilter(subject=f"workflow/{workflow_id}")
+        events = await self._audit.list_page(wanted, before=None, limit=EVENTS_LOOKED_AT)
+        return next(filter(_disables, events), None)
+
+
+def _disables(event: AuditEvent) -> bool:
+    if event.action in ("workflow.disable", "workflow.delete"):
+        return True
+    return isinstance(event.new, Mapping) and event.new.get("enabled") is False

@@ -1,0 +1,144 @@
+"""Why nothing, or not more, is starting: what is said of a backfill at one moment."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.domain.test_holding import NEW_YORK, NOON, TEXTS, of
+from tests.engine.parts import a_backfill
+
+from backfilld.domain.backfills.explaining import ORDER, Standing, explain, in_order
+from backfilld.domain.backfills.holding import because
+from backfilld.domain.backfills.progress import Counts
+from backfilld.domain.backfills.remedies import BEING_ASKED, REMEDIES
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.sentences import plain
+
+R, S = ReasonCode, Status
+COUNTS = Counts(10_000, 9_700, 5_811, 249, 300, 0, 0, 4, 3_636)
+HOUR = timedelta(hours=1)
+
+
+def standing(status: Status = S.RUNNING, *reasons: Any, counts: Counts = COUNTS, **changes: Any) -> Standing:
+    backfill = a_backfill(status=status, max_in_flight=4)
+    return Standing(backfill, counts, in_order(reasons), NOON, **changes)
+
+
+def told(found: Standing) -> list[str]:
+    return [plain(sentence, NEW_YORK, NOON) for sentence in explain(found).sentences]
+
+
+def test_every_code_has_a_remedy_and_a_place_in_the_order():
+    assert set(ReasonCode) <= set(REMEDIES)
+    assert set(ReasonCode) <= set(ORDER)
+
+
+@pytest.mark.parametrize(("code", "case", "text"), TEXTS)
+@pytest.mark.parametrize("until", [None, NOON + timedelta(seconds=21)])
+def test_what_would_change_it_is_said_of_every_reason(code: ReasonCode, case: str, text: str, until: Any):
+    if until is None and "until" in text.split("[")[0]:
+        until = NOON
+    found = explain(standing(S.RUNNING, replace(of(code, case), until=until)))
+    said = [plain(sentence, NEW_YORK, NOON) for sentence in found.sentences]
+
+    assert (code is R.RECOVERING) == found.starting
+    assert 2 <= len(said)
+    assert all(one and not any(odd in one for odd in ("None", "{", "[", "T1")) for one in said)
+
+
+def test_a_target_that_is_being_probed_is_being_asked_right_now():
+    reason = because(R.TARGET_UNREACHABLE, since=NOON - HOUR, target="crm.example:443", problem="nobody listens")
+
+    assert [
+        "The target crm.example:443 cannot be reached since Mon 06:00 New York: nobody listens.",
+        f"{BEING_ASKED}; no item is charged a try; goes on by itself.",
+    ] == told(standing(S.RUNNING, reason))
+
+
+def test_what_stands_behind_the_first_blocker_is_said_too():
+    paused = because(R.PAUSED_BY_USER, since=NOON - timedelta(minutes=12), who="ops", why="ledger is being re-indexed")
+    shut = because(R.OUTSIDE_WINDOW, since=NOON, until=NOON + 15 * HOUR)
+    stopped = because(R.STOPPED_BY_OPERATOR, since=NOON - timedelta(minutes=5), who="admin")
+    found = standing(S.PAUSED, stopped, shut, paused)
+
+    assert [
+        "Paused by ops 12 m ago: “ledger is being re-indexed”.",
+        "3,640 are left. Nothing starts until somebody resumes it.",
+        "It is also closed until Mon 22:00 New York.",
+        "Behind that: Everything was stopped by admin 5 m ago.",
+    ] == told(found)
+    assert ["ops", None, "admin"] == [blocker.by for blocker in explain(found).blockers]
+    assert f"/public-api/backfills/{found.backfill.id}/resume" == explain(found).blockers[0].link
+
+
+@pytest.mark.parametrize(
+    ("untils", "expected"),
+    [([HOUR], HOUR), ([HOUR, 2 * HOUR], 2 * HOUR), ([HOUR, None], None), ([-HOUR], timedelta(0))],
+)
+def test_the_next_start_is_when_nothing_is_in_the_way_any_more(untils: list, expected: timedelta | None):
+    codes = (R.RATE_LIMITED, R.TARGET_UNREACHABLE)
+    reasons = [
+        because(code, since=NOON, until=until and NOON + until, target="a")
+        for code, until in zip(codes, untils, strict=False)
+    ]
+
+    found = explain(standing(S.RUNNING, *reasons))
+
+    assert (False, None if expected is None else NOON + expected) == (found.starting, found.next_start_at)
+
+
+def test_without_a_blocker_it_is_what_limits_the_speed():
+    found = standing(counts=replace(COUNTS, in_flight=4), per_minute=132.4, ends_at=NOON + HOUR, places=(7, 90))
+
+    assert [
+        "4 of 4 in flight, about 132 a minute; more would need a higher limit.",
+        "3,644 are left; at the recent rate the end is expected Mon 08:00 New York.",
+    ] == told(found)
+    assert [("max_in_flight", 4, 4), ("max_in_flight_total", 90, 7)] == [
+        (limit.what, limit.value, limit.in_use) for limit in explain(found).limits
+    ]
+    assert (True, None) == (explain(found).starting, explain(found).next_start_at)
+
+
+def test_recovering_is_no_blocker_but_a_limit():
+    found = standing(S.RUNNING, of(R.RECOVERING, "first"))
+
+    assert (
+        "Repeating what a killed daemon may have started: 4 of at most 12; then at full pace again." == told(found)[0]
+    )
+    assert () == explain(found).blockers
+    assert ("recovering", 12, 4) == (explain(found).limits[-1].what, explain(found).limits[-1].value,
+                                     explain(found).limits[-1].in_use)  # fmt: skip
+
+
+def test_while_it_is_planned_nothing_starts():
+    found = standing(S.PLANNING, counts=Counts(4_300, 4_300, 0, 0, 0, 0, 0, 0, 4_300))
+
+    assert ["Counting, 4,300 so far.", "Nothing starts before the plan is frozen."] == told(found)
+    assert not explain(found).starting
+
+
+@pytest.mark.parametrize(
+    ("status", "counts", "sentence"),
+    [
+        (S.COMPLETED, Counts(500, 500, 480, 0, 20, 0, 0, 0, 0), "Everything is done: 500 of 500."),
+        (S.COMPLETED, Counts(0, 0, 0, 0, 0, 0, 0, 0, 0), "Nothing was to be done: the plan is empty."),
+        (S.COMPLETED_WITH_FAILURES, Counts(1436, 1436, 1382, 54, 0, 0, 0, 0, 0),
+         "54 of 1,436 failed; everything else is done."),
+        (S.COMPLETED_WITH_FAILURES, Counts(100, 98, 0, 98, 2, 0, 0, 0, 0), "All 98 failed."),
+        (S.CANCELLED, Counts(100, 100, 30, 0, 0, 70, 0, 0, 0), "Cancelled: 30 of 100 are done, 70 were left out."),
+    ],
+)  # fmt: skip
+def test_what_has_ended_has_a_verdict(status: Status, counts: Counts, sentence: str):
+    found = standing(status, counts=counts)
+
+    assert [sentence] == told(found)
+    assert (False, None, ()) == (explain(found).starting, explain(found).next_start_at, explain(found).limits)
+
+
+def test_what_cannot_go_on_says_why():
+    found = standing(S.FAILED)
+    found = replace(found, backfill=replace(found.backfill, error={"code": "source_broken", "message": "no column id"}))
+
+    assert ["It cannot go on: no column id."] == told(found)
