@@ -64,6 +64,9 @@ class Point(StrEnum):
     CHARGE_BEFORE_COMMIT = "recovery.charge.before_commit"
     CHARGE_AFTER_COMMIT = "recovery.charge.after_commit"
 
+    LIMIT_BEFORE_PAUSE = "limit.before_pause"  # too much failed, or was spent, and is recorded; it is not paused yet
+    LIMIT_AFTER_PAUSE = "limit.after_pause"
+
     END_BEFORE_COMMIT = "end.before_commit"  # every item has its outcome, the backfill has not ended
     END_AFTER_COMMIT = "end.after_commit"
 

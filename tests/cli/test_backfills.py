@@ -20,6 +20,7 @@ async def test_options_become_the_body_of_a_request(backfilld, daemon, tmp_path)
         *CREATE, "--window", "sat 00:00-24:00", "--timezone", "Asia/Tokyo", "--name", "old tickets", "--order",
         "newest_first", "--reprocess", "completed", "--sample-size", "20", "--max-attempts", "4", "--start",
         "when_approved", "--exclude-date", "2027-12-24", "--params", '{"mode": "fast"}', "--total-estimated", "12",
+        "--failure-policy", '{"window": 100}',
         "--entity-ids-file", str(ids), "--idempotency-key", "k1",
     )  # fmt: skip
     night = [{"run_start_time": "22:00", "run_end_time": "06:00"}]
@@ -42,12 +43,22 @@ async def test_options_become_the_body_of_a_request(backfilld, daemon, tmp_path)
         "reprocess_behavior": "completed",
         "sample_size": 20,
         "max_attempts": 4,
+        "failure_policy": {"window": 100},
         "start": "when_approved",
         "excluded_dates": ["2027-12-24"],
         "params": {"mode": "fast"},
         "total_estimated": 12,
         "entity_ids": ["17", "18"],
     } == daemon.received[0].json
+
+
+@pytest.mark.parametrize(("said", "sent"), [("off", {"enabled": False}), ('{"min_sample": 5}', {"min_sample": 5})])
+async def test_a_failure_policy_is_switched_off_by_a_word(backfilld, daemon, said, sent):
+    daemon.script("POST", "/public-api/backfills", CREATED)
+    ended = await backfilld(*CREATE, "--failure-policy", said)
+
+    assert 0 == ended.code, ended.err
+    assert sent == daemon.received[0].json["failure_policy"]
 
 
 async def test_what_is_not_given_is_left_to_the_daemon(backfilld, daemon):

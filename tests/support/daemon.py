@@ -289,7 +289,10 @@ class DaemonProcess:
         return int(found[0]["id"])
 
     async def create(self, *, idempotency_key: str | None = None, **settings: Any) -> str:
-        """The id of a new backfill over all tickets, open all day, ten in flight, unless `settings` says otherwise."""
+        """The id of a new backfill over all tickets, open all day, ten in flight, unless `settings` says otherwise.
+
+        Nor does it stop by itself, however much fails: in most of these tests that is what is wanted.
+        """
         body = {
             "entity_type": "ticket",
             "filter_spec": {},
@@ -298,6 +301,7 @@ class DaemonProcess:
             "max_in_flight": 10,
             "target_workflow_id": await self.workflow_id(),
             "reprocess_behavior": "completed",
+            "failure_policy": {"enabled": False},
         }
         created = await self.client.create_backfill(body | settings, idempotency_key=idempotency_key)
         return str(created["backfill"]["id"])

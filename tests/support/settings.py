@@ -4,7 +4,7 @@ from datetime import date
 
 from tests.support.backfills import SETTINGS
 
-from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy
 
 NIGHTS = {"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}], "monday": []}
 UNUSUAL = BackfillSettings(
@@ -24,6 +24,7 @@ UNUSUAL = BackfillSettings(
     excluded_dates=frozenset({date(2027, 12, 24), date(2027, 12, 25)}),
     params={"z": 1, "a": [1, None, 1e22]},
     stop_on_failure=True,
+    failure_policy=FailurePolicy(max_failure_ratio=0.25, window=100, min_sample=10, max_consecutive_failures=7),
 )
 ORDINARY = SETTINGS
 NOT_KEPT_BY_A_RERUN = {"start", "sample_size", "reprocess_behavior", "name", "reason", "total_estimated"}

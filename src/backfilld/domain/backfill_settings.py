@@ -22,6 +22,22 @@ MOST_PARAMS_BYTES = 16 * 1024
 MOST_EXCLUDED_DATES = 1_000
 DEFAULT_MAX_ATTEMPTS = 3
 DEFAULT_ZONE = "UTC"
+MOST_FAILURE_WINDOW = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePolicy:
+    """When a backfill stops by itself because too much fails.
+
+    Of the last `window` items that succeeded or failed, at least `min_sample`, more than `max_failure_ratio` failed; or
+    `max_consecutive_failures` in a row. 1 ≤ `min_sample` ≤ `window`; 0 < ratio ≤ 1.
+    """
+
+    enabled: bool = True
+    max_failure_ratio: float = 0.5
+    window: int = 200
+    min_sample: int = 50
+    max_consecutive_failures: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +45,8 @@ class BackfillSettings:
     """Values of the right type and in bounds; `filter_spec`, `daily_execution_windows` and `params` are as sent.
 
     The default of a field is also what it means for backfills that were stored before there was such a setting.
-    Of kind `schedule`, `entity_type` and `filter_spec` are None. Windows that are None are always open.
+    Of kind `schedule`, `entity_type` and `filter_spec` are None. Windows that are None are always open. Without a
+    `failure_policy` nothing stops it, however much fails; whoever makes one over entities gives it one.
     """
 
     entity_type: str | None
@@ -48,6 +65,7 @@ class BackfillSettings:
     excluded_dates: frozenset[date] = frozenset()
     params: Mapping[str, Any] = field(default_factory=dict)
     stop_on_failure: bool = False
+    failure_policy: FailurePolicy | None = None
 
     @staticmethod
     def default(name: str) -> Any:

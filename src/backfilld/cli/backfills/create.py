@@ -41,6 +41,13 @@ def date_option(name: str, *, help: str) -> Callable[[Command], Command]:
     return click.option(name, "excluded_dates", multiple=True, type=_Date(), help=help)
 
 
+class _FailurePolicy(JsonObject):
+    """`off`, or what the API takes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return {"enabled": False} if value == "off" else super().convert(value, param, ctx)
+
+
 ids_file_option = click.option(
     "--entity-ids-file", "ids_file", type=IDS_FILE, help="Only these; one id a line, - is stdin."
 )
@@ -81,6 +88,12 @@ _PLAN = (
     ),
     click.option("--sample-size", type=int, help="Run so many first, spread over the plan, then pause."),
     click.option("--max-attempts", type=int, help="Tries per entity."),
+    click.option(
+        "--failure-policy",
+        type=_FailurePolicy(),
+        metavar="off|JSON",
+        help="When too much fails and it pauses by itself; default: more than half of the last 200, or 20 in a row.",
+    ),
     date_option("--exclude-date", help="No start then. Repeatable."),
     click.option("--params", type=JsonObject(), help="Handed to the workflow with each entity."),
     click.option("--total-estimated", type=int, help="Your own guess; a warning tells if it is far off."),
@@ -88,7 +101,7 @@ _PLAN = (
 
 _COPIED = (
     "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
-    "sample_size", "max_attempts", "params", "total_estimated",
+    "sample_size", "max_attempts", "failure_policy", "params", "total_estimated",
 )  # fmt: skip
 
 

@@ -64,7 +64,14 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         needs_person=True,
     ),
     R.TOO_MANY_FAILURES: Entry(
-        "It stopped itself: {failed:count} failed. Resume goes on with the sessions after them.", needs_person=True
+        {
+            "share": "It stopped itself: {failed:count} of the last {of:count} failed (limit {limit})."
+            "[ Most common: {common} ({common_count:count}).] Resuming starts both counts anew.",
+            "row": "It stopped itself: the last {failed:count} failed in a row (limit {limit})."
+            "[ Most common: {common} ({common_count:count}).] Resuming starts both counts anew.",
+            "sessions": "It stopped itself: {failed:count} failed. Resume goes on with the sessions after them.",
+        },
+        needs_person=True,
     ),
     R.BUDGET_EXHAUSTED: Entry("It stopped itself: {used:count} of {cap:count} credits are used.", needs_person=True),
     R.TARGET_UNREACHABLE: Entry(

@@ -76,6 +76,7 @@ class Gate(StartGate[Item]):
         self.in_flight: dict[int, Item] = {}
         self.first_start = asyncio.Event()
         self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
+        self.on_change: Callable[[Backfill], None] = lambda _: None  # newer settings are in force
         self._obey(backfill)
 
     def _obey(self, backfill: Backfill) -> None:
@@ -95,6 +96,7 @@ class Gate(StartGate[Item]):
             self._windows = WindowGate(_calendar(backfill))
         if backfill.settings.max_in_flight > before.max_in_flight:
             self.open_slowly(above=before.max_in_flight)
+        self.on_change(backfill)
         self.changed.set()
 
     def _own_refusal(self, at: datetime) -> Refusal | None:

@@ -26,7 +26,7 @@ from backfilld.store.ledger.ledger import record
 
 COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
 BUSY_BATCH = 20  # as many since the last commit mean load; fewer are committed at once
-NO_LIMITS: Mapping[int, int] = {}
+NOWHERE: Mapping[int, Checkpoint] = {}
 
 Entry = tuple[RunState, EndedItem | TriedItem]
 
@@ -45,7 +45,12 @@ class Batch:
 
     def part(self, entries: Sequence[Entry]) -> "Batch":
         """Some of the entries. A part must not move a mark: the other part may hold positions below it."""
-        return replace(self.only(entries), standings=tuple(replace(s, mark=0) for s in self.only(entries).standings))
+        counts = {account.backfill_number: account.counts_with(_lines(entries, account)) for account, _ in entries}
+        standings = (
+            replace(standing, mark=0, failure_counts=counts[standing.backfill_number])
+            for standing in self.only(entries).standings
+        )
+        return replace(self.only(entries), standings=tuple(standings))
 
 
 class Recorder:
@@ -63,6 +68,7 @@ class Recorder:
         self._hurry = asyncio.Event()
         self._last_batch = 0
         self._in_commit = 0
+        self._misjudged: list[RunState] = []  # of whose outcomes one could not be stored, and was recorded as another
         self.obstacle: Exception | None = None  # what the last commit failed of, while it is being repeated
         self.obstacle_since: datetime | None = None
 
@@ -74,7 +80,12 @@ class Recorder:
     def submit(self, account: RunState, position: int, result: Outcome | Try, *, had_retry: bool) -> None:
         """Take over what became of an item; never waits. The account says when there is room for more."""
         entry = entry_of(account, position, result, had_retry=had_retry)
-        account.ended(position, finally_=isinstance(result, Outcome))
+        if isinstance(result, Outcome):
+            account.ended(position, finally_=True)
+            if account.limits is not None:
+                account.limits.note(result)
+        else:
+            account.ended(position, finally_=False)
         self._gathered.append((account, entry))
         self._called.set()
         if account.wants_commit and not self._in_commit:
@@ -114,6 +125,7 @@ class Recorder:
                 await self._commit_patiently(batch)
                 self._in_commit = 0
                 self.obstacle = None
+                self._count_anew()
                 if any(account.wants_commit for account, _ in self._gathered):
                     self._hurry.set()
 
@@ -169,7 +181,13 @@ class Recorder:
         culprit = _unrecordable(entry, problem)
         if culprit == entry:
             raise problem
+        self._misjudged.append(account)
         await self._commit_patiently(batch.part([(account, culprit)]))
+
+    def _count_anew(self) -> None:
+        while self._misjudged:
+            account = self._misjudged.pop()
+            account.count_anew(_lines(self._gathered, account))
 
     async def _commit(self, batch: "Batch") -> None:
         ended = [entry for _, entry in batch.entries if isinstance(entry, EndedItem)]
@@ -183,18 +201,27 @@ class Recorder:
         for account, entry in batch.entries:
             if isinstance(entry, TriedItem):
                 account.note_retry(entry.tried.next_attempt_at)
-        self._settle(batch.entries, {standing.backfill_number: standing.hand_out_limit for standing in batch.standings})
+        self._settle(batch.entries, {standing.backfill_number: standing for standing in batch.standings})
         self._bus.tell(OutcomesRecorded(len(ended), len(tried), seconds))
 
-    def _settle(self, batch: Sequence[Entry], limits: Mapping[int, int] = NO_LIMITS) -> None:
-        """Nobody waits for these any more; `limits` of handing out, by backfill, were committed with them."""
+    def _settle(self, batch: Sequence[Entry], standings: Mapping[int, Checkpoint] = NOWHERE) -> None:
+        """Nobody waits for these any more; `standings`, by backfill, were committed with them."""
         counts: dict[int, tuple[RunState, int]] = {}
         for account, entry in batch:
             account.taken.discard(entry.position)
             counts[id(account)] = (account, counts.get(id(account), (account, 0))[1] + 1)
         for account, entries in counts.values():
-            account.hand_out.committed(limits.get(account.backfill_number, 0))
+            if (standing := standings.get(account.backfill_number)) is None:
+                account.hand_out.committed(0)
+            else:
+                account.hand_out.committed(standing.hand_out_limit)
+                if account.limits is not None:
+                    account.limits.committed(standing.failure_counts)
             account.written(entries)
+
+
+def _lines(entries: Sequence[Entry], account: RunState) -> list[EndedItem | TriedItem]:
+    return [entry for owner, entry in entries if owner is account]
 
 
 def _unrecordable(entry: EndedItem | TriedItem, problem: Exception) -> EndedItem | TriedItem:

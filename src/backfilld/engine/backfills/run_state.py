@@ -8,10 +8,12 @@ it goes. Everything here may be lost at any instant; recovery needs none of it.
 import asyncio
 import math
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import Outcome, Try
+from backfilld.engine.backfills.own_limits import OwnLimits
 from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease
 from backfilld.store.backfills.leases import Grant
@@ -34,8 +36,10 @@ class RunState:
         throughput: float,
         hand_out: HandOut | None = None,
         of_sessions: bool = False,
+        limits: OwnLimits | None = None,
     ) -> None:
         self.lease = lease
+        self.limits = limits
         self.backfill_number: int = lease.key
         self.of_sessions = of_sessions
         self.hand_out = hand_out or HandOut()
@@ -78,6 +82,15 @@ class RunState:
     def read(self, position: int) -> None:
         """A position was read from the plan; it holds the mark down until it goes into a commit."""
         self._outstanding[position] = None
+
+    def counts_with(self, lines: Iterable[EndedItem | TriedItem]) -> str | None:
+        """What is counted of failures once a commit has carried these alone of all that gathered."""
+        return None if self.limits is None else self.limits.kept_with(_outcomes(lines))
+
+    def count_anew(self, lines: Iterable[EndedItem | TriedItem]) -> None:
+        """What was recorded is not what was counted. `lines`: those that are not recorded yet."""
+        if self.limits is not None:
+            self.limits.count_anew(_outcomes(lines))
 
     def ended(self, position: int, *, finally_: bool) -> None:
         """A try ended, and waits to be recorded; `finally_`: with an outcome."""
@@ -155,7 +168,14 @@ class RunState:
         hand_out = self.hand_out
         hand_out.adapt()
         limit = hand_out.next_limit(self.lease.in_flight())
-        return Checkpoint(self.backfill_number, self.lease.fence, self.low_water_mark(), self.throughput(), limit)
+        counts = None if self.limits is None else self.limits.kept()
+        return Checkpoint(
+            self.backfill_number, self.lease.fence, self.low_water_mark(), self.throughput(), limit, counts
+        )
+
+
+def _outcomes(lines: Iterable[EndedItem | TriedItem]) -> list[Outcome]:
+    return [line.outcome for line in lines if isinstance(line, EndedItem)]
 
 
 def entry_of(account: RunState, position: int, result: Outcome | Try, *, had_retry: bool) -> EndedItem | TriedItem:

@@ -17,6 +17,7 @@ from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.obstacles import Obstacles
+from backfilld.engine.backfills.own_limits import OwnLimits
 from backfilld.engine.backfills.planning.session_source import SessionSource
 from backfilld.engine.backfills.planning.step import Planning
 from backfilld.engine.backfills.run import Run
@@ -178,6 +179,7 @@ class Runner:
             throughput=opening.throughput,
             hand_out=hand_out,
             of_sessions=backfill.is_schedule,
+            limits=OwnLimits(self.gate, tools.clock, opening),
         )
         self._lease.hand_out = hand_out
         self._recovery.serve(account, left)

@@ -76,6 +76,7 @@ class StartGate(Generic[W]):
         self._settled = asyncio.Event()
         self._settled.set()
         self.on_sent: Callable[[W], None] | None = None  # must not wait
+        self.limit: Callable[[datetime], Refusal | None] | None = None  # None: there is nothing to ask
         self._stop_listening = health.listen(self.changed.set)
         self._leave_switch = lease.stop_switch.join(self)
 
@@ -109,7 +110,10 @@ class StartGate(Generic[W]):
             return _OUTDATED
         if self.draining:
             return Refusal.of(because(ReasonCode.DRAINING, since=self._draining_since or at, case="daemon"))
-        return self._own_refusal(at) or self.stop_refusal() or self._target_refusal()
+        refusal = self._own_refusal(at) or self.stop_refusal() or self._target_refusal()
+        if refusal is None and self.limit is not None:
+            return self.limit(at)
+        return refusal
 
     def reasons(self, at: datetime) -> Iterator[Reason]:
         """All that forbids a start at `at`, in the order in which `refusal` looks, which tells the first of it."""
@@ -121,6 +125,9 @@ class StartGate(Generic[W]):
             if refusal is not None and refusal.reason is not None:
                 yield refusal.reason
         yield from self.health.reasons()
+        refusal = None if self.limit is None else self.limit(at)
+        if refusal is not None and refusal.reason is not None:
+            yield refusal.reason
 
     def _own_refusals(self, at: datetime) -> Iterator[Refusal | None]:
         """Each part of `_own_refusal`."""

@@ -11,7 +11,8 @@ from backfilld.domain.records import plain_record
 class Checkpoint:
     """What a batch says of one backfill as a whole. `mark`: every smaller position has an outcome or a retry row.
 
-    `hand_out_limit`: so many items in all may be handed out until the next commit.
+    `hand_out_limit`: so many items in all may be handed out until the next commit. `failure_counts`: JSON; None keeps
+    what is there.
     """
 
     backfill_number: int
@@ -19,6 +20,7 @@ class Checkpoint:
     mark: int
     throughput: float
     hand_out_limit: int = 0
+    failure_counts: str | None = None
 
 
 @plain_record

@@ -76,6 +76,7 @@ async def _record_outcomes(
         _unless_all([o.error for o in outcomes], None),
         _unless_all([o.skip_reason for o in outcomes], None),
         _unless_all([item.had_retry for item in ended], False),
+        [s.failure_counts for s in standings],
     )
     return {row["backfill_number"] for row in rows}
 
@@ -146,6 +147,11 @@ class Ledger:
     async def has_unfinished(self, backfill_number: int) -> bool:
         """True while an item of the plan has no outcome."""
         return bool(await self._pool.fetchval(queries.has_unfinished, backfill_number))
+
+    async def most_common_failure(self, backfill_number: int, last: int) -> tuple[str, int] | None:
+        """Of the `last` failures in the order of the plan: the class of most of them, and of how many."""
+        row = await self._pool.fetchrow(queries.most_common_failure, backfill_number, last)
+        return None if row is None else (row["error_class"], row["times"])
 
     async def note_start(self, backfill_number: int, fence: int, at: datetime) -> None:
         """Write down when the first item started, unless that is known."""

@@ -4,11 +4,12 @@
 -- $1 backfills   $2 fences   $3 marks   $4 items a second   $5 limits of handing out (one of each per backfill)   $6 now
 -- $7 backfill   $8 position   $9 status   $10 started   $11 finished   $12 attempts   $13 http status   $14 message
 -- $15 result   $16 credits   $17 error class   $18 error   $19 skip reason   $20 had a retry row  (one of each per outcome)
--- Every list of these but $8 may be NULL, which stands for the usual in all of them: the one backfill, a success at the
+-- $21 counts of failures (one of each per backfill)
+-- Every list of these but $8 and $21 may be NULL, which stands for the usual in all of them: the one backfill, a success at the
 -- first attempt, and nothing else to tell.
 WITH given AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::integer[])
-        AS g (backfill_number, fence, mark, throughput, hand_out_limit)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::integer[], $21::text[])
+        AS g (backfill_number, fence, mark, throughput, hand_out_limit, failure_counts)
 ), owned AS MATERIALIZED (
     -- locked in order, so that two recorders cannot block each other; a new owner's fence shuts us out
     SELECT p.backfill_number
@@ -61,6 +62,7 @@ UPDATE backfill_progress AS p
        low_water_mark   = GREATEST(p.low_water_mark, g.mark),
        hand_out_limit   = GREATEST(p.hand_out_limit, g.hand_out_limit),
        throughput       = g.throughput,
+       failure_counts   = COALESCE(g.failure_counts::json, p.failure_counts),
        last_recorded_at = $6
   FROM given AS g
   JOIN owned USING (backfill_number)
@@ -175,6 +177,20 @@ UPDATE retries AS r
 -- Whether anything in the plan has no outcome yet. Asked once, before a backfill ends.
 -- $1 backfill
 SELECT planned - succeeded - failed - skipped - cancelled > 0 FROM backfill_progress WHERE backfill_number = $1;
+
+-- name: most_common_failure
+-- The class of most of the last failures, and of how many.
+-- $1 backfill   $2 how many are the last
+SELECT error_class, count(*) AS times
+  FROM (SELECT error_class
+          FROM outcomes
+         WHERE backfill_number = $1 AND status = 'failed'
+         ORDER BY position DESC
+         LIMIT $2) AS last
+ WHERE error_class IS NOT NULL
+ GROUP BY error_class
+ ORDER BY times DESC, error_class
+ LIMIT 1;
 
 -- name: note_start
 -- $1 backfill   $2 fence   $3 when

@@ -50,13 +50,14 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """From where on items are handed out, and how far: `settled` of them are."""
+    """From where on items are handed out, and how far: `settled` of them are. `failure_counts`: as they are kept."""
 
     mark: int
     throughput: float
     settled: int
     limit: int
     repeat_round: int
+    failure_counts: str | None = None
 
 
 class RecoveryStore:

@@ -130,7 +130,8 @@ UPDATE backfill_progress AS p
   FROM now
   JOIN lease USING (backfill_number)
  WHERE p.backfill_number = now.backfill_number
-RETURNING p.low_water_mark AS mark, p.throughput, now.settled, p.hand_out_limit AS limit, p.repeat_round;
+RETURNING p.low_water_mark AS mark, p.throughput, now.settled, p.hand_out_limit AS limit, p.repeat_round,
+          p.failure_counts;
 
 -- name: read_repeats
 -- Retries that were handed out by an owner who died, whether they are due or not: they were due then.

@@ -11,6 +11,7 @@ from pydantic import Field, WithJsonSchema
 
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.public.backfills.bodies import FILTER_SCHEMA, WINDOWS_SCHEMA
+from backfilld.api.public.backfills.limit_fields import FailurePolicyAnswer
 from backfilld.domain.backfill_settings import BackfillSettings, Order, Reprocess, Start
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.windows.weekly import WEEKDAYS
@@ -104,7 +105,9 @@ class BackfillAnswer(Answer):
     rehearsal: bool
     sample_size: int | None
     starts_per_minute: float | None
-    failure_policy: dict[str, Any] | None
+    failure_policy: FailurePolicyAnswer | None = Field(
+        description="null: it has none, as those of kind schedule and those from before there were any."
+    )
     max_credits: float | None
     params: dict[str, Any]
     created_by: str
@@ -150,6 +153,7 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "parent_backfill_run_id": backfill.parent_id,
             "filter_resolved": backfill.filter_resolved,
             "effective_windows": view.effective_windows,
+            "failure_policy": FailurePolicyAnswer.of(backfill.settings.failure_policy),
             "excluded_dates": sorted(backfill.settings.excluded_dates),
             "target_workflow_id": backfill.workflow_id,
             "target_workflow_name": backfill.workflow_name,
@@ -179,7 +183,7 @@ def _all_days(written: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 _CHOSEN = tuple(f.name for f in fields(BackfillSettings))
-_NOT_YET = {"rehearsal": False, "starts_per_minute": None, "failure_policy": None, "max_credits": None}
+_NOT_YET = {"rehearsal": False, "starts_per_minute": None, "max_credits": None}
 
 
 def _standing(view: BackfillView) -> dict[str, Any]:

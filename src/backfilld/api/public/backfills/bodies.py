@@ -22,6 +22,7 @@ from backfilld.api.framework.reading.fields import (
     Page,
     Query,
 )
+from backfilld.api.public.backfills.limit_fields import SetFailurePolicy, wanted_policy
 from backfilld.domain.backfill_settings import (
     MOST_ATTEMPTS,
     MOST_ENTITY_IDS,
@@ -139,12 +140,15 @@ class CreateBackfill(Body):
     params: Annotated[dict[str, Any], AfterValidator(_bounded_params)] = Field(default_factory=dict)
     rehearsal: NotYetTrue = None
     starts_per_minute: NotYet = None
-    failure_policy: NotYet = None
+    failure_policy: SetFailurePolicy | None = Field(
+        None, description="When it stops by itself because too much fails; null: the defaults, which are on."
+    )
     max_credits: NotYet = None
 
     def settings(self, *, max_attempts: int) -> BackfillSettings:
         """The same for the operations; `max_attempts` are the workflow's, for a body that says nothing of them."""
         asked: dict[str, Any] = {name: chosen(name, getattr(self, name)) for name in _SETTINGS}
+        asked["failure_policy"] = wanted_policy(self.failure_policy)
         asked["max_attempts"] = self.max_attempts or max_attempts
         return BackfillSettings(**asked)
 

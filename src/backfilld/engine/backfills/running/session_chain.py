@@ -61,7 +61,7 @@ class Chain:
         if progress.failed <= backfill.failures_accepted:
             return False
         failed = progress.failed - backfill.failures_accepted
-        reason = because(ReasonCode.TOO_MANY_FAILURES, since=self._tools.clock.now(), failed=failed)
+        reason = because(ReasonCode.TOO_MANY_FAILURES, since=self._tools.clock.now(), case="sessions", failed=failed)
         await self._standing.move(Status.PAUSED, reason, expected=STARTABLE)
         return True
 

@@ -18,6 +18,7 @@ from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.fast_path import FastPath
 from backfilld.engine.backfills.running.item_order import ItemOrder
 from backfilld.engine.backfills.running.item_run import ItemRun
+from backfilld.engine.backfills.running.limit_reached import LIMITS, LimitReached
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.session_chain import WAITS_FOR_OTHERS, Chain
@@ -51,6 +52,7 @@ class Worker:
         self._reader = reader
         self._processor = processor
         self._recovery = recovery
+        self._limit = LimitReached(run, account)
         self._slots = Slots(run.backfill.settings.max_in_flight)
         tools = run.context
         self._chooser = ItemOrder(
@@ -187,6 +189,9 @@ class Worker:
         """Nothing may start: say so and wait. True if the worker should leave."""
         reason, code = refusal.reason, refusal.code
         startable = self._run.backfill.status in STARTABLE
+        if startable and reason is not None and code in LIMITS:
+            self._left = WorkerExit.NOTHING_LEFT
+            return await self._limit.leaves(reason)
         leaves = not startable or code is ReasonCode.DRAINING
         if startable and reason is not None and code is not ReasonCode.DRAINING:
             wake_at = looks_again_at(reason, self._tools.clock.now())

@@ -1,0 +1,69 @@
+"""The limits that a backfill is given: how much may fail, and what that is as an answer."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from backfilld.api.framework.reading.fields import LARGEST_ID, WHOLE, Answer, Body, FaultsFound
+from backfilld.domain.backfill_settings import MOST_FAILURE_WINDOW, FailurePolicy
+from backfilld.domain.errors import Fault
+
+_USUAL = FailurePolicy()
+
+
+class SetFailurePolicy(Body):
+    """When it stops by itself because too much fails: paused with reason `too_many_failures`. Skips are not counted."""
+
+    enabled: bool = Field(True, description="Whether it stops at all.")
+    max_failure_ratio: float = Field(
+        _USUAL.max_failure_ratio, gt=0, le=1, description="It stops when a greater share of the `window` failed."
+    )
+    window: Annotated[
+        int, Field(ge=1, le=MOST_FAILURE_WINDOW, description="So many of the last entities are looked at."), WHOLE
+    ] = _USUAL.window
+    min_sample: Annotated[
+        int, Field(ge=1, le=MOST_FAILURE_WINDOW, description="The share counts from so many on; at most `window`."),
+        WHOLE,
+    ] = _USUAL.min_sample  # fmt: skip
+    max_consecutive_failures: Annotated[
+        int, Field(ge=1, le=LARGEST_ID, description="It stops when so many failed in a row."), WHOLE
+    ] = _USUAL.max_consecutive_failures
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if "min_sample" in self.model_fields_set and self.min_sample > self.window:
+            message = f"must be at most window, which is {self.window}"
+            raise FaultsFound([Fault("/min_sample", "out_of_range", message)])
+        return self
+
+    def policy(self) -> FailurePolicy:
+        """The same for the operations. The usual `min_sample` gives way to a small `window`."""
+        return FailurePolicy(**dict(self) | {"min_sample": min(self.min_sample, self.window)})
+
+
+def wanted_policy(sent: SetFailurePolicy | None) -> FailurePolicy:
+    """What was sent; without anything the usual one, which is on."""
+    return _USUAL if sent is None else sent.policy()
+
+
+class FailurePolicyAnswer(Answer):
+    """When it stops by itself because too much fails."""
+
+    enabled: bool = Field(description="Whether it stops at all.", examples=[True])
+    max_failure_ratio: float
+    window: int
+    min_sample: int
+    max_consecutive_failures: int
+
+    @classmethod
+    def of(cls, policy: FailurePolicy | None) -> Self | None:
+        """None: it has none, and stops at no failure."""
+        if policy is None:
+            return None
+        return cls(
+            enabled=policy.enabled,
+            max_failure_ratio=policy.max_failure_ratio,
+            window=policy.window,
+            min_sample=policy.min_sample,
+            max_consecutive_failures=policy.max_consecutive_failures,
+        )
