@@ -108,6 +108,28 @@ async def test_an_item_is_read_again_if_it_was_read_too_long_ago(pool, clock):
     assert clock.boottime() == again.read_at
 
 
+@pytest.mark.parametrize(("seconds_each", "most_reads"), [(1, 4), (10, 10)])
+async def test_slow_items_of_a_dear_source_are_read_again_together(pool, clock, seconds_each: int, most_reads: int):
+    class Dear(ListSource):
+        freshness_seconds = 300.0
+        reads = 0
+
+        async def read(self, entity_type, ids):
+            self.reads += 1
+            return await super().read(entity_type, ids)
+
+    source = Dear(entities(200))
+    plan = await reading(pool, clock, *["pending"] * 200, source=source)
+    ages = []
+    while (item := await plan.reader.next_planned(1)) is not None:
+        ages.append(clock.boottime() - (await plan.reader.refreshed(item)).read_at)
+        await clock.advance(seconds_each)
+
+    assert 200 == len(ages)
+    assert max(ages) <= 300
+    assert source.reads <= most_reads
+
+
 async def test_a_suspended_machine_makes_what_was_read_old(pool, clock):
     plan = await reading(pool, clock, "pending")
     item = await plan.reader.next_planned(5)

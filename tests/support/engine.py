@@ -135,6 +135,7 @@ class ListSource:
 
     can_be_read_again = True
     plans_outside_windows = True
+    freshness_seconds = None
 
     def __init__(self, entities: Sequence[Entity] = ()) -> None:
         self.entities = {entity.id: entity for entity in entities}

@@ -32,6 +32,7 @@ from backfilld.operations.backfills.check import Limits
 from backfilld.operations.entities import Entities
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
+from backfilld.sources.http.source import LOOKING
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin.stopping import StopStore
 from backfilld.store.backfills.backfills import BackfillStore
@@ -64,7 +65,7 @@ def api_parts(
     """Everything that people and programs can ask; not listening yet."""
     workflow_operations = WorkflowOperations(pools.requests, clock, definition_rules(settings))
     authenticators = authenticators_of(settings, pools.requests, clock)
-    sources = sources_of(settings, pools.requests, engine.executors.secrets, clock)
+    sources = sources_of(settings, pools.requests, engine.executors.secrets, clock, engine.connections, LOOKING)
     stop_operations = StopOperations(pools.requests, StopStore(pools.requests), engine.stopping, clock)
     certificate = _certificate(settings)
     metrics = metrics_of(engine, certificate, clock, bus)

@@ -72,7 +72,7 @@ class Daemon:
             pools = await stack.enter_async_context(pools_of(database, self._settings.database.pool_size))
             engine = engine_parts(self._settings, database, pools, instance, self._clock, bus)
             stack.push_async_callback(engine.executors.close_all)
-            stack.push_async_callback(engine.sources.close)
+            stack.push_async_callback(engine.close_sources)
             readiness = Readiness(database, pools.requests, engine, self._clock)
             api = api_parts(self._settings, pools, engine, readiness, self._clock, bus)
             await api.server.start(sockets)

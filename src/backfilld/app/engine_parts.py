@@ -1,9 +1,11 @@
 """The engine, joined."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
 from backfilld.app.database import Database, Pools
+from backfilld.app.http_sources import Connections, connections_of
 from backfilld.app.process.instance import Instance
 from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
@@ -56,9 +58,14 @@ class EngineParts:
     recorder: Recorder
     executors: ExecutorRegistry
     sources: SourceRegistry
+    connections: Connections
     targets: Targets
     janitor: Janitor
     serving: tuple[Serving, ...]  # each is a loop, and says what it waits for the database for
+
+    async def close_sources(self) -> None:
+        """Let go of what sources keep open."""
+        await asyncio.gather(self.sources.close(), *(connection.close() for connection in self.connections.values()))
 
 
 def engine_parts(
@@ -71,7 +78,8 @@ def engine_parts(
     recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
     secrets = SecretStore(settings.read_secrets())
     executors = ExecutorRegistry(executor_options(settings), clock, secrets, ProjectStore(pools.engine).read_secrets)
-    sources = sources_of(settings, pools.engine, secrets, clock)
+    connections = connections_of(settings, secrets, clock)
+    sources = sources_of(settings, pools.engine, secrets, clock, connections)
     tools = _tools(settings, pools, clock, bus, keeper, recorder, executors, sources)
     scheduler = Scheduler(tools)
     live_store = LiveAttemptStore(pools.engine, pools.leases, instance=instance.name, process=instance.process)
@@ -87,8 +95,8 @@ def engine_parts(
     control = Control(scheduler, leases, clock)
     serving = (recorder, keeper, live_leases, stopping, news, janitor, firing, live, scheduler)
     return EngineParts(
-        tools, scheduler, firing, live, control, stopping, recorder, executors, sources, tools.targets, janitor,
-        serving,
+        tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, tools.targets,
+        janitor, serving,
     )  # fmt: skip
 
 

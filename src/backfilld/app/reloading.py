@@ -17,7 +17,18 @@ from backfilld.systemd import Notifier
 
 log = structlog.get_logger(__name__)
 
-NEEDS_RESTART = ("server", "state", "database", "auth", "engine", "executor", "schedules", "metrics", "entity_types")
+NEEDS_RESTART = (
+    "server",
+    "state",
+    "database",
+    "auth",
+    "engine",
+    "executor",
+    "schedules",
+    "metrics",
+    "entity_types",
+    "connections",
+)
 
 
 def tell_cautions(settings: Settings, now: datetime) -> None:
@@ -72,6 +83,8 @@ class Reloader:
         await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
         self._engine.executors.reload(secrets, executor_options(settings))
         self._engine.targets.reset()
+        for connection in self._engine.connections.values():
+            connection.heal()
         self._engine.janitor.retention = retention_of(settings)
         self._exchange_certificate(settings)
         configure_logging(settings.logging.level, settings.logging.format)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from backfilld.app.http_sources import Connections, http_sources
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.config.sections.entity_types import EntityTypeSettings, SqlSettings
@@ -10,8 +11,9 @@ from backfilld.domain.filters import parse_path
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.sources.base import SourceUnreachable
 from backfilld.sources.builtin import BuiltinSource
+from backfilld.sources.http.source import Purposes
 from backfilld.sources.paired import PairedSource
-from backfilld.sources.registry import BUILTIN, Fields, SourceRegistry
+from backfilld.sources.registry import BUILTIN, Fields, ForeignSource, SourceRegistry
 from backfilld.sources.sql import SqlSource
 from backfilld.sources.sql_connections import SqlConnections
 from backfilld.sources.sql_session import SqlQuery
@@ -19,8 +21,18 @@ from backfilld.store.connection.pool import Pool
 from backfilld.store.entities.entities import EntityStore
 
 
-def sources_of(settings: Settings, pool: Pool, secrets: SecretStore, clock: Clock) -> SourceRegistry:
-    """Every source, with connections of its own; the caller closes them. Nothing is connected yet."""
+def sources_of(
+    settings: Settings,
+    pool: Pool,
+    secrets: SecretStore,
+    clock: Clock,
+    connections: Connections | None = None,
+    purposes: Purposes | None = None,
+) -> SourceRegistry:
+    """Every source, with connections of its own to databases; the caller closes them. Nothing is connected yet.
+
+    `connections` are those to APIs, which whoever made them closes; `purposes`: for whom they are asked.
+    """
     store = EntityStore(pool)
 
     async def learned(entity_type: str) -> Fields:
@@ -28,17 +40,19 @@ def sources_of(settings: Settings, pool: Pool, secrets: SecretStore, clock: Cloc
 
     types = settings.entity_types
     lists: dict[str, PairLists] = {name: _lists_of(known) for name, known in types.items() if known.lists}
+    foreign: dict[str, ForeignSource] = {
+        name: PairedSource(source, lists[name]) if name in lists else source
+        for name, source in _sql_sources(
+            {name: known.sql for name, known in types.items() if known.sql}, secrets, clock
+        ).items()
+    }
+    foreign |= http_sources(dict(types.items()), connections or {}, clock, purposes or Purposes())
     return SourceRegistry(
         {BUILTIN: BuiltinSource(store)},
         source_of={name: known.source for name, known in types.items()},
         configured={name: known.fields for name, known in types.items()},
         learned=learned,
-        foreign={
-            name: PairedSource(source, lists[name]) if name in lists else source
-            for name, source in _sql_sources(
-                {name: known.sql for name, known in types.items() if known.sql}, secrets, clock
-            ).items()
-        },
+        foreign=foreign,
         lists=lists,
     )
 

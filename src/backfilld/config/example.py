@@ -96,22 +96,46 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         yield f"#[{name}.{sample}]"
         model = model_at(Settings, (name, sample))
     assert model is not None  # noqa: S101  # every such section holds tables
-    tables = {key: table for key in model.model_fields if (table := model_at(model, (key,))) is not None}
+    tables = {
+        key: table
+        for key, inner in model.model_fields.items()
+        if not inner.examples and (table := model_at(model, (key,))) is not None
+    }
     for key, inner in model.model_fields.items():
         if key not in tables:
-            yield from _key(key, inner)
+            yield from _key(key, inner, {} if name == "connections" else SAMPLES)
+    by_api = tables.pop("http", None) if name == "entity_types" else None
     for key, table in tables.items():
         yield f"#[{name}.{key}]" if name == "workflows" else f"#[{name}.{sample}.{key}]"
         yield from _words(table.__doc__ or "")
         for inner_key, inner in table.model_fields.items():
             yield from _key(inner_key, inner)
+    if by_api is not None:
+        yield from _by_api(by_api)
     if name == "workflows":
         yield from _command()
     if name == "secrets":
+        yield "#[secrets.api_token]"
+        yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{COMMAND_SAMPLES['env']['TOKEN']['secret']}]"
         yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{SAMPLES['dsn']['secret']}]"
         yield '#value = "postgresql://reader:password@crm.example.com:5432/crm"'
+
+
+def _by_api(model: type[BaseModel]) -> Iterator[str]:
+    """Types that an API lists: one, and its children."""
+    for kind, keys in {
+        "company": model.model_fields.keys() - {"parent"},
+        "note": {"connection", "path", "parent"},
+    }.items():
+        yield f"#[entity_types.{kind}]"
+        yield '#source = "http"'
+        yield f"#[entity_types.{kind}.http]"
+        yield from _words(model.__doc__ or "" if kind == "company" else "Children of them.")
+        for key, field in model.model_fields.items():
+            if key in keys:
+                yield from _key(key, field, {"path": "/companies/{parent}/notes"} if kind == "note" else {})
 
 
 def _command() -> Iterator[str]:

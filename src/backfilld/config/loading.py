@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_validation
 from backfilld.config.layers import Layers
 from backfilld.config.model import Settings
+from backfilld.config.sections.connections import faults_in_connections
 from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.entity_types import faults_in_entity_types
+from backfilld.config.sections.http_types import faults_in_http_types
 from backfilld.config.sections.tls import UnusableCertificate
 from backfilld.config.sections.workflows import faults_in_workflows
 from backfilld.config.toml_lines import with_lines
@@ -36,6 +38,8 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     where = layers.origins.get(("workflows",), DEFAULTS)
     faults += [*layers.faults, *faults_in_workflows(layers.tree, where)]
     faults += faults_in_entity_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
+    faults += faults_in_connections(layers.tree, layers.origins.get(("connections",), DEFAULTS))
+    faults += faults_in_http_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
     faults += faults_in_crashing(environ)
     if settings is not None:
         faults += _unreadable(settings, layers)

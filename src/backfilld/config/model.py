@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from backfilld.config.fields import FilePath, Name, Section
+from backfilld.config.sections.connections import ConnectionSettings
 from backfilld.config.sections.database import DatabaseSettings
 from backfilld.config.sections.engine import EngineSettings, ExecutorsSettings
 from backfilld.config.sections.entity_types import EntityTypeSettings
@@ -129,6 +130,11 @@ class Settings(Section):
         examples=["crm_token"],
         description="Secrets by name, for executors to refer to. Every file in $CREDENTIALS_DIRECTORY is one, too.",
     )
+    connections: dict[Name, ConnectionSettings] = Field(
+        default_factory=dict,
+        examples=["crm"],
+        description="APIs that entities come from: each with one account, and one budget for everything that asks it.",
+    )
     entity_types: dict[EntityType, EntityTypeSettings] = Field(
         default_factory=dict, examples=["ticket"], description="What is known about the entities of a type."
     )
@@ -139,6 +145,7 @@ class Settings(Section):
 
     def secret_uses(self) -> dict[str, SecretUse]:
         """Of each secret, for whom it is."""
+        types, connections = self.entity_types.items(), self.connections.items()
         own_files = {
             self.database.dsn_file: "the database",
             self.server.tls_key_file: "the server's certificate",
@@ -146,7 +153,10 @@ class Settings(Section):
         }
         return uses_of(
             {name: {"file": it.file, "hosts": it.hosts, "used_by": it.used_by} for name, it in self.secrets.items()},
-            {name: known.sql.dsn.secret for name, known in self.entity_types.items() if known.sql},
+            {
+                **{known.sql.dsn.secret: f"the source of '{name}'" for name, known in types if known.sql},
+                **{secret: f"the connection '{name}'" for name, it in connections for secret in it.secret_names()},
+            },
             {file: what for file, what in own_files.items() if file is not None},
         )
 

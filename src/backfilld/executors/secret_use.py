@@ -26,10 +26,9 @@ class SecretUse:
 
 
 def uses_of(
-    secrets: Mapping[str, Mapping[str, Any]], dsn_of_type: Mapping[str, str], own_files: Mapping[Any, str]
+    secrets: Mapping[str, Mapping[str, Any]], kept: Mapping[str, str], own_files: Mapping[Any, str]
 ) -> dict[str, SecretUse]:
-    """What there is to say of each secret. `dsn_of_type`: entity type → secret; `own_files`: file → what it is for."""
-    kept = {name: f"the source of '{entity_type}'" for entity_type, name in dsn_of_type.items()}
+    """What there is to say of each secret. `kept`: secret → what it opens; `own_files`: file → what it is for."""
     return {
         name: SecretUse(
             _texts(settings.get("hosts")),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from backfilld.domain.entities.records import Entity
@@ -10,11 +11,31 @@ Order = Literal["source", "newest_first", "oldest_first"]
 
 
 class SourceUnreachable(Exception):
-    """The source does not answer now. Whoever asked waits and asks again."""
+    """The source does not answer now. Whoever asked waits and asks again; not before `until`, where that is known."""
+
+    def __init__(self, message: str, *, until: datetime | None = None) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class SourceRefused(SourceUnreachable):
+    """The source answers, and takes our credentials for nothing. Whoever asked waits until somebody has seen to it."""
+
+
+class SourceBusy(SourceUnreachable):
+    """We may not ask now: what we allowed ourselves is used up, or the other side asked us to slow down."""
 
 
 class SourceBroken(Exception):
     """The source cannot list what it should: somebody has to mend its query, or its data. The message says what."""
+
+
+class TypeNotOffered(SourceBroken):
+    """The system behind the source has nothing of this type. `offered` are the types that it has."""
+
+    def __init__(self, message: str, offered: Sequence[str]) -> None:
+        super().__init__(message)
+        self.offered = tuple(offered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +61,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entities in order, and the cursor that the next page starts behind. An empty page is the last one.
+    """Entities in order, and the cursor that the next page starts behind. A page may be empty and not the last.
 
     If `exact`, all of them match: there is nothing left to test. `left_out` are those of the page that cannot be read,
     where the source is told to go on nevertheless; nobody knows whether they match.
@@ -65,6 +86,10 @@ class EntitySource(Protocol):
     @property
     def plans_outside_windows(self) -> bool:
         """True if listing does not burden what the windows protect."""
+
+    @property
+    def freshness_seconds(self) -> float | None:
+        """How long attributes may be kept before they are read again; None: as the engine's own setting says."""
 
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
         """How many match, exactly; None if that cannot be told in time."""

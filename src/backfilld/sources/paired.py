@@ -34,6 +34,10 @@ class PairedSource:
     def plans_outside_windows(self) -> bool:
         return self._inner.plans_outside_windows
 
+    @property
+    def freshness_seconds(self) -> float | None:
+        return self._inner.freshness_seconds
+
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
         """How many match; where a rule asks for what stands in a list, every record that may match is looked at."""
         if not self._concerns(query):

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import Name, Seconds, Section
+from backfilld.config.sections.http_types import HttpSettings
 from backfilld.domain.entities.pair_lists import parse_members
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import did_you_mean
@@ -84,12 +85,14 @@ class EntityTypeSettings(Section):
         examples=["closed_at"],
         description="The attribute that newest_first and oldest_first sort by; default: updated_at.",
     )
-    source: Literal["builtin", "sql"] = Field(
+    source: Literal["builtin", "sql", "http"] = Field(
         default="builtin",
         examples=["sql"],
-        description="Where they are listed: 'builtin' (default) is our own entity table, 'sql' a query elsewhere.",
+        description="Where they are listed: 'builtin' (default) is our own entity table, 'sql' a query elsewhere,"
+        " 'http' an API.",
     )
     sql: SqlSettings | None = Field(default=None, description="For source 'sql'.")
+    http: HttpSettings | None = Field(default=None, description="For source 'http'.")
 
     @model_validator(mode="after")
     def _one_source(self) -> "EntityTypeSettings":
@@ -97,6 +100,10 @@ class EntityTypeSettings(Section):
             raise ValueError("source is 'sql', but there is no [entity_types.….sql] that says which query")
         if self.source != "sql" and self.sql is not None:
             raise ValueError("there is a query in [….sql], but source is not 'sql'; set source = \"sql\"")
+        if self.source == "http" and self.http is None:
+            raise ValueError("source is 'http', but there is no [entity_types.….http] that says which connection")
+        if self.source != "http" and self.http is not None:
+            raise ValueError("there is a connection in [….http], but source is not 'http'; set source = \"http\"")
         return self
 
 

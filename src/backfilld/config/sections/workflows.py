@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
+from backfilld.config.sections.connections import secrets_in
 from backfilld.config.tree import Path
 from backfilld.domain.errors import Fault
 from backfilld.executors.definition import WorkflowDefinition
@@ -81,15 +82,18 @@ def _allowed_hosts(tree: Mapping[str, Any]) -> list[str]:
 
 
 def _secret_uses(tree: Mapping[str, Any]) -> dict[str, SecretUse]:
-    secrets, types, database, server = (
-        _table(tree, name) for name in ("secrets", "entity_types", "database", "server")
+    secrets, types, database, server, connections = (
+        _table(tree, name) for name in ("secrets", "entity_types", "database", "server", "connections")
     )
     dsns = {name: _table(_table(_table(types, name), "sql"), "dsn").get("secret") for name in types}
     files = {database.get("dsn_file"): "the database"}
     files |= {server.get(key): "the server's certificate" for key in ("tls_key_file", "tls_certificate_file")}
     return uses_of(
         {name: _table(secrets, name) for name in secrets},
-        {name: dsn for name, dsn in dsns.items() if isinstance(dsn, str)},
+        {
+            **{dsn: f"the source of '{name}'" for name, dsn in dsns.items() if isinstance(dsn, str)},
+            **{secret: f"the connection '{path[0]}'" for path, secret in secrets_in(connections, ())},
+        },
         {file: what for file, what in files.items() if isinstance(file, str)},
     )
 

@@ -85,6 +85,12 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
     R.SOURCE_UNREACHABLE: Entry(
         "The records cannot be read since {since:time}: {problem}.", comes_and_goes=True, needs_person=True
     ),
+    R.SOURCE_REFUSED: Entry(
+        "The source refuses us since {since:time}: {problem}.", comes_and_goes=True, needs_person=True
+    ),
+    R.SOURCE_BUDGET: Entry(
+        "The source may not be asked more now[: {problem}][; it goes on {until:time}].", comes_and_goes=True
+    ),
     R.RATE_LIMITED: Entry(
         "The target asked us to slow down[: {problem}][; the next start is {until:in}].", comes_and_goes=True
     ),

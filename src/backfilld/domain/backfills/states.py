@@ -76,6 +76,8 @@ class ReasonCode(StrEnum):
     TARGET_UNREACHABLE = "target_unreachable"
     TARGET_REFUSES = "target_refuses"
     SOURCE_UNREACHABLE = "source_unreachable"
+    SOURCE_REFUSED = "source_refused"
+    SOURCE_BUDGET = "source_budget"
     RATE_LIMITED = "rate_limited"
     WAITING_FOR_CAPACITY = "waiting_for_capacity"
     DRAINING = "draining"

@@ -23,7 +23,7 @@ from backfilld.domain.windows.timezones import parse_zone
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
 from backfilld.domain.windows.zone_hints import zone_warnings
 from backfilld.operations.backfills.ids_found import doubled_warnings
-from backfilld.sources.base import SourceBroken, SourceUnreachable
+from backfilld.sources.base import SourceBroken, SourceBusy, SourceRefused, SourceUnreachable, TypeNotOffered
 from backfilld.sources.registry import Fields, SourceRegistry
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
 
@@ -184,13 +184,15 @@ class Checker:
             return {}
         try:
             return await self._sources.known_fields(entity_type)
+        except TypeNotOffered as problem:
+            checked.faults.append(Fault("/entity_type", "entity_type_not_offered", str(problem), problem.offered))
+            return None
         except SourceBroken as problem:
             message = f"entities of type '{entity_type}' cannot be listed: {problem}"
             checked.faults.append(Fault("/entity_type", "source_broken", message))
             return None
         except SourceUnreachable as problem:
-            message = f"the source of type '{entity_type}' does not answer: {problem}"
-            raise Unavailable(message, code="source_unreachable") from problem
+            raise Unavailable(f"{_why(entity_type, problem)}: {problem}", code=_code_of(problem)) from problem
 
     async def _target(self, asked: Asked, checked: Checked) -> None:
         wanted = asked.target_workflow_id
@@ -215,6 +217,17 @@ class Checker:
             f"no timezone was given, so windows and dates are in UTC: it is {now:%H:%M} there now,"
             f" and {local:%H:%M} ({local:%Z}) on this server's clock"
         )
+
+
+def _why(entity_type: str, problem: SourceUnreachable) -> str:
+    what = "refuses us" if isinstance(problem, SourceRefused) else "does not answer"
+    return f"the source of type '{entity_type}' {'may not be asked now' if isinstance(problem, SourceBusy) else what}"
+
+
+def _code_of(problem: SourceUnreachable) -> str:
+    if isinstance(problem, SourceRefused):
+        return "source_refused"
+    return "source_budget" if isinstance(problem, SourceBusy) else "source_unreachable"
 
 
 def _start(asked: Asked) -> Checked:

@@ -101,8 +101,6 @@ class PlanWalk:
         query = EntityQuery(self._scope.entity_type, self._scope.tree, with_attributes=with_attributes)
         async with aclosing(source.pages(query, cursor=cursor, page_size=PAGE)) as pages:
             async for page in pages:
-                if not page.entities and not page.left_out:
-                    return
                 lines = await (self._with_history if page.exact else self._filtered)(page.entities)
                 unreadable = [Line(one.id, None, UNREADABLE) for one in page.left_out if one.id is not None]
                 yield lines + unreadable, page.cursor

@@ -12,6 +12,7 @@ from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.planning.planner import Planner
 from backfilld.engine.backfills.run import Run
+from backfilld.engine.backfills.source_holds import held_by
 from backfilld.engine.starting.leases import LeaseGone
 from backfilld.engine.starting.start_gate import Refusal
 from backfilld.events import PlanFrozen
@@ -56,12 +57,12 @@ class Planning:
                 raise CannotGoOn.with_source(problem) from problem
             except SourceUnreachable as problem:
                 now = self._tools.clock.now()
-                until = now + timedelta(seconds=pause)
-                await self._standing.stand_still(
-                    because(ReasonCode.SOURCE_UNREACHABLE, since=now, until=until, problem=str(problem))
-                )
-                await self._sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                until = max(problem.until or now, now + timedelta(seconds=FIRST_PAUSE_SECONDS))
+                if problem.until is None:
+                    until = now + timedelta(seconds=pause)
+                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                await self._standing.stand_still(held_by(problem, since=now, until=until))
+                await self._sleep((until - now).total_seconds())
         return not self._gate.draining and self._run.backfill.status is not Status.PAUSED
 
     def _closed(self) -> Refusal | None:

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from backfilld.domain.backfills.holding import Reason, because
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import Held
-from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
@@ -16,6 +16,7 @@ from backfilld.engine.backfills.running.attributes import Unreadable
 from backfilld.engine.backfills.running.item_payload import payloads_of
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.session_chain import Chain
+from backfilld.engine.backfills.source_holds import held_by
 from backfilld.engine.starting.internal_errors import outcome_of
 from backfilld.engine.starting.one_try import OneTry
 from backfilld.engine.starting.start_gate import Permit
@@ -49,7 +50,7 @@ class ItemRun:
         self._tools = run.context
         self._works_of = run.backfill
         self._make_work = payloads_of(run.backfill, run.context.timeout_seconds)
-        self._source_hold: tuple[str, datetime] | None = None  # what is said of it, and since when
+        self._source_hold: tuple[SourceUnreachable, datetime] | None = None  # what it said, and since when
         self._asks_source_again = BootDeadline(run.context.clock)
 
     async def process(self, first: Item, following: Callable[[], Awaitable[Item | None]] = no_other) -> None:
@@ -149,8 +150,9 @@ class ItemRun:
         """The source does not answer: nothing starts until it is asked again."""
         clock = self._tools.clock
         since = self._source_hold[1] if self._source_hold else clock.now()
-        self._source_hold = (str(problem), since)
-        self._asks_source_again.move(clock.boottime() + SOURCE_PAUSE_SECONDS)
+        self._source_hold = (problem, since)
+        pause = 0.0 if problem.until is None else (problem.until - clock.now()).total_seconds()
+        self._asks_source_again.move(clock.boottime() + max(pause, SOURCE_PAUSE_SECONDS))
 
     @property
     def source_hold(self) -> Reason | None:
@@ -159,7 +161,7 @@ class ItemRun:
             return None
         problem, since = self._source_hold
         until = self._asks_source_again.told
-        return because(ReasonCode.SOURCE_UNREACHABLE, since=since, until=until, problem=problem)
+        return held_by(problem, since=since, until=until)
 
     @property
     def asks_source_again(self) -> bool:

@@ -24,6 +24,8 @@ from backfilld.store.ledger.plan_pages import PlanPage
 from backfilld.store.ledger.recovery import RecoveryStore
 
 MOST_AHEAD = 1000
+LEAST_AHEAD = 100  # of a source to which a request is dear: what grows old meanwhile is read again together
+NEARLY_STALE = 0.5  # of the time that attributes may be kept
 GONE = Entity("", {})  # stands for one that the source has no more
 
 
@@ -50,7 +52,9 @@ class PlanReader:
         self._account = account
         self._hand_out = account.hand_out
         self._clock = clock
-        self._freshness = freshness_seconds
+        own = None if source is None else source.freshness_seconds
+        self._freshness = freshness_seconds if own is None else own
+        self._least = 1 if own is None else LEAST_AHEAD
         self._sample = backfill.sample_open
         self._sample_position = 0
         self._returned: deque[Item] = deque()
@@ -175,15 +179,22 @@ class PlanReader:
         return self._reads_again and self._clock.boottime() - item.read_at > self._freshness
 
     async def refreshed(self, item: Item) -> Item:
-        """The item with attributes that are fresh enough to be sent."""
+        """The item with attributes that are fresh enough to be sent.
+
+        What else is stale ahead is read again with it, where a source says how long it may be kept: to such a one a
+        request is dear. What is nearly stale is taken for stale, or it would cost another one soon.
+        """
         source = self._source
         if source is None or not self.is_stale(item):
             return item
         read_at = self._clock.boottime()
-        found = (await source.read(self._entity_type, [item.entity_id])).get(item.entity_id)
-        if found is None:
-            return replace(item, gone=True)
-        return replace(item, attributes=found.attributes, as_of=found.as_of, read_at=read_at)
+        soon = self._freshness * NEARLY_STALE
+        ahead = [] if source.freshness_seconds is None else [one for one in self._ahead if read_at - one.read_at > soon]
+        found = await source.read(self._entity_type, [item.entity_id, *(one.entity_id for one in ahead)])
+        if ahead:
+            renewed = {one.position: _renewed(one, found.get(one.entity_id), read_at) for one in ahead}
+            self._ahead = deque(renewed.get(one.position, one) for one in self._ahead)
+        return _renewed(item, found.get(item.entity_id), read_at)
 
     async def stop(self) -> None:
         """Let go of what is being read."""
@@ -235,7 +246,7 @@ class PlanReader:
 
     def _most_at_once(self) -> int:
         pace = self._account.pace() * self._freshness / 2
-        return min(MOST_AHEAD, max(2 * self._slots, int(pace)))
+        return min(MOST_AHEAD, max(2 * self._slots, self._least, int(pace)))
 
     async def _items(self, rows: Sequence[PlanRow], *, is_retry: bool) -> list[Item]:
         if not rows:
@@ -275,6 +286,13 @@ class PlanReader:
             )
             for row, entity in zip(rows, entities, strict=True)
         ]
+
+
+def _renewed(item: Item, found: Entity | None, read_at: float) -> Item:
+    """The item as its source has it now."""
+    if found is None:
+        return replace(item, gone=True, read_at=read_at)
+    return replace(item, attributes=found.attributes, as_of=found.as_of, read_at=read_at)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

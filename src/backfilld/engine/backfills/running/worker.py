@@ -12,6 +12,7 @@ from typing import Any
 from backfilld.domain.backfills.holding import OF_BREAKERS, Reason, because, looks_again_at
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
+from backfilld.engine.backfills import source_holds
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
@@ -249,7 +250,7 @@ class Worker:
 
     def _may_still_hold(self, reason: Reason) -> bool:
         """True while what is about to start is how it is found out whether that is over."""
-        if reason.code is ReasonCode.SOURCE_UNREACHABLE:
+        if reason.code in source_holds.CODES:
             return self._processor.asks_source_again
         return reason.code in OF_BREAKERS and self._gate.is_probing
 

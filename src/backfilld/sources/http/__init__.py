@@ -1,0 +1,1 @@
+"""Entities that live behind somebody's REST API."""

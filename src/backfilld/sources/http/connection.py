@@ -1,0 +1,207 @@
+"""One API with one account: where it is, how one is let in, how often it may be asked, and how it is at this moment.
+
+Everything that asks goes through here, one connection for the whole process, so that planner, reader, previews and
+looks share one budget.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import quote, urlencode
+
+from backfilld.clock import Clock
+from backfilld.domain.retry_after import retry_after_seconds
+from backfilld.sources.base import SourceBusy, SourceRefused, SourceUnreachable
+from backfilld.sources.http.answers import Answer, Hide, Throttled, Unreachable, meaning_of
+from backfilld.sources.http.auth import Auth
+from backfilld.sources.http.budget import Budget, Purpose, Usage
+from backfilld.sources.http.shape import Request
+from backfilld.sources.http.wire import Wire, place
+
+LOOK_SECONDS = 60.0  # for so long the last success says that all is well
+REFUSED_SECONDS = 300.0  # for so long nobody tries again what was refused
+
+Hiding = Callable[[Iterable[str]], Hide]
+Meaning = Callable[[Answer, str, Hide, float | None], Exception | None]
+
+
+class Base:
+    """Where the API is. Here it is written down; some have to be asked for it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    async def find(self) -> str:
+        """The address that paths are put behind. SourceUnreachable, SourceRefused, SourceBroken."""
+        return self._url
+
+    def forget(self, answer: Answer) -> bool:
+        """Called after an answer that may mean that it has moved. True: it may be found elsewhere now."""
+        return False
+
+
+@dataclass(slots=True)
+class Health:
+    """How it was when it was last asked."""
+
+    problem: str | None = None
+    refused: SourceRefused | None = None
+    refused_at: float = 0.0
+    answered_at: float | None = None
+    successes: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # endpoint, outcome → requests
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the configuration says of a connection besides its base, credentials and budget."""
+
+    name: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    test: Request | None = None
+    answer_seconds: float | None = None
+
+
+class Connection:
+    """Sends what the sources of its types want to know."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        base: Base,
+        auth: Auth,
+        budget: Budget,
+        wire: Wire,
+        clock: Clock,
+        hiding: Hiding,
+        meaning: Meaning = meaning_of,
+    ) -> None:
+        self.terms = terms
+        self.name = terms.name
+        self.health = Health()
+        self.budget = budget
+        self._base = base
+        self._auth = auth
+        self._wire = wire
+        self._clock = clock
+        self._hiding = hiding
+        self._meaning = meaning
+        self._running: set[asyncio.Task[Answer]] = set()
+        self._is_looking = asyncio.Lock()
+
+    async def ask(self, request: Request, purpose: Purpose) -> Answer:
+        """A 2xx answer. SourceBusy before anything is sent; SourceUnreachable, SourceRefused or SourceBroken."""
+        self.require_not_refused()
+        try:
+            answer = await self._asked(request, purpose)
+        except SourceBusy:
+            raise
+        except SourceRefused as problem:
+            self.health.problem, self.health.refused = str(problem), problem
+            self.health.refused_at = self._clock.monotonic()
+            raise
+        except Throttled as problem:
+            raise self._busy(problem, request.endpoint) from problem
+        except SourceUnreachable as problem:
+            self.health.problem = str(problem)
+            raise
+        self.health.problem = self.health.refused = None
+        self.health.answered_at = self._clock.monotonic()
+        self.health.successes += 1
+        return answer
+
+    async def look(self) -> None:
+        """See whether it answers, unless that is known. Raises what `ask` raises."""
+        async with self._is_looking:
+            answered_at = self.health.answered_at
+            is_well = self.health.problem is None and answered_at is not None
+            if is_well and self._clock.monotonic() - (answered_at or 0.0) < LOOK_SECONDS:
+                return
+            if self.terms.test is not None:
+                await self.ask(self.terms.test, Purpose.LOOK)
+
+    def heal(self) -> None:
+        """Credentials may have been changed: whatever was refused is tried again."""
+        self.health.refused = None
+        self._auth.forget()
+
+    def require_not_refused(self) -> None:
+        """SourceRefused if it was, and it is not yet time to see whether that is over."""
+        refused = self.health.refused
+        if refused is not None and self._clock.monotonic() - self.health.refused_at < REFUSED_SECONDS:
+            raise SourceRefused(str(refused))
+
+    @property
+    def usage(self) -> Usage:
+        return self.budget.usage()
+
+    def where(self, request: Request) -> str:
+        """A request as messages name it."""
+        return f"{self.name}: {request.method} {request.path or place(request.url or '')}"
+
+    async def close(self) -> None:
+        """Give up what is being asked, and let go."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._wire.close()
+
+    async def _asked(self, request: Request, purpose: Purpose) -> Answer:
+        """Twice, where what was kept (a token, an address) may have become old."""
+        answer, problem = await self._once(request, purpose)
+        if problem is None:
+            return answer
+        if answer.status in (401, 404):
+            has_moved = self._base.forget(answer)
+            if (answer.status == 401 and self._auth.forget()) or has_moved:
+                answer, problem = await self._once(request, purpose)
+        if problem is None:
+            return answer
+        raise problem
+
+    async def _once(self, request: Request, purpose: Purpose) -> tuple[Answer, Exception | None]:
+        headers = {**self.terms.headers, **request.headers, **await self._auth.headers()}
+        url = request.url or url_of(await self._base.find(), request)
+        await self.budget.take(purpose, request.endpoint)
+        # Somebody may stop waiting for it. The other side goes on nevertheless, so its place stays taken.
+        sending = asyncio.create_task(self._send(request, url, headers))
+        self._running.add(sending)
+        sending.add_done_callback(lambda task: self._ended(task, request.endpoint))
+        answer = await asyncio.shield(sending)
+        seconds = retry_after_seconds(
+            answer.headers.get("retry-after", ""), answer.headers.get("date", ""), self._clock.now()
+        )
+        problem = self._meaning(answer, self.where(request), self._hiding(self._auth.confidential()), seconds)
+        self.health.outcomes[request.endpoint, "ok" if problem is None else str(answer.status)] += 1
+        return answer, problem
+
+    async def _send(self, request: Request, url: str, headers: Mapping[str, str]) -> Answer:
+        try:
+            return await self._wire.send(
+                request.method, url, headers, json=request.json, answer_seconds=self.terms.answer_seconds
+            )
+        except Unreachable:
+            self.health.outcomes[request.endpoint, "no_answer"] += 1
+            raise
+
+    def _ended(self, task: "asyncio.Task[Answer]", endpoint: str) -> None:
+        self._running.discard(task)
+        self.budget.give_back(endpoint)
+        if not task.cancelled():
+            task.exception()  # seen; whoever waited has it
+
+    def _busy(self, problem: Throttled, endpoint: str) -> SourceBusy:
+        until: datetime
+        if problem.endpoint_only:
+            until = self.budget.crowded(endpoint)
+        else:
+            until = self.budget.throttled(problem.seconds, str(problem))
+        return SourceBusy(str(problem), until=until)
+
+
+def url_of(base: str, request: Request) -> str:
+    """The whole address of a request; every name and value percent-encoded."""
+    query = urlencode(request.query, quote_via=quote) if request.query else ""
+    return f"{base}{request.path}{'?' + query if query else ''}"

@@ -1,0 +1,1 @@
+"""How each system spells a request, and what its answers mean."""

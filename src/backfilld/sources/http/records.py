@@ -1,0 +1,81 @@
+"""Records of an API as entities, or the reason why a page of them cannot be any."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from backfilld.domain.entities.ids import is_fit, why_unfit
+from backfilld.domain.entities.pair_lists import PairLists
+from backfilld.domain.entities.records import Entity
+from backfilld.domain.filters.dates import parse_timestamp
+from backfilld.domain.filters.paths import getter
+from backfilld.sources.base import SourceBroken
+from backfilld.sources.http.answers import Unreachable, inside
+from backfilld.sources.http.shape import Resource
+
+_SHOWN = 60
+
+
+class RecordReader:
+    """Reads the records of one resource."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self._id_of = getter(resource.id)
+        self._time_of = getter(resource.updated_at) if resource.updated_at else None
+        self._lists = [(each, PairLists({(each.at,): each.members})) for each in resource.lists]
+
+    def listed(self, document: Any, where: str) -> list[dict[str, Any]]:
+        """The records in a body. Unreachable where there is no list of them: that is never an empty page."""
+        found = inside(document, self._resource.records)
+        if not isinstance(found, list):
+            path = ".".join(self._resource.records)
+            raise Unreachable(f"{where} answers without a list of records{f' under {path!r}' if path else ''}")
+        return found
+
+    def raw_ids(self, records: Sequence[Any], where: str) -> list[str | int]:
+        """The ids as the API gives them. SourceBroken for a record without one, or one that is there twice."""
+        ids = [self._raw_id(record, place, where) for place, record in enumerate(records)]
+        if len(set(map(str, ids))) < len(ids):
+            seen: set[str] = set()
+            double = next(id for id in map(str, ids) if id in seen or seen.add(id))  # type: ignore[func-returns-value]
+            raise SourceBroken(f"{where} gives the id {double[:_SHOWN]!r} twice on one page")
+        return ids
+
+    def _raw_id(self, record: Any, place: int, where: str) -> str | int:
+        id = self._id_of(record) if isinstance(record, dict) else None
+        if type(id) is int:
+            return id
+        if type(id) is not str:
+            name = ".".join(self._resource.id)
+            raise SourceBroken(f"record {place} of {where} has no id under {name!r} that is a text or a whole number")
+        if not is_fit(id):
+            raise SourceBroken(f"the id of record {place} of {where} is {id[:_SHOWN]!r}: it {why_unfit(id)}")
+        return id
+
+    def entities(
+        self, records: Sequence[dict[str, Any]], ids: Sequence[str | int], as_of: datetime, parent: str | int | None
+    ) -> list[Entity]:
+        """Entities of records, whose lists of pairs become objects and whose links about themselves are dropped."""
+        time_of = self._time_of
+        made = []
+        for record, id in zip(records, ids, strict=True):
+            changed_at = time_of(record) if time_of is not None else None
+            if self._lists:
+                self._shape(record)
+            if parent is not None:
+                record["parent_id"] = parent
+            name = str(id) if parent is None else f"{parent}/{id}"
+            made.append(Entity(name, record, parse_timestamp(changed_at) if type(changed_at) is str else None, as_of))
+        return made
+
+    def _shape(self, record: dict[str, Any]) -> None:
+        for each, lists in self._lists:
+            if each.at in record:
+                lists.apply(record, _stays)
+                if each.name != each.at:
+                    record[each.name] = record.pop(each.at)
+
+
+def _stays(_: str) -> None:
+    """A list that is none of pairs stays a list, and shows as one wherever the record does."""

@@ -1,0 +1,114 @@
+"""Records read again by their ids, as many with one request as the API lets us.
+
+Whoever asks at about the same time is served together: many starts that each want one record cost a request for all.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from backfilld.clock import Clock
+from backfilld.domain.entities.records import Entity
+from backfilld.sources.base import SourceBroken
+from backfilld.sources.http.answers import NotThere
+from backfilld.sources.http.budget import Purpose
+from backfilld.sources.http.connection import Connection
+from backfilld.sources.http.dialects.base import Dialect
+from backfilld.sources.http.records import RecordReader
+from backfilld.sources.http.shape import Resource
+
+WINDOW_SECONDS = 0.02
+MOST_AT_ONCE = 4
+
+
+class Rereader:
+    """Reads records of one resource again."""
+
+    def __init__(
+        self, resource: Resource, dialect: Dialect, connection: Connection, clock: Clock, purpose: Purpose
+    ) -> None:
+        self._resource = resource
+        self._dialect = dialect
+        self._connection = connection
+        self._clock = clock
+        self._purpose = purpose
+        self._reader = RecordReader(resource)
+        self._wanted: dict[str, asyncio.Future[Entity | None]] = {}
+        self._rounds: set[asyncio.Task[None]] = set()
+
+    async def read(self, ids: Sequence[str]) -> dict[str, Entity]:
+        """Those of `ids` that there are."""
+        loop = asyncio.get_running_loop()
+        possible = [id for id in dict.fromkeys(ids) if self._dialect.can_be_id(self._resource, id)]
+        if possible and not self._wanted:
+            task = loop.create_task(self._round())
+            self._rounds.add(task)
+            task.add_done_callback(self._rounds.discard)
+        waiting = {id: self._wanted.setdefault(id, loop.create_future()) for id in possible}
+        done = await asyncio.gather(*(asyncio.shield(one) for one in waiting.values()), return_exceptions=True)
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
+        return {id: entity for id, entity in zip(waiting, done, strict=True) if isinstance(entity, Entity)}
+
+    async def _round(self) -> None:
+        """What is wanted within a moment, read together."""
+        await asyncio.sleep(WINDOW_SECONDS)
+        wanted, self._wanted = self._wanted, {}
+        ids = list(wanted)
+        most = self._resource.read.most if self._resource.read.kind == "many" else 1
+        groups = [ids[start : start + most] for start in range(0, len(ids), most)]
+        turns = asyncio.Semaphore(MOST_AT_ONCE)
+
+        async def one(group: list[str]) -> None:
+            try:
+                async with turns:
+                    found = await self._read(group)
+            except BaseException as problem:
+                for id in group:
+                    _fail(wanted[id], problem)
+                if not isinstance(problem, Exception):
+                    raise
+                return
+            for id in group:
+                if not wanted[id].done():
+                    wanted[id].set_result(found.get(id))
+
+        await asyncio.gather(*(one(group) for group in groups))
+
+    async def _read(self, ids: list[str]) -> dict[str, Entity]:
+        if self._resource.read.kind == "one":
+            return await self._read_one(ids[0])
+        request = self._dialect.many(self._resource, ids)
+        where = self._connection.where(request)
+        answer = await self._connection.ask(request, self._purpose)
+        records = self._reader.listed(answer.document(), where)
+        raw = self._reader.raw_ids(records, where)
+        found = {e.id: e for e in self._reader.entities(records, raw, self._clock.now(), None)}
+        return {id: found[id] for id in ids if id in found}
+
+    async def _read_one(self, id: str) -> dict[str, Entity]:
+        request = self._dialect.one(self._resource, id)
+        try:
+            answer = await self._connection.ask(request, self._purpose)
+        except NotThere:
+            return {}
+        record = self._dialect.record(self._resource, answer.document())
+        if record is None:
+            return {}
+        where = self._connection.where(request)
+        raw = self._reader.raw_ids([record], where)
+        parent = id.partition("/")[0] if self._resource.parent is not None else None
+        (entity,) = self._reader.entities([record], raw, self._clock.now(), parent)
+        if entity.id != id:
+            raise SourceBroken(f"{where} gives another record than was asked for: {entity.id[:60]!r}")
+        return {id: entity}
+
+
+def _fail(future: "asyncio.Future[Entity | None]", problem: BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(problem, asyncio.CancelledError):
+        future.cancel()
+        return
+    future.set_exception(problem)
+    future.exception()  # whoever still waits hears of it; perhaps nobody does

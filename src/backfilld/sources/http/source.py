@@ -1,0 +1,204 @@
+"""The source of one entity type behind a REST API.
+
+The API is asked for what it can select; the predicate has the last word on every record, except where the API says
+exactly what the filter means.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from backfilld.clock import Clock
+from backfilld.domain.entities.records import Entity, FieldType
+from backfilld.domain.filters import Tree, compile_predicate, forgiving
+from backfilld.sources.base import EntityQuery, Page, SourceBroken
+from backfilld.sources.http import places
+from backfilld.sources.http.budget import Purpose
+from backfilld.sources.http.connection import Connection
+from backfilld.sources.http.dialects.base import Conditions, Dialect
+from backfilld.sources.http.listing import Batch, ChildLister, Lister
+from backfilld.sources.http.places import ChildPlace, Place, Somewhere
+from backfilld.sources.http.push import Pushed, both
+from backfilld.sources.http.rereading import Rereader
+from backfilld.sources.http.shape import Resource
+
+FRESHNESS_SECONDS = 300.0
+METADATA_SECONDS = 86_400.0
+MOST_COUNTED_PAGES = 10
+MOST_PAGES_UNTOLD = 2  # where the API does not say how many there are
+
+
+@dataclass(frozen=True, slots=True)
+class Purposes:
+    """For whom a source asks: the engine, or people who look."""
+
+    listing: Purpose = Purpose.PLAN
+    reading: Purpose = Purpose.READ
+
+
+LOOKING = Purposes(Purpose.LOOK, Purpose.LOOK)
+
+
+class HttpSource:
+    """`ForeignSource` over one resource. "source" order is as the API lists; it sorts in no other."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        dialect: Dialect,
+        connection: Connection,
+        clock: Clock,
+        purposes: Purposes | None = None,
+        parents_dialect: Dialect | None = None,
+    ) -> None:
+        purposes = purposes or Purposes()
+        self.resource = resource
+        self.connection = connection
+        self._dialect = dialect
+        self._clock = clock
+        self._purposes = purposes
+        self._lister = Lister(resource, dialect, connection, clock, purposes.listing)
+        self._parents: Lister | None = None
+        if resource.parent is not None:
+            parents_dialect = parents_dialect or dialect
+            self._parents = Lister(resource.parent.resource, parents_dialect, connection, clock, purposes.listing)
+        self._rereader = Rereader(resource, dialect, connection, clock, purposes.reading)
+        self._always = None if resource.where is None else forgiving(compile_predicate(resource.where), otherwise=True)
+        self._told: dict[str, Mapping[str, FieldType]] = {}
+        self._told_at: float | None = None
+        self._asking_fields = asyncio.Lock()
+
+    @property
+    def can_be_read_again(self) -> bool:
+        return self.resource.read.kind != "none"
+
+    @property
+    def plans_outside_windows(self) -> bool:
+        return self.resource.plans_outside_windows
+
+    @property
+    def freshness_seconds(self) -> float | None:
+        seconds = self.resource.freshness_seconds
+        return FRESHNESS_SECONDS if seconds is None else seconds
+
+    async def known_fields(self) -> Mapping[str, FieldType]:
+        """From the API's own metadata, kept for a day, and from the configuration, which wins.
+
+        SourceRefused while credentials are known to be refused: nothing that is made now could be planned.
+        """
+        self.connection.require_not_refused()
+        return {**await self._metadata(), **self.resource.fields}
+
+    async def look(self) -> Mapping[str, FieldType]:
+        """Whether it answers, and its fields."""
+        await self.connection.look()
+        return await self.known_fields()
+
+    async def remarks(self) -> list[str]:
+        """What should be known before a plan is made of it."""
+        remarks = []
+        if self.resource.parent is not None:
+            own, parents = self.resource.entity_type, self.resource.parent.resource.entity_type
+            remarks.append(f"entities of type '{own}' are listed under each {parents}: at least one request for each")
+        if self._lister.learned.shifted:
+            remarks.append(
+                "listing_shifted: records moved while they were listed, three times over; some may have been missed"
+            )
+        return remarks
+
+    async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
+        """How many match: one request where the API knows; else by looking at a few pages; else None."""
+        try:
+            async with asyncio.timeout(within_seconds) as deadline:
+                return await self._count(query)
+        except TimeoutError:
+            if deadline.expired():
+                return None
+            raise
+
+    async def at_most(self, query: EntityQuery) -> int | None:
+        """No more than so many match; None where nobody knows."""
+        return await self._asked_count(await self._pushed(query.tree))
+
+    async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncGenerator[Page, None]:
+        """Pages as the API gives them, whatever `page_size` says: a request is dearer than a record."""
+        kind = self.resource.paging.kind
+        place: Somewhere | None = None
+        if cursor is not None and (place := places.read(cursor, kind)) is None:
+            return
+        pushed = await self._pushed(query.tree)
+        exact = pushed.exact and self._always is None
+        async with aclosing(self._batches(pushed, place)) as batches:
+            async for entities, following in batches:
+                exact = exact and self._lister.learned.pushes
+                always = self._always
+                kept = entities if always is None else [one for one in entities if always(one.attributes)]
+                yield Page(kept, places.written(following, kind), exact)
+
+    async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
+        """The present entities among `ids`."""
+        if not self.can_be_read_again:
+            raise SourceBroken(f"entities of type '{entity_type}' cannot be read by their ids; give no entity_ids")
+        found = await self._rereader.read(ids)
+        if self._always is None:
+            return found
+        return {id: entity for id, entity in found.items() if self._always(entity.attributes)}
+
+    async def close(self) -> None:
+        """Nothing is kept open here but by the connection, which others use, too."""
+
+    def _batches(self, pushed: Conditions, place: Somewhere | None) -> AsyncGenerator[Batch, None]:
+        if self._parents is None:
+            assert place is None or isinstance(place, Place)  # noqa: S101 - as it was written
+            return self._lister.pages(pushed, place)
+        assert place is None or isinstance(place, ChildPlace)  # noqa: S101
+        return self._children().pages(pushed, place)
+
+    def _children(self) -> ChildLister:
+        assert self._parents is not None  # noqa: S101 - else nobody asks
+        assert self.resource.parent is not None  # noqa: S101
+        where = both(self.resource.parent.resource.where, self.resource.parent.where)
+        pushed = self._dialect.push(self._parents.resource, where, self._parents.resource.fields)
+        return ChildLister.of(self._parents, self._lister, pushed)
+
+    async def _pushed(self, tree: Tree | None) -> Conditions:
+        whole = both(self.resource.where, tree)
+        if not self._lister.learned.pushes:
+            return Pushed((), whole is None)
+        return self._dialect.push(self.resource, whole, await self.known_fields() if whole is not None else {})
+
+    async def _count(self, query: EntityQuery) -> int | None:
+        pushed = await self._pushed(query.tree)
+        asked = await self._asked_count(pushed)
+        if asked == 0 or (asked is not None and pushed.exact):
+            return asked
+        if asked is not None and asked > MOST_COUNTED_PAGES * self.resource.paging.size:
+            return None
+        matches = forgiving(compile_predicate(query.tree), otherwise=True) if query.tree is not None else None
+        found, pages_read = 0, 0
+        most_pages = MOST_COUNTED_PAGES if asked is not None else MOST_PAGES_UNTOLD
+        async with aclosing(self.pages(query, cursor=None, page_size=self.resource.paging.size)) as pages:
+            async for page in pages:
+                found += sum(page.exact or matches is None or matches(one.attributes) for one in page.entities)
+                pages_read += 1
+                if pages_read >= most_pages and page.cursor != places.written(None, ""):
+                    return None
+        return found
+
+    async def _asked_count(self, pushed: Conditions) -> int | None:
+        request = self._dialect.count(self.resource, pushed)
+        if request is None:
+            return None
+        answer = await self.connection.ask(request, self._purposes.listing)
+        return self._dialect.counted(self.resource, answer.document())
+
+    async def _metadata(self) -> Mapping[str, FieldType]:
+        async with self._asking_fields:
+            now = self._clock.monotonic()
+            if self._told_at is None or now - self._told_at > METADATA_SECONDS:
+                requests = self._dialect.metadata(self.resource)
+                answers = [(await self.connection.ask(one, self._purposes.reading)).document() for one in requests]
+                self._told = {"": self._dialect.fields(self.resource, answers)}
+                self._told_at = now
+            return self._told[""]

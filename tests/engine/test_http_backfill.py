@@ -1,0 +1,59 @@
+"""A backfill over somebody's REST API, from its plan to its outcomes."""
+
+import pytest
+from tests.fake_psa.generic import GenericApi
+from tests.fake_psa.serving import serving
+from tests.support.backfills import make_backfill
+from tests.support.engine import SteppedClock, engine_on
+from tests.support.http_types import http_types, text_of
+from tests.support.waiting import eventually
+
+OPEN = {"combinator": "and", "not": False, "rules": [{"field": "status", "operator": "=", "value": "open"}]}
+
+
+@pytest.fixture
+async def api():
+    records = [{"id": n, "name": f"record {n}", "status": "closed" if n % 5 == 0 else "open"} for n in range(250)]
+    async with serving(GenericApi(records)) as fake:
+        yield fake
+
+
+async def test_what_matches_is_started_with_its_attributes(dsn, pool, api, tmp_path):
+    async with http_types(tmp_path, text_of(api.url), pool, SteppedClock()) as (sources, _):
+        backfill = await make_backfill(pool, filter_resolved=OPEN)
+        async with engine_on(dsn, pool, source=sources) as engine:
+            await engine.until(backfill, "completed")
+
+    assert sorted(str(n) for n in range(250) if n % 5) == sorted(start.entity_id for start in engine.executor.starts)
+    assert {"open"} == {start.attributes["status"] for start in engine.executor.starts}
+
+
+async def test_a_refused_credential_holds_and_fails_no_item(dsn, pool, api, tmp_path):
+    async with http_types(tmp_path, text_of(api.url), pool, SteppedClock()) as (sources, connection):
+        api.reply(401, {"error": "no"})
+        backfill = await make_backfill(pool, filter_resolved=OPEN)
+        async with engine_on(dsn, pool, source=sources) as engine:
+            reason = await eventually(lambda: reason_of(engine, backfill))
+            connection.heal()
+            await engine.until(backfill, "completed")
+
+    assert "source_refused" == reason.code
+    assert "answers 401" in reason.message
+    assert 200 == len(engine.executor.starts)
+
+
+async def test_a_used_up_budget_holds_and_says_until_when(dsn, pool, api, tmp_path):
+    text = text_of(api.url, "requests_per_hour = 2")
+    async with http_types(tmp_path, text, pool, SteppedClock()) as (sources, _):
+        backfill = await make_backfill(pool, filter_resolved=OPEN)
+        async with engine_on(dsn, pool, source=sources) as engine:
+            reason = await eventually(lambda: reason_of(engine, backfill))
+
+    assert "source_budget" == reason.code
+    assert "the 2 requests an hour" in reason.message
+    assert 3500 < (reason.until - reason.since).total_seconds() <= 3600
+    assert 2 == len(api.asked)
+
+
+async def reason_of(engine, backfill):
+    return (await engine.tools.backfills.get(backfill.id)).reason

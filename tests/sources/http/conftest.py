@@ -1,0 +1,74 @@
+"""A fake API, and sources of it as the configuration would make them."""
+
+import tomllib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fake_psa.generic import GenericApi
+from tests.fake_psa.serving import serving
+from tests.support.clock import FakeClock
+
+from backfilld.app.http_sources import connections_of, http_sources
+from backfilld.config.model import Settings
+from backfilld.executors.secrets import SecretStore
+from backfilld.sources.http.source import HttpSource, Purposes
+
+SECRET = "s3cret-of-the-api-0123456789"
+SECRETS = {"crm": SECRET, "client": "client-secret-0123456789"}
+
+
+@dataclass
+class Made:
+    """Sources of one configuration."""
+
+    sources: dict[str, HttpSource]
+    secrets: SecretStore
+
+    def __getitem__(self, entity_type: str) -> HttpSource:
+        return self.sources[entity_type]
+
+
+Making = Callable[..., Made]
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[GenericApi]:
+    """250 records; each fifth is closed."""
+    records = [{"id": n, "name": f"record {n}", "status": "closed" if n % 5 == 0 else "open"} for n in range(250)]
+    async with serving(GenericApi(records)) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def making(clock: FakeClock) -> AsyncIterator[Making]:
+    """`making(text)`: the sources of a configuration, by type."""
+    made = []
+
+    def make(text: str, purposes: Purposes | None = None, **secrets: str) -> Made:
+        settings = Settings.model_validate(tomllib.loads(text), context={"base": Path()})
+        store = SecretStore({**SECRETS, **secrets})
+        connections = connections_of(settings, store, clock)
+        made.extend(connections.values())
+        types: dict[str, Any] = dict(settings.entity_types)
+        return Made(http_sources(types, connections, clock, purposes or Purposes()), store)
+
+    yield make
+    for connection in made:
+        await connection.close()
+
+
+def crm(url: str, **paging: Any) -> str:
+    """One connection, and tickets that are listed by it."""
+    return f"""
+        [connections.crm]
+        url = "{url}"
+        auth = {{ type = "bearer", token = {{ secret = "crm" }} }}
+        allow_private_address = true
+        max_concurrent = 4
+        test_path = "/me"
+        [entity_types.ticket]
+        source = "http"
+    """
