@@ -120,6 +120,25 @@ async def test_a_count_within_the_cap_is_taken_from_a_range_beyond_it(pool, stor
     assert [24, 25, 26] == days(await run(pool, stored, replace(request_, count=3), limits))
 
 
+@pytest.mark.parametrize("dry", [True, False])
+async def test_what_exists_already_does_not_count_against_the_cap(pool, stored, dry):
+    limits = ScheduleLimits(max_points_per_request=3)
+    skipping = replace(REAL, dry_run=dry, skip_existing=True, attempt_name=None)
+    before = await refused(pool, stored, skipping, limits)
+    await run(pool, stored, replace(REAL, count=3), limits)
+
+    assert "more than 3 sessions of the range have no attempt yet" in before.message
+    assert [27, 28, 1] == days(await run(pool, stored, skipping, limits))
+
+
+async def test_what_one_request_looks_at_is_bounded_too(pool, stored):
+    limits = ScheduleLimits(max_points_per_request=1)
+    skipping = replace(REAL, from_time=NOON - timedelta(days=400), skip_existing=True, attempt_name=None)
+    error = await refused(pool, stored, skipping, limits)
+
+    assert "the range holds more than 10 sessions" in error.message
+
+
 async def test_nothing_lies_behind_the_schedule(pool, stored):
     answer = await run(pool, stored, replace(REAL, from_time=NOON + timedelta(days=300), attempt_name=""))
 

@@ -25,7 +25,11 @@ class SchedulesSettings(Section):
     """What one request over the past of a schedule may ask for."""
 
     max_points_per_request: int = Field(
-        default=50_000, ge=1, le=1_000_000, description="Sessions that one backfill of a schedule may cover."
+        default=50_000,
+        ge=1,
+        le=1_000_000,
+        description="Sessions that one backfill of a schedule may cover. With skipExisting those that have an attempt"
+        " do not count; ten times as many are looked at.",
     )
     max_waiting_attempts: int = Field(
         default=100_000,

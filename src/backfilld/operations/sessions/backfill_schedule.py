@@ -33,6 +33,7 @@ from backfilld.store.sessions import plans
 from backfilld.store.sessions.sessions import AttemptNameTaken
 
 TIMEOUT_SECONDS = 120.0
+LOOKS_FOR_EACH = 10  # slots that may be looked at for each one that may be made, where those that exist are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +138,11 @@ class ScheduleBackfills:
             before=request.to_time,
             run_until=self._clock.now() if request.advance_schedule else None,
         )
+        most = self._limits.max_points_per_request * (LOOKS_FOR_EACH if request.skip_existing else 1)
         try:
-            return await asyncio.to_thread(
-                slots_in, schedule, wanted, most=self._limits.max_points_per_request, count=request.count
-            )
+            return await asyncio.to_thread(slots_in, schedule, wanted, most=most, count=request.count)
         except TooManySlots as problem:
-            message = f"{problem}; name a later fromTime, an earlier toTime or a count"
-            raise Invalid([Fault("/fromTime", "too_many_sessions", message)], message) from problem
+            raise _too_many(str(problem)) from problem
 
     async def _plan(
         self,
@@ -161,6 +160,8 @@ class ScheduleBackfills:
         if request.attempt_name is not None and (fault := name_fault(name)) is not None:
             raise Invalid([fault])
         chosen = times if not request.skip_existing else sorted(set(times) - set(existing))
+        if len(chosen) > (most := self._limits.max_points_per_request):
+            raise _too_many(f"more than {most:,} sessions of the range have no attempt yet")
         await self._refuse_crowd(connection, len(chosen))
         before = await plans.find_session_before(connection, stored.workflow_id, times[0])
         known = existing if request.skip_existing else ()
@@ -217,6 +218,11 @@ class ScheduleBackfills:
             connection, actor, "schedule.advance", f"schedule/{stored.id}", at=at,
             old={"next_session_time": old}, new={"next_session_time": new},
         )  # fmt: skip
+
+
+def _too_many(what: str) -> Invalid:
+    message = f"{what}; name a later fromTime, an earlier toTime or a count"
+    return Invalid([Fault("/fromTime", "too_many_sessions", message)], message)
 
 
 def _require_count(
