@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from backfilld.cli.admin.upgrade.installation import Installation
-from backfilld.cli.admin.upgrade.postgres import Postgres, postgres_of, verify
+from backfilld.cli.admin.upgrade.postgres import Postgres, postgres_of
 from backfilld.cli.admin.upgrade.service import Service
 from backfilld.cli.admin.upgrade.steps import Upgrade
 from backfilld.cli.output.error_output import Failure
@@ -178,6 +178,7 @@ async def test_a_database_that_was_migrated_is_exchanged_for_the_dump_and_kept(m
     assert "1.0" == machine.state[0]
     assert [(None, True)] == await machine.sql("SELECT to_regclass('later'), (SELECT stopped FROM stop_order)")
     assert any(kept["datname"] in line for line in machine.said)
+    assert [kept["datname"]] == machine.upgrade.postgres.replaced()
     assert [] == await machine.sql("SELECT 1 FROM pg_database WHERE datname LIKE '%restored%'")
 
 
@@ -254,4 +255,4 @@ def test_a_server_elsewhere_needs_somebody_who_may_make_databases():
 def test_a_file_that_is_no_dump_is_none(machine, tmp_path):
     (tmp_path / "x").write_text("hello")
     with pytest.raises(Failure):
-        verify(tmp_path / "x")
+        machine.upgrade.postgres.verify(tmp_path / "x")

@@ -238,6 +238,41 @@ systemctl start backfilld
 """
 
 
+EMBEDDED_UPGRADED = f"""
+: 'a dump that cannot be written changes nothing'
+bring after
+mount -t tmpfs -o size=8k tmpfs /var/backups
+fails bash -x /root/upgrade.sh
+umount /var/backups
+test "$(backfilld --version)" = "backfilld {__version__}"
+systemctl is-active backfilld
+test ! -e /opt/backfilld/previous
+
+: 'forward, twice'
+bash -x /root/upgrade.sh
+bash -x /root/upgrade.sh
+backfilld --version | grep 99.0.0
+backfilld backfills list | grep touch
+test "$(ls /var/backups/backfilld-*.dump | wc -l)" = 1
+
+: 'and back, twice, with the dump'
+bash -x /root/rollback.sh
+bash -x /root/rollback.sh
+backfilld --version | grep "{__version__}"
+backfilld backfills list | grep '2/2 (100%)'
+curl -sf http://127.0.0.1:8642/readyz
+
+: 'a migration that fails in the middle'
+bring broken
+fails bash -x /root/upgrade.sh
+test "$(one ActiveState)" = failed
+bash -x /root/rollback.sh
+backfilld --version | grep "{__version__}"
+backfilld backfills list | grep '2/2 (100%)'
+/opt/backfilld/current/bin/backfilld upgrade prune --databases | grep postgres_replaced_
+"""
+
+
 @pytest.fixture(scope="module")
 def machine() -> DebianMachine:
     if os.geteuid() != 0 or MISSING:
@@ -287,11 +322,14 @@ def test_the_page_leads_from_nothing_to_a_backfill_and_back(machine, tmp_path):
 
 def test_the_page_leads_to_a_trial_on_the_embedded_database(machine, tmp_path):
     built(tmp_path / "dist")
+    versions_after(tmp_path)
     pages = steps("Without a PostgreSQL of your own")
     service, dump = pages.split("backfilld db dump", 1)
     script = [
         BEGIN, "systemctl disable --now postgresql", "bring dist", steps("3. The program"), service,
         steps("6. A first key", "7. A first backfill"), "backfilld db dump" + dump, INSTALLED, EMBEDDED, KILLED,
+        "rm /var/backups/backfilld.dump", script_of("upgrade", block("Upgrading")),
+        script_of("rollback", block("Rolling back")), EMBEDDED_UPGRADED,
     ]  # fmt: skip
 
     check(machine.run("\n".join(script), tmp_path))

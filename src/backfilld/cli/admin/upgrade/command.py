@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from backfilld.cli.output import exit_codes
 from backfilld.cli.output.error_output import Failure
 
 if TYPE_CHECKING:
+    from backfilld.cli.admin.upgrade.postgres import Postgres
     from backfilld.cli.admin.upgrade.steps import Upgrade
     from backfilld.config import Settings
 
@@ -78,7 +78,9 @@ def rollback(config: Path | None, dumps: Path, admin_dsn_file: Path | None, paus
 
 @group.command("prune")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def prune(dry_run: bool) -> None:
+@click.option("--databases", is_flag=True, help="Also the databases that rollbacks have put aside.")
+@_options
+def prune(config: Path | None, dumps: Path, admin_dsn_file: Path | None, dry_run: bool, databases: bool) -> None:
     """Remove the versions that are neither the current one nor the one before. Dumps stay."""
     from backfilld.cli.admin.upgrade.installation import Installation
 
@@ -88,11 +90,20 @@ def prune(dry_run: bool) -> None:
         if not dry_run:
             found.remove(name)
         click.echo(f"{'would remove' if dry_run else 'removed'} {found.root / name}")
-    if not old:
+    kept: list[str] = []
+    if databases:
+        postgres = _prepared(config, dumps, admin_dsn_file)[0].postgres
+        kept = postgres.replaced()
+        for name in kept:
+            if not dry_run:
+                postgres.drop(name)
+            click.echo(f"{'would drop' if dry_run else 'dropped'} the database {name}")
+    if not old and not kept:
         click.echo("There is nothing to remove.")
 
 
 def _prepared(config: Path | None, dumps: Path, admin_dsn_file: Path | None) -> "tuple[Upgrade, Settings]":
+    from backfilld.cli.admin.upgrade.embedded import embedded_of
     from backfilld.cli.admin.upgrade.installation import Installation
     from backfilld.cli.admin.upgrade.postgres import postgres_of
     from backfilld.cli.admin.upgrade.service import Service
@@ -103,15 +114,14 @@ def _prepared(config: Path | None, dumps: Path, admin_dsn_file: Path | None) -> 
     service = Service()
     settings = load_settings(config or service.config)
     if settings.database.is_embedded:
-        raise Failure(
-            "the database is embedded: `backfilld db dump` and `db restore` keep it (docs/install.md)",
-            exit_code=exit_codes.USAGE,
-        )
-    address = settings.database.read_direct_address() or settings.database.read_address()
-    admin_dsn = None if admin_dsn_file is None else admin_dsn_file.read_text(encoding="utf-8").strip()
+        postgres: Postgres = embedded_of(settings.state.postgres)
+    else:
+        address = settings.database.read_direct_address() or settings.database.read_address()
+        admin_dsn = None if admin_dsn_file is None else admin_dsn_file.read_text(encoding="utf-8").strip()
+        postgres = postgres_of(address.dsn, admin_dsn)
     upgrade = Upgrade(
-        Installation.of(Path(sys.prefix)), service, postgres_of(address.dsn, admin_dsn), dumps,
-        settings.database.schema_name, SystemClock().now(), click.echo,
+        Installation.of(Path(sys.prefix)), service, postgres, dumps, settings.database.schema_name,
+        SystemClock().now(), click.echo,
     )  # fmt: skip
     return upgrade, settings
 

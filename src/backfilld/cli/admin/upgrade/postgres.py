@@ -5,6 +5,7 @@ operator names. No password ever stands in a list of processes.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -34,6 +35,7 @@ class Postgres:
     name: str
     port: int
     admin_dsn: str | None = None
+    admin_database: str = "postgres"  # any but ours, which is renamed
 
     def dump(self, file: Path) -> None:
         """Write the database to a new `file`, which is there as a whole, and verified, or not at all."""
@@ -43,7 +45,7 @@ class Postgres:
             with open(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
                 self._run("pg_dump", "--format=custom", f"--dbname={self._to(self.name)}", stdout=out)
                 os.fsync(out.fileno())
-            verify(unfinished)
+            self.verify(unfinished)
             os.link(unfinished, file)  # never over another one
         except FileExistsError as problem:
             raise Failure(f"{file} is there already, and dumps are never written over") from problem
@@ -51,6 +53,13 @@ class Postgres:
             raise Failure(f"{file} cannot be written: {problem.strerror}") from problem
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def verify(self, file: Path) -> None:
+        """Failure unless `file` is a dump of ours that can be read to its end."""
+        if OURS not in programs.run([self._program("pg_restore"), "--list", str(file)]):
+            raise Failure(f"{file} is no dump of this database: it has no table {OURS}")
+        with open(os.devnull, "wb") as nowhere:
+            programs.run([self._program("pg_restore"), "--file=-", str(file)], stdout=nowhere)
 
     def size(self) -> int:
         """Its bytes; of a dump it is more than the most."""
@@ -79,12 +88,21 @@ class Postgres:
             f" ALTER DATABASE {_name(name)} RENAME TO {_name(self.name)}; COMMIT"
         )
 
+    def replaced(self) -> list[str]:
+        """The databases that ways back have put aside, oldest first."""
+        names = self.ask("SELECT datname FROM pg_database ORDER BY datname").splitlines()
+        ours = re.compile(rf"{re.escape(self.name)}_replaced_\d{{8}}t\d{{6}}z")
+        return [name for name in names if ours.fullmatch(name)]
+
     def drop(self, name: str) -> None:
         self.ask(f"DROP DATABASE IF EXISTS {_name(name)}")
 
     def ask(self, sql: str, database: str | None = None) -> str:
-        """What psql prints; asked of the database `postgres`, unless another is named."""
-        return self._run("psql", *QUIET, f"--dbname={self._to(database or 'postgres')}", f"--command={sql}")
+        """What psql prints; asked of the administrator's database, unless another is named."""
+        return self._run("psql", *QUIET, f"--dbname={self._to(database or self.admin_database)}", f"--command={sql}")
+
+    def _program(self, name: str) -> str:
+        return name
 
     def _to(self, database: str) -> str:
         if self.admin_dsn is None:
@@ -118,14 +136,6 @@ def postgres_of(dsn: str, admin_dsn: str | None) -> Postgres:
     if os.geteuid() != 0:
         raise Failure("run this as root, which may become the user `postgres`; or use --admin-dsn-file")
     return Postgres(name, port)
-
-
-def verify(file: Path) -> None:
-    """Failure unless `file` is a dump of ours that can be read to its end."""
-    if OURS not in programs.run(["pg_restore", "--list", str(file)]):
-        raise Failure(f"{file} is no dump of this database: it has no table {OURS}")
-    with open(os.devnull, "wb") as nowhere:
-        programs.run(["pg_restore", "--file=-", str(file)], stdout=nowhere)
 
 
 def _text(value: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from backfilld.cli.admin.upgrade.installation import Installation
-from backfilld.cli.admin.upgrade.postgres import Postgres, verify
+from backfilld.cli.admin.upgrade.postgres import Postgres
 from backfilld.cli.admin.upgrade.service import Service
 from backfilld.cli.output.error_output import Failure
 
@@ -76,7 +76,7 @@ class Upgrade:
                 f"there is no dump {self.dumps}/backfilld-{before}-before-{present}-*.dump; nothing was changed"
             )
         file, stamp = found[-1], f"{self.at:%Y%m%dt%H%M%Sz}"
-        verify(file)
+        self.postgres.verify(file)
         beside, kept_as = f"{self.postgres.name}_restored_{stamp}", f"{self.postgres.name}_replaced_{stamp}"
         self.postgres.restore_beside(file, beside, then)
         self.say(f"{file} is restored, as the database {beside}")
@@ -88,7 +88,9 @@ class Upgrade:
             with suppress(Failure):
                 self.service.restart()
             raise
-        self.say(f"it took the place of {self.postgres.name}, which is kept as {kept_as}: drop it when nobody needs it")
+        self.say(
+            f"it took the place of {self.postgres.name}, which is kept as {kept_as} until `upgrade prune --databases`"
+        )
 
     def _applied(self) -> frozenset[str]:
         where = f"SET search_path TO {self.schema}; " if self.schema else ""  # a name without anything special
