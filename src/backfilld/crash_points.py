@@ -73,6 +73,8 @@ class Point(StrEnum):
     PAUSE_BEFORE_COMMIT = "pause.before_commit"
     PAUSE_AFTER_COMMIT = "pause.after_commit"
     PAUSE_CONFIRMED = "pause.confirmed"  # the owner obeys, the answer is not sent
+    PAUSE_END_BEFORE_COMMIT = "pause.end.before_commit"  # by itself, at the time that was asked for
+    PAUSE_END_AFTER_COMMIT = "pause.end.after_commit"
     RESUME_BEFORE_COMMIT = "resume.before_commit"
     RESUME_AFTER_COMMIT = "resume.after_commit"
     CANCEL_BEFORE_COMMIT = "cancel.before_commit"

@@ -13,6 +13,7 @@ from tests.support.fake_control import FakeControl
 
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -74,6 +75,66 @@ async def test_a_pause_is_answered_when_its_owner_has_confirmed_it(
     assert ("paused_by_user", "Paused by the operator just now: “too much load”.", "2027-03-01T12:00:00Z", None) == (
         reason["code"], reason["message"], reason["since"], reason["until"],
     )  # fmt: skip
+
+
+SIX = "2027-03-01T18:00:00Z"
+
+
+async def test_a_pause_until_says_so_and_is_replaced_or_taken_back_by_the_next(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool, timezone="Asia/Tokyo")
+    shown = []
+    for body in ({"until": SIX, "reason": "month end"}, {"until": SIX}, {"until": "2027-03-01T22:00:00+02:00"}, {}, {}):
+        _, document = await steer(client, backfill.id, "pause", json=body)
+        reason = document["data"]["backfill"]["status_reason"]
+        shown.append((document["data"]["backfill"]["version"], reason["until"], reason["message"], reason["since"]))
+    wakes = await pool.fetchval("SELECT wake_at FROM backfills")
+    told = await pool.fetch("SELECT new::jsonb->>'until' FROM audit_log ORDER BY id")
+
+    until = "Paused by the operator just now: “month end”. It goes on by itself Tue {} Tokyo."
+    always, since = "Paused by the operator just now: “month end”.", "2027-03-01T12:00:00Z"
+    assert [
+        (2, SIX, until.format("03:00"), since),
+        (2, SIX, until.format("03:00"), since),
+        (3, "2027-03-01T20:00:00Z", until.format("05:00"), since),
+        (4, None, always, since),
+        (4, None, always, since),
+    ] == shown
+    assert wakes is None
+    assert ["2027-03-01T18:00:00Z", "2027-03-01T20:00:00Z", None] == [row[0] for row in told]
+
+
+@pytest.mark.parametrize(
+    ("until", "code"),
+    [
+        ("2027-03-01T12:00:00Z", "not_in_the_future"),
+        ("2026-03-01T12:00:00Z", "not_in_the_future"),
+        ("2027-03-01T18:00:00", "invalid_instant"),
+        (5, "invalid_type"),
+    ],
+)
+async def test_a_pause_until_needs_a_time_to_come(client: Client, pool: Pool, until: Any, code: str) -> None:
+    backfill = await make_backfill(pool)
+    status, document = await steer(client, backfill.id, "pause", json={"until": until})
+    (fault,) = document["error"]["details"]
+
+    assert (422, "/until", code) == (status, fault["path"], fault["code"])
+    assert "planning" == await pool.fetchval("SELECT status FROM backfills")
+
+
+@pytest.mark.parametrize("code", ["awaiting_approval", "sample_done"])
+async def test_what_stands_still_for_another_reason_is_not_made_to_go_on_by_a_pause(
+    client: Client, pool: Pool, code: str
+) -> None:
+    backfill = await make_backfill(pool)
+    await put_into(pool, backfill, S.PAUSED)
+    reason = because(ReasonCode(code), since=NOON, to_run=3)
+    before = await BackfillStore(pool).move(backfill.number, S.PAUSED, reason=reason, at=NOON, expected=(S.PAUSED,))
+    status, document = await steer(client, backfill.id, "pause", json={"until": SIX})
+    (warning,) = document["meta"]["warnings"]
+
+    assert 202 == status
+    assert before == await BackfillStore(pool).get(backfill.id)
+    assert reason.message in warning
 
 
 @pytest.mark.parametrize("action", ["pause", "cancel"])

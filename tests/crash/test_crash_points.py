@@ -5,6 +5,8 @@ account: every item one outcome, counters, keys, repeats, the audit trail, and w
 in force as a whole or was never asked. `BACKFILLD_CRASH_AT=pause.after_commit backfilld serve` does the same.
 """
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from tests.crash.mortal import ENTITIES, MAX_IN_FLIGHT, Mortal, points
 from tests.support.logging_target import Reply
@@ -202,6 +204,18 @@ async def test_a_pause_is_in_force_or_was_never_asked_for(mortal):
     assert paused is (mortal.point is not Point.PAUSE_BEFORE_COMMIT)
     assert quiet
     assert paused == told["backfill.pause"] == told["backfill.resume"]
+
+
+@points(slow=(Point.PAUSE_END_BEFORE_COMMIT, Point.PAUSE_END_AFTER_COMMIT))
+async def test_a_pause_until_ends_once_whoever_dies_over_it(mortal):
+    await mortal.start(mortal.point)
+    id = await mortal.under_way()
+    until = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    await mortal.daemon.client.pause_backfill(id, until=until)
+    await mortal.lives_again()
+    told = await mortal.assert_nothing_lost(id, status="completed")
+
+    assert 1 == told["backfill.pause"] == told["backfill.resume"]
 
 
 @points(Point.EDIT_AFTER_COMMIT, slow=(Point.EDIT_BEFORE_COMMIT, Point.EDIT_CONFIRMED))

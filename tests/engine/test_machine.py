@@ -42,10 +42,10 @@ class Machine(MachineOfTwo):
             wish = self.whole.create(max_in_flight=max_in_flight, max_attempts=max_attempts, sample_size=sample)
             self.run(wish)
 
-    @rule(number=any_of_them)
-    def pause(self, number: int) -> None:
+    @rule(number=any_of_them, hours=st.sampled_from([None, None, 0.25, 5.0]))
+    def pause(self, number: int, hours: float | None) -> None:
         if self.began:
-            self.run(self.whole.pause(self.one(number)))
+            self.run(self.whole.pause(self.one(number), hours))
 
     @rule(number=any_of_them)
     def resume(self, number: int) -> None:

@@ -78,6 +78,7 @@ class Known:
     always_open: bool = False
     most: int = 0  # in flight; as the window, what is wider of before and after while a change has no answer
     stopped: bool = False  # a pause or a cancel was answered, and nobody asked to go on since
+    goes_on_at: datetime | None = None  # a pause may be over by then
     deleted: bool = False
     in_flight: Counter[tuple[str, int]] = field(default_factory=Counter)  # by daemon, and by life of it
     given: dict[str, list[VerdictKind]] = field(default_factory=lambda: defaultdict(list))
@@ -87,6 +88,12 @@ class Known:
 
     def obeys(self, most: int, windows: Any) -> None:
         self.most, self.always_open = most, windows == ALWAYS
+
+    def may_go_on(self, at: datetime) -> bool:
+        """Whether a pause until some time may be over; once it was, it stays so if the clock is set back."""
+        if self.goes_on_at is not None and self.goes_on_at <= at:
+            self.stopped, self.goes_on_at = False, None
+        return not self.stopped
 
     def is_open(self, at: datetime) -> bool:
         return self.always_open or (at.weekday() == 0 and at.hour == 12)
@@ -144,7 +151,7 @@ class Whole(TwoDaemons):
 
     def _judge_start(self, known: Known, owner: tuple[str, int]) -> None:
         now = self.clock.now()
-        if known.stopped or known.deleted:
+        if (known.stopped and not known.may_go_on(now)) or known.deleted:
             self.faults.append("a start after the answer to a pause, a cancel or a delete")
         if not known.is_open(now):
             self.faults.append(f"a start outside the window, at {now}")
@@ -166,15 +173,17 @@ class Whole(TwoDaemons):
         self.known[made.id] = Known(made)
         self.nudge()
 
-    async def pause(self, known: Known) -> None:
+    async def pause(self, known: Known, hours: float | None = None) -> None:
         ended = await self._has_ended(known)
-        if await self._had(self.operations.steering.pause(ANNA, known.backfill.id), known, ended):
-            known.stopped = True
+        until = None if hours is None else self.clock.now() + timedelta(hours=hours)
+        known.goes_on_at = min((at for at in (until, known.goes_on_at) if at is not None), default=None)
+        if await self._had(self.operations.steering.pause(ANNA, known.backfill.id, until=until), known, ended):
+            known.stopped, known.goes_on_at = True, until
 
     async def cancel(self, known: Known, in_flight: Any) -> None:
         ended = await self._has_ended(known) and (await self._row(known)).status is not Status.CANCELLED
         if await self._had(self.operations.steering.cancel(ANNA, known.backfill.id, in_flight=in_flight), known, ended):
-            known.stopped = True
+            known.stopped, known.goes_on_at = True, None
 
     async def resume(self, known: Known) -> None:
         was, known.stopped = known.stopped, False  # it may start before the answer
@@ -212,6 +221,8 @@ class Whole(TwoDaemons):
 
     def step(self, hours: float) -> None:
         self.clock.offset += timedelta(hours=hours)
+        for known in self.known.values():
+            known.may_go_on(self.clock.now())
         self.nudge()
 
     async def _row(self, known: Known) -> Backfill:

@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import RUNNABLE, Status
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.backfills.leases import LENGTH, Holding, LeaseStore, Word
+from backfilld.store.backfills.leases import LENGTH, Holding, LeaseStore, Look, Word
 from backfilld.store.connection.pool import Pool
 
 SECONDS = 5.0
@@ -253,6 +253,6 @@ async def test_the_next_look_is_when_the_first_falls_due(pool: Pool):
     soon = await store.next_look(NOON)
     await daemon(pool, "b").acquire(one.number)
 
-    assert (None, False) == nothing
-    assert (NOON + timedelta(seconds=5), False) == soon
-    assert (NOON + timedelta(seconds=5), True) == await store.next_look(NOON)
+    assert Look(None, others_hold_some=False) == nothing
+    assert Look(NOON + timedelta(seconds=5), others_hold_some=False) == soon
+    assert Look(NOON + timedelta(seconds=5), others_hold_some=True) == await store.next_look(NOON)

@@ -141,6 +141,7 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "put_back_retries": (RECOVERY.put_back_retries, [1, 1, EVERY]),
     "list_candidates": (LEASES.list_candidates, [RUNNABLE, NOON, "a", False]),
     "next_look": (LEASES.next_look, [RUNNABLE, NOON, "a"]),
+    "list_over_pauses": (LEASES.list_over_pauses, [NOON]),
     "find_owner": (LEASES.find_owner, [1]),
     "renew_leases": (LEASES.renew_leases, [[1, 2], [1, 1], timedelta(seconds=3), [0, 0], [0, 0], 0]),
     "find_progress": (BACKFILL.find_progress, [1]),
@@ -167,7 +168,7 @@ async def test_what_is_asked_all_the_time_reads_no_ledger_whole(ledgers: Pool, n
     assert set() == whole & BIG
 
 
-@pytest.mark.parametrize("name", ["list_candidates", "next_look"])
+@pytest.mark.parametrize("name", ["list_candidates", "next_look", "list_over_pauses"])
 async def test_a_look_at_what_is_due_passes_over_what_has_ended(ledgers: Pool, name: str):
     async with ledgers.acquire() as connection:
         plan = await plan_of(connection, *HOT[name])

@@ -76,9 +76,9 @@ class Client:
         """Only of one that has ended. Its timeline still answers."""
         return await self._delete(f"/backfills/{_part(id)}", _given(reason=reason))
 
-    async def pause_backfill(self, id: str, *, reason: str | None = None) -> Answer:
-        """Once this has returned, nothing starts."""
-        return await self._post(f"/backfills/{_part(id)}/pause", _given(reason=reason))
+    async def pause_backfill(self, id: str, *, reason: str | None = None, until: str | None = None) -> Answer:
+        """Once this has returned, nothing starts; it goes on by itself at the instant `until`."""
+        return await self._post(f"/backfills/{_part(id)}/pause", _given(reason=reason, until=until))
 
     async def resume_backfill(self, id: str, *, reason: str | None = None) -> Answer:
         return await self._post(f"/backfills/{_part(id)}/resume", _given(reason=reason))

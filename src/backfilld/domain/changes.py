@@ -1,4 +1,4 @@
-"""What becomes of a backfill whose settings are changed on its way.
+"""What becomes of a backfill that goes on after a pause, or whose settings are changed on its way.
 
 Which settings may be changed is said by the body of the request. Here is what each goes back to, what may not be
 changed of which kind, and where a backfill goes on that waited for its windows when these are others now.
@@ -70,6 +70,15 @@ def _default(backfill: Backfill, name: str) -> Any:
     if name in _DEFAULTS:
         return _DEFAULTS[name](backfill)
     return BackfillSettings.default(name)
+
+
+def resumed(backfill: Backfill, now: datetime) -> Onwards:
+    """Where a paused one goes on."""
+    try:
+        calendar = calendar_of(backfill)
+    except UnreadableWindows:  # the engine ends it, and says why
+        calendar = None
+    return onwards(calendar, now, planned_at=backfill.planned_at)
 
 
 def goes_on(backfill: Backfill, now: datetime) -> Onwards | None:

@@ -153,12 +153,16 @@ def timeline(server: Server, as_json: bool, id: str, **filters: str | None) -> N
 
 @group.command("pause")
 @click.argument("id")
+@click.option("--until", metavar="INSTANT", help="Go on by itself then, as 2027-03-01T06:00:00Z.")
 @click.option("--reason", help="Kept in the audit trail.")
 @json_option
 @server_options
-def pause(server: Server, as_json: bool, id: str, reason: str | None) -> None:
-    """Start nothing more; what is in flight ends. Once this returns, nothing starts."""
-    _steer(server, as_json, "pause", id, reason=reason)
+def pause(server: Server, as_json: bool, id: str, reason: str | None, until: str | None) -> None:
+    """Start nothing more; what is in flight ends. Once this returns, nothing starts.
+
+    Asked again, --until is replaced or, left out, taken back.
+    """
+    _steer(server, as_json, "pause", id, reason=reason, **({} if until is None else {"until": until}))
 
 
 @group.command("resume")

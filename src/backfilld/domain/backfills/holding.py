@@ -54,7 +54,7 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         comes_and_goes=True,
         waits=True,
     ),
-    R.PAUSED_BY_USER: Entry("Paused by {who:name}[ {since:ago}][: “{why}”]."),
+    R.PAUSED_BY_USER: Entry("Paused by {who:name}[ {since:ago}][: “{why}”].[ It goes on by itself {until:time}.]"),
     R.AWAITING_APPROVAL: Entry(
         "The plan is frozen: {to_run:count} to run[, {left_out:count} left out]. Look at it, then approve.",
         needs_person=True,

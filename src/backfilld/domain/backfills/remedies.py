@@ -31,7 +31,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     R.NEVER_OPENS: Remedy("Edit the windows.", _BACKFILL),
     R.WAITING_FOR_RETRY: Remedy("[They failed with {classes}. ]After their last try they count as failed.", None),
     R.PAUSED_BY_USER: Remedy(
-        "{left:count} are left. [It goes on by itself {until:time}.]Nothing starts until somebody resumes it.",
+        "{left:count} are left. Nothing starts until [{until:time}, or until ]somebody resumes it.",
         f"{_BACKFILL}/resume",
     ),
     R.AWAITING_APPROVAL: Remedy("Nothing has started. What is approved is exactly what runs.", f"{_BACKFILL}/resume"),

@@ -13,6 +13,7 @@ from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.failed_runs import MOST_RUNS, FailedRuns
 from backfilld.engine.backfills.gate import CannotGoOn
+from backfilld.engine.backfills.pauses import end_pauses
 from backfilld.engine.backfills.runner import Runner
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.internal_errors import INTERNAL
@@ -94,9 +95,13 @@ class Scheduler:
             for number in await self._candidates(now):
                 if number not in self._tasks and not self._failed_runs.rests(number):
                     all_taken = await self._take(number) and all_taken
-        wake_at, others = await store.next_look(now)
+        look = await store.next_look(now)
         self.last_tick_at = self._tools.clock.monotonic()
-        if others or not all_taken or self._failed_runs.has_any:
+        if look.a_pause_is_over and not self._draining:
+            await end_pauses(self._tools, now)
+            self.nudge()  # they may be taken now
+        wake_at = look.wake_at
+        if look.others_hold_some or not all_taken or self._failed_runs.has_any:
             return min(wake_at or now + WATCHES_OTHERS, now + WATCHES_OTHERS)
         return wake_at
 

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.holding import Reason, because, onwards, shown
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status, may_become
-from backfilld.domain.calendars import UnreadableWindows, calendar_of
+from backfilld.domain.calendars import shown_zone
 from backfilld.domain.callers import Actor
-from backfilld.domain.errors import Conflict
+from backfilld.domain.changes import resumed
+from backfilld.domain.errors import Conflict, Fault, Invalid
 from backfilld.engine.control import Control
 from backfilld.events import Bus, StatusChanged
 from backfilld.operations.backfills.approval import Approval, awaits_approval
@@ -29,6 +30,7 @@ from backfilld.store.connection.pool import Pool
 
 S = Status
 InFlight = Literal["drain", "cancel"]
+_PAUSABLE = may_become(S.PAUSED) | {S.PAUSED}
 MOST_RACES = 20  # each lost one means that somebody else moved the backfill in between
 BEFORE_COMMIT = {
     "pause": Point.PAUSE_BEFORE_COMMIT,
@@ -59,6 +61,7 @@ class Signal:
     name: str
     message: str
     view: BackfillView
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +99,37 @@ class Steering:
         self._clock = clock
         self._bus = bus
 
-    async def pause(self, actor: Actor, id: UUID, *, why: str | None = None) -> Signal:
-        """Nothing starts once this has returned; what is in flight finishes. IllegalTransition, Unavailable."""
+    async def pause(self, actor: Actor, id: UUID, *, why: str | None = None, until: datetime | None = None) -> Signal:
+        """Nothing starts once this has returned; what is in flight finishes. IllegalTransition, Unavailable.
+
+        It goes on by itself at `until`. Asked again, that is replaced or, without one, taken back. Invalid for a time
+        that is over.
+        """
+        now = self._clock.now()
+        if until is not None and until <= now:
+            raise Invalid([Fault("/until", "not_in_the_future", f"is over: it is {now:%Y-%m-%dT%H:%M:%SZ}")])
 
         def decide(backfill: Backfill) -> _Move | str:
+            present, since, said, zone = _pause_of(backfill), now, why, shown_zone(backfill)
             if backfill.status is S.PAUSED:
-                return "it is paused already"
-            now = self._clock.now()
-            return _Move(S.PAUSED, because(ReasonCode.PAUSED_BY_USER, since=now, who=actor.name, why=why))
+                if present is None or present.until == until:
+                    return "it is paused already"
+                since, said = present.since, why or (present.facts or {}).get("why")
+            code = ReasonCode.PAUSED_BY_USER
+            new = because(code, since=since, until=until, zone=zone, who=actor.name, why=said)
+            return _Move(S.PAUSED, new, wake_at=until, expected=_PAUSABLE)
 
         backfill, note = await self._steer(actor, id, "pause", why, decide)
         await self._control.confirm(backfill.number, backfill.version)
         reached(Point.PAUSE_CONFIRMED)
-        message = note or "paused: nothing starts until it is resumed, what is in flight finishes"
-        return await self._signal(id, "pause", message)
+        ends = "until it is resumed" if until is None else f"until {until:%Y-%m-%dT%H:%M:%SZ}"
+        signal = await self._signal(id, "pause", note or f"paused: nothing starts {ends}, what is in flight finishes")
+        if backfill.status is not S.PAUSED or _pause_of(backfill) is not None:
+            return signal
+        said = backfill.reason.message if backfill.reason else "nobody knows why."
+        return replace(
+            signal, warnings=(f"it stands still for another reason, and stays so until it is resumed: {said}",)
+        )
 
     async def resume(self, actor: Actor, id: UUID, *, why: str | None = None) -> Signal:
         """Go on: planning, running or waiting for the window, whichever is true now. IllegalTransition.
@@ -185,7 +205,7 @@ class Steering:
                 on=connection,
             )
             if moved is not None:
-                old, new = _told(backfill), _told(moved)
+                old, new = audit.standing_of(backfill), audit.standing_of(moved)
                 action = "backfill.approve" if approves else f"backfill.{signal}"
                 await audit.record_on(connection, actor, action, backfill, at=now, reason=why, old=old, new=new)
                 reached(BEFORE_COMMIT[signal])
@@ -194,11 +214,7 @@ class Steering:
         return moved
 
     def _onwards(self, backfill: Backfill) -> _Move:
-        try:
-            calendar = calendar_of(backfill)
-        except UnreadableWindows:  # the engine ends it, and says why
-            calendar = None
-        following = onwards(calendar, self._clock.now(), planned_at=backfill.planned_at)
+        following = resumed(backfill, self._clock.now())
         return _Move(following.status, following.reason, following.wake_at)
 
     def _tell(self, moved: Backfill) -> None:
@@ -219,13 +235,13 @@ class Steering:
         return Signal(name, message, self._viewer.view(*await self._store.get_with_progress(id)))
 
 
+def _pause_of(backfill: Backfill) -> Reason | None:
+    """Why it is paused, if somebody paused it."""
+    reason = backfill.reason if backfill.status is S.PAUSED else None
+    return reason if reason is not None and reason.code is ReasonCode.PAUSED_BY_USER else None
+
+
 def _spoken(backfill: Backfill, actor: Actor) -> str:
     """What was done by going on: in this moment, or by the same one before."""
     is_approved = backfill.approved_by == actor.identity and backfill.approved_at == backfill.updated_at
     return "approved" if is_approved else "resumed"
-
-
-def _told(backfill: Backfill) -> dict[str, object]:
-    status, reason = shown(backfill.status, backfill.reason)
-    told: dict[str, object] = {"status": status, "status_reason": reason}
-    return told | {"in_flight": "cancel"} if backfill.cancel_in_flight else told

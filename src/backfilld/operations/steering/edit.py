@@ -13,7 +13,6 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.holding import shown
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.callers import Actor
@@ -164,9 +163,8 @@ class Editor:
 
 def _standing(backfill: Backfill, other: Backfill) -> dict[str, Any]:
     """Where it stands, for the audit log; nothing, if that is where it stands otherwise, too."""
-    status, reason = shown(backfill.status, backfill.reason)
-    is_same = (status, reason) == shown(other.status, other.reason)
-    return {} if is_same else {"status": status, "status_reason": reason}
+    told = audit.standing_of(backfill)
+    return {} if told == audit.standing_of(other) else told
 
 
 def _told(value: Any) -> Any:

@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 
+from backfilld.domain.backfills.holding import shown
 from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.callers import Actor
 from backfilld.store.connection.pool import Connection
 from backfilld.store.connection.queries import load
@@ -49,6 +51,15 @@ async def record_on(
     """The same of something done to a backfill, which its timeline tells."""
     subject = f"backfill/{backfill.id}"
     await record(conn, actor, action, subject, at=at, backfill_number=backfill.number, reason=reason, old=old, new=new)
+
+
+def standing_of(backfill: Backfill) -> dict[str, Any]:
+    """Where a backfill stands, as the log tells it of all that changes it."""
+    status, code = shown(backfill.status, backfill.reason)
+    told: dict[str, Any] = {"status": status, "status_reason": code}
+    if code is ReasonCode.PAUSED_BY_USER and backfill.reason is not None and backfill.reason.until is not None:
+        told["until"] = backfill.reason.until
+    return told | {"in_flight": "cancel"} if backfill.cancel_in_flight else told
 
 
 def _text(value: Any) -> str | None:

@@ -62,6 +62,16 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """When the next backfill falls due; whether other instances hold leases that may run out; and whether a pause is
+    over that somebody wanted until now."""
+
+    wake_at: datetime | None
+    others_hold_some: bool
+    a_pause_is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Owner:
     """Who holds a lease that is not over."""
 
@@ -122,8 +132,12 @@ class LeaseStore:
         rows = await self._pool.fetch(queries.list_candidates, _RUNNABLE, now, self.instance, all_of_them)
         return [row["number"] for row in rows]
 
-    async def next_look(self, now: datetime) -> tuple[datetime | None, bool]:
-        """When the next backfill falls due, and whether other instances hold leases that may run out."""
+    async def next_look(self, now: datetime) -> Look:
+        """What there is to wait for."""
         row = await self._pool.fetchrow(queries.next_look, _RUNNABLE, now, self.instance)
         assert row is not None  # noqa: S101 - an aggregate always has a row
-        return row["wake_at"], row["held_by_others"] > 0
+        return Look(*row)
+
+    async def list_over_pauses(self, now: datetime) -> list[int]:
+        """Backfills that somebody wanted to be paused until now, or earlier."""
+        return [row["number"] for row in await self._pool.fetch(queries.list_over_pauses, now)]

@@ -109,12 +109,22 @@ SELECT b.number
  ORDER BY b.number;
 
 -- name: next_look
--- When something falls due by itself, and whether others hold something that may need taking over.
+-- When something falls due by itself, whether others hold something that may need taking over, and whether a pause that
+-- somebody wanted until now is over.
 -- $1 statuses   $2 now   $3 instance
 SELECT min(b.wake_at) FILTER (WHERE b.wake_at > $2) AS wake_at,
-       count(*) FILTER (WHERE NOT l.released AND split_part(l.holder, '/', 1) <> $3) AS held_by_others
+       count(*) FILTER (WHERE NOT l.released AND split_part(l.holder, '/', 1) <> $3) > 0 AS others_hold_some,
+       count(*) FILTER (WHERE b.status = 'paused' AND b.wake_at <= $2) > 0 AS a_pause_is_over
   FROM backfills AS b
   LEFT JOIN leases AS l ON l.backfill_number = b.number
  WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
-   AND b.status = ANY ($1::text[])
+   AND (b.status = ANY ($1::text[]) OR (b.status = 'paused' AND b.wake_at IS NOT NULL))
    AND b.deleted_at IS NULL;
+
+-- name: list_over_pauses
+-- $1 now
+SELECT number
+  FROM backfills
+ WHERE status IN ('planning', 'running', 'waiting', 'paused', 'cancelling')
+   AND status = 'paused' AND wake_at <= $1 AND deleted_at IS NULL
+ ORDER BY number;

@@ -218,6 +218,14 @@ class SteerBackfill(Body):
     reason: Reason | None = None
 
 
+class PauseBackfill(SteerBackfill):
+    """Why, and until when."""
+
+    until: Instant | None = Field(
+        None, description="It goes on by itself then. Asked again without one: until it is resumed."
+    )
+
+
 class DeleteBackfill(SteerBackfill):
     """Why it goes; kept in the audit log."""
 

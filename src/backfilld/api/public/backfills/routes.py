@@ -23,6 +23,7 @@ from backfilld.api.public.backfills.bodies import (
     DeleteBackfill,
     ListBackfills,
     Patience,
+    PauseBackfill,
     RerunFailed,
     SteerBackfill,
     VerifyFilter,
@@ -115,9 +116,10 @@ class BackfillRoutes:
         await self._operations.delete(asked.actor, asked.path["id"], why=why)
         return Reply()
 
-    async def pause(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
-        why = asked.body.reason if asked.body else None
-        return _signal(await self._operations.steering.pause(asked.actor, asked.path["id"], why=why))
+    async def pause(self, asked: RequestContext[PauseBackfill | None, None]) -> Reply:
+        body = asked.body or PauseBackfill(until=None)
+        id = asked.path["id"]
+        return _signal(await self._operations.steering.pause(asked.actor, id, why=body.reason, until=body.until))
 
     async def resume(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
@@ -179,7 +181,8 @@ def _signal(signal: Signal) -> Reply:
             signal=signal.name,
             message=signal.message,
             backfill=BackfillAnswer.of(signal.view),
-        )
+        ),
+        warnings=signal.warnings,
     )
 
 
@@ -206,7 +209,7 @@ def routes(operations: BackfillOperations) -> list[Route]:
         Route("DELETE", ONE, does.delete, "admin" if operations.limits.delete_needs_admin else "operator",
               "Delete an ended backfill", None, body=DeleteBackfill, body_optional=True, query=WhyDelete,
               status=204, path_types=ids, errors=(409,), tag=TAG),
-        Route("POST", ONE + "/pause", does.pause, "operator", "Pause a backfill", SignalData, body=SteerBackfill,
+        Route("POST", ONE + "/pause", does.pause, "operator", "Pause a backfill", SignalData, body=PauseBackfill,
               body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG, description=_PAUSE),
         Route("POST", ONE + "/resume", does.resume, "operator", "Resume a backfill", SignalData, body=SteerBackfill,
               body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG),
