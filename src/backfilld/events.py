@@ -111,6 +111,24 @@ class BreakerMoved(Event):
 
 
 @plain_record
+class BrakeMoved(Event):
+    """A brake holds, lets go, or was beyond its critical limit and holds until somebody resets it."""
+
+    brake: str
+    state: str  # holds, open, critical
+    value: float | None
+    why: str | None
+
+
+@plain_record
+class BrakeLookFailed(Event):
+    """A brake saw nothing; told once, until it sees something again."""
+
+    brake: str
+    error: str
+
+
+@plain_record
 class LeaseTaken(Event):
     backfill_id: UUID
     fence: int

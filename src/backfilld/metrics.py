@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from backfilld import __version__
+from backfilld.brake_counters import BrakeTallies, Measured
 from backfilld.domain.backfills.backlog import ActiveBackfills
 from backfilld.events import (
     AttemptInterrupted,
@@ -59,6 +60,8 @@ class Metrics:
         own = self.registry
         self.tries = TryTallies()
         own.register(self.tries)
+        self._brakes = BrakeTallies()
+        own.register(self._brakes)
         self.breaker = Gauge(
             "backfilld_target_breaker", "1 for the state a target is in.", ["target", "state"], registry=own
         )
@@ -119,6 +122,10 @@ class Metrics:
     def watch_part(self, part: str, waits: Callable[[], float]) -> None:
         """Ask at every scrape whether `part` waits for the database."""
         self.waits.labels(part).set_function(waits)
+
+    def watch_brakes(self, read: Callable[[], Iterable[Measured]]) -> None:
+        """Ask `read` for every brake at every scrape."""
+        self._brakes.read = read
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """An answer was given; `route` is its pattern, never a path."""

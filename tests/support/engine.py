@@ -23,6 +23,7 @@ from backfilld.engine.backfills.context import BackfillContext, Limits
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.scheduler import Scheduler
+from backfilld.engine.brakes.board import Brakes
 from backfilld.engine.control import Control
 from backfilld.engine.janitor import Janitor
 from backfilld.engine.news import Lookout, News
@@ -47,6 +48,7 @@ from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.recovery import RecoveryStore
 from backfilld.store.ledger.session_items import SessionItems
 from backfilld.store.sessions.live_attempts import LiveAttemptStore
+from backfilld.store.steering.brakes import BrakeStore
 
 QUICK = Backoff(base=timedelta(milliseconds=20), cap=timedelta(milliseconds=80), floor=timedelta(milliseconds=1))
 
@@ -181,6 +183,8 @@ class Engine:
         self.recorder = Recorder(own, self.clock, bus, linger_seconds=kw.get("linger_seconds", 0.0))
         self.executor, self.source, self.pool = executor, source, pool
         executor.clock = self.clock
+        self.brakes = Brakes(BrakeStore(pool), self.clock, bus)
+        self.brakes.put(kw.get("brakes", ()))
         self.tools = BackfillContext(
             clock=self.clock,
             bus=bus,
@@ -197,6 +201,7 @@ class Engine:
             capacity=Capacity(kw.get("capacity", 100), kw.get("reserve", 10)),
             executors=executor,
             sources=source,
+            brakes=self.brakes,
             limits=kw.get("limits") or Limits(ramp_seconds=0),
             backoff=kw.get("backoff", QUICK),
         )
@@ -227,6 +232,7 @@ class Engine:
     def _heard(self, backfill_number: int | None) -> None:
         if backfill_number is None:
             self.stopping.hear()
+            self.brakes.hear()
         self.scheduler.hear(backfill_number)
 
     @property
@@ -234,7 +240,7 @@ class Engine:
         """All loops, as the daemon runs them."""
         loops: list[Serving] = [
             self.recorder, self.keeper, self.live_leases, self.scheduler, self.news, self.stopping, self.firing,
-            self.janitor, *((self.live,) if self.runs_live else ()),
+            self.janitor, self.brakes, *((self.live,) if self.runs_live else ()),
         ]  # fmt: skip
         return {loop.part: loop for loop in loops}
 

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
+from backfilld.app.brake_parts import brakes_of
 from backfilld.app.database import Database, Pools
 from backfilld.app.http_sources import Connections, connections_of
 from backfilld.app.process.instance import Instance
@@ -16,6 +17,7 @@ from backfilld.engine.backfills.context import BackfillContext, Limits
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.scheduler import Scheduler
+from backfilld.engine.brakes.board import Brakes
 from backfilld.engine.control import Control
 from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.news import Lookout, News
@@ -43,6 +45,7 @@ from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.recovery import RecoveryStore
 from backfilld.store.ledger.session_items import SessionItems
 from backfilld.store.sessions.live_attempts import LiveAttemptStore
+from backfilld.store.steering.brakes import BrakeStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class EngineParts:
     connections: Connections
     targets: Targets
     janitor: Janitor
+    brakes: Brakes
     serving: tuple[Serving, ...]  # each is a loop, and says what it waits for the database for
 
     async def close_sources(self) -> None:
@@ -80,7 +84,9 @@ def engine_parts(
     executors = ExecutorRegistry(executor_options(settings), clock, secrets, ProjectStore(pools.engine).read_secrets)
     connections = connections_of(settings, secrets, clock)
     sources = sources_of(settings, pools.engine, secrets, clock, connections)
-    tools = _tools(settings, pools, clock, bus, keeper, recorder, executors, sources)
+    brakes = Brakes(BrakeStore(pools.engine), clock, bus)
+    brakes.put(brakes_of(settings, secrets, clock))
+    tools = _tools(settings, pools, clock, bus, keeper, recorder, executors, sources, brakes)
     scheduler = Scheduler(tools)
     live_store = LiveAttemptStore(pools.engine, pools.leases, instance=instance.name, process=instance.process)
     live_leases = LiveLeases(live_store, clock, bus, keeper.stop_switch)
@@ -88,15 +94,15 @@ def engine_parts(
     live = Claimer(live_store, live_leases, tools, longest=longest)
     stopping = Stopping(StopStore(pools.engine), keeper.stop_switch, (keeper, live_leases), clock, bus)
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
-    news = _news(database, clock, bus, scheduler, stopping, firing, live)
+    news = _news(database, clock, bus, scheduler, stopping, firing, live, brakes)
     janitor = Janitor(
         tools.remembered, RemovalStore(pools.engine), DigestStore(pools.engine), clock, bus, retention_of(settings)
     )
     control = Control(scheduler, leases, clock)
-    serving = (recorder, keeper, live_leases, stopping, news, janitor, firing, live, scheduler)
+    serving = (recorder, keeper, live_leases, stopping, brakes, news, janitor, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, tools.targets,
-        janitor, serving,
+        janitor, brakes, serving,
     )  # fmt: skip
 
 
@@ -109,6 +115,7 @@ def _tools(
     recorder: Recorder,
     executors: ExecutorRegistry,
     sources: SourceRegistry,
+    brakes: Brakes,
 ) -> BackfillContext:
     reserve = settings.engine.live_reserve
     return BackfillContext(
@@ -126,6 +133,7 @@ def _tools(
         targets=Targets(clock, bus),
         capacity=Capacity(settings.engine.max_in_flight_total - reserve, reserve),
         executors=executors,
+        brakes=brakes,
         sources=sources,
         limits=_limits(settings),
         time_fields={name: known.time_field for name, known in settings.entity_types.items() if known.time_field},
@@ -140,12 +148,14 @@ def _news(
     stopping: Stopping,
     firing: Firing,
     live: Claimer,
+    brakes: Brakes,
 ) -> News | Lookout:
     """Who hears of what others commit."""
 
     def heard(backfill_number: int | None) -> None:
         if backfill_number is None:
             stopping.hear()
+            brakes.hear()
         scheduler.hear(backfill_number)
 
     def heard_live() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from backfilld.app.api_parts import ApiParts
+from backfilld.app.brake_parts import brakes_of
 from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options, retention_of
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock
@@ -38,7 +39,7 @@ def tell_cautions(settings: Settings, now: datetime) -> None:
 
 
 class Reloader:
-    """Puts in force what can be changed while running: workflows, secrets, executors, retention, logging."""
+    """Puts in force what can be changed while running: workflows, secrets, executors, brakes, retention, logging."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Reloader:
         self._api.workflows.rules = definition_rules(settings)
         await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
         self._engine.executors.reload(secrets, executor_options(settings))
+        self._engine.brakes.put(brakes_of(settings, self._engine.executors.secrets, self._clock))
         self._engine.targets.reset()
         for connection in self._engine.connections.values():
             connection.heal()

@@ -1,6 +1,7 @@
 """The sources that `[entity_types]` names, joined."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from backfilld.app.http_sources import Connections, http_sources
 from backfilld.clock import Clock
@@ -8,6 +9,7 @@ from backfilld.config import Settings
 from backfilld.config.sections.entity_types import EntityTypeSettings, SqlSettings
 from backfilld.domain.entities.pair_lists import PairLists, parse_members
 from backfilld.domain.filters import parse_path
+from backfilld.executors.http.addresses import host_is_never_a_target
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.sources.base import SourceUnreachable
 from backfilld.sources.builtin import BuiltinSource
@@ -17,6 +19,7 @@ from backfilld.sources.registry import BUILTIN, Fields, ForeignSource, SourceReg
 from backfilld.sources.sql import SqlSource
 from backfilld.sources.sql_connections import SqlConnections
 from backfilld.sources.sql_session import SqlQuery
+from backfilld.store.connection.address import hosts_of
 from backfilld.store.connection.pool import Pool
 from backfilld.store.entities.entities import EntityStore
 
@@ -65,18 +68,25 @@ def _sql_sources(types: Mapping[str, SqlSettings], secrets: SecretStore, clock: 
     """Types whose DSN is the same secret share their connections."""
     slowest = max((sql.statement_timeout_seconds for sql in types.values()), default=0.0)
     connections = {
-        name: SqlConnections(_dsn_of(name, secrets), longest_statement_seconds=slowest)
+        name: SqlConnections(dsn_of(name, secrets), longest_statement_seconds=slowest)
         for name in {sql.dsn.secret for sql in types.values()}
     }
     return {name: SqlSource(_query_of(sql), connections[sql.dsn.secret], clock) for name, sql in types.items()}
 
 
-def _dsn_of(name: str, secrets: SecretStore) -> Callable[[], str]:
+def dsn_of(name: str, secrets: SecretStore) -> Callable[[], str]:
+    """The secret of that name as it is whenever it is asked for; SourceUnreachable if there is none, or one that
+    points at a host that hands out credentials."""
+
     def dsn() -> str:
         try:
-            return secrets.get(name).present
+            found = secrets.get(name).present
         except SecretMissing as problem:
             raise SourceUnreachable(str(problem)) from problem
+        with suppress(ValueError):  # told by whoever connects
+            if any(host_is_never_a_target(host) for host, _ in hosts_of(found)):
+                raise SourceUnreachable("the host in its DSN is never a source")
+        return found
 
     return dsn
 

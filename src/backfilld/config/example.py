@@ -103,17 +103,20 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     }
     for key, inner in model.model_fields.items():
         if key not in tables:
-            yield from _key(key, inner, {} if name == "connections" else SAMPLES)
+            samples = {} if name == "connections" else SAMPLES | _SAMPLES_OF.get(name, {})
+            yield from _key(key, inner, samples, silent=key in _NOT_IN_SAMPLE.get(name, ()))
     by_api = tables.pop("http", None) if name == "entity_types" else None
     for key, table in tables.items():
         yield f"#[{name}.{key}]" if name == "workflows" else f"#[{name}.{sample}.{key}]"
         yield from _words(table.__doc__ or "")
         for inner_key, inner in table.model_fields.items():
-            yield from _key(inner_key, inner)
+            yield from _key(inner_key, inner, SAMPLES | _SAMPLES_OF.get(name, {}))
     if by_api is not None:
         yield from _by_api(by_api)
     if name == "workflows":
         yield from _command()
+    if name == "brakes":
+        yield from _BRAKES
     if name == "secrets":
         yield "#[secrets.api_token]"
         yield '#value = "not-a-real-secret"'
@@ -121,6 +124,32 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{SAMPLES['dsn']['secret']}]"
         yield '#value = "postgresql://reader:password@crm.example.com:5432/crm"'
+
+
+_BRAKES = """\
+#[brakes.api_apdex]
+#type = "prometheus"
+#url = "http://prometheus.internal:9090"
+#query = "avg_over_time(apdex:ratio_5m{service='crm'}[5m])"
+#hold_below = 0.98
+#[brakes.gate_keeper]
+#type = "http"
+#url = "https://status.example.com/backfills"
+#[brakes.freeze]
+#type = "file"
+#path = "/run/backfilld/freeze"
+""".splitlines()
+_SAMPLES_OF: dict[str, dict[str, Any]] = {
+    "brakes": {
+        "type": "sql",
+        "secret": "crm_dsn",
+        "query": "SELECT coalesce(extract(epoch FROM max(replay_lag)), 0) FROM pg_stat_replication",
+    }
+}
+# Of the sample, what does not go with its type.
+_NOT_IN_SAMPLE = {
+    "brakes": ("url", "value", "headers", "ca_file", "path", "hold_below", "release_above", "critical_below"),
+}
 
 
 def _by_api(model: type[BaseModel]) -> Iterator[str]:
@@ -148,8 +177,12 @@ def _command() -> Iterator[str]:
         yield from _key(key, field, COMMAND_SAMPLES)
 
 
-def _key(key: str, field: FieldInfo, samples: Mapping[str, Any] = SAMPLES) -> Iterator[str]:
+def _key(key: str, field: FieldInfo, samples: Mapping[str, Any] = SAMPLES, *, silent: bool = False) -> Iterator[str]:
+    """`silent`: with its words alone, where it would not go with the rest of the sample."""
     yield from _words(field.description or "")
+    if silent:
+        yield f"# ({key} = {_toml(_value(field))})"
+        return
     yield f"#{key} = {_toml(samples[key] if key in samples else _value(field))}"
 
 

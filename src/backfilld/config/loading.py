@@ -1,6 +1,7 @@
 """From what is written to `Settings`, or to everything that is wrong with it."""
 
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_validation
 from backfilld.config.layers import Layers
 from backfilld.config.model import Settings
+from backfilld.config.sections.brakes import faults_in_brakes
 from backfilld.config.sections.connections import faults_in_connections
 from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.entity_types import faults_in_entity_types
@@ -40,6 +42,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     faults += faults_in_entity_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
     faults += faults_in_connections(layers.tree, layers.origins.get(("connections",), DEFAULTS))
     faults += faults_in_http_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
+    faults += faults_in_brakes(layers.tree, layers.origins.get(("brakes",), DEFAULTS))
     faults += faults_in_crashing(environ)
     if settings is not None:
         faults += _unreadable(settings, layers)
@@ -75,6 +78,8 @@ def _unreadable(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:
         where = "dsn" if settings.database.dsn is not None else "dsn_file"
         yield from _try_to_read(settings.database.check_dsn_files, ("database", where), layers)
     yield from _try_to_read(settings.database.check_ca, ("database", "ca_file"), layers)
+    for name, brake in settings.brakes.items():
+        yield from _try_to_read(brake.read_ca, ("brakes", name, "ca_file"), layers)
     for name, secret in settings.secrets.items():
         if secret.file is not None:
             yield from _try_to_read(secret.read, ("secrets", name, "file"), layers)
@@ -83,6 +88,9 @@ def _unreadable(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:
 def _try_to_read(read: Any, path: KeyPath, layers: Layers) -> Iterator[ConfigFault]:
     try:
         read()
+    except ssl.SSLError as problem:
+        where = layers.origins.get(path) or layers.origins.get(path[:-1], DEFAULTS)
+        yield ConfigFault(where, dotted(path), f"is no file of certificates: {problem.reason or problem}")
     except OSError as problem:
         where = layers.origins.get(path) or layers.origins.get(path[:-1], DEFAULTS)
         yield ConfigFault(where, dotted(path), f"{problem.filename} cannot be read: {problem.strerror}")

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from backfilld.config.fields import FilePath, Name, Section
+from backfilld.config.sections.brakes import BrakeName, BrakeSettings
 from backfilld.config.sections.connections import ConnectionSettings
 from backfilld.config.sections.database import DatabaseSettings
 from backfilld.config.sections.engine import EngineSettings, ExecutorsSettings
@@ -138,6 +139,11 @@ class Settings(Section):
     entity_types: dict[EntityType, EntityTypeSettings] = Field(
         default_factory=dict, examples=["ticket"], description="What is known about the entities of a type."
     )
+    brakes: dict[BrakeName, BrakeSettings] = Field(
+        default_factory=dict,
+        examples=["crm_lag"],
+        description="Looks at the present: while one is bad, nothing that it applies to starts. SIGHUP reads them.",
+    )
     workflows: Annotated[tuple[WorkflowSettings, ...], Field(strict=False)] = Field(
         default=(),
         description="Workflows, read-only over HTTP. Known by (project, name), whose id stays the same for ever.",
@@ -156,6 +162,7 @@ class Settings(Section):
             {
                 **{known.sql.dsn.secret: f"the source of '{name}'" for name, known in types if known.sql},
                 **{secret: f"the connection '{name}'" for name, it in connections for secret in it.secret_names()},
+                **{it.dsn.secret: f"the brake '{name}'" for name, it in self.brakes.items() if it.dsn is not None},
             },
             {file: what for file, what in own_files.items() if file is not None},
         )

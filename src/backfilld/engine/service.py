@@ -31,6 +31,7 @@ class Part(Enum):
     ATTEMPTS = "let attempts run"
     ATTEMPT_LEASES = "renew our leases of attempts"
     STOP_ORDER = "say whether everything is to stand still"
+    BRAKES = "keep what brakes hold"
     NEWS = "tell us what others change"
     CLEANING = "let old rows be cleaned up"
 
@@ -42,7 +43,7 @@ class Part(Enum):
     @property
     def is_vital(self) -> bool:
         """False: the work goes on without it, and the daemon is ready."""
-        return self not in (Part.NEWS, Part.CLEANING)
+        return self not in (Part.NEWS, Part.CLEANING, Part.BRAKES)
 
 
 class Serving(Protocol):

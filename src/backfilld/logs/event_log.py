@@ -11,6 +11,8 @@ from backfilld.events import (
     AttemptEnded,
     AttemptInterrupted,
     BackfillHeldUp,
+    BrakeLookFailed,
+    BrakeMoved,
     BreakerMoved,
     DatabaseLost,
     Event,
@@ -31,7 +33,7 @@ from backfilld.events import (
 QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
 ALARMING = (
     BackfillHeldUp, RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed,
-    SchedulesWait, WorkHeldUp,
+    SchedulesWait, WorkHeldUp, BrakeLookFailed,
 )  # fmt: skip
 
 
@@ -75,6 +77,8 @@ def level_of(event: Event) -> int:
         return logging.WARNING
     if isinstance(event, BreakerMoved):
         return _OF_BREAKERS[event.state]
+    if isinstance(event, BrakeMoved) and event.state != "open":
+        return logging.WARNING
     if isinstance(event, StatusChanged) and event.again:
         return logging.DEBUG
     if isinstance(event, LeaseTaken) and not event.clean:

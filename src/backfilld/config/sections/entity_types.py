@@ -17,7 +17,8 @@ from backfilld.executors.definition import SecretReference, Zone
 MOST_QUERY = 100_000
 
 
-def _query(value: str) -> str:
+def read_only_query(value: str) -> str:
+    """A statement that may stand in brackets; ValueError."""
     if value.rstrip().endswith(";"):
         raise ValueError("must be one statement without a semicolon behind it")
     if "\0" in value:
@@ -41,7 +42,7 @@ class SqlSettings(Section):
     dsn: SecretReference = Field(
         description="The secret that holds the DSN (postgresql://user:password@host/database). Its user needs SELECT."
     )
-    query: Annotated[str, Field(min_length=1, max_length=MOST_QUERY), AfterValidator(_query)] = Field(
+    query: Annotated[str, Field(min_length=1, max_length=MOST_QUERY), AfterValidator(read_only_query)] = Field(
         description="One SELECT, without semicolon and parameters. Every column becomes an attribute."
     )
     key: Name = Field(default="id", description="The column that is the id: unique, never null, best a primary key.")

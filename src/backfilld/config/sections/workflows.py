@@ -82,8 +82,8 @@ def _allowed_hosts(tree: Mapping[str, Any]) -> list[str]:
 
 
 def _secret_uses(tree: Mapping[str, Any]) -> dict[str, SecretUse]:
-    secrets, types, database, server, connections = (
-        _table(tree, name) for name in ("secrets", "entity_types", "database", "server", "connections")
+    secrets, types, database, server, connections, brakes = (
+        _table(tree, name) for name in ("secrets", "entity_types", "database", "server", "connections", "brakes")
     )
     dsns = {name: _table(_table(_table(types, name), "sql"), "dsn").get("secret") for name in types}
     files = {database.get("dsn_file"): "the database"}
@@ -93,9 +93,17 @@ def _secret_uses(tree: Mapping[str, Any]) -> dict[str, SecretUse]:
         {
             **{dsn: f"the source of '{name}'" for name, dsn in dsns.items() if isinstance(dsn, str)},
             **{secret: f"the connection '{path[0]}'" for path, secret in secrets_in(connections, ())},
+            **{dsn: f"the brake '{name}'" for name, dsn in _dsns_of_brakes(brakes)},
         },
         {file: what for file, what in files.items() if isinstance(file, str)},
     )
+
+
+def _dsns_of_brakes(brakes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in brakes:
+        secret = _table(_table(brakes, name), "dsn").get("secret")
+        if isinstance(secret, str):
+            yield name, secret
 
 
 def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:

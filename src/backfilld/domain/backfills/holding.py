@@ -121,6 +121,26 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
             " meanwhile: {begun:count} of at most {items:count}; then at full pace again.",
         }
     ),
+    R.BRAKED: Entry(
+        {
+            "above": "Braked by {brake:name} since {since:time}: {value} is more than {limit}[ (now {now})]."
+            " Looked at every {every} s; goes on after {looks} at or below {release}.",
+            "below": "Braked by {brake:name} since {since:time}: {value} is less than {limit}[ (now {now})]."
+            " Looked at every {every} s; goes on after {looks} at or above {release}.",
+            "said": "Braked by {brake:name} since {since:time}[: {why}]."
+            " Looked at every {every} s; goes on after {looks} that find nothing.",
+            "blind": "Braked by {brake:name} since {since:time}, because it cannot be seen: {problem}."
+            " Looked at every {every} s; goes on after {looks} that find it well.",
+            "first": "Braked by {brake:name}, which has not been looked at yet.",
+        },
+        comes_and_goes=True,
+    ),
+    R.BRAKED_CRITICALLY: Entry(
+        "Braked by {brake:name}, which was at {value} at {since:time}[ (critical {side} {limit})]."
+        " Nothing that it applies to starts until somebody resets it.",
+        comes_and_goes=True,
+        needs_person=True,
+    ),
     R.STOPPED_BY_OPERATOR: Entry("Everything was stopped by {who:name}[ {since:ago}][: “{why}”]."),
 }
 
@@ -170,7 +190,11 @@ class Reason:
 
     def lasting(self, *known: "Reason | None") -> "Reason":
         """The same, since the earliest moment at which one of `known` says that it held already."""
-        return replace(self, since=min([self.since, *(one.since for one in known if one and one.code is self.code)]))
+        return replace(self, since=min([self.since, *(one.since for one in known if one and one.is_like(self))]))
+
+    def is_like(self, other: "Reason") -> bool:
+        """Whether it is the same obstacle: of brakes, the same one."""
+        return self.code is other.code and (self.facts or {}).get("brake") == (other.facts or {}).get("brake")
 
     def written(self, zone: tzinfo) -> "Reason":
         """The same, with its message as it is kept and logged: times as in `zone`, with their dates."""

@@ -90,6 +90,7 @@ class Backfill:
     approved_by: str | None = None
     approved_at: datetime | None = None
     ledger_digest: str | None = None  # SHA-256 in hex, of an ended one; made a little after its end
+    project_name: str = "default"
     created_by_name: str | None = None  # of a key; None for anybody else
 
     @property

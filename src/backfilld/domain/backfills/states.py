@@ -84,6 +84,8 @@ class ReasonCode(StrEnum):
     NEVER_OPENS = "never_opens"
     WORKFLOW_DISABLED = "workflow_disabled"
     STOPPED_BY_OPERATOR = "stopped_by_operator"
+    BRAKED = "braked"
+    BRAKED_CRITICALLY = "braked_critically"
     RECOVERING = "recovering"  # no obstacle: what a killed daemon may have started is repeated first
 
 

@@ -12,6 +12,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfill_settings import usual_attempts
 from backfilld.domain.backfills.records import Item, Outcome, Try
 from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, UNRECORDABLE, Held, interrupted
+from backfilld.domain.brakes.settings import Start
 from backfilld.domain.sessions.records import attempt_key
 from backfilld.engine.attempts.gate import AttemptGate
 from backfilld.engine.attempts.repeating import AttemptTurn
@@ -31,6 +32,7 @@ from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttemp
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+BRAKED_LOOKS_AGAIN = timedelta(seconds=5)  # brakes hold for minutes, and many may wait
 LOOKS_AGAIN = timedelta(seconds=1)  # at what was refused by something that does not say for how long
 
 
@@ -52,6 +54,8 @@ class AttemptRun:
         health = context.health_of(executor, taken.workflow_name, taken.revision_id, self._work.variables)
         terms = Terms(taken.workflow_name, usual_attempts(taken.definition))
         self.gate = AttemptGate(lease, health, context.clock, terms)
+        workflow = f"{taken.project_name}/{taken.workflow_name}"
+        self.gate.obey(context.brakes, Start(workflow, health.origin.target, live=True))
         self._one_try = OneTry(executor, context)
         self.turn = AttemptTurn(taken.id, taken.repeat_round, context.repeats, context.clock)
         self.gate.on_sent = self.turn.sent
@@ -179,7 +183,10 @@ class AttemptRun:
 
     def _looks_again(self, *, last: bool = False) -> datetime | None:
         """When there is a point in taking it again, after its likes if `last`. None: the target does not hold it."""
-        soon = self._context.clock.now() + LOOKS_AGAIN
+        now = self._context.clock.now()
+        soon = now + LOOKS_AGAIN
+        if self.gate.brakes is not None and self.gate.brake_refusal(now) is not None:
+            return now + BRAKED_LOOKS_AGAIN
         if (reason := self.gate.health.reason()) is not None:
             return (reason.until or soon) + (LOOKS_AGAIN if last else timedelta())
         return None if self.gate.draining or self.gate.stop_refusal() else soon

@@ -44,6 +44,8 @@ class Claimer:
         self._service = Service(self.tick, context.clock, patience, self.changed)
         self._draining = False
         context.repeats.listen(self.nudge)
+        if context.brakes is not None:
+            context.brakes.on_live_change = self.nudge
         context.stop_switch.join(self)  # to look again when the order changes; each run has a gate of its own
         self._runs: dict[asyncio.Task[None], AttemptRun] = {}
 
@@ -87,7 +89,9 @@ class Claimer:
 
     @property
     def _may_take(self) -> bool:
-        return not self._draining and self._context.stop_switch.reason is None
+        brakes = self._context.brakes
+        held = brakes is not None and brakes.holds_all_attempts()
+        return not self._draining and not held and self._context.stop_switch.reason is None
 
     @property
     def _last_round(self) -> int:

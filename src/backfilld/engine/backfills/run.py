@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.brakes.settings import Start
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.status_writer import StatusWriter
@@ -24,6 +25,8 @@ class Run:
     def begun(backfill: Backfill, lease: Lease[Grant], health: TargetHealth, context: BackfillContext) -> "Run":
         """A run of `backfill`, as it was when its lease had been taken. CannotGoOn, if its windows cannot be read."""
         gate = Gate(backfill, lease, health, context.clock, ramp_seconds=context.limits.ramp_seconds)
+        workflow = f"{backfill.project_name}/{backfill.workflow_name}"
+        gate.obey(context.brakes, Start(workflow, health.origin.target))
         return Run(lease, gate, StatusWriter(backfill, lease, gate, context), context)
 
     def __repr__(self) -> str:

@@ -100,7 +100,7 @@ class StatusWriter:
         was, reason = self.backfill, row.reason
         again = shown(was.status, was.reason) == shown(row.status, reason)
         if reason is not None and begins is not None and reason.code in OUTAGES:
-            lasts = was.reason is not None and was.reason.code is reason.code
+            lasts = was.reason is not None and was.reason.is_like(reason)
             again = lasts or reason.since < begins.since
         self._gate.apply(row)
         self._tools.bus.tell(
@@ -122,7 +122,7 @@ class StatusWriter:
         wanted = Status.WAITING if reason.code in WAITING else Status.RUNNING
         if self.status is Status.PLANNING:
             wanted = Status.PLANNING
-        same = present is not None and (present.code, present.until) == (reason.code, reason.until)
+        same = present is not None and present.is_like(reason) and present.until == reason.until
         if same and self.status is wanted and self.backfill.wake_at == wake_at:
             return True
         if wanted is not Status.WAITING and reason.until is not None and reason.until - now < WORTH_TELLING:

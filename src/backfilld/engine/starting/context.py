@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.retries import Backoff
+from backfilld.engine.brakes.board import Brakes
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.repeats import Repeats
 from backfilld.engine.starting.stop_switch import StopSwitch
@@ -32,6 +33,7 @@ class EngineContext:
     targets: Targets
     capacity: Capacity
     executors: Executors
+    brakes: Brakes | None = None
     timeout_seconds: float = 60.0  # of a try whose workflow does not say
     backoff: Backoff = field(default_factory=Backoff)
     repeats: Repeats = field(default_factory=Repeats)

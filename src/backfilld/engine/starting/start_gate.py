@@ -16,6 +16,9 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.brakes.settings import Start
+from backfilld.engine.brakes.board import Brakes
+from backfilld.engine.brakes.brake import Brake
 from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.executors.base import NotPermitted
@@ -77,6 +80,8 @@ class StartGate(Generic[W]):
         self._settled.set()
         self.on_sent: Callable[[W], None] | None = None  # must not wait
         self.limit: Callable[[datetime], Refusal | None] | None = None  # None: there is nothing to ask
+        self.brakes: tuple[Brake, ...] | None = None  # those that apply; None: there is nothing to ask
+        self._leave_brakes: Callable[[], None] = lambda: None
         self._stop_listening = health.listen(self.changed.set)
         self._leave_switch = lease.stop_switch.join(self)
 
@@ -89,6 +94,12 @@ class StartGate(Generic[W]):
         """Listen no more."""
         self._stop_listening()
         self._leave_switch()
+        self._leave_brakes()
+
+    def obey(self, brakes: Brakes | None, start: Start) -> None:
+        """Ask the brakes that apply to `start`, from now on."""
+        if brakes is not None:
+            self._leave_brakes = brakes.join(self, start)
 
     def drain(self) -> None:
         """Start nothing any more: the daemon is stopping."""
@@ -110,7 +121,12 @@ class StartGate(Generic[W]):
             return _OUTDATED
         if self.draining:
             return Refusal.of(because(ReasonCode.DRAINING, since=self._draining_since or at, case="daemon"))
-        refusal = self._own_refusal(at) or self.stop_refusal() or self._target_refusal()
+        refusal = (
+            self._own_refusal(at)
+            or self.stop_refusal()
+            or (None if self.brakes is None else self.brake_refusal(at))
+            or self._target_refusal()
+        )
         if refusal is None and self.limit is not None:
             return self.limit(at)
         return refusal
@@ -124,6 +140,7 @@ class StartGate(Generic[W]):
         for refusal in (*self._own_refusals(at), self.stop_refusal()):
             if refusal is not None and refusal.reason is not None:
                 yield refusal.reason
+        yield from (reason for _, reason in self._braking(at))
         yield from self.health.reasons()
         refusal = None if self.limit is None else self.limit(at)
         if refusal is not None and refusal.reason is not None:
@@ -141,6 +158,18 @@ class StartGate(Generic[W]):
         """Why nothing may start anywhere, if an operator said so."""
         reason = self._lease.stop_switch.reason
         return None if reason is None else Refusal.of(reason)
+
+    def brake_refusal(self, at: datetime) -> Refusal | None:
+        """Why a brake holds what stands behind this gate: of several one that needs somebody, else the first."""
+        holding = self._braking(at)
+        if not holding:
+            return None
+        brake, reason = holding[0]
+        return Refusal.of(reason) if brake.is_worth_telling(at) else Refusal(reason.message)
+
+    def _braking(self, at: datetime) -> list[tuple[Brake, Reason]]:
+        holding = [(brake, reason) for brake in self.brakes or () if (reason := brake.reason(at)) is not None]
+        return sorted(holding, key=lambda one: one[1].code is not ReasonCode.BRAKED_CRITICALLY)
 
     def _target_refusal(self) -> Refusal | None:
         reason = self.health.reason()

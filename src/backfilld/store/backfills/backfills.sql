@@ -10,6 +10,7 @@ b.number, b.id, b.kind, b.parent_number, b.parent_id, b.workflow_id, b.revision_
                         WHERE i.backfill_number = b.number AND i.position < 100 ORDER BY i.position) END AS first_ids,
        CASE WHEN starts_with(b.created_by, 'key:')
             THEN (SELECT k.name FROM api_keys AS k WHERE k.id::text = substr(b.created_by, 5)) END AS created_by_name,
+       (SELECT p.name FROM projects AS p WHERE p.id = w.project_id) AS project_name,
        w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
        r.version AS workflow_version, r.definition
 

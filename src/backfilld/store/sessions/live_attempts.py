@@ -26,6 +26,7 @@ _OF_SESSION = ("attempt_id", "index", "name", "project_id", "timezone", "session
 _OF_ATTEMPT = (
     "workflow_id",
     "workflow_name",
+    "project_name",
     "revision_id",
     "fence",
     "tries",
@@ -48,6 +49,7 @@ class TakenAttempt:
     session: SessionItem
     workflow_id: int
     workflow_name: str
+    project_name: str
     revision_id: int
     definition: Mapping[str, Any]
     fence: int

@@ -34,7 +34,8 @@ WITH due AS MATERIALIZED (
     RETURNING a.*, due.was_under_way, due.is_charged
 )
 SELECT t.id AS attempt_id, t.index, t.name, t.params, t.project_id, t.timezone, t.session_id, s.uuid AS session_uuid,
-       s.session_time, t.workflow_id, w.name AS workflow_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
+       s.session_time, t.workflow_id, w.name AS workflow_name,
+       (SELECT p.name FROM projects AS p WHERE p.id = w.project_id) AS project_name, t.revision_id, r.definition, t.fence, t.tries, t.counted,
        t.interruptions, t.was_under_way, t.is_charged, t.repeat_round, t.started_at, t.last_failed_at,
        t.in_doubt, t.unknown_since,
        stop.version, stop.stopped, stop.by, stop.why, stop.since

@@ -1,0 +1,1 @@
+"""Brakes: what holds starts while the present suffers."""

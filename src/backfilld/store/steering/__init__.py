@@ -1,0 +1,1 @@
+"""What people and brakes said: kept for all daemons."""

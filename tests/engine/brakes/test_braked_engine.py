@@ -1,0 +1,155 @@
+"""Brakes before real gates: no start while a brake that applies holds, and none is delayed by one that hangs."""
+
+import asyncio
+import itertools
+import random
+
+import pytest
+from tests.engine.brakes.signals import Scripted, brake
+from tests.support.attempts import all_ended, make_attempts
+from tests.support.backfills import make_backfill
+from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.waiting import eventually
+
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.brakes.settings import Scope
+from backfilld.executors.base import Work
+
+ALL = {"filter_resolved": {"match_all": True}}
+
+
+async def test_nothing_starts_while_it_holds_and_everything_goes_on_afterwards(dsn, pool):
+    signal, executor = Scripted(11), ScriptedExecutor()
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal)]) as engine:
+        await eventually(lambda: signal.looks > 3)
+        row = await engine.until(backfill, "running")
+        await eventually(lambda: engine.tools.keeper.held)
+        while (row := await engine.until(backfill, "running")).reason is None:
+            await asyncio.sleep(0.01)
+        started = len(executor.starts)
+        signal.value = 1
+        await engine.until(backfill, "completed")
+
+    assert 0 == started
+    assert "braked" == row.reason.code
+    assert "11 is more than 10" in row.reason.message
+    assert 50 == len(executor.starts)
+
+
+async def test_one_that_hangs_delays_no_start(dsn, pool):
+    signal, executor = Scripted(1), ScriptedExecutor()
+    backfill = await make_backfill(pool, **ALL)
+    slow = brake("slow", signal, on_error="go_on", timeout_seconds=0.05)
+    async with engine_on(dsn, pool, executor, brakes=[slow]) as engine:
+        await eventually(lambda: signal.looks)
+        signal.hangs = True
+        await engine.until(backfill, "completed")
+        signal.hangs = False
+
+    assert 50 == len(executor.starts)
+
+
+async def test_no_start_while_a_brake_that_applies_holds(dsn, pool):
+    """The log of the target against that of the signal: between a verdict and its end there is no start."""
+    signal, draw = Scripted(1), random.Random(7)
+    held: list[tuple[float, float]] = []
+    at: list[float] = []
+    now = asyncio.get_running_loop().time
+
+    async def script(_: Work) -> Verdict:
+        at.append(now())
+        await asyncio.sleep(0.001)
+        return SUCCEEDED
+
+    backfill = await make_backfill(pool, **ALL, max_in_flight=3)
+    source = ListSource(entities(600))
+    crm = brake("crm", signal, Scope(targets=frozenset({"http://target"})), release_after=1)
+    async with engine_on(dsn, pool, ScriptedExecutor(script), source, brakes=[crm]) as engine:
+        one = engine.brakes.find("crm")
+        assert one is not None
+        for _ in range(12):
+            await asyncio.sleep(draw.uniform(0.005, 0.05))
+            signal.value = 11
+            await eventually(lambda: one.verdict.holds)
+            since = now()
+            await asyncio.sleep(draw.uniform(0.005, 0.05))
+            held.append((since, now()))
+            signal.value = 1
+            await eventually(lambda: not one.verdict.holds)
+        await engine.until(backfill, "completed")
+
+    assert 600 == len(at)
+    assert [] == [(start, span) for start, span in itertools.product(at, held) if span[0] <= start <= span[1]]
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [Scope(frozenset({"default/other"})), Scope(None, frozenset({"http://other"}))],
+)
+async def test_what_it_does_not_apply_to_goes_on(dsn, pool, scope):
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, brakes=[brake("other", Scripted(11), scope)]) as engine:
+        await engine.until(backfill, "completed")
+
+
+async def test_attempts_of_schedules_are_held_by_brakes_that_say_so_alone(dsn, pool):
+    signal, executor = Scripted(11), ScriptedExecutor()
+    usual, live = brake("usual", Scripted(11)), brake("live", signal, Scope(live=True))
+    ids = await make_attempts(pool)
+    async with engine_on(dsn, pool, executor, brakes=[usual, live]) as engine:
+        await eventually(lambda: signal.looks > 3)
+        started = len(executor.starts)
+        signal.value = 1
+        await all_ended(engine, ids)
+
+    assert 0 == started
+    assert len(ids) == len(executor.starts)
+
+
+async def test_a_latch_holds_after_a_restart_although_the_signal_is_well(dsn, pool):
+    backfill = await make_backfill(pool, **ALL)
+    executor = ScriptedExecutor()
+    async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", Scripted(121))]) as engine:
+        one = engine.brakes.find("crm_lag")
+        await eventually(lambda: one.kept is not None and one.kept.critical_at)
+    async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal := Scripted(1))]) as engine:
+        await eventually(lambda: signal.looks > 5)
+        while (row := await engine.until(backfill, "running", "planning")).reason is None:
+            await asyncio.sleep(0.01)
+    rows = await pool.fetch("SELECT action, subject, actor FROM audit_log WHERE action LIKE 'brake.%'")
+
+    assert [] == executor.starts
+    assert "braked_critically" == row.reason.code
+    assert [("brake.latch", "brake/crm_lag", "system")] == [tuple(row) for row in rows]
+
+
+async def test_each_time_it_held_is_one_row_with_its_worst_value(dsn, pool):
+    signal = Scripted(1)
+    async with engine_on(dsn, pool, brakes=[brake("crm_lag", signal)]) as engine:
+        one = engine.brakes.find("crm_lag")
+        for values in ((11, 40, 1), (12, 1)):
+            for value in values:
+                signal.value, seen = value, signal.looks
+                await eventually(lambda seen=seen: signal.looks > seen + 4)
+            await eventually(lambda: not one.verdict.holds)
+
+        async def written() -> bool:
+            return 2 == await pool.fetchval("SELECT count(*) FROM brake_episodes WHERE ended_at IS NOT NULL")
+
+        await eventually(written)
+
+    assert [40.0, 12.0] == [row["worst"] for row in await pool.fetch("SELECT worst FROM brake_episodes ORDER BY id")]
+
+
+async def test_new_settings_are_obeyed_from_now_on(dsn, pool):
+    signal, executor = Scripted(11), ScriptedExecutor()
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal)]) as engine:
+        await eventually(lambda: signal.looks > 3)
+        engine.brakes.put([])
+        await engine.until(backfill, "completed")
+        await eventually(lambda: signal.closed)
+        gate = engine.brakes
+
+    assert [] == list(gate)
