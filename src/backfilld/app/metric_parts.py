@@ -21,6 +21,7 @@ def metrics_of(engine: EngineParts, certificate: Certificate | None, clock: Cloc
     metrics.watch("recovering", recovering, lambda: engine.tools.repeats.left)
     metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
     metrics.watch("log_lines_dropped", "Log lines that nobody read in time.", lines_dropped)
+    metrics.watch_brakes(lambda: [brake.measured(clock.now()) for brake in engine.brakes])
     _watch_obstacles(metrics, engine, clock)
     if certificate is not None:
         _watch_certificate(metrics, certificate)

@@ -18,9 +18,7 @@ LOST = Failed("no answer")
 
 def looks(*seen: float | bool | None) -> list[Look]:
     """Numbers are values, booleans plain words, None a look that failed."""
-    return [
-        LOST if one is None else Seen(bad=one) if isinstance(one, bool) else Seen(float(one)) for one in seen
-    ]
+    return [LOST if one is None else Seen(bad=one) if isinstance(one, bool) else Seen(float(one)) for one in seen]
 
 
 def taken(rules: Rules, *seen: float | bool | None) -> list[Verdict]:
@@ -103,7 +101,9 @@ def test_a_brake_holds_after_enough_bad_looks_and_never_lets_go_on_a_bad_one(see
         assert verdict.holds == (verdict.holds_since is not None)
         assert verdict.holds or not (is_bad and before.holds)
         assert verdict.holds or verdict.bad_in_a_row < hold_after
-        assert not (before.holds and isinstance(look, Seen) and not verdict.holds and verdict.good_in_a_row < release_after)
+        assert not (
+            before.holds and isinstance(look, Seen) and not verdict.holds and verdict.good_in_a_row < release_after
+        )
 
 
 @pytest.mark.parametrize(
