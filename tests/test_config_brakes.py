@@ -50,7 +50,7 @@ FILE = '[brakes.lag]\ntype = "file"\npath = "freeze"\n'
         ("a threshold needs 'value'", HTTP + "hold_above = 1\n"),
         ("it can have one (make two brakes)", SQL + "hold_above = 1\nhold_below = 0\n"),
         ("'release_below' needs 'hold_above'", SQL + "release_below = 1\n"),
-        ("'release_below' must not be beyond 'hold_above', or it would flap", SQL + "hold_above = 1\nrelease_below = 2\n"),
+        ("'release_below' must not be beyond 'hold_above', or it would", SQL + "hold_above = 1\nrelease_below = 2\n"),
         ("'release_above' must not be beyond 'hold_below'", SQL + "hold_below = 2\nrelease_above = 1\n"),
         ("'critical_above' must be beyond 'hold_above'", SQL + "hold_above = 1\ncritical_above = 1\n"),
         ("brakes.lag.hold_above: must be a finite number", SQL + "hold_above = nan\n"),

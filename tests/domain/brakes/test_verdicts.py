@@ -146,14 +146,14 @@ def of(thresholds: Thresholds | None) -> BrakeSettings:
 @pytest.mark.parametrize(
     ("expected", "thresholds", "seen"),
     [
-        ("Braked by crm_lag since Mon 12:00 UTC: 14.2 is more than 10. Looked at every 5 s; goes on after three looks at"
-         " or below 5.", ABOVE, [14.2]),
+        ("Braked by crm_lag since Mon 12:00 UTC: 14.2 is more than 10. Looked at every 5 s; goes on after three looks"
+         " at or below 5.", ABOVE, [14.2]),
         ("Braked by crm_lag since Mon 12:00 UTC: 14.2 is more than 10 (now 7). Looked at every 5 s; goes on after three"
          " looks at or below 5.", ABOVE, [14.2, 7]),
-        ("Braked by crm_lag since Mon 12:00 UTC: 0.9 is less than 0.98. Looked at every 5 s; goes on after three looks at"
-         " or above 0.99.", BELOW, [0.9]),
-        ("Braked by crm_lag since Mon 12:00 UTC. Looked at every 5 s; goes on after three looks that find nothing.", None,
-         [True]),
+        ("Braked by crm_lag since Mon 12:00 UTC: 0.9 is less than 0.98. Looked at every 5 s; goes on after three looks"
+         " at or above 0.99.", BELOW, [0.9]),
+        ("Braked by crm_lag since Mon 12:00 UTC. Looked at every 5 s; goes on after three looks that find nothing.",
+         None, [True]),
         ("Braked by crm_lag since Mon 12:00:02 UTC, because it cannot be seen: no answer. Looked at every 5 s; goes on"
          " after three looks that find it well.", ABOVE, [None, None, None]),
     ],

@@ -11,6 +11,9 @@ from backfilld.engine.brakes.signals import LookFailed
 ABOVE = Thresholds(above=True, hold=10, release=5, critical=120)
 
 
+ANY = Scope()
+
+
 class Scripted:
     """Shows `value` (None: cannot be seen) until a test changes it; while `hangs`, a look never ends."""
 
@@ -38,7 +41,7 @@ class Scripted:
 
 
 def brake(
-    name: str, signal: Scripted, scope: Scope = Scope(), **rules: Any
+    name: str, signal: Scripted, scope: Scope = ANY, **rules: Any
 ) -> tuple[BrakeSettings, Callable[[], Scripted]]:
     """As `Brakes.put` takes it."""
     chosen = Rules(**{"thresholds": ABOVE, "every_seconds": 0.02, "timeout_seconds": 0.5} | rules)

@@ -8,9 +8,10 @@ import pytest
 from tests.engine.brakes.signals import Scripted, brake
 from tests.support.attempts import all_ended, make_attempts
 from tests.support.backfills import make_backfill
-from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
 
+from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.brakes.settings import Scope
 from backfilld.executors.base import Work
@@ -18,15 +19,21 @@ from backfilld.executors.base import Work
 ALL = {"filter_resolved": {"match_all": True}}
 
 
+async def said(engine: Engine, backfill: Backfill) -> Backfill:
+    """The backfill once its row says why nothing starts."""
+
+    async def row() -> Backfill | None:
+        found = await engine.tools.backfills.get(backfill.id)
+        return found if found.reason is not None else None
+
+    return await eventually(row)
+
+
 async def test_nothing_starts_while_it_holds_and_everything_goes_on_afterwards(dsn, pool):
     signal, executor = Scripted(11), ScriptedExecutor()
     backfill = await make_backfill(pool, **ALL)
     async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal)]) as engine:
-        await eventually(lambda: signal.looks > 3)
-        row = await engine.until(backfill, "running")
-        await eventually(lambda: engine.tools.keeper.held)
-        while (row := await engine.until(backfill, "running")).reason is None:
-            await asyncio.sleep(0.01)
+        row = await said(engine, backfill)
         started = len(executor.starts)
         signal.value = 1
         await engine.until(backfill, "completed")
@@ -115,8 +122,7 @@ async def test_a_latch_holds_after_a_restart_although_the_signal_is_well(dsn, po
         await eventually(lambda: one.kept is not None and one.kept.critical_at)
     async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal := Scripted(1))]) as engine:
         await eventually(lambda: signal.looks > 5)
-        while (row := await engine.until(backfill, "running", "planning")).reason is None:
-            await asyncio.sleep(0.01)
+        row = await said(engine, backfill)
     rows = await pool.fetch("SELECT action, subject, actor FROM audit_log WHERE action LIKE 'brake.%'")
 
     assert [] == executor.starts
