@@ -1,15 +1,17 @@
 """The ledger over HTTP."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client
 from tests.support.backfills import make_backfill
+from tests.support.clock import NOON
 from tests.support.fake_control import FakeControl, FakeLive
 from tests.support.ledgers import make_ledger
 
-from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.records import Backfill, InFlight
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -32,6 +34,19 @@ async def ask(client: Client, backfill: Backfill, rest: str = "") -> Any:
     document = await answer.json()
     assert 200 == answer.status, document
     return document
+
+
+async def test_what_is_in_flight_is_told_with_its_try_and_its_age(
+    client: Client, backfill: Backfill, control: FakeControl
+) -> None:
+    begun = InFlight(5, 3, NOON - timedelta(seconds=7))
+    control.lives[backfill.number] = FakeLive(frozenset({5}), items={5: begun})
+    (listed,) = (await ask(client, backfill, "?status=in_flight"))["data"]["entities"]
+    (found,) = (await ask(client, backfill, "?entity_id=f"))["data"]["entities"]
+    shown = (await ask(client, backfill, "/f"))["data"]["entity"]
+
+    assert ("f", 3, "2027-03-01T11:59:53Z") == (listed["entity_id"], listed["attempts"], listed["started_at"])
+    assert ["2027-03-01T11:59:53Z"] * 2 == [found["started_at"], shown["started_at"]]
 
 
 async def test_an_entry_tells_everything(client: Client, backfill: Backfill) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
@@ -68,6 +69,17 @@ async def test_a_rerun_can_be_narrowed(
     client: Client, parent: Backfill, sent: dict[str, Any], expected: list[str]
 ) -> None:
     assert expected == (await rerun(client, parent, json=sent))["backfill"]["entity_ids"]
+
+
+async def test_reruns_are_named_by_their_parent(client: Client, pool: Pool, parent: Backfill) -> None:
+    children = []
+    for status in (Status.CANCELLED, Status.COMPLETED):
+        child = (await rerun(client, parent))["backfill"]
+        await put_into(pool, await BackfillStore(pool).get(UUID(child["id"])), status)
+        children.append({"id": child["id"], "status": status})
+    shown = (await (await client.get(f"{PATH}/{parent.id}")).json())["data"]["backfill"]
+
+    assert children == shown["children"]
 
 
 async def test_ids_that_are_left_out_or_named_twice_are_told(client: Client, parent: Backfill) -> None:

@@ -10,6 +10,7 @@ from tests.support.backfills import with_settings
 from tests.support.clock import NOON, FakeClock, settle
 
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.gate import CannotGoOn, Gate
@@ -80,6 +81,15 @@ async def test_all_that_forbids_a_start_is_told_beginning_with_what_is_said_firs
 
     assert [R.WORKFLOW_DISABLED, R.OUTSIDE_WINDOW, R.TARGET_REFUSES, R.RATE_LIMITED] == said
     assert said[0] is refusal(gate, clock)
+
+
+async def test_what_is_in_flight_is_known_with_its_try_and_its_start_the_oldest_first(target: Target, clock: FakeClock):
+    gate = target.gate()
+    for position in (4, 2, 3):
+        gate.permit(an_item(position)).start()
+        await clock.advance(timedelta(seconds=0.5))
+
+    assert [InFlight(4, 1, NOON), InFlight(2, 1, NOON + timedelta(seconds=0.5))] == gate.oldest(2)
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s not in (Status.RUNNING, Status.WAITING)])

@@ -8,7 +8,7 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 from tests.support.waiting import eventually
 
-from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.records import Backfill, InFlight
 from backfilld.domain.backfills.states import RUNNABLE, Status
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LENGTH, Holding, LeaseStore, Look, Word
@@ -95,6 +95,18 @@ async def test_the_holder_may_renew_after_expiry_while_nobody_took_it(pool: Pool
 
     assert {backfill.number: Word(backfill.version)} == renewed.words
     assert await daemon(pool, "b").acquire(backfill.number) is None
+
+
+async def test_what_is_in_flight_is_known_to_every_daemon_until_the_lease_ends(pool: Pool, backfill: Backfill):
+    store, other = daemon(pool, "a"), daemon(pool, "b")
+    grant = await store.acquire(backfill.number)
+    items = [InFlight(7, 1, NOON), InFlight(8, 3, NOON + timedelta(milliseconds=1))]
+    before = await other.list_in_flight(backfill.number)
+    await store.renew([Holding(backfill.number, grant.fence, 2, 0, items)], obeys_stop=0, within_seconds=SECONDS)
+    seen = await other.list_in_flight(backfill.number)
+    await store.release(backfill.number, grant.fence, in_order=True)
+
+    assert ([], items, []) == (before, seen, await other.list_in_flight(backfill.number))
 
 
 async def test_whoever_lost_it_cannot_renew_release_or_acknowledge(pool: Pool, backfill: Backfill):

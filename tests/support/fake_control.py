@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.errors import Unavailable
 
 
@@ -15,6 +16,7 @@ class FakeLive:
     in_flight_retries: int = 0
     hold: Reason | None = None
     reasons: tuple[Reason, ...] = ()
+    items: dict[int, InFlight] = field(default_factory=dict)
     sharing: Any = None
 
 
@@ -38,6 +40,10 @@ class FakeControl:
 
     def stop_reason(self) -> Reason | None:
         return self.stopped
+
+    async def in_flight(self, backfill_number: int) -> dict[int, InFlight]:
+        live = self.live(backfill_number)
+        return {} if live is None else {position: live.items.get(position) for position in live.in_flight}
 
     def live(self, backfill_number: int) -> FakeLive | None:
         return self.lives.get(backfill_number)

@@ -8,11 +8,12 @@ obeys; and if its lease runs out first, it may start nothing anyway.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.backfills.obstacles import Sharing
 from backfilld.engine.backfills.scheduler import Scheduler
@@ -34,6 +35,7 @@ class Live:
     in_flight_retries: int
     hold: Reason | None
     reasons: Sequence[Reason] = ()
+    items: Mapping[int, InFlight] = field(default_factory=dict)
     sharing: Sharing | None = None
 
 
@@ -48,6 +50,13 @@ class Control:
     def nudge(self) -> None:
         """Something changed: look now."""
         self._scheduler.nudge()
+
+    async def in_flight(self, backfill_number: int) -> Mapping[int, InFlight]:
+        """What is being worked on, by position: of the runner here, else as its owner wrote it down a moment ago."""
+        live = self.live(backfill_number)
+        if live is not None:
+            return live.items
+        return {one.position: one for one in await self._leases.list_in_flight(backfill_number)}
 
     async def confirm(self, backfill_number: int, version: int) -> None:
         """Return once nothing starts any more that `version` forbids; Unavailable `not_confirmed` after 10 s."""
@@ -84,11 +93,12 @@ class Control:
         if runner is None:
             return None
         gate = runner.gate
-        items = list(gate.in_flight.values())
+        items = [item for item, _ in list(gate.in_flight.values())]
         return Live(
             frozenset(item.position for item in items),
             sum(item.is_retry for item in items),
             runner.obstacles.hold(),
             runner.obstacles.all(),
+            {one.position: one for one in gate.oldest(len(gate.in_flight))},
             runner.obstacles.sharing(),
         )

@@ -52,6 +52,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """A rerun of a backfill."""
+
+    id: UUID
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
 class Backfill:
     """One pass of a workflow over a frozen plan: its settings and status, without its counters."""
 
@@ -91,6 +99,7 @@ class Backfill:
     approved_at: datetime | None = None
     ledger_digest: str | None = None  # SHA-256 in hex, of an ended one; made a little after its end
     project_name: str = "default"
+    children: tuple[Child, ...] = ()  # the newest of its reruns, oldest first
     created_by_name: str | None = None  # of a key; None for anybody else
 
     @property
@@ -102,6 +111,15 @@ class Backfill:
     def is_chain(self) -> bool:
         """Each session waits for the one before it."""
         return self.is_schedule and self.settings.max_in_flight == 1
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """An item that is being worked on: where it stands in the plan, which try this is, since when."""
+
+    position: int
+    attempt: int
+    started_at: datetime
 
 
 @plain_record

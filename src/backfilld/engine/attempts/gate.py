@@ -4,6 +4,8 @@ That its workflow is disabled is looked at when the beginning of its try is writ
 is what may change in the very last moment.
 """
 
+from datetime import datetime
+
 from backfilld.domain.backfills.records import Item
 from backfilld.engine.starting.start_gate import Refusal, StartGate
 
@@ -21,7 +23,7 @@ class AttemptGate(StartGate[Item]):
         """Start it no more."""
         self._first = Refusal("it is to be killed")
 
-    def _admit(self, item: Item) -> None:
+    def _admit(self, item: Item, at: datetime) -> None:
         self.is_in_flight = True
 
     def _left(self, item: Item) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import because, closed
-from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.backfills.records import Backfill, InFlight, Item
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, zone_of
 from backfilld.domain.windows.gate import WindowGate
@@ -73,7 +73,7 @@ class Gate(StartGate[Item]):
         self._ramp_seconds = ramp_seconds
         self._ramp_since: float | None = None
         self._ramp_above = 0
-        self.in_flight: dict[int, Item] = {}
+        self.in_flight: dict[int, tuple[Item, datetime]] = {}  # by position, with when each started
         self.first_start = asyncio.Event()
         self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
         self.on_change: Callable[[Backfill], None] = lambda _: None  # newer settings are in force
@@ -152,12 +152,17 @@ class Gate(StartGate[Item]):
         """True while fewer may be in flight than the limit says: see `ramp_limit`."""
         return self._ramp_since is not None or self.health.is_half_open
 
-    def _admit(self, item: Item) -> None:
+    def _admit(self, item: Item, at: datetime) -> None:
         if len(self.in_flight) >= self.backfill.settings.max_in_flight:
             raise NotPermitted(f"{len(self.in_flight)} are in flight already")
-        self.in_flight[item.position] = item
+        self.in_flight[item.position] = item, at
         self.first_start.set()
         self.on_start(item)
+
+    def oldest(self, most: int) -> list[InFlight]:
+        """What is in flight, the oldest of it if it is more than `most`."""
+        begun = [InFlight(item.position, item.attempt, at) for item, at in list(self.in_flight.values())]
+        return sorted(begun, key=lambda one: one.started_at)[:most]
 
     def _left(self, item: Item) -> None:
         self.in_flight.pop(item.position, None)

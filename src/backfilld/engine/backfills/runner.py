@@ -33,7 +33,7 @@ from backfilld.engine.starting.leases import Lease, LeaseGone
 from backfilld.engine.starting.one_try import OneTry
 from backfilld.events import LeaseLost, LeaseTaken
 from backfilld.sources.base import EntitySource
-from backfilld.store.backfills.leases import Grant, Word
+from backfilld.store.backfills.leases import MOST_ITEMS, Grant, Word
 from backfilld.store.backfills.plans import FenceLost
 from backfilld.store.connection import transient_errors
 
@@ -58,6 +58,7 @@ class Runner:
         self.obstacles = Obstacles(run, self._recovery, lambda: self._worker)
         self._news = asyncio.Event()
         lease.in_flight = lambda: len(self.gate.in_flight)
+        lease.items = lambda: self.gate.oldest(MOST_ITEMS)
         lease.on_lost = self._lost
         lease.on_word = self._heard
 

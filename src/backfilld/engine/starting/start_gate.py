@@ -179,8 +179,8 @@ class StartGate(Generic[W]):
         """What an executor needs to start `what`."""
         return Permit(self, what)
 
-    def _admit(self, what: W) -> None:
-        """It starts: count it, unless it is one too many (NotPermitted)."""
+    def _admit(self, what: W, at: datetime) -> None:
+        """It starts at `at`: count it, unless it is one too many (NotPermitted)."""
 
     def _left(self, what: W) -> None:
         """It is in flight no more."""
@@ -217,7 +217,7 @@ class Permit(Generic[W]):
         refusal = gate.refusal(now)
         if refusal is not None:
             raise NotPermitted(refusal.message)
-        gate._admit(self._what)
+        gate._admit(self._what, now)
         if not gate._crossing:
             gate._settled.clear()
         gate._crossing += 1

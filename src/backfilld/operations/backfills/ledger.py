@@ -1,9 +1,11 @@
 """Reading a backfill's ledger: what is planned, under way, and done with."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
-from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.records import Backfill, InFlight
+from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.errors import NotFound
 from backfilld.engine.control import Control
 from backfilld.store.backfills.backfills import BackfillStore
@@ -30,9 +32,9 @@ class LedgerReading:
     ) -> Sequence[LedgerEntry]:
         """At most `limit` entries behind position `behind`, in plan order. NotFound for the backfill."""
         backfill = await self._store.get(id)
-        moving = self._in_flight(backfill)
+        moving = await self._in_flight(backfill)
         if entity_id is None:
-            return await self._pages.list_page(
+            found = await self._pages.list_page(
                 backfill.number,
                 statuses=statuses,
                 error_class=error_class,
@@ -40,19 +42,29 @@ class LedgerReading:
                 limit=limit,
                 in_flight=moving,
             )
+            return [_as_of_now(entry, moving) for entry in found]
         entry = await self._pages.find(backfill.number, entity_id, in_flight=moving)
         if entry is None or entry.position <= behind or (statuses and entry.status not in statuses):
             return []
+        entry = _as_of_now(entry, moving)
         return [entry] if error_class in (None, entry.error_class) else []
 
     async def get(self, id: UUID, entity_id: str) -> LedgerEntry:
         """One entry with its tries. NotFound for the backfill, and for an entity that is not in its plan."""
         backfill = await self._store.get(id)
-        entry = await self._pages.find(backfill.number, entity_id, in_flight=self._in_flight(backfill))
+        moving = await self._in_flight(backfill)
+        entry = await self._pages.find(backfill.number, entity_id, in_flight=moving)
         if entry is None:
             raise NotFound(f"{entity_id!r} is not in the plan of backfill {id}")
-        return await self._pages.with_tries(backfill.number, entry)
+        return await self._pages.with_tries(backfill.number, _as_of_now(entry, moving))
 
-    def _in_flight(self, backfill: Backfill) -> Collection[int]:
-        live = self._control.live(backfill.number)
-        return live.in_flight if live is not None else ()
+    async def _in_flight(self, backfill: Backfill) -> Mapping[int, InFlight]:
+        return {} if backfill.status in ENDED else await self._control.in_flight(backfill.number)
+
+
+def _as_of_now(entry: LedgerEntry, moving: Mapping[int, InFlight]) -> LedgerEntry:
+    """With the try that is under way, of which nothing is written down yet."""
+    item = moving.get(entry.position)
+    if entry.status != "in_flight" or item is None:
+        return entry
+    return replace(entry, attempts=item.attempt, started_at=item.started_at)

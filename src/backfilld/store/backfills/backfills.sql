@@ -11,6 +11,10 @@ b.number, b.id, b.kind, b.parent_number, b.parent_id, b.workflow_id, b.revision_
        CASE WHEN starts_with(b.created_by, 'key:')
             THEN (SELECT k.name FROM api_keys AS k WHERE k.id::text = substr(b.created_by, 5)) END AS created_by_name,
        (SELECT p.name FROM projects AS p WHERE p.id = w.project_id) AS project_name,
+       (SELECT json_agg(json_build_array(c.id, c.status) ORDER BY c.number)
+          FROM (SELECT number, id, status FROM backfills
+                 WHERE parent_number = b.number AND deleted_at IS NULL
+                 ORDER BY number DESC LIMIT 100) AS c) AS children,
        w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
        r.version AS workflow_version, r.definition
 

@@ -1,10 +1,12 @@
 """Who may run what, with fencing."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.backfills.states import RUNNABLE
 from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
 from backfilld.store.admin.stopping import order_of
@@ -14,6 +16,8 @@ from backfilld.store.connection.queries import load
 
 queries = load("backfills.leases")
 
+MOST_ITEMS = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LENGTH = timedelta(seconds=3)
 _RUNNABLE = [status.value for status in sorted(RUNNABLE)]
 
@@ -51,6 +55,7 @@ class Holding(NamedTuple):
     fence: int
     in_flight: int
     hand_out_limit: int = 0
+    items: Sequence[InFlight] = ()  # the oldest MOST_ITEMS of what is in flight, for those who are asked elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +109,12 @@ class LeaseStore:
 
         TimeoutError if the database does not answer in time; it may have renewed them nevertheless.
         """
-        numbers, fences, in_flight, limits = zip(*held, strict=True)
+        numbers, fences, in_flight, limits, items = zip(*held, strict=True)
+        written = [_items_text(some) for some in items]
         async with connection_within(self._pool, within_seconds) as connection:
-            rows = await connection.fetch(queries.renew_leases, numbers, fences, LENGTH, in_flight, limits, obeys_stop)
+            rows = await connection.fetch(
+                queries.renew_leases, numbers, fences, LENGTH, in_flight, limits, obeys_stop, written
+            )
         words = {row["backfill_number"]: Word(version=row["backfill_version"]) for row in rows}
         return Renewal(words, order_of(rows[0]) if rows else None)
 
@@ -127,6 +135,12 @@ class LeaseStore:
         row = await self._pool.fetchrow(queries.find_owner, backfill_number)
         return Owner(**dict(row)) if row else None
 
+    async def list_in_flight(self, backfill_number: int) -> list[InFlight]:
+        """The oldest of what its owner works on, as written down with its last renewal; empty if nobody owns it."""
+        text = await self._pool.fetchval(queries.find_in_flight, backfill_number)
+        items = [] if text is None else json.loads(text)
+        return [InFlight(position, attempt, _EPOCH + timedelta(milliseconds=ms)) for position, attempt, ms in items]
+
     async def list_candidates(self, now: datetime, *, all_of_them: bool = False) -> list[int]:
         """Backfills that somebody should run now; `all_of_them` also those that are not due yet."""
         rows = await self._pool.fetch(queries.list_candidates, _RUNNABLE, now, self.instance, all_of_them)
@@ -141,3 +155,11 @@ class LeaseStore:
     async def list_over_pauses(self, now: datetime) -> list[int]:
         """Backfills that somebody wanted to be paused until now, or earlier."""
         return [row["number"] for row in await self._pool.fetch(queries.list_over_pauses, now)]
+
+
+def _items_text(items: Sequence[InFlight]) -> str | None:
+    """Of backfills; attempts have none. About 25 bytes an item, so that a row stays short."""
+    if not items:
+        return None
+    rows = [[one.position, one.attempt, (one.started_at - _EPOCH) // timedelta(milliseconds=1)] for one in items]
+    return json.dumps(rows, separators=(",", ":"))

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.holding import Reason
-from backfilld.domain.backfills.records import Backfill, Progress
+from backfilld.domain.backfills.records import Backfill, Child, Progress
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.ids import NamedIds
 from backfilld.store.backfills.ids import FailedIn
@@ -48,7 +48,9 @@ _SETTINGS = TypeAdapter(BackfillSettings)
 _COLUMNS = ("entity_type", "max_in_flight", "name")  # settings that statements ask for; the rest is one document
 _NEW = tuple(f.name for f in fields(NewBackfill) if f.name not in ("settings", "entity_ids"))
 _JSON = ("definition", "filter_resolved", "error")
-_PLAIN = tuple(f.name for f in fields(Backfill) if f.name not in (*_JSON, "settings", "status", "reason", "named_ids"))
+_PLAIN = tuple(
+    f.name for f in fields(Backfill) if f.name not in (*_JSON, "settings", "status", "reason", "named_ids", "children")
+)
 _COUNTERS = tuple(f.name for f in fields(Progress) if f.name != "in_flight_retries")
 
 
@@ -110,6 +112,7 @@ def backfill_of(row: asyncpg.Record) -> Backfill:
         status=Status(row["status"]),
         reason=_reason(row),
         named_ids=_named_ids(row),
+        children=tuple(Child(UUID(id), Status(status)) for id, status in _json(row["children"]) or ()),
     )
 
 

@@ -54,6 +54,13 @@ class BackfillErrorAnswer(Answer):
     message: str = Field(examples=["the query has no column 'id'"])
 
 
+class ChildAnswer(Answer):
+    """A rerun of a backfill."""
+
+    id: UUID
+    status: Status
+
+
 class BackfillAnswer(Answer):
     """A backfill. processed = succeeded + failed + skipped, and
     total = processed + cancelled + in_flight + retrying + pending, always."""
@@ -61,6 +68,7 @@ class BackfillAnswer(Answer):
     id: UUID
     kind: Literal["entities", "schedule"]
     parent_backfill_run_id: UUID | None
+    children: list[ChildAnswer] = Field(description="The newest 100 of its reruns, oldest first.")
     status: Status
     status_reason: StatusReasonAnswer | None
     entity_type: str | None
@@ -151,6 +159,7 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "id": backfill.id,
             "kind": backfill.kind,
             "parent_backfill_run_id": backfill.parent_id,
+            "children": [ChildAnswer(id=child.id, status=child.status) for child in backfill.children],
             "filter_resolved": backfill.filter_resolved,
             "effective_windows": view.effective_windows,
             "failure_policy": FailurePolicyAnswer.of(backfill.settings.failure_policy),

@@ -22,7 +22,7 @@ class PartAnswer(Answer):
     type: Literal["time", "in", "ago", "count", "name", "text"] = Field(
         description="`time`: an instant; `in` and `ago`: one that is told by how far off it is."
     )
-    value: Any = Field(description="An instant, a number or a text.", examples=["2027-03-14T07:00:00Z"])
+    value: Any = Field(description="An instant, a number or a text.", examples=[3640])
 
     @classmethod
     def of(cls, part: Part) -> Self:

@@ -24,7 +24,7 @@ class EntryAnswer(Answer):
     entity_id: str
     position: int = Field(description="Its place in the plan, from 0.")
     status: LedgerStatus
-    attempts: int = Field(description="Tries that have ended.")
+    attempts: int = Field(description="Tries so far, with the one that is under way.")
     started_at: Instant | None
     finished_at: Instant | None
     duration_ms: int | None
