@@ -283,3 +283,35 @@ async def test_sessions_may_run_more_at_once_always_and_by_the_clock_of_their_wo
         shown["max_in_flight"], shown["daily_execution_windows"], shown["timezone"], shown["max_attempts"],
         shown["window"]["open"],
     )  # fmt: skip
+
+
+async def warned(client: Client, id: object) -> list[str]:
+    answer = await (await client.get(f"{PATH}/{id}")).json()
+    found: list[str] = answer["meta"]["warnings"]
+    return found
+
+
+async def test_edits_after_an_approval_are_shown_with_it_and_edits_before_are_not(
+    client: Client, pool: Pool, backfill: Backfill
+) -> None:
+    held = because(ReasonCode.AWAITING_APPROVAL, since=NOON, to_run=3, left_out=None)
+    await BackfillStore(pool).move(backfill.number, S.PAUSED, reason=held, at=NOON, planned_at=NOON)
+    await edit(client, backfill.id, {"max_in_flight": 3})
+    await client.post(f"{PATH}/{backfill.id}/resume", json={})
+    as_approved = await warned(client, backfill.id)
+    _, first = await edit(client, backfill.id, {"max_in_flight": 4, "name": "again"})
+    await edit(client, backfill.id, {"max_attempts": 9})
+    approver = (await stored(pool, backfill)).approved_by
+    at = "(last at 2027-03-01T12:00:00Z)"
+
+    assert [] == as_approved
+    assert [f"changed since it was approved by {approver}: max_in_flight, name {at}"] == first["meta"]["warnings"]
+    assert [f"changed since it was approved by {approver}: max_attempts, max_in_flight, name {at}"] == await warned(
+        client, backfill.id
+    )
+
+
+async def test_a_change_of_what_nobody_had_to_approve_is_no_matter(client: Client, backfill: Backfill) -> None:
+    await edit(client, backfill.id, {"max_in_flight": 3})
+
+    assert [] == await warned(client, backfill.id)

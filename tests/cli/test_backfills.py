@@ -220,6 +220,14 @@ async def test_with_yes_it_deletes_without_a_question(backfilld, daemon):
     assert ended.out.startswith(f"{ID}: deleted")
 
 
+async def test_show_says_what_the_daemon_warns_of(backfilld, daemon):
+    said = "changed since it was approved by anna: max_in_flight"
+    daemon.script("GET", f"/public-api/backfills/{ID}", Scripted(200, {"backfill": a_backfill()}, warnings=(said,)))
+    ended = await backfilld("backfills", "show", ID)
+
+    assert said in ended.err
+
+
 async def test_cancelling_what_is_in_flight_has_to_be_asked_for(backfilld, daemon):
     answer = {"backfill_id": ID, "signal": "cancel", "message": "done", "backfill": a_backfill()}
     daemon.script("POST", f"/public-api/backfills/{ID}/cancel", Scripted(202, answer))

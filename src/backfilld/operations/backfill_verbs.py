@@ -83,7 +83,8 @@ class BackfillOperations:
             self._viewer, control, clock, limits, bus,
         )  # fmt: skip
         self.previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
-        self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, Approval(pool))
+        self.approval = Approval(pool)
+        self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, self.approval)
         self.editor = Editor(pool, self._store, self._viewer, control, clock, bus)
         self.sessions = SessionBackfills(
             self._store, control, clock, bus, approval_by_another=limits.approval_by_another

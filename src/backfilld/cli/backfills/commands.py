@@ -83,7 +83,9 @@ def show(server: Server, as_json: bool, id: str) -> None:
 
     async def ask() -> dict[str, Any]:
         async with server.client() as client:
-            return (await client.get_backfill(id)).data
+            answer = await client.get_backfill(id)
+            print_warnings(answer.warnings)
+            return answer.data
 
     data = run(ask())
     if as_json:

@@ -1,11 +1,13 @@
 """Who may approve what waits for approval: for `when_approved_by_another`, anybody but the person who asked for it."""
 
+from datetime import UTC
 from uuid import UUID
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Forbidden
+from backfilld.store.admin.audit_pages import AuditPages
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
 
@@ -31,6 +33,7 @@ class Approval:
 
     def __init__(self, pool: Pool) -> None:
         self._keys = KeyStore(pool)
+        self._audit = AuditPages(pool)
 
     async def check(self, actor: Actor, backfill: Backfill) -> None:
         """NeedsAnotherPerson."""
@@ -38,6 +41,18 @@ class Approval:
             return
         if await self._person(actor.identity) == await self._person(backfill.created_by):
             raise NeedsAnotherPerson(f"backfill {backfill.id} has to be approved by somebody else than who created it")
+
+    async def warnings(self, backfill: Backfill) -> list[str]:
+        """That it runs with other settings than were approved, if it does."""
+        by, at = backfill.approved_by, backfill.approved_at
+        if by is None or at is None:
+            return []
+        found = await self._audit.find_changes_since_approval(backfill.number, approved_at=at, approved_by=by)
+        if found is None:
+            return []
+        who, when = found.approver_name or by, found.at.astimezone(UTC).isoformat(timespec="seconds")
+        what = ", ".join(found.settings)
+        return [f"changed since it was approved by {who}: {what} (last at {when.replace('+00:00', 'Z')})"]
 
     async def _person(self, identity: str) -> str:
         if not identity.startswith(_KEY):

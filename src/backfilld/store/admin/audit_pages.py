@@ -44,6 +44,15 @@ class AuditEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangesSinceApproval:
+    """Which settings somebody changed after the approval, and when last. `approver_name`: of the key that approved."""
+
+    at: datetime
+    settings: tuple[str, ...]
+    approver_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditFilter:
     """Which events a list shows; None: all. `action` is a whole one, or what it begins with up to a dot.
 
@@ -82,6 +91,15 @@ class AuditPages:
         """The number of a backfill that was deleted; None if there never was one of that id."""
         number: int | None = await self._pool.fetchval(_sql.find_deleted, f"backfill/{id}")
         return number
+
+    async def find_changes_since_approval(
+        self, backfill_number: int, *, approved_at: datetime, approved_by: str
+    ) -> ChangesSinceApproval | None:
+        """None: it runs with the settings that were approved."""
+        row = await self._pool.fetchrow(_sql.find_changes_since_approval, backfill_number, approved_at, approved_by)
+        if row is None or row["at"] is None:
+            return None
+        return ChangesSinceApproval(row["at"], tuple(row["settings"]), row["approver_name"])
 
     async def list_timeline(
         self, backfill_number: int, wanted: AuditFilter = EVERYTHING, *, behind: int = 0, limit: int

@@ -67,3 +67,16 @@ SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS b
    AND e.at >= $7 AND e.at < $8
  ORDER BY e.id
  LIMIT $3;
+
+-- name: find_changes_since_approval
+-- When somebody last changed settings of a backfill after it was approved, and which; and the name of the key, if one approved.
+-- $1 backfill   $2 approved at   $3 approved by
+WITH approved AS (
+    SELECT coalesce(max(id), 0) AS id FROM audit_log WHERE backfill_number = $1 AND action = 'backfill.approve'
+)
+SELECT max(a.at) AS at, coalesce(array_agg(DISTINCT changed.setting), '{}') AS settings,
+       (SELECT k.name FROM api_keys AS k WHERE 'key:' || k.id = $3) AS approver_name
+  FROM approved
+  JOIN audit_log AS a ON a.backfill_number = $1 AND a.id > approved.id
+ CROSS JOIN LATERAL json_object_keys(a.new) AS changed (setting)
+ WHERE a.action = 'backfill.change' AND a.at >= $2 AND changed.setting NOT IN ('status', 'status_reason');

@@ -109,7 +109,8 @@ class BackfillRoutes:
     async def get(self, asked: RequestContext[None, None]) -> Reply:
         view = await self._operations.get(asked.path["id"])
         data = BackfillData.model_construct(backfill=BackfillAnswer.of(view))
-        return Reply(data, headers={"ETag": f'"{view.backfill.version}"'})
+        warnings = await self._operations.approval.warnings(view.backfill)
+        return Reply(data, headers={"ETag": f'"{view.backfill.version}"'}, warnings=warnings)
 
     async def delete(self, asked: RequestContext[DeleteBackfill | None, WhyDelete]) -> Reply:
         why = (asked.body.reason if asked.body else None) or asked.query.reason

@@ -47,7 +47,8 @@ class ChangeRoute:
             raise VersionMismatch(problem.message, details={"current": current}) from problem
         version = edited.view.backfill.version
         data = BackfillData.model_construct(backfill=BackfillAnswer.of(edited.view))
-        return Reply(data, headers={"ETag": f'"{version}"'}, warnings=edited.warnings)
+        warnings = [*edited.warnings, *await self._operations.approval.warnings(edited.view.backfill)]
+        return Reply(data, headers={"ETag": f'"{version}"'}, warnings=warnings)
 
 
 def routes(operations: BackfillOperations) -> list[Route]:
