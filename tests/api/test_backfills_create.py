@@ -268,7 +268,7 @@ async def test_windows_are_open_when_they_always_are(client: Client, workflow: W
     [
         ("failed", None, "2 entities of type ticket have succeeded"),
         ("none", None, "3 entities of type ticket were run"),
-        ("failed", ["e0", "e2"], "1 of these entities have succeeded"),
+        ("failed", ["e0", "e2"], "1 of these entities has succeeded"),
         ("completed", None, None),
         ("none", ["e9"], None),
     ],

@@ -130,6 +130,22 @@ async def test_what_waits_for_approval_says_that_its_filter_is_not_asked_again(
     assert said == any("what stops matching before its turn is run all the same" in note for note in data["notes"])
 
 
+@pytest.mark.parametrize("ids", [None, ["e0"]])
+async def test_samples_show_the_fields_of_the_filter_first(
+    client: Client, pool: Pool, workflow: Workflow, ids: list[str] | None
+) -> None:
+    await store_entities(pool, {"a": 1, "company": {"name": "x"}, "status": "open", "z": 2})
+    rules = [{"field": "z", "operator": ">", "value": 1}, {"field": "company.name", "operator": "=", "value": "x"}]
+    filter_spec = {"combinator": "and", "rules": [*rules, {"field": "gone", "operator": "null"}]}
+    wanted = body(workflow.workflow_id, filter_spec=filter_spec, entity_ids=ids)
+    previewed, _ = await ask(client, "/preview", wanted)
+    verified, _ = await ask(client, "/verify", {name: wanted[name] for name in ("entity_type", "filter_spec")})
+
+    assert [["z", "company", "a", "status"]] * 2 == [
+        list(data["sample"][0]["attributes"]) for data in (previewed, verified)
+    ]
+
+
 class Stuck:
     """A source that knows its size and never finishes a page."""
 

@@ -324,7 +324,7 @@ async def test_watching_ends_with_the_backfill_and_says_how(backfilld, daemon, s
     ended = await backfilld("backfills", "watch", ID)
 
     assert code == ended.code
-    assert f"{status.replace('_', ' ')} in 1 min: 10 succeeded" in ended.out
+    assert f"{status.replace('_', ' ')} in 1 min 1 s: 10 succeeded" in ended.out
 
 
 async def test_watching_without_a_terminal_names_each_kind_of_failure_once(backfilld, daemon):

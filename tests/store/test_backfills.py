@@ -14,7 +14,7 @@ from tests.support.settings import UNUSUAL
 from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.backlog import ActiveBackfills
-from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ENDED, MOVES, ReasonCode, Status, may_become
 from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.errors import NotFound
@@ -272,3 +272,22 @@ async def test_only_an_ended_backfill_can_be_deleted_and_is_not_seen_again(
     )
     with pytest.raises(NotFound):
         await store.get(uuid4())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("enabled = false", "The workflow w1 is disabled."),
+        ("enabled = false, managed_by = 'config'",
+         "The workflow w1 is disabled in the configuration file, or gone from the file."),
+        ("enabled = false, managed_by = 'config', deleted_at = created_at",
+         "The workflow w1 is disabled as it was deleted."),
+    ],
+)  # fmt: skip
+async def test_it_is_known_how_its_workflow_was_disabled(pool: Pool, change: str, told: str) -> None:
+    made = await make_backfill(pool)
+    await pool.execute(f"UPDATE workflows SET {change}")  # noqa: S608  # from above
+    found = await BackfillStore(pool).get(made.id)
+    facts = {"workflow": found.workflow_name, "how": found.workflow_off}
+
+    assert told == because(ReasonCode.WORKFLOW_DISABLED, since=NOON, **facts).message

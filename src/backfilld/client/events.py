@@ -1,6 +1,7 @@
 """Following a backfill: its event stream, joined together over lost connections."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ class ProgressEvent:
 
 async def follow(
     transport: Transport, backfill_id: str, clock: Clock, *, last_event_id: str | None = None, patience_seconds: float
-) -> AsyncIterator[ProgressEvent]:
+) -> AsyncGenerator[ProgressEvent, None]:
     """Every event until the backfill has ended, each with the whole backfill.
 
     A lost connection is made again, and goes on behind the last event. ServerUnreachable after
@@ -38,13 +39,14 @@ async def follow(
     known: dict[str, Any] = {}
     while True:
         try:
-            async for event in _connected(transport, backfill_id, last_event_id):
-                lost_since, pause = None, FIRST_PAUSE_SECONDS
-                last_event_id = event.id or last_event_id
-                known |= event.backfill  # between the first and the last, only what moves is sent
-                yield ProgressEvent(event.kind, event.id, dict(known))
-                if event.kind == "end":
-                    return
+            async with aclosing(_connected(transport, backfill_id, last_event_id)) as events:
+                async for event in events:
+                    lost_since, pause = None, FIRST_PAUSE_SECONDS
+                    last_event_id = event.id or last_event_id
+                    known |= event.backfill  # between the first and the last, only what moves is sent
+                    yield ProgressEvent(event.kind, event.id, dict(known))
+                    if event.kind == "end":
+                        return
             problem: Exception = ServerUnreachable(f"{transport.url} ended the stream of events")
         except ApiError as refusal:
             if refusal.status not in COME_BACK:
@@ -59,7 +61,9 @@ async def follow(
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-async def _connected(transport: Transport, backfill_id: str, last_event_id: str | None) -> AsyncIterator[ProgressEvent]:
+async def _connected(
+    transport: Transport, backfill_id: str, last_event_id: str | None
+) -> AsyncGenerator[ProgressEvent, None]:
     headers = {"Accept": "text/event-stream"}
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id

@@ -1,6 +1,6 @@
 """The API's routes as methods. Bodies and answers are the documents of the API, passed on as they are."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -107,7 +107,7 @@ class Client:
     async def get_ledger_item(self, id: str, entity_id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}/entities/{_part(entity_id)}")
 
-    def follow(self, id: str, *, last_event_id: str | None = None) -> AsyncIterator[ProgressEvent]:
+    def follow(self, id: str, *, last_event_id: str | None = None) -> AsyncGenerator[ProgressEvent, None]:
         """Progress until the backfill has ended, over lost connections and restarts of the daemon."""
         patience = self._patience_seconds
         return follow(self._http, _part(id), self._clock, last_event_id=last_event_id, patience_seconds=patience)

@@ -19,6 +19,11 @@ _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u206
 _MOST_BYTES_OF_A_CHARACTER = 4
 
 
+def many(count: int, one: str, several: str) -> str:
+    """`1 entity`, `2,000 entities`."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def clean_text(text: str, most_bytes: int) -> str:
     """`text` without controls and surrogates, in at most `most_bytes` of UTF-8; a cut shows as an ellipsis."""
     if len(text) > most_bytes * 2:  # no need to clean a megabyte for the sake of its first kilobyte

@@ -134,7 +134,9 @@ def backfill_body(options: dict[str, Any]) -> dict[str, Any]:
 @click.command("create")
 @plan_options
 @click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
-@click.option("--watch", "watch_it", is_flag=True, help="Follow it until it ends; the exit code says how.")
+@click.option(
+    "--watch", "watch_it", is_flag=True, help="Follow it until it ends or needs somebody; the exit code says which."
+)
 @allow_empty_option
 @json_option
 @server_options
@@ -228,7 +230,8 @@ async def report_created(client: "Client", answer: "Answer", *, as_json: bool, w
         return exit_codes.NOTHING_MATCHED if nothing else exit_codes.OK
     from backfilld.cli.backfills import watch as watching
 
-    code = exit_codes.of_end(await watching.watch(client, answer["backfill"]["id"], as_json=as_json))
+    last = await watching.watch(client, answer["backfill"]["id"], as_json=as_json, until_held=True)
+    code = exit_codes.of_end(last)
     return exit_codes.NOTHING_MATCHED if nothing and code == exit_codes.OK else code
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backfilld.cli.backfills.progress_text import ERRORS_SHOWN, failure, pace
-from backfilld.cli.output.backfill_text import done, reason, share
+from backfilld.cli.output.backfill_text import done, reason, share, to_run
 from backfilld.cli.output.failure_groups import Errors
 from backfilld.cli.output.printing import duration, instant, number
 from backfilld.clock import Clock
@@ -69,7 +69,7 @@ class LiveView:
 
     def _bar(self, backfill: dict[str, Any]) -> RenderableType:
         row = Table.grid(padding=(0, 2))
-        total = backfill["total_entities"]
+        total = to_run(backfill)
         bar = ProgressBar(
             total=total or 1, completed=done(backfill) if total else 0, width=40, pulse=total is None,
             complete_style="green", finished_style="green",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backfilld.cli.output.backfill_text import counts, is_empty, reason, share, status
+from backfilld.cli.output.backfill_text import counts, is_empty, is_held, reason, share, status
 from backfilld.cli.output.printing import duration, instant, number
 from backfilld.cli.output.program import program
 from backfilld.clock import Clock
@@ -42,12 +42,14 @@ def failure(error: dict[str, Any]) -> str:
 
 
 def ending(backfill: dict[str, Any]) -> str:
-    """How it ended, how long that took, and what to do next."""
+    """How it ended, how long that took since it was created, and what to do next."""
     id = backfill["id"]
-    started, completed = instant(backfill.get("started_at")), instant(backfill.get("completed_at"))
-    took = f" in {duration((completed - started).total_seconds())}" if started and completed else ""
+    created, completed = instant(backfill.get("created_at")), instant(backfill.get("completed_at"))
+    took = f" in {duration((completed - created).total_seconds())}" if created and completed else ""
     if is_empty(backfill):
         return status(backfill)
+    if is_held(backfill):
+        return f"{status(backfill)}: {backfill['status_reason']['message']}\non: {program()} backfills resume {id}"
     text = f"{backfill['status'].replace('_', ' ')}{took}: {counts(backfill)}"
     if backfill["status"] == "completed_with_failures":
         text += f"\nsee: {program()} backfills errors {id}\nagain: {program()} backfills rerun-failed {id}"

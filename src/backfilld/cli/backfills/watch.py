@@ -6,11 +6,13 @@ Three ways to say the same: a live picture for a terminal, a line now and then w
 
 import asyncio
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from backfilld.cli.backfills.progress_text import ending, failure, progress_line
+from backfilld.cli.output.backfill_text import is_held
 from backfilld.cli.output.error_output import Failure
 from backfilld.cli.output.failure_groups import Errors, failures_of
 from backfilld.cli.output.printing import print_json
@@ -30,40 +32,48 @@ class View(Protocol):
     def show(self, backfill: dict[str, Any], errors: Errors) -> None: ...
 
 
-async def watch(client: "Client", id: str, *, as_json: bool) -> dict[str, Any]:
-    """Show a backfill that goes on without us, until it ends; as it was then."""
+async def watch(client: "Client", id: str, *, as_json: bool, until_held: bool = False) -> dict[str, Any]:
+    """Show a backfill that goes on without us, until it ends; as it was then.
+
+    `until_held`: or until somebody has to look at its sample or its plan, who may be whoever watches.
+    """
     try:
-        return await watch_until_end(client, id, as_json=as_json)
+        return await watch_until_end(client, id, as_json=as_json, until_held=until_held)
     except asyncio.CancelledError:
         click.echo(f"The backfill goes on. To see it again: {program()} backfills watch {id}", err=True)
         raise
 
 
-async def watch_until_end(client: "Client", id: str, *, as_json: bool = False, quiet: bool = False) -> dict[str, Any]:
-    """Show the backfill until it ends (`quiet`: only wait); as it was then."""
+async def watch_until_end(
+    client: "Client", id: str, *, as_json: bool = False, quiet: bool = False, until_held: bool = False
+) -> dict[str, Any]:
+    """Show the backfill until it ends (`quiet`: only wait), or as in `watch`; as it was then."""
     clock = SystemClock()
     if as_json or quiet:
-        return await _follow(client, id, JsonLines() if as_json else None, clock)
+        return await _follow(client, id, JsonLines() if as_json else None, clock, until_held=until_held)
     if not sys.stdout.isatty():
-        last = await _follow(client, id, PlainLines(clock), clock)
+        last = await _follow(client, id, PlainLines(clock), clock, until_held=until_held)
     else:
         from backfilld.cli.backfills.live_view import LiveView
 
         view = LiveView(clock)
         with view:
-            last = await _follow(client, id, view, clock)
+            last = await _follow(client, id, view, clock, until_held=until_held)
     click.echo(ending(last))
     return last
 
 
-async def _follow(client: "Client", id: str, view: View | None, clock: Clock) -> dict[str, Any]:
+async def _follow(client: "Client", id: str, view: View | None, clock: Clock, *, until_held: bool) -> dict[str, Any]:
     """The last look at it."""
     failures = Failures(client, id, clock)
     last: dict[str, Any] | None = None
-    async for event in client.follow(id):
-        last = event.backfill
-        if view is not None:
-            view.show(last, [] if isinstance(view, JsonLines) else await failures.after(event.kind, last))
+    async with aclosing(client.follow(id)) as events:
+        async for event in events:
+            last = event.backfill
+            if view is not None:
+                view.show(last, [] if isinstance(view, JsonLines) else await failures.after(event.kind, last))
+            if until_held and is_held(last):
+                break
     if last is None:
         raise Failure("the stream of events ended without one")
     return last

@@ -1,5 +1,6 @@
 """A backfill, a preview and a verified filter as text for people."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -8,13 +9,20 @@ from backfilld.cli.output.printing import compact, local, number, print_fields, 
 
 
 def done(backfill: dict[str, Any]) -> int:
-    """How many of its items were worked on to an end; those that a cancel took out were not."""
-    return int(backfill["processed_count"])
+    """How many of its items were worked on to an end; those that planning or a cancel took out were not."""
+    total, wanted = backfill["total_entities"], to_run(backfill)
+    return 0 if total is None or wanted is None else int(backfill["processed_count"]) - (int(total) - wanted)
+
+
+def to_run(backfill: dict[str, Any]) -> int | None:
+    """How many items there are to work on; None while the plan is being made."""
+    found: int | None = backfill.get("to_run_count", backfill["total_entities"])
+    return found
 
 
 def share(backfill: dict[str, Any]) -> str:
-    """`312/598 (52%)`; `?` for the total while the plan is being made."""
-    total = backfill["total_entities"]
+    """`312/598 (52%)` of what there is to run; `?` for that while the plan is being made."""
+    total = to_run(backfill)
     percent = f" ({100 * done(backfill) // total}%)" if total else ""
     return f"{number(done(backfill))}/{number(total)}{percent}"
 
@@ -22,6 +30,12 @@ def share(backfill: dict[str, Any]) -> str:
 def is_empty(backfill: dict[str, Any]) -> bool:
     """Whether it completed without a single entity."""
     return bool(backfill["status"] == "completed" and backfill["total_entities"] == 0)
+
+
+def is_held(backfill: Mapping[str, Any]) -> bool:
+    """Whether it waits for somebody to look at its sample, or its plan, and to resume it."""
+    why = backfill.get("status_reason") or {}
+    return backfill["status"] == "paused" and why.get("code") in ("sample_done", "awaiting_approval")
 
 
 def status(backfill: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ UNAVAILABLE: Final = 7
 NOT_ALLOWED: Final = 8
 NOTHING_MATCHED: Final = 9
 CANNOT_WORK: Final = 10
+HELD: Final = 11
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
@@ -30,6 +31,7 @@ EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
         NOT_ALLOWED: "not allowed",
         NOTHING_MATCHED: "nothing matched",
         CANNOT_WORK: "the daemon cannot work until somebody mends it",
+        HELD: "waits for somebody to look at it",
         INTERRUPTED: "interrupted",
     }
 )
@@ -63,6 +65,8 @@ def of_http_status(status: int) -> int:
 
 def of_end(backfill: Mapping[str, Any]) -> int:
     """How watching ends when the backfill ended like this."""
+    if backfill["status"] == "paused":
+        return HELD  # nobody ends to watch another one
     if backfill["status"] == "completed" and backfill["total_entities"] == 0:
         return NOTHING_MATCHED
     return _BY_END.get(backfill["status"], ERROR)

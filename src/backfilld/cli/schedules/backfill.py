@@ -59,7 +59,7 @@ def backfill(
                 return exit_codes.OK
             from backfilld.cli.backfills import watch as watching
 
-            return exit_codes.of_end(await watching.watch(client, data["backfillId"], as_json=as_json))
+            return exit_codes.of_end(await watching.watch(client, data["backfillId"], as_json=as_json, until_held=True))
 
     raise click.exceptions.Exit(run(ask()))
 

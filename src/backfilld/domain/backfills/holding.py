@@ -111,7 +111,8 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         }
     ),
     R.WORKFLOW_DISABLED: Entry(
-        "The workflow {workflow:name} is disabled[ since {disabled_at:time}][ by {who:name}].", needs_person=True
+        "The workflow {workflow:name} is disabled[ {how}][ since {disabled_at:time}][ by {who:name}].",
+        needs_person=True,
     ),
     R.RECOVERING: Entry(
         {

@@ -95,6 +95,7 @@ class Backfill:
     session_from: datetime | None = None
     session_to: datetime | None = None
     failures_accepted: int = 0
+    workflow_off: str | None = None  # how it was disabled: the end of a sentence; None: by somebody
     approved_by: str | None = None
     approved_at: datetime | None = None
     ledger_digest: str | None = None  # SHA-256 in hex, of an ended one; made a little after its end

@@ -9,7 +9,7 @@ from backfilld.domain.filters.paths import parse_path, spell
 from backfilld.domain.filters.predicate import Predicate, compile_predicate, forgiving
 from backfilld.domain.filters.reading.reader import ReadFilter, read_filter
 from backfilld.domain.filters.resolve import Resolved, from_json, resolve, to_json
-from backfilld.domain.filters.tree import Group, MatchAll, Moment, Rule, Tree
+from backfilld.domain.filters.tree import Group, MatchAll, Moment, Rule, Tree, fields_first
 
 __all__ = [
     "Group",
@@ -22,6 +22,7 @@ __all__ = [
     "Tree",
     "compile_predicate",
     "explain_zero",
+    "fields_first",
     "forgiving",
     "from_json",
     "parse_path",

@@ -1,10 +1,10 @@
 """A filter as the rest of the program sees it, whatever spelling it came in."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from backfilld.domain.filters.paths import spell
@@ -72,6 +72,13 @@ class MatchAll:
 
 Node = Group | Rule
 Tree = Group | MatchAll
+
+
+def fields_first(attributes: Mapping[str, Any], tree: "Tree") -> dict[str, Any]:
+    """The attributes, with those first that the filter asks for, in its order: they say why this one matches."""
+    wanted = dict.fromkeys(rule.field[0] for rule in rules_of(tree))
+    first = {name: attributes[name] for name in wanted if name in attributes}
+    return first | {name: value for name, value in attributes.items() if name not in first}
 
 
 def rules_of(tree: Tree | Node) -> Iterator[Rule]:

@@ -57,7 +57,8 @@ def _refusal_by_status(backfill: Backfill) -> Refusal | None:
 def _refusal_by_workflow(backfill: Backfill, now: datetime) -> Refusal | None:
     if backfill.workflow_enabled:
         return None
-    reason = because(ReasonCode.WORKFLOW_DISABLED, since=now, workflow=backfill.workflow_name)
+    how = backfill.workflow_off
+    reason = because(ReasonCode.WORKFLOW_DISABLED, since=now, workflow=backfill.workflow_name, how=how)
     return Refusal.of(reason.lasting(backfill.reason))
 
 

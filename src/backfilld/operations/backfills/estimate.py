@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from backfilld.domain.backfills.progress import differs_much
 from backfilld.domain.filters import Tree
+from backfilld.domain.texts import many
 from backfilld.sources.base import EntityQuery, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 
@@ -69,4 +70,5 @@ def estimate_warnings(total: int | None, estimated: int | None) -> list[str]:
     """Whether the caller's own estimate is far from what was counted."""
     if total is None or estimated is None or not differs_much(total, estimated):
         return []
-    return [f"total_estimated is {estimated:,}, but {total:,} entities match; is this the filter that was meant?"]
+    matching = many(total, "entity matches", "entities match")
+    return [f"total_estimated is {estimated:,}, but {matching}; is this the filter that was meant?"]

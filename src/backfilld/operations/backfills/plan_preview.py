@@ -14,7 +14,7 @@ from typing import Any
 
 from backfilld.domain.backfill_settings import Order
 from backfilld.domain.entities.records import Entity
-from backfilld.domain.filters import MatchAll, Tree, explain_zero, forgiving
+from backfilld.domain.filters import MatchAll, Tree, explain_zero, fields_first, forgiving
 from backfilld.engine.backfills.planning.plan_walk import PlanWalk, Scope, predicate_of
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
@@ -74,6 +74,8 @@ class PlanPreviewer:
         finally:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)
+        if (tree := scope.tree) is not None:
+            survey.sample = [replace(one, attributes=fields_first(one.attributes, tree)) for one in survey.sample]
         if not walks and survey.total is not None:
             survey.skipped = {}
         if survey.problem is not None:

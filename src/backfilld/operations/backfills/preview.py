@@ -11,6 +11,7 @@ from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.progress import finish_at
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import Tree
+from backfilld.domain.texts import many
 from backfilld.domain.windows.openings import HORIZON, Calendar, Opening
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
 from backfilld.operations.backfills.check import Checked, Wanted, opening_warnings
@@ -154,9 +155,9 @@ class Previewer:
             return "WARNING", "; ".join(["the filter is valid", *survey.warnings])
         if survey.total > 0:
             level: Level = "WARNING" if warnings else "OK"
-            what = "1 entity" if survey.total == 1 else f"{survey.total:,} entities"
-            matches = "matches" if survey.total == 1 else "match"
-            return level, "; ".join([f"{what} of type {entity_type} {matches}", *warnings])
+            of_type = f"of type {entity_type}"
+            matching = many(survey.total, f"entity {of_type} matches", f"entities {of_type} match")
+            return level, "; ".join([matching, *warnings])
         reasons = without_repeating(await self._surveyor.why_none(entity_type, tree), warnings)
         return "WARNING", "; ".join([f"no entity of type {entity_type} matches", *reasons])
 
@@ -186,10 +187,12 @@ def _next_openings(calendar: Calendar, now: datetime) -> list[tuple[datetime, da
 
 def _skip_warnings(survey: PlanPreview, behavior: str) -> list[str]:
     skipped = survey.skipped or {}
-    said = {ALREADY_SUCCEEDED: "have succeeded", ALREADY_RUN: "were run"}
-    return [
-        f"{skipped[reason]:,} of {survey.total:,} entities {what} under this workflow before and are left out"
-        f" (reprocess_behavior is '{behavior}')"
-        for reason, what in said.items()
-        if skipped.get(reason)
-    ]
+    said = {ALREADY_SUCCEEDED: ("has succeeded", "have succeeded"), ALREADY_RUN: ("was run", "were run")}
+    entities = many(survey.total or 0, "entity", "entities")
+    found = []
+    for reason, done in said.items():
+        if count := skipped.get(reason):
+            what, are = (done[0], "is") if count == 1 else (done[1], "are")
+            why = f"(reprocess_behavior is '{behavior}')"
+            found.append(f"{count:,} of {entities} {what} under this workflow before and {are} left out {why}")
+    return found

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Sequence
 
 from backfilld.domain.backfill_settings import Reprocess
+from backfilld.domain.texts import many
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.pages import LedgerPages
 
-_DONE = {"failed": "have succeeded", "none": "were run"}
+_DONE = {"failed": ("has succeeded", "have succeeded"), "none": ("was run", "were run")}
 
 
 class ReprocessWarning:
@@ -37,6 +38,10 @@ class ReprocessWarning:
         count = before.get("succeeded", 0) if behavior == "failed" else sum(before.values())
         if not count:
             return []
-        what = f"{count:,} entities of type {entity_type}" if entity_ids is None else f"{count:,} of these entities"
-        left_out = "they are left out" if entity_ids is not None else "those that match are left out"
-        return [f"{what} {_DONE[behavior]} under this workflow before; {left_out} (reprocess_behavior is '{behavior}')"]
+        done = _DONE[behavior][count != 1]
+        if entity_ids is None:
+            of_type = f"of type {entity_type}"
+            what, left_out = many(count, f"entity {of_type}", f"entities {of_type}"), "those that match are left out"
+        else:
+            what, left_out = f"{count:,} of these entities", "it is left out" if count == 1 else "they are left out"
+        return [f"{what} {done} under this workflow before; {left_out} (reprocess_behavior is '{behavior}')"]

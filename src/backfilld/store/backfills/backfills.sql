@@ -16,6 +16,9 @@ b.number, b.id, b.kind, b.parent_number, b.parent_id, b.workflow_id, b.revision_
                  WHERE parent_number = b.number AND deleted_at IS NULL
                  ORDER BY number DESC LIMIT 100) AS c) AS children,
        w.name AS workflow_name, w.enabled AND w.deleted_at IS NULL AS workflow_enabled,
+       CASE WHEN w.deleted_at IS NOT NULL THEN 'as it was deleted'
+            WHEN w.managed_by = 'config' AND NOT w.enabled THEN 'in the configuration file, or gone from the file'
+       END AS workflow_off,
        r.version AS workflow_version, r.definition
 
 -- part: counters
