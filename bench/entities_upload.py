@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from backfilld.api.framework.server import ApiServer
+from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.public.entities.routes import routes
 from backfilld.clock import SystemClock
 from backfilld.domain.callers import Caller
@@ -106,7 +106,8 @@ async def main(entities: int, rounds: int) -> None:
 
             sources = SourceRegistry({"builtin": BuiltinSource(store)}, learned=learned)
             verbs = Entities(store, EntityUploads(pool), sources, clock)
-            api = ApiServer(routes(verbs, clock, max_body_bytes=1 << 23), authenticators=[Anybody()], clock=clock)
+            door = doorkeeper([Anybody()], clock, ServerOptions())
+            api = ApiServer(routes(verbs, clock, max_body_bytes=1 << 23), door=door, clock=clock)
             await api.start()
             for number in range(rounds):
                 await pool.execute("TRUNCATE entities, entity_types")

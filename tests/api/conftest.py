@@ -14,7 +14,7 @@ import pytest
 from tests.support.clock import FakeClock
 
 from backfilld.api.framework.routing import Route
-from backfilld.api.framework.server import ApiServer, ServerOptions
+from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.domain.callers import ROLES, Caller, Role
 
 
@@ -51,8 +51,9 @@ async def serve(clock: FakeClock) -> AsyncIterator[Serve]:
 
         async def start(routes: Iterable[Route], *, role: Role | None = "operator", **settings: Any) -> Client:
             known = [RoleTokens(), *settings.pop("authenticators", [])]
-            settings.setdefault("options", ServerOptions(stop_timeout_seconds=1))
-            server = ApiServer(routes, authenticators=known, **{"clock": clock} | settings)
+            settings = {"clock": clock, "options": ServerOptions(stop_timeout_seconds=1)} | settings
+            door = doorkeeper(known, settings["clock"], settings["options"])
+            server = ApiServer(routes, door=door, **settings)
             await server.start()
             stack.push_async_callback(server.stop)
             headers = {"Authorization": f"Bearer {role}"} if role else {}

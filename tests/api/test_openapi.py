@@ -183,7 +183,7 @@ async def test_document_and_page_are_served_to_everybody(serve: Serve) -> None:
     home = await client.get("/", allow_redirects=False)
     text = await shown.text()
 
-    assert (200, 200, 302, "/docs") == (served.status, shown.status, home.status, home.headers["Location"])
+    assert (200, 200, 303, "/sign-in?next=%2F") == (served.status, shown.status, home.status, home.headers["Location"])
     assert "/public-api/backfills" in (await served.json())["paths"]
     assert "/public-api/windows/preview" in text
 

@@ -75,7 +75,7 @@ async def test_the_document_names_the_public_address(dsn: str, tmp_path: Path) -
         home = await session.get(f"{daemon.url}/", allow_redirects=False)
 
     assert [{"url": "https://b.example.com/run"}] == document["servers"]
-    assert "https://b.example.com/run/docs" == home.headers["Location"]
+    assert "https://b.example.com/run/sign-in?next=%2F" == home.headers["Location"]
 
 
 async def test_sighup_puts_a_renewed_certificate_in_force_and_a_broken_one_not(dsn: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.support.clock import FakeClock
 from tests.support.targets import CERTIFICATE
 
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.api.framework.server import ApiServer, ServerOptions
+from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
 from backfilld.config.sections.tls import server_context
 
@@ -33,7 +33,7 @@ def certificate() -> Certificate:
 @pytest.fixture
 async def server(clock: FakeClock, certificate: Certificate) -> AsyncIterator[ApiServer]:
     options = ServerOptions(certificate=certificate, public_url="https://b.example.com/x", stop_timeout_seconds=1)
-    server = ApiServer(ROUTES, authenticators=[], clock=clock, options=options)
+    server = ApiServer(ROUTES, door=doorkeeper([], clock, options), clock=clock, options=options)
     await server.start()
     yield server
     await server.stop()

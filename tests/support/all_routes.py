@@ -10,7 +10,8 @@ from backfilld.api.framework.routing import Route
 from backfilld.api.public import stopping
 from backfilld.api.public.backfills import not_supported
 from backfilld.api.reference.documents import with_documents
-from backfilld.app.api_parts import _public_routes
+from backfilld.app.api_parts import _backfill_operations, _public_routes
+from backfilld.app.web_parts import web_parts
 from backfilld.config import Settings
 from backfilld.metrics import Metrics
 
@@ -19,10 +20,11 @@ def all_routes() -> list[Route]:
     """As `app` joins them; the handlers must not be called."""
     nothing = cast(Any, MagicMock())
     settings = Settings()
+    operations = _backfill_operations(settings, nothing, nothing, nothing, FakeClock(), nothing)
     routes = [
-        *_public_routes(settings, nothing, nothing, nothing, nothing, FakeClock(), nothing),
+        *_public_routes(settings, nothing, nothing, nothing, nothing, operations, FakeClock()),
         *stopping.routes(nothing),
         *health.routes(nothing, health.MetricsAccess(Metrics(), nothing, public=False, clock=FakeClock())),
     ]
     routes += not_supported.routes(tuple((route.method, route.path) for route in routes))
-    return with_documents(routes)
+    return [*with_documents(routes), *web_parts(settings, nothing, nothing, nothing, FakeClock()).routes]

@@ -7,7 +7,7 @@ from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.framework.connections import ConnectionLimits
 from backfilld.api.framework.route_call import BodyLimits
 from backfilld.api.framework.routing import Route
-from backfilld.api.framework.server import ApiServer, ServerOptions
+from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
 from backfilld.api.public import audit, keys, schedules, stopping, windows, workflows
 from backfilld.api.public.backfills import explain, ledger, not_supported, progress_stream
@@ -23,6 +23,7 @@ from backfilld.app.process.descriptors import connections_within, raise_soft_lim
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
 from backfilld.app.source_parts import sources_of
+from backfilld.app.web_parts import web_parts
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.events import Bus
@@ -77,19 +78,24 @@ def api_parts(
         clock=clock,
         only_direct=is_private and not settings.metrics.public,
     )
+    operations = _backfill_operations(settings, pools, engine, sources, clock, bus)
+    options = _server_options(settings, certificate := _certificate(settings))
+    door = doorkeeper(authenticators, clock, options)
+    dashboard = web_parts(settings, pools, operations, door, clock)
     routes = [
-        *_public_routes(settings, pools, engine, sources, workflow_operations, clock, bus),
+        *_public_routes(settings, pools, engine, sources, workflow_operations, operations, clock),
         *stopping.routes(stop_operations),
         *health.routes(readiness, access),
     ]
     routes = [*routes, *not_supported.routes(tuple((route.method, route.path) for route in routes))]
-    routes = with_documents(routes, settings.server.public_url or "")
+    routes = [*with_documents(routes, settings.server.public_url or ""), *dashboard.routes]
     server = ApiServer(
         routes,
-        authenticators=authenticators,
+        door=door,
         clock=clock,
-        options=_server_options(settings, certificate),
+        options=options,
         observe=metrics.observe_request,
+        error_page=dashboard.frame.error_page,
     )
     return ApiParts(server, certificate, workflow_operations, stop_operations, authenticators, sources)
 
@@ -115,15 +121,9 @@ def _server_options(settings: Settings, certificate: Certificate | None) -> Serv
     )
 
 
-def _public_routes(
-    settings: Settings,
-    pools: Pools,
-    engine: EngineParts,
-    sources: SourceRegistry,
-    workflow_operations: WorkflowOperations,
-    clock: Clock,
-    bus: Bus,
-) -> list[Route]:
+def _backfill_operations(
+    settings: Settings, pools: Pools, engine: EngineParts, sources: SourceRegistry, clock: Clock, bus: Bus
+) -> BackfillOperations:
     chosen = settings.engine
     limits = Limits(
         max_in_flight=chosen.max_in_flight_limit,
@@ -133,9 +133,20 @@ def _public_routes(
         approval_by_another=chosen.approval_by_another,
         delete_needs_admin=chosen.delete_needs_admin,
     )
-    operations = BackfillOperations(
+    return BackfillOperations(
         pools.requests, sources=sources, control=engine.control, clock=clock, limits=limits, bus=bus
     )
+
+
+def _public_routes(
+    settings: Settings,
+    pools: Pools,
+    engine: EngineParts,
+    sources: SourceRegistry,
+    workflow_operations: WorkflowOperations,
+    operations: BackfillOperations,
+    clock: Clock,
+) -> list[Route]:
     store = EntityStore(pools.requests)
     entity_operations = Entities(store, EntityUploads(pools.requests), sources, clock)
     return [

@@ -28,6 +28,7 @@ from backfilld.operations.backfills.preview import Previewer
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
 from backfilld.operations.backfills.steer import Steering
 from backfilld.operations.backfills.view import BackfillView, Viewer
+from backfilld.operations.overview import Overview
 from backfilld.operations.rerun import Rerunner
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.rerun import ScheduleReruns
@@ -93,6 +94,7 @@ class BackfillOperations:
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
         self.explainer = Explainer(self._store, self._viewer, ledger, AuditPages(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
+        self.overview = Overview(self._store, self._viewer, control, clock)
 
     async def check(self, asked: Asked) -> Checked:
         """What is wrong with a body for `create` or `preview` beyond its types, and what it comes to."""

@@ -53,7 +53,11 @@ class Doorkeeper:
         caller = await self._ask(token) if token is not None else None
         if caller is None:
             raise self._refusal(address, token)
-        return Admission(caller, self._limits.take(caller.identity))
+        return Admission(caller, self.count(caller))
+
+    def count(self, caller: Caller) -> Quota:
+        """One more request of somebody who is known already."""
+        return self._limits.take(caller.identity)
 
     async def _ask(self, token: str) -> Caller | None:
         for authenticator in self._authenticators:

@@ -7,7 +7,7 @@ cause, which goes into the log beside the request id.
 import asyncio
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -21,7 +21,7 @@ from backfilld.api.framework.route_call import ANSWER_HEADERS, Endpoint
 from backfilld.api.framework.router import Match, OtherMethods, Router
 from backfilld.api.framework.routing import Reply, Route
 from backfilld.clock import Clock
-from backfilld.domain.errors import NotFound
+from backfilld.domain.errors import BackfilldError, NotFound
 from backfilld.store.connection import transient_errors
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ GZIP_WBITS = 16 + zlib.MAX_WBITS
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 UNKNOWN_ROUTE = "unknown"
 Observer = Callable[[str, str, int, float], None]  # route, method, status, seconds
+ErrorPage = Callable[[web.Request, BackfilldError, UUID], Awaitable[web.Response | None]]  # None: no page, but JSON
 
 SERVER = "backfilld"  # no versions: they help attackers more than anybody else
 SECURITY_HEADERS = {
@@ -67,8 +68,15 @@ class Dispatcher:
     """Finds the route of a request, has it handled, and answers."""
 
     def __init__(
-        self, table: Router, endpoint: Endpoint, clock: Clock, observe: Observer, ways: ProxySettings | None = None
+        self,
+        table: Router,
+        endpoint: Endpoint,
+        clock: Clock,
+        observe: Observer,
+        ways: ProxySettings | None = None,
+        error_page: ErrorPage | None = None,
     ) -> None:
+        self._error_page = error_page
         self._ways = ways or ProxySettings()
         self._table = table
         self._endpoint = endpoint
@@ -90,7 +98,7 @@ class Dispatcher:
                 response = await self._answer(found, request, request_id, began)
                 status = response.status
             except Exception as problem:
-                response = self._failure(problem, request, request_id)
+                response = await self._failure(problem, request, request_id)
                 status = response.status
             finally:
                 self._tell(request, route, status, self._clock.monotonic() - began)
@@ -129,13 +137,25 @@ class Dispatcher:
         for task in self._streaming:
             task.cancel()
 
-    def _failure(self, problem: Exception, request: web.Request, request_id: UUID) -> web.Response:
+    async def _failure(self, problem: Exception, request: web.Request, request_id: UUID) -> web.Response:
         error = responses.as_error(problem, request)
         if isinstance(error, Internal):
             log.error("request failed", path=request.path, exc_info=problem)
         elif transient_errors.is_transient(problem):
             log.warning("database away", error=f"{type(problem).__name__}: {problem}")
-        return responses.failure(error, request, request_id)
+        plain = responses.failure(error, request, request_id)
+        if self._error_page is None:
+            return plain
+        try:
+            page = await self._error_page(request, error, request_id)
+        except Exception:
+            log.exception("no page for an error could be made", path=request.path)
+            return plain
+        if page is None:
+            return plain
+        for name in plain.headers.keys() - {"Content-Type", "Content-Length"}:
+            page.headers[name] = plain.headers[name]
+        return page
 
     def _tell(self, request: web.Request, route: Route | None, status: int, seconds: float) -> None:
         label = route.path if route is not None else UNKNOWN_ROUTE
@@ -150,6 +170,7 @@ async def _squeezed(request: web.Request, response: web.StreamResponse) -> web.S
     body = response.body if isinstance(response, web.Response) else None
     takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
     is_packed = response.content_type == "application/gzip"  # an archive, a log: once is enough
+    is_packed = is_packed or "Content-Encoding" in response.headers
     if takes_gzip and not is_packed and isinstance(body, bytes) and len(body) >= SQUEEZED_FROM_BYTES:
         assert isinstance(response, web.Response)  # noqa: S101  # it has a body
         response.body = gzip(body) if len(body) < BIG_BYTES else await asyncio.to_thread(gzip, body)

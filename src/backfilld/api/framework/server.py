@@ -24,6 +24,7 @@ from backfilld.api.framework.dispatcher import (
     SECURITY_HEADERS,
     SERVER,
     Dispatcher,
+    ErrorPage,
     Observer,
     ProxySettings,
     add_headers,
@@ -63,6 +64,15 @@ class ServerOptions:
     stop_timeout_seconds: float = 10.0
 
 
+def doorkeeper(authenticators: Sequence[Authenticator], clock: Clock, options: ServerOptions) -> Doorkeeper:
+    """Who lets callers in, with the limits of `options`: one for all ways in, so that they are counted together."""
+    return Doorkeeper(
+        authenticators,
+        Limiter(clock, options.rate_limit_per_minute),
+        Limiter(clock, options.failed_logins_per_minute),
+    )
+
+
 class ApiServer:
     """Serves `routes` between `start` and `stop`."""
 
@@ -70,20 +80,16 @@ class ApiServer:
         self,
         routes: Iterable[Route],
         *,
-        authenticators: Sequence[Authenticator],
+        door: Doorkeeper,
         clock: Clock,
         options: ServerOptions = ServerOptions(),  # frozen
         observe: Observer = lambda *_: None,
+        error_page: ErrorPage | None = None,
     ) -> None:
         self._options = options
-        door = Doorkeeper(
-            authenticators,
-            Limiter(clock, options.rate_limit_per_minute),
-            Limiter(clock, options.failed_logins_per_minute),
-        )
         endpoint = Endpoint(door, options.body)
         ways = ProxySettings(options.addresses, options.public_url)
-        self._dispatcher = Dispatcher(Router(routes), endpoint, clock, observe, ways)
+        self._dispatcher = Dispatcher(Router(routes), endpoint, clock, observe, ways, error_page)
         self._runner: web.AppRunner | None = None
         self.port = options.port
 

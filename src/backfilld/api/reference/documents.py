@@ -1,4 +1,4 @@
-"""`/openapi.json`, the page made from it, and the way there from `/`."""
+"""`/openapi.json`, the page made from it, and the guide."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,14 +33,10 @@ def with_documents(routes: Sequence[Route], public_url: str = "") -> list[Route]
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return web.Response(text=await asyncio.to_thread(drawn), content_type="text/html", headers=headers)
 
-    async def home(_: RequestContext[None, None]) -> web.Response:
-        return web.Response(status=302, headers={"Location": "/docs"})
-
     whole += [
         Route("GET", "/openapi.json", openapi, None, "This document", None, tag="Documents"),
         Route("GET", "/docs", docs, None, "This document, for people", None, tag="Documents", content_type="text/html"),
         *_guide_routes(),
-        Route("GET", "/", home, None, "The way to the documents", None, hidden=True),
     ]
     return whole
 

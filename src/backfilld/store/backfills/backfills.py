@@ -15,7 +15,7 @@ import asyncpg
 
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.backlog import ActiveBackfills
-from backfilld.domain.backfills.holding import OUTAGES, Reason
+from backfilld.domain.backfills.holding import ENTRIES, NEWS_FOR, OUTAGES, Group, Reason
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import Status, may_become
 from backfilld.domain.errors import Conflict, NotFound
@@ -38,6 +38,7 @@ _PLACE_WAS_TAKEN_TRIES = 3  # the holder of the place may have ended between our
 
 _sql = load("backfills.backfills")
 _OUTAGES = sorted(OUTAGES)
+_NEED_PERSON = sorted(code for code, entry in ENTRIES.items() if entry.needs_person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,27 @@ class BackfillStore:
             limit,
         )
         return each(rows, lambda row: (backfill_of(row), progress_of(row)))
+
+    async def list_of_group(
+        self,
+        group: Group,
+        now: datetime,
+        *,
+        stopped: bool,
+        text: str | None = None,
+        before_number: int | None = None,
+        limit: int,
+    ) -> list[tuple[Backfill, Progress]]:
+        """As `list_page`, of one group of the overview; `stopped`: while stop-all is in force."""
+        rows = await self._pool.fetch(
+            _sql.list_of_group, group, _NEED_PERSON, now - NEWS_FOR, stopped, text, before_number, limit
+        )
+        return each(rows, lambda row: (backfill_of(row), progress_of(row)))
+
+    async def count_groups(self, now: datetime, *, stopped: bool, text: str | None = None) -> dict[str, int]:
+        """How many each group has; those with none are left out."""
+        rows = await self._pool.fetch(_sql.count_groups, None, _NEED_PERSON, now - NEWS_FOR, stopped, text)
+        return {row["name"]: row["number"] for row in rows}
 
     async def list_by_status(self, statuses: Collection[Status]) -> list[Backfill]:
         """All backfills that stand in one of `statuses`, oldest first."""

@@ -27,6 +27,21 @@ p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.r
        coalesce(l.in_flight, 0) AS in_flight,
        p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
 
+-- part: group
+-- Of backfill b: as `domain.backfills.holding.group_of` says.
+CASE WHEN b.status IN ('completed', 'completed_with_failures', 'cancelled', 'failed')
+            THEN CASE WHEN b.status = 'failed' AND b.completed_at > $3::timestamptz THEN 'attention' ELSE 'ended' END
+            WHEN $4::boolean AND b.status IN ('planning', 'running', 'waiting') THEN 'paused'
+            WHEN b.reason_code = ANY($2::text[]) THEN 'attention'
+            WHEN b.status = 'paused' OR b.reason_code = 'stopped_by_operator' THEN 'paused'
+            WHEN b.status = 'waiting' THEN 'waiting'
+            ELSE 'working' END
+
+-- part: found
+($5::text IS NULL
+        OR position(lower($5) IN lower(coalesce(b.name, '') || E'\n' || w.name || E'\n' || coalesce(b.entity_type, ''))) > 0
+        OR starts_with(b.id::text, lower($5)))
+
 -- name: insert_backfill
 -- One statement makes the row, its counters and the call that wakes the schedulers, so that none is ever without the others.
 -- $1 the row, as JSON by the names of its columns
@@ -248,3 +263,30 @@ SELECT b.status, b.reason_code, count(*)::integer AS number,
   JOIN backfill_progress AS p ON p.backfill_number = b.number
  WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling') AND b.deleted_at IS NULL
  GROUP BY b.status, b.reason_code;
+
+-- name: list_of_group
+-- One group of the overview, newest first. A row that joins the group meanwhile moves nothing behind the cursor.
+-- $1 group   $2 codes that need a person   $3 ended after this instant is news   $4 everything is stopped
+-- $5 text in name, workflow or entity type, or the beginning of an id (null: any)   $6 only numbers below   $7 how many
+SELECT /* part: columns */, /* part: counters */
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+  JOIN revisions r ON r.id = b.revision_id
+  JOIN backfill_progress p ON p.backfill_number = b.number
+  LEFT JOIN leases l ON l.backfill_number = b.number AND NOT l.released AND l.expires_at > clock_timestamp()
+ WHERE b.deleted_at IS NULL
+   AND /* part: group */ = $1
+   AND /* part: found */
+   AND ($6::bigint IS NULL OR b.number < $6)
+ ORDER BY b.number DESC
+ LIMIT $7;
+
+-- name: count_groups
+-- $1 null, for the numbers to be the same as above   $2 to $5 as above
+SELECT /* part: group */ AS name, count(*)::integer AS number
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+ WHERE b.deleted_at IS NULL
+   AND $1::text IS NULL
+   AND /* part: found */
+ GROUP BY 1;

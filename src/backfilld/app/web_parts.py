@@ -1,0 +1,31 @@
+"""The dashboard, joined: its frame and its pages."""
+
+from dataclasses import dataclass
+
+from backfilld.api.auth.roles import Doorkeeper
+from backfilld.api.framework.routing import Route
+from backfilld.app.database import Pools
+from backfilld.clock import Clock
+from backfilld.config import Settings
+from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.web_sessions import WebSessions
+from backfilld.web.frame.frame import Frame, Place
+from backfilld.web.site import pages
+
+
+@dataclass(frozen=True, slots=True)
+class WebParts:
+    """What the server is handed."""
+
+    frame: Frame
+    routes: list[Route]
+
+
+def web_parts(
+    settings: Settings, pools: Pools, operations: BackfillOperations, door: Doorkeeper, clock: Clock
+) -> WebParts:
+    """All pages."""
+    server = settings.server
+    place = Place(speaks_tls=server.speaks_tls, public_url=server.public_url or "")
+    frame = Frame(WebSessions(pools.requests, clock), door, clock, place)
+    return WebParts(frame, frame.routes(pages(frame, operations)))

@@ -1,0 +1,51 @@
+"""Templates, and what all of them may use."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from backfilld import __version__
+from backfilld.clock import Clock
+from backfilld.web.frame.assets import Assets
+from backfilld.web.frame.visit import Visit
+from backfilld.web.words import numbers, times
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+class Templates:
+    """Those of `web/templates`, with autoescape; a name that is not there is an error."""
+
+    def __init__(self, assets: Assets, base: str, clock: Clock) -> None:
+        self._assets = assets
+        self._base = base
+        self._clock = clock
+
+    @cached_property
+    def _environment(self) -> "Environment":
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # here: a daemon is up before it is loaded
+
+        made = Environment(
+            loader=PackageLoader("backfilld.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True, auto_reload=False,
+        )  # fmt: skip
+        made.globals |= {"asset": self._asset, "at": self._at, "version": __version__, "now": self._clock.now}
+        made.filters |= {
+            "thousands": numbers.thousands,
+            "percent": numbers.percent,
+            "duration": times.duration,
+            "iso": times.iso,
+            "ago": times.relative,
+        }
+        return made
+
+    def render(self, name: str, visit: Visit | None, **values: Any) -> str:
+        """The template with its values; `visit` is there under that name."""
+        return self._environment.get_template(name).render(visit=visit, **values)
+
+    def _asset(self, name: str) -> str:
+        return self._base + self._assets.path(name)
+
+    def _at(self, path: str) -> str:
+        """A path of ours as browsers ask for it."""
+        return self._base + path

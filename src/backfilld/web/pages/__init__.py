@@ -1,0 +1,1 @@
+"""The pages, a package for each: what it shows, as values, and its routes."""

@@ -1,0 +1,88 @@
+"""Signing in and out, the list of one's sessions, and how one likes the pages."""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from backfilld.api.client_addresses import CLIENT_ADDRESS
+from backfilld.domain.callers import Caller
+from backfilld.domain.errors import Forbidden, NotFound, RateLimited, Unauthenticated
+from backfilld.web.frame.frame import Frame
+from backfilld.web.frame.origin import local_path
+from backfilld.web.frame.preferences import THEMES, Preferences, Theme
+from backfilld.web.frame.visit import Page, Visit
+
+UNKNOWN = "This key is not known, or no longer. Look whether it is whole."
+
+
+class Account:
+    """The handlers."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    async def show_sign_in(self, visit: Visit) -> web.Response:
+        next_ = local_path(visit.http.query.get("next", "/"))
+        if visit.session is not None:
+            return self._frame.see_other(next_)
+        return self._sign_in_page(visit, next_)
+
+    def _sign_in_page(self, visit: Visit, next_: str, problem: str = "", status: int = 200) -> web.Response:
+        return self._frame.page(
+            visit, "account/sign_in.html", status=status, next=next_, problem=problem, once=""
+        )  # fmt: skip
+
+    async def sign_in(self, visit: Visit) -> web.Response:
+        next_ = local_path(visit.form.get("next"))
+        try:
+            caller = await self._recognised(visit)
+        except RateLimited as problem:
+            wait = f"Too many attempts from your address. Try again in {problem.retry_after_seconds:.0f} s."
+            return self._sign_in_page(visit, next_, wait, status=429)
+        except (Unauthenticated, Forbidden):
+            return self._sign_in_page(visit, next_, UNKNOWN, status=401)
+        token, _ = await self._frame.sessions.open(caller, visit.http.headers.get("User-Agent", ""))
+        response = self._frame.see_other(next_)
+        place = self._frame.place
+        response.set_cookie(place.cookie, token, path="/", httponly=True, secure=place.is_secure, samesite="Lax")
+        return response
+
+    async def _recognised(self, visit: Visit) -> Caller:
+        header = f"Bearer {visit.form.get('key') or '-'}"
+        return (await self._frame.door.identify(header, ("bearer",), visit.http[CLIENT_ADDRESS])).caller
+
+    async def sign_out(self, visit: Visit) -> web.Response:
+        if visit.session is not None:
+            await self._frame.sessions.end(visit.caller, visit.session.id)
+        response = self._frame.see_other("/sign-in")
+        place = self._frame.place
+        response.del_cookie(place.cookie, path="/", httponly=True, secure=place.is_secure, samesite="Lax")
+        return response
+
+    async def show_sessions(self, visit: Visit) -> web.Response:
+        return self._frame.page(
+            visit, "account/account.html", sessions=await self._frame.sessions.list(visit.caller)
+        )  # fmt: skip
+
+    async def end_session(self, visit: Visit) -> web.Response:
+        if not await self._frame.sessions.end(visit.caller, visit.path["id"]):
+            raise NotFound("that session is over already")
+        return self._frame.see_other("/account")
+
+    async def prefer(self, visit: Visit) -> web.Response:
+        response = self._frame.see_other(local_path(visit.form.get("next")))
+        wanted: Theme = next((theme for theme in THEMES if theme == visit.form.get("theme")), "auto")
+        Preferences(wanted).keep(response, secure=self._frame.place.is_secure)
+        return response
+
+
+def pages(frame: Frame) -> list[Page]:
+    does = Account(frame)
+    return [
+        Page("GET", "/sign-in", does.show_sign_in, role=None),
+        Page("POST", "/sign-in", does.sign_in, role=None),
+        Page("POST", "/sign-out", does.sign_out),
+        Page("GET", "/account", does.show_sessions),
+        Page("POST", "/account/sessions/{id}/end", does.end_session, path_types={"id": UUID}),
+        Page("POST", "/preferences", does.prefer),
+    ]

@@ -1,0 +1,1 @@
+"""One backfill: its progress, its ledger, what failed, what happened, and what may be done."""

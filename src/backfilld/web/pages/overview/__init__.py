@@ -1,0 +1,1 @@
+"""All backfills, what needs a person first."""

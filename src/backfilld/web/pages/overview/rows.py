@@ -1,0 +1,144 @@
+"""A backfill as a row of the overview."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.calendars import shown_zone
+from backfilld.domain.unreadable import UnreadableRow
+from backfilld.operations.backfills.view import BackfillView
+from backfilld.web.words import numbers, times
+from backfilld.web.words.bars import Segment, segments
+from backfilld.web.words.sentences import Said, said, strong, text
+from backfilld.web.words.states import Pill, pill
+from backfilld.web.words.verdicts import verdict
+
+R = ReasonCode
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When it will be finished, or was. `text` holds its zone; `at` is None where there are only words."""
+
+    text: str
+    at: datetime | None = None
+    whole: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """The one thing that most likely comes next: `verb` is the page that does it; None: a link to look at."""
+
+    word: str
+    verb: str
+    role: str = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is seen of one."""
+
+    id: UUID
+    number: int
+    name: str
+    pill: Pill
+    said: Said
+    by: str
+    ended: bool
+    planned: bool
+    percent: str
+    counted: str
+    bar: Sequence[Segment]
+    rate: str
+    end: End | None
+    remedy: Remedy | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row that this version cannot read: it hides no other."""
+
+    id: UUID
+    number: int
+    problem: str
+
+
+def row_of(view: BackfillView | UnreadableRow, now: datetime) -> Row | Unreadable:
+    """The row as it stands `now`."""
+    if isinstance(view, UnreadableRow):
+        return Unreadable(view.id, view.number, str(view.problem))
+    backfill, counts = view.backfill, view.counts
+    zone = shown_zone(backfill)
+    return Row(
+        id=backfill.id,
+        number=backfill.number,
+        name=backfill.settings.name or backfill.workflow_name,
+        pill=pill(view),
+        said=verdict(view) if view.has_ended else said(view.reason.sentence, zone, now) if view.reason else _busy(view),
+        by=" · ".join([backfill.workflow_name, backfill.settings.entity_type or "sessions", _owner(view)]),
+        ended=view.has_ended,
+        planned=view.planned,
+        percent=numbers.percent(counts.processed + counts.cancelled, counts.total) if view.planned else "",
+        counted=_counted(view),
+        bar=segments(counts),
+        rate=_rate(view),
+        end=_end(view, now),
+        remedy=remedy(view),
+    )
+
+
+def _owner(view: BackfillView) -> str:
+    return view.backfill.created_by_name or view.backfill.created_by.partition(":")[0]
+
+
+def _rate(view: BackfillView) -> str:
+    rate = view.throughput_per_minute or 0
+    return f"{numbers.thousands(round(rate))}/min" if view.backfill.status is Status.RUNNING and rate >= 0.5 else ""
+
+
+def _busy(view: BackfillView) -> Said:
+    counts, most = view.counts, view.backfill.settings.max_in_flight
+    if not view.planned:
+        return (text("Counting what there is to do; nothing starts before the plan is frozen."),)
+    tail = "; more would need a higher limit." if counts.in_flight >= most and counts.pending else "."
+    return (strong(f"{counts.in_flight} of {most} in flight"), text(tail))
+
+
+def _counted(view: BackfillView) -> str:
+    counts = view.counts
+    if not view.planned:
+        return f"{numbers.thousands(counts.total)} so far" if counts.total else ""
+    if not counts.total:
+        return "empty plan"
+    return f"{numbers.thousands(counts.processed + counts.cancelled)} of {numbers.thousands(counts.total)}"
+
+
+def _end(view: BackfillView, now: datetime) -> End | None:
+    zone = shown_zone(view.backfill)
+    at = view.backfill.completed_at if view.has_ended else view.estimated_completion_at
+    if at is not None:
+        return End(times.clock_time(at, zone, now), at, times.whole(at, zone), times.place(zone))
+    if view.reason is not None and view.reason.code is R.AWAITING_APPROVAL:
+        return End("after approval")
+    return None
+
+
+_REMEDIES = {
+    R.AWAITING_APPROVAL: Remedy("Approve…", "resume"),
+    R.SAMPLE_DONE: Remedy("Go on…", "resume"),
+    R.TOO_MANY_FAILURES: Remedy("Resume…", "resume"),
+    R.BUDGET_EXHAUSTED: Remedy("Resume…", "resume"),
+    R.PAUSED_BY_USER: Remedy("Resume…", "resume"),
+}
+
+
+def remedy(view: BackfillView) -> Remedy | None:
+    """What most likely comes next, if a person is needed for it."""
+    if view.has_ended:
+        return Remedy("Rerun…", "rerun-failed") if view.counts.failed else None
+    if view.backfill.status is Status.PAUSED and view.reason is not None:
+        return _REMEDIES.get(view.reason.code)
+    return None

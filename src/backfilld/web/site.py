@@ -1,0 +1,12 @@
+"""Every page there is, in one list."""
+
+from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.web.frame.frame import Frame
+from backfilld.web.frame.visit import Page
+from backfilld.web.pages.account import routes as account
+from backfilld.web.pages.overview import routes as overview
+
+
+def pages(frame: Frame, operations: BackfillOperations) -> list[Page]:
+    """As the router takes them."""
+    return [*account.pages(frame), *overview.pages(frame, operations)]

@@ -1,0 +1,94 @@
+// What pages do beyond what their HTML does by itself. All of it may fail to load: every page works without.
+(() => {
+  "use strict";
+  document.documentElement.classList.add("js");
+
+  // Times count on by themselves, in the words of the server.
+  const told = (seconds) => {
+    if (seconds < 60) return `${Math.floor(seconds)} s`;
+    const minutes = Math.floor(seconds / 60);
+    if (minutes < 60) return `${minutes} m`;
+    const hours = Math.floor(minutes / 60);
+    if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} m` : `${hours} h`;
+    return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`;
+  };
+  const tick = () => {
+    for (const one of document.querySelectorAll("time[data-rel]")) {
+      const left = (Date.parse(one.dateTime) - Date.now()) / 1000;
+      const text = Math.abs(left) < 1 ? "now" : left > 0 ? `in ${told(left)}` : `${told(-left)} ago`;
+      if (one.textContent !== text) one.textContent = text;
+    }
+  };
+  const own = () => {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const one of document.querySelectorAll("time[title]:not([data-own])")) {
+      one.dataset.own = "";
+      const mine = new Date(one.dateTime).toLocaleString("sv-SE");
+      one.title += ` · ${mine} for you (${zone})`;
+    }
+  };
+  setInterval(tick, 1000);
+  own();
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-show]");
+    if (button) {
+      const field = document.getElementById(button.dataset.show);
+      const shown = field.type === "password";
+      field.type = shown ? "text" : "password";
+      button.textContent = shown ? "Hide" : "Show";
+      button.setAttribute("aria-pressed", String(shown));
+    }
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  // A link that signs in at once: the form is there without script, too.
+  for (const form of document.querySelectorAll("form[data-at-once]")) form.requestSubmit();
+
+  // The page that asks before it does something, shown above the page that led there.
+  const dialog = document.getElementById("dialog");
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-dialog]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    let body = null;
+    try {
+      const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (answer.ok && !answer.redirected) body = page.querySelector(".confirm");
+    } catch { /* then the page itself says what is wrong */ }
+    if (!body) return void location.assign(link.href);
+    dialog.replaceChildren(document.importNode(body, true));
+    dialog.showModal();
+    dialog.querySelector("[autofocus]")?.focus();
+    dialog.addEventListener("close", () => document.contains(link) && link.focus(), { once: true });
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest("[data-close]")) {
+      event.preventDefault();
+      dialog.close();
+    }
+  });
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button || event.target.method !== "post") return;
+    if (button.dataset.busy !== undefined) return event.preventDefault();
+    button.dataset.busy = "";
+    if (button.dataset.meanwhile) button.textContent = button.dataset.meanwhile;
+  });
+  addEventListener("pageshow", () => {
+    for (const one of document.querySelectorAll("[data-busy]")) delete one.dataset.busy;
+  });
+
+  for (const one of document.querySelectorAll(".chips [aria-current], .tabs [aria-current]")) {
+    one.parentElement.scrollLeft = one.offsetLeft - one.parentElement.clientWidth / 3;
+  }
+})();

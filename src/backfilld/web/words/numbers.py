@@ -1,0 +1,27 @@
+"""Numbers as people read them."""
+
+from decimal import Decimal
+
+THIN = "\u202f"  # a thin space that does not break
+
+
+def thousands(value: int | float | Decimal | None) -> str:
+    """`10 555`; at most one decimal, where it is not whole; "" for None."""
+    if value is None:
+        return ""
+    text = f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    return text.replace(",", THIN)
+
+
+def percent(done: int, total: int) -> str:
+    """`53 %`; with a decimal where whole ones hide that it has begun, or that it is not at its end."""
+    if total <= 0:
+        return ""
+    if done >= total:
+        return "100 %"
+    share = 100 * done / total
+    if share == 0:
+        return "0 %"
+    if share < 10:
+        return f"{max(0.1, share):.1f} %"
+    return f"{min(99.9, int(share * 10) / 10):.1f} %" if share > 99 else f"{int(share)} %"

@@ -1,0 +1,121 @@
+"""The dashboard over real HTTP, without a browser: people with cookies, who send forms as browsers do.
+
+site = await open_site()
+anna = await site.sign_in("operator")
+answer = await anna.post("/backfills/…/pause", reason="…")
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+from tests.support.backfill_api import make_operations
+from tests.support.backfills import Workflow, make_workflow
+from tests.support.clock import FakeClock
+from tests.support.fake_control import FakeControl
+
+from backfilld.api.auth.keys import KeyAuthenticator
+from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
+from backfilld.domain.callers import Actor, Role
+from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.keys import NewKey, create_key
+from backfilld.operations.web_sessions import WebSessions
+from backfilld.store.admin.keys import KeyStore
+from backfilld.store.connection.pool import Pool
+from backfilld.web.frame.frame import Frame
+from backfilld.web.frame.visit import Page
+from backfilld.web.site import pages
+
+_TOKEN = re.compile(r'name="csrf" value="(\w+)"')
+
+
+class Person:
+    """A browser in small: keeps cookies, says where it comes from, and sends the form's token along."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session = session
+        self.url = url
+        self.csrf = ""
+
+    async def get(self, path: str, **settings: Any) -> aiohttp.ClientResponse:
+        headers = {"Accept": "text/html"} | settings.pop("headers", {})
+        return await self.session.get(path, allow_redirects=False, headers=headers, **settings)
+
+    async def text(self, path: str) -> str:
+        answer = await self.get(path)
+        text = await answer.text()
+
+        assert 200 == answer.status, text
+        return text
+
+    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: Any) -> aiohttp.ClientResponse:
+        """With everything that a form of ours sends; a field of None is left out."""
+        data = {"csrf": self.csrf} | fields
+        sent = {name: value for name, value in data.items() if value is not None}
+        told = {"Origin": self.url, "Accept": "text/html"} if headers is None else headers
+        return await self.session.post(path, data=sent, headers=told, allow_redirects=False)
+
+    async def take_token(self) -> None:
+        found = _TOKEN.search(await self.text("/account"))
+
+        assert found is not None
+        self.csrf = found[1]
+
+
+class Site:
+    """A server with all pages, and keys to enter by."""
+
+    def __init__(self, server: ApiServer, pages: list[Page], pool: Pool, clock: FakeClock, stack: AsyncExitStack):
+        self.server, self.pages, self._pool, self._clock, self._stack = server, pages, pool, clock, stack
+
+    async def stranger(self) -> Person:
+        jar = aiohttp.CookieJar(unsafe=True)
+        session = aiohttp.ClientSession(base_url=self.server.url, cookie_jar=jar)
+        return Person(await self._stack.enter_async_context(session), self.server.url)
+
+    async def key(self, role: Role) -> NewKey:
+        return await create_key(self._pool, self._clock, name=f"the {role}", role=role, actor=Actor.local("cli"))
+
+    async def sign_in(self, role: Role, key: NewKey | None = None) -> Person:
+        person = await self.stranger()
+        key = key or await self.key(role)
+        answer = await person.post("/sign-in", key=key.key, csrf=None)
+
+        assert 303 == answer.status, await answer.text()
+        await person.take_token()
+        return person
+
+
+@pytest.fixture
+def control() -> FakeControl:
+    return FakeControl()
+
+
+@pytest.fixture
+def operations(pool: Pool, clock: FakeClock, control: FakeControl) -> BackfillOperations:
+    return make_operations(pool, clock, control)
+
+
+@pytest.fixture
+async def workflow(pool: Pool) -> Workflow:
+    return await make_workflow(pool, "classify", credits_per_entity=1.5)
+
+
+@pytest.fixture
+async def site(pool: Pool, clock: FakeClock, operations: BackfillOperations) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        authenticator = KeyAuthenticator(KeyStore(pool), clock)
+        stack.push_async_callback(authenticator.close)
+        options = ServerOptions(stop_timeout_seconds=1)
+        door = doorkeeper([authenticator], clock, options)
+        frame = Frame(WebSessions(pool, clock), door, clock)
+        every = pages(frame, operations)
+        server = ApiServer(
+            frame.routes(every), door=door, clock=clock, options=options, error_page=frame.error_page
+        )  # fmt: skip
+        await server.start()
+        stack.push_async_callback(server.stop)
+        yield Site(server, every, pool, clock, stack)
