@@ -62,6 +62,10 @@ class Fake:
     def endpoint(self, asked: Asked) -> str:
         return asked.path
 
+    def takes_replies(self, asked: Asked) -> bool:
+        """Whether this request may get one of `replies`."""
+        return True
+
     @web.middleware
     async def _seen(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.json() if request.can_read_body and "json" in request.content_type else None
@@ -74,7 +78,7 @@ class Fake:
         try:
             if self.gate is not None:
                 await self.gate.wait()
-            if self.replies and (reply := self.replies.popleft()) is not None:
+            if self.takes_replies(asked) and self.replies and (reply := self.replies.popleft()) is not None:
                 return reply() if callable(reply) else reply
             return await handler(request)
         finally:

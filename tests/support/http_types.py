@@ -9,7 +9,7 @@ from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import load_settings
 from backfilld.executors.secrets import SecretStore
-from backfilld.sources.http.connection import Connection
+from backfilld.sources.http.asking.connection import Connection
 from backfilld.sources.http.source import Purposes
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.connection.pool import Pool

@@ -5,45 +5,30 @@ Each connection is made once: planner, reader, previews and looks ask through th
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from backfilld.app.http_resources import Resources
+from backfilld.app.http_systems import SYSTEMS, Secret, dialect_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.config.sections.connections import (
-    BasicAuth,
-    BearerAuth,
-    ConnectionSettings,
-    HeaderAuth,
-    OAuth2Auth,
-)
+from backfilld.config.presets import preset
+from backfilld.config.sections.connections import BasicAuth, BearerAuth, ConnectionSettings, HeaderAuth, OAuth2Auth
 from backfilld.config.sections.entity_types import EntityTypeSettings
-from backfilld.config.sections.http_types import HttpSettings, PagingSettings
-from backfilld.domain.entities.pair_lists import parse_members
-from backfilld.domain.filters import Tree, parse_path, read_filter, resolve
 from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.http.addresses import AddressNotAllowed, guarded_socket
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.sources.base import SourceRefused
-from backfilld.sources.http import auth as ways_in
-from backfilld.sources.http.auth import Auth, Credential
-from backfilld.sources.http.budget import Budget, BudgetLimits
-from backfilld.sources.http.connection import Base, Connection, Terms
-from backfilld.sources.http.dialects.generic import GenericDialect
-from backfilld.sources.http.shape import (
-    Counting,
-    Paging,
-    PairList,
-    Parent,
-    PushedField,
-    Reading,
-    Request,
-    Resource,
-)
+from backfilld.sources.http.asking import auth as ways_in
+from backfilld.sources.http.asking.auth import Auth, Credential
+from backfilld.sources.http.asking.budget import Budget, BudgetLimits
+from backfilld.sources.http.asking.connection import Base, Connection, System, Terms
+from backfilld.sources.http.asking.wire import Wire
+from backfilld.sources.http.not_offered import NotOffered
+from backfilld.sources.http.shape import Request
 from backfilld.sources.http.source import HttpSource, Purposes
-from backfilld.sources.http.wire import Wire
+from backfilld.sources.registry import ForeignSource
 
 HOUR, MINUTE = 3600.0, 60.0
 
@@ -64,53 +49,63 @@ def connections_of(settings: Settings, secrets: SecretStore, clock: Clock) -> Co
 
 
 def http_sources(
-    types: Mapping[str, EntityTypeSettings], connections: Connections, clock: Clock, purposes: Purposes
-) -> dict[str, HttpSource]:
+    types: Mapping[str, EntityTypeSettings],
+    settings: Mapping[str, ConnectionSettings],
+    connections: Connections,
+    clock: Clock,
+    purposes: Purposes,
+) -> dict[str, ForeignSource]:
     """The sources of the types that are listed by an API."""
-    listed = {name: known for name, known in types.items() if known.http is not None}
-    resources = {name: _resource(name, known) for name, known in listed.items()}
-    return {
-        name: HttpSource(
-            _with_parent(resources[name], known.http, resources, clock),
-            GenericDialect(),
-            connections[known.http.connection],
-            clock,
-            purposes,
-        )
-        for name, known in listed.items()
-        if known.http is not None
-    }
+    listed = {name: known.http for name, known in types.items() if known.http is not None}
+    resources = Resources(types, settings, clock)
+    found: dict[str, ForeignSource] = {}
+    for name, http in listed.items():
+        if (resource := resources.find(name)) is None:
+            system = resources.preset_of(name)
+            assert system is not None  # noqa: S101 - only a preset lacks a type
+            found[name] = NotOffered(name, system.title, sorted(system.types))
+        else:
+            connection = connections[http.connection]
+            found[name] = HttpSource(resource, dialect_of(settings[http.connection]), connection, clock, purposes)
+    return found
 
 
 def _connection(name: str, known: ConnectionSettings, secrets: SecretStore, clock: Clock) -> Connection:
+    system = None if known.preset is None else preset(known.preset)
+    answer_seconds = None if system is None else system.answer_seconds
     wire = Wire(_sockets(private=known.allow_private_address))
-    rates = {HOUR: known.requests_per_hour, MINUTE: known.requests_per_minute}
+    rates = {HOUR: known.limit("requests_per_hour"), MINUTE: known.limit("requests_per_minute")}
     limits = BudgetLimits(
         {seconds: most for seconds, most in rates.items() if most is not None},
-        known.max_concurrent,
-        known.max_concurrent_per_endpoint,
+        known.limit("max_concurrent"),
+        known.limit("max_concurrent_per_endpoint"),
     )
-    test = None if known.test_path is None else Request("GET", known.test_path, endpoint=known.test_path)
-    terms = Terms(name, known.headers, test)
-    base = Base(known.url or "")
-    return Connection(terms, base, _auth(known, wire, secrets, clock), Budget(name, limits, clock), wire, clock, Hiding)
+    path = known.test_path or (None if system is None else system.test_path)
+    test = None if path is None else Request("GET", path, endpoint=path)
+    made = SYSTEMS.get(known.preset or "", _any)(known, wire, partial(_credential, secrets=secrets), clock)
+    terms = Terms(name, known.headers, test, answer_seconds)
+    return Connection(terms, made, Budget(name, limits, clock), wire, clock, Hiding)
 
 
-def _auth(known: ConnectionSettings, wire: Wire, secrets: SecretStore, clock: Clock) -> Auth:
+def _any(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -> System:
+    return System(Base(known.url or ""), _auth(known, wire, secret, clock))
+
+
+def _auth(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -> Auth:
     match known.auth:
         case BearerAuth(token=token):
-            return ways_in.HeaderAuth({"Authorization": _credential(token.secret, secrets)}, prefix="Bearer ")
+            return ways_in.HeaderAuth({"Authorization": secret(token.secret)}, prefix="Bearer ")
         case HeaderAuth(name=name, value=value):
-            return ways_in.HeaderAuth({name: _credential(value.secret, secrets)})
+            return ways_in.HeaderAuth({name: secret(value.secret)})
         case BasicAuth(username=username, password=password):
-            return ways_in.BasicAuth(lambda: username, _credential(password.secret, secrets))
+            return ways_in.BasicAuth(lambda: username, secret(password.secret))
         case OAuth2Auth() as oauth:
 
             async def fetch(form: Mapping[str, str]) -> Any:
                 return await wire.send("POST", oauth.token_url, {}, form=form)
 
-            secret = _credential(oauth.client_secret.secret, secrets)
-            return ways_in.TokenAuth(fetch, lambda: oauth.client_id, secret, oauth.scope, clock)
+            client_secret = secret(oauth.client_secret.secret)
+            return ways_in.TokenAuth(fetch, lambda: oauth.client_id, client_secret, oauth.scope, clock)
     return ways_in.NoAuth()
 
 
@@ -136,78 +131,3 @@ def _sockets(*, private: bool) -> Callable[[Any], socket.socket]:
             raise OSError(0, str(problem)) from problem
 
     return made
-
-
-def _resource(name: str, known: EntityTypeSettings) -> Resource:
-    assert known.http is not None  # noqa: S101 - only those are asked for
-    http = known.http
-    lists = {**known.lists, **http.lists}
-    return Resource(
-        entity_type=name,
-        path=http.path or "",
-        paging=_paging(http.paging),
-        method=http.method or "GET",
-        parameters=http.parameters,
-        records=_path(http.records),
-        id=_path(http.id or "id"),
-        updated_at=_path(http.updated_at) or None,
-        count=None if http.count is None else Counting(http.count.path, _path(http.count.value)),
-        read=_reading(http),
-        fields={**http.fields, **known.fields},
-        push={
-            field: PushedField(
-                it.operators, it.parameter, it.join, it.exact, it.format, it.widen_seconds if it.format else 0.0
-            )
-            for field, it in http.push.items()
-        },
-        lists=tuple(PairList(field, parse_members(word), field) for field, word in lists.items()),
-        freshness_seconds=http.freshness_seconds,
-        plans_outside_windows=http.plan_outside_windows,
-    )
-
-
-def _with_parent(resource: Resource, http: HttpSettings, resources: Mapping[str, Resource], clock: Clock) -> Resource:
-    resource = replace(resource, where=_filter(http.where, resource, clock))
-    if http.parent is None:
-        return resource
-    parent = resources[http.parent.type]
-    return replace(resource, parent=Parent(parent, _filter(http.parent.where, parent, clock)))
-
-
-def _filter(spec: Mapping[str, Any] | None, resource: Resource, clock: Clock) -> Tree | None:
-    if spec is None:
-        return None
-    tree = read_filter(dict(spec), "").tree
-    return (
-        None
-        if tree is None
-        else resolve(tree, now=clock.now(), zone=ZoneInfo("UTC"), known_fields=resource.fields).tree
-    )
-
-
-def _paging(paging: PagingSettings | None) -> Paging:
-    if paging is None:
-        return Paging("none")
-    return Paging(
-        paging.type,
-        paging.parameter,
-        paging.size_parameter,
-        paging.size,
-        paging.order,
-        paging.first,
-        _path(paging.total) or None,
-        _path(paging.cursor) or None,
-        paging.cursor_header,
-        _path(paging.url) or None,
-    )
-
-
-def _reading(http: HttpSettings) -> Reading:
-    if http.read is None or http.read == "none":
-        return Reading("none")
-    read = http.read
-    return Reading(read.type, read.parameter or "", read.join, read.most, read.path or "")
-
-
-def _path(text: str | None) -> tuple[str, ...]:
-    return parse_path(text) if text else ()

@@ -49,7 +49,7 @@ def sources_of(
             {name: known.sql for name, known in types.items() if known.sql}, secrets, clock
         ).items()
     }
-    foreign |= http_sources(dict(types.items()), connections or {}, clock, purposes or Purposes())
+    foreign |= http_sources(dict(types.items()), settings.connections, connections or {}, clock, purposes or Purposes())
     return SourceRegistry(
         {BUILTIN: BuiltinSource(store)},
         source_of={name: known.source for name, known in types.items()},

@@ -9,7 +9,7 @@ a line that starts with `# ` is a word about it.
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from backfilld.config.model import Settings
+from backfilld.config.sections.connections import OF_PRESETS
 from backfilld.config.tree import model_at
 from backfilld.executors.definition import CommandExecutor
 
@@ -101,10 +102,13 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         for key, inner in model.model_fields.items()
         if not inner.examples and (table := model_at(model, (key,))) is not None
     }
+    elsewhere = ("preset", *OF_PRESETS) if name == "connections" else ()
     for key, inner in model.model_fields.items():
-        if key not in tables:
+        if key not in tables and key not in elsewhere:
             samples = {} if name == "connections" else SAMPLES | _SAMPLES_OF.get(name, {})
             yield from _key(key, inner, samples, silent=key in _NOT_IN_SAMPLE.get(name, ()))
+    if elsewhere:
+        yield from _by_preset(model)
     by_api = tables.pop("http", None) if name == "entity_types" else None
     for key, table in tables.items():
         yield f"#[{name}.{key}]" if name == "workflows" else f"#[{name}.{sample}.{key}]"
@@ -118,8 +122,9 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     if name == "brakes":
         yield from _BRAKES
     if name == "secrets":
-        yield "#[secrets.api_token]"
-        yield '#value = "not-a-real-secret"'
+        for secret in ("api_token", "autotask", "autotask_code"):
+            yield f"#[secrets.{secret}]"
+            yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{COMMAND_SAMPLES['env']['TOKEN']['secret']}]"
         yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{SAMPLES['dsn']['secret']}]"
@@ -153,18 +158,29 @@ _NOT_IN_SAMPLE = {
 
 
 def _by_api(model: type[BaseModel]) -> Iterator[str]:
-    """Types that an API lists: one, and its children."""
-    for kind, keys in {
-        "company": model.model_fields.keys() - {"parent"},
-        "note": {"connection", "path", "parent"},
-    }.items():
+    """Types that an API lists: one, its children, and one of a system that has a preset."""
+    company = model.model_fields.keys() - {"parent", "entity"}
+    kinds: dict[str, tuple[str, Collection[str], Mapping[str, Any]]] = {
+        "company": (model.__doc__ or "", company, {}),
+        "note": ("Children of them.", ("connection", "path", "parent"), {"path": "/companies/{parent}/notes"}),
+        "time_entry": ("Of a system that has a preset.", ("connection", "entity"), {"connection": "psa"}),
+    }
+    for kind, (words, keys, samples) in kinds.items():
         yield f"#[entity_types.{kind}]"
         yield '#source = "http"'
         yield f"#[entity_types.{kind}.http]"
-        yield from _words(model.__doc__ or "" if kind == "company" else "Children of them.")
+        yield from _words(words)
         for key, field in model.model_fields.items():
             if key in keys:
-                yield from _key(key, field, {"path": "/companies/{parent}/notes"} if kind == "note" else {})
+                yield from _key(key, field, samples)
+
+
+def _by_preset(model: type[BaseModel]) -> Iterator[str]:
+    """A connection to a system that is known by name."""
+    yield "#[connections.psa]"
+    for key, field in model.model_fields.items():
+        if key in ("preset", *OF_PRESETS):
+            yield from _key(key, field, {})
 
 
 def _command() -> Iterator[str]:

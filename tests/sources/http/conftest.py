@@ -53,7 +53,7 @@ async def making(clock: FakeClock) -> AsyncIterator[Making]:
         connections = connections_of(settings, store, clock)
         made.extend(connections.values())
         types: dict[str, Any] = dict(settings.entity_types)
-        return Made(http_sources(types, connections, clock, purposes or Purposes()), store)
+        return Made(http_sources(types, settings.connections, connections, clock, purposes or Purposes()), store)
 
     yield make
     for connection in made:

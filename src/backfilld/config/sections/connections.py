@@ -7,10 +7,12 @@ from pydantic import Field, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import HttpUrl, Name, Section
+from backfilld.config.presets import PRESETS, preset
 from backfilld.domain.errors import did_you_mean
 from backfilld.executors.definition import SecretReference
 
 MOST_CONNECTIONS = 20
+OF_PRESETS = ("username", "integration_code", "secret", "pause_at", "push_case_insensitive")
 
 
 class BearerAuth(Section):
@@ -52,6 +54,11 @@ Auth = Annotated[BearerAuth | BasicAuth | HeaderAuth | OAuth2Auth, Field(discrim
 class ConnectionSettings(Section):
     """One API with one account."""
 
+    preset: Literal["autotask"] | None = Field(
+        default=None,
+        examples=["autotask"],
+        description="A system that is known by name. Left out: any other, of which the types say what it is like.",
+    )
     url: HttpUrl | None = Field(
         default=None,
         examples=["https://crm.example.com/api/v2"],
@@ -88,20 +95,62 @@ class ConnectionSettings(Section):
         description="true: the address may be loopback or in a private network. A cloud's metadata service never.",
     )
 
+    username: Name | None = Field(
+        default=None, examples=["api@example.com"], description="Of a preset: the user, where one is let in by name."
+    )
+    integration_code: SecretReference | None = Field(
+        default=None,
+        examples=[{"secret": "autotask_code"}],
+        description="Of the preset 'autotask': the API tracking identifier.",
+    )
+    secret: SecretReference | None = Field(
+        default=None,
+        examples=[{"secret": "autotask"}],
+        description="Of the preset 'autotask': the secret of the API user.",
+    )
+    pause_at: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Of the preset 'autotask': at this share of its hourly threshold, all integrations together,"
+        " planning stops; above three quarters reading, too.",
+    )
+    push_case_insensitive: bool = Field(
+        default=True,
+        description="Of presets. false: rules that ignore case are never asked of the API. It matters for letters that"
+        " fold into ASCII, such as the sharp s.",
+    )
+
     def secret_names(self) -> Iterator[str]:
         """Every secret that it uses."""
-        for value in (self.auth,):
-            if value is not None:
-                for name in type(value).model_fields:
-                    inner = getattr(value, name)
+        for holder in (self, self.auth):
+            if holder is not None:
+                for name in type(holder).model_fields:
+                    inner = getattr(holder, name)
                     if isinstance(inner, SecretReference):
                         yield inner.secret
 
     @model_validator(mode="after")
-    def _has_address(self) -> "ConnectionSettings":
-        if self.url is None:
-            raise ValueError("needs a url")
+    def _whole(self) -> "ConnectionSettings":
+        known = None if self.preset is None else preset(self.preset)
+        if known is None and self.url is None:
+            raise ValueError(f"needs a url, or a preset ({', '.join(PRESETS)})")
+        if known is not None and self.auth is not None:
+            raise ValueError(f"the preset '{self.preset}' knows how one is let in; leave auth out")
+        needed = () if known is None else known.needs
+        if missing := [name for name in needed if getattr(self, name) is None]:
+            raise ValueError(f"the preset '{self.preset}' needs {' and '.join(missing)}")
+        of_presets = {name for name in OF_PRESETS if name in self.model_fields_set}
+        if stray := sorted(of_presets - set(() if known is None else (*known.needs, *known.takes))):
+            where = "no preset" if known is None else f"the preset '{self.preset}'"
+            raise ValueError(f"{', '.join(stray)}: {where} takes that")
         return self
+
+    def limit(self, name: str) -> Any:
+        """A limit of the budget: as it was written, else as the preset says, else the usual one."""
+        if name not in self.model_fields_set and self.preset is not None:
+            return preset(self.preset).connection.get(name, getattr(self, name))
+        return getattr(self, name)
 
 
 def faults_in_connections(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:

@@ -143,6 +143,11 @@ class HttpSettings(Section):
     """Entities listed by an API: a connection, and what is asked for there."""
 
     connection: Name = Field(examples=["crm"], description="Which of [connections] it is asked of.")
+    entity: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9/]*$", max_length=100)] | None = Field(
+        default=None,
+        examples=["TimeEntries"],
+        description="Of a preset: another of its entities, such as CompanyNotes of Autotask.",
+    )
     path: ListPath | None = Field(
         default=None, examples=["/companies"], description="Where they are listed. May hold {parent}."
     )
@@ -224,6 +229,13 @@ class HttpSettings(Section):
     )
 
 
+class PresetListing(HttpSettings):
+    """What a preset says of a type; its tables know a little more than the file."""
+
+    connection: Name = "of the file"
+    parent_field: str = ""
+
+
 def faults_in_http_types(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:
     """What the shape does not show: connections and parents that there are not. Read from the raw tree."""
     types, connections = tree.get("entity_types"), tree.get("connections")
@@ -239,6 +251,12 @@ def faults_in_http_types(tree: Mapping[str, Any], where: str) -> Iterator[Config
         if isinstance(connection, str) and connection not in known:
             message = f"there is no connection '{connection}'{did_you_mean(connection, known)}"
             yield ConfigFault(where, dotted((*path, "connection")), message)
+        of_connection = connections.get(connection) if isinstance(connections, dict) else None
+        if isinstance(of_connection, dict) and "preset" not in of_connection:
+            if "path" not in settings:
+                yield ConfigFault(where, dotted(path), "needs a path: its connection has no preset that knows one")
+            if "entity" in settings:
+                yield ConfigFault(where, dotted((*path, "entity")), "is for a connection with a preset")
         parent = settings.get("parent")
         parent_type = parent.get("type") if isinstance(parent, dict) else None
         if isinstance(parent_type, str):

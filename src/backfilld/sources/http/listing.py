@@ -14,8 +14,8 @@ from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import compile_predicate, forgiving
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import NotThere, NotUnderstood, TooLarge, Unreachable, inside
-from backfilld.sources.http.budget import Purpose
-from backfilld.sources.http.connection import Connection
+from backfilld.sources.http.asking.budget import Purpose
+from backfilld.sources.http.asking.connection import Connection
 from backfilld.sources.http.dialects.base import Conditions, Dialect
 from backfilld.sources.http.paging import require_ascending
 from backfilld.sources.http.places import ChildPlace, Place, Somewhere

@@ -105,6 +105,7 @@ class Resource:
     freshness_seconds: float | None = None
     plans_outside_windows: bool = False
     entity: str = ""  # what the API calls it, where a path alone does not say
+    parent_field: str = ""  # the field of a child that holds its parent's id, where it is asked by that
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.domain.filters import Tree, compile_predicate, forgiving
 from backfilld.sources.base import EntityQuery, Page, SourceBroken
 from backfilld.sources.http import places
-from backfilld.sources.http.budget import Purpose
-from backfilld.sources.http.connection import Connection
-from backfilld.sources.http.dialects.base import Conditions, Dialect
+from backfilld.sources.http.asking.budget import Purpose
+from backfilld.sources.http.asking.connection import Connection
+from backfilld.sources.http.dialects.base import Conditions, Dialect, KnownField
 from backfilld.sources.http.listing import Batch, ChildLister, Lister
 from backfilld.sources.http.places import ChildPlace, Place, Somewhere
 from backfilld.sources.http.push import Pushed, both
@@ -65,7 +65,7 @@ class HttpSource:
             self._parents = Lister(resource.parent.resource, parents_dialect, connection, clock, purposes.listing)
         self._rereader = Rereader(resource, dialect, connection, clock, purposes.reading)
         self._always = None if resource.where is None else forgiving(compile_predicate(resource.where), otherwise=True)
-        self._told: dict[str, Mapping[str, FieldType]] = {}
+        self._told: Mapping[str, KnownField] = {}
         self._told_at: float | None = None
         self._asking_fields = asyncio.Lock()
 
@@ -88,7 +88,8 @@ class HttpSource:
         SourceRefused while credentials are known to be refused: nothing that is made now could be planned.
         """
         self.connection.require_not_refused()
-        return {**await self._metadata(), **self.resource.fields}
+        told = await self._metadata()
+        return {**{name: field.type for name, field in told.items()}, **self.resource.fields}
 
     async def look(self) -> Mapping[str, FieldType]:
         """Whether it answers, and its fields."""
@@ -166,7 +167,13 @@ class HttpSource:
         whole = both(self.resource.where, tree)
         if not self._lister.learned.pushes:
             return Pushed((), whole is None)
-        return self._dialect.push(self.resource, whole, await self.known_fields() if whole is not None else {})
+        return self._dialect.push(self.resource, whole, await self._askable() if whole is not None else {})
+
+    async def _askable(self) -> Mapping[str, FieldType]:
+        """The types of the fields that the API can be asked for."""
+        told = await self._metadata()
+        own = {name: kind for name, kind in self.resource.fields.items() if name not in told}
+        return {**own, **{name: field.type for name, field in told.items() if field.can_be_asked}}
 
     async def _count(self, query: EntityQuery) -> int | None:
         pushed = await self._pushed(query.tree)
@@ -193,12 +200,12 @@ class HttpSource:
         answer = await self.connection.ask(request, self._purposes.listing)
         return self._dialect.counted(self.resource, answer.document())
 
-    async def _metadata(self) -> Mapping[str, FieldType]:
+    async def _metadata(self) -> Mapping[str, KnownField]:
         async with self._asking_fields:
             now = self._clock.monotonic()
             if self._told_at is None or now - self._told_at > METADATA_SECONDS:
                 requests = self._dialect.metadata(self.resource)
                 answers = [(await self.connection.ask(one, self._purposes.reading)).document() for one in requests]
-                self._told = {"": self._dialect.fields(self.resource, answers)}
+                self._told = self._dialect.fields(self.resource, answers)
                 self._told_at = now
-            return self._told[""]
+            return self._told

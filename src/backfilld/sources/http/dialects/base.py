@@ -1,6 +1,7 @@
 """What a dialect says of a system: how to ask for a page, a count or some records, and what can be pushed to it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backfilld.domain.entities.records import FieldType
@@ -11,6 +12,15 @@ from backfilld.sources.http.push import Pushed
 from backfilld.sources.http.shape import Request, Resource
 
 Conditions = Pushed[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownField:
+    """A field that the API tells of. `values`: of a pick list each value with its label."""
+
+    type: FieldType
+    can_be_asked: bool = True
+    values: tuple[tuple[str, str], ...] = ()
 
 
 class Dialect(Protocol):
@@ -60,5 +70,5 @@ class Dialect(Protocol):
     def metadata(self, resource: Resource) -> Sequence[Request]:
         """Asks what fields there are; none where nobody can be asked."""
 
-    def fields(self, resource: Resource, documents: Sequence[Any]) -> Mapping[str, FieldType]:
+    def fields(self, resource: Resource, documents: Sequence[Any]) -> Mapping[str, KnownField]:
         """The fields in those answers."""

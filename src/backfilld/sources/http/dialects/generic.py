@@ -10,7 +10,7 @@ from backfilld.domain.filters import Rule, Tree
 from backfilld.domain.filters.tree import Moment
 from backfilld.sources.http import paging
 from backfilld.sources.http.answers import Answer, inside
-from backfilld.sources.http.dialects.base import Conditions
+from backfilld.sources.http.dialects.base import Conditions, KnownField
 from backfilld.sources.http.places import Place
 from backfilld.sources.http.push import Spelled, pushed
 from backfilld.sources.http.shape import PushedField, Request, Resource
@@ -95,7 +95,7 @@ class GenericDialect:
     def metadata(self, resource: Resource) -> Sequence[Request]:
         return ()
 
-    def fields(self, resource: Resource, documents: Sequence[Any]) -> Mapping[str, FieldType]:
+    def fields(self, resource: Resource, documents: Sequence[Any]) -> Mapping[str, KnownField]:
         return {}
 
     def _asking(self, resource: Resource, path: str, asked: Mapping[str, str]) -> Request:

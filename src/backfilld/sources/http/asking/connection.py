@@ -9,18 +9,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from backfilld.clock import Clock
 from backfilld.domain.retry_after import retry_after_seconds
-from backfilld.sources.base import SourceBusy, SourceRefused, SourceUnreachable
+from backfilld.sources.base import SourceBroken, SourceBusy, SourceRefused, SourceUnreachable
 from backfilld.sources.http.answers import Answer, Hide, Throttled, Unreachable, meaning_of
-from backfilld.sources.http.auth import Auth
-from backfilld.sources.http.budget import Budget, Purpose, Usage
+from backfilld.sources.http.asking.auth import Auth
+from backfilld.sources.http.asking.budget import Budget, Purpose, Usage
+from backfilld.sources.http.asking.wire import Wire, place
 from backfilld.sources.http.shape import Request
-from backfilld.sources.http.wire import Wire, place
 
 LOOK_SECONDS = 60.0  # for so long the last success says that all is well
+VENDOR_SECONDS, VENDOR_GRACE_SECONDS = 90.0, 5.0  # between two questions about the system's own count
+READING_STOPS_AT, GOES_ON_BELOW = 0.75, 0.45
 REFUSED_SECONDS = 300.0  # for so long nobody tries again what was refused
 
 Hiding = Callable[[Iterable[str]], Hide]
@@ -28,7 +31,7 @@ Meaning = Callable[[Answer, str, Hide, float | None], Exception | None]
 
 
 class Base:
-    """Where the API is. Here it is written down; some have to be asked for it."""
+    """Where the API is. Here it is written down; that of some has to be found out."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -40,6 +43,25 @@ class Base:
     def forget(self, answer: Answer) -> bool:
         """Called after an answer that may mean that it has moved. True: it may be found elsewhere now."""
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class VendorCount:
+    """How a system tells how much of what it allows is used up, by everybody. `share`: of its answer's document."""
+
+    request: Request
+    share: Callable[[Any], float | None]
+    pause_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What kind of API it is: where it is, how one is let in, and what it means by its answers."""
+
+    base: Base
+    auth: Auth
+    meaning: Meaning = meaning_of
+    vendor_count: VendorCount | None = None
 
 
 @dataclass(slots=True)
@@ -70,24 +92,25 @@ class Connection:
     def __init__(
         self,
         terms: Terms,
-        base: Base,
-        auth: Auth,
+        system: System,
         budget: Budget,
         wire: Wire,
         clock: Clock,
         hiding: Hiding,
-        meaning: Meaning = meaning_of,
     ) -> None:
         self.terms = terms
         self.name = terms.name
         self.health = Health()
         self.budget = budget
-        self._base = base
-        self._auth = auth
+        self._base = system.base
+        self._auth = system.auth
         self._wire = wire
         self._clock = clock
         self._hiding = hiding
-        self._meaning = meaning
+        self._meaning = system.meaning
+        self._vendor_count = system.vendor_count
+        self._vendor_asked_at: float | None = None
+        self._asking_vendor: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[Answer]] = set()
         self._is_looking = asyncio.Lock()
 
@@ -110,6 +133,8 @@ class Connection:
         self.health.problem = self.health.refused = None
         self.health.answered_at = self._clock.monotonic()
         self.health.successes += 1
+        if self._vendor_count is not None and request is not self._vendor_count.request:
+            self._ask_vendor(self._vendor_count)
         return answer
 
     async def look(self) -> None:
@@ -143,10 +168,38 @@ class Connection:
 
     async def close(self) -> None:
         """Give up what is being asked, and let go."""
-        for task in self._running:
+        tasks = [*self._running, *([self._asking_vendor] if self._asking_vendor else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._wire.close()
+
+    def _ask_vendor(self, count: VendorCount) -> None:
+        """Now and then, while we ask anyway, and never two at once."""
+        now = self._clock.monotonic()
+        is_early = self._vendor_asked_at is not None and now - self._vendor_asked_at < VENDOR_SECONDS
+        if is_early or (self._asking_vendor is not None and not self._asking_vendor.done()):
+            return
+        self._vendor_asked_at = now
+        self._asking_vendor = asyncio.create_task(self._obey_vendor(count))
+
+    async def _obey_vendor(self, count: VendorCount) -> None:
+        """Stop planning and writing where others use the system a lot, and reading too where it is nearly too much."""
+        try:
+            share = count.share((await self.ask(count.request, Purpose.LOOK)).document())
+        except (SourceUnreachable, SourceBroken):
+            return
+        if share is None:
+            return
+        why = f"{share:.0%} of the requests that {self.name} allows to all together are used up"
+        purposes = [Purpose.PLAN, Purpose.WRITE] if share >= count.pause_at else []
+        if share > max(READING_STOPS_AT, count.pause_at):
+            purposes.append(Purpose.READ)
+        for purpose in purposes:
+            self.budget.hold(purpose, VENDOR_SECONDS + VENDOR_GRACE_SECONDS, why)
+        if share < min(GOES_ON_BELOW, count.pause_at):
+            for purpose in Purpose:
+                self.budget.hold(purpose, 0.0, "")
 
     async def _asked(self, request: Request, purpose: Purpose) -> Answer:
         """Twice, where what was kept (a token, an address) may have become old."""

@@ -1,0 +1,44 @@
+"""The systems that have a preset: where each is, how one is let in, and how it is spoken to.
+
+Everything else about them stands in their tables (`config.presets`).
+"""
+
+from collections.abc import Callable, Mapping
+
+from backfilld.clock import Clock
+from backfilld.config.sections.connections import ConnectionSettings
+from backfilld.sources.http.asking import auth as ways_in
+from backfilld.sources.http.asking.auth import Credential
+from backfilld.sources.http.asking.connection import System, VendorCount
+from backfilld.sources.http.asking.wire import Wire
+from backfilld.sources.http.dialects import autotask
+from backfilld.sources.http.dialects.base import Dialect
+from backfilld.sources.http.dialects.generic import GenericDialect
+from backfilld.sources.http.dialects.zone import ZoneBase
+
+Secret = Callable[[str], Credential]  # the name of a secret → its value
+
+
+Making = Callable[[ConnectionSettings, Wire, Secret, Clock], System]
+
+
+def _autotask(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -> System:
+    assert known.username and known.secret and known.integration_code  # noqa: S101, PT018 - the preset needs them
+    headers = {"ApiIntegrationCode": secret(known.integration_code.secret), "Secret": secret(known.secret.secret)}
+    return System(
+        ZoneBase(known.username, known.url, wire, clock),
+        ways_in.HeaderAuth(headers, {"UserName": known.username}),
+        autotask.meaning,
+        VendorCount(autotask.USAGE, autotask.usage, known.pause_at),
+    )
+
+
+SYSTEMS: Mapping[str, Making] = {"autotask": _autotask}
+DIALECTS: Mapping[str, Callable[[ConnectionSettings], Dialect]] = {
+    "autotask": lambda known: autotask.AutotaskDialect(any_case=known.push_case_insensitive),
+}
+
+
+def dialect_of(known: ConnectionSettings) -> Dialect:
+    """How the API of a connection is spoken to."""
+    return DIALECTS[known.preset](known) if known.preset is not None else GenericDialect()

@@ -1,0 +1,1 @@
+"""Asking an API: over the wire, with credentials, within a budget."""
