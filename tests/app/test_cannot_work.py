@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+import structlog
 from tests.support.daemon import Plan, daemon_process
+from tests.support.daemon_within import daemon_within
 from tests.support.database import Databases, scratch_folder
 from tests.support.waiting import eventually
 
@@ -13,6 +15,7 @@ from backfilld.app.process.cannot_work import in_vain, is_refused_for_now
 from backfilld.store.connection.connect_errors import DatabaseRefused
 from backfilld.store.migrate import MayNotMigrate, MigrationRefused, migrate, pending
 
+WORKFLOW = '[[workflows]]\nname = "a"\nexecutor = { type = "echo", message = "hello" }\n'
 REFUSED, ENDS, BUG = "refused for now", "ends", "bug"
 
 
@@ -23,6 +26,7 @@ REFUSED, ENDS, BUG = "refused for now", "ends", "bug"
         (asyncpg.InvalidAuthorizationSpecificationError("no pg_hba.conf entry"), REFUSED),
         (asyncpg.InvalidCatalogNameError('database "x" does not exist'), REFUSED),
         (asyncpg.InsufficientPrivilegeError("permission denied for table"), REFUSED),
+        (asyncpg.ObjectNotInPrerequisiteStateError("is not currently accepting connections"), REFUSED),
         (MayNotMigrate("permission denied for schema public"), REFUSED),
         (DatabaseRefused("shows a certificate that is not accepted", may_pass=True), REFUSED),
         (DatabaseRefused("is a pooler that takes no settings"), ENDS),
@@ -112,3 +116,20 @@ async def test_a_database_of_a_newer_version_ends_the_start(daemon, dsn):
     assert 10 == code
     assert "the database is newer than this program" in daemon.tail()
     assert "Traceback" not in daemon.tail()
+
+
+async def test_an_error_of_our_own_ends_the_reload_alone(dsn, tmp_path):
+    text = f'[server]\nport = 0\n[state]\ndirectory = "state"\n[database]\ndsn = "{dsn}"\n{WORKFLOW}'
+    async with daemon_within(tmp_path, text) as daemon:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("ALTER TABLE revisions RENAME COLUMN definition TO moved")
+        with structlog.testing.capture_logs() as lines:
+            daemon.reload()
+            await eventually(lambda: lines)
+        await connection.execute("ALTER TABLE revisions RENAME COLUMN moved TO definition")
+        (tmp_path / "backfilld.toml").write_text(text + WORKFLOW.replace('"a"', '"b"'))
+        daemon.reload()
+        await eventually(lambda: connection.fetchval("SELECT count(*) FROM workflows WHERE name = 'b'"))
+        await connection.close()
+
+    assert [("configuration not reloaded", True)] == [(line["event"], line.get("exc_info")) for line in lines]

@@ -26,6 +26,11 @@ PASS = [
     asyncpg.DeadlockDetectedError(),
     asyncpg.SerializationError(),
     asyncpg.ReadOnlySQLTransactionError(),
+    asyncpg.InvalidPasswordError(),
+    asyncpg.InvalidAuthorizationSpecificationError(),
+    asyncpg.InvalidCatalogNameError(),
+    asyncpg.ObjectNotInPrerequisiteStateError(),
+    asyncpg.InsufficientPrivilegeError(),
 ]
 DATA = [
     asyncpg.CharacterNotInRepertoireError(),
@@ -40,7 +45,6 @@ DATA = [
 BUGS = [
     asyncpg.UndefinedTableError(),
     asyncpg.PostgresSyntaxError(),
-    asyncpg.InsufficientPrivilegeError(),
     asyncpg.CardinalityViolationError(),
     KeyError("x"),
     ZeroDivisionError(),

@@ -60,7 +60,7 @@ class Reloader:
         self._clock = clock
 
     async def reload(self) -> None:
-        """Read and apply; never raises for what is wrong in the file."""
+        """Read and apply. Whatever goes wrong is told, and the daemon goes on as it was."""
         self._notifier.reloading()
         faults = 1
         try:
@@ -71,9 +71,10 @@ class Reloader:
         except OSError as problem:
             log.error("configuration not reloaded", faults=[str(problem)])
         except Exception as problem:
-            if not transient_errors.is_transient(problem):
-                raise
-            log.error("configuration not reloaded: the database is away; send SIGHUP again", problem=repr(problem))
+            if transient_errors.is_transient(problem):
+                log.error("configuration not reloaded: the database is away; send SIGHUP again", problem=repr(problem))
+            else:  # an error of our own concerns the reload, and not what runs
+                log.exception("configuration not reloaded")
         finally:
             self._status.reloaded(faults, self._clock.now())
             self._notifier.ready(self._status.text)

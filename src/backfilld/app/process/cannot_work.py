@@ -7,15 +7,11 @@ code that says so, and the second does not end it.
 import asyncpg
 
 from backfilld.store.connection.connect_errors import DatabaseRefused
+from backfilld.store.connection.transient_errors import NOT_LET_IN
 from backfilld.store.migrate import MayNotMigrate, MigrationRefused
 
 # A password, a role, a database or a right that is missing can be given while we wait.
-_FOR_NOW = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-    MayNotMigrate,
-)
+_FOR_NOW = (*NOT_LET_IN, MayNotMigrate)
 _FOR_GOOD = (asyncpg.PostgresError, DatabaseRefused, MigrationRefused)
 
 

@@ -1,8 +1,8 @@
 """Which errors of a database pass by themselves.
 
-A lost connection, a server that restarts, a full disk, a statement that waited too long: nothing is
-wrong with what was asked, so it is asked again. Everything else is either a data error, which splits a
-batch until the culprit is alone, or a bug, which ends the daemon loudly.
+A lost connection, a server that restarts, a full disk, a statement that waited too long, a right or a password that
+was taken away and can be given again: nothing is wrong with what was asked, so it is asked again. Everything else is
+either a data error, which splits a batch until the culprit is alone, or a bug, which ends the daemon loudly.
 """
 
 import asyncio
@@ -11,6 +11,13 @@ import asyncpg
 
 from backfilld.store.connection.pool import NoConnection
 
+# Whoever keeps the database can mend it there; asking again finds out.
+NOT_LET_IN = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # a password, a role, a line of pg_hba.conf
+    asyncpg.InvalidCatalogNameError,  # renamed, or dropped to be restored
+    asyncpg.ObjectNotInPrerequisiteStateError,  # closed for maintenance: ALLOW_CONNECTIONS false
+    asyncpg.InsufficientPrivilegeError,
+)
 _PASSING = (
     OSError,
     TimeoutError,
@@ -26,6 +33,7 @@ _PASSING = (
     asyncpg.ReadOnlySQLTransactionError,  # a standby that is about to be promoted
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresIOError,
+    *NOT_LET_IN,
 )
 _DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 
@@ -43,12 +51,14 @@ def in_words(error: BaseException) -> str:
     return next((words for kind, words in _WORDS if isinstance(error, kind)), "the database does not answer")
 
 
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+_WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (asyncpg.TooManyConnectionsError, "the database has no connection left for this daemon"),
     (asyncpg.DiskFullError, "the disk of the database is full"),
     (asyncpg.ReadOnlySQLTransactionError, "the database takes no changes: it is a standby, or read-only"),
     (asyncpg.TargetServerAttributeNotMatched, "none of the database's servers takes changes"),
     (asyncpg.LockNotAvailableError, "others in the database held for too long what this needs"),
+    (asyncpg.InsufficientPrivilegeError, "this daemon's role lacks a right in the database"),
+    (NOT_LET_IN, "the database does not let this daemon in"),
 )
 
 
