@@ -87,6 +87,10 @@ class Point(StrEnum):
     EDIT_AFTER_COMMIT = "edit.after_commit"
     EDIT_CONFIRMED = "edit.confirmed"
 
+    OVERRIDE_BEFORE_COMMIT = "override.before_commit"  # the windows count as open for a while, or no more
+    OVERRIDE_AFTER_COMMIT = "override.after_commit"
+    OVERRIDE_CONFIRMED = "override.confirmed"
+
     STOP_HEARD = "stop.heard"  # a pause or a cancel is in force at the owner, and whoever asked has not been told
     STOP_ACKNOWLEDGED = "stop.acknowledged"
 

@@ -254,6 +254,18 @@ async def test_what_is_to_be_changed_is_sent_and_nothing_else(backfilld, daemon)
     } == received.json  # fmt: skip
 
 
+async def test_an_override_is_given_or_ended(backfilld, daemon):
+    answer = {"backfill_id": ID, "signal": "override", "message": "open", "backfill": a_backfill()}
+    daemon.script("POST", f"/public-api/backfills/{ID}/override", Scripted(202, answer))
+    daemon.script("DELETE", f"/public-api/backfills/{ID}/override", Scripted(204))
+    given = await backfilld("backfills", "override", ID, "--until", "2027-03-01T18:00:00Z", "--reason", "month end")
+    ended = await backfilld("backfills", "override", ID, "--end")
+    neither = await backfilld("backfills", "override", ID)
+
+    assert (f"{ID}: open\n", 0, 2) == (given.out, ended.code, neither.code)
+    assert {"until": "2027-03-01T18:00:00Z", "reason": "month end"} == daemon.received[0].json
+
+
 async def test_nothing_is_changed_and_restored_at_once(backfilld, daemon):
     ended = await backfilld("backfills", "edit", ID, "--name", "night", "--default", "name")
 

@@ -218,6 +218,27 @@ async def test_a_pause_until_ends_once_whoever_dies_over_it(mortal):
     assert 1 == told["backfill.pause"] == told["backfill.resume"]
 
 
+@points(slow=(Point.OVERRIDE_BEFORE_COMMIT, Point.OVERRIDE_AFTER_COMMIT, Point.OVERRIDE_CONFIRMED))
+async def test_an_override_is_in_force_or_was_never_asked_for(mortal):
+    await mortal.start(mortal.point)
+    await mortal.daemon.upload(ENTITIES)
+    now = datetime.now(UTC)
+    day = f"{now - timedelta(days=2):%A}".lower()
+    windows = {day: [{"run_start_time": "00:00", "run_end_time": "00:01"}]}
+    id = await mortal.create(daily_execution_windows=windows)
+    await eventually(lambda: stands(mortal, id, "waiting"), seconds=30)
+    until = (now + timedelta(hours=1)).isoformat()
+    cut_off = await mortal.is_cut_off(mortal.daemon.client.override_windows(id, until))
+    await mortal.lives_again()
+    is_open = (await mortal.daemon.backfill(id))["window"]["open"]
+    await mortal.daemon.client.override_windows(id, until)
+    told = await mortal.assert_nothing_lost(id, status="completed")
+
+    assert cut_off
+    assert is_open is (mortal.point is not Point.OVERRIDE_BEFORE_COMMIT)
+    assert 1 == told["backfill.override"]
+
+
 @points(Point.EDIT_AFTER_COMMIT, slow=(Point.EDIT_BEFORE_COMMIT, Point.EDIT_CONFIRMED))
 async def test_other_settings_are_in_force_before_the_first_start_or_were_never_asked_for(mortal):
     await mortal.start(mortal.point)

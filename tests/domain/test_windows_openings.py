@@ -1,6 +1,7 @@
 """Windows as instants: examples from the design, and every second around clock changes against the oracle."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -275,3 +276,24 @@ def test_until_the_finish_there_is_as_much_open_time_as_asked_for(situation, bus
 def test_calendars_with_equal_contents_are_equal():
     assert weekly("UTC", "monday", "09:00", "17:00") == weekly("UTC", "monday", "09:00:00", "17:00:00")
     assert hash(weekly("UTC", "monday", "09:00", "17:00")) == hash(weekly("UTC", "monday", "09:00:00", "17:00:00"))
+
+
+@given(situation=situations(), ahead=st.integers(1, 86_400))
+@settings(max_examples=examples(50))
+def test_until_an_override_is_over_it_is_open_and_from_then_on_as_without_it(situation, ahead):
+    plain, now = situation.calendar, instant(situation.second)
+    until = now + timedelta(seconds=ahead)
+    overridden = replace(plain, override_until=until)
+    moments = [now + timedelta(seconds=ahead * part / 10) for part in range(30)]
+    state, later = overridden.state(now), plain.state(until)
+
+    assert [moment < until or plain.is_open(moment) for moment in moments] == [
+        overridden.is_open(moment) for moment in moments
+    ]
+    assert state.open
+    assert state.closes_at == (later.closes_at if later.open else until)
+    assert plain.state(until) == overridden.state(until)
+    assert ahead + plain.open_seconds(until, until + timedelta(days=9)) == pytest.approx(
+        overridden.open_seconds(now, until + timedelta(days=9))
+    )
+    assert overridden.finish_at(now, ahead / 2) == now + timedelta(seconds=ahead / 2)

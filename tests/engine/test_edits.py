@@ -172,3 +172,40 @@ async def test_more_tries_are_for_those_that_have_not_ended(dsn, pool):
         await engine.until(backfill, "completed_with_failures")
 
     assert {"e000000": 1, "e000001": 3, "e000002": 1} == Counter(one.entity_id for one in engine.executor.starts)
+
+
+async def test_an_override_runs_outside_the_windows_and_ends_by_itself(dsn, pool):
+    held, clock = Held(), SteppedClock(NOON)
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=AFTERNOON, max_in_flight=3, created_at=NOON)
+    async with engine_on(dsn, pool, held.executor, clock=clock) as engine:
+        await engine.until(backfill, "waiting")
+        operations = make_operations(pool, clock, engine.control)  # type: ignore[arg-type]
+        await operations.overriding.override(ANNA, backfill.id, clock.now() + timedelta(hours=1))
+        opened = await held.settles_at(3, 3)
+        clock.offset += timedelta(hours=1)
+        held.answer(3)
+        closed = await held.settles_at(0, 3)
+        await engine.until(backfill, "waiting")
+        await operations.overriding.override(ANNA, backfill.id, clock.now() + timedelta(hours=1))
+        again = await held.settles_at(3, 6)
+        await operations.overriding.end(ANNA, backfill.id)
+        held.answer(3)
+        taken_back = await held.settles_at(0, 6)
+
+    assert (True, True, True, True) == (opened, closed, again, taken_back)
+
+
+async def test_an_override_opens_the_windows_alone(dsn, pool):
+    clock = SteppedClock(NOON)
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=AFTERNOON, created_at=NOON)
+    async with engine_on(dsn, pool, clock=clock) as engine:
+        await engine.until(backfill, "waiting")
+        await engine.stop_all()
+        operations = make_operations(pool, clock, engine.control)  # type: ignore[arg-type]
+        await operations.overriding.override(ANNA, backfill.id, clock.now() + timedelta(hours=1))
+        await asyncio.sleep(0.1)
+        stopped = list(engine.executor.starts)
+        await engine.start_all()
+        await engine.until(backfill, "completed")
+
+    assert [] == stopped

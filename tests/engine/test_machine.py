@@ -62,6 +62,12 @@ class Machine(MachineOfTwo):
         if self.began:
             self.run(self.whole.edit(self.one(number), most, attempts, always))
 
+    @rule(number=any_of_them, hours=st.sampled_from([None, 0.5, 9.0]))
+    def override(self, number: int, hours: float | None) -> None:
+        if self.began:
+            one = self.one(number)
+            self.run(self.whole.end_override(one) if hours is None else self.whole.override(one, hours))
+
     @rule(number=any_of_them)
     def rerun_what_failed(self, number: int) -> None:
         if self.began and len(self.whole.known) < MOST_BACKFILLS:

@@ -77,6 +77,7 @@ class Known:
     backfill: Backfill
     always_open: bool = False
     most: int = 0  # in flight; as the window, what is wider of before and after while a change has no answer
+    overridden: datetime | None = None  # the latest time until which the windows may count as open
     stopped: bool = False  # a pause or a cancel was answered, and nobody asked to go on since
     goes_on_at: datetime | None = None  # a pause may be over by then
     deleted: bool = False
@@ -96,7 +97,8 @@ class Known:
         return not self.stopped
 
     def is_open(self, at: datetime) -> bool:
-        return self.always_open or (at.weekday() == 0 and at.hour == 12)
+        is_overridden = self.overridden is not None and at < self.overridden
+        return self.always_open or is_overridden or (at.weekday() == 0 and at.hour == 12)
 
 
 class Whole(TwoDaemons):
@@ -200,6 +202,18 @@ class Whole(TwoDaemons):
         ended = await self._has_ended(known)
         if await self._had(self.operations.editor.edit(ANNA, known.backfill.id, change), known, ended):
             known.obeys(max_in_flight, windows)
+
+    async def override(self, known: Known, hours: float) -> None:
+        until = (self.clock.now() + timedelta(hours=hours)).replace(microsecond=0)
+        known.overridden = max(until, known.overridden or until)
+        ended = await self._has_ended(known)
+        if await self._had(self.operations.overriding.override(ANNA, known.backfill.id, until), known, ended):
+            known.overridden = until
+
+    async def end_override(self, known: Known) -> None:
+        ended = await self._has_ended(known)
+        if await self._had(self.operations.overriding.end(ANNA, known.backfill.id), known, ended):
+            known.overridden = None
 
     async def delete(self, known: Known) -> None:
         if not known.deleted and not await self._has_ended(known):

@@ -83,6 +83,13 @@ class Client:
     async def resume_backfill(self, id: str, *, reason: str | None = None) -> Answer:
         return await self._post(f"/backfills/{_part(id)}/resume", _given(reason=reason))
 
+    async def override_windows(self, id: str, until: str, *, reason: str | None = None) -> Answer:
+        """The windows count as open until that instant."""
+        return await self._post(f"/backfills/{_part(id)}/override", _given(until=until, reason=reason))
+
+    async def end_override(self, id: str, *, reason: str | None = None) -> Answer:
+        return await self._delete(f"/backfills/{_part(id)}/override", _given(reason=reason))
+
     async def cancel_backfill(self, id: str, *, reason: str | None = None, in_flight: str | None = None) -> Answer:
         """Once this has returned, nothing starts. `in_flight`: drain or cancel."""
         return await self._post(f"/backfills/{_part(id)}/cancel", _given(reason=reason, in_flight=in_flight))

@@ -37,4 +37,4 @@ def calendar_of(backfill: Backfill) -> Calendar | None:
     if windows is None or faults:
         why = f"{faults[0].path}: {faults[0].message}" if faults else "there are none"
         raise UnreadableWindows(f"its windows cannot be read: {why}")
-    return Calendar(windows, zone, backfill.settings.excluded_dates)
+    return Calendar(windows, zone, backfill.settings.excluded_dates, backfill.override_until)

@@ -32,7 +32,9 @@ from backfilld.operations.overview import Overview
 from backfilld.operations.rerun import Rerunner
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.rerun import ScheduleReruns
+from backfilld.operations.steering.alter import Altering
 from backfilld.operations.steering.edit import Editor
+from backfilld.operations.steering.override import Overriding
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin import audit
 from backfilld.store.admin.audit_pages import AuditPages
@@ -86,7 +88,8 @@ class BackfillOperations:
         self.previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
         self.approval = Approval(pool)
         self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, self.approval)
-        self.editor = Editor(pool, self._store, self._viewer, control, clock, bus)
+        altering = Altering(pool, self._store, self._viewer, control, clock, bus)
+        self.editor, self.overriding = Editor(altering, clock), Overriding(altering, clock)
         self.sessions = SessionBackfills(
             self._store, control, clock, bus, approval_by_another=limits.approval_by_another
         )

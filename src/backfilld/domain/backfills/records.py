@@ -101,7 +101,13 @@ class Backfill:
     ledger_digest: str | None = None  # SHA-256 in hex, of an ended one; made a little after its end
     project_name: str = "default"
     children: tuple[Child, ...] = ()  # the newest of its reruns, oldest first
+    override_until: datetime | None = None  # its windows count as open until then
     created_by_name: str | None = None  # of a key; None for anybody else
+
+    @property
+    def hours(self) -> tuple[Any, ...]:
+        """What says when items may start."""
+        return *self.settings.hours, self.override_until
 
     @property
     def is_schedule(self) -> bool:

@@ -56,15 +56,21 @@ class WindowState:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Windows in a zone. On `excluded_dates` (local) no window starts; one from the day before runs to its end."""
+    """Windows in a zone. On `excluded_dates` (local) no window starts; one from the day before runs to its end.
+
+    Until `override_until`, in whole seconds, it is open whatever they say.
+    """
 
     windows: WeeklyWindows
     zone: ZoneInfo
     excluded_dates: frozenset[date] = frozenset()
+    override_until: datetime | None = None
 
     def is_open(self, at: datetime) -> bool:
         """Whether the zone's wall clock reads a time inside a window."""
         second = _second(at)
+        if second < self._override:
+            return True
         day, time = divmod(second + offset_at(self.zone, second), DAY)
         return any(start <= time < end for start, end in self._spans(day)) or any(
             time + DAY < end for _, end in self._spans(day - 1)
@@ -137,6 +143,11 @@ class Calendar:
         return self.windows.always_open and not self.excluded_dates
 
     @cached_property
+    def _override(self) -> int:
+        """The second until which it is open in any case."""
+        return EARLIEST_SECOND if self.override_until is None else _second(self.override_until)
+
+    @cached_property
     def _excluded_days(self) -> frozenset[int]:
         return frozenset(excluded.toordinal() - _EPOCH_ORDINAL for excluded in self.excluded_dates)
 
@@ -152,6 +163,8 @@ class Calendar:
 
     def _open_seconds(self, since: int, until: int) -> Iterator[tuple[int, int]]:
         """What is open in `[since, until)`, by start; neighbours may touch or overlap. Lazy, as a walk may be long."""
+        if since < self._override:
+            yield since, min(self._override, until)
         for piece in pieces(self.zone, since, min(until, LATEST_SECOND)):
             first, last = piece.start + piece.offset, piece.end + piece.offset  # as local times
             for day in range(first // DAY - 1, (last - 1) // DAY + 1):

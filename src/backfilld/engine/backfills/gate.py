@@ -91,12 +91,12 @@ class Gate(StartGate[Item]):
         """Put newer settings and status in force, now."""
         if backfill.version < self.backfill.version:
             return
-        before = self.backfill.settings
+        before, limit = self.backfill, self.backfill.settings.max_in_flight
         self._obey(backfill)
-        if backfill.settings.hours != before.hours:
+        if backfill.hours != before.hours:
             self._windows = WindowGate(_calendar(backfill))
-        if backfill.settings.max_in_flight > before.max_in_flight:
-            self.open_slowly(above=before.max_in_flight)
+        if backfill.settings.max_in_flight > limit:
+            self.open_slowly(above=limit)
         self.on_change(backfill)
         self.changed.set()
 

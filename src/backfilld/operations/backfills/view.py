@@ -50,6 +50,7 @@ class BackfillView:
     estimated_completion_at: datetime | None
     progress: Progress
     reasons: tuple[Reason, ...] = ()  # all that keeps something from starting; `reason` is the first
+    override_until: datetime | None = None  # to come: its windows count as open until then
     live: Live | None = None  # what its owner knows, if that is this process
 
     @property
@@ -100,6 +101,7 @@ class Viewer:
             ),
             progress=progress,
             reasons=reasons,
+            override_until=backfill.override_until if (backfill.override_until or now) > now else None,
             live=live,
         )
 

@@ -230,9 +230,17 @@ class BackfillStore:
         row = await on.fetchrow(_sql.lock_backfill, number)
         return backfill_of(row) if row else None
 
-    async def change(self, number: int, settings: BackfillSettings, *, at: datetime, on: Connection) -> Backfill:
-        """Give one that is locked other settings (its type stays)."""
-        row = await on.fetchrow(_sql.change_settings, number, at, *settings_values(settings))
+    async def change(
+        self,
+        number: int,
+        settings: BackfillSettings,
+        *,
+        override_until: datetime | None,
+        at: datetime,
+        on: Connection,
+    ) -> Backfill:
+        """Give one that is locked other settings (its type stays), and let its windows count as open until then."""
+        row = await on.fetchrow(_sql.change_settings, number, at, override_until, *settings_values(settings))
         assert row is not None  # noqa: S101  # it is locked
         return backfill_of(row)
 

@@ -45,6 +45,10 @@ class WindowAnswer(Answer):
     open: bool
     next_open_at: Instant | None
     closes_at: Instant | None
+    override_until: Instant | None = Field(
+        description="Until then it is open whatever its windows say; null: they alone count.",
+        examples=["2027-03-14T09:00:00Z"],
+    )
 
 
 class BackfillErrorAnswer(Answer):
@@ -211,7 +215,12 @@ def _standing(view: BackfillView) -> dict[str, Any]:
         "in_flight_count": counts.in_flight,
         "retrying_count": counts.retrying,
         "pending_count": counts.pending,
-        "window": WindowAnswer(open=window.open, next_open_at=window.next_open_at, closes_at=window.closes_at),
+        "window": WindowAnswer(
+            open=window.open,
+            next_open_at=window.next_open_at,
+            closes_at=window.closes_at,
+            override_until=view.override_until,
+        ),
         "throughput_per_minute": view.throughput_per_minute,
         "estimated_completion_at": view.estimated_completion_at,
         "credits_used": number(view.progress.credits_used),
@@ -279,7 +288,7 @@ class SignalData(Answer):
     """What became of a wish."""
 
     backfill_id: UUID
-    signal: Literal["pause", "resume", "cancel"]
+    signal: Literal["pause", "resume", "cancel", "override", "try-now"]
     message: str
     backfill: BackfillAnswer
 

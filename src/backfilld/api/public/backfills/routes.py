@@ -120,16 +120,16 @@ class BackfillRoutes:
     async def pause(self, asked: RequestContext[PauseBackfill | None, None]) -> Reply:
         body = asked.body or PauseBackfill(until=None)
         id = asked.path["id"]
-        return _signal(await self._operations.steering.pause(asked.actor, id, why=body.reason, until=body.until))
+        return signalled(await self._operations.steering.pause(asked.actor, id, why=body.reason, until=body.until))
 
     async def resume(self, asked: RequestContext[SteerBackfill | None, None]) -> Reply:
         why = asked.body.reason if asked.body else None
-        return _signal(await self._operations.steering.resume(asked.actor, asked.path["id"], why=why))
+        return signalled(await self._operations.steering.resume(asked.actor, asked.path["id"], why=why))
 
     async def cancel(self, asked: RequestContext[CancelBackfill | None, None]) -> Reply:
         body = asked.body or CancelBackfill(in_flight="drain")
         id = asked.path["id"]
-        return _signal(
+        return signalled(
             await self._operations.steering.cancel(asked.actor, id, why=body.reason, in_flight=body.in_flight)
         )
 
@@ -175,7 +175,8 @@ def _created(created: Created) -> Reply:
     return Reply(_data(created), headers={"Location": _location(created)}, warnings=created.warnings)
 
 
-def _signal(signal: Signal) -> Reply:
+def signalled(signal: Signal) -> Reply:
+    """What became of a wish."""
     return Reply(
         SignalData.model_construct(
             backfill_id=signal.view.backfill.id,
