@@ -10,6 +10,7 @@ from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
 from backfilld.api.public import audit, keys, schedules, stopping, windows, workflows
+from backfilld.api.public import sources as source_routes
 from backfilld.api.public.backfills import explain, ledger, not_supported, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
@@ -31,6 +32,7 @@ from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.entities import Entities
+from backfilld.operations.sources import SourceOperations
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
 from backfilld.sources.http.source import LOOKING
@@ -160,6 +162,7 @@ def _public_routes(
         *schedules.routes(),
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
+        *source_routes.routes(SourceOperations(sources, engine.connections, clock)),
         *audit.routes(AuditReading(pools.requests)),
         *digdag_routes(settings, pools, engine.control, operations, workflow_operations, clock),
     ]

@@ -49,7 +49,7 @@ def connections_of(settings: Settings, secrets: SecretStore, clock: Clock) -> Co
 
 
 def http_sources(
-    types: Mapping[str, EntityTypeSettings],
+    types: Mapping[Any, EntityTypeSettings],
     settings: Mapping[str, ConnectionSettings],
     connections: Connections,
     clock: Clock,

@@ -45,7 +45,7 @@ def sources_of(
     lists: dict[str, PairLists] = {name: _lists_of(known) for name, known in types.items() if known.lists}
     foreign: dict[str, ForeignSource] = {
         name: PairedSource(source, lists[name]) if name in lists else source
-        for name, source in _sql_sources(
+        for name, source in sql_sources(
             {name: known.sql for name, known in types.items() if known.sql}, secrets, clock
         ).items()
     }
@@ -56,6 +56,7 @@ def sources_of(
         configured={name: known.fields for name, known in types.items()},
         learned=learned,
         foreign=foreign,
+        connections={name: known.http.connection for name, known in types.items() if known.http},
         lists=lists,
     )
 
@@ -64,7 +65,7 @@ def _lists_of(known: EntityTypeSettings) -> PairLists:
     return PairLists({parse_path(field): parse_members(word) for field, word in known.lists.items()})
 
 
-def _sql_sources(types: Mapping[str, SqlSettings], secrets: SecretStore, clock: Clock) -> dict[str, SqlSource]:
+def sql_sources(types: Mapping[str, SqlSettings], secrets: SecretStore, clock: Clock) -> dict[str, SqlSource]:
     """Types whose DSN is the same secret share their connections."""
     slowest = max((sql.statement_timeout_seconds for sql in types.values()), default=0.0)
     connections = {

@@ -124,6 +124,14 @@ class Client:
     async def list_entity_types(self) -> Answer:
         return await self._get("/entity-types")
 
+    async def list_sources(self) -> Answer:
+        """`data`: sources."""
+        return await self._get("/sources")
+
+    async def test_source(self, entity_type: str) -> Answer:
+        """Asks for fields, the number of entities and one of them. `data`: test."""
+        return await self._post(f"/sources/{_part(entity_type)}/test", None)
+
     async def put_entities(self, entity_type: str, entities: Sequence[Json]) -> Answer:
         """Store a handful; see `upload_entities` for many. `data`: inserted, updated, unchanged."""
         return await self.upload_entities(entity_type, _lines(entities))

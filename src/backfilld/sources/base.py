@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from backfilld.domain.entities.records import Entity
 
@@ -99,3 +99,11 @@ class EntitySource(Protocol):
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The present entities among `ids`; those that are gone are missing."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A source that can tell more of a count than None."""
+
+    async def at_most(self, query: EntityQuery) -> int | None:
+        """No more than so many match; None where nobody knows. Asked after `count` gave None, it costs nothing."""

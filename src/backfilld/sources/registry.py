@@ -49,7 +49,8 @@ class SourceRegistry:
     """The sources by name, and the name of each entity type's source (those not named: the built-in one).
 
     `foreign` are the sources of single types, by the type. `configured` are the known fields from the configuration;
-    they win over learned ones. Keys are fields as filters spell them.
+    they win over learned ones. Keys are fields as filters spell them. `connections`: of which connection to an
+    API a type is.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SourceRegistry:
         learned: LearnedFields,
         foreign: Mapping[str, ForeignSource] | None = None,
         lists: Mapping[str, PairLists] | None = None,
+        connections: Mapping[str, str] | None = None,
     ) -> None:
         self._sources = dict(sources)
         self._source_of = dict(source_of or {})
@@ -68,6 +70,7 @@ class SourceRegistry:
         self._learned = learned
         self._foreign = dict(foreign or {})
         self._lists = dict(lists or {})
+        self._connections = dict(connections or {})
 
     def name_of(self, entity_type: str) -> str:
         """The name of the type's source."""
@@ -78,6 +81,10 @@ class SourceRegistry:
         if entity_type == NOT_ENUMERABLE:
             return None
         return self._foreign.get(entity_type) or self._sources[self.name_of(entity_type)]
+
+    def connection_of(self, entity_type: str) -> str | None:
+        """The connection that a type is listed by; None where its source is no API."""
+        return self._connections.get(entity_type)
 
     def configured_fields(self, entity_type: str) -> Fields:
         """What the configuration says about the fields of a type."""

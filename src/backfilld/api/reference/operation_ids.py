@@ -39,6 +39,8 @@ _NAMES = {
     "GET /public-api/backfills/{id}/timeline": "list_timeline",
     # what they are about
     "GET /public-api/entity-types": "list_entity_types",
+    "GET /public-api/sources": "list_sources",
+    "POST /public-api/sources/{type}/test": "test_source",
     "PUT /public-api/entities/{entity_type}": "store_entities",
     "GET /public-api/entities/{entity_type}": "list_entities",
     "GET /public-api/entities/{entity_type}/{id}": "get_entity",

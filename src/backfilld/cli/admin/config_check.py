@@ -7,6 +7,7 @@ import click
 from backfilld.cli.options import config_option, json_option
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.printing import print_json
+from backfilld.cli.running import run
 
 
 @click.group("config")
@@ -16,8 +17,9 @@ def group() -> None:
 
 @group.command("check")
 @json_option
+@click.option("--connect", is_flag=True, help="Also ask every database and API that entities come from.")
 @config_option
-def check(config: Path | None, as_json: bool) -> None:
+def check(config: Path | None, as_json: bool, connect: bool) -> None:
     """Read the configuration as the daemon would (file, credentials, environment) and list everything that is wrong.
 
     Warnings are what should not stay so, and change nothing: the exit code is 0 with them.
@@ -28,7 +30,12 @@ def check(config: Path | None, as_json: bool) -> None:
     faults: list[str] = []
     warnings: list[str] = []
     try:
-        warnings = cautions_of(load_settings(config), SystemClock().now())
+        settings = load_settings(config)
+        warnings = cautions_of(settings, SystemClock().now())
+        if connect:
+            from backfilld.app.source_check import source_faults
+
+            faults = run(source_faults(settings))
     except ConfigError as error:
         faults = [str(fault) for fault in error.faults]
     for warning in () if as_json else warnings:

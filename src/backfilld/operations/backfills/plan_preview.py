@@ -16,7 +16,7 @@ from backfilld.domain.backfill_settings import Order
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, explain_zero, fields_first, forgiving
 from backfilld.engine.backfills.planning.plan_walk import PlanWalk, Scope, predicate_of
-from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
+from backfilld.sources.base import Bounded, EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.ledger.last_runs import LastRunsStore
 
@@ -29,12 +29,13 @@ LONGEST_WAIT_SECONDS = 30.0
 
 @dataclass(slots=True)
 class PlanPreview:
-    """What was found. `total` and `skipped` are exact, or None if the time did not suffice.
+    """What was found. `total` and `skipped` are exact, or None if the time did not suffice; `at_most` then, if known.
 
     `problem`: the source could not be looked at. It is a warning, too.
     """
 
     total: int | None = None
+    at_most: int | None = None
     skipped: Mapping[str, int] | None = None
     sample: list[Entity] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -81,6 +82,9 @@ class PlanPreviewer:
         if survey.problem is not None:
             survey.warnings.append(survey.problem)
         elif survey.to_run is None:
+            if survey.at_most is not None:
+                survey.warnings.append(f"at most {survey.at_most:,} match; how many exactly the plan will tell")
+                return survey
             survey.warnings.append(_took_longer(within, unknown="what would run" if walks else "the total"))
         return survey
 
@@ -105,6 +109,8 @@ class PlanPreviewer:
             query = EntityQuery(scope.entity_type, scope.tree)
             total = await source.count(query, within_seconds=seconds)
             survey.total = total if survey.total is None else survey.total
+            if survey.total is None and isinstance(source, Bounded):
+                survey.at_most = await source.at_most(query)
 
     async def _walk(self, scope: Scope, source: EntitySource | None, survey: PlanPreview) -> None:
         total, skipped = 0, Counter[str]()

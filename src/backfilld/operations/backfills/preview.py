@@ -55,6 +55,7 @@ class Verified:
     message: str
     sample: tuple[Entity, ...]
     warnings: tuple[str, ...]
+    at_most: int | None = None
 
     @property
     def success(self) -> bool:
@@ -144,7 +145,7 @@ class Previewer:
         warnings = [*checked.warnings, *look.sentences]
         level, message = await self._judge(entity_type, checked.tree, warnings, survey)
         told = (*warnings, *survey.warnings, *await self._hints.remarks(entity_type))
-        return Verified(survey.total, level, message, tuple(survey.sample), told)
+        return Verified(survey.total, level, message, tuple(survey.sample), told, survey.at_most)
 
     async def _judge(
         self, entity_type: str, tree: Tree, warnings: Sequence[str], survey: PlanPreview

@@ -68,6 +68,7 @@ class HttpSource:
         self._told: Mapping[str, KnownField] = {}
         self._told_at: float | None = None
         self._asking_fields = asyncio.Lock()
+        self._counted: dict[str, int] = {}  # the last number that the API told, by what it was asked
 
     @property
     def can_be_read_again(self) -> bool:
@@ -120,7 +121,9 @@ class HttpSource:
 
     async def at_most(self, query: EntityQuery) -> int | None:
         """No more than so many match; None where nobody knows."""
-        return await self._asked_count(await self._pushed(query.tree))
+        pushed = await self._pushed(query.tree)
+        known = self._counted.get(repr(pushed.conditions))
+        return await self._asked_count(pushed) if known is None else known
 
     async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncGenerator[Page, None]:
         """Pages as the API gives them, whatever `page_size` says: a request is dearer than a record."""
@@ -198,7 +201,10 @@ class HttpSource:
         if request is None:
             return None
         answer = await self.connection.ask(request, self._purposes.listing)
-        return self._dialect.counted(self.resource, answer.document())
+        counted = self._dialect.counted(self.resource, answer.document())
+        if counted is not None:
+            self._counted = {repr(pushed.conditions): counted}
+        return counted
 
     async def _metadata(self) -> Mapping[str, KnownField]:
         async with self._asking_fields:

@@ -59,6 +59,9 @@ class PreviewData(Answer):
     """What a backfill would do. Numbers are null where they could not be had in time."""
 
     total_entities: int | None
+    at_most: int | None = Field(
+        description="No more than so many match; null where the number is known, or nobody knows.", examples=[1200]
+    )
     to_run_count: int | None
     skipped: dict[str, int] | None = Field(description="How many planning would skip, by reason.")
     sample: list[SampleAnswer]
@@ -76,6 +79,7 @@ class PreviewData(Answer):
         survey = preview.survey
         return cls.model_construct(
             total_entities=survey.total,
+            at_most=survey.at_most,
             to_run_count=survey.to_run,
             skipped=survey.skipped,
             sample=sample_of(entity_type, survey.sample),
@@ -92,6 +96,9 @@ class VerifiedData(Answer):
     """What a filter matches; `matching_entities` is null if counting took too long."""
 
     matching_entities: int | None
+    at_most: int | None = Field(
+        description="No more than so many match; null where the number is known, or nobody knows.", examples=[1200]
+    )
     success: bool
     message: str
     level: Literal["OK", "WARNING", "ERROR"]
@@ -101,6 +108,7 @@ class VerifiedData(Answer):
     def of(cls, verified: Verified, entity_type: str) -> Self:
         return cls.model_construct(
             matching_entities=verified.matching,
+            at_most=verified.at_most,
             success=verified.success,
             message=verified.message,
             level=verified.level,
