@@ -47,7 +47,9 @@ class BenchedDaemon(DaemonProcess):
 
     async def planned(self, **settings: Any) -> str:
         """A new backfill over everything whose plan is frozen, and that waits to be resumed."""
-        id = await self.create(entity_type=ENTITY_TYPE, filter_spec=FILTER, start="when_approved", **settings)
+        id = await self.create(
+            entity_type=ENTITY_TYPE, filter_spec=FILTER, start="when_approved", **{"failure_policy": None} | settings
+        )
         await self.reaches(id, "paused")
         return id
 

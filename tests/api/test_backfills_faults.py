@@ -46,14 +46,14 @@ WRONG: dict[str, list[Any]] = {
     "excluded_dates": [["2027-02-30"], ["27-01-01"], ["2027-01-01T00:00:00Z"], [1], [None], "2027-01-01", 1, {}, None],
     "params": [{"a": "x" * 17_000}, [], "x", 1, True, None],
     "rehearsal": [True, "yes", 1],
-    "starts_per_minute": [1, 0, "x", False],
+    "starts_per_minute": [0, -1, 0.000001, HUGE, "x", "1", False, [], {}],
     "failure_policy": [
         {"enabled": 1}, {"enabled": None}, {"max_failure_ratio": 0}, {"max_failure_ratio": 1.1},
         {"max_failure_ratio": "0.5"}, {"window": 0}, {"window": 1001}, {"window": 1.5}, {"min_sample": 0},
         {"min_sample": 201}, {"window": 10, "min_sample": 11}, {"max_consecutive_failures": 0}, {"maximum": 1},
         {"max_consecutive_failures": HUGE}, 1, False, [], "off",
     ],
-    "max_credits": [0, 10, "x", False],
+    "max_credits": [0, -1, 1e16, HUGE, "x", "1", False, [], {}],
     "max_inflight": [5, None],
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ async def test_options_become_the_body_of_a_request(backfilld, daemon, tmp_path)
         "newest_first", "--reprocess", "completed", "--sample-size", "20", "--max-attempts", "4", "--start",
         "when_approved", "--exclude-date", "2027-12-24", "--params", '{"mode": "fast"}', "--total-estimated", "12",
         "--failure-policy", '{"window": 100}',
+        "--starts-per-minute", "0.5", "--max-credits", "100",
         "--entity-ids-file", str(ids), "--idempotency-key", "k1",
     )  # fmt: skip
     night = [{"run_start_time": "22:00", "run_end_time": "06:00"}]
@@ -44,6 +45,8 @@ async def test_options_become_the_body_of_a_request(backfilld, daemon, tmp_path)
         "sample_size": 20,
         "max_attempts": 4,
         "failure_policy": {"window": 100},
+        "starts_per_minute": 0.5,
+        "max_credits": 100.0,
         "start": "when_approved",
         "excluded_dates": ["2027-12-24"],
         "params": {"mode": "fast"},

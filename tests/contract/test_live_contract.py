@@ -184,9 +184,9 @@ async def test_all_faults_of_a_wish_are_told_at_once_and_nothing_is_stored(api: 
 
 
 async def test_what_comes_later_says_so(api: Api) -> None:
-    answered = await api("POST", "/public-api/backfills", await api.wanted(max_credits=5))
+    answered = await api("POST", "/public-api/backfills", await api.wanted(rehearsal=True))
 
-    assert [("/max_credits", "not_supported_yet")] == answered.faults
+    assert [("/rehearsal", "not_supported_yet")] == answered.faults
 
 
 async def test_the_counts_add_up_whenever_one_looks(run: list[dict[str, Any]]) -> None:

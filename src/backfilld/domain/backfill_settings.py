@@ -66,6 +66,8 @@ class BackfillSettings:
     params: Mapping[str, Any] = field(default_factory=dict)
     stop_on_failure: bool = False
     failure_policy: FailurePolicy | None = None
+    max_credits: float | None = None
+    starts_per_minute: float | None = None
 
     @staticmethod
     def default(name: str) -> Any:

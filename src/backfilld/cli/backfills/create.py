@@ -88,6 +88,8 @@ _PLAN = (
     ),
     click.option("--sample-size", type=int, help="Run so many first, spread over the plan, then pause."),
     click.option("--max-attempts", type=int, help="Tries per entity."),
+    click.option("--starts-per-minute", type=float, help="Starts are spread: 0.5 is one every two minutes."),
+    click.option("--max-credits", type=float, help="Pause when so many are spent."),
     click.option(
         "--failure-policy",
         type=_FailurePolicy(),
@@ -101,7 +103,7 @@ _PLAN = (
 
 _COPIED = (
     "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
-    "sample_size", "max_attempts", "failure_policy", "params", "total_estimated",
+    "sample_size", "max_attempts", "starts_per_minute", "max_credits", "failure_policy", "params", "total_estimated",
 )  # fmt: skip
 
 

@@ -73,7 +73,11 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         },
         needs_person=True,
     ),
-    R.BUDGET_EXHAUSTED: Entry("It stopped itself: {used:count} of {cap:count} credits are used.", needs_person=True),
+    R.BUDGET_EXHAUSTED: Entry(
+        "It stopped itself: {used:count} of {cap:count} credits are used, {reserved:count} reserved, {left:count} left;"
+        " the next start needs {needs:count}.[ About {more:count} more would finish it.]",
+        needs_person=True,
+    ),
     R.TARGET_UNREACHABLE: Entry(
         "The target {target:name} cannot be reached since {since:time}[: {problem}].",
         comes_and_goes=True,

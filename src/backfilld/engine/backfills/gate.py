@@ -77,6 +77,7 @@ class Gate(StartGate[Item]):
         self.in_flight: dict[int, tuple[Item, datetime]] = {}  # by position, with when each started
         self.first_start = asyncio.Event()
         self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
+        self.on_admit: Callable[[Item], None] | None = None  # the last to be asked; NotPermitted
         self.on_change: Callable[[Backfill], None] = lambda _: None  # newer settings are in force
         self._obey(backfill)
 
@@ -156,6 +157,8 @@ class Gate(StartGate[Item]):
     def _admit(self, item: Item, at: datetime) -> None:
         if len(self.in_flight) >= self.backfill.settings.max_in_flight:
             raise NotPermitted(f"{len(self.in_flight)} are in flight already")
+        if self.on_admit is not None:
+            self.on_admit(item)
         self.in_flight[item.position] = item, at
         self.first_start.set()
         self.on_start(item)

@@ -1,4 +1,4 @@
-"""What a backfill has set itself a limit to: how much may fail.
+"""What a backfill has set itself a limit to: how much may fail, what it may spend, how fast it starts.
 
 Made out of what is committed, with every opening of the account; from then on it goes with the memory of the owner, in
 the order in which the recorder takes outcomes over, so that the gate is closed at once and not with the next commit.
@@ -7,15 +7,19 @@ the order in which the recorder takes outcomes over, so that the gate is closed 
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy
 from backfilld.domain.backfills.failure_counts import FailureCounts
 from backfilld.domain.backfills.holding import because
-from backfilld.domain.backfills.records import Backfill, Outcome
+from backfilld.domain.backfills.records import Backfill, Item, Outcome
 from backfilld.domain.backfills.states import ReasonCode
+from backfilld.engine.backfills.credit_budget import CreditBudget
 from backfilld.engine.backfills.gate import Gate
+from backfilld.engine.starting.pace import Pace
 from backfilld.engine.starting.start_gate import Refusal
+from backfilld.executors.base import NotPermitted
 from backfilld.store.ledger.recovery import Opening
 
 
@@ -28,6 +32,10 @@ class OwnLimits:
         self._committed = opening.failure_counts
         self._counts = self._read_with(())
         self._tripped: Refusal | None = None
+        self._budget = CreditBudget(
+            gate.backfill, gate.in_flight, used=opening.credits_used, highest=opening.highest_credits
+        )
+        self._pace: Pace | None = None
         self.obey(gate.backfill)
         gate.on_change = self.obey
 
@@ -41,13 +49,40 @@ class OwnLimits:
         else:
             self._counts = self._counts.under(policy, accepted)
             self._counts.judge()
+        cap, rate = backfill.settings.max_credits, backfill.settings.starts_per_minute
+        self._budget.cap = None if cap is None else Decimal(str(cap))
+        if rate is None:
+            self._pace = None
+        elif self._pace is None:
+            self._pace = Pace(self._clock, rate)
+        else:
+            self._pace.per_minute = rate
+        self._gate.on_admit = None if cap is None and rate is None else self._admit
         self._look()
 
     def note(self, outcome: Outcome) -> None:
         """An item has ended, and goes to the recorder."""
+        if outcome.credits is not None:
+            self._budget.spent(outcome.credits)
         counts = self._counts
         if counts is not None and counts.note(outcome.status):
             self._look()
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether starts have to wait for their turn."""
+        return self._pace is not None
+
+    def turn_at(self) -> datetime | None:
+        """When the next may start; None: now, as far as the pace goes."""
+        return None if self._pace is None else self._pace.next_at()
+
+    def _admit(self, item: Item) -> None:
+        if self._pace is not None:
+            if self._pace.wait():
+                raise NotPermitted("its turn has not come")
+            self._pace.take()
+        self._budget.reserve(item)
 
     def _look(self) -> None:
         trip = None if self._counts is None else self._counts.trip
@@ -56,11 +91,11 @@ class OwnLimits:
         elif self._tripped is None:
             reason = because(ReasonCode.TOO_MANY_FAILURES, since=self._clock.now(), **asdict(trip))
             self._tripped = Refusal.of(reason)
-        self._gate.limit = None if self._tripped is None else self._refusal
+        self._gate.limit = None if self._tripped is None and self._budget.cap is None else self._refusal
         self._gate.changed.set()
 
     def _refusal(self, at: datetime) -> Refusal | None:
-        return self._tripped
+        return self._tripped or self._budget.refusal(at)
 
     # What is kept
 

@@ -46,7 +46,8 @@ WITH given AS (
            count(*) FILTER (WHERE status = 'failed')    AS failed,
            count(*) FILTER (WHERE status = 'skipped')   AS skipped,
            count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
-           COALESCE(sum(credits), 0)                    AS credits
+           COALESCE(sum(credits), 0)                    AS credits,
+           max(credits)                                 AS highest_credits
       FROM written
      GROUP BY backfill_number
 ), no_longer_waiting AS (
@@ -58,6 +59,7 @@ UPDATE backfill_progress AS p
        skipped          = p.skipped   + COALESCE(c.skipped, 0),
        cancelled        = p.cancelled + COALESCE(c.cancelled, 0),
        credits_used     = p.credits_used + COALESCE(c.credits, 0),
+       highest_credits  = GREATEST(p.highest_credits, c.highest_credits),
        retrying         = p.retrying - COALESCE(n.retries, 0),
        low_water_mark   = GREATEST(p.low_water_mark, g.mark),
        hand_out_limit   = GREATEST(p.hand_out_limit, g.hand_out_limit),

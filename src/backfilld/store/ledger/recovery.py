@@ -6,6 +6,7 @@ Every write names the fence of the lease it was made under, as all that an owner
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 import asyncpg
 
@@ -50,7 +51,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """From where on items are handed out, and how far: `settled` of them are. `failure_counts`: as they are kept."""
+    """From where on items are handed out, and how far: `settled` of them are. the rest is what its limits stand at."""
 
     mark: int
     throughput: float
@@ -58,6 +59,8 @@ class Opening:
     limit: int
     repeat_round: int
     failure_counts: str | None = None
+    credits_used: Decimal = Decimal(0)
+    highest_credits: Decimal = Decimal(0)
 
 
 class RecoveryStore:

@@ -131,7 +131,7 @@ UPDATE backfill_progress AS p
   JOIN lease USING (backfill_number)
  WHERE p.backfill_number = now.backfill_number
 RETURNING p.low_water_mark AS mark, p.throughput, now.settled, p.hand_out_limit AS limit, p.repeat_round,
-          p.failure_counts;
+          p.failure_counts, p.credits_used, p.highest_credits;
 
 -- name: read_repeats
 -- Retries that were handed out by an owner who died, whether they are due or not: they were due then.

@@ -30,6 +30,11 @@ def number(value: Decimal | None) -> int | float | None:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
+def whole(value: float | None) -> int | float | None:
+    """A number without a fraction where it has none."""
+    return int(value) if value is not None and value.is_integer() else value
+
+
 class StatusReasonAnswer(Answer):
     """Why nothing is starting, or not more."""
 
@@ -167,6 +172,8 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "filter_resolved": backfill.filter_resolved,
             "effective_windows": view.effective_windows,
             "failure_policy": FailurePolicyAnswer.of(backfill.settings.failure_policy),
+            "starts_per_minute": whole(backfill.settings.starts_per_minute),
+            "max_credits": whole(backfill.settings.max_credits),
             "excluded_dates": sorted(backfill.settings.excluded_dates),
             "target_workflow_id": backfill.workflow_id,
             "target_workflow_name": backfill.workflow_name,
@@ -196,7 +203,7 @@ def _all_days(written: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 _CHOSEN = tuple(f.name for f in fields(BackfillSettings))
-_NOT_YET = {"rehearsal": False, "starts_per_minute": None, "max_credits": None}
+_NOT_YET = {"rehearsal": False}
 
 
 def _standing(view: BackfillView) -> dict[str, Any]:

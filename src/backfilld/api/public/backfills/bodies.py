@@ -22,7 +22,7 @@ from backfilld.api.framework.reading.fields import (
     Page,
     Query,
 )
-from backfilld.api.public.backfills.limit_fields import SetFailurePolicy, wanted_policy
+from backfilld.api.public.backfills.limit_fields import Credits, SetFailurePolicy, StartsPerMinute, wanted_policy
 from backfilld.domain.backfill_settings import (
     MOST_ATTEMPTS,
     MOST_ENTITY_IDS,
@@ -108,7 +108,6 @@ def _not_yet_true(value: Any) -> None:
     _not_yet(None if value is False else value)
 
 
-NotYet = Annotated[None, BeforeValidator(_not_yet), Field(description="Not supported by this version: only null.")]
 NotYetTrue = Annotated[
     Literal[False] | None, BeforeValidator(_not_yet_true), Field(description="Not supported by this version.")
 ]
@@ -139,11 +138,11 @@ class CreateBackfill(Body):
     excluded_dates: Annotated[list[LocalDate], Field(max_length=MOST_EXCLUDED_DATES)] = Field(default_factory=list)
     params: Annotated[dict[str, Any], AfterValidator(_bounded_params)] = Field(default_factory=dict)
     rehearsal: NotYetTrue = None
-    starts_per_minute: NotYet = None
+    starts_per_minute: StartsPerMinute | None = None
     failure_policy: SetFailurePolicy | None = Field(
         None, description="When it stops by itself because too much fails; null: the defaults, which are on."
     )
-    max_credits: NotYet = None
+    max_credits: Credits | None = None
 
     def settings(self, *, max_attempts: int) -> BackfillSettings:
         """The same for the operations; `max_attempts` are the workflow's, for a body that says nothing of them."""

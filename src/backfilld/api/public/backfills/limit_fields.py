@@ -9,6 +9,11 @@ from backfilld.domain.backfill_settings import MOST_FAILURE_WINDOW, FailurePolic
 from backfilld.domain.errors import Fault
 
 _USUAL = FailurePolicy()
+SLOWEST_PACE = 0.00001  # one start in ten weeks
+Credits = Annotated[float, Field(gt=0, le=1e15, description="At most so many are spent; then it pauses.")]
+StartsPerMinute = Annotated[
+    float, Field(ge=SLOWEST_PACE, le=1e6, description="Starts lie at least 60 s divided by this apart, retries too.")
+]
 
 
 class SetFailurePolicy(Body):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 
 from backfilld.domain.backfills.holding import Reason
@@ -51,6 +52,7 @@ class ItemRun:
         self._works_of = run.backfill
         self._make_work = payloads_of(run.backfill, run.context.timeout_seconds)
         self._source_hold: tuple[SourceUnreachable, datetime] | None = None  # what it said, and since when
+        self._price = run.backfill.credits_per_entity or None  # of an item whose target does not say what it cost
         self._asks_source_again = BootDeadline(run.context.clock)
 
     async def process(self, first: Item, following: Callable[[], Awaitable[Item | None]] = no_other) -> None:
@@ -129,6 +131,8 @@ class ItemRun:
             if permit.is_probe and self._reader.has_only_refused:
                 permit.health.doubt(item.place)
             return False
+        if self._price is not None and permit.started and isinstance(result, Outcome) and result.credits is None:
+            result = replace(result, credits=self._price)
         self.record(item, result)
         return True
 

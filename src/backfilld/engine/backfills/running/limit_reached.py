@@ -5,11 +5,13 @@ anything starts. What is in flight finishes.
 """
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
+from backfilld.engine.backfills.credit_budget import amount
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 
@@ -34,15 +36,19 @@ class LimitReached:
         progress = await self._standing.patiently(lambda: self._tools.backfills.get_progress(number))
         left = progress.planned - progress.processed - progress.cancelled
         if left > in_flight:
-            await self._pause(reason)
+            await self._pause(reason, left)
         elif in_flight:  # nothing else is left; it may have to be tried again
             await self._account.wait(self._run.gate.changed, self._tools.clock.now() + LOOKS_AGAIN)
         return left == 0
 
-    async def _pause(self, reason: Reason) -> None:
+    async def _pause(self, reason: Reason, left: int) -> None:
         reached(Point.LIMIT_BEFORE_PAUSE)
         if reason.code is ReasonCode.TOO_MANY_FAILURES:
             reason = await self._with_most_common(reason)
+        else:
+            facts = dict(reason.facts or {})
+            more = Decimal(str(facts["needs"])) * left - Decimal(str(facts["left"]))
+            reason = because(reason.code, since=reason.since, **facts, more=amount(more) if more > 0 else None)
         await self._standing.move(Status.PAUSED, reason, expected=STARTABLE)
         reached(Point.LIMIT_AFTER_PAUSE)
 

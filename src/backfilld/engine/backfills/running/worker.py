@@ -22,8 +22,9 @@ from backfilld.engine.backfills.running.item_run import ItemRun
 from backfilld.engine.backfills.running.limit_reached import LIMITS, LimitReached
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.recovery import Recovery
-from backfilld.engine.backfills.running.session_chain import WAITS_FOR_OTHERS, Chain
+from backfilld.engine.backfills.running.session_chain import Chain
 from backfilld.engine.backfills.running.slots import Slots
+from backfilld.engine.backfills.running.turns import Turns
 from backfilld.engine.backfills.running.worker_exit import WorkerExit
 from backfilld.engine.starting.start_gate import Refusal
 
@@ -54,6 +55,7 @@ class Worker:
         self._processor = processor
         self._recovery = recovery
         self._limit = LimitReached(run, account)
+        self._turns = Turns(run, account, chain, lambda position: position in self._tasks.values())
         self._slots = Slots(run.backfill.settings.max_in_flight)
         tools = run.context
         self._chooser = ItemOrder(
@@ -173,7 +175,11 @@ class Worker:
             elif await self._has_room() and not await self._is_stopped():
                 item = await self._chooser.next(now, self._slots.limit)
                 if item is not None:
-                    if await self._is_due(item) and await self._say_running():
+                    if (
+                        await self._turns.is_due(item)
+                        and await self._say_running()
+                        and await self._turns.has_come(item)
+                    ):
                         return item
                     self._chooser.give_back(item)
                 elif await self._nothing_to_start():
@@ -224,14 +230,6 @@ class Worker:
             return False
         await self._flush()
         return await self._chain.stops()
-
-    async def _is_due(self, item: Item) -> bool:
-        """False after a wait: the item's turn has not come."""
-        if await self._chain.is_due(item):
-            return True
-        await self._chain.say_waiting()
-        await self._wait(self._tools.clock.now() + WAITS_FOR_OTHERS)
-        return False
 
     async def _say_running(self) -> bool:
         """An item is about to start. `waiting` stays while nothing but retries is left."""

@@ -1,0 +1,52 @@
+"""Whether the turn of an item has come that nothing forbids: in a chain after those before it, else at its pace.
+
+Of a backfill that starts at a pace one item at a time is on its way to its start, so that none is prepared in vain.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from backfilld.domain.backfills.records import Item
+from backfilld.engine.backfills.run import Run
+from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.backfills.running.session_chain import WAITS_FOR_OTHERS, Chain
+
+LOOKS_AGAIN = timedelta(milliseconds=500)
+
+
+class Turns:
+    """An answer that is False comes after a wait. `is_under_way`: whether what began with a position has not ended."""
+
+    def __init__(self, run: Run, account: RunState, chain: Chain, is_under_way: Callable[[int], bool]) -> None:
+        self._run = run
+        self._account = account
+        self._chain = chain
+        self._clock = run.context.clock
+        self._is_under_way = is_under_way
+        self._next: int | None = None  # the position that was let through last
+
+    async def is_due(self, item: Item) -> bool:
+        """Whether those before it in its chain are through."""
+        if await self._chain.is_due(item):
+            return True
+        await self._chain.say_waiting()
+        await self._account.wait(self._run.gate.changed, self._clock.now() + WAITS_FOR_OTHERS)
+        return False
+
+    async def has_come(self, item: Item) -> bool:
+        """Whether it may start, as far as the pace goes."""
+        limits = self._account.limits
+        if limits is None or not limits.is_paced:
+            return True
+        until = limits.turn_at()
+        if until is None and self._one_is_on_its_way():
+            until = self._clock.now() + LOOKS_AGAIN
+        if until is None:
+            self._next = item.position
+            return True
+        await self._account.wait(self._run.gate.changed, until)
+        return False
+
+    def _one_is_on_its_way(self) -> bool:
+        position = self._next
+        return position is not None and self._is_under_way(position) and position not in self._run.gate.in_flight
