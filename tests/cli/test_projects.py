@@ -75,6 +75,24 @@ async def test_everything_that_a_file_needs_is_said_once_with_what_to_do(backfil
     assert "stay where it runs now" in as_json.json["advice"]
 
 
+async def test_files_exports_and_options_are_said_of_every_task(backfilld: Backfilld, folder: Path) -> None:
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "run.sh").write_text("ls")
+    (folder / "b.dig").write_text("""
+_export: {docker: {image: x}, day: 1}
++a: {http>: "http://127.0.0.1/x", query: {a: 1}, headers: {A: b}}
++b: {sh>: "tasks/run.sh ${day}", shell: bash}
++c: {sh>: tasks/run.sh}
+""")
+    ended = await backfilld("projects", "check", str(folder), "--json")
+    (needs,) = (each for each in ended.json["files"] if each["file"] == "b.dig")
+
+    assert (3, {}) == (needs["tasks"], needs["operators"])
+    assert [
+        "'query' of 'http>'", "'shell' of 'sh>'", "'docker' in '_export'", "the file tasks/run.sh"
+    ] == needs["others"]  # fmt: skip
+
+
 async def test_what_a_project_needs_is_not_asked_where_all_of_it_runs(backfilld: Backfilld, folder: Path) -> None:
     ended = await backfilld("projects", "check", str(folder), "--json")
     expected = {"file": "daily.dig", "runs_here": True, "tasks": 1, "operators": {}, "others": []}

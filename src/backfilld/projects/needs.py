@@ -5,12 +5,13 @@ Whoever has forty files decides by this which of them to move, which to put behi
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from backfilld.projects.budget import Spent
-from backfilld.projects.operators import OPERATORS
+from backfilld.projects.operators import OPERATORS, Operator
+from backfilld.projects.script_files import files_named
 from backfilld.projects.yaml_text import Document, NotYaml, Place, read_yaml
 
 # Keys of digdag that are not done here; why, where it helps.
@@ -46,7 +47,8 @@ _PLAIN = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_.]*\s*|secret:[^{}\s]*")
 
 @dataclass
 class Needs:
-    """`operators`: those that do not run here, with how many tasks have them; `others`: keys, tags and expressions."""
+    """`operators`: those that do not run here, with how many tasks have them; `others`: keys, options, exports, tags,
+    expressions, and files of the project that scripts name."""
 
     file: str
     tasks: int = 0
@@ -61,8 +63,8 @@ class Needs:
         return [*several, *counted, *self.others] if self.is_readable else ["a file that can be read"]
 
 
-def needs_of(file: str, text: str) -> Needs:
-    """Of one file; nothing but `is_readable` is told of one that is no YAML."""
+def needs_of(file: str, text: str, files: Collection[str] = ()) -> Needs:
+    """Of one file, beside the other `files` of its project; of one that is no YAML, nothing but `is_readable`."""
     try:
         document = read_yaml(text)
     except (NotYaml, Spent):
@@ -72,7 +74,11 @@ def needs_of(file: str, text: str) -> Needs:
         operators = [key for key in body if is_operator(key)]
         needs.tasks += bool(operators) or (place != () and not any(key.startswith("+") for key in body))
         needs.operators.update(key for key in operators if key not in OPERATORS)
+    bodies = [body for _, body in tasks_in(document.value)]
     found = [key for key in ELSEWHERE if key in _keys(document)]
+    found += [f"'{key}' of '{name}'" for name, key in _options(bodies)]
+    found += [f"'{key}' in '_export'" for key in _exports(bodies)]
+    found += [f"the file {name}" for name in _files(bodies, files)]
     found += ["expressions in ${…}"] if any(_is_expression(text) for text in _texts(document.value)) else []
     needs.others = list(dict.fromkeys(found))
     return needs
@@ -94,6 +100,33 @@ def is_operator(key: str) -> bool:
 def _keys(document: Document) -> set[str]:
     tags = {"!include" for _, message in document.faults if "!include" in message}
     return {key for _, body in tasks_in(document.value) for key in body} | tags
+
+
+def _of_ours(bodies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Operator, Mapping[str, Any]]]:
+    """Each operator that runs here, with the task that has it."""
+    for body in bodies:
+        yield from ((OPERATORS[key], body) for key in body if key in OPERATORS)
+
+
+def _options(bodies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Options of operators of ours that they do not have here."""
+    for operator, body in _of_ours(bodies):
+        yield from ((operator.name, key) for key in body if key in operator.refused)
+
+
+def _exports(bodies: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Exports that would change how a task of ours is run."""
+    would = {key for operator, _ in _of_ours(bodies) for key in operator.exported}
+    for body in bodies:
+        exported = body.get("_export")
+        yield from (key for key in exported if key in would) if isinstance(exported, Mapping) else ()
+
+
+def _files(bodies: Iterable[Mapping[str, Any]], files: Collection[str]) -> Iterator[str]:
+    """Files of the project that scripts name."""
+    for body in bodies:
+        if isinstance(script := body.get("sh>"), str):
+            yield from files_named(script, files)
 
 
 def _texts(value: Any) -> Iterator[str]:

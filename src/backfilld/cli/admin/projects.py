@@ -120,7 +120,7 @@ def _looked_through(
         found = unpacked(packed_folder(folder), ArchiveLimits())
     except ProjectInvalid as problem:
         return [], problem.faults, []
-    needs = [needs_of(file, text) for file, text in sorted(found.workflows.items())]
+    needs = [needs_of(file, text, found.others) for file, text in sorted(found.workflows.items())]
     try:
         return read_files(found.workflows, folder.resolve().name, rules, others=found.others), (), needs
     except ProjectInvalid as problem:
