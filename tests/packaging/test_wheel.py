@@ -88,6 +88,20 @@ def test_the_sdist_builds_the_same_wheel(dist, scratch):
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize(
+    ("lock", "machine"),
+    [(LOCKS[0], "x86_64-unknown-linux-gnu"), (LOCKS[0], "aarch64-unknown-linux-gnu"),
+     (LOCKS[1], "x86_64-unknown-linux-musl"), (LOCKS[1], "aarch64-unknown-linux-musl")],
+)  # fmt: skip
+def test_what_is_locked_is_there_as_wheels_for_every_machine_that_is_supported(lock, machine, python, scratch):
+    uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--dry-run", "--target", scratch / "none"]
+    run(
+        *uv, "--python-version", python, "--python-platform", machine, "--only-binary", ":all:", "--require-hashes",
+        "-r", ROOT / lock,
+    )  # fmt: skip
+
+
 def test_it_says_its_version_and_checks_a_configuration(installed, scratch):
     assert f"backfilld {__version__}\n" == run(installed / "backfilld", "--version", cwd=scratch)
     assert "is all right" in run(installed / "backfilld", "config", "check", "--config", ROOT / "config.example.toml")
