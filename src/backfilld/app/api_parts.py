@@ -9,7 +9,7 @@ from backfilld.api.framework.route_call import BodyLimits
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
-from backfilld.api.public import audit, keys, schedules, stopping, windows, workflows
+from backfilld.api.public import audit, brakes, keys, schedules, stopping, windows, workflows
 from backfilld.api.public import sources as source_routes
 from backfilld.api.public.backfills import explain, ledger, not_supported, progress_stream
 from backfilld.api.public.backfills import routes as backfills
@@ -31,6 +31,7 @@ from backfilld.events import Bus
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
+from backfilld.operations.brakes import BrakeOperations
 from backfilld.operations.entities import Entities
 from backfilld.operations.sources import SourceOperations
 from backfilld.operations.stopping import StopOperations
@@ -87,6 +88,7 @@ def api_parts(
     routes = [
         *_public_routes(settings, pools, engine, sources, workflow_operations, operations, clock),
         *stopping.routes(stop_operations),
+        *brakes.routes(BrakeOperations(pools.requests, engine.brakes, clock)),
         *health.routes(readiness, access),
     ]
     routes = [*routes, *not_supported.routes(tuple((route.method, route.path) for route in routes))]

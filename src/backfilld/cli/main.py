@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "backfills": ("backfills.commands", "group", "Create, watch and steer backfills."),
     "stop-all": ("admin.stopping", "stop_all", "Start nothing any more, in any daemon on the database."),
     "start-all": ("admin.stopping", "start_all", "Take back `stop-all`, or the stop of `serve --paused`."),
+    "brakes": ("admin.brakes", "group", "See what holds starts while the present suffers, and let go."),
     "workflows": ("admin.workflows", "group", "See what can be run."),
     "projects": ("admin.projects", "group", "Check and push workflows in .dig files."),
     "schedules": ("schedules.commands", "group", "See when schedules fire, steer them, and run them for past times."),

@@ -210,6 +210,22 @@ class Client:
         """Take back a stop. `data` as of `stop_all`."""
         return await self._post("/start-all", _given(reason=reason))
 
+    async def list_brakes(self) -> Answer:
+        """`data`: brakes."""
+        return await self._get("/brakes")
+
+    async def test_brake(self, name: str, *, since: str | None = None) -> Answer:
+        """Look now. `data`: brake, value, says, error, bad, critical, took_ms."""
+        return await self._post(f"/brakes/{_part(name)}/test", _given(since=since))
+
+    async def reset_brake(self, name: str, *, reason: str | None = None) -> Answer:
+        """Let it go on after it was critical. `data`: brake, message."""
+        return await self._post(f"/brakes/{_part(name)}/reset", _given(reason=reason))
+
+    async def release_brake(self, name: str, *, until: str, reason: str | None = None) -> Answer:
+        """Hold it open until then. `data`: brake, message."""
+        return await self._post(f"/brakes/{_part(name)}/release", _given(until=until, reason=reason))
+
     async def list_audit_log(self, **query: object) -> Answer:
         """One page of who did what, newest first. `data`: events."""
         return await self._get("/audit-log", **query)

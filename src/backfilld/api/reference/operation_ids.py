@@ -52,6 +52,10 @@ _NAMES = {
     "DELETE /public-api/workflows/{id}": "delete_workflow",
     "POST /public-api/windows/preview": "preview_windows",
     "POST /public-api/schedules/preview": "preview_schedule",
+    "GET /public-api/brakes": "list_brakes",
+    "POST /public-api/brakes/{name}/test": "test_brake",
+    "POST /public-api/brakes/{name}/reset": "reset_brake",
+    "POST /public-api/brakes/{name}/release": "release_brake",
     # who may, and who did
     "GET /public-api/api-keys": "list_api_keys",
     "POST /public-api/api-keys": "create_api_key",

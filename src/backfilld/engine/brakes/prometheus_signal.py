@@ -1,7 +1,7 @@
 """A query on a Prometheus server: of a vector the worst sample counts; nothing, or NaN, is no sight."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -40,8 +40,10 @@ class PrometheusSignal:
             raise LookFailed("the query finds no series")
         return Seen(self._thresholds.worst([_number(sample) for sample in samples]))
 
-    async def history(self, since: datetime, until: datetime, step_seconds: float) -> list[tuple[datetime, float]]:
-        """The worst of all series at each moment at which there is one; LookFailed."""
+    async def history(
+        self, since: datetime, until: datetime, step_seconds: float
+    ) -> tuple[list[tuple[datetime, float]], timedelta]:
+        """The worst of all series at each moment at which there is one, and the step between moments; LookFailed."""
         step = max(step_seconds, (until - since).total_seconds() / MOST_POINTS)
         wanted = {
             "query": self._query,
@@ -53,13 +55,16 @@ class PrometheusSignal:
         if data.get("resultType") != "matrix" or not isinstance(data.get("result"), list):
             raise LookFailed("the query gives no range")
         at: dict[float, list[float]] = {}
+        unseen: set[float] = set()  # a look there would have failed
         for series in data["result"]:
             for sample in series.get("values", ()) if isinstance(series, Mapping) else ():
                 try:
                     at.setdefault(float(sample[0]), []).append(_number(sample))
                 except LookFailed:
-                    continue  # as if there was no sample
-        return [(datetime.fromtimestamp(time, UTC), self._thresholds.worst(at[time])) for time in sorted(at)]
+                    unseen.add(float(sample[0]))
+        seen = sorted(at.keys() - unseen)
+        found = [(datetime.fromtimestamp(time, UTC), self._thresholds.worst(at[time])) for time in seen]
+        return found, timedelta(seconds=step)
 
     async def _answer(self, what: str, wanted: Mapping[str, str], seconds: float) -> Mapping[str, Any]:
         try:

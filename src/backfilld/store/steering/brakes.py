@@ -18,9 +18,9 @@ class BrakeStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def read(self) -> Mapping[str, Kept]:
+    async def read(self, *, on: Connection | None = None) -> Mapping[str, Kept]:
         """What is kept, by the names of brakes; of one that is not there nothing is."""
-        rows = await self._pool.fetch(_sql.list_states)
+        rows = await (on or self._pool).fetch(_sql.list_states)
         return {
             row["name"]: Kept(
                 row["critical_at"], row["critical_value"], row["released_until"], row["released_by"],
