@@ -35,7 +35,7 @@ async def test_a_test_says_what_was_seen_and_what_would_have_been(backfilld, dae
     daemon.script("POST", f"{PATH}/crm_lag/test", Scripted(data=looked))
     ended = await backfilld("brakes", "test", "crm_lag", "--since", "7d")
 
-    assert {"since": "7d"} == daemon.received[0].body
+    assert {"since": "7d"} == daemon.received[0].json
     for word in ("3.25", "well", "would have held 3 times"):
         assert word in ended.out
 
@@ -48,4 +48,4 @@ async def test_reset_and_release_say_what_came_of_it(backfilld, daemon):
     released = await backfilld("brakes", "release", "crm_lag", "--until", "2027-03-01T13:00:00Z")
 
     assert ("it is reset", "it holds nothing") == (reset.out.strip(), released.out.strip())
-    assert [{"reason": "mended"}, {"until": "2027-03-01T13:00:00Z"}] == [one.body for one in daemon.received]
+    assert [{"reason": "mended"}, {"until": "2027-03-01T13:00:00Z"}] == [one.json for one in daemon.received]
