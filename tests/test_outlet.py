@@ -112,6 +112,7 @@ def test_a_record_that_cannot_be_formatted_is_named():
     assert b"a log line of x cannot be formatted: '%d'\n" == os.read(reading, 100)
 
 
+@pytest.mark.slow
 def test_a_daemon_whose_stderr_nobody_reads_works_and_stops_when_it_is_told():
     with subprocess.Popen([sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as daemon:
         assert daemon.stdout is not None

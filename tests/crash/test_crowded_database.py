@@ -84,6 +84,7 @@ async def answer_to(daemon, path):
         return answer.status, answer.headers.get("Retry-After"), await answer.text()
 
 
+@pytest.mark.slow
 async def test_a_server_without_a_free_connection_is_waited_for_at_start(external, server, target):
     target.script = lambda _: Reply(seconds=0.01)
     await external.make_key()
@@ -105,6 +106,7 @@ async def test_a_server_without_a_free_connection_is_waited_for_at_start(externa
     await assert_all_done(external, target, server.dsn, id, most_repeats=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [0, pytest.param(TOO_FEW, marks=pytest.mark.slow)])
 async def test_a_role_without_connections_in_the_middle_is_waited_for(external, server, admin, target, most):
     id = await begun(external, target)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import IO
 from urllib.parse import urlsplit
 
+import pytest
 from tests.crash.accounts import assert_exact, repeats
 from tests.support.daemon import DaemonProcess, Plan
 from tests.support.logging_target import Reply
@@ -38,6 +39,7 @@ async def crowd(stack: ExitStack, url: str, count: int) -> None:
         await loop.sock_sendall(sock, b"GET /public-api/backfills HTTP/1.1\r\nHost: x\r\nX-Half: ")
 
 
+@pytest.mark.slow
 async def test_a_crowd_of_half_requests_keeps_nobody_from_pausing_and_costs_no_item_a_try(scratch, target, dsn):
     target.script = lambda _: Reply(seconds=0.05)
     daemon = PoorDaemon(scratch / "poor", Plan(target.url, dsn, engine={"max_in_flight_total": 20}))

@@ -111,6 +111,7 @@ async def test_daemon_and_embedded_server_may_be_killed_together(embedded, targe
     await assert_all_done(embedded, target, embedded_dsn(embedded), id, most_repeats=BOUND)
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_lost_in_the_middle_is_waited_for(external, target, server):
     id = await begun(external, target)
     await stop_at_once(server)

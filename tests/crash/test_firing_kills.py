@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
+import pytest
 from tests.crash.mortal import Mortal, points
 from tests.support.daemon import Plan, daemon_process
 from tests.support.logging_target import Reply
@@ -66,6 +67,7 @@ async def test_no_slot_is_lost_or_fired_twice(daemon, target, dsn, point):
     assert sum(calls.values()) - len(calls) <= 1  # at most what was under way is repeated
 
 
+@pytest.mark.slow
 async def test_two_daemons_fire_and_run_each_session_once_though_one_is_killed(daemon, scratch, target, dsn):
     daemon.configure(replace(daemon.plan, workflow=EVERY_SECOND))
     target.script = lambda _: Reply(seconds=0.05)
@@ -85,6 +87,7 @@ async def test_two_daemons_fire_and_run_each_session_once_though_one_is_killed(d
     assert sum(calls.values()) - len(calls) <= 2  # what the dead one had under way
 
 
+@pytest.mark.slow
 async def test_an_attempt_that_kills_the_daemon_ends_interrupted_and_its_neighbours_succeed(daemon, target, dsn):
     first: list[str] = []
 

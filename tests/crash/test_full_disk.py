@@ -41,6 +41,7 @@ async def nothing_starts(target):
     return seen
 
 
+@pytest.mark.slow
 async def test_a_full_disk_of_the_database_is_told_of_and_waited_for(external, target, server, disk):
     id = await begun(external, target)
     disk.fill()

@@ -79,6 +79,7 @@ async def counts(mortal: Mortal) -> set[int]:
 
 
 @points(Point.SESSIONS_BEFORE_COMMIT, slow=(Point.SESSIONS_OPENED, Point.SESSIONS_AFTER_COMMIT))
+@pytest.mark.slow
 async def test_a_request_that_was_cut_off_is_there_as_a_whole_or_not_at_all(mortal):
     mortal.target.script = lambda _: Reply(seconds=None)
     await mortal.start(mortal.point)

@@ -22,6 +22,7 @@ async def under_way(daemon, target) -> str:
     return id
 
 
+@pytest.mark.slow
 async def test_the_order_outlives_a_kill_and_nothing_is_lost(daemon, target, dsn):
     await daemon.start()
     id = await under_way(daemon, target)
@@ -44,6 +45,7 @@ async def test_the_order_outlives_a_kill_and_nothing_is_lost(daemon, target, dsn
     await assert_exact(daemon, dsn, id, planned=len(ENTITIES))
 
 
+@pytest.mark.slow
 async def test_a_daemon_started_paused_waits_for_start_all(daemon, target, dsn):
     await daemon.start()
     id = await under_way(daemon, target)

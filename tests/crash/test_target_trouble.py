@@ -40,6 +40,7 @@ async def assert_all_succeeded(daemon, dsn, id, *, seconds=60.0):
     assert ("completed", len(ENTITIES)) == (ended["status"], found["succeeded"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "outage", [pytest.param(2.0, id="seconds"), pytest.param(60.0, id="a-minute", marks=pytest.mark.slow)]
 )
@@ -58,6 +59,7 @@ async def test_a_target_that_is_down_for_a_while_is_waited_for(daemon, target, d
     assert_keys_never_change(target)
 
 
+@pytest.mark.slow
 async def test_a_target_that_answers_401_holds_the_backfill_and_costs_no_item_a_try(daemon, target, dsn):
     id = await begun(daemon, target)
     target.script = lambda _: Reply(401)

@@ -173,6 +173,7 @@ async def test_an_owner_that_dies_of_a_pause_has_obeyed_it_or_is_waited_for(daem
     assert_keys_never_change(target)
 
 
+@pytest.mark.slow
 async def test_two_backfills_are_shared_out_and_each_keeps_its_limit(daemons, target, dsn):
     target.script = lambda _: Reply(seconds=0.01)
     await daemons["A"].upload(IDS[:1000])

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from tests.support.database import scratch_folder
 
 from backfilld.cli.demo.folder import clean_environment
@@ -64,6 +65,7 @@ async def followed(steps: str, folder: Path) -> tuple[int, str]:
     return code, "".join(file.read_text(encoding="utf-8") for file in told if file.exists())
 
 
+@pytest.mark.slow
 async def test_following_them_runs_a_backfill_and_a_schedule_s_past():
     with scratch_folder() as folder:
         code, output = await followed(adapted(first_steps()), folder)

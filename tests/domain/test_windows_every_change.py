@@ -74,6 +74,7 @@ def test_every_answer_around_every_clock_change_agrees():
             assert expected == windows.state(instant(second)).open, f"{zone} at {instant(second)}"
 
 
+@pytest.mark.slow
 def test_days_that_the_oracle_has_judged_before_are_as_if_judged_anew():
     oracle = Oracle(REQUESTS[2], "America/New_York", [date(2027, 3, 14)])
     since = 1_805_000_400  # the clocks go forward on the second day

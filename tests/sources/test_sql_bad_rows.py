@@ -73,7 +73,7 @@ async def test_the_row_and_its_column_are_named(
 
 
 @pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
-@pytest.mark.parametrize("page_size", [1, 7, 100])
+@pytest.mark.parametrize("page_size", [pytest.param(1, marks=pytest.mark.slow), 7, 100])
 async def test_what_cannot_be_read_is_left_out_and_told_and_the_others_come(
     table: Foreign, source_of: Making, order: Any, page_size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
