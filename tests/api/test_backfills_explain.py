@@ -53,7 +53,7 @@ async def test_the_first_blocker_is_the_reason_that_is_shown(client: Client, poo
     await put_into(pool, backfill, Status.RUNNING)
     await pool.execute("UPDATE backfill_progress SET planned = 9")
     hold = because(R.TARGET_UNREACHABLE, since=NOON, until=NOON + timedelta(seconds=21), target="crm:443")
-    control.lives[backfill.number] = FakeLive(frozenset({3}), 0, hold, (hold, *reasons), Sharing(2, 90, 2))
+    control.lives[backfill.number] = FakeLive(frozenset({3}), 0, hold, (hold, *reasons), sharing=Sharing(2, 90, 2))
     data = await explained(client, backfill.id)
     shown = (await (await client.get(f"{PATH}/{backfill.id}")).json())["data"]["backfill"]
 

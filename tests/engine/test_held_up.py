@@ -43,7 +43,10 @@ async def clear(pool, table):
 
 @pytest.mark.parametrize(
     ("table", "message"),
-    [("plan_items", f"It waits for the database: {WORDS}."), ("outcomes", f"20 outcomes cannot be recorded: {WORDS}.")],
+    [
+        ("plan_items", f"It waits for the database: {WORDS}."),
+        ("outcomes", f"The database takes no outcomes: {WORDS}; 20 wait."),
+    ],
 )
 async def test_a_table_that_takes_nothing_is_told_and_waited_for(dsn, pool, table, message):
     await fill(pool, table)

@@ -703,7 +703,7 @@ async def test_the_backfill_says_that_it_repeats_and_the_timeline_when_that_bega
     )
 
     assert ReasonCode.RECOVERING is held.code is stored.code
-    assert "Repeating what a killed daemon may have started: 4 of at most 6." == held.message
+    assert "Repeating what a killed daemon may have started: 4 of at most 6; then at full pace again." == held.message
     assert held.since == stored.since
     assert 2 == left
     assert 0 == engine.tools.repeats.left

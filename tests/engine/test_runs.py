@@ -264,5 +264,5 @@ async def test_a_plan_of_which_nothing_is_to_run_waits_for_its_approval_too(dsn,
         await engine.until(backfill, "completed")
 
     assert "awaiting_approval" == row.reason.code
-    assert "The plan is frozen: 0 to run, 2 left out. Look at it, then resume." == row.reason.message
+    assert "The plan is frozen: 0 to run, 2 left out. Look at it, then approve." == row.reason.message
     assert {"skipped": 2} == await engine.outcomes(backfill)

@@ -205,7 +205,7 @@ async def test_a_retry_after_holds_for_as_long_as_it_says(health: TargetHealth, 
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(90, "asked us to slow down: Retry-After 90 s;"), (0.5, ": Retry-After 0.5 s;"), (None, "slow down; the next")],
+    [(90, "asked us to slow down: Retry-After 90 s."), (0.5, ": Retry-After 0.5 s."), (None, "asked us to slow down.")],
 )
 async def test_the_reason_says_for_how_long_a_target_asked_to_be_left_alone(health: TargetHealth, seconds, told):
     health.note(throttled(seconds), "a", probe=False)

@@ -21,8 +21,8 @@ R = ReasonCode
 # As the gate looks; what is only said while nothing of it holds comes last.
 ORDER: Final[tuple[str, ...]] = (
     R.PAUSED_BY_USER, R.AWAITING_APPROVAL, R.SAMPLE_DONE, R.DRAINING, R.WORKFLOW_DISABLED, R.OUTSIDE_WINDOW,
-    R.NEVER_OPENS, R.STOPPED_BY_OPERATOR, "braked_critically", "braked", "source_refused", R.SOURCE_UNREACHABLE,
-    "source_budget", R.TARGET_REFUSES, R.TARGET_UNREACHABLE, "engine_unreachable", R.RATE_LIMITED, "no_workers",
+    R.NEVER_OPENS, R.STOPPED_BY_OPERATOR, R.BRAKED_CRITICALLY, R.BRAKED, R.SOURCE_REFUSED, R.SOURCE_UNREACHABLE,
+    R.SOURCE_BUDGET, R.TARGET_REFUSES, R.TARGET_UNREACHABLE, "engine_unreachable", R.RATE_LIMITED, "no_workers",
     R.TOO_MANY_FAILURES, R.BUDGET_EXHAUSTED, R.WAITING_FOR_RETRY, R.WAITING_FOR_CAPACITY, R.RECOVERING,
 )  # fmt: skip
 _RANK = {code: rank for rank, code in enumerate(ORDER)}

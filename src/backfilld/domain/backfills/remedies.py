@@ -46,11 +46,15 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         "/public-api/workflows/{workflow_id}",
     ),
     R.SOURCE_UNREACHABLE: Remedy(f"{ASKED_AGAIN}; nothing fails, and it goes on by itself."),
+    R.SOURCE_REFUSED: Remedy(f"{ASKED_AGAIN}; mend its credentials; nothing fails meanwhile."),
+    R.SOURCE_BUDGET: Remedy("It goes on by itself[; used by {others:count} others, too]."),
     R.RATE_LIMITED: Remedy("Holds for every backfill that uses it[: {others:count} others]."),
     R.WAITING_FOR_CAPACITY: Remedy("It goes on by itself as soon as there is room."),
     R.DRAINING: Remedy("Nothing more starts here."),
     R.WORKFLOW_DISABLED: Remedy("Enable it; then it goes on by itself.", "/public-api/workflows/{workflow_id}"),
     R.RECOVERING: Remedy("Nothing needs to be done."),
+    R.BRAKED: Remedy("It goes on by itself; an admin may release the brake for a while.", "/public-api/brakes"),
+    R.BRAKED_CRITICALLY: Remedy("Look at what it shows; then reset it.", "/public-api/brakes"),
     R.STOPPED_BY_OPERATOR: Remedy("An admin starts it again with Start all.", "/public-api/start-all"),
 }
 
