@@ -32,6 +32,7 @@ from backfilld.events import (
     RowsRemoved,
     TryEnded,
 )  # fmt: skip
+from backfilld.source_counters import Asked, SourceTallies
 from backfilld.try_counters import TryTallies
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -62,6 +63,8 @@ class Metrics:
         own.register(self.tries)
         self._brakes = BrakeTallies()
         own.register(self._brakes)
+        self._sources = SourceTallies()
+        own.register(self._sources)
         self.breaker = Gauge(
             "backfilld_target_breaker", "1 for the state a target is in.", ["target", "state"], registry=own
         )
@@ -126,6 +129,10 @@ class Metrics:
     def watch_brakes(self, read: Callable[[], Iterable[Measured]]) -> None:
         """Ask `read` for every brake at every scrape."""
         self._brakes.read = read
+
+    def watch_sources(self, read: Callable[[], Iterable[Asked]]) -> None:
+        """Ask `read` for every connection to an API at every scrape."""
+        self._sources.read = read
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """An answer was given; `route` is its pattern, never a path."""

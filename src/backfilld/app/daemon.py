@@ -169,6 +169,7 @@ class Daemon:
     ) -> None:
         """Wait for the database, bring it up to date, then run everything that runs by itself."""
         await Preparation(self._settings, database, api, readiness, self._clock, paused=self._paused).run()
+        await engine.usage.restore()
         readiness.migrated = True
         async with asyncio.TaskGroup() as group:
             for loop in engine.serving:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from backfilld.app.brake_parts import brakes_of
+from backfilld.app.connection_usage import UsageKeeper
 from backfilld.app.database import Database, Pools
 from backfilld.app.http_sources import Connections, connections_of
 from backfilld.app.process.instance import Instance
@@ -33,6 +34,7 @@ from backfilld.executors.http.client import Limits as WireLimits
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
 from backfilld.executors.secrets import SecretStore
 from backfilld.sources.registry import SourceRegistry
+from backfilld.store.admin.connection_usage import ConnectionUsage
 from backfilld.store.admin.projects import ProjectStore
 from backfilld.store.admin.stopping import StopStore
 from backfilld.store.backfills.backfills import BackfillStore
@@ -65,6 +67,7 @@ class EngineParts:
     targets: Targets
     janitor: Janitor
     brakes: Brakes
+    usage: UsageKeeper
     serving: tuple[Serving, ...]  # each is a loop, and says what it waits for the database for
 
     async def close_sources(self) -> None:
@@ -95,14 +98,16 @@ def engine_parts(
     stopping = Stopping(StopStore(pools.engine), keeper.stop_switch, (keeper, live_leases), clock, bus)
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
     news = _news(database, clock, bus, scheduler, stopping, firing, live, brakes)
+    usage = UsageKeeper(ConnectionUsage(pools.engine), connections, clock)
     janitor = Janitor(
-        tools.remembered, RemovalStore(pools.engine), DigestStore(pools.engine), clock, bus, retention_of(settings)
-    )
+        tools.remembered, RemovalStore(pools.engine), DigestStore(pools.engine), clock, bus, retention_of(settings),
+        {"write down what connections were asked": usage.write},
+    )  # fmt: skip
     control = Control(scheduler, leases, clock)
     serving = (recorder, keeper, live_leases, stopping, brakes, news, janitor, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, tools.targets,
-        janitor, brakes, serving,
+        janitor, brakes, usage, serving,
     )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from backfilld.engine.service import Serving
 from backfilld.events import Bus
 from backfilld.logs import lines_dropped
 from backfilld.metrics import Metrics
+from backfilld.source_counters import Asked
+from backfilld.sources.http.asking.connection import Connection
 
 
 def metrics_of(engine: EngineParts, certificate: Certificate | None, clock: Clock, bus: Bus) -> Metrics:
@@ -22,10 +24,18 @@ def metrics_of(engine: EngineParts, certificate: Certificate | None, clock: Cloc
     metrics.watch("unrecorded", "Ended items that wait for their commit.", lambda: engine.recorder.unrecorded)
     metrics.watch("log_lines_dropped", "Log lines that nobody read in time.", lines_dropped)
     metrics.watch_brakes(lambda: [brake.measured(clock.now()) for brake in engine.brakes])
+    metrics.watch_sources(lambda: [_asked(connection, clock) for connection in engine.connections.values()])
     _watch_obstacles(metrics, engine, clock)
     if certificate is not None:
         _watch_certificate(metrics, certificate)
     return metrics
+
+
+def _asked(connection: Connection, clock: Clock) -> Asked:
+    usage = connection.usage
+    left = None if usage.limit is None else max(usage.limit - usage.used, 0)
+    wait = 0.0 if usage.until is None else max((usage.until - clock.now()).total_seconds(), 0.0)
+    return Asked(connection.name, dict(connection.health.outcomes), left, wait)
 
 
 def _watch_obstacles(metrics: Metrics, engine: EngineParts, clock: Clock) -> None:

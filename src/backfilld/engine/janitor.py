@@ -5,11 +5,12 @@ the piece took, so that at most half of its time is spent on the database.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
@@ -54,7 +55,9 @@ class Janitor:
         clock: Clock,
         bus: Bus,
         retention: Retention = Retention(),  # frozen
+        chores: Mapping[str, Callable[[], Awaitable[object]]] = MappingProxyType({}),
     ) -> None:
+        """`chores`: what others want done in each round, by what it is in words."""
         self._remembered = remembered
         self._removal = removal
         self._digests = digests
@@ -62,6 +65,7 @@ class Janitor:
         self._bus = bus
         self._patience = Patience.of(self.part, clock, bus, first_pause_seconds=EVERY_SECONDS)
         self.retention = retention
+        self._chores = dict(chores)
         self._entities_hour: float | None = None  # in which the entities were last looked at
 
     @property
@@ -80,6 +84,8 @@ class Janitor:
 
         What cannot be done, for a reason that nobody foresaw, is told and left; everything else is done.
         """
+        for what, chore in self._chores.items():
+            await self._does(what, chore)
         if await self._does("remember last outcomes", self._remembered.bring_up_to_date):
             await self._does("hide expired backfills", self._hide_expired)
             await self._does("find ledgers to digest", self._digest_ledgers)

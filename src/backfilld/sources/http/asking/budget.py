@@ -81,7 +81,8 @@ class _Rate:
         self._looks += look
 
     def restore(self, at: float, requests: int) -> None:
-        self._asked.extend((at, False) for _ in range(requests))
+        """Of what was asked before all that is known, the latest last."""
+        self._asked = deque(sorted([*self._asked, *[(at, False)] * requests]))
 
 
 class Budget:
@@ -154,10 +155,14 @@ class Budget:
             self._instant(free_at) if free_at > now else None,
         )
 
-    def drain_minutes(self) -> dict[datetime, int]:
-        """Requests by the minute since the last call, to be written down."""
-        minutes, self._minutes = dict(self._minutes), Counter()
-        return minutes
+    def asked_since_written(self) -> dict[datetime, int]:
+        """Requests by the minute that are not written down yet."""
+        return dict(self._minutes)
+
+    def was_written(self, minutes: Mapping[datetime, int]) -> None:
+        """These are."""
+        self._minutes.subtract(minutes)
+        self._minutes = +self._minutes
 
     def restore(self, minutes: Mapping[datetime, int]) -> None:
         """Count what was asked before a restart; of each minute as late as it may have been."""
