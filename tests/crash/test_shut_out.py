@@ -26,7 +26,9 @@ async def admin(databases):
     await connection.close()
 
 
-@pytest.mark.parametrize("how", SHUT_OUT)
+@pytest.mark.parametrize(
+    "how", ["closed", *(pytest.param(how, marks=pytest.mark.slow) for how in SHUT_OUT if how != "closed")]
+)
 async def test_a_running_daemon_waits_until_it_is_let_in_again(scratch, target, dsn, admin, how):
     name = dsn.partition("?")[0].rsplit("/", 1)[1]
     words = {"name": f'"{name}"', "role": f"only_{name}"}
