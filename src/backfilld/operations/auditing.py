@@ -25,6 +25,10 @@ class AuditReading:
         wanted = replace(wanted, with_keys=caller.may("admin"))
         return await self._pages.list_page(wanted, before=before, limit=limit)
 
+    async def latest(self, number: int, *, before: int | None = None, limit: int) -> list[AuditEvent]:
+        """The newest `limit` events of a backfill with an id below `before`, newest first."""
+        return await self._pages.list_timeline_back(number, before=before, limit=limit)
+
     async def timeline(self, id: UUID, wanted: AuditFilter, *, behind: int = 0, limit: int) -> list[AuditEvent]:
         """The first `limit` of a backfill that `wanted` lets through behind an event's id, oldest first. NotFound.
 

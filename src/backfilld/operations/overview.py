@@ -1,18 +1,22 @@
 """All backfills at one look: by group, those that need a person first, and how many each group has."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.holding import Group
+from backfilld.domain.backfills.records import Backfill, Progress
+from backfilld.domain.sentences import Sentence
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.store.backfills.backfills import BackfillStore
 
+log = logging.getLogger(__name__)
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)  # in the order in which they are shown
-MOST_OF_ACTIVE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class GroupPage:
     """Some of a group, newest first. `more`: there are others behind them."""
 
     group: Group
-    views: Sequence[BackfillView | UnreadableRow]
+    seen: Sequence[tuple[BackfillView, Explanation] | UnreadableRow]
     more: bool
 
 
@@ -59,6 +63,15 @@ class Overview:
             rows = await self._store.list_of_group(
                 group, now, stopped=stopped, text=text, before_number=before_number, limit=limit + 1
             )
-            views = [one if isinstance(one, UnreadableRow) else self._viewer.view(*one) for one in rows]
-            pages.append(GroupPage(group, views[:limit], len(views) > limit))
+            seen = [one if isinstance(one, UnreadableRow) else self._seen(*one) for one in rows[:limit]]
+            pages.append(GroupPage(group, seen, len(rows) > limit))
         return OverviewPage(counts, pages)
+
+    def _seen(self, backfill: Backfill, progress: Progress) -> tuple[BackfillView, Explanation]:
+        view = self._viewer.view(backfill, progress)
+        try:
+            return view, self._viewer.explain(view, {})
+        except Exception:  # one that cannot be explained hides no other
+            log.exception("why backfill %s stands where it does cannot be told", backfill.id)
+            told: Sentence = (view.reason.message if view.reason else str(backfill.status),)
+            return view, Explanation(False, (told,), (), (), None)

@@ -111,6 +111,12 @@ class AuditPages:
         )  # fmt: skip
         return _events(rows)
 
+    async def list_timeline_back(
+        self, backfill_number: int, *, before: int | None = None, limit: int
+    ) -> list[AuditEvent]:
+        """The newest `limit` events of a backfill with an id below `before`, newest first."""
+        return _events(await self._pool.fetch(_sql.list_timeline_back, backfill_number, before, limit))
+
 
 def _events(rows: Iterable[asyncpg.Record]) -> list[AuditEvent]:
     return each(rows, _event)

@@ -1,5 +1,31 @@
 -- What people read of `audit_log`.
 
+-- part: of_interest
+WITH of_interest AS (
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
+           NULL::timestamptz AS began_at, NULL::timestamptz AS ended_at, NULL::integer AS probes
+      FROM audit_log AS a
+     WHERE a.backfill_number = $1
+    UNION ALL
+    SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_number, o.message, NULL,
+           json_build_object('status_reason', o.code), NULL, o.began_at, o.ended_at, o.probes
+      FROM outages AS o
+      JOIN backfills AS b ON b.number = o.backfill_number
+     WHERE o.backfill_number = $1
+    UNION ALL
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
+           NULL, NULL, NULL
+      FROM backfills AS b
+      JOIN audit_log AS a ON a.at >= b.created_at AND a.at <= coalesce(b.completed_at, 'infinity')
+     WHERE b.number = $1 AND a.action IN ('daemon.stop_all', 'daemon.start_all')
+    UNION ALL
+    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
+           NULL, NULL, NULL
+      FROM backfills AS child
+      JOIN audit_log AS a ON a.backfill_number = child.number AND a.action = 'backfill.rerun'
+     WHERE child.parent_number = $1
+)
+
 -- name: list_events
 -- Who did what, newest first; what the engine does by itself stands in the timelines alone.
 -- The bounds are plain comparisons, so that a page is read along the index whatever else is asked for.
@@ -31,30 +57,7 @@ SELECT backfill_number FROM audit_log WHERE action = 'backfill.delete' AND subje
 -- holds its row, so they are in the order of what happened.
 -- $1 backfill   $2 behind id   $3 how many   $4 actor, or the name of a key   $5 action, or what it begins with
 -- $6 subject   $7 at or after   $8 before
-WITH of_interest AS (
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
-           NULL::timestamptz AS began_at, NULL::timestamptz AS ended_at, NULL::integer AS probes
-      FROM audit_log AS a
-     WHERE a.backfill_number = $1
-    UNION ALL
-    SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_number, o.message, NULL,
-           json_build_object('status_reason', o.code), NULL, o.began_at, o.ended_at, o.probes
-      FROM outages AS o
-      JOIN backfills AS b ON b.number = o.backfill_number
-     WHERE o.backfill_number = $1
-    UNION ALL
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
-           NULL, NULL, NULL
-      FROM backfills AS b
-      JOIN audit_log AS a ON a.at >= b.created_at AND a.at <= coalesce(b.completed_at, 'infinity')
-     WHERE b.number = $1 AND a.action IN ('daemon.stop_all', 'daemon.start_all')
-    UNION ALL
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
-           NULL, NULL, NULL
-      FROM backfills AS child
-      JOIN audit_log AS a ON a.backfill_number = child.number AND a.action = 'backfill.rerun'
-     WHERE child.parent_number = $1
-)
+/* part: of_interest */
 SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS backfill_id, e.reason, e.old, e.new,
        e.request_id, e.began_at, e.ended_at, e.probes
   FROM of_interest AS e
@@ -66,6 +69,19 @@ SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS b
    AND ($6::text IS NULL OR e.subject = $6)
    AND e.at >= $7 AND e.at < $8
  ORDER BY e.id
+ LIMIT $3;
+
+-- name: list_timeline_back
+-- The same, newest first.
+-- $1 backfill   $2 only ids below (null: any)   $3 how many
+/* part: of_interest */
+SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS backfill_id, e.reason, e.old, e.new,
+       e.request_id, e.began_at, e.ended_at, e.probes
+  FROM of_interest AS e
+  LEFT JOIN api_keys AS k ON e.actor = 'key:' || k.id
+  LEFT JOIN backfills AS b ON b.number = e.backfill_number
+ WHERE $2::bigint IS NULL OR e.id < $2
+ ORDER BY e.id DESC
  LIMIT $3;
 
 -- name: find_changes_since_approval

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Literal
 
-from backfilld.domain.sentences import Sentence
+from backfilld.domain.sentences import RELATIVE, Part, Sentence, plain
 from backfilld.web.words import numbers, times
 
 
@@ -22,32 +22,29 @@ class Piece:
 Said = Sequence[Piece]
 
 
-def text(words: str) -> Piece:
-    return Piece("text", words)
-
-
-def strong(words: str) -> Piece:
-    return Piece("strong", words)
-
-
 def said(sentence: Sentence, zone: tzinfo, now: datetime) -> Said:
-    """A sentence of the engine, its first clause strong."""
+    """A sentence of the engine; where it begins with a whole sentence of its own, that is strong."""
     return tuple(_pieces(sentence, zone, now))
 
 
 def _pieces(sentence: Sentence, zone: tzinfo, now: datetime) -> Iterator[Piece]:
     for number, part in enumerate(sentence):
-        if isinstance(part, str):
-            head, stop, rest = part.partition(". ") if number == 0 else ("", "", part)
-            yield strong(head + ".") if stop else text(head)
-            yield text(" " + rest if stop else rest)
-        elif part.type == "time" and isinstance(part.value, datetime):
-            told = f"{times.clock_time(part.value, zone, now)} {times.place(zone)}"
-            yield Piece("time", told, part.value, times.whole(part.value, zone))
-            if part.value > now:
-                yield text(", ")
-                yield Piece("rel", times.relative(part.value, now), part.value)
-        elif part.type == "count":
-            yield strong(numbers.thousands(part.value))
-        else:
-            yield text("now" if part.value is None else str(part.value))
+        if isinstance(part, Part):
+            yield _piece(part, zone, now)
+            continue
+        head, stop, rest = part.partition(". ") if number == 0 else ("", "", part)
+        if stop:
+            yield Piece("strong", head + ".")
+        yield Piece("text", (" " if stop else head) + rest)
+
+
+def _piece(part: Part, zone: tzinfo, now: datetime) -> Piece:
+    value = part.value
+    if part.type in RELATIVE and isinstance(value, datetime):
+        return Piece("rel", plain((part,), zone, now), value)
+    if part.type == "time" and isinstance(value, datetime):
+        told = f"{times.clock_time(value, zone, now)} {times.place(zone)}"
+        return Piece("time", told, value, times.whole(value, zone))
+    if part.type == "count":
+        return Piece("strong", numbers.thousands(value))
+    return Piece("text", plain((part,), zone, now))

@@ -4,8 +4,11 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.holding import Group
+from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.backfills.view import BackfillView
 from backfilld.operations.overview import GROUPS, OverviewPage
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
@@ -35,8 +38,8 @@ class OverviewPages:
                 "group": one.group,
                 "name": GROUP_NAMES[one.group],
                 "count": page.counts[one.group],
-                "rows": [row_of(view, visit.at) for view in one.views],
-                "more": _address(one.group, text, one.views[-1].number) if one.more else "",
+                "rows": [row_of(seen, visit.at) for seen in one.seen],
+                "more": _address(one.group, text, _number(one.seen[-1])) if one.more else "",
             }
             for one in page.groups
         ]
@@ -44,6 +47,10 @@ class OverviewPages:
             visit, "overview/overview.html", here="backfills", chips=_chips(page, only, text), groups=groups,
             only=only, q=text, total=page.total, attention=page.counts["attention"] > 0, is_later=before is not None,
         )  # fmt: skip
+
+
+def _number(seen: tuple[BackfillView, Explanation] | UnreadableRow) -> int:
+    return int(seen.number if isinstance(seen, UnreadableRow) else seen[0].number)
 
 
 def _chips(page: OverviewPage, only: Group | None, text: str) -> list[dict[str, object]]:

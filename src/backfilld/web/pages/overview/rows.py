@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.calendars import shown_zone
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.web.words import numbers, times
 from backfilld.web.words.bars import Segment, segments
-from backfilld.web.words.sentences import Said, said, strong, text
+from backfilld.web.words.sentences import Said, said
 from backfilld.web.words.states import Pill, pill
-from backfilld.web.words.verdicts import verdict
 
 R = ReasonCode
 
@@ -66,10 +66,11 @@ class Unreadable:
     problem: str
 
 
-def row_of(view: BackfillView | UnreadableRow, now: datetime) -> Row | Unreadable:
+def row_of(seen: tuple[BackfillView, Explanation] | UnreadableRow, now: datetime) -> Row | Unreadable:
     """The row as it stands `now`."""
-    if isinstance(view, UnreadableRow):
-        return Unreadable(view.id, view.number, str(view.problem))
+    if isinstance(seen, UnreadableRow):
+        return Unreadable(seen.id, seen.number, str(seen.problem))
+    view, explanation = seen
     backfill, counts = view.backfill, view.counts
     zone = shown_zone(backfill)
     return Row(
@@ -77,7 +78,7 @@ def row_of(view: BackfillView | UnreadableRow, now: datetime) -> Row | Unreadabl
         number=backfill.number,
         name=backfill.settings.name or backfill.workflow_name,
         pill=pill(view),
-        said=verdict(view) if view.has_ended else said(view.reason.sentence, zone, now) if view.reason else _busy(view),
+        said=said(explanation.sentences[0], zone, now),
         by=" · ".join([backfill.workflow_name, backfill.settings.entity_type or "sessions", _owner(view)]),
         ended=view.has_ended,
         planned=view.planned,
@@ -97,14 +98,6 @@ def _owner(view: BackfillView) -> str:
 def _rate(view: BackfillView) -> str:
     rate = view.throughput_per_minute or 0
     return f"{numbers.thousands(round(rate))}/min" if view.backfill.status is Status.RUNNING and rate >= 0.5 else ""
-
-
-def _busy(view: BackfillView) -> Said:
-    counts, most = view.counts, view.backfill.settings.max_in_flight
-    if not view.planned:
-        return (text("Counting what there is to do; nothing starts before the plan is frozen."),)
-    tail = "; more would need a higher limit." if counts.in_flight >= most and counts.pending else "."
-    return (strong(f"{counts.in_flight} of {most} in flight"), text(tail))
 
 
 def _counted(view: BackfillView) -> str:
