@@ -20,6 +20,7 @@ from tests.support.fake_control import FakeControl
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.domain.callers import Actor, Role
+from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.keys import NewKey, create_key
 from backfilld.operations.web_sessions import WebSessions
@@ -112,7 +113,7 @@ async def site(pool: Pool, clock: FakeClock, operations: BackfillOperations) -> 
         options = ServerOptions(stop_timeout_seconds=1)
         door = doorkeeper([authenticator], clock, options)
         frame = Frame(WebSessions(pool, clock), door, clock)
-        every = pages(frame, operations)
+        every = pages(frame, operations, AuditReading(pool))
         server = ApiServer(
             frame.routes(every), door=door, clock=clock, options=options, error_page=frame.error_page
         )  # fmt: skip

@@ -7,6 +7,7 @@ from backfilld.api.framework.routing import Route
 from backfilld.app.database import Pools
 from backfilld.clock import Clock
 from backfilld.config import Settings
+from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.web_sessions import WebSessions
 from backfilld.web.frame.frame import Frame, Place
@@ -28,4 +29,4 @@ def web_parts(
     server = settings.server
     place = Place(speaks_tls=server.speaks_tls, public_url=server.public_url or "")
     frame = Frame(WebSessions(pools.requests, clock), door, clock, place)
-    return WebParts(frame, frame.routes(pages(frame, operations)))
+    return WebParts(frame, frame.routes(pages(frame, operations, AuditReading(pools.requests))))

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from backfilld.domain.callers import Caller
 from backfilld.domain.errors import NotFound
-from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter, AuditPages
+from backfilld.store.admin.audit_pages import AuditEvent as AuditEvent
+from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 

@@ -1,12 +1,20 @@
 """Every page there is, in one list."""
 
+from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page
 from backfilld.web.pages.account import routes as account
+from backfilld.web.pages.backfill import routes as backfill
+from backfilld.web.pages.backfill import steering
 from backfilld.web.pages.overview import routes as overview
 
 
-def pages(frame: Frame, operations: BackfillOperations) -> list[Page]:
+def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading) -> list[Page]:
     """As the router takes them."""
-    return [*account.pages(frame), *overview.pages(frame, operations)]
+    return [
+        *account.pages(frame),
+        *overview.pages(frame, operations),
+        *backfill.pages(frame, operations, audit),
+        *steering.pages(frame, operations),
+    ]

@@ -9,7 +9,7 @@ from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.calendars import shown_zone
-from backfilld.operations.backfills.view import Viewer
+from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter, AuditPages
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.ledger.pages import LedgerPages
@@ -29,9 +29,14 @@ class Explainer:
 
     async def explain(self, id: UUID) -> tuple[Explanation, tzinfo]:
         """What there is to say, and the zone in which to say it. NotFound."""
+        view, explanation = await self.look(id)
+        return explanation, shown_zone(view.backfill)
+
+    async def look(self, id: UUID) -> tuple[BackfillView, Explanation]:
+        """How a backfill stands, and what there is to say of it, of one moment. NotFound."""
         view = self._viewer.view(*await self._store.get_with_progress(id))
         known = await self._known(view.backfill, {reason.code for reason in view.reasons})
-        return self._viewer.explain(view, known), shown_zone(view.backfill)
+        return view, self._viewer.explain(view, known)
 
     async def _known(self, backfill: Backfill, codes: set[ReasonCode]) -> Mapping[str, Any]:
         known: dict[str, Any] = {}

@@ -9,7 +9,8 @@ from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.errors import NotFound
 from backfilld.engine.control import Control
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.ledger.pages import LedgerEntry, LedgerPages
+from backfilld.store.ledger.pages import LedgerEntry as LedgerEntry
+from backfilld.store.ledger.pages import LedgerPages
 
 
 class LedgerReading:

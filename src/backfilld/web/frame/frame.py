@@ -140,12 +140,12 @@ class Frame:
     ) -> Visit:  # fmt: skip
         return Visit(request, id_, self.clock.now(), Preferences.of(request), path or {}, session, token, form)
 
-    def page(self, visit: Visit, template: str, *, status: int = 200, **values: Any) -> web.Response:
+    def page(self, visit: Visit, template: str, /, *, status: int = 200, **values: Any) -> web.Response:
         """A template as an answer."""
         text = self._templates.render(template, visit, **values)
         return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
 
-    def draw(self, template: str, visit: Visit | None = None, **values: Any) -> str:
+    def draw(self, template: str, visit: Visit | None = None, /, **values: Any) -> str:
         """A template as text. Without a visit there is nothing of one viewer in it."""
         return self._templates.render(template, visit, **values)
 

@@ -39,9 +39,9 @@ class Templates:
         }
         return made
 
-    def render(self, name: str, visit: Visit | None, **values: Any) -> str:
+    def render(self, template: str, visit: Visit | None, /, **values: Any) -> str:
         """The template with its values; `visit` is there under that name."""
-        return self._environment.get_template(name).render(visit=visit, **values)
+        return self._environment.get_template(template).render(visit=visit, **values)
 
     def _asset(self, name: str) -> str:
         return self._base + self._assets.path(name)

@@ -13,6 +13,12 @@ def thousands(value: int | float | Decimal | None) -> str:
     return text.replace(",", THIN)
 
 
+def plural(entity_type: str) -> str:
+    """`time entries` of `time_entry`."""
+    word = entity_type.replace("_", " ")
+    return word[:-1] + "ies" if word.endswith("y") else word if word in ("none", "configuration") else word + "s"
+
+
 def percent(done: int, total: int) -> str:
     """`53 %`; with a decimal where whole ones hide that it has begun, or that it is not at its end."""
     if total <= 0:

@@ -1,0 +1,105 @@
+"""How far a backfill is: the numbers beside its bar, and what is in flight."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.calendars import shown_zone
+from backfilld.operations.backfills.ledger import LedgerEntry
+from backfilld.operations.backfills.view import BackfillView
+from backfilld.web.words import numbers, times
+from backfilld.web.words.bars import Segment, segments
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A number with its name. `at` makes of `note` a time that counts on; `whole` is what pointing at it shows."""
+
+    name: str
+    value: str
+    note: str = ""
+    at: datetime | None = None
+    whole: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Something in flight."""
+
+    entity_id: str
+    since: datetime | None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressShown:
+    """Of one moment."""
+
+    planned: bool
+    percent: str
+    counted: str
+    what: str
+    bar: Sequence[Segment]
+    legend: Sequence[Segment]
+    pending: int
+    tiles: Sequence[Tile]
+    slots: Sequence[Slot]
+    free: int
+
+
+def progress_of(view: BackfillView, moving: Sequence[LedgerEntry], now: datetime) -> ProgressShown:
+    counts, backfill = view.counts, view.backfill
+    bar = segments(counts)
+    most = backfill.settings.max_in_flight
+    return ProgressShown(
+        planned=view.planned,
+        percent=numbers.percent(counts.processed + counts.cancelled, counts.total) if view.planned else "",
+        counted=f"{numbers.thousands(counts.processed + counts.cancelled)} of {numbers.thousands(counts.total)}",
+        what="sessions" if backfill.is_schedule else numbers.plural(backfill.settings.entity_type or "item"),
+        bar=bar,
+        legend=[*bar, *_no_failures(view)],
+        pending=0 if view.has_ended else counts.pending,
+        tiles=tuple(_ended_tiles(view, now) if view.has_ended else _tiles(view, now)),
+        slots=[Slot(one.entity_id, one.started_at, one.attempts) for one in moving],
+        free=max(0, most - len(moving)) if moving else 0,
+    )
+
+
+def _no_failures(view: BackfillView) -> Iterator[Segment]:
+    if view.has_ended and view.planned and not view.counts.failed:
+        yield Segment("failed", "failed", 0, 0, 0)  # that is news, too
+
+
+def _tiles(view: BackfillView, now: datetime) -> Iterator[Tile]:
+    counts, backfill = view.counts, view.backfill
+    rate, status = view.throughput_per_minute, backfill.status
+    if status is Status.RUNNING and rate is not None:
+        yield Tile("Rate", f"{numbers.thousands(round(rate) if rate >= 10 else rate)}/min")
+    if status is Status.RUNNING or counts.in_flight:
+        yield Tile("In flight", f"{numbers.thousands(counts.in_flight)} of {backfill.settings.max_in_flight}")
+    zone, at = shown_zone(backfill), view.estimated_completion_at
+    if at is not None:
+        yield Tile("Expected end", times.clock_time(at, zone, now), "", at, times.whole(at, zone))
+    yield from _credits(view)
+
+
+def _credits(view: BackfillView) -> Iterator[Tile]:
+    used, each = view.progress.credits_used, view.backfill.credits_per_entity
+    if not used and not each:
+        return
+    about = f"of about {numbers.thousands(each * view.counts.to_run)}" if each and view.planned else ""
+    yield Tile("Credits", numbers.thousands(used), "" if view.has_ended else about)
+
+
+def _ended_tiles(view: BackfillView, now: datetime) -> Iterator[Tile]:
+    backfill, began, ended = view.backfill, view.progress.started_at, view.backfill.completed_at
+    if ended is not None:
+        zone = shown_zone(backfill)
+        yield Tile("Ended", times.clock_time(ended, zone, now), "", ended, times.whole(ended, zone))
+    if ended is not None and began is not None:
+        seconds = (ended - began).total_seconds()
+        per_minute = view.counts.processed / seconds * 60 if seconds >= 1 else 0
+        pace = f"{numbers.thousands(round(per_minute))}/min on average" if per_minute >= 1 else ""
+        yield Tile("Took", times.duration(seconds), pace)
+    yield from _credits(view)

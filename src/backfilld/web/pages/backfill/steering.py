@@ -1,0 +1,114 @@
+"""The verbs: a page that asks, and the POST that does it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from backfilld.domain.backfill_settings import MOST_REASON
+from backfilld.domain.calendars import shown_zone
+from backfilld.domain.callers import Role
+from backfilld.domain.errors import BackfilldError, Conflict, Forbidden, Invalid, Unavailable
+from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.backfills.create import Created
+from backfilld.operations.backfills.view import BackfillView
+from backfilld.web.frame.frame import Frame
+from backfilld.web.frame.visit import Page, PageHandler, Visit
+from backfilld.web.pages.backfill.routes import IDS, PATH
+from backfilld.web.pages.backfill.verbs import VERBS, Question, question
+from backfilld.web.words import times
+from backfilld.web.words.states import pill
+
+Do = Callable[[Visit, UUID, str | None], Awaitable[str]]  # where to go afterwards
+
+
+class Steering:
+    """Asks, and does."""
+
+    def __init__(self, frame: Frame, operations: BackfillOperations) -> None:
+        self._frame = frame
+        self._operations = operations
+        self._does: Mapping[str, Do] = {
+            "pause": self._pause, "resume": self._resume, "cancel": self._cancel, "rerun-failed": self._rerun_failed,
+            "delete": self._delete,
+        }  # fmt: skip
+
+    def asking(self, verb: str) -> PageHandler:
+        """The page that says what will happen."""
+
+        async def ask(visit: Visit) -> web.Response:
+            view = await self._operations.get(visit.path["id"])
+            asked = question(view, verb)
+            if asked is None:
+                return self._refused(visit, view, verb, Conflict(f"it is {pill(view).word.lower()}: too late for that"))
+            return self._question(visit, view, verb, asked)
+
+        return ask
+
+    def doing(self, verb: str) -> PageHandler:
+        """Does it, and shows the backfill as it is afterwards; or says why not, above what was typed."""
+
+        async def do(visit: Visit) -> web.Response:
+            id_, why = visit.path["id"], visit.form.get("reason")[:MOST_REASON] or None
+            try:
+                return self._frame.see_other(await self._does[verb](visit, id_, why))
+            except (Conflict, Unavailable, Invalid, Forbidden) as problem:
+                view = await self._operations.get(id_)
+                return self._refused(visit, view, verb, problem)
+
+        return do
+
+    def _question(self, visit: Visit, view: BackfillView, verb: str, asked: Question, **more: Any) -> web.Response:
+        backfill = view.backfill
+        values: dict[str, Any] = {"problem": "", "status": 200, "reason": ""} | more
+        return self._frame.page(
+            visit, "backfill/confirm.html", here="backfills", ask=asked, verb=verb, id=backfill.id,
+            name=backfill.settings.name or backfill.workflow_name, pill=pill(view),
+            zone=times.place(shown_zone(backfill)), **values,
+        )  # fmt: skip
+
+    def _refused(self, visit: Visit, view: BackfillView, verb: str, problem: BackfilldError) -> web.Response:
+        told = problem.message[:1].upper() + problem.message[1:]
+        asked = question(view, verb)
+        if asked is None:
+            asked = Question("That is not possible now", [], "", "", keep="Back to it")
+        reason = visit.form.get("reason")
+        return self._question(visit, view, verb, asked, problem=told, status=problem.status, reason=reason)
+
+    async def _pause(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        await self._operations.steering.pause(visit.actor, id_, why=why)
+        return f"/backfills/{id_}"
+
+    async def _resume(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        await self._operations.steering.resume(visit.actor, id_, why=why)
+        return f"/backfills/{id_}"
+
+    async def _cancel(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        is_cut = visit.form.get("in_flight") == "cancel"
+        await self._operations.steering.cancel(visit.actor, id_, why=why, in_flight="cancel" if is_cut else "drain")
+        return f"/backfills/{id_}"
+
+    async def _rerun_failed(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        made = await self._operations.rerunner.rerun_failed(visit.actor, id_, why=why, keyed=None, render=_nothing)
+        return f"/backfills/{made.view.backfill.id}"
+
+    async def _delete(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        await self._operations.delete(visit.actor, id_, why=why)
+        return "/"
+
+
+def _nothing(_: Created) -> Mapping[str, Any]:
+    return {}  # kept under no key
+
+
+def pages(frame: Frame, operations: BackfillOperations) -> list[Page]:
+    does = Steering(frame, operations)
+    deleter: Role = "admin" if operations.limits.delete_needs_admin else "operator"
+    made = []
+    for verb in VERBS:
+        role = deleter if verb == "delete" else "operator"
+        path = f"{PATH}/{verb}"
+        made.append(Page("GET", path, does.asking(verb), role, path_types=IDS))
+        made.append(Page("POST", path, does.doing(verb), role, path_types=IDS))
+    return made

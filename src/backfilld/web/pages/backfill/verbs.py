@@ -1,0 +1,146 @@
+"""What may be done to a backfill as it stands, and what the page says that asks before it is done."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.callers import Role
+from backfilld.operations.backfills.view import BackfillView
+from backfilld.web.words.numbers import thousands
+
+R, S = ReasonCode, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`name` is the last part of its address. `kind` is how its button looks."""
+
+    name: str
+    word: str
+    kind: str = ""
+    role: Role = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before: the consequences in sentences, and what the button says."""
+
+    title: str
+    sentences: Sequence[str]
+    button: str
+    meanwhile: str
+    danger: bool = False
+    choices: Sequence[tuple[str, str, str]] = ()  # name, value, words; the first is chosen
+    keep: str = "Keep as it is"
+
+
+RESUMES = {
+    R.AWAITING_APPROVAL: "Approve and start…",
+    R.SAMPLE_DONE: "Go on…",
+    R.TOO_MANY_FAILURES: "Resume…",
+    R.BUDGET_EXHAUSTED: "Resume…",
+}
+
+
+def verbs_of(view: BackfillView, *, delete_needs_admin: bool) -> Sequence[Verb]:
+    """Those that are possible now; the first is what most likely comes next."""
+    return tuple(_verbs(view, "admin" if delete_needs_admin else "operator"))
+
+
+def _verbs(view: BackfillView, deleter: Role) -> Iterator[Verb]:
+    status = view.backfill.status
+    if view.has_ended:
+        if view.counts.failed:
+            yield Verb("rerun-failed", f"Rerun {thousands(view.counts.failed)} failed…", "primary")
+        yield Verb("delete", "Delete…", "danger", deleter)
+        return
+    if status is S.CANCELLING:
+        if not view.backfill.cancel_in_flight and view.counts.in_flight:
+            yield Verb("cancel", "Cut off what is in flight…", "danger")
+        return
+    if status is S.PAUSED:
+        code = view.backfill.reason.code if view.backfill.reason else None
+        yield Verb("resume", RESUMES.get(code, "Resume…") if code else "Resume…", "primary")
+    else:
+        yield Verb("pause", "Pause…")
+    yield Verb("cancel", "Cancel…", "danger")
+
+
+def question(view: BackfillView, verb: str) -> Question | None:
+    """What to ask; None if it cannot be done as the backfill stands."""
+    if not any(one.name == verb for one in verbs_of(view, delete_needs_admin=True)):
+        return None
+    return _ASKS[verb](view)
+
+
+def _in_flight(view: BackfillView) -> str:
+    count = view.counts.in_flight
+    return "Nothing is in flight." if not count else f"{thousands(count)} in flight may finish."
+
+
+def _pause(view: BackfillView) -> Question:
+    return Question(
+        "Pause it?",
+        [f"Once it is paused nothing starts. {_in_flight(view)}", "It can be resumed at any time."],
+        "Pause",
+        "Pausing…",
+    )
+
+
+def _resume(view: BackfillView) -> Question:
+    counts, code = view.counts, view.backfill.reason.code if view.backfill.reason else None
+    left = f"{thousands(counts.remaining)} are left."
+    if code is R.AWAITING_APPROVAL:
+        skipped = counts.total - counts.to_run
+        out = f", {thousands(skipped)} left out" if skipped else ""
+        told = [f"{thousands(counts.to_run)} to run{out}. What is approved is exactly what runs."]
+        return Question("Approve it, and start?", told, "Approve and start", "Starting…")
+    if code is R.SAMPLE_DONE:
+        done = f"Of the sample {thousands(counts.succeeded)} succeeded, {thousands(counts.failed)} failed."
+        rest = f"This goes on with the other {thousands(counts.remaining)}."
+        return Question("Go on with the rest?", [done, rest], "Go on", "Starting…")
+    told = [left]
+    if code is R.TOO_MANY_FAILURES:
+        told.append("Both counts of failures start anew.")
+    if code is R.BUDGET_EXHAUSTED:
+        told.append("It stops again at once unless its cap was raised.")
+    if view.window.open is False:
+        told.append("Its windows are closed now: it starts with the next opening.")
+    return Question("Resume it?", told, "Resume", "Resuming…")
+
+
+def _cancel(view: BackfillView) -> Question:
+    counts = view.counts
+    never = counts.pending + counts.retrying
+    told = [f"{thousands(never)} that have not ended are left out for good.", "This cannot be undone."]
+    if view.backfill.status is S.CANCELLING:
+        told = [f"{thousands(counts.in_flight)} in flight are cut off, whatever their target is doing with them."]
+        return Question("Cut off what is in flight?", told, "Cut off", "Cutting off…", danger=True, choices=(
+            ("in_flight", "cancel", ""),
+        ))  # fmt: skip
+    choices = (
+        ("in_flight", "drain", "Let what is in flight finish"),
+        ("in_flight", "cancel", "Cut it off as well"),
+    )
+    return Question("Cancel it?", told, "Cancel the backfill", "Cancelling…", danger=True, choices=choices)
+
+
+def _rerun_failed(view: BackfillView) -> Question:
+    failed = thousands(view.counts.failed)
+    told = [
+        f"A new backfill is made of the {failed} that failed, with the windows and limits of this one.",
+        "Nothing of this one changes.",
+    ]
+    return Question(f"Rerun the {failed} that failed?", told, f"Rerun {failed}", "Making it…", keep="Not now")
+
+
+def _delete(view: BackfillView) -> Question:
+    told = [
+        f"Its ledger of {thousands(view.counts.total)} goes, for good.",
+        "What it was, who ran it and how it ended stays in the audit log.",
+    ]
+    return Question("Delete it?", told, "Delete", "Deleting…", danger=True)
+
+
+_ASKS = {"pause": _pause, "resume": _resume, "cancel": _cancel, "rerun-failed": _rerun_failed, "delete": _delete}
+VERBS = tuple(_ASKS)
