@@ -1,6 +1,7 @@
 """The engine, joined."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from backfilld.app.brake_parts import brakes_of
 from backfilld.app.connection_usage import UsageKeeper
 from backfilld.app.database import Database, Pools
 from backfilld.app.http_sources import Connections, connections_of
+from backfilld.app.links import links_of, users_of
 from backfilld.app.process.instance import Instance
 from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
@@ -31,6 +33,7 @@ from backfilld.events import Bus
 from backfilld.executors.command.executor import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.executors.http.client import Limits as WireLimits
+from backfilld.executors.http.links import Link
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
 from backfilld.executors.secrets import SecretStore
 from backfilld.sources.registry import SourceRegistry
@@ -84,8 +87,9 @@ def engine_parts(
     linger = settings.engine.record_linger_milliseconds / 1000
     recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
     secrets = SecretStore(settings.read_secrets())
-    executors = ExecutorRegistry(executor_options(settings), clock, secrets, ProjectStore(pools.engine).read_secrets)
     connections = connections_of(settings, secrets, clock)
+    options = executor_options(settings, links_of(settings, connections, clock))
+    executors = ExecutorRegistry(options, clock, secrets, ProjectStore(pools.engine).read_secrets)
     sources = sources_of(settings, pools.engine, secrets, clock, connections)
     brakes = Brakes(BrakeStore(pools.engine), clock, bus)
     brakes.put(brakes_of(settings, secrets, clock))
@@ -180,8 +184,8 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def executor_options(settings: Settings) -> ExecutorOptions:
-    """What `[executors]` says."""
+def executor_options(settings: Settings, links: Mapping[str, Link]) -> ExecutorOptions:
+    """What `[executors]` says; `links` are the connections that executors may use."""
     chosen = settings.executors
     limits = WireLimits(
         connect_seconds=chosen.connect_timeout_seconds,
@@ -190,7 +194,12 @@ def executor_options(settings: Settings) -> ExecutorOptions:
     )
     commands = CommandLimits(most_bytes=chosen.max_response_bytes)
     return ExecutorOptions(
-        limits=limits, commands=commands, allowed_hosts=chosen.allowed_hosts, secret_uses=settings.secret_uses()
+        limits=limits,
+        commands=commands,
+        allowed_hosts=chosen.allowed_hosts,
+        secret_uses=settings.secret_uses(),
+        links=links,
+        connections=users_of(settings),
     )
 
 
@@ -207,4 +216,5 @@ def definition_rules(settings: Settings) -> DefinitionRules:
         allowed_hosts=settings.executors.allowed_hosts,
         secrets=frozenset(settings.secrets),
         secret_uses=settings.secret_uses(),
+        connections=users_of(settings),
     )

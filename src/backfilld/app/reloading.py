@@ -9,6 +9,7 @@ import structlog
 from backfilld.app.api_parts import ApiParts
 from backfilld.app.brake_parts import brakes_of
 from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options, retention_of
+from backfilld.app.links import links_of
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock
 from backfilld.config import ConfigError, Settings, cautions_of
@@ -83,7 +84,9 @@ class Reloader:
         secrets = settings.read_secrets()
         self._api.workflows.rules = definition_rules(settings)
         await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
-        self._engine.executors.reload(secrets, executor_options(settings))
+        self._engine.executors.reload(
+            secrets, executor_options(settings, links_of(self._settings, self._engine.connections, self._clock))
+        )
         self._engine.brakes.put(brakes_of(settings, self._engine.executors.secrets, self._clock))
         self._engine.targets.reset()
         for connection in self._engine.connections.values():

@@ -107,6 +107,19 @@ class Poll(Part):
     )
 
 
+class RequestTemplate(Part):
+    """The request of each item, where it is not ours."""
+
+    method: Literal["POST", "PUT", "PATCH"] = Field(default="POST", description="How it is sent.")
+    body: JsonValue = Field(
+        default=None,
+        examples=[{"id": "${entity.attributes.id}", "priority": 2}],
+        description="JSON. In its texts `${entity.id}`, `${entity.attributes.x}`, `${params.x}`, `${idempotency_key}`,"
+        " `${attempt}`, `${backfill.id}` and `${rehearsal}` stand for values; a text that is nothing but one takes the"
+        " value with its type.",
+    )
+
+
 class HttpExecutor(Part):
     """POST each item to a URL."""
 
@@ -130,6 +143,25 @@ class HttpExecutor(Part):
         examples=[{"model": "small"}],
         description="Sent along with each item, among its params.",
     )
+    connection: Name | None = Field(
+        default=None,
+        examples=["psa"],
+        description="A connection of the configuration: `url` is then a path below its base, that may hold {entity.id};"
+        " credentials, budget and limits come from there. Needs `request`.",
+    )
+    request: RequestTemplate | None = Field(
+        default=None,
+        examples=[{"method": "PATCH", "body": {"id": "${entity.attributes.id}", "priority": 2}}],
+        description="What is sent instead of the item. Only with `connection`.",
+    )
+
+    @model_validator(mode="after")
+    def _request_through_a_connection(self) -> Self:
+        if (self.connection is None) != (self.request is None):
+            raise ValueError("`connection` and `request` need each other")
+        if self.connection is not None and (self.headers or self.secret or self.completion != "response"):
+            raise ValueError("with `connection` there are no `headers` and no `secret`, and `completion` is 'response'")
+        return self
 
     @model_validator(mode="after")
     def _poll_only_when_polling(self) -> Self:

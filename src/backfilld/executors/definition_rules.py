@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
+from backfilld.domain.placeholders import names_in, problems_with, texts_in
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
 from backfilld.executors.definition import (
     EXECUTOR_TYPES,
@@ -23,7 +24,8 @@ from backfilld.executors.definition import (
     WorkflowDefinition,
 )
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target, netloc_is_fit
-from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, secret_use_faults
+from backfilld.executors.http.request_filling import filling_names
+from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, is_named, secret_use_faults
 from backfilld.executors.templates.header_values import header_value_is_fit
 from backfilld.executors.templates.substitution import substitution_faults, without_placeholders
 
@@ -65,6 +67,7 @@ class DefinitionRules:
     allowed_hosts: Collection[str] = ()
     secrets: Collection[str] | None = None  # None: not known here, so not checked
     secret_uses: Mapping[str, SecretUse] = field(default_factory=dict)  # of those for which there is something to say
+    connections: Mapping[str, Collection[str]] = field(default_factory=dict)  # those for executors → who may name them
 
 
 def definition_faults(definition: WorkflowDefinition, rules: DefinitionRules) -> list[Fault]:
@@ -84,7 +87,10 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
         yield Fault("/executor/type", "executor_not_allowed", message, allowed)
     if definition.substitutes:
         yield from substitution_faults(definition)
-    if isinstance(executor, HttpExecutor):
+    if isinstance(executor, HttpExecutor) and executor.connection is not None:
+        for fault in connected_faults(executor, definition, rules):
+            yield fault.under("/executor")
+    elif isinstance(executor, HttpExecutor):
         looked_at = without_placeholders(executor) if definition.substitutes else executor
         for fault in http_faults(looked_at, rules):
             yield fault.under("/executor")
@@ -117,6 +123,32 @@ def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Faul
     for name, value in executor.headers.items():
         yield from _header_faults(name, value, seen)
     yield from _secret_faults(executor, rules)
+
+
+def connected_faults(executor: HttpExecutor, definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[Fault]:
+    """What is wrong with an executor that goes through a connection; paths are pointers into it."""
+    name, path = executor.connection or "", executor.url
+    if name not in rules.connections:
+        message = f"there is no connection '{name}' for executors{did_you_mean(name, rules.connections)}"
+        yield Fault("/connection", "unknown_connection", message, tuple(rules.connections)[:20])
+    elif not is_named(rules.connections[name], definition.project, definition.name):
+        message = f"connections.{name}.used_by does not name the workflow '{definition.name}'"
+        yield Fault("/connection", "connection_not_allowed", f"{message} of the project '{definition.project}'")
+    unknown = [inner for inner in _PLACEHOLDER.findall(path) if not filling_names(inner)]
+    if unknown:
+        yield Fault("/url", "unknown_placeholder", f"{{{unknown[0]}}} is not a placeholder; {{entity.id}} is one")
+    plain = _PLACEHOLDER.sub("x", path)
+    dots = any(part in (".", "..") for part in plain.split("/"))
+    if not path.startswith("/") or not plain.isascii() or not plain.isprintable() or set(" ?#\\") & set(plain) or dots:
+        yield Fault("/url", "invalid_url", "must be a plain path below the connection's base, such as /Tickets")
+    if definition.substitutes:
+        yield Fault("/connection", "not_supported", "a workflow that substitutes cannot go through a connection")
+    for text in texts_in(executor.request.body if executor.request else None):
+        for problem in problems_with(text):
+            yield Fault("/request/body", "invalid_placeholder", problem)
+        for inner in names_in(text):
+            if not filling_names(inner):
+                yield Fault("/request/body", "unknown_placeholder", f"${{{inner[:100]}}} is not known")
 
 
 def command_faults(executor: CommandExecutor, rules: DefinitionRules) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ its backfills hold and say why, instead of failing their items.
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -25,7 +25,9 @@ from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.executors.echo import EchoExecutor
 from backfilld.executors.http.client import Limits
+from backfilld.executors.http.connected import ConnectedExecutor
 from backfilld.executors.http.executor import HttpExecutor
+from backfilld.executors.http.links import Link
 from backfilld.executors.secret_use import SecretUse
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.templates.substitution import Filling
@@ -42,6 +44,8 @@ class ExecutorOptions:
     allowed_hosts: tuple[str, ...] = ()
     secret_uses: Mapping[str, SecretUse] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
+    links: Mapping[str, Link] = field(default_factory=dict)
+    connections: Mapping[str, Collection[str]] = field(default_factory=dict)  # those of `links` → who may name them
 
 
 class RefusingExecutor:
@@ -117,7 +121,9 @@ class ExecutorRegistry:
             return _refusing(target, "definition_invalid", f"the workflow's definition: {where}: {first['msg']}")
         # A missing secret is told with each try, since it may come with the next reload.
         options = self._options
-        rules = DefinitionRules(allowed_hosts=options.allowed_hosts, secret_uses=options.secret_uses)
+        rules = DefinitionRules(
+            allowed_hosts=options.allowed_hosts, secret_uses=options.secret_uses, connections=options.connections
+        )
         faults = definition_faults(definition, rules)
         if faults:
             return _refusing(
@@ -128,6 +134,9 @@ class ExecutorRegistry:
     def _made(self, revision_id: int, definition: WorkflowDefinition) -> Executor:
         options, wanted = self._options, definition.executor
         filling = Filling(definition.exports) if definition.substitutes else None
+        if isinstance(wanted, HttpDefinition) and wanted.connection is not None:
+            link = options.links[wanted.connection]
+            return ConnectedExecutor(wanted, link, clock=self._clock, limits=options.limits, tls=options.tls)
         if isinstance(wanted, HttpDefinition):
             of_project = self._project_secrets
             return HttpExecutor(

@@ -60,7 +60,7 @@ def _problems(name: str, use: SecretUse, executor: Executor, project: str, workf
     if use.kept_for is not None:
         yield f"the secret '{name}' is kept for {use.kept_for}; no workflow may name it"
         return
-    if use.used_by is not None and not _is_named(use.used_by, project, workflow):
+    if use.used_by is not None and not is_named(use.used_by, project, workflow):
         near = did_you_mean(f"{project}/{workflow}", use.used_by)
         yield f"secrets.{name}.used_by does not name the workflow '{workflow}' of the project '{project}'{near}"
     if use.hosts is None:
@@ -73,7 +73,8 @@ def _problems(name: str, use: SecretUse, executor: Executor, project: str, workf
             yield f"'{host}' is not among secrets.{name}.hosts{did_you_mean(host, use.hosts)}"
 
 
-def _is_named(used_by: Collection[str], project: str, workflow: str) -> bool:
+def is_named(used_by: Collection[str], project: str, workflow: str) -> bool:
+    """Whether a `used_by` of the configuration names a workflow."""
     names: set[str] = set()
     if "/" not in project:  # else its name could be read as another project and the beginning of a name
         names |= {f"{project}/{workflow}", f"{project}/*"}

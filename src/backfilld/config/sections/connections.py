@@ -95,6 +95,14 @@ class ConnectionSettings(Section):
         description="true: the address may be loopback or in a private network. A cloud's metadata service never.",
     )
 
+    executors: bool = Field(
+        default=False, description="true: workflows that `used_by` names may send requests through it, in its budget."
+    )
+    used_by: Annotated[tuple[Name, ...], Field(strict=False)] = Field(
+        default=(),
+        examples=[["default/reclassify"]],
+        description="Which workflows may: 'name', 'project/name' or 'project/*'. Left out: none.",
+    )
     username: Name | None = Field(
         default=None, examples=["api@example.com"], description="Of a preset: the user, where one is let in by name."
     )

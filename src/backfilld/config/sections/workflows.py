@@ -43,7 +43,7 @@ def faults_in_workflows(tree: Mapping[str, Any], where: str) -> Iterator[ConfigF
     workflows = tree.get("workflows")
     if not isinstance(workflows, list):
         return
-    rules = DefinitionRules(None, _allowed_hosts(tree), _secret_names(tree), _secret_uses(tree))
+    rules = DefinitionRules(None, _allowed_hosts(tree), _secret_names(tree), _secret_uses(tree), _connections(tree))
     seen: set[tuple[str, str]] = set()
     for number, workflow in enumerate(workflows):
         path: Path = ("workflows", number)
@@ -79,6 +79,14 @@ def _allowed_hosts(tree: Mapping[str, Any]) -> list[str]:
     executors = tree.get("executors")
     hosts = executors.get("allowed_hosts") if isinstance(executors, dict) else None
     return [host for host in hosts if isinstance(host, str)] if isinstance(hosts, list) else []
+
+
+def _connections(tree: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Those that executors may use, and who may name them."""
+    connections = _table(tree, "connections")
+    for_executors = {name for name in connections if _table(connections, name).get("executors") is True}
+    named = {name: _table(connections, name).get("used_by") for name in for_executors}
+    return {name: list(users) if isinstance(users, list) else [] for name, users in named.items()}
 
 
 def _secret_uses(tree: Mapping[str, Any]) -> dict[str, SecretUse]:

@@ -80,6 +80,13 @@ class _Rate:
         self._asked.append((at, look))
         self._looks += look
 
+    def take_back(self) -> None:
+        """The last one that was no look was never sent."""
+        for place in range(len(self._asked) - 1, -1, -1):
+            if not self._asked[place][1]:
+                del self._asked[place]
+                return
+
     def restore(self, at: float, requests: int) -> None:
         """Of what was asked before all that is known, the latest last."""
         self._asked = deque(sorted([*self._asked, *[(at, False)] * requests]))
@@ -118,9 +125,14 @@ class Budget:
         """As `place`, to be given back with `give_back`."""
         await self._given(purpose, endpoint)
 
-    def give_back(self, endpoint: str) -> None:
-        """A request has ended, here and there."""
+    def give_back(self, endpoint: str, *, unused: bool = False) -> None:
+        """A request has ended, here and there. `unused`: it was never sent, so it does not count."""
         self._in_use[endpoint] -= 1
+        if unused:
+            minute = self._clock.now().replace(second=0, microsecond=0)
+            self._minutes.subtract({minute: min(1, self._minutes[minute])})
+            for rate in self._rates:
+                rate.take_back()
         self._wake()
 
     def throttled(self, seconds: float | None, why: str) -> datetime:
@@ -157,7 +169,7 @@ class Budget:
 
     def asked_since_written(self) -> dict[datetime, int]:
         """Requests by the minute that are not written down yet."""
-        return dict(self._minutes)
+        return {minute: requests for minute, requests in self._minutes.items() if requests}
 
     def was_written(self, minutes: Mapping[datetime, int]) -> None:
         """These are."""

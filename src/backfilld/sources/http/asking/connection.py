@@ -126,7 +126,7 @@ class Connection:
             self.health.refused_at = self._clock.monotonic()
             raise
         except Throttled as problem:
-            raise self._busy(problem, request.endpoint) from problem
+            raise self.obey(problem, request.endpoint) from problem
         except SourceUnreachable as problem:
             self.health.problem = str(problem)
             raise
@@ -157,6 +157,20 @@ class Connection:
         refused = self.health.refused
         if refused is not None and self._clock.monotonic() - self.health.refused_at < REFUSED_SECONDS:
             raise SourceRefused(str(refused))
+
+    async def base(self) -> str:
+        """The address that paths are put behind."""
+        return await self._base.find()
+
+    async def let_in(self) -> dict[str, str]:
+        """Headers of a request that is to be let in."""
+        return {**self.terms.headers, **await self._auth.headers()}
+
+    def meaning_of(self, answer: Answer, where: str) -> Exception | None:
+        """What an answer means; None: it is well."""
+        told, date = answer.headers.get("retry-after", ""), answer.headers.get("date", "")
+        seconds = retry_after_seconds(told, date, self._clock.now())
+        return self._meaning(answer, where, self._hiding(self._auth.confidential()), seconds)
 
     @property
     def usage(self) -> Usage:
@@ -223,10 +237,7 @@ class Connection:
         self._running.add(sending)
         sending.add_done_callback(lambda task: self._ended(task, request.endpoint))
         answer = await asyncio.shield(sending)
-        seconds = retry_after_seconds(
-            answer.headers.get("retry-after", ""), answer.headers.get("date", ""), self._clock.now()
-        )
-        problem = self._meaning(answer, self.where(request), self._hiding(self._auth.confidential()), seconds)
+        problem = self.meaning_of(answer, self.where(request))
         self.health.outcomes[request.endpoint, "ok" if problem is None else str(answer.status)] += 1
         return answer, problem
 
@@ -245,7 +256,8 @@ class Connection:
         if not task.cancelled():
             task.exception()  # seen; whoever waited has it
 
-    def _busy(self, problem: Throttled, endpoint: str) -> SourceBusy:
+    def obey(self, problem: Throttled, endpoint: str) -> SourceBusy:
+        """Ask less, as the other side wants it; what is to be told of that."""
         until: datetime
         if problem.endpoint_only:
             until = self.budget.crowded(endpoint)
