@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from backfilld.config.model import Settings
 from backfilld.config.sections.connections import OF_PRESETS
 from backfilld.config.tree import model_at
-from backfilld.executors.definition import CommandExecutor
+from backfilld.executors.definition import CommandExecutor, HttpExecutor
 
 WIDTH = 110
 HEAD = """\
@@ -114,11 +114,13 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         yield f"#[{name}.{key}]" if name == "workflows" else f"#[{name}.{sample}.{key}]"
         yield from _words(table.__doc__ or "")
         for inner_key, inner in table.model_fields.items():
-            yield from _key(inner_key, inner, SAMPLES | _SAMPLES_OF.get(name, {}))
+            if (name, inner_key) not in _OF_CONNECTIONS:
+                yield from _key(inner_key, inner, SAMPLES | _SAMPLES_OF.get(name, {}))
     if by_api is not None:
         yield from _by_api(by_api)
     if name == "workflows":
         yield from _command()
+        yield from _connected()
     if name == "brakes":
         yield from _BRAKES
     if name == "secrets":
@@ -181,6 +183,24 @@ def _by_preset(model: type[BaseModel]) -> Iterator[str]:
     for key, field in model.model_fields.items():
         if key in ("preset", *OF_PRESETS):
             yield from _key(key, field, {})
+    yield "# Workflows may go through this one."
+    yield "#executors = true"
+    yield '#used_by = ["default/reclassify"]'
+
+
+_OF_CONNECTIONS = {("workflows", "connection"), ("workflows", "request")}
+
+
+def _connected() -> Iterator[str]:
+    """An http executor that changes records where they come from."""
+    yield "#[[workflows]]"
+    yield '#name = "reclassify"'
+    yield "#[workflows.executor]"
+    yield "# Through a connection that says `executors = true`."
+    yield '#type = "http"'
+    yield '#url = "/Tickets"'
+    for key in ("connection", "request"):
+        yield from _key(key, HttpExecutor.model_fields[key])
 
 
 def _command() -> Iterator[str]:
