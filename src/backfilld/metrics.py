@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from backfilld import __version__
 from backfilld.brake_counters import BrakeTallies, Measured
-from backfilld.domain.backfills.backlog import ActiveBackfills
+from backfilld.domain.backfills.backlog import Backlog
 from backfilld.events import (
     AttemptInterrupted,
     BackfillCreated,
@@ -93,6 +93,8 @@ class Metrics:
         self.retrying = gauge("retrying_items", "Items of active backfills that wait for another try.")
         self.last_outcome_age = gauge("last_outcome_age_seconds", "Since an item of an active backfill last ended.")
         self.next_opening = gauge("next_opening_seconds", "Until the next window opens for which a backfill waits.")
+        self.waiting_attempts = gauge("waiting_attempts", "Attempts outside of backfills that wait to be run.")
+        self.schedule_lag = gauge("schedule_lag_seconds", "How late the schedule is that waits longest; 0: none does.")
 
     def _count_commits(self) -> None:
         own = self.registry
@@ -139,10 +141,10 @@ class Metrics:
         self.requests.labels(method, route, status).inc()
         self.request_seconds.labels(method, route).observe(seconds)
 
-    def set_backfills(self, active: Iterable[ActiveBackfills], now: datetime) -> None:
-        """How many active backfills there are, and what they have before them."""
-        rows = list(active)
-        self.forget_backfills()
+    def set_backlog(self, backlog: Backlog, now: datetime) -> None:
+        """How many active backfills there are, and what they and the schedules have before them."""
+        rows = backlog.backfills
+        self.forget_backlog()
         for row in rows:
             self.backfills.labels(row.status, row.reason or "").set(row.number)
         self.pending.set(sum(row.pending for row in rows))
@@ -153,11 +155,18 @@ class Metrics:
             self.last_outcome_age.set((now - max(ended)).total_seconds())
         if opening:
             self.next_opening.set(max(0.0, (min(opening) - now).total_seconds()))
+        self.waiting_attempts.set(backlog.waiting_attempts)
+        if backlog.next_run_at is not None:
+            self.schedule_lag.set(max(0.0, (now - backlog.next_run_at).total_seconds()))
 
-    def forget_backfills(self) -> None:
+    def forget_backlog(self) -> None:
         """Nobody knows at the moment."""
         self.backfills.clear()
-        for gauge in (self.pending, self.retrying, self.last_outcome_age, self.next_opening):
+        everything = (
+            self.pending, self.retrying, self.last_outcome_age, self.next_opening, self.waiting_attempts,
+            self.schedule_lag,
+        )  # fmt: skip
+        for gauge in everything:
             gauge.set(float("nan"))
 
     def __call__(self, event: Event) -> None:

@@ -12,7 +12,7 @@ from tests.support.clock import FakeClock
 
 from backfilld import __version__
 from backfilld.api.health import MetricsAccess, routes
-from backfilld.domain.backfills.backlog import ActiveBackfills
+from backfilld.domain.backfills.backlog import ActiveBackfills, Backlog
 from backfilld.metrics import Metrics
 
 
@@ -32,12 +32,13 @@ class Parts:
 NOW = FakeClock().now()
 
 
-async def counted() -> list[ActiveBackfills]:
-    return [
+async def counted() -> Backlog:
+    active = [
         ActiveBackfills("running", None, 2, 30, 4, NOW - timedelta(seconds=7)),
         ActiveBackfills("paused", "sample_done", 1, 5, 0, NOW - timedelta(hours=1)),
         ActiveBackfills("waiting", "outside_window", 1, 100, 1, None, NOW + timedelta(minutes=2)),
     ]
+    return Backlog(active, 6, NOW - timedelta(seconds=90))
 
 
 def access(active: Any = counted, metrics: Metrics | None = None, *, public: bool = True) -> MetricsAccess:
@@ -110,7 +111,7 @@ async def test_metrics_tell_of_requests_and_backfills(serve: Serve) -> None:
 async def test_metrics_are_told_although_the_database_is_away(serve: Serve) -> None:
     database = {"is_away": False}
 
-    async def active() -> list[ActiveBackfills]:
+    async def active() -> Backlog:
         if database["is_away"]:
             raise ConnectionError
         return await counted()
@@ -129,14 +130,17 @@ async def test_metrics_are_told_although_the_database_is_away(serve: Serve) -> N
 async def test_metrics_tell_what_is_still_to_be_done_and_since_when_nothing_ended(serve: Serve) -> None:
     client = await serve(routes(Parts(), access()), role=None)
     found = series(await (await client.get("/metrics")).text())
-    backlog = ("pending_items", "retrying_items", "last_outcome_age_seconds", "next_opening_seconds")
+    backlog = (
+        "pending_items", "retrying_items", "last_outcome_age_seconds", "next_opening_seconds", "waiting_attempts",
+        "schedule_lag_seconds",
+    )  # fmt: skip
 
-    assert [135, 5, 7, 120] == [found[f"backfilld_{name}", frozenset()] for name in backlog]
+    assert [135, 5, 7, 120, 6, 90] == [found[f"backfilld_{name}", frozenset()] for name in backlog]
 
 
 async def test_nothing_to_be_done_is_zero_and_has_no_instants(serve: Serve) -> None:
-    async def none() -> list[ActiveBackfills]:
-        return []
+    async def none() -> Backlog:
+        return Backlog()
 
     client = await serve(routes(Parts(), access(none)), role=None)
     found = series(await (await client.get("/metrics")).text())
@@ -144,3 +148,14 @@ async def test_nothing_to_be_done_is_zero_and_has_no_instants(serve: Serve) -> N
     assert [0, 0] == [found[f"backfilld_{name}", frozenset()] for name in ("pending_items", "retrying_items")]
     assert isnan(found["backfilld_last_outcome_age_seconds", frozenset()])
     assert isnan(found["backfilld_next_opening_seconds", frozenset()])
+    assert isnan(found["backfilld_schedule_lag_seconds", frozenset()])
+
+
+async def test_a_schedule_that_is_not_due_is_not_late(serve: Serve) -> None:
+    async def later() -> Backlog:
+        return Backlog(next_run_at=NOW + timedelta(hours=1))
+
+    client = await serve(routes(Parts(), access(later)), role=None)
+    found = series(await (await client.get("/metrics")).text())
+
+    assert 0 == found["backfilld_schedule_lag_seconds", frozenset()]

@@ -11,6 +11,7 @@ from tests.support.clock import NOON
 
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.connection.queries import load
+from backfilld.store.sessions.live_attempts import count_waiting_alone
 
 LIVE, FIRING = load("sessions.live_attempts"), load("schedules.firing")
 PAST, WAITING = 20_000, 3_000
@@ -24,6 +25,7 @@ ASKED = {
     "kill_overdue": (LIVE.kill_overdue, [NOON, NOON]),
     "end_unheld": (LIVE.end_unheld, [NOON, "i", "p"]),
     "next_look": (LIVE.next_look, [NOON, "i/p", timedelta(days=1), timedelta(seconds=1)]),
+    "count_waiting": (LIVE.count_waiting, []),
     "is_running": (FIRING.is_running, [1]),
     "count_crowd": (FIRING.count_crowd, [100]),
 }
@@ -55,6 +57,15 @@ async def attempts(databases: Any) -> AsyncIterator[Pool]:
             await pool.execute(f"VACUUM ANALYZE {table}")
         yield pool
         await pool.close()
+
+
+async def test_what_waits_outside_of_backfills_is_counted_until_somebody_is_at_it(attempts: Pool):
+    waiting = await count_waiting_alone(attempts)
+    await attempts.execute("UPDATE attempts SET running_since = $1 WHERE id = (SELECT max(id) FROM attempts)", NOON)
+    fewer = await count_waiting_alone(attempts)
+    await attempts.execute("UPDATE attempts SET running_since = NULL WHERE running_since IS NOT NULL")
+
+    assert (10, 9) == (waiting, fewer)
 
 
 @pytest.mark.parametrize("name", ASKED)

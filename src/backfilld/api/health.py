@@ -4,7 +4,7 @@ None of these asks for a key, except the metrics of a server that others can rea
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -18,7 +18,7 @@ from backfilld.api.client_addresses import was_passed_on
 from backfilld.api.framework.reading.fields import Answer, Instant, Query
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.clock import Clock
-from backfilld.domain.backfills.backlog import ActiveBackfills
+from backfilld.domain.backfills.backlog import Backlog
 from backfilld.domain.callers import Role
 from backfilld.domain.errors import Unauthenticated
 from backfilld.domain.windows.timezones import tzdata_version
@@ -87,7 +87,7 @@ class MetricsAccess:
     """
 
     metrics: Metrics
-    active_backfills: Callable[[], Awaitable[Iterable[ActiveBackfills]]]
+    backlog: Callable[[], Awaitable[Backlog]]
     public: bool
     clock: Clock
     only_direct: bool = False
@@ -145,10 +145,10 @@ def metrics_route(access: MetricsAccess) -> Route:
             raise Unauthenticated("through a proxy this needs a key: name the proxy in server.trusted_proxies")
         try:
             async with asyncio.timeout(COUNTING_SECONDS):
-                access.metrics.set_backfills(await access.active_backfills(), access.clock.now())
+                access.metrics.set_backlog(await access.backlog(), access.clock.now())
         except Exception as problem:
-            log.debug("backfills not counted", error=repr(problem))
-            access.metrics.forget_backfills()
+            log.debug("backlog not counted", error=repr(problem))
+            access.metrics.forget_backlog()
         return web.Response(body=access.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     role: Role | None = None if access.public else "viewer"

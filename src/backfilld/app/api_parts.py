@@ -1,6 +1,7 @@
 """The ways in, joined: operations, their routes, and the server in front of them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from backfilld.api import health
 from backfilld.api.client_addresses import ClientAddresses
@@ -19,7 +20,7 @@ from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
 from backfilld.app.engine_parts import EngineParts, definition_rules
-from backfilld.app.metric_parts import metrics_of
+from backfilld.app.metric_parts import backlog_of, metrics_of
 from backfilld.app.process.descriptors import connections_within, raise_soft_limit
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
@@ -39,7 +40,6 @@ from backfilld.operations.workflows import WorkflowOperations
 from backfilld.sources.http.source import LOOKING
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin.stopping import StopStore
-from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.entities.entities import EntityStore
 from backfilld.store.entities.uploads import EntityUploads
 
@@ -76,13 +76,13 @@ def api_parts(
     is_private = settings.server.is_loopback and not settings.server.trusted_proxies
     access = health.MetricsAccess(
         metrics,
-        BackfillStore(pools.requests).count_active,
+        partial(backlog_of, pools.requests),
         public=settings.metrics.public or is_private,
         clock=clock,
         only_direct=is_private and not settings.metrics.public,
     )
     operations = _backfill_operations(settings, pools, engine, sources, clock, bus)
-    options = _server_options(settings, certificate := _certificate(settings))
+    options = _server_options(settings, certificate)
     door = doorkeeper(authenticators, clock, options)
     dashboard = web_parts(settings, pools, operations, door, clock)
     routes = [

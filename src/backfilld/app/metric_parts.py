@@ -5,12 +5,17 @@ from collections.abc import Callable
 from backfilld.api.framework.tls import Certificate
 from backfilld.app.engine_parts import EngineParts
 from backfilld.clock import Clock
+from backfilld.domain.backfills.backlog import Backlog
 from backfilld.engine.service import Serving
 from backfilld.events import Bus
 from backfilld.logs import lines_dropped
 from backfilld.metrics import Metrics
 from backfilld.source_counters import Asked
 from backfilld.sources.http.asking.connection import Connection
+from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.connection.pool import Pool
+from backfilld.store.schedules.firing import next_due
+from backfilld.store.sessions.live_attempts import count_waiting_alone
 
 
 def metrics_of(engine: EngineParts, certificate: Certificate | None, clock: Clock, bus: Bus) -> Metrics:
@@ -36,6 +41,11 @@ def _asked(connection: Connection, clock: Clock) -> Asked:
     left = None if usage.limit is None else max(usage.limit - usage.used, 0)
     wait = 0.0 if usage.until is None else max((usage.until - clock.now()).total_seconds(), 0.0)
     return Asked(connection.name, dict(connection.health.outcomes), left, wait)
+
+
+async def backlog_of(pool: Pool) -> Backlog:
+    """What the database knows of what is still to be done, for every daemon on it."""
+    return Backlog(await BackfillStore(pool).count_active(), await count_waiting_alone(pool), await next_due(pool))
 
 
 def _watch_obstacles(metrics: Metrics, engine: EngineParts, clock: Clock) -> None:

@@ -1,5 +1,6 @@
-"""What is still to be done, as a glance at all active backfills shows it."""
+"""What is still to be done, as a glance at everything that is active shows it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,3 +16,12 @@ class ActiveBackfills:
     retrying: int = 0
     last_outcome_at: datetime | None = None
     next_opening_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Of both kinds of work: backfills, and what schedules fire."""
+
+    backfills: Sequence[ActiveBackfills] = ()
+    waiting_attempts: int = 0  # outside of backfills, not finished, and not under way
+    next_run_at: datetime | None = None  # of the schedule that is due first; in the past: it waits

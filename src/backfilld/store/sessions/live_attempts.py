@@ -82,6 +82,12 @@ class AttemptUnreadable(Exception):
         self.id, self.fence = id, fence
 
 
+async def count_waiting_alone(pool: Pool) -> int:
+    """How many attempts outside of backfills are not finished, and not under way."""
+    waiting: int = await pool.fetchval(_sql.count_waiting)
+    return waiting
+
+
 class LiveAttemptStore:
     """`pool` for what is done now and then, `own` for renewals, which wait for nobody."""
 

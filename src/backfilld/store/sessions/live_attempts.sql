@@ -164,3 +164,7 @@ UPDATE attempts
        last_failed_at = least(last_failed_at, $1)
  WHERE finished_at IS NULL AND backfill_number IS NULL AND next_attempt_at > $1
    AND coalesce(waits_since, last_failed_at) > $1::timestamptz + $2::interval;
+
+-- name: count_waiting
+-- What nobody is at: what waits for its turn, its next try, or its workflow.
+SELECT count(*) FROM attempts WHERE finished_at IS NULL AND backfill_number IS NULL AND running_since IS NULL;
