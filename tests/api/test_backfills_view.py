@@ -22,6 +22,7 @@ PATH = "/public-api/backfills"
 ADMIN = {"Authorization": "Bearer admin"}
 NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
 FIELDS = {
+    "rate_while_open_per_minute", "estimated_completion_range",
     "id", "parent_backfill_run_id", "children", "entity_type", "filter_spec", "daily_execution_windows", "timezone",
     "max_in_flight", "target_workflow_id", "target_workflow_name", "total_estimated", "created_at", "created_by",
     "created_by_name",

@@ -12,10 +12,11 @@ from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
 from backfilld.api.public import audit, brakes, keys, schedules, stopping, windows, workflows
 from backfilld.api.public import sources as source_routes
-from backfilld.api.public.backfills import explain, ledger, not_supported, progress_stream
+from backfilld.api.public.backfills import ledger, not_supported, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
 from backfilld.api.public.steering import routes as steering
+from backfilld.api.public.watching import explain, history
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
@@ -157,6 +158,7 @@ def _public_routes(
         *backfills.routes(operations),
         *ledger.routes(operations.ledger),
         *explain.routes(operations),
+        *history.routes(operations),
         *progress_stream.routes(operations, clock),
         *steering.routes(operations),
         *workflows.routes(workflow_operations),

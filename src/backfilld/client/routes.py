@@ -63,6 +63,10 @@ class Client:
     async def get_backfill(self, id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}")
 
+    async def list_progress(self, id: str, **query: object) -> Answer:
+        """How a backfill went; `from`, `to`, `step`. `data`: samples, step."""
+        return await self._get(f"/backfills/{_part(id)}/progress", **query)
+
     async def explain_backfill(self, id: str) -> Answer:
         """Why nothing, or not more, is starting. `data`: starting, sentences, blockers, limits, next_start_at."""
         return await self._get(f"/backfills/{_part(id)}/explain")

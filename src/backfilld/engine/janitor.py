@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 
@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 30.0
 ENTITIES_EVERY_SECONDS = 3_600.0
 SHORTEST_REST_SECONDS = 0.05
+THINS_EVERY_SECONDS = 3_600.0
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+# Of the points of progress that are so old one is kept in each such stretch.
+THINNED = ((timedelta(days=90), timedelta(hours=1)), (timedelta(days=7), timedelta(minutes=10)))
 KEYS_LIVE = timedelta(hours=24)
 DIGEST_PAGES_A_ROUND = 200  # a million positions; the rest comes with the next round
 
@@ -66,6 +70,7 @@ class Janitor:
         self._patience = Patience.of(self.part, clock, bus, first_pause_seconds=EVERY_SECONDS)
         self.retention = retention
         self._chores = dict(chores)
+        self._thinned_hour: float | None = None
         self._entities_hour: float | None = None  # in which the entities were last looked at
 
     @property
@@ -93,6 +98,7 @@ class Janitor:
                 await self._does("remove a ledger", partial(self._remove_ledger, hidden))
         await self._does("remove stale entities", self._remove_stale_entities)
         await self._does("remove old events", self._remove_old_events)
+        await self._does("thin old progress", self._thin_progress)
         await self._does("forget idempotency keys", self._forget_keys)
 
     async def _does(self, what: str, work: Callable[[], Awaitable[object]]) -> bool:
@@ -132,6 +138,16 @@ class Janitor:
 
     async def _forget_keys(self) -> None:
         await self._remembered.forget_idempotency_keys(older_than=self._clock.now() - KEYS_LIVE)
+
+    async def _thin_progress(self) -> None:
+        """Once an hour; the first time everything, then what has grown old since."""
+        now, hour = self._clock.now(), self._clock.monotonic() // THINS_EVERY_SECONDS
+        if hour == self._thinned_hour:
+            return
+        for age, step in THINNED:
+            since = BEGINNING if self._thinned_hour is None else now - age - timedelta(days=2)
+            await self._removal.thin_points(since, now - age, step)
+        self._thinned_hour = hour
 
     async def _remove_stale_entities(self) -> None:
         """Once an hour, because it looks at every entity."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
@@ -18,7 +19,6 @@ from backfilld.operations.backfills.approval import Approval
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
 from backfilld.operations.backfills.estimate import Counter
-from backfilld.operations.backfills.explain import Explainer
 from backfilld.operations.backfills.field_hints import FieldHints
 from backfilld.operations.backfills.idempotency import Idempotency
 from backfilld.operations.backfills.ids_found import IdsLook
@@ -35,6 +35,8 @@ from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.operations.steering.alter import Altering
 from backfilld.operations.steering.edit import Editor
 from backfilld.operations.steering.override import Overriding
+from backfilld.operations.watching.explain import Explainer
+from backfilld.operations.watching.history import History
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin import audit
 from backfilld.store.admin.audit_pages import AuditPages
@@ -95,7 +97,8 @@ class BackfillOperations:
         )
         session_reruns = ScheduleReruns(pool, self.sessions, self.idempotency, self._viewer, clock)
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
-        self.explainer = Explainer(self._store, self._viewer, ledger, AuditPages(pool))
+        self.history = History(pool, self._store, clock)
+        self.explainer = Explainer(self._store, self._viewer, self.history, ledger, AuditPages(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
         self.overview = Overview(self._store, self._viewer, control, clock)
 
@@ -113,19 +116,27 @@ class BackfillOperations:
 
     async def get(self, id: UUID) -> BackfillView:
         """How a backfill stands. NotFound."""
-        return self._viewer.view(*await self._store.get_with_progress(id))
+        return await self._seen(*await self._store.get_with_progress(id))
 
     async def find(self, id: UUID) -> BackfillView | None:
         """As `get`; None if there is none, or it was deleted."""
         found = await self._store.find_with_progress(id)
-        return self._viewer.view(*found) if found else None
+        return await self._seen(*found) if found else None
+
+    async def _seen(self, backfill: Backfill, progress: Progress) -> BackfillView:
+        rates = await self.history.rates([backfill])
+        return self._viewer.view(backfill, progress, rates.get(backfill.number))
 
     async def list_page(
         self, wanted: BackfillFilter, *, before_number: int | None = None, limit: int
     ) -> Sequence[BackfillView | UnreadableRow]:
         """The newest `limit` that `wanted` lets through, with a number below `before_no`."""
         found = await self._store.list_page(wanted, before_number=before_number, limit=limit)
-        return [one if isinstance(one, UnreadableRow) else self._viewer.view(*one) for one in found]
+        rates = await self.history.rates(one[0] for one in found if not isinstance(one, UnreadableRow))
+        return [
+            one if isinstance(one, UnreadableRow) else self._viewer.view(*one, rates.get(one[0].number))
+            for one in found
+        ]
 
     async def workflow_of(self, id: int) -> int:
         """The workflow that a number names, be it the workflow's own or a revision's; else the number itself."""

@@ -35,6 +35,7 @@ _NAMES = {
     "GET /public-api/backfills/{id}/errors": "list_errors",
     "GET /public-api/backfills/{id}/events": "follow_backfill",
     "GET /public-api/backfills/{id}/explain": "explain_backfill",
+    "GET /public-api/backfills/{id}/progress": "list_progress",
     "GET /public-api/backfills/{id}/report": "get_report",
     "GET /public-api/backfills/{id}/timeline": "list_timeline",
     # what they are about

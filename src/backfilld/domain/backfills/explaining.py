@@ -26,7 +26,7 @@ ORDER: Final[tuple[str, ...]] = (
     R.TOO_MANY_FAILURES, R.BUDGET_EXHAUSTED, R.WAITING_FOR_RETRY, R.WAITING_FOR_CAPACITY, R.RECOVERING,
 )  # fmt: skip
 _RANK = {code: rank for rank, code in enumerate(ORDER)}
-LEFT = "{left:count} are left[; at the recent rate the end is expected {end:time}]."
+LEFT = "{items_left:count} are left[; at the recent rate the end is expected {end:time}]."
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def facts_of(standing: Standing) -> dict[str, Any]:
     """What is known of any backfill, for the sentences about it."""
     counts = standing.counts
     return {
-        "left": counts.remaining,
+        "items_left": counts.remaining,
         "retrying": counts.retrying,
         "in_flight": counts.in_flight,
         "end": standing.ends_at,

@@ -27,19 +27,21 @@ class Remedy:
 _BACKFILL = "/public-api/backfills/{id}"
 
 REMEDIES: Final[Mapping[str, Remedy]] = {
-    R.OUTSIDE_WINDOW: Remedy("{left:count} are left[; at the recent rate the end is expected {end:time}].", _BACKFILL),
+    R.OUTSIDE_WINDOW: Remedy(
+        "{items_left:count} are left[; at the recent rate the end is expected {end:time}].", _BACKFILL
+    ),
     R.NEVER_OPENS: Remedy("Edit the windows.", _BACKFILL),
     R.WAITING_FOR_RETRY: Remedy("[They failed with {classes}. ]After their last try they count as failed.", None),
     R.PAUSED_BY_USER: Remedy(
-        "{left:count} are left. Nothing starts until [{until:time}, or until ]somebody resumes it.",
+        "{items_left:count} are left. Nothing starts until [{until:time}, or until ]somebody resumes it.",
         f"{_BACKFILL}/resume",
     ),
     R.AWAITING_APPROVAL: Remedy("Nothing has started. What is approved is exactly what runs.", f"{_BACKFILL}/resume"),
-    R.SAMPLE_DONE: Remedy("Go on to run the other {left:count}.", f"{_BACKFILL}/resume"),
+    R.SAMPLE_DONE: Remedy("Go on to run the other {items_left:count}.", f"{_BACKFILL}/resume"),
     R.TOO_MANY_FAILURES: Remedy(
-        "[Most common: “{common}” ({common_count:count}). ]Resuming starts the count anew.", f"{_BACKFILL}/resume"
+        "Look at what failed, then resume. {items_left:count} are left.", f"{_BACKFILL}/resume"
     ),
-    R.BUDGET_EXHAUSTED: Remedy("Raise the cap, then resume. {left:count} are left.", f"{_BACKFILL}/resume"),
+    R.BUDGET_EXHAUSTED: Remedy("Raise the cap, then resume. {items_left:count} are left.", f"{_BACKFILL}/resume"),
     R.TARGET_UNREACHABLE: Remedy(f"{ASKED_AGAIN}; no item is charged a try; goes on by itself."),
     R.TARGET_REFUSES: Remedy(
         f"{ASKED_AGAIN}; mend its address, headers or secret. Used by {{workflow}}.",
@@ -55,12 +57,14 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     R.RECOVERING: Remedy("Nothing needs to be done."),
     R.BRAKED: Remedy("It goes on by itself; an admin may release the brake for a while.", "/public-api/brakes"),
     R.BRAKED_CRITICALLY: Remedy("Look at what it shows; then reset it.", "/public-api/brakes"),
+    "engine_unreachable": Remedy(f"{ASKED_AGAIN}; what runs there goes on and is found again.", "/public-api/engines"),
+    "no_workers": Remedy("Start a worker; goes on by itself.", "/public-api/engines"),
     R.STOPPED_BY_OPERATOR: Remedy("An admin starts it again with Start all.", "/public-api/start-all"),
 }
 
 
 def remedy_of(code: ReasonCode, known: Mapping[str, Any], *, now: Any) -> Sentence:
-    """What would change it. `known`: `left`, `workflow`, `until`, and what else the text of the code names."""
+    """What would change it. `known`: `items_left`, `workflow`, `until`, and what else the text of the code names."""
     text = REMEDIES[code].text
     if text.startswith(ASKED_AGAIN):
         is_known = known.get("until") is not None

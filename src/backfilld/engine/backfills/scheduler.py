@@ -21,6 +21,7 @@ from backfilld.engine.starting.leases import Lease
 from backfilld.events import DatabaseBack, DatabaseLost
 from backfilld.store.backfills.leases import Grant
 from backfilld.store.connection import transient_errors
+from backfilld.store.history.progress_points import ProgressPoints
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Scheduler:
         self._unseen: set[int] = set()  # of everything: what could not be taken yet since then
         self._wall_offset: float | None = None  # of the wall clock, against boot time
         self.last_tick_at: float | None = None
+        self._points = ProgressPoints(tools.pool)
+        self._noted_minute: datetime | None = None
 
     def nudge(self) -> None:
         """Something changed: look now."""
@@ -95,6 +98,7 @@ class Scheduler:
             for number in await self._candidates(now):
                 if number not in self._tasks and not self._failed_runs.rests(number):
                     all_taken = await self._take(number) and all_taken
+        await self._note_minute(now)
         look = await store.next_look(now)
         self.last_tick_at = self._tools.clock.monotonic()
         if look.a_pause_is_over and not self._draining:
@@ -104,6 +108,13 @@ class Scheduler:
         if look.others_hold_some or not all_taken or self._failed_runs.has_any:
             return min(wake_at or now + WATCHES_OTHERS, now + WATCHES_OTHERS)
         return wake_at
+
+    async def _note_minute(self, now: datetime) -> None:
+        """Once a minute, write down where each backfill stands."""
+        minute = now.replace(second=0, microsecond=0)
+        if minute != self._noted_minute:
+            await self._points.note_minute(now)
+            self._noted_minute = minute
 
     async def _candidates(self, now: datetime) -> list[int]:
         """What is due, and after a step of the clock everything once, each as soon as it can be had."""

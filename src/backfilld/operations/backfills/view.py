@@ -9,6 +9,7 @@ from typing import Any
 from backfilld.clock import Clock
 from backfilld.domain.backfills.explaining import Explanation, Standing, explain, in_order
 from backfilld.domain.backfills.holding import Reason, because, closed
+from backfilld.domain.backfills.open_rates import OpenRate
 from backfilld.domain.backfills.progress import Counts, counts, finish_at
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
@@ -51,6 +52,8 @@ class BackfillView:
     progress: Progress
     reasons: tuple[Reason, ...] = ()  # all that keeps something from starting; `reason` is the first
     override_until: datetime | None = None  # to come: its windows count as open until then
+    rate_while_open_per_minute: float | None = None  # over the last hour of open time
+    completion_range: tuple[datetime, datetime] | None = None  # a quarter of the minutes was faster, slower
     live: Live | None = None  # what its owner knows, if that is this process
 
     @property
@@ -69,23 +72,31 @@ class Viewer:
         self._control = control
         self._clock = clock
 
-    def view(self, backfill: Backfill, progress: Progress) -> BackfillView:
-        """How the backfill stands now. What cannot be reckoned is left out, and hides nothing else."""
+    def view(self, backfill: Backfill, progress: Progress, rate: OpenRate | None = None) -> BackfillView:
+        """How the backfill stands now; `rate`: how fast it is while it may work.
+
+        What cannot be reckoned is left out, and hides nothing else.
+        """
         live = None if backfill.status in ENDED else self._control.live(backfill.number)
         found = _counts(progress, live, has_ended=backfill.status in ENDED)
         try:
-            return self._view(backfill, progress, live, found)
+            return self._view(backfill, progress, live, found, rate)
         except Exception:
             log.exception("when backfill %s is open, or ends, cannot be told", backfill.id)
             planned = backfill.planned_at is not None
             return BackfillView(backfill, found, planned, backfill.reason, CANNOT_BE_TOLD, None, None, None, progress)
 
-    def _view(self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts) -> BackfillView:
+    def _view(
+        self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts, rate: OpenRate | None
+    ) -> BackfillView:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
         reasons = tuple(_reasons(backfill, live, self._control.stop_reason(), calendar, now))
         reason = _first(backfill, reasons, found, now)
         pace = 0.0 if reason is not None and reason.code in NO_PACE else progress.throughput
+        ends = _Ends.unknown()
+        if backfill.status in STARTABLE and window is not CANNOT_BE_TOLD and pace > 0:
+            ends = _Ends.reckoned(calendar, now, found.remaining, pace, rate)
         return BackfillView(
             backfill=backfill,
             counts=found,
@@ -94,14 +105,12 @@ class Viewer:
             window=window,
             effective_windows=None if calendar is None else calendar.windows.effective(),
             throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,
-            estimated_completion_at=(
-                finish_at(calendar, now, found.remaining, pace)
-                if backfill.status in STARTABLE and window is not CANNOT_BE_TOLD
-                else None
-            ),
+            estimated_completion_at=ends.expected_at,
             progress=progress,
             reasons=reasons,
             override_until=backfill.override_until if (backfill.override_until or now) > now else None,
+            rate_while_open_per_minute=None if rate is None else round(rate.per_minute, 2),
+            completion_range=ends.range,
             live=live,
         )
 
@@ -127,6 +136,28 @@ class Viewer:
                 known=known,
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """When it will have ended, and between when and when; None where that is not known."""
+
+    expected_at: datetime | None
+    range: tuple[datetime, datetime] | None
+
+    @staticmethod
+    def unknown() -> "_Ends":
+        return _Ends(None, None)
+
+    @staticmethod
+    def reckoned(calendar: Calendar | None, now: datetime, items: int, pace: float, rate: OpenRate | None) -> "_Ends":
+        """By the open time of late where enough is known of it, else by `pace`, items a second."""
+        if rate is None or not rate.has_range:
+            return _Ends(finish_at(calendar, now, items, pace), None)
+        first, expected, last = (
+            finish_at(calendar, now, items, per_minute / 60) for per_minute in (rate.fast, rate.per_minute, rate.slow)
+        )
+        return _Ends(expected, None if first is None or last is None else (first, last))
 
 
 def _windows(backfill: Backfill, now: datetime) -> tuple[Calendar | None, WindowState]:

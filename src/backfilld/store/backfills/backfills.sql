@@ -205,6 +205,23 @@ WITH target AS MATERIALIZED (
                     ELSE moved.status END AS status) AS is_
      WHERE $5::bigint IS NOT NULL
        AND (was.status, was.code) IS DISTINCT FROM (is_.status, is_.code)
+), noted AS (
+    -- for charts and rates; what comes and goes is in the point of its minute
+    INSERT INTO progress_points (backfill_number, at, succeeded, failed, skipped, cancelled, retrying, in_flight, credits,
+                                 reason_code)
+    SELECT moved.number, $4, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying, 0, p.credits_used,
+           moved.reason_code
+      FROM moved
+      JOIN target ON target.number = moved.number
+      JOIN backfill_progress AS p ON p.backfill_number = moved.number
+     WHERE (target.status, CASE WHEN target.reason_code = ANY($16) THEN NULL ELSE target.reason_code END)
+           IS DISTINCT FROM (moved.status, CASE WHEN moved.reason_code = ANY($16) THEN NULL ELSE moved.reason_code END)
+       AND NOT (target.status IN ('running', 'waiting') AND moved.status IN ('running', 'waiting')
+                AND (target.reason_code = ANY($16) OR moved.reason_code = ANY($16)))
+    ON CONFLICT (backfill_number, at) DO UPDATE
+       SET succeeded = excluded.succeeded, failed = excluded.failed, skipped = excluded.skipped,
+           cancelled = excluded.cancelled, retrying = excluded.retrying, credits = excluded.credits,
+           reason_code = excluded.reason_code
 ), over AS (
     UPDATE outages AS o
        SET ended_at = $4

@@ -6,7 +6,7 @@ fast; broken off anywhere, it goes on next time where it was.
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -54,6 +54,11 @@ class RemovalStore:
         """What the audit log keeps of a backfill whose rows go: what it was, how it went, who and when."""
         found: dict[str, Any] = orjson.loads(await on.fetchval(_sql.read_evidence, number))
         return found
+
+    async def thin_points(self, since: datetime, until: datetime, step: timedelta) -> int:
+        """Of the points of progress in `[since, until)` keep one a step, the last; how many went."""
+        done: str = await self._pool.execute(_sql.thin_points, since, until, step)
+        return int(done.rpartition(" ")[2])
 
     async def list_hidden(self) -> list[Hidden]:
         """Whatever `remove` may be called for, oldest first."""

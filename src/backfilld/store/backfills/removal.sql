@@ -167,3 +167,13 @@ WITH locked AS MATERIALIZED (
      WHERE name = $1 AND EXISTS (SELECT FROM gone)
 )
 SELECT count(*) FROM gone;
+
+-- name: thin_points
+-- Of the points in a stretch of time the last of each step stays. Those that end a stretch of work among them.
+-- $1 since   $2 until   $3 step
+DELETE FROM progress_points AS p
+ USING (SELECT backfill_number, at,
+               row_number() OVER (PARTITION BY backfill_number, date_bin($3, at, 'epoch') ORDER BY at DESC) AS place
+          FROM progress_points
+         WHERE at >= $1 AND at < $2) AS found
+ WHERE p.backfill_number = found.backfill_number AND p.at = found.at AND found.place > 1;

@@ -63,6 +63,13 @@ class BackfillErrorAnswer(Answer):
     message: str = Field(examples=["the query has no column 'id'"])
 
 
+class RangeAnswer(Answer):
+    """Between when and when it will have ended: at the rates of its fastest and of its slowest minutes."""
+
+    earliest: Instant = Field(description="As fast as the fastest quarter of its minutes.")
+    latest: Instant = Field(description="As slow as the slowest quarter of them.")
+
+
 class ChildAnswer(Answer):
     """A rerun of a backfill."""
 
@@ -109,7 +116,14 @@ class BackfillAnswer(Answer):
     pending_count: int
     window: WindowAnswer
     throughput_per_minute: float | None
+    rate_while_open_per_minute: float | None = Field(
+        description="Ended a minute, over the last hour of time in which it might work; null: not known, or ended.",
+        examples=[132.5],
+    )
     estimated_completion_at: Instant | None
+    estimated_completion_range: RangeAnswer | None = Field(
+        description="null: less than 30 minutes of such time are known, or nothing can start."
+    )
     credits_used: float
     name: str | None
     reason: str | None
@@ -229,7 +243,10 @@ def _standing(view: BackfillView) -> dict[str, Any]:
             override_until=view.override_until,
         ),
         "throughput_per_minute": view.throughput_per_minute,
+        "rate_while_open_per_minute": view.rate_while_open_per_minute,
         "estimated_completion_at": view.estimated_completion_at,
+        "estimated_completion_range": view.completion_range
+        and RangeAnswer(earliest=view.completion_range[0], latest=view.completion_range[1]),
         "credits_used": number(view.progress.credits_used),
         "started_at": view.progress.started_at,
         "updated_at": backfill.updated_at,
@@ -240,7 +257,17 @@ def _standing(view: BackfillView) -> dict[str, Any]:
 
 
 MOVING = frozenset(
-    {"id", "status", "status_reason", "window", "throughput_per_minute", "estimated_completion_at", "credits_used"}
+    {
+        "id",
+        "status",
+        "status_reason",
+        "window",
+        "throughput_per_minute",
+        "rate_while_open_per_minute",
+        "estimated_completion_at",
+        "estimated_completion_range",
+        "credits_used",
+    }
     | {"started_at", "updated_at", "completed_at", "error", "version", "total_entities", "to_run_count"}
     | {f"{what}_count" for what in ("processed", "succeeded", "failed", "skipped", "cancelled")}
     | {f"{what}_count" for what in ("in_flight", "retrying", "pending")}

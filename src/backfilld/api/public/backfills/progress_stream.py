@@ -55,7 +55,9 @@ def _look(view: BackfillView) -> _Look:
     answer = BackfillAnswer.of(view)
     # An estimate moves with the clock alone, and so does "in 38 s"; that is no news.
     still = answer.status_reason and answer.status_reason.model_copy(update={"message": ""})
-    unmoved = answer.model_copy(update={"estimated_completion_at": None, "status_reason": still})
+    unmoved = answer.model_copy(
+        update={"estimated_completion_at": None, "estimated_completion_range": None, "status_reason": still}
+    )
     facts = None if view.reason is None else view.reason.facts or view.reason.message
     name = hashlib.sha256(encode(unmoved) + repr(facts).encode()).hexdigest()[:16]
     id = f"{view.backfill.version}-{name}"

@@ -1,0 +1,1 @@
+"""Looking at backfills: why they stand still, how they went, what failed."""

@@ -1,0 +1,1 @@
+"""How backfills went, written down to be looked at."""
