@@ -304,6 +304,18 @@ def test_a_file_that_the_dsn_names_is_looked_at(written, name, tmp_path):
     assert [f"{file}:2: database.dsn: {tmp_path}/none.pem cannot be read: No such file or directory"] == check(file, {})
 
 
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+def test_a_file_that_the_dsn_of_a_source_names_is_looked_at_too(written, name, tmp_path):
+    text = SQL_TICKET.replace("tiger@h/x", f"tiger@h/x?{name}={tmp_path}/none.pem") + SQL
+    (fault,) = faults_of(written(text))
+
+    assert fault == "c.toml:3: secrets.crm.value: none.pem cannot be read: No such file or directory"
+
+
+def test_a_secret_that_only_begins_like_a_dsn_is_nobodys_fault(written):
+    assert [] == faults_of(written('[secrets.x]\nvalue = "postgresql://[tiger"\n'))
+
+
 def test_a_store_of_the_system_is_refused_by_name(written):
     file = written('[database]\ndsn = "postgresql://u@h/d?sslmode=verify-full&sslrootcert=system"\n')
     (fault,) = check(file, {})

@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from pydantic import ValidationError
 
 from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_validation
 from backfilld.config.layers import Layers
-from backfilld.config.model import Settings
+from backfilld.config.model import SecretSettings, Settings
 from backfilld.config.sections.brakes import faults_in_brakes
 from backfilld.config.sections.connections import faults_in_connections
 from backfilld.config.sections.crashing import faults_in_crashing
+from backfilld.config.sections.database import check_files_of
 from backfilld.config.sections.entity_types import faults_in_entity_types
 from backfilld.config.sections.http_types import faults_in_http_types
 from backfilld.config.sections.tls import UnusableCertificate
@@ -81,8 +83,15 @@ def _unreadable(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:
     for name, brake in settings.brakes.items():
         yield from _try_to_read(brake.read_ca, ("brakes", name, "ca_file"), layers)
     for name, secret in settings.secrets.items():
-        if secret.file is not None:
-            yield from _try_to_read(secret.read, ("secrets", name, "file"), layers)
+        kept_in = "file" if secret.file is not None else "value"
+        yield from _try_to_read(partial(_look_into, secret), ("secrets", name, kept_in), layers)
+
+
+def _look_into(secret: SecretSettings) -> None:
+    """Read it; and where it is the DSN of a source, the files that it names."""
+    text = secret.read().partition("\n")[0]
+    if text.startswith(("postgresql://", "postgres://")):
+        check_files_of(text)
 
 
 def _try_to_read(read: Any, path: KeyPath, layers: Layers) -> Iterator[ConfigFault]:

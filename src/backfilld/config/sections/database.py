@@ -124,15 +124,8 @@ class DatabaseSettings(Section):
         """OSError if a file that the DSN names cannot be read, UnusableCertificate for a word that we cannot obey."""
         dsns = [self.read_dsn()] if not self.is_embedded else []
         dsns += [self.direct_dsn.get_secret_value()] if self.direct_dsn is not None else []
-        for name, value in (pair for dsn in dsns for pair in parse_qsl(urlsplit(dsn).query)):
-            if name == "sslrootcert" and self.ca_file is not None:
-                continue  # which takes its place
-            if name == "sslrootcert" and value == "system":
-                bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
-                raise UnusableCertificate(f"sslrootcert=system is not known here: name the file, as {bundle}")
-            if name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
-                with open(value, "rb"):
-                    pass
+        for dsn in dsns:
+            check_files_of(dsn, other_ca=self.ca_file is not None)
 
     def _trusting(self, dsn: str) -> str:
         """The DSN with our CA, whatever else it says about trust; of several servers, the one that takes changes."""
@@ -140,3 +133,20 @@ class DatabaseSettings(Section):
         if self.ca_file is None:
             return dsn
         return with_parameters(dsn, [("sslmode", "verify-full"), ("sslrootcert", str(self.ca_file.absolute()))])
+
+
+def check_files_of(dsn: str, *, other_ca: bool = False) -> None:
+    """As `check_dsn_files`, for any DSN. `other_ca`: its own sslrootcert is not looked at by anybody."""
+    try:
+        parameters = parse_qsl(urlsplit(dsn).query)
+    except ValueError:  # no URL at all, as whoever connects will say
+        return
+    for name, value in parameters:
+        if name == "sslrootcert" and other_ca:
+            continue
+        if name == "sslrootcert" and value == "system":
+            bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+            raise UnusableCertificate(f"sslrootcert=system is not known here: name the file, as {bundle}")
+        if name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+            with open(value, "rb"):
+                pass
