@@ -94,6 +94,10 @@ def test_every_make_target_is_in_the_readme_and_the_other_way_round():
     assert named <= there_are
 
 
+def words_in(text: str) -> int:
+    return len(text.split())
+
+
 def test_every_status_says_what_to_do():
     assert [f"`{status}`" for status in Status] == cells(OPERATIONS, "Statuses")
 
@@ -111,6 +115,15 @@ def test_every_reason_stands_there_with_the_sentences_that_people_see(code: Reas
 
 def test_every_reason_says_what_to_do():
     assert {f"`{code}`" for code in ReasonCode} == set(cells(OPERATIONS, "Why nothing is starting"))
+
+
+def test_whoever_is_on_call_finds_first_aid_first_and_no_cell_that_takes_longer_than_a_minute():
+    lines = text_of(OPERATIONS).splitlines()
+    longest = max((cell for line in lines if line.startswith("|") for cell in line.split(" | ")), key=words_in)
+
+    assert "First aid:" in lines[:8]
+    assert words_in(longest) <= 150, longest
+    assert words_in(text_of(OPERATIONS)) <= 9_000  # what does not concern them has pages of its own
 
 
 def test_the_moves_are_those_of_the_code():
