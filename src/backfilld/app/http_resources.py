@@ -91,6 +91,7 @@ def _resource(name: str, http: PresetListing, known: EntityTypeSettings | None, 
         plans_outside_windows=http.plan_outside_windows,
         entity=http.entity or "",
         parent_field=http.parent_field,
+        can_search=http.can_search,
     )
 
 

@@ -11,8 +11,9 @@ from backfilld.sources.http.asking import auth as ways_in
 from backfilld.sources.http.asking.auth import Credential
 from backfilld.sources.http.asking.connection import System, VendorCount
 from backfilld.sources.http.asking.wire import Wire
-from backfilld.sources.http.dialects import autotask
+from backfilld.sources.http.dialects import autotask, connectwise
 from backfilld.sources.http.dialects.base import Dialect
+from backfilld.sources.http.dialects.codebase import CodebaseBase
 from backfilld.sources.http.dialects.generic import GenericDialect
 from backfilld.sources.http.dialects.zone import ZoneBase
 
@@ -33,9 +34,21 @@ def _autotask(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Cloc
     )
 
 
-SYSTEMS: Mapping[str, Making] = {"autotask": _autotask}
+def _connectwise(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -> System:
+    assert known.url and known.company and known.public_key and known.private_key  # noqa: S101, PT018
+    plain = {"clientId": known.client_id or "", "Accept": connectwise.ACCEPT}
+    name = f"{known.company}+{known.public_key}"
+    return System(
+        CodebaseBase(known.url, known.company, wire, clock),
+        ways_in.BasicAuth(lambda: name, secret(known.private_key.secret), plain),
+        connectwise.meaning,
+    )
+
+
+SYSTEMS: Mapping[str, Making] = {"autotask": _autotask, "connectwise": _connectwise}
 DIALECTS: Mapping[str, Callable[[ConnectionSettings], Dialect]] = {
     "autotask": lambda known: autotask.AutotaskDialect(any_case=known.push_case_insensitive),
+    "connectwise": lambda known: connectwise.ConnectWiseDialect(any_case=known.push_case_insensitive),
 }
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from backfilld.config.model import Settings
+from backfilld.config.presets import PRESETS, preset
 from backfilld.config.sections.connections import OF_PRESETS
 from backfilld.config.tree import model_at
 from backfilld.executors.definition import CommandExecutor, HttpExecutor
@@ -124,7 +125,7 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     if name == "brakes":
         yield from _BRAKES
     if name == "secrets":
-        for secret in ("api_token", "autotask", "autotask_code"):
+        for secret in ("api_token", "autotask", "autotask_code", *PRESETS[1:]):
             yield f"#[secrets.{secret}]"
             yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{COMMAND_SAMPLES['env']['TOKEN']['secret']}]"
@@ -178,14 +179,21 @@ def _by_api(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _by_preset(model: type[BaseModel]) -> Iterator[str]:
-    """A connection to a system that is known by name."""
-    yield "#[connections.psa]"
-    for key, field in model.model_fields.items():
-        if key in ("preset", *OF_PRESETS):
-            yield from _key(key, field, {})
-    yield "# Workflows may go through this one."
-    yield "#executors = true"
-    yield '#used_by = ["default/reclassify"]'
+    """A connection to each system that is known by name."""
+    said: set[str] = set()
+    for name in PRESETS:
+        known = preset(name)
+        connection = "psa" if name == PRESETS[0] else name
+        yield f"#[connections.{connection}]"
+        samples = {"preset": name, "url": "https://api-eu.myconnectwise.net"}
+        for key, field in model.model_fields.items():
+            if key == "preset" or key in known.needs or (key in known.takes and key not in said):
+                yield from _key(key, field, samples)
+                said.add(key)
+        if connection == "psa":
+            yield "# Workflows may go through this one."
+            yield "#executors = true"
+            yield '#used_by = ["default/reclassify"]'
 
 
 _OF_CONNECTIONS = {("workflows", "connection"), ("workflows", "request")}

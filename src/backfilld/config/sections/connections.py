@@ -12,7 +12,10 @@ from backfilld.domain.errors import did_you_mean
 from backfilld.executors.definition import SecretReference
 
 MOST_CONNECTIONS = 20
-OF_PRESETS = ("username", "integration_code", "secret", "pause_at", "push_case_insensitive")
+OF_PRESETS = (
+    "username", "integration_code", "secret", "company", "public_key", "private_key", "client_id", "pause_at",
+    "push_case_insensitive",
+)  # fmt: skip
 
 
 class BearerAuth(Section):
@@ -54,7 +57,7 @@ Auth = Annotated[BearerAuth | BasicAuth | HeaderAuth | OAuth2Auth, Field(discrim
 class ConnectionSettings(Section):
     """One API with one account."""
 
-    preset: Literal["autotask"] | None = Field(
+    preset: Literal["autotask", "connectwise"] | None = Field(
         default=None,
         examples=["autotask"],
         description="A system that is known by name. Left out: any other, of which the types say what it is like.",
@@ -115,6 +118,24 @@ class ConnectionSettings(Section):
         default=None,
         examples=[{"secret": "autotask"}],
         description="Of the preset 'autotask': the secret of the API user.",
+    )
+    company: Name | None = Field(
+        default=None, examples=["example"], description="Of the preset 'connectwise': the company to sign in to."
+    )
+    public_key: Name | None = Field(
+        default=None,
+        examples=["Qm4xWlZ0a1"],
+        description="Of the preset 'connectwise': the public key of the API member.",
+    )
+    private_key: SecretReference | None = Field(
+        default=None,
+        examples=[{"secret": "connectwise"}],
+        description="Of the preset 'connectwise': the private key of the API member.",
+    )
+    client_id: Name | None = Field(
+        default=None,
+        examples=["0f4f5d0b-8a5e-4c3e-9a54-3c7b6f2f0a11"],
+        description="Of the preset 'connectwise': the client id of the integration.",
     )
     pause_at: float = Field(
         default=0.5,

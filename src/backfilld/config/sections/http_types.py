@@ -234,6 +234,7 @@ class PresetListing(HttpSettings):
 
     connection: Name = "of the file"
     parent_field: str = ""
+    can_search: bool = False
 
 
 def faults_in_http_types(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:

@@ -63,6 +63,8 @@ class RecordReader:
             changed_at = time_of(record) if time_of is not None else None
             if self._lists:
                 self._shape(record)
+            if "_info" in record:
+                _drop_links(record)
             if parent is not None:
                 record["parent_id"] = parent
             name = str(id) if parent is None else f"{parent}/{id}"
@@ -75,6 +77,15 @@ class RecordReader:
                 lists.apply(record, _stays)
                 if each.name != each.at:
                     record[each.name] = record.pop(each.at)
+
+
+def _drop_links(record: dict[str, Any]) -> None:
+    """Of what a record says about itself, and about what it refers to, no links."""
+    for name, value in list(record.items()):
+        if name == "_info" and isinstance(value, dict):
+            record[name] = {key: inner for key, inner in value.items() if not key.endswith("_href")}
+        elif isinstance(value, dict) and "_info" in value:
+            del value["_info"]
 
 
 def _stays(_: str) -> None:

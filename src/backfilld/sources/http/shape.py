@@ -105,6 +105,7 @@ class Resource:
     freshness_seconds: float | None = None
     plans_outside_windows: bool = False
     entity: str = ""  # what the API calls it, where a path alone does not say
+    can_search: bool = False  # its filter may be sent in a body, so it may be long
     parent_field: str = ""  # the field of a child that holds its parent's id, where it is asked by that
 
 

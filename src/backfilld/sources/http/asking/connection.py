@@ -268,5 +268,5 @@ class Connection:
 
 def url_of(base: str, request: Request) -> str:
     """The whole address of a request; every name and value percent-encoded."""
-    query = urlencode(request.query, quote_via=quote) if request.query else ""
+    query = urlencode(request.query, quote_via=quote, safe=",()") if request.query else ""
     return f"{base}{request.path}{'?' + query if query else ''}"
