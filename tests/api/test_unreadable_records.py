@@ -171,3 +171,67 @@ async def test_nor_does_it_in_the_dialect(client: Client, pool: Pool, case: str)
     assert [one["id"] for one in whole] == [one["id"] for one in shown]
     assert 1 == len(hurt)
     assert answer.headers.get(UNREADABLE_HEADER, hurt[0]) == hurt[0]
+
+
+# Asked for alone
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_alone_it_is_shown_as_in_its_list(client: Client, pool: Pool, case: str) -> None:
+    path, damage = CASES[case]
+    if path.startswith(("audit-log", "api-keys")):
+        return  # of these there are only lists
+    id = await pool.fetchval("SELECT id FROM backfills WHERE number = 2")
+    path = PUBLIC + path.replace("ID", str(id))
+    (whole,) = (await (await client.get(path)).json())["data"].values()
+    await pool.execute(damage)
+    (shown,) = (await (await client.get(path)).json())["data"].values()
+    before, after = next((one, two) for one, two in zip(whole, shown, strict=True) if one != two)
+    name = before.get("entity_id") or before["id"]
+    answer = await client.get(f"{path.partition('?')[0]}/{name}")
+    document = await answer.json()
+
+    assert 200 == answer.status, document
+    (alone,) = document["data"].values()
+    assert after == {key: value for key, value in alone.items() if key != "tries"}
+    if "unreadable" in alone:
+        assert str(name) in document["meta"]["warnings"][0]
+
+
+UNREADABLE = [
+    case for case in CASES if case in ("settings of a backfill", "reason of a backfill", "filter of a backfill")
+]
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+async def test_nothing_is_done_with_a_backfill_that_cannot_be_read_but_to_delete_it(
+    client: Client, pool: Pool, case: str
+) -> None:
+    id = await pool.fetchval("SELECT id FROM backfills WHERE number = 2")
+    path = f"{PUBLIC}backfills/{id}"
+    await pool.execute(CASES[case][1])
+    refused = [await client.post(f"{path}/{verb}") for verb in ("pause", "resume", "cancel", "rerun-failed")]
+    early = await client.delete(path)
+    await pool.execute("UPDATE backfills SET status = 'failed', completed_at = now(), planned_at = now(),"
+                       " reason_code = NULL, reason_since = NULL WHERE number = 2")  # fmt: skip
+    late = await client.delete(path)
+
+    assert [(409, "cannot_be_read")] * 4 == [
+        (answer.status, (await answer.json())["error"]["code"]) for answer in refused
+    ]
+    assert (409, 204) == (early.status, late.status)
+    assert 404 == (await client.get(path)).status
+
+
+@pytest.mark.parametrize("case", DIGDAG_CASES)
+async def test_so_it_is_in_the_dialect(client: Client, pool: Pool, case: str) -> None:
+    path, damage = DIGDAG_CASES[case]
+    (whole,) = (await (await client.get(DIGDAG + path)).json()).values()
+    await pool.execute(damage)
+    (shown,) = (await (await client.get(DIGDAG + path)).json()).values()
+    after = next(two for one, two in zip(whole, shown, strict=True) if one != two)
+    answer = await client.get(f"{DIGDAG}{path}/{after['id']}")
+
+    assert 200 == answer.status, await answer.text()
+    assert after == await answer.json()
+    assert after["id"] == answer.headers.get(UNREADABLE_HEADER, after["id"])

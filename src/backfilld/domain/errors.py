@@ -78,6 +78,16 @@ class Conflict(BackfilldError):
     status, code = 409, "conflict"
 
 
+class CannotBeRead(Conflict):
+    """What the database holds of it says nothing that this version understands. It can be looked at, and deleted."""
+
+    code = "cannot_be_read"
+
+    def __init__(self, what: str, problem: Exception) -> None:
+        why = f"{type(problem).__name__}: {problem}"[:200]
+        super().__init__(f"{what} cannot be read by this version ({why}), so nothing can be done with it")
+
+
 class VersionMismatch(BackfilldError):
     """`If-Match` named another version than the current one."""
 

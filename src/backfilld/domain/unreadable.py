@@ -32,10 +32,11 @@ class UnreadableRow:
 
 def each(rows: Iterable[R], make: Callable[[R], T]) -> list[T]:
     """The record that `make` makes of each row; an UnreadableRow in place of what it cannot make."""
-    return [_made(row, make) for row in rows]
+    return [made(row, make) for row in rows]
 
 
-def _made(row: R, make: Callable[[R], T]) -> T:
+def made(row: R, make: Callable[[R], T]) -> T:
+    """The same of one row; for whoever shows it and does nothing else with it."""
     try:
         return make(row)
     except Exception as problem:

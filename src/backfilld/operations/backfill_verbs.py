@@ -11,7 +11,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.callers import Actor
-from backfilld.domain.errors import Conflict
+from backfilld.domain.errors import Conflict, NotFound
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.events import Bus
@@ -118,6 +118,13 @@ class BackfillOperations:
         """How a backfill stands. NotFound."""
         return await self._seen(*await self._store.get_with_progress(id))
 
+    async def show(self, id: UUID) -> BackfillView | UnreadableRow:
+        """The same, for whoever only wants to look at it."""
+        found = await self._store.find_to_show(id)
+        if found is None:
+            raise NotFound(f"there is no backfill {id}")
+        return found if isinstance(found, UnreadableRow) else self._viewer.view(*found)
+
     async def find(self, id: UUID) -> BackfillView | None:
         """As `get`; None if there is none, or it was deleted."""
         found = await self._store.find_with_progress(id)
@@ -145,13 +152,19 @@ class BackfillOperations:
 
     async def delete(self, actor: Actor, id: UUID, *, why: str | None = None) -> None:
         """Hide an ended one; its rows go in the background, the audit log keeps what it was. NotFound; NotEnded."""
-        backfill = await self._store.get(id)
-        now = self.clock.now()
+        found = await self._store.find_to_show(id)  # what cannot be read can be deleted all the same
+        if found is None:
+            raise NotFound(f"there is no backfill {id}")
+        backfill = found if isinstance(found, UnreadableRow) else found[0]
+        number, now = backfill.number, self.clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
-            hidden = await self._store.mark_deleted(backfill.number, at=now, on=connection)
+            hidden = await self._store.mark_deleted(number, at=now, on=connection)
             if hidden:
-                old = await self._removal.read_evidence(backfill.number, on=connection)
-                await audit.record_on(connection, actor, "backfill.delete", backfill, at=now, reason=why, old=old)
+                old = await self._removal.read_evidence(number, on=connection)
+                await audit.record(
+                    connection, actor, "backfill.delete", f"backfill/{id}",
+                    at=now, backfill_number=number, reason=why, old=old,
+                )  # fmt: skip
                 reached(Point.DELETE_BEFORE_COMMIT)
         if hidden:
             reached(Point.DELETE_AFTER_COMMIT)

@@ -36,6 +36,10 @@ class WorkflowOperations:
         """The workflow of that id, or of the revision of that id. NotFound."""
         return _existing(await self._store.find(id_), id_)
 
+    async def show(self, id_: int) -> Workflow:
+        """The same, for whoever only wants to look at it. NotFound."""
+        return _existing(await self._store.find_to_show(id_), id_)
+
     async def list(
         self, *, after: int | None = None, project: str | None = None, name: str | None = None, limit: int = 200
     ) -> list[Workflow]:

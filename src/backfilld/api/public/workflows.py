@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, create_model, field_validator
 
-from backfilld.api.framework.answering.rows import rows
+from backfilld.api.framework.answering.rows import rows, shown
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
@@ -149,9 +149,9 @@ class WorkflowRoutes:
         found = await self._operations.list(
             after=after, project=query.project, name=query.name, limit=query.page_size + 1
         )
-        shown = found[: query.page_size]
-        cursor = encode_cursor(shown[-1].id) if len(found) > len(shown) else None
-        data = WorkflowsData.model_construct(workflows=rows(WorkflowAnswer, shown))
+        page = found[: query.page_size]
+        cursor = encode_cursor(page[-1].id) if len(found) > len(page) else None
+        data = WorkflowsData.model_construct(workflows=rows(WorkflowAnswer, page))
         return Reply(data, pagination=Pagination(cursor))
 
     async def create(self, asked: RequestContext[CreateBase, None]) -> Reply:
@@ -160,7 +160,8 @@ class WorkflowRoutes:
         return Reply(_data(workflow), headers={"Location": f"{PATH}/{workflow.id}"}, warnings=warnings)
 
     async def show(self, asked: RequestContext[None, None]) -> Reply:
-        return Reply(_data(await self._operations.get(asked.path["id"])))
+        found = await self._operations.show(asked.path["id"])
+        return Reply(WorkflowData.model_construct(workflow=shown(WorkflowAnswer, found)))
 
     async def patch(self, asked: RequestContext[PatchBase, None]) -> Reply:
         if not asked.body.model_fields_set:

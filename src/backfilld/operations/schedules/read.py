@@ -15,8 +15,8 @@ class ScheduleReading:
         self._pages = SchedulePages(pool)
 
     async def get(self, id: int) -> StoredSchedule:
-        """The schedule. NotFound."""
-        if (found := await self._store.find(id)) is None:
+        """The schedule, to be shown. NotFound."""
+        if (found := await self._store.find_to_show(id)) is None:
             raise NotFound(f"Resource does not exist: schedule id={id}")
         return found
 

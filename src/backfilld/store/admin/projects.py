@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from backfilld.domain.unreadable import each
+from backfilld.domain.unreadable import each, made
 from backfilld.store.admin.workflows import MOST_RACES
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
@@ -168,7 +168,7 @@ class ProjectStore:
     async def find_workflow(self, id: int) -> WorkflowRevision | None:
         """The definition of that id or, for a workflow's own id, its present one."""
         row = await self._pool.fetchrow(_sql.find_pushed_workflow, id)
-        return _workflow(row) if row else None
+        return made(row, _workflow) if row else None
 
     async def list_secret_keys(self, project_id: int) -> list[str]:
         return [row["key"] for row in await self._pool.fetch(_sql.list_secret_keys, project_id)]

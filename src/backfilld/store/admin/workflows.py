@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from backfilld.domain.errors import Conflict
-from backfilld.domain.unreadable import each
+from backfilld.domain.unreadable import each, made
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.schedules.positions import tell_live
@@ -59,6 +59,11 @@ class WorkflowStore:
     ) -> list[Workflow]:
         """Those that are not deleted, by id, beyond `after`."""
         return each(await self._pool.fetch(_sql.list_workflows, after, project, name, limit), _workflow)
+
+    async def find_to_show(self, id_: int) -> Workflow | None:
+        """As `find`, for whoever does no more than to show it: an UnreadableRow of what cannot be read."""
+        row = await self._pool.fetchrow(_sql.find_workflow, id_)
+        return made(row, _workflow) if row else None
 
     async def list_managed_by_config(self, conn: Connection) -> dict[tuple[str, str], int]:
         """(project, name) → id of the enabled ones that came from a configuration file."""

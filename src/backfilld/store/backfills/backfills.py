@@ -5,10 +5,11 @@ channel `backfilld` (payload: `<no> <version>`) by the same statement. So nobody
 without the daemons hearing of it, and no two writers can both believe that they were first.
 """
 
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,8 +19,8 @@ from backfilld.domain.backfills.backlog import ActiveBackfills
 from backfilld.domain.backfills.holding import ENTRIES, NEWS_FOR, OUTAGES, Group, Reason
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import Status, may_become
-from backfilld.domain.errors import Conflict, NotFound
-from backfilld.domain.unreadable import each
+from backfilld.domain.errors import CannotBeRead, Conflict, NotFound
+from backfilld.domain.unreadable import UnreadableRow, each, made
 from backfilld.store.backfills.ids import keep_ids
 from backfilld.store.backfills.rows import (
     NewBackfill,
@@ -34,6 +35,8 @@ from backfilld.store.backfills.rows import (
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 _PLACE_WAS_TAKEN_TRIES = 3  # the holder of the place may have ended between our insert and our look
 
 _sql = load("backfills.backfills")
@@ -80,9 +83,9 @@ class BackfillStore:
         raise AlreadyActive(None, None)
 
     async def find(self, id: UUID, *, on: Connection | None = None) -> Backfill | None:
-        """The backfill of that id; None if there is none, or it was deleted."""
+        """The backfill of that id; None if there is none, or it was deleted. CannotBeRead."""
         row = await (on or self._pool).fetchrow(_sql.find_backfill, id, None)
-        return backfill_of(row) if row else None
+        return _read(row, backfill_of) if row else None
 
     async def get(self, id: UUID, *, on: Connection | None = None) -> Backfill:
         """As `find`, but raises NotFound."""
@@ -104,7 +107,12 @@ class BackfillStore:
     async def find_with_progress(self, id: UUID) -> tuple[Backfill, Progress] | None:
         """Settings and counters of one and the same moment."""
         row = await self._pool.fetchrow(_sql.find_backfill_with_progress, id)
-        return (backfill_of(row), progress_of(row)) if row else None
+        return _read(row, _with_progress) if row else None
+
+    async def find_to_show(self, id: UUID) -> tuple[Backfill, Progress] | UnreadableRow | None:
+        """As `find_with_progress`; a row that cannot be read is one to be shown all the same."""
+        row = await self._pool.fetchrow(_sql.find_backfill_with_progress, id)
+        return made(row, _with_progress) if row else None
 
     async def get_with_progress(self, id: UUID) -> tuple[Backfill, Progress]:
         """As `find_with_progress`, but raises NotFound."""
@@ -135,7 +143,7 @@ class BackfillStore:
             before_number,
             limit,
         )
-        return each(rows, lambda row: (backfill_of(row), progress_of(row)))
+        return each(rows, _with_progress)
 
     async def list_of_group(
         self,
@@ -258,3 +266,15 @@ class AlreadyActive(Conflict):
         known = f" ({other}, {status})" if other else ""
         message = f"this workflow has an active backfill already{known}; wait for its end, or cancel it"
         super().__init__(message, details={"backfill": {"id": str(other), "status": status}} if other else None)
+
+
+def _with_progress(row: asyncpg.Record) -> tuple[Backfill, Progress]:
+    return backfill_of(row), progress_of(row)
+
+
+def _read(row: asyncpg.Record, make: Callable[[asyncpg.Record], T]) -> T:
+    try:
+        return make(row)
+    except Exception as problem:
+        log.exception("backfill %s cannot be read", row["id"])
+        raise CannotBeRead(f"backfill {row['id']}", problem) from problem

@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 
-from backfilld.domain.unreadable import each
+from backfilld.domain.unreadable import UnreadableRow, each, made
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.ledger.entries import PlanRow
@@ -131,12 +131,14 @@ class LedgerPages:
     async def find(
         self, backfill_number: int, entity_id: str, *, in_flight: Collection[int] = ()
     ) -> LedgerEntry | None:
-        """The entry of one entity, without its tries; None if the plan does not hold it."""
+        """The entry of one entity to be shown, without its tries; None if the plan does not hold it."""
         row = await self._pool.fetchrow(_sql.find_item, backfill_number, entity_id, list(in_flight))
-        return _entry(row) if row else None
+        return made(row, _entry) if row else None
 
     async def with_tries(self, backfill_number: int, entry: LedgerEntry) -> LedgerEntry:
         """The same entry with every try that has ended, the final one included."""
+        if isinstance(entry, UnreadableRow):
+            return entry
         rows = await self._pool.fetch(_sql.list_tries, backfill_number, entry.position)
         tries = each(rows, lambda row: TryEntry(**dict(row)))
         ended_by_a_try = entry.status in ("succeeded", "failed", "skipped") and entry.started_at is not None

@@ -6,6 +6,7 @@ import asyncpg
 import orjson
 
 from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.domain.unreadable import made
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
@@ -22,6 +23,11 @@ class ScheduleStore:
         """The schedule with the present definition of its workflow."""
         row = await (on or self._pool).fetchrow(_sql.find_schedule, id)
         return schedule_row(row) if row else None
+
+    async def find_to_show(self, id: int) -> StoredSchedule | None:
+        """The same, for whoever does no more than to show it: an UnreadableRow of what cannot be read."""
+        row = await self._pool.fetchrow(_sql.find_schedule, id)
+        return made(row, schedule_row) if row else None
 
     async def lock(self, connection: Connection, id: int) -> StoredSchedule | None:
         """The same, held until the transaction ends: neither a tick nor a backfill moves it meanwhile."""

@@ -36,10 +36,11 @@ class _Answer(Protocol):
 
 def rows(model: type[_Answer], found: Iterable[Any]) -> list[Any]:
     """Each of `found` as `model.of` shows it, or as much as can be read of it, with `unreadable` saying why."""
-    return [_shown(model, row) for row in found]
+    return [shown(model, row) for row in found]
 
 
-def _shown(model: type[Any], row: Any) -> Any:
+def shown(model: type[Any], row: Any) -> Any:
+    """The same of one alone."""
     try:
         must_be_read(row)
         return model.of(row)
@@ -83,13 +84,13 @@ def _part(row: Any, name: str, depth: int = _DEEPEST) -> Any:
 
 
 def stand_ins(document: Any) -> Iterator[StandIn]:
-    """Those in an answer: it is one, or has lists of them."""
+    """Those in an answer: it is one, or has one, or lists of them."""
     if isinstance(document, StandIn):
         yield document
     values = document.__dict__ if isinstance(document, BaseModel) else document
     for value in values.values() if isinstance(values, Mapping) else ():
-        if isinstance(value, list):
-            yield from (one for one in value if isinstance(one, StandIn))
+        found = value if isinstance(value, list) else [value]
+        yield from (one for one in found if isinstance(one, StandIn))
 
 
 def header_of(found: Sequence[StandIn]) -> dict[str, str]:

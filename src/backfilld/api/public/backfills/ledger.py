@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.framework.answering.rows import rows
+from backfilld.api.framework.answering.rows import rows, shown
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
@@ -104,7 +104,7 @@ class LedgerRoutes:
 
     async def get(self, asked: RequestContext[None, None]) -> Reply:
         entry = await self._ledger.get(asked.path["id"], asked.path["entity_id"])
-        return Reply(EntryData.model_construct(entity=WholeEntryAnswer.of(entry)))
+        return Reply(EntryData.model_construct(entity=shown(WholeEntryAnswer, entry)))
 
 
 def routes(ledger: LedgerReading) -> list[Route]:

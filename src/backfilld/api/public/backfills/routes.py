@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from backfilld.api.framework.answering.rows import rows
+from backfilld.api.framework.answering.rows import rows, shown
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.api.public.backfills.answers import (
@@ -34,6 +34,7 @@ from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, read_parts, whole
 from backfilld.domain.errors import Invalid
+from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Asked, Wanted
 from backfilld.operations.backfills.create import Created
@@ -107,8 +108,10 @@ class BackfillRoutes:
         return Reply(data, pagination=Pagination(following))
 
     async def get(self, asked: RequestContext[None, None]) -> Reply:
-        view = await self._operations.get(asked.path["id"])
-        data = BackfillData.model_construct(backfill=BackfillAnswer.of(view))
+        view = await self._operations.show(asked.path["id"])
+        data = BackfillData.model_construct(backfill=shown(BackfillAnswer, view))
+        if isinstance(view, UnreadableRow):
+            return Reply(data)
         warnings = await self._operations.approval.warnings(view.backfill)
         return Reply(data, headers={"ETag": f'"{view.backfill.version}"'}, warnings=warnings)
 
