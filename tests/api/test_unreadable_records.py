@@ -96,6 +96,9 @@ CASES = {
     "instant of a workflow": (
         "workflows?project=shop", f"UPDATE workflows SET created_at = '-infinity' WHERE id = {SECOND.format('id')}"
     ),
+    "last instant of an event": ("audit-log", "UPDATE audit_log SET at = 'infinity' WHERE id = 2"),
+    "last instant of a key": ("api-keys", "UPDATE api_keys SET created_at = 'infinity' WHERE name = 'b'"),
+    "last instant of a backfill": ("backfills", "UPDATE backfills SET created_at = 'infinity' WHERE number = 2"),
     "instant of a key": (
         "api-keys", "UPDATE api_keys SET created_at = '-infinity' WHERE name = 'b'"
     ),

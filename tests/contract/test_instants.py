@@ -5,15 +5,13 @@ Which fields there are is read out of the document that the daemon itself serves
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import pytest
-from tests.support.daemon import ALL_DAY, DaemonProcess, Plan, daemon_process
-from tests.support.database import Databases, scratch_folder
-from tests.support.logging_target import LoggingTarget
+from tests.support.asker import GZIP, ZONES, Asker, asker
+from tests.support.daemon import ALL_DAY
+from tests.support.database import Databases
 from tests.support.project_archives import packed
 from tests.support.waiting import eventually
 
@@ -28,11 +26,8 @@ REFUSED_DATES, TAKEN_DATES = ("0001-01-01", "0999-12-31", "9001-01-01", "9999-12
 FORMATS = {"date-time": (REFUSED, TAKEN), "date-time-or-local": (REFUSED, TAKEN), "date": (REFUSED_DATES, TAKEN_DATES)}
 TIME_WORDS = ("time", "at", "after", "before", "from", "to", "since", "until", "date", "dates")
 NO_TIMES = {"runStartTime", "runEndTime", "run_start_time", "run_end_time", "from_revision"}
-ZONES = ("Asia/Tokyo", "America/Los_Angeles", "Pacific/Apia")
-NAMES = {"entity_type": "ticket", "name": "t0", "key": "token", "entity_id": "T1", "page": "operations"}
 WANTED = {"entity_type": "ticket", "filter_spec": {}, "daily_execution_windows": ALL_DAY, "max_in_flight": 1}
 
-GZIP = {"Content-Type": "application/gzip"}
 ARCHIVE = {"data": packed({"w.dig": "+t: {echo>: x}\n"}), "headers": GZIP}
 
 
@@ -103,74 +98,10 @@ def names_of_times(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
                     yield method.upper(), path, name
 
 
-class Asker:
-    """Asks a daemon as an admin; whatever is a 500 anywhere, is told."""
-
-    def __init__(self, daemon: DaemonProcess, session: aiohttp.ClientSession) -> None:
-        self.daemon = daemon
-        self._session = session
-        self.ids: dict[str, str] = {}
-        self.document: dict[str, Any] = {}
-
-    async def __call__(self, method: str, path: str, **sent: Any) -> tuple[int, Any]:
-        async with self._session.request(method, path, **sent) as answer:
-            text = (await answer.read()).decode(errors="replace")
-        assert answer.status < 500, f"{method} {path} {sent}: {answer.status} {text}\n{self.daemon.tail()}"
-
-        return answer.status, json.loads(text) if answer.content_type == "application/json" else text
-
-    async def prepare(self) -> None:
-        """One thing of each kind, so that paths lead somewhere."""
-        self.document = (await self("GET", "/openapi.json"))[1]
-        files = {
-            f"t{number}.dig": f"timezone: {zone}\nschedule:\n  daily>: 07:00:00\n+t: {{echo>: x}}\n"
-            for number, zone in enumerate(ZONES)
-        }
-        query = {"project": "ends", "revision": "1"}
-        status, project = await self("PUT", "/api/projects", params=query, data=packed(files), headers=GZIP)
-        assert 200 == status, project
-
-        schedules = (await self("GET", "/api/schedules"))[1]["schedules"]
-        found = (await self("GET", f"/api/projects/{project['id']}/workflows"))[1]["workflows"]
-        self.workflows = [one["id"] for one in found]
-        self.ids = {
-            "projects": project["id"], "schedules": schedules[0]["id"], "workflows": found[0]["id"],
-            "sessions": "1", "attempts": "1", "logs": "1", "backfills": await self.daemon.create(),
-        }  # fmt: skip
-
-    def filled(self, path: str) -> str:
-        """The path with ids of things that there are."""
-        parts = path.split("/")
-        kind = parts[2] if len(parts) > 2 else ""
-        given = NAMES | {"id": self.ids.get(kind, "1")}
-        return "/".join(given[part[1:-1]] if part.startswith("{") else part for part in parts)
-
-    async def lists(self) -> None:
-        """Every GET of the document that needs no more than we have, answers."""
-        for path, operations in self.document["paths"].items():
-            if "get" in operations and not path.endswith("/events") and "truncated" not in path:
-                status, answer = await self("GET", self.filled(path))
-                assert status == 200 or "{" in path or status in (204,), f"{path}: {status} {answer}"
-
-
-@asynccontextmanager
-async def _asker(dsn: str) -> AsyncIterator[Asker]:
-    with scratch_folder() as folder:
-        async with LoggingTarget() as target, daemon_process(folder / "daemon", Plan(target.url, dsn)) as daemon:
-            await daemon.make_key("admin")
-            await daemon.start()
-            await daemon.upload(["T1", "T2"])
-            headers = {"Authorization": f"Bearer {daemon.api_key}"}
-            async with aiohttp.ClientSession(daemon.url, headers=headers) as session:
-                asker = Asker(daemon, session)
-                await asker.prepare()
-                yield asker
-
-
 @pytest.fixture(scope="module")
 async def ask(databases: Databases) -> AsyncIterator[Asker]:
-    async with databases.database() as dsn, _asker(dsn) as asker:
-        yield asker
+    async with databases.database() as dsn, asker(dsn) as asking:
+        yield asking
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ while rows are added. It holds nothing secret, and whatever comes back is checke
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,8 @@ from backfilld.domain.instants import is_within_bounds
 LONGEST_CURSOR = 4096  # an entity id of 512 characters may take 2,048 bytes
 
 
+# What PostgreSQL calls the ends of time, and its driver so.
+_ENDS = MappingProxyType({"infinity": datetime.max.replace(tzinfo=UTC), "-infinity": datetime.min.replace(tzinfo=UTC)})
 # How the parts of a key that JSON does not know are read; the others are `int` and `str`.
 _READERS: Mapping[type, Callable[[str], datetime | UUID]] = MappingProxyType(
     {datetime: datetime.fromisoformat, UUID: UUID}
@@ -25,9 +27,14 @@ _READERS: Mapping[type, Callable[[str], datetime | UUID]] = MappingProxyType(
 
 def encode_cursor(*key: str | int | datetime | UUID) -> str:
     """The cursor of a page whose last row has that key."""
-    parts = [part.isoformat() if isinstance(part, datetime) else _plain(part) for part in key]
+    parts = [_spelled(part) if isinstance(part, datetime) else _plain(part) for part in key]
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def _spelled(at: datetime) -> str:
+    ends = (name for name, end in _ENDS.items() if at.replace(tzinfo=at.tzinfo or UTC) == end)  # read without a zone
+    return next(ends, at.isoformat())
 
 
 def _plain(part: str | int | UUID) -> str | int:
@@ -56,6 +63,8 @@ def _part(part: Any, kind: type) -> Any:
         raise ValueError
     if kind not in _READERS:
         return part
+    if kind is datetime and (end := _ENDS.get(str(part))) is not None:
+        return end
     read = _READERS[kind](str(part))
     if isinstance(read, datetime) and (read.utcoffset() is None or not is_within_bounds(read)):
         raise ValueError

@@ -15,8 +15,10 @@ from backfilld.store.connection.queries import load
 
 _sql = load("admin.audit_pages")
 
-BEGINNING = datetime.min.replace(tzinfo=UTC)  # of which asyncpg makes -infinity
-END = datetime(9999, 12, 30, tzinfo=UTC)
+# Of which asyncpg makes -infinity and infinity.
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+END = datetime.max.replace(tzinfo=UTC)
+_LAST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class AuditPages:
         self, wanted: AuditFilter, *, before: tuple[datetime, int] | None = None, limit: int
     ) -> list[AuditEvent]:
         """The newest `limit` that `wanted` lets through and that come before (at, id), newest first."""
-        at, id = before or (wanted.until or END, 0)
+        at, id = before or ((wanted.until, 0) if wanted.until else (END, _LAST_ID))
         rows = await self._pool.fetch(
             _sql.list_events, at, id, wanted.since or BEGINNING, wanted.actor, wanted.action, wanted.subject,
             wanted.with_keys, limit,

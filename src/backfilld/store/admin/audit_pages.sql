@@ -67,7 +67,7 @@ SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS b
    AND ($4::text IS NULL OR e.actor = $4 OR k.name = $4)
    AND ($5::text IS NULL OR e.action = $5 OR starts_with(e.action, $5 || '.'))
    AND ($6::text IS NULL OR e.subject = $6)
-   AND e.at >= $7 AND e.at < $8
+   AND e.at >= $7 AND (e.at < $8 OR $8 = 'infinity')
  ORDER BY e.id
  LIMIT $3;
 
