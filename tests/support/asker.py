@@ -12,7 +12,14 @@ from tests.support.logging_target import LoggingTarget
 from tests.support.project_archives import packed
 
 ZONES = ("Asia/Tokyo", "America/Los_Angeles", "Pacific/Apia")
-NAMES = {"entity_type": "ticket", "name": "t0", "key": "token", "entity_id": "T1", "page": "operations"}
+NAMES = {
+    "entity_type": "ticket",
+    "type": "ticket",
+    "name": "t0",
+    "key": "token",
+    "entity_id": "T1",
+    "page": "operations",
+}
 GZIP = {"Content-Type": "application/gzip"}
 
 
@@ -56,7 +63,7 @@ class Asker:
         parts = path.split("/")
         kind = parts[2] if len(parts) > 2 else ""
         given = NAMES | {"id": self.ids.get(kind, "1")}
-        return "/".join(given[part[1:-1]] if part.startswith("{") else part for part in parts)
+        return "/".join(given.get(part[1:-1], "1") if part.startswith("{") else part for part in parts)
 
     async def lists(self) -> None:
         """Every GET of the document that needs no more than we have, answers."""
