@@ -92,7 +92,8 @@ def names_of_times(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
             schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
             if "$ref" in schema:
                 schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-            for name in (*names, *schema.get("properties", {})):
+            spans = {name for name, told in schema.get("properties", {}).items() if "pattern" in told}  # `7d`, say
+            for name in (*names, *(schema.get("properties", {}).keys() - spans)):
                 words = "".join(f"_{char.lower()}" if char.isupper() else char for char in name).split("_")
                 if words[-1] in TIME_WORDS and name not in NO_TIMES:
                     yield method.upper(), path, name
