@@ -68,7 +68,12 @@ async def test_what_was_sent_comes_back(client: Client, workflow: Workflow) -> N
     assert 2 == backfill["entity_ids_count"]
     assert [{"run_start_time": "22:00:00", "run_end_time": "06:00:00"}] == backfill["effective_windows"]["friday"]
     assert {"field": "status", "operator": "=", "value": "open"} == backfill["filter_resolved"]["rules"][0]
-    assert {"open": False, "next_open_at": "2027-03-05T13:00:00Z", "closes_at": None} == backfill["window"]
+    assert {
+        "open": False,
+        "next_open_at": "2027-03-05T13:00:00Z",
+        "closes_at": None,
+        "override_until": None,
+    } == backfill["window"]
 
 
 async def test_a_whole_number_may_be_written_with_a_fraction(client: Client, workflow: Workflow) -> None:
@@ -259,7 +264,7 @@ async def test_a_viewer_cannot_create(client: Client, pool: Pool, workflow: Work
 async def test_windows_are_open_when_they_always_are(client: Client, workflow: Workflow) -> None:
     backfill = (await create(client, body(workflow.workflow_id)))["data"]["backfill"]
 
-    assert {"open": True, "next_open_at": None, "closes_at": None} == backfill["window"]
+    assert {"open": True, "next_open_at": None, "closes_at": None, "override_until": None} == backfill["window"]
     assert ALWAYS == backfill["daily_execution_windows"]
 
 

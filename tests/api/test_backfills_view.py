@@ -73,7 +73,7 @@ async def test_a_zone_that_has_left_the_tz_data_hides_nothing(client: Client, po
     listed = (await (await client.get(PATH)).json())["data"]["backfills"]
     resumed = await client.post(f"{PATH}/{backfill.id}/resume")
 
-    assert ("Mars/Base", {"open": False, "next_open_at": None, "closes_at": None}) == (
+    assert ("Mars/Base", {"open": False, "next_open_at": None, "closes_at": None, "override_until": None}) == (
         shown["timezone"], shown["window"],
     )  # fmt: skip
     assert [shown] == listed
@@ -118,7 +118,9 @@ async def test_the_end_is_estimated_through_closed_hours(client: Client, pool: P
     assert (None, None) == (unknown["throughput_per_minute"], unknown["estimated_completion_at"])
     assert (0.06, "2027-03-01T23:06:40Z") == (known["throughput_per_minute"], known["estimated_completion_at"])
     assert None is paused["estimated_completion_at"]
-    assert {"open": False, "next_open_at": "2027-03-01T22:00:00Z", "closes_at": None} == known["window"]
+    assert {"open": False, "next_open_at": "2027-03-01T22:00:00Z", "closes_at": None, "override_until": None} == known[
+        "window"
+    ]
 
 
 ENDS_BY_ITSELF = {"outside_window", "waiting_for_retry", "rate_limited", "waiting_for_capacity", "recovering"}
