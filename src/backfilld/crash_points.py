@@ -91,6 +91,9 @@ class Point(StrEnum):
     OVERRIDE_AFTER_COMMIT = "override.after_commit"
     OVERRIDE_CONFIRMED = "override.confirmed"
 
+    TRY_NOW_BEFORE_COMMIT = "try_now.before_commit"  # target and source are to be asked at once
+    TRY_NOW_AFTER_COMMIT = "try_now.after_commit"
+
     STOP_HEARD = "stop.heard"  # a pause or a cancel is in force at the owner, and whoever asked has not been told
     STOP_ACKNOWLEDGED = "stop.acknowledged"
 

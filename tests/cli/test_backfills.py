@@ -191,7 +191,7 @@ async def test_an_address_or_key_that_cannot_be_one_is_told_at_once(backfilld, o
     assert option in ended.err
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
+@pytest.mark.parametrize("verb", ["pause", "resume", "cancel", "try-now"])
 async def test_steering_hands_the_reason_on(backfilld, daemon, verb):
     answer = {"backfill_id": ID, "signal": verb, "message": "done", "backfill": a_backfill()}
     daemon.script("POST", f"/public-api/backfills/{ID}/{verb}", Scripted(202, answer))

@@ -239,6 +239,27 @@ async def test_an_override_is_in_force_or_was_never_asked_for(mortal):
     assert 1 == told["backfill.override"]
 
 
+@points(slow=(Point.TRY_NOW_BEFORE_COMMIT, Point.TRY_NOW_AFTER_COMMIT))
+async def test_a_target_that_was_to_be_asked_at_once_is_asked_after_the_death_at_the_latest(mortal):
+    mortal.target.script = lambda _: Reply(401)
+    await mortal.start(mortal.point)
+    await mortal.daemon.upload(ENTITIES)
+    id = await mortal.create()
+    await eventually(lambda: refuses(mortal, id), seconds=30)
+    cut_off = await mortal.is_cut_off(mortal.daemon.client.try_now(id))
+    await mortal.dies()
+    mortal.target.script = lambda _: Reply()
+    await mortal.start()
+    await mortal.assert_nothing_lost(id, status="completed")
+
+    assert cut_off
+
+
+async def refuses(mortal, id):
+    reason = (await mortal.daemon.backfill(id))["status_reason"]
+    return reason is not None and reason["code"] == "target_refuses"
+
+
 @points(Point.EDIT_AFTER_COMMIT, slow=(Point.EDIT_BEFORE_COMMIT, Point.EDIT_CONFIRMED))
 async def test_other_settings_are_in_force_before_the_first_start_or_were_never_asked_for(mortal):
     await mortal.start(mortal.point)

@@ -91,6 +91,10 @@ class Client:
         """The windows count as open until that instant."""
         return await self._post(f"/backfills/{_part(id)}/override", _given(until=until, reason=reason))
 
+    async def try_now(self, id: str, *, reason: str | None = None) -> Answer:
+        """Ask the target or the source that it waits for at once."""
+        return await self._post(f"/backfills/{_part(id)}/try-now", _given(reason=reason))
+
     async def end_override(self, id: str, *, reason: str | None = None) -> Answer:
         return await self._delete(f"/backfills/{_part(id)}/override", _given(reason=reason))
 

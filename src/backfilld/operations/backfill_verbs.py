@@ -35,6 +35,7 @@ from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.operations.steering.alter import Altering
 from backfilld.operations.steering.edit import Editor
 from backfilld.operations.steering.override import Overriding
+from backfilld.operations.steering.try_now import TryingNow
 from backfilld.operations.watching.explain import Explainer
 from backfilld.operations.watching.history import History
 from backfilld.sources.registry import SourceRegistry
@@ -92,6 +93,7 @@ class BackfillOperations:
         self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, self.approval)
         altering = Altering(pool, self._store, self._viewer, control, clock, bus)
         self.editor, self.overriding = Editor(altering, clock), Overriding(altering, clock)
+        self.trying = TryingNow(pool, self._store, self._viewer, control, clock)
         self.sessions = SessionBackfills(
             self._store, control, clock, bus, approval_by_another=limits.approval_by_another
         )

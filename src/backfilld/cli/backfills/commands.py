@@ -196,6 +196,16 @@ def cancel(server: Server, as_json: bool, id: str, reason: str | None, in_flight
     _steer(server, as_json, "cancel", id, reason=reason, **options)
 
 
+@group.command("try-now")
+@click.argument("id")
+@click.option("--reason", help="Kept in the audit trail.")
+@json_option
+@server_options
+def try_now(server: Server, as_json: bool, id: str, reason: str | None) -> None:
+    """Ask the target or the source that it waits for at once: somebody has mended it."""
+    _steer(server, as_json, "try-now", id, reason=reason)
+
+
 def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | None) -> None:
     async def ask() -> dict[str, Any]:
         async with server.client() as client:
@@ -203,6 +213,7 @@ def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | N
                 "pause": client.pause_backfill,
                 "resume": client.resume_backfill,
                 "cancel": client.cancel_backfill,
+                "try-now": client.try_now,
             }[verb]
             answer = await act(id, **options)
             print_warnings(answer.warnings)

@@ -102,6 +102,7 @@ class Backfill:
     project_name: str = "default"
     children: tuple[Child, ...] = ()  # the newest of its reruns, oldest first
     override_until: datetime | None = None  # its windows count as open until then
+    asked_again_at: datetime | None = None  # somebody wanted target and source to be asked at once
     created_by_name: str | None = None  # of a key; None for anybody else
 
     @property

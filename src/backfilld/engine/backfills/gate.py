@@ -74,6 +74,7 @@ class Gate(StartGate[Item]):
         self._ramp_seconds = ramp_seconds
         self._ramp_since: float | None = None
         self._ramp_above = 0
+        self.asked = 0  # how often somebody wanted target and source to be asked at once
         self.in_flight: dict[int, tuple[Item, datetime]] = {}  # by position, with when each started
         self.first_start = asyncio.Event()
         self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
@@ -93,6 +94,9 @@ class Gate(StartGate[Item]):
         if backfill.version < self.backfill.version:
             return
         before, limit = self.backfill, self.backfill.settings.max_in_flight
+        if backfill.asked_again_at != before.asked_again_at:
+            self.asked += 1
+            self.health.ask_now()
         self._obey(backfill)
         if backfill.hours != before.hours:
             self._windows = WindowGate(_calendar(backfill))

@@ -252,6 +252,10 @@ class BackfillStore:
         assert row is not None  # noqa: S101  # it is locked
         return backfill_of(row)
 
+    async def ask_again(self, number: int, *, at: datetime, on: Connection) -> None:
+        """Let its owner ask target and source at once."""
+        await on.execute(_sql.ask_again, number, at)
+
     async def mark_deleted(self, number: int, *, at: datetime, on: Connection | None = None) -> bool:
         """Hide an ended backfill for good; False if it has not ended, or is hidden already."""
         return await (on or self._pool).fetchval(_sql.mark_deleted, number, at) is not None

@@ -73,10 +73,10 @@ class Planning:
         return self._gate.window_refusal(self._tools.clock.now())
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, but not through a pause, a cancel or the end of the daemon."""
-        clock = self._tools.clock
+        """Wait, but not through a pause, a cancel, the end of the daemon, or somebody's wish to ask at once."""
+        clock, asked = self._tools.clock, self._gate.asked
         wakes_at = clock.monotonic() + seconds
-        while self._may_go_on() and (left := wakes_at - clock.monotonic()) > 0:
+        while self._may_go_on() and asked == self._gate.asked and (left := wakes_at - clock.monotonic()) > 0:
             self._gate.changed.clear()
             await clock.wait(self._gate.changed, until=clock.now() + timedelta(seconds=left))
 

@@ -54,6 +54,7 @@ class ItemRun:
         self._source_hold: tuple[SourceUnreachable, datetime] | None = None  # what it said, and since when
         self._price = run.backfill.credits_per_entity or None  # of an item whose target does not say what it cost
         self._asks_source_again = BootDeadline(run.context.clock)
+        self._held_since_ask = 0  # `gate.asked` when it began
 
     async def process(self, first: Item, following: Callable[[], Awaitable[Item | None]] = no_other) -> None:
         """Try `first` once, then those that follow it. Of each the recorder has what became of it, or it went back."""
@@ -154,14 +155,15 @@ class ItemRun:
         """The source does not answer: nothing starts until it is asked again."""
         clock = self._tools.clock
         since = self._source_hold[1] if self._source_hold else clock.now()
-        self._source_hold = (problem, since)
+        self._source_hold, self._held_since_ask = (problem, since), self._gate.asked
         pause = 0.0 if problem.until is None else (problem.until - clock.now()).total_seconds()
         self._asks_source_again.move(clock.boottime() + max(pause, SOURCE_PAUSE_SECONDS))
 
     @property
     def source_hold(self) -> Reason | None:
         """Why nothing starts, if the source did not answer; None while it may be asked again."""
-        if self._source_hold is None or not self._asks_source_again.is_to_come:
+        is_over = not self._asks_source_again.is_to_come or self._gate.asked != self._held_since_ask
+        if self._source_hold is None or is_over:
             return None
         problem, since = self._source_hold
         until = self._asks_source_again.told

@@ -211,8 +211,8 @@ class PlanReader:
             self._loading = asyncio.ensure_future(self._load())
 
     async def _loaded(self) -> None:
-        """Wait until more is ahead, or there is no more. What was not to be had in the background is told here."""
-        if self._loading is None:
+        """Wait until more is ahead, or there is no more. What was not to be had in the background may be by now."""
+        if self._loading is None or (self._loading.done() and self._loading.exception() is not None):
             self._loading = asyncio.ensure_future(self._load())
         loading = self._loading
         try:

@@ -82,6 +82,11 @@ class Breaker:
         self.is_probing = True
         self._tell("half_open")
 
+    def ask_now(self) -> None:
+        """A probe may start at once, if none is out."""
+        if self.is_open and not self.is_probing:
+            self.probe_at.move(self._clock.boottime())
+
     def abandon(self) -> None:
         """The probe told nothing; the next one may start."""
         self.is_probing = False

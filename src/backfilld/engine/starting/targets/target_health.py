@@ -221,6 +221,13 @@ class TargetHealth:
         self._refusing.close()
         self.changed()
 
+    def ask_now(self) -> None:
+        """Somebody wants to know now whether it is well again: the next probe is due, and ours comes first."""
+        self.was_bad_at = 0.0
+        self._refusing.ask_now()
+        self.origin.breaker.ask_now()
+        self.origin.changed()
+
     def reset(self) -> None:
         """Somebody mended something: start as if nothing had happened."""
         self._forget_refused()
