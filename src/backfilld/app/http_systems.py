@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 
 from backfilld.clock import Clock
 from backfilld.config.sections.connections import ConnectionSettings
+from backfilld.sources.http.answers import Answer
 from backfilld.sources.http.asking import auth as ways_in
 from backfilld.sources.http.asking.auth import Credential
-from backfilld.sources.http.asking.connection import System, VendorCount
+from backfilld.sources.http.asking.connection import Base, System, VendorCount
 from backfilld.sources.http.asking.wire import Wire
 from backfilld.sources.http.dialects import autotask, connectwise
 from backfilld.sources.http.dialects.base import Dialect
 from backfilld.sources.http.dialects.codebase import CodebaseBase
 from backfilld.sources.http.dialects.generic import GenericDialect
+from backfilld.sources.http.dialects.halo import HaloDialect
 from backfilld.sources.http.dialects.zone import ZoneBase
 
 Secret = Callable[[str], Credential]  # the name of a secret → its value
@@ -45,9 +47,22 @@ def _connectwise(known: ConnectionSettings, wire: Wire, secret: Secret, clock: C
     )
 
 
-SYSTEMS: Mapping[str, Making] = {"autotask": _autotask, "connectwise": _connectwise}
+def _halo(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -> System:
+    assert known.tenant and known.client_id and known.client_secret  # noqa: S101, PT018 - the preset needs them
+    at = (known.url or f"https://{known.tenant}.halopsa.com").rstrip("/")
+    client_id = known.client_id
+
+    async def fetch(form: Mapping[str, str]) -> Answer:
+        return await wire.send("POST", f"{at}/auth/token?tenant={known.tenant}", {}, form=form)
+
+    client_secret = secret(known.client_secret.secret)
+    return System(Base(f"{at}/api"), ways_in.TokenAuth(fetch, lambda: client_id, client_secret, known.scope, clock))
+
+
+SYSTEMS: Mapping[str, Making] = {"autotask": _autotask, "connectwise": _connectwise, "halo": _halo}
 DIALECTS: Mapping[str, Callable[[ConnectionSettings], Dialect]] = {
     "autotask": lambda known: autotask.AutotaskDialect(any_case=known.push_case_insensitive),
+    "halo": lambda known: HaloDialect(),
     "connectwise": lambda known: connectwise.ConnectWiseDialect(any_case=known.push_case_insensitive),
 }
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from backfilld.config.fields import Section
 from backfilld.domain.errors import did_you_mean
 
-PRESETS = ("autotask", "connectwise")
+PRESETS = ("autotask", "connectwise", "halo")
 
 
 class Preset(Section):

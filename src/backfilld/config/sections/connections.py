@@ -13,7 +13,8 @@ from backfilld.executors.definition import SecretReference
 
 MOST_CONNECTIONS = 20
 OF_PRESETS = (
-    "username", "integration_code", "secret", "company", "public_key", "private_key", "client_id", "pause_at",
+    "username", "integration_code", "secret", "company", "public_key", "private_key", "client_id", "tenant",
+    "client_secret", "scope", "pause_at",
     "push_case_insensitive",
 )  # fmt: skip
 
@@ -57,7 +58,7 @@ Auth = Annotated[BearerAuth | BasicAuth | HeaderAuth | OAuth2Auth, Field(discrim
 class ConnectionSettings(Section):
     """One API with one account."""
 
-    preset: Literal["autotask", "connectwise"] | None = Field(
+    preset: Literal["autotask", "connectwise", "halo"] | None = Field(
         default=None,
         examples=["autotask"],
         description="A system that is known by name. Left out: any other, of which the types say what it is like.",
@@ -135,8 +136,18 @@ class ConnectionSettings(Section):
     client_id: Name | None = Field(
         default=None,
         examples=["0f4f5d0b-8a5e-4c3e-9a54-3c7b6f2f0a11"],
-        description="Of the preset 'connectwise': the client id of the integration.",
+        description="Of the presets 'connectwise' and 'halo': the client id of the integration.",
     )
+    tenant: Name | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9-]+$",
+        examples=["example"],
+        description="Of the preset 'halo': the tenant, whose API is at <tenant>.halopsa.com unless `url` says another.",
+    )
+    client_secret: SecretReference | None = Field(
+        default=None, examples=[{"secret": "halo"}], description="Of the preset 'halo': the secret of the client id."
+    )
+    scope: str = Field(default="all", description="Of the preset 'halo': what the token is to be good for.")
     pause_at: float = Field(
         default=0.5,
         gt=0,
