@@ -1,5 +1,7 @@
 """A fault of the configuration names its line, and says what was meant in the words of whoever wrote it."""
 
+import tomllib
+
 import pytest
 
 from backfilld.config import check
@@ -51,6 +53,26 @@ def test_every_key_has_the_line_that_it_begins_on():
     } == lines_of(FILE)  # fmt: skip
 
 
+def test_whatever_toml_allows_keeps_the_lines_right():
+    text = (
+        '[a."b.c" ] # one\r\n"x y" = "[z]\u2028" # two\r\n[[ d ]] # three\n'
+        "e = [ # four\n  [1], # ]\n  [2]\n]\n"
+        "f = '''\n[g]\nh = 1\n'''\n[[d.k]]\nl = { m.n = 1 }\n"
+    )
+    tomllib.loads(text)
+    found = lines_of(text)
+    keys = ("a", "a.b.c.x y", "d[0]", "d[0].e", "d[0].f", "d[0].k[0]", "d[0].k[0].l.m.n")
+
+    assert (1, 2, 3, 4, 8, 12, 13) == tuple(found[key] for key in keys)
+    assert not {"g", "h", "d[0].h"} & found.keys()
+
+
+def test_a_value_that_goes_on_and_on_costs_no_more_than_the_lines_behind_it():
+    value = "\n".join(f"[{number}]" for number in range(100_000))
+
+    assert {"a": 1, "a.b": 2} == lines_of(f"[a]\nb = 1\nc = '''\n{value}\n'''\nd = 1\n")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -62,6 +84,8 @@ def test_every_key_has_the_line_that_it_begins_on():
         ),
         ('\n[server]\nhost = "0.0.0.0"\n', "c.toml:2: server: others could reach"),
         ('\n\n[secrets.x]\nfile = "missing"', "c.toml:4: secrets.x.file: "),
+        ('[server]\n"x]" = 1\n', "c.toml:2: server.x]: unknown key"),
+        ('[server.x]\n"a]" = 1\n', "c.toml:1: server.x: unknown key"),
         ('[database]\nmode = "external"\n', "c.toml:1: database: mode is 'external'"),
     ],
 )

@@ -1,6 +1,5 @@
 """On which line of a TOML file each key stands; the parser does not tell."""
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.tree import Path
 
-LONGEST_VALUE = 1_000  # lines; what is longer has no line, but its table has
+LONGEST_VALUE = 200  # lines; what is longer, and what stands behind it, has no line
 
 
 def with_lines(faults: list[ConfigFault], file: str, text: str) -> list[ConfigFault]:
@@ -24,7 +23,7 @@ def _with_line(fault: ConfigFault, lines: Mapping[str, int]) -> ConfigFault:
     while key:
         if key in lines:
             return ConfigFault(f"{fault.where}:{lines[key]}", fault.key, fault.message)
-        key = re.sub(r"(\[\d+\]|\.?[^.\[\]]*)$", "", key)
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
     return fault
 
 
@@ -33,7 +32,7 @@ def lines_of(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     entries: dict[Path, int] = {}  # of arrays of tables: how many there were
     here: Path = ()
-    for number, statement in _statements(text.splitlines()):
+    for number, statement in _statements(text.replace("\r\n", "\n").split("\n")):
         if statement.startswith("["):
             here = _table(statement, entries)
             paths = [here]
@@ -54,9 +53,10 @@ def _statements(lines: list[str]) -> Iterator[tuple[int, str]]:
             at += 1
             continue
         length = 1 if line.startswith("[") else _length(lines[at : at + LONGEST_VALUE])
-        if length:
-            yield at + 1, "\n".join([line, *lines[at + 1 : at + length]])
-        at += max(length, 1)
+        if not length:
+            return
+        yield at + 1, "\n".join([line, *lines[at + 1 : at + length]])
+        at += length
 
 
 def _length(lines: list[str]) -> int:

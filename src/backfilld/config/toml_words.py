@@ -13,7 +13,7 @@ _BARE = r"[^\s\"'\[{\d+\-#]"
 
 def syntax_fault(text: str, problem: tomllib.TOMLDecodeError) -> tuple[int, str]:
     """The line, counted from 1, and what is wrong with it."""
-    lines = text.splitlines() or [""]
+    lines = text.replace("\r\n", "\n").split("\n")
     told = str(problem)
     place = re.search(r"\(at line (\d+), column \d+\)", told)
     number = min(int(place[1]), len(lines)) if place else _last(lines)
