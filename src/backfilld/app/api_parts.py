@@ -12,6 +12,7 @@ from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
 from backfilld.api.public import audit, brakes, keys, schedules, stopping, windows, workflows
 from backfilld.api.public import sources as source_routes
+from backfilld.api.public import targets as target_routes
 from backfilld.api.public.backfills import ledger, not_supported, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
@@ -166,6 +167,7 @@ def _public_routes(
         *schedules.routes(),
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
+        *target_routes.routes(engine.targets),
         *source_routes.routes(SourceOperations(sources, engine.connections, clock)),
         *audit.routes(AuditReading(pools.requests)),
         *digdag_routes(settings, pools, engine.control, operations, workflow_operations, clock),

@@ -28,6 +28,7 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Serving
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.stop_order import Stopping
+from backfilld.engine.starting.targets.budget import BudgetTerms
 from backfilld.engine.starting.targets.target_health import Targets
 from backfilld.events import Bus
 from backfilld.executors.command.executor import CommandLimits
@@ -93,7 +94,9 @@ def engine_parts(
     sources = sources_of(settings, pools.engine, secrets, clock, connections)
     brakes = Brakes(BrakeStore(pools.engine), clock, bus)
     brakes.put(brakes_of(settings, secrets, clock))
-    tools = _tools(settings, pools, clock, bus, keeper, recorder, executors, sources, brakes)
+    targets = Targets(clock, bus)
+    targets.put_budgets(budgets_of(settings))
+    tools = _tools(settings, targets, pools, clock, bus, keeper, recorder, executors, sources, brakes)
     scheduler = Scheduler(tools)
     live_store = LiveAttemptStore(pools.engine, pools.leases, instance=instance.name, process=instance.process)
     live_leases = LiveLeases(live_store, clock, bus, keeper.stop_switch)
@@ -115,8 +118,17 @@ def engine_parts(
     )  # fmt: skip
 
 
+def budgets_of(settings: Settings) -> list[BudgetTerms]:
+    """What each target is given."""
+    return [
+        BudgetTerms(name, frozenset(target.origins), target.starts_per_minute, target.reserve_for_live)
+        for name, target in settings.targets.items()
+    ]
+
+
 def _tools(
     settings: Settings,
+    targets: Targets,
     pools: Pools,
     clock: Clock,
     bus: Bus,
@@ -139,7 +151,7 @@ def _tools(
         stop_switch=keeper.stop_switch,
         keeper=keeper,
         recorder=recorder,
-        targets=Targets(clock, bus),
+        targets=targets,
         capacity=Capacity(settings.engine.max_in_flight_total - reserve, reserve),
         executors=executors,
         brakes=brakes,

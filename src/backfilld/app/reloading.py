@@ -8,7 +8,7 @@ import structlog
 
 from backfilld.app.api_parts import ApiParts
 from backfilld.app.brake_parts import brakes_of
-from backfilld.app.engine_parts import EngineParts, definition_rules, executor_options, retention_of
+from backfilld.app.engine_parts import EngineParts, budgets_of, definition_rules, executor_options, retention_of
 from backfilld.app.links import links_of
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock
@@ -40,7 +40,7 @@ def tell_cautions(settings: Settings, now: datetime) -> None:
 
 
 class Reloader:
-    """Puts in force what can be changed while running: workflows, secrets, executors, brakes, retention, logging."""
+    """Puts in force what can be changed while running: workflows, secrets, executors, targets, brakes and the like."""
 
     def __init__(
         self,
@@ -88,6 +88,7 @@ class Reloader:
             secrets, executor_options(settings, links_of(self._settings, self._engine.connections, self._clock))
         )
         self._engine.brakes.put(brakes_of(settings, self._engine.executors.secrets, self._clock))
+        self._engine.targets.put_budgets(budgets_of(settings))
         self._engine.targets.reset()
         for connection in self._engine.connections.values():
             connection.heal()

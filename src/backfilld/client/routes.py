@@ -136,6 +136,10 @@ class Client:
         """`data`: sources."""
         return await self._get("/sources")
 
+    async def list_targets(self) -> Answer:
+        """`data`: targets."""
+        return await self._get("/targets")
+
     async def test_source(self, entity_type: str) -> Answer:
         """Asks for fields, the number of entities and one of them. `data`: test."""
         return await self._post(f"/sources/{_part(entity_type)}/test", None)

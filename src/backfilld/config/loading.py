@@ -18,6 +18,7 @@ from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.database import check_files_of
 from backfilld.config.sections.entity_types import faults_in_entity_types
 from backfilld.config.sections.http_types import faults_in_http_types
+from backfilld.config.sections.targets import faults_in_targets
 from backfilld.config.sections.tls import UnusableCertificate
 from backfilld.config.sections.workflows import faults_in_workflows
 from backfilld.config.toml_lines import with_lines
@@ -45,6 +46,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     faults += faults_in_connections(layers.tree, layers.origins.get(("connections",), DEFAULTS))
     faults += faults_in_http_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
     faults += faults_in_brakes(layers.tree, layers.origins.get(("brakes",), DEFAULTS))
+    faults += faults_in_targets(layers.tree, layers.origins.get(("targets",), DEFAULTS))
     faults += faults_in_crashing(environ)
     if settings is not None:
         faults += _unreadable(settings, layers)

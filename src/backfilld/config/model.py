@@ -19,6 +19,7 @@ from backfilld.config.sections.entra import EntraSettings
 from backfilld.config.sections.retention import RetentionSettings
 from backfilld.config.sections.schedules import ExecutorSettings, SchedulesSettings
 from backfilld.config.sections.server import ServerSettings
+from backfilld.config.sections.targets import TargetSettings
 from backfilld.config.sections.workflows import WorkflowSettings
 from backfilld.domain.entities.records import EntityType
 from backfilld.executors.secret_use import SecretUse, uses_of
@@ -143,6 +144,11 @@ class Settings(Section):
         default_factory=dict,
         examples=["crm_lag"],
         description="Looks at the present: while one is bad, nothing that it applies to starts. SIGHUP reads them.",
+    )
+    targets: dict[Name, TargetSettings] = Field(
+        default_factory=dict,
+        examples=["crm"],
+        description="Budgets of systems that workflows send to, each shared by all that use it. SIGHUP reads them.",
     )
     workflows: Annotated[tuple[WorkflowSettings, ...], Field(strict=False)] = Field(
         default=(),

@@ -42,6 +42,7 @@ _NAMES = {
     # what they are about
     "GET /public-api/entity-types": "list_entity_types",
     "GET /public-api/sources": "list_sources",
+    "GET /public-api/targets": "list_targets",
     "POST /public-api/sources/{type}/test": "test_source",
     "PUT /public-api/entities/{entity_type}": "store_entities",
     "GET /public-api/entities/{entity_type}": "list_entities",

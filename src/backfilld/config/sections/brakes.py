@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
-from backfilld.config.fields import FilePath, HttpUrl, Name, Seconds, Section, split_url
+from backfilld.config.fields import FilePath, HttpUrl, Name, Seconds, Section
 from backfilld.config.sections.entity_types import MOST_QUERY, read_only_query
+from backfilld.config.sections.origins import origin_of
 from backfilld.domain.brakes.settings import BrakeSettings as Brake
 from backfilld.domain.brakes.settings import Rules, Scope, Thresholds
 from backfilld.domain.errors import did_you_mean
@@ -40,13 +41,6 @@ def _workflow(value: str) -> str:
     return value if slash else f"default/{value}"
 
 
-def _origin(value: str) -> str:
-    parts = split_url(value, ("http", "https"))
-    if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
-        raise ValueError("must be an origin, as https://crm.example.com or http://crm.example.com:8080")
-    return str(url_of(value).origin())
-
-
 def _value_path(value: str) -> str:
     parse_path(value)
     return value
@@ -60,7 +54,7 @@ class AppliesToSettings(Section):
         examples=[["default/enrich", "sales/*"]],
         description="Only these: 'name', 'project/name' or 'project/*'.",
     )
-    targets: Annotated[tuple[Annotated[Name, AfterValidator(_origin)], ...], Field(strict=False)] | None = Field(
+    targets: Annotated[tuple[Annotated[Name, AfterValidator(origin_of)], ...], Field(strict=False)] | None = Field(
         default=None, examples=[["https://crm.example.com"]], description="Only what goes to these origins."
     )
     live: bool = Field(default=False, description="true: attempts that schedules or people start are held, too.")

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BRAKED_LOOKS_AGAIN = timedelta(seconds=5)  # brakes hold for minutes, and many may wait
+SHORTEST_REST_SECONDS = 0.1  # while somebody else's turn comes first
 LOOKS_AGAIN = timedelta(seconds=1)  # at what was refused by something that does not say for how long
 
 
@@ -54,6 +55,7 @@ class AttemptRun:
         health = context.health_of(executor, taken.workflow_name, taken.revision_id, self._work.variables)
         terms = Terms(taken.workflow_name, usual_attempts(taken.definition))
         self.gate = AttemptGate(lease, health, context.clock, terms)
+        self.gate.asks_as = ("attempt", taken.id)
         workflow = f"{taken.project_name}/{taken.workflow_name}"
         self.gate.obey(context.brakes, Start(workflow, health.origin.target, live=True))
         self._one_try = OneTry(executor, context)
@@ -98,6 +100,8 @@ class AttemptRun:
             return
         if self.gate.refusal(now) is not None:
             await self._give_back(self._looks_again())
+        elif seconds := self.gate.turn_in():
+            await self._give_back(now + timedelta(seconds=max(seconds, SHORTEST_REST_SECONDS)))
         elif self.turn.may_begin() and await self._begin():
             reached(Point.ATTEMPT_BEGUN)
             permit = self.gate.permit(self._item)

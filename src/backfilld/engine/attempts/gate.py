@@ -13,6 +13,7 @@ from backfilld.engine.starting.start_gate import Refusal, StartGate
 class AttemptGate(StartGate[Item]):
     """Closed for good once somebody wants the attempt to be killed."""
 
+    is_live = True
     is_in_flight = False
 
     @property

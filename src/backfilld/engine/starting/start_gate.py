@@ -6,7 +6,7 @@ force and the starts that had passed before are out (`settled`), nothing can sta
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -65,6 +65,8 @@ _OUTDATED = Refusal("it was changed, and the change is not in force here yet")
 class StartGate(Generic[W]):
     """In front of whatever starts under one lease. `changed` is set whenever an answer may have become another."""
 
+    is_live = False  # whether what starts is carried by no backfill
+
     def __init__(self, lease: Lease[Any], health: TargetHealth, clock: Clock, terms: Terms) -> None:
         self.health = health
         self.terms = terms
@@ -79,6 +81,7 @@ class StartGate(Generic[W]):
         self._settled = asyncio.Event()
         self._settled.set()
         self.on_sent: Callable[[W], None] | None = None  # must not wait
+        self.asks_as: Hashable = self  # who wants a part of the target's budget
         self.limit: Callable[[datetime], Refusal | None] | None = None  # None: there is nothing to ask
         self.brakes: tuple[Brake, ...] | None = None  # those that apply; None: there is nothing to ask
         self._leave_brakes: Callable[[], None] = lambda: None
@@ -175,6 +178,11 @@ class StartGate(Generic[W]):
         reason = self.health.reason()
         return None if reason is None else Refusal.of(reason)
 
+    def turn_in(self) -> float:
+        """Seconds until its turn at the target comes, as far as its budget goes; 0: now. Keeps a place in the queue."""
+        budget = self.health.origin.budget
+        return 0.0 if budget is None else budget.wait(self.asks_as, live=self.is_live)
+
     def permit(self, what: W) -> "Permit[W]":
         """What an executor needs to start `what`."""
         return Permit(self, what)
@@ -217,7 +225,12 @@ class Permit(Generic[W]):
         refusal = gate.refusal(now)
         if refusal is not None:
             raise NotPermitted(refusal.message)
+        budget = gate.health.origin.budget
+        if budget is not None and budget.is_short(live=gate.is_live):
+            raise NotPermitted("the target's budget is used up for now")
         gate._admit(self._what, now)
+        if budget is not None:
+            budget.take(gate.asks_as, live=gate.is_live)
         if not gate._crossing:
             gate._settled.clear()
         gate._crossing += 1

@@ -32,6 +32,7 @@ class FastPath:
         recorder: Recorder,
     ) -> None:
         self._gate = gate
+        self._origin = gate.health.origin
         self._account = account
         self._reader = reader
         self._recovery = recovery
@@ -59,6 +60,7 @@ class FastPath:
             or self._capacity.waiting
             or gate.opens_slowly
             or self._recovery.holds_others
+            or self._origin.budget is not None
         ):
             return None
         return self._reader.take_read()

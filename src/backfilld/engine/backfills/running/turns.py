@@ -34,17 +34,19 @@ class Turns:
         return False
 
     async def has_come(self, item: Item) -> bool:
-        """Whether it may start, as far as the pace goes."""
-        limits = self._account.limits
-        if limits is None or not limits.is_paced:
+        """Whether it may start, as far as its pace and the target's budget go; the slower of them decides."""
+        limits, gate = self._account.limits, self._run.gate
+        if gate.health.origin.budget is None and (limits is None or not limits.is_paced):
             return True
-        until = limits.turn_at()
+        until = None if limits is None else limits.turn_at()
         if until is None and self._one_is_on_its_way():
             until = self._clock.now() + LOOKS_AGAIN
+        if until is None and (seconds := gate.turn_in()):
+            until = self._clock.now() + timedelta(seconds=seconds)
         if until is None:
             self._next = item.position
             return True
-        await self._account.wait(self._run.gate.changed, until)
+        await self._account.wait(gate.changed, until)
         return False
 
     def _one_is_on_its_way(self) -> bool:

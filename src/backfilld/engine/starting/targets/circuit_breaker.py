@@ -1,12 +1,15 @@
 """A breaker: open after a fault, and then asked by one probe at a time, ever more rarely, until one is answered."""
 
 from datetime import datetime
+from typing import Literal
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.engine.starting.targets.boot_deadline import BootDeadline
 from backfilld.events import BreakerMoved, Bus
+
+BreakerState = Literal["closed", "open", "half_open"]
 
 
 class Breaker:
@@ -36,6 +39,7 @@ class Breaker:
         self._wait = 0.0
         self._since = clock.now()  # when the fault began, for whoever was the first to notice
         self._problem: str | None = None
+        self.last_problem: str | None = None  # also once it is over
         self.probe_at = BootDeadline(clock)
         self.is_open = False
         self.is_probing = False
@@ -55,6 +59,11 @@ class Breaker:
         return self.is_open and not self.is_probing and not self.probe_at.is_to_come
 
     @property
+    def state(self) -> BreakerState:
+        """Whether anything may start: all, nothing, or one probe."""
+        return "closed" if not self.is_open else "open" if self.probe_at.is_to_come else "half_open"
+
+    @property
     def since(self) -> datetime:
         """When the fault began, as far as is known."""
         return self._since
@@ -70,12 +79,13 @@ class Breaker:
         self._wait = min(max(first, self._wait * 2), self._rarest) if self.is_open else first
         self.probe_at.move(self._clock.boottime() + self._wait)
         self.is_open, self.is_probing, self._problem = True, False, problem
+        self.last_problem = problem
         self._tell(self._opened_as)
 
     def suspect(self, reason: Reason) -> None:
         """What was said before this process began holds until a probe tells otherwise; one may start at once."""
         self.is_open, self._since = True, reason.since
-        self._problem = (reason.facts or {}).get("problem")
+        self._problem = self.last_problem = (reason.facts or {}).get("problem")
 
     def probe(self) -> None:
         """One starts."""

@@ -12,6 +12,7 @@ from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import VerdictKind
 from backfilld.engine.starting.targets.boot_deadline import BootDeadline
+from backfilld.engine.starting.targets.budget import TargetBudget
 from backfilld.engine.starting.targets.circuit_breaker import Breaker
 from backfilld.engine.starting.targets.machine import Machine
 from backfilld.events import Bus
@@ -43,6 +44,7 @@ class Origin:
     def __init__(self, target: str, clock: Clock, bus: Bus, machine: Machine) -> None:
         self.target = target
         self.machine = machine
+        self.budget: TargetBudget | None = None  # that the configuration gives it
         self._clock = clock
         self.breaker = Breaker(
             clock,

@@ -1,0 +1,43 @@
+"""`backfilld targets`: how the systems are that workflows send to, over HTTP."""
+
+from typing import Any
+
+import click
+
+from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.output.printing import local, print_json, print_table
+from backfilld.cli.running import run
+
+
+@click.command("targets")
+@json_option
+@server_options
+def targets(server: Server, as_json: bool) -> None:
+    """See every target that the daemon has used: whether it can be reached, its budget, and what uses it."""
+
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            return dict((await client.list_targets()).data)
+
+    data = run(ask())
+    if as_json:
+        print_json(data)
+        return
+    rows = [
+        [one["target"], _state(one), local(one["since"]), _budget(one), ", ".join(one["workflows"]), one["last_error"]]
+        for one in data["targets"]
+    ]
+    print_table(["TARGET", "STATE", "SINCE", "BUDGET", "WORKFLOWS", "LAST ERROR"], rows, empty="None was used yet.")
+
+
+def _state(target: dict[str, Any]) -> str:
+    if target["state"] != "closed":
+        return str(target["state"])
+    if target["refuses"]:
+        return "refuses " + ", ".join(one["workflow"] for one in target["refuses"])
+    return f"paused until {local(target['paused_until'])}" if target["paused_until"] else "well"
+
+
+def _budget(target: dict[str, Any]) -> str | None:
+    budget = target["budget"]
+    return None if budget is None else f"{budget['starts_per_minute']:g}/min, {budget['waiting']} wait"
