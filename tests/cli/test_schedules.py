@@ -109,6 +109,17 @@ async def test_a_dry_run_names_what_is_left_out_because_it_was_run_before(backfi
     assert all(request.json["dryRun"] for request in daemon.received)
 
 
+async def test_a_dry_run_that_leaves_out_more_than_can_be_asked_for_says_so(backfilld, daemon):
+    refused = digdag({"message": "the range holds more than 50,000 sessions", "status": 400}, status=400)
+    daemon.script("POST", BACKFILL, digdag(MADE | {"backfillId": None}), refused)
+    ended = await backfilld(
+        "schedules", "backfill", "42", "--from", "2027-03-01T00:00:00Z", "--skip-existing", "--dry-run"
+    )
+
+    assert 0 == ended.code
+    assert "1 would be run, and more are left out than can be listed; nothing was made." in ended.err
+
+
 @pytest.mark.parametrize(("written", "asked"), [("2027-03-01", "2027-03-01T00:00:00"), ("2027-03-01T09:30", None)])
 async def test_a_time_without_an_offset_is_read_by_the_workflow(backfilld, daemon, written, asked):
     daemon.script("GET", "/api/schedules/42", digdag(SCHEDULE))

@@ -52,7 +52,8 @@ def backfill(
                 print_json(data)
             elif body["dryRun"]:
                 left_out = await _left_out(client, id, body, data)
-                _print_dry(data, left_out, "" if data["attempts"] or left_out else await _why_none(client, id, body))
+                is_empty = not data["attempts"] and left_out == []
+                _print_dry(data, left_out, await _why_none(client, id, body) if is_empty else "")
             else:
                 _print_made(data, "" if data["attempts"] else await _why_none(client, id, body))
             if not watch_it or data["backfillId"] is None:
@@ -92,12 +93,22 @@ async def _times(client: "Client", id: int, **texts: str | None) -> dict[str, st
     return {key: await with_offset(client, workflow, text) for key, text in given.items()}
 
 
-async def _left_out(client: "Client", id: int, body: dict[str, Any], data: dict[str, Any]) -> list[str]:
-    """Sessions that `--skip-existing` passes over: those that a name which nobody has used would run besides."""
+async def _left_out(client: "Client", id: int, body: dict[str, Any], data: dict[str, Any]) -> list[str] | None:
+    """Sessions that `--skip-existing` passes over: those that a name which nobody has used would run besides.
+
+    None: more of them than one request may ask for.
+    """
+    from backfilld.client import ApiError
+
     if not body.get("skipExisting") or body.get("advanceSchedule"):
         return []
     every = body | {"skipExisting": False, "attemptName": str(uuid4())}
-    found = (await client.digdag.backfill_schedule(id, every))["attempts"]
+    try:
+        found = (await client.digdag.backfill_schedule(id, every))["attempts"]
+    except ApiError as problem:
+        if problem.status != 400:
+            raise
+        return None
     to_run = {attempt["sessionTime"] for attempt in data["attempts"]}
     return [attempt["sessionTime"] for attempt in found if attempt["sessionTime"] not in to_run]
 
@@ -110,13 +121,15 @@ async def _why_none(client: "Client", id: int, body: dict[str, Any]) -> str:
     return f"No sessions to run before the schedule's next one, {stands}; --advance runs what it has missed."
 
 
-def _print_dry(data: dict[str, Any], left_out: list[str], none: str) -> None:
+def _print_dry(data: dict[str, Any], left_out: list[str] | None, none: str) -> None:
     runs = data["attempts"]
     rows = [(attempt["sessionTime"], attempt["status"], attempt["retryAttemptName"]) for attempt in runs]
-    rows += [(session_time, "left out: it has an attempt", None) for session_time in left_out]
+    rows += [(session_time, "left out: it has an attempt", None) for session_time in left_out or ()]
     rows.sort(key=lambda row: datetime.fromisoformat(row[0]))
     print_table(("SESSION", "STATUS", "NAME"), rows, empty=none)
     besides = f", {len(left_out)} left out" if left_out else ""
+    if left_out is None:
+        besides = ", and more are left out than can be listed"
     click.echo(f"{len(runs)} would be run{besides}; nothing was made.", err=True)
 
 
