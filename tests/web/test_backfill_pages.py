@@ -36,7 +36,7 @@ async def fail_some(pool: Pool, backfill: Backfill, *ids: str, error: str = "HTT
 
 
 def offered(page: str) -> set[str]:
-    return set(re.findall(r'<a class="button [a-z]*" href="[^"]*/([a-z-]+)" data-dialog', page))
+    return set(re.findall(r'<a class="button [a-z]*" id="verb-([a-z-]+)"', page))
 
 
 OFFERED: list[tuple[Status, ReasonCode | None, set[str]]] = [

@@ -4,6 +4,8 @@ from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page
+from backfilld.web.live.hub import Hub
+from backfilld.web.live.stream import Streams
 from backfilld.web.pages.account import routes as account
 from backfilld.web.pages.backfill import routes as backfill
 from backfilld.web.pages.backfill import steering
@@ -12,9 +14,10 @@ from backfilld.web.pages.overview import routes as overview
 
 def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading) -> list[Page]:
     """As the router takes them."""
+    streams = Streams(frame, Hub(frame.clock))
     return [
         *account.pages(frame),
-        *overview.pages(frame, operations),
-        *backfill.pages(frame, operations, audit),
+        *overview.pages(frame, streams, operations),
+        *backfill.pages(frame, streams, operations, audit),
         *steering.pages(frame, operations),
     ]

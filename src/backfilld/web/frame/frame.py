@@ -145,9 +145,9 @@ class Frame:
         text = self._templates.render(template, visit, **values)
         return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
 
-    def draw(self, template: str, visit: Visit | None = None, /, **values: Any) -> str:
-        """A template as text. Without a visit there is nothing of one viewer in it."""
-        return self._templates.render(template, visit, **values)
+    def piece(self, template: str, macro: str, /, *values: Any) -> str:
+        """What a macro makes of `values`: a part of a page, in which there is nothing of one viewer."""
+        return self._templates.piece(template, macro, *values)
 
     def see_other(self, path: str) -> web.Response:
         """On to another of our pages."""

@@ -39,9 +39,13 @@ class Templates:
         }
         return made
 
-    def render(self, template: str, visit: Visit | None, /, **values: Any) -> str:
+    def render(self, template: str, visit: Visit, /, **values: Any) -> str:
         """The template with its values; `visit` is there under that name."""
         return self._environment.get_template(template).render(visit=visit, **values)
+
+    def piece(self, template: str, macro: str, /, *values: Any) -> str:
+        """What a macro makes of `values`: a part of a page, in which there is nothing of one viewer."""
+        return str(getattr(self._environment.get_template(template).module, macro)(*values)).strip()
 
     def _asset(self, name: str) -> str:
         return self._base + self._assets.path(name)

@@ -88,6 +88,73 @@
     for (const one of document.querySelectorAll("[data-busy]")) delete one.dataset.busy;
   });
 
+  // Live: one stream a page, open while the page is seen. htmx reads it and puts the regions into the page.
+  const live = document.getElementById("live");
+  const lamp = document.getElementById("lamp");
+  const banner = document.getElementById("banner");
+  const shown = { live: "live", away: "reconnecting", over: "ended", hidden: "paused", stale: "stale", out: "signed out" };
+  let lostAt = 0;
+  let closed = false;
+  const light = (state) => {
+    if (closed || lamp.dataset.state === state) return;
+    lamp.dataset.state = state;
+    lamp.lastElementChild.textContent = shown[state];
+    if (state === "live") {
+      lostAt = 0;
+      banner.hidden = true;
+    } else if (!lostAt) lostAt = Date.now();
+  };
+  const say = (text) => {
+    banner.textContent = text;
+    banner.hidden = false;
+  };
+  if (live && window.htmx) {
+    const connect = () => {
+      if (document.hidden || live.hasAttribute("hx-sse:connect")) return;
+      live.setAttribute("hx-swap", "none");
+      live.setAttribute("hx-sse:close", "over");
+      live.setAttribute("hx-sse:connect", live.dataset.from);
+      htmx.process(live);
+    };
+    document.addEventListener("visibilitychange", () => document.hidden ? light("hidden") : connect());
+    live.addEventListener("htmx:sse:after:connection", (event) => {
+      if (event.detail.connection.status === 204) out();
+      else light("live");
+    });
+    live.addEventListener("htmx:sse:before:connection", (event) => {
+      if (closed) event.preventDefault();
+    });
+    live.addEventListener("htmx:sse:error", () => setTimeout(() => lamp.dataset.state === "live" || light("away"), 3000));
+    live.addEventListener("htmx:after:request", (event) => event.detail.ctx?.response?.status === 204 && out());
+    live.addEventListener("htmx:sse:after:message", () => {
+      const state = document.getElementById("state").dataset;
+      if (state.title) document.title = state.title;
+      const icon = document.querySelector("link[rel=icon]");
+      const wanted = "attention" in state ? icon.dataset.attention : icon.dataset.plain;
+      if (state.title && icon.getAttribute("href") !== wanted) icon.setAttribute("href", wanted);
+      own();
+    });
+    live.addEventListener("stale", () => light("stale"));
+    live.addEventListener("fresh", () => light("live"));
+    live.addEventListener("over", (event) => {
+      if (event.detail?.data === "gone") return void location.reload();
+      if (event.detail?.data === "signed out") return out();
+      light("over");
+      closed = true;
+    });
+    const out = () => {
+      light("out");
+      closed = true;
+      say("You are signed out. Sign in in another tab; what you have typed here stays.");
+    };
+    setInterval(() => {
+      if (lostAt && !closed && !document.hidden && Date.now() - lostAt > 30000 && banner.hidden) {
+        say(`Not live since ${new Date(lostAt).toTimeString().slice(0, 5)}. Reload the page to see what is new.`);
+      }
+    }, 1000);
+    connect();
+  }
+
   for (const one of document.querySelectorAll(".chips [aria-current], .tabs [aria-current]")) {
     one.parentElement.scrollLeft = one.offsetLeft - one.parentElement.clientWidth / 3;
   }

@@ -31,8 +31,7 @@ class Head:
     parent: UUID | None
     children: Sequence[UUID]
     reason: str
-    version: int
-    code: str
+    needs_person: bool
     total: int
     failed: int
     ended: bool
@@ -60,8 +59,7 @@ def head_of(view: BackfillView, explanation: Explanation, now: datetime) -> Head
         parent=backfill.parent_id,
         children=[child.id for child in getattr(backfill, "children", ())],
         reason=backfill.settings.reason or "",
-        version=backfill.version,
-        code=view.reason.code if view.reason else backfill.status,
+        needs_person=bool(needs),
         total=counts.total,
         failed=counts.failed,
         ended=view.has_ended,

@@ -1,5 +1,7 @@
-"""`/backfills/{id}` and what is below it."""
+"""`/backfills/{id}` and what is below it, and their streams."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -7,17 +9,20 @@ from uuid import UUID
 from aiohttp import web
 
 from backfilld.domain.calendars import shown_zone
+from backfilld.domain.callers import ROLES, Role
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.live.regions import Picture, Region
+from backfilld.web.live.stream import Streams
 from backfilld.web.pages.backfill import ledger, settings
-from backfilld.web.pages.backfill.head import head_of
+from backfilld.web.pages.backfill.head import Head, head_of
 from backfilld.web.pages.backfill.openings import openings_of
 from backfilld.web.pages.backfill.progress import progress_of
 from backfilld.web.pages.backfill.timeline import days_of
-from backfilld.web.pages.backfill.verbs import verbs_of
+from backfilld.web.pages.backfill.verbs import Verb, verbs_of
 from backfilld.web.words import times
 
 PATH = "/backfills/{id}"
@@ -26,39 +31,38 @@ PAGE_SIZE = 50
 MOST_SLOTS = 64
 LATEST = 7
 LARGEST_CURSOR = 18  # digits
+PARTS = "backfill/regions.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What all pages of a backfill need."""
+
+    view: BackfillView
+    head: Head
+    verbs: tuple[Verb, ...]
 
 
 class BackfillPages:
     """The handlers that only look."""
 
-    def __init__(self, frame: Frame, operations: BackfillOperations, audit: AuditReading) -> None:
+    def __init__(
+        self, frame: Frame, streams: Streams, operations: BackfillOperations, audit: AuditReading
+    ) -> None:  # fmt: skip
         self._frame = frame
+        self._streams = streams
         self._operations = operations
         self._audit = audit
 
     async def show(self, visit: Visit) -> web.Response:
         """How far it is."""
-        view, head = await self._look(visit)
-        moving: Any = []
-        if view.counts.in_flight:
-            moving = await self._operations.ledger.list_page(
-                view.backfill.id, statuses={"in_flight"}, limit=MOST_SLOTS
-            )  # fmt: skip
-        failed: Any = []
-        if view.counts.failed:
-            failed = await self._operations.ledger.list_page(view.backfill.id, statuses={"failed"}, limit=LATEST - 1)
-        zone = shown_zone(view.backfill)
-        events = await self._audit.latest(view.number, limit=LATEST)
-        return self._page(
-            visit, "progress", view, head, progress=progress_of(view, moving, visit.at),
-            openings=openings_of(view, visit.at), days=days_of(events, zone, visit.at),
-            failed=[ledger.row_of(one, zone, visit.at) for one in failed],
-        )  # fmt: skip
+        looked = await self._look(visit.path["id"])
+        return self._page(visit, "progress", looked, **await self._progress(looked))
 
     async def show_ledger(self, visit: Visit) -> web.Response:
         """Its items, in plan order."""
-        view, head = await self._look(visit)
-        query = visit.http.query
+        looked = await self._look(visit.path["id"])
+        view, query = looked.view, visit.http.query
         status = query.get("status", "") if query.get("status", "") in ledger.OUTCOMES else ""
         entity_id, error_class = query.get("entity_id", "").strip(), query.get("error_class", "").strip()
         behind = _number(query.get("cursor", ""), -1)
@@ -72,48 +76,102 @@ class BackfillPages:
             kept = {"status": status, "error_class": error_class, "cursor": found[PAGE_SIZE - 1].position}
             more = base + "?" + urlencode({name: value for name, value in kept.items() if value != ""})
         return self._page(
-            visit, "ledger", view, head, rows=[ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
+            visit, "ledger", looked, rows=[ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
             chips=ledger.chips_of(view, base, status), outcome=status, entity_id=entity_id, error_class=error_class,
             more=more, is_later=behind >= 0,
         )  # fmt: skip
 
     async def show_entity(self, visit: Visit) -> web.Response:
         """One item, with all its tries."""
-        view, head = await self._look(visit)
-        entry = await self._operations.ledger.get(view.backfill.id, visit.path["entity_id"])
-        zone = shown_zone(view.backfill)
+        looked = await self._look(visit.path["id"])
+        backfill = looked.view.backfill
+        entry = await self._operations.ledger.get(backfill.id, visit.path["entity_id"])
+        zone = shown_zone(backfill)
         return self._page(
-            visit, "entity", view, head, row=ledger.row_of(entry, zone, visit.at), entry=entry,
-            attempts=ledger.attempts_of(entry, zone, visit.at), result=ledger.pretty(entry.result),
+            visit, "entity", looked, row=ledger.row_of(entry, zone, visit.at), result=ledger.pretty(entry.result),
+            attempts=ledger.attempts_of(entry, zone, visit.at),
         )  # fmt: skip
 
     async def show_timeline(self, visit: Visit) -> web.Response:
         """What happened to it, newest first."""
-        view, head = await self._look(visit)
+        looked = await self._look(visit.path["id"])
+        backfill = looked.view.backfill
         before = _number(visit.http.query.get("cursor", ""), 0) or None
-        events = await self._audit.latest(view.number, before=before, limit=PAGE_SIZE + 1)
+        events = await self._audit.latest(backfill.number, before=before, limit=PAGE_SIZE + 1)
         more = ""
         if len(events) > PAGE_SIZE:
-            more = f"/backfills/{view.backfill.id}/timeline?cursor={events[PAGE_SIZE - 1].id}"
-        return self._page(
-            visit, "timeline", view, head, more=more,
-            days=days_of(events[:PAGE_SIZE], shown_zone(view.backfill), visit.at),
-        )  # fmt: skip
+            more = f"/backfills/{backfill.id}/timeline?cursor={events[PAGE_SIZE - 1].id}"
+        days = days_of(events[:PAGE_SIZE], shown_zone(backfill), visit.at)
+        return self._page(visit, "timeline", looked, more=more, days=days)
 
     async def show_settings(self, visit: Visit) -> web.Response:
         """How it was set up."""
-        view, head = await self._look(visit)
-        return self._page(visit, "settings", view, head, rows=settings.rows_of(view))
+        looked = await self._look(visit.path["id"])
+        return self._page(visit, "settings", looked, rows=settings.rows_of(looked.view))
 
-    async def _look(self, visit: Visit) -> tuple[BackfillView, Any]:
-        view, explanation = await self._operations.explainer.look(visit.path["id"])
-        return view, head_of(view, explanation, visit.at)
+    async def follow(self, visit: Visit) -> web.StreamResponse:
+        """What changes of any page of it."""
+        id_, role, tab = visit.path["id"], visit.caller.role, visit.path["tab"]
 
-    def _page(self, visit: Visit, tab: str, view: BackfillView, head: Any, **values: Any) -> web.Response:
+        async def look() -> Picture:
+            return await self._picture(id_, role, tab)
+
+        return await self._streams.serve(visit, ("backfill", id_, tab), look)
+
+    async def _picture(self, id_: UUID, role: Role, tab: str) -> Picture:
+        looked = await self._look(id_)
+        head, draw = looked.head, self._frame.piece
+
+        def may(needed: Role) -> bool:
+            return ROLES.index(role) >= ROLES.index(needed)
+
+        regions = [
+            Region("state", draw("frame/state.html", "state", head.title, head.needs_person)),
+            Region("head", draw(PARTS, "head", head, looked.verbs, role, may)),
+            Region("why", draw(PARTS, "why", head)),
+            Region("tabs", draw(PARTS, "tabs", head, tab)),
+        ]
+        if tab == "progress":
+            shown = await self._progress(looked)
+            progress, quoted = shown["progress"], shown["quote"]
+            pair = (shown["openings"], shown["failed"], shown["days"], quoted)
+            regions += [
+                Region("progress", draw(PARTS, "progress", head, progress)),
+                Region("flight", draw(PARTS, "flight", head, progress, quoted)),
+                Region("pair", draw(PARTS, "pair", head, *pair)),
+            ]
+        return Picture(regions, is_last=looked.view.has_ended)
+
+    async def _progress(self, looked: Looked) -> Mapping[str, Any]:
+        view, now = looked.view, self._frame.clock.now()
+        id_, counts, zone = view.backfill.id, view.counts, shown_zone(view.backfill)
+        moving: Any = []
+        if counts.in_flight:
+            moving = await self._operations.ledger.list_page(id_, statuses={"in_flight"}, limit=MOST_SLOTS)
+        failed: Any = []
+        if counts.failed:
+            failed = await self._operations.ledger.list_page(id_, statuses={"failed"}, limit=LATEST - 1)
+        events = await self._audit.latest(view.number, limit=LATEST)
+        return {
+            "progress": progress_of(view, moving, now),
+            "openings": openings_of(view, now),
+            "failed": [ledger.row_of(one, zone, now) for one in failed],
+            "days": days_of(events, zone, now),
+            "quote": _quoted,
+        }
+
+    async def _look(self, id_: UUID) -> Looked:
+        view, explanation = await self._operations.explainer.look(id_)
         verbs = verbs_of(view, delete_needs_admin=self._operations.limits.delete_needs_admin)
+        return Looked(view, head_of(view, explanation, self._frame.clock.now()), tuple(verbs))
+
+    def _page(self, visit: Visit, tab: str, looked: Looked, **values: Any) -> web.Response:
+        head, backfill = looked.head, looked.view.backfill
+        live = "" if looked.view.has_ended else f"/events/backfills/{backfill.id}/{tab}"
+        more = {"quote": _quoted} | values
         return self._frame.page(
-            visit, f"backfill/{tab}.html", here="backfills", tab=tab, head=head, verbs=verbs,
-            attention=head.title.startswith("▲"), zone=times.place(shown_zone(view.backfill)), quote=_quoted, **values,
+            visit, f"backfill/{tab}.html", here="backfills", tab=tab, head=head, verbs=looked.verbs,
+            attention=head.needs_person, zone=times.place(shown_zone(backfill)), live=live, **more,
         )  # fmt: skip
 
 
@@ -126,12 +184,13 @@ def _number(text: str, default: int) -> int:
     return int(text) if is_number else default
 
 
-def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading) -> list[Page]:
-    does = BackfillPages(frame, operations, audit)
+def pages(frame: Frame, streams: Streams, operations: BackfillOperations, audit: AuditReading) -> list[Page]:
+    does = BackfillPages(frame, streams, operations, audit)
     return [
         Page("GET", PATH, does.show, path_types=IDS),
         Page("GET", PATH + "/entities", does.show_ledger, path_types=IDS),
         Page("GET", PATH + "/entities/{entity_id}", does.show_entity, path_types=IDS),
         Page("GET", PATH + "/timeline", does.show_timeline, path_types=IDS),
         Page("GET", PATH + "/settings", does.show_settings, path_types=IDS),
+        Page("GET", "/events/backfills/{id}/{tab}", does.follow, path_types=IDS, is_stream=True),
     ]

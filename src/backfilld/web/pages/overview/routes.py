@@ -1,73 +1,139 @@
-"""`/`: all backfills."""
+"""`/`: all backfills, and its stream."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.holding import Group
+from backfilld.domain.callers import ROLES, Role
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.operations.overview import GROUPS, OverviewPage
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.live.regions import Picture, Region
+from backfilld.web.live.stream import Streams
 from backfilld.web.pages.overview.rows import row_of
 from backfilld.web.words.states import GROUP_NAMES
 
 PAGE_SIZE = 50
 LONGEST_SEARCH = 200
+LONGEST_CURSOR = 18  # digits
+PARTS = "overview/list.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the overview somebody looks at."""
+
+    only: Group | None
+    text: str
+    before: int | None
+
+    @classmethod
+    def of(cls, visit: Visit) -> Self:
+        """As the address says; what it says amiss counts as not said."""
+        query = visit.http.query
+        only = next((group for group in GROUPS if group == query.get("show")), None)
+        cursor = query.get("cursor", "")
+        is_number = cursor.isascii() and cursor.isdigit() and len(cursor) <= LONGEST_CURSOR
+        before = int(cursor) if is_number and only else None
+        return cls(only, query.get("q", "").strip()[:LONGEST_SEARCH], before)
+
+    def address(self, path: str = "/") -> str:
+        query = {"show": self.only, "q": self.text, "cursor": self.before}
+        given = {name: value for name, value in query.items() if value}
+        return f"{path}?{urlencode(given)}" if given else path
 
 
 class OverviewPages:
-    """The handler."""
+    """The handlers."""
 
-    def __init__(self, frame: Frame, operations: BackfillOperations) -> None:
+    def __init__(self, frame: Frame, streams: Streams, operations: BackfillOperations) -> None:
         self._frame = frame
+        self._streams = streams
         self._operations = operations
 
     async def show(self, visit: Visit) -> web.Response:
-        query = visit.http.query
-        only = next((group for group in GROUPS if group == query.get("show")), None)
-        text = query.get("q", "").strip()[:LONGEST_SEARCH]
-        cursor = query.get("cursor", "")
-        before = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 and only else None
-        page = await self._operations.overview.read(only, text=text or None, before_number=before, limit=PAGE_SIZE)
+        wanted = Wanted.of(visit)
+        page, groups = await self._read(wanted)
+        return self._frame.page(
+            visit, "overview/overview.html", here="backfills", chips=_chips(page, wanted), groups=groups,
+            only=wanted.only, q=wanted.text, attention=page.counts["attention"] > 0,
+            is_later=wanted.before is not None, live=wanted.address("/events/overview"),
+        )  # fmt: skip
+
+    async def follow(self, visit: Visit) -> web.StreamResponse:
+        wanted, role = Wanted.of(visit), visit.caller.role
+
+        async def look() -> Picture:
+            return await self._picture(wanted, role)
+
+        return await self._streams.serve(visit, ("overview", wanted), look)
+
+    async def _read(self, wanted: Wanted) -> tuple[OverviewPage, Sequence[dict[str, Any]]]:
+        page = await self._operations.overview.read(
+            wanted.only, text=wanted.text or None, before_number=wanted.before, limit=PAGE_SIZE
+        )
+        now = self._frame.clock.now()
         groups = [
             {
                 "group": one.group,
                 "name": GROUP_NAMES[one.group],
                 "count": page.counts[one.group],
-                "rows": [row_of(seen, visit.at) for seen in one.seen],
-                "more": _address(one.group, text, _number(one.seen[-1])) if one.more else "",
+                "rows": [row_of(seen, now) for seen in one.seen],
+                "more": Wanted(one.group, wanted.text, _number(one.seen[-1])).address() if one.more else "",
             }
             for one in page.groups
         ]
-        return self._frame.page(
-            visit, "overview/overview.html", here="backfills", chips=_chips(page, only, text), groups=groups,
-            only=only, q=text, total=page.total, attention=page.counts["attention"] > 0, is_later=before is not None,
-        )  # fmt: skip
+        return page, groups
+
+    async def _picture(self, wanted: Wanted, role: Role) -> Picture:
+        page, groups = await self._read(wanted)
+
+        def may(needed: Role) -> bool:
+            return ROLES.index(role) >= ROLES.index(needed)
+
+        draw: Callable[..., str] = self._frame.piece
+        drawn = draw(PARTS, "rows", groups, wanted.text or wanted.only, wanted.before is not None, may)
+        which = repr([(one["group"], one["count"], one["more"], [row.number for row in one["rows"]]) for one in groups])
+        lines = [
+            Region(f"b{row.number}", draw(PARTS, "line", row, may), inside="rows")
+            for one in groups
+            for row in one["rows"]
+        ]
+        needs = page.counts["attention"] > 0
+        state = draw("frame/state.html", "state", f"{'▲ ' if needs else ''}Backfills", needs)
+        return Picture(
+            [
+                Region("state", state),
+                Region("chips", draw(PARTS, "chips", _chips(page, wanted))),
+                Region("rows", drawn, same=which),
+                *lines,
+            ]
+        )
 
 
 def _number(seen: tuple[BackfillView, Explanation] | UnreadableRow) -> int:
     return int(seen.number if isinstance(seen, UnreadableRow) else seen[0].number)
 
 
-def _chips(page: OverviewPage, only: Group | None, text: str) -> list[dict[str, object]]:
-    chips = [{"name": "All", "count": page.total, "address": _address(None, text), "chosen": only is None}]
-    for group in GROUPS:
-        address = _address(group, text)
-        chips.append(
-            {"name": GROUP_NAMES[group], "count": page.counts[group], "address": address, "chosen": only == group}
-        )
-    return chips
+def _chips(page: OverviewPage, wanted: Wanted) -> list[dict[str, object]]:
+    def chip(name: str, count: int, group: Group | None) -> dict[str, object]:
+        address = Wanted(group, wanted.text, None).address()
+        return {"name": name, "count": count, "address": address, "chosen": wanted.only == group}
+
+    return [
+        chip("All", page.total, None),
+        *(chip(GROUP_NAMES[group], page.counts[group], group) for group in GROUPS),
+    ]
 
 
-def _address(group: Group | None, text: str, cursor: int | None = None) -> str:
-    query = {"show": group, "q": text, "cursor": cursor}
-    given = {name: value for name, value in query.items() if value}
-    return "/?" + urlencode(given) if given else "/"
-
-
-def pages(frame: Frame, operations: BackfillOperations) -> list[Page]:
-    return [Page("GET", "/", OverviewPages(frame, operations).show)]
+def pages(frame: Frame, streams: Streams, operations: BackfillOperations) -> list[Page]:
+    does = OverviewPages(frame, streams, operations)
+    return [Page("GET", "/", does.show), Page("GET", "/events/overview", does.follow, is_stream=True)]

@@ -1,0 +1,1 @@
+"""What changes on pages that are open: looked at once for all who see the same."""
