@@ -8,7 +8,9 @@ from tests.web.conftest import Site
 
 from backfilld.domain.callers import Actor
 from backfilld.operations.keys import revoke_key
+from backfilld.operations.web_sessions import WebSessions
 from backfilld.store.connection.pool import Pool
+from backfilld.web.pages.account import routes as account
 
 
 async def test_a_stranger_is_sent_to_sign_in_and_back_to_where_he_wanted(site: Site) -> None:
@@ -165,3 +167,54 @@ async def test_pages_count_among_the_requests_of_a_caller(site: Site) -> None:
     statuses = {(await person.get("/account")).status for _ in range(1_200)}
 
     assert {200, 429} == statuses
+
+
+async def test_a_link_signs_in_once(site: Site, pool: Pool, clock: FakeClock) -> None:
+    token = await WebSessions(pool, clock).make_link((await site.key("admin")).id)
+    first, second = await site.stranger(), await site.stranger()
+    page = await first.text(f"/sign-in?once={token}")
+    entered = await first.post("/sign-in", once=token, csrf=None)
+    again = await second.post("/sign-in", once=token, csrf=None)
+
+    assert token in page
+    assert (303, "/") == (entered.status, entered.headers["Location"])
+    assert "the admin" in await first.text("/")
+    assert 401 == again.status
+    assert "used already" in await again.text()
+
+
+async def test_a_link_that_is_only_looked_at_is_not_used_up(site: Site, pool: Pool, clock: FakeClock) -> None:
+    token = await WebSessions(pool, clock).make_link((await site.key("admin")).id)
+    stranger = await site.stranger()
+    await stranger.text(f"/sign-in?once={token}")
+    await stranger.text(f"/sign-in?once={token}")
+
+    assert 303 == (await stranger.post("/sign-in", once=token, csrf=None)).status
+
+
+async def test_a_link_is_over_after_five_minutes_and_with_its_key(site: Site, pool: Pool, clock: FakeClock) -> None:
+    sessions, key = WebSessions(pool, clock), await site.key("admin")
+    late, revoked = await sessions.make_link(key.id), None
+    await clock.advance(timedelta(minutes=5))
+    revoked = await sessions.make_link(key.id)
+    await revoke_key(pool, clock, key.id, actor=Actor.local("cli"))
+    for token in (late, revoked, "nonsense", "x" * 43):
+        assert 401 == (await (await site.stranger()).post("/sign-in", once=token, csrf=None)).status
+
+
+async def test_only_the_hash_of_a_link_is_stored(site: Site, pool: Pool, clock: FakeClock) -> None:
+    token = await WebSessions(pool, clock).make_link((await site.key("admin")).id)
+
+    assert token not in str(await pool.fetchrow("SELECT * FROM sign_in_links"))
+
+
+async def test_a_link_is_of_no_use_from_elsewhere_and_not_used_up_there(
+    site: Site, pool: Pool, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await WebSessions(pool, clock).make_link((await site.key("admin")).id)
+    stranger = await site.stranger()
+    with monkeypatch.context() as patch:
+        patch.setattr(account, "_is_loopback", lambda _: False)
+
+        assert 401 == (await stranger.post("/sign-in", once=token, csrf=None)).status
+    assert 303 == (await stranger.post("/sign-in", once=token, csrf=None)).status

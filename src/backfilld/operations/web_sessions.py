@@ -19,6 +19,7 @@ from backfilld.store.connection.pool import Pool
 
 IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=7)
+LINK_LASTS = timedelta(minutes=5)
 TOUCHED_EVERY = timedelta(minutes=1)
 MOST_LISTED = 50
 LONGEST_USER_AGENT = 300
@@ -42,6 +43,16 @@ class WebSessions:
         key_id = UUID(caller.identity.removeprefix(_KEY)) if caller.identity.startswith(_KEY) else None
         await self._store.insert(session, _hash(token), key_id=key_id, seen_after=now - IDLE)
         return token, session
+
+    async def make_link(self, key_id: UUID) -> str:
+        """A token that signs in the caller of an API key once, within five minutes."""
+        token, now = secrets.token_urlsafe(32), self._clock.now()
+        await self._store.insert_link(_hash(token), key_id, now=now, expires_at=now + LINK_LASTS)
+        return token
+
+    async def take_link(self, token: str) -> Caller | None:
+        """Whom such a token signs in; it is used up by that. None if it is not known, or no longer."""
+        return await self._store.take_link(_hash(token), self._clock.now()) if _TOKEN.fullmatch(token) else None
 
     async def find(self, token: str) -> WebSession | None:
         """Whose token that is; None if it is unknown, or its session is over, or its key no longer what it was."""

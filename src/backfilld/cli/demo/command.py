@@ -84,8 +84,10 @@ class Demo:
         url = await self._processes.start_daemon()
         async with Client(url) as nobody:
             await story.wait_until_ready(nobody, self._clock)
-        key = await self._make_key()
+        key, link = await self._make_key()
+        sign_in = f"{url}/sign-in?once={link}"
         self._say(f"the daemon serves at {url}")
+        self._say(f"watch it in a browser; this link signs in once, within five minutes:\n  {sign_in}")
         async with Client(url, key) as client:
             await story.load_tickets(client, self._say)
             backfill = await story.create(client, self._clock, self._say)
@@ -93,15 +95,16 @@ class Demo:
                 click.echo()
             await watch_until_end(client, backfill["id"], quiet=self._as_json)
             told = await story.summary(client, backfill["id"])
-        told |= {"seconds": round(self._clock.monotonic() - started, 1), "url": url, "api_key": key}
+        told |= {"seconds": round(self._clock.monotonic() - started, 1), "url": url, "api_key": key, "sign_in": sign_in}
         told["pids"] = self._processes.pids if self._keep else []
         self._tell(told)
         return str(told["backfill"]["status"])
 
-    async def _make_key(self) -> str:
-        """An admin's key that lives for a week; those of earlier demos are revoked."""
+    async def _make_key(self) -> tuple[str, str]:
+        """An admin's key that lives for a week, and a link that signs in once; keys of earlier demos are revoked."""
         from backfilld.cli.admin.database import migrated_pool
         from backfilld.operations.keys import create_key, list_keys, revoke_key
+        from backfilld.operations.web_sessions import WebSessions
 
         async with migrated_pool(self._folder.config, self._environ, quiet=True) as (_, pool):
             for old in await list_keys(pool):
@@ -111,7 +114,7 @@ class Demo:
             made = await create_key(
                 pool, self._clock, name="demo", role="admin", actor=DEMO, expires_at=expires_at, environment="demo"
             )
-            return made.key
+            return made.key, await WebSessions(pool, self._clock).make_link(made.id)
 
     def _say(self, text: str) -> None:
         click.echo(f"{click.style('•', fg='green')} {text}", err=self._as_json)

@@ -62,6 +62,15 @@ class WebSessionStore:
         """Whether there was one of that caller to end."""
         return await self._pool.fetchval(_sql.end_session, id_, identity) is not None
 
+    async def insert_link(self, token_hash: bytes, key_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+        """Keep a link that signs in the caller of that key, once."""
+        await self._pool.execute(_sql.insert_link, token_hash, key_id, now, expires_at)
+
+    async def take_link(self, token_hash: bytes, now: datetime) -> Caller | None:
+        """Whom the link signs in, which is used up by that; None if there is none, or it is over, or its key is."""
+        row = await self._pool.fetchrow(_sql.take_link, token_hash, now)
+        return Caller(f"key:{row['id']}", row["name"], row["role"], "key") if row else None
+
 
 def _session(row: "asyncpg.Record") -> WebSession:
     caller = Caller(row["identity"], row["name"], row["role"], row["kind"])

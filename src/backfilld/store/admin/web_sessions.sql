@@ -39,3 +39,22 @@ DELETE FROM web_sessions WHERE id = $1 AND identity = $2 RETURNING id;
 -- $1 now   $2 last seen after
 DELETE FROM web_sessions
  WHERE id IN (SELECT id FROM web_sessions WHERE expires_at <= $1 OR last_seen_at <= $2 ORDER BY expires_at LIMIT 100);
+
+-- name: insert_link
+-- Those that are over go at the same time.
+-- $1 hash   $2 key   $3 now   $4 expires
+WITH over AS (
+    DELETE FROM sign_in_links WHERE expires_at <= $3
+)
+INSERT INTO sign_in_links (token_hash, key_id, expires_at) VALUES ($1, $2, $4);
+
+-- name: take_link
+-- Deleted by whoever uses it, so that of two who try at once one gets in.
+-- $1 hash   $2 now
+WITH taken AS (
+    DELETE FROM sign_in_links WHERE token_hash = $1 RETURNING key_id, expires_at
+)
+SELECT k.id, k.name, k.role
+  FROM taken AS t
+  JOIN api_keys AS k ON k.id = t.key_id
+ WHERE t.expires_at > $2 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2);

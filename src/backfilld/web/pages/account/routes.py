@@ -1,5 +1,6 @@
 """Signing in and out, the list of one's sessions, and how one likes the pages."""
 
+from ipaddress import ip_address
 from uuid import UUID
 
 from aiohttp import web
@@ -13,6 +14,18 @@ from backfilld.web.frame.preferences import THEMES, Preferences, Theme
 from backfilld.web.frame.visit import Page, Visit
 
 UNKNOWN = "This key is not known, or no longer. Look whether it is whole."
+USED_UP = "This link was used already, or is older than five minutes. Make another, or sign in with an API key."
+
+
+class LinkOver(Unauthenticated):
+    """A link that signs in nobody."""
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 class Account:
@@ -23,13 +36,16 @@ class Account:
 
     async def show_sign_in(self, visit: Visit) -> web.Response:
         next_ = local_path(visit.http.query.get("next", "/"))
-        if visit.session is not None:
+        once = visit.http.query.get("once", "")
+        if visit.session is not None and not once:
             return self._frame.see_other(next_)
-        return self._sign_in_page(visit, next_)
+        return self._sign_in_page(visit, next_, once=once)
 
-    def _sign_in_page(self, visit: Visit, next_: str, problem: str = "", status: int = 200) -> web.Response:
+    def _sign_in_page(
+        self, visit: Visit, next_: str, problem: str = "", *, status: int = 200, once: str = ""
+    ) -> web.Response:  # fmt: skip
         return self._frame.page(
-            visit, "account/sign_in.html", status=status, next=next_, problem=problem, once=""
+            visit, "account/sign_in.html", status=status, next=next_, problem=problem, once=once
         )  # fmt: skip
 
     async def sign_in(self, visit: Visit) -> web.Response:
@@ -39,6 +55,8 @@ class Account:
         except RateLimited as problem:
             wait = f"Too many attempts from your address. Try again in {problem.retry_after_seconds:.0f} s."
             return self._sign_in_page(visit, next_, wait, status=429)
+        except LinkOver:
+            return self._sign_in_page(visit, next_, USED_UP, status=401)
         except (Unauthenticated, Forbidden):
             return self._sign_in_page(visit, next_, UNKNOWN, status=401)
         token, _ = await self._frame.sessions.open(caller, visit.http.headers.get("User-Agent", ""))
@@ -48,8 +66,17 @@ class Account:
         return response
 
     async def _recognised(self, visit: Visit) -> Caller:
+        if once := visit.form.get("once"):
+            return await self._linked(visit, once)
         header = f"Bearer {visit.form.get('key') or '-'}"
         return (await self._frame.door.identify(header, ("bearer",), visit.http[CLIENT_ADDRESS])).caller
+
+    async def _linked(self, visit: Visit, once: str) -> Caller:
+        """Whoever follows a link on the machine itself; from elsewhere it is of no use, and not used up."""
+        caller = await self._frame.sessions.take_link(once) if _is_loopback(visit.http[CLIENT_ADDRESS]) else None
+        if caller is None:
+            raise LinkOver("this link is not known, or no longer")
+        return caller
 
     async def sign_out(self, visit: Visit) -> web.Response:
         if visit.session is not None:

@@ -1,9 +1,9 @@
 """The settings of a backfill, in words and as they are kept."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
+from backfilld.domain.backfill_settings import FailurePolicy
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.web.pages.backfill.ledger import pretty
 from backfilld.web.words.numbers import thousands
@@ -44,12 +44,19 @@ def _rows(view: BackfillView) -> Iterator[tuple[str, str, str]]:
         value = getattr(chosen, name, None)
         if value is not None:
             yield words, thousands(value), ""
-    if (policy := getattr(chosen, "failure_policy", None)) is not None:
-        yield "Failure policy", "", pretty(asdict(policy) if hasattr(policy, "__dataclass_fields__") else policy)
+    if (policy := chosen.failure_policy) is not None:
+        yield "Stops by itself", _policy(policy), ""
     if chosen.params:
         yield "Parameters", "", pretty(dict(chosen.params))
     if chosen.reason:
         yield "Reason", chosen.reason, ""
+
+
+def _policy(policy: FailurePolicy) -> str:
+    if not policy.enabled:
+        return "never, however much fails"
+    share = f"when more than {policy.max_failure_ratio:.0%} of the last {policy.window} failed"
+    return f"{share} (after {policy.min_sample}), or {policy.max_consecutive_failures} in a row"
 
 
 def _windows(view: BackfillView) -> str:
