@@ -23,7 +23,7 @@ async def test_a_known_caller_is_told(serve: Serve, listed: tuple[str, str, str,
 
 async def test_an_unknown_caller_is_told_nothing(serve: Serve) -> None:
     client = await serve(not_supported.routes(), role=None)
-    answer = await client.get(f"/public-api/backfills/{uuid4()}/errors")
+    answer = await client.post(f"/public-api/backfills/{uuid4()}/rerun")
 
     assert 401 == answer.status
 
@@ -37,10 +37,10 @@ async def test_roles_hold_for_what_comes_later(serve: Serve) -> None:
 async def test_a_malformed_id_is_404_here_too(serve: Serve) -> None:
     client = await serve(not_supported.routes(), role="admin")
 
-    assert 404 == (await client.get("/public-api/backfills/7/report")).status
+    assert 404 == (await client.post("/public-api/backfills/7/rerun")).status
 
 
 async def test_what_is_served_by_now_is_left_out() -> None:
-    left = not_supported.routes(implemented=(("GET", "/public-api/backfills/{id}/errors"),))
+    left = not_supported.routes(implemented=(("POST", "/public-api/backfills/{id}/rerun"),))
 
     assert len(not_supported.PUBLIC) - 1 == len(left)

@@ -220,6 +220,7 @@ CALLS = (
     lambda client: client.get_backfill("A"),
     lambda client: client.explain_backfill("A"),
     lambda client: client.list_progress("A"),
+    lambda client: client.list_errors("A"),
     lambda client: client.edit_backfill("A", {}),
     lambda client: client.delete_backfill("A"),
     lambda client: client.pause_backfill("A"),

@@ -348,32 +348,35 @@ async def test_watching_without_a_terminal_names_each_kind_of_failure_once(backf
     done = more | {"status": "completed_with_failures"}
     stream = event("progress", 1, some) + event("progress", 2, more) + event("end", 3, done)
     daemon.script("GET", WATCHED, Scripted(raw=stream))
-    failed = [{"entity_id": id, "error_class": "http_404", "error": f"no ticket {id}"} for id in ("17", "18")]
-    daemon.script("GET", f"/public-api/backfills/{ID}/entities", Scripted(data={"entities": failed}))
+    failed = {"error_class": "http_404", "message": "no ticket ‹…›", "count": 2, "entity_ids": ["17", "18"]}
+    daemon.script("GET", f"/public-api/backfills/{ID}/errors", Scripted(data={"errors": [failed]}))
     ended = await backfilld("backfills", "watch", ID)
 
-    assert 1 == ended.out.count("2 × http_404: no ticket 17, as 17")
+    assert 1 == ended.out.count("2 × http_404: no ticket ‹…›, as 17")
     assert "\x1b" not in ended.out
 
 
 async def test_failures_are_gathered_by_what_was_said_of_them(backfilld, daemon):
+    """The daemon groups what failed; what waits for another try is gathered from the ledger."""
     said = [("1", "http_404", "no ticket 1"), ("2", "http_500", "out of memory"), ("3", "http_404", "no ticket 3")]
-    failed = [{"entity_id": id, "error_class": kind, "error": error} for id, kind, error in said]
-    daemon.script("GET", f"/public-api/backfills/{ID}/entities", Scripted(data={"entities": failed}))
+    waiting = [{"entity_id": id, "error_class": kind, "error": error} for id, kind, error in said]
+    failed = {"error_class": "timeout", "message": "no answer within ‹…› s", "count": 7, "entity_ids": ["9"]}
+    daemon.script("GET", f"/public-api/backfills/{ID}/errors", Scripted(data={"errors": [failed]}))
+    daemon.script("GET", f"/public-api/backfills/{ID}/entities", Scripted(data={"entities": waiting}))
     ended = await backfilld("backfills", "errors", ID, "--json")
 
     assert [
         {"error_class": "http_404", "message": "no ticket 1", "count": 2, "entity_ids": ["1", "3"]},
         {"error_class": "http_500", "message": "out of memory", "count": 1, "entity_ids": ["2"]},
-    ] == ended.json["errors"]
-    assert ["failed"] == daemon.received[0].query["status"]
+    ] == ended.json["retrying"]
+    assert [failed] == ended.json["errors"]
     assert ["retrying"] == daemon.received[1].query["status"]
 
 
 async def test_what_waits_for_another_try_is_an_error_that_is_shown(backfilld, daemon):
     item = {"entity_id": "7", "error_class": "http_500", "error": "out of memory"}
-    none, one = Scripted(data={"entities": []}), Scripted(data={"entities": [item]})
-    daemon.script("GET", f"/public-api/backfills/{ID}/entities", none, one)
+    daemon.script("GET", f"/public-api/backfills/{ID}/errors", Scripted(data={"errors": []}))
+    daemon.script("GET", f"/public-api/backfills/{ID}/entities", Scripted(data={"entities": [item]}))
     ended = await backfilld("backfills", "errors", ID)
 
     assert "No failures so far." in ended.err

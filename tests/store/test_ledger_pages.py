@@ -148,7 +148,7 @@ async def test_the_last_failure_is_found_along_the_index_of_failures(pool: Pool,
 
     async with pool.acquire() as connection:
         await connection.execute("SET enable_seqscan = off")
-        plan = await connection.fetch("EXPLAIN " + _sql.list_failed, backfill.number, -1, 50, None)
+        plan = await connection.fetch("EXPLAIN " + _sql.list_failed, backfill.number, -1, 50, None, None)
         await connection.execute("RESET enable_seqscan")
 
     assert "outcomes_failed" in "\n".join(row[0] for row in plan)

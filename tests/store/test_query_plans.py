@@ -146,7 +146,7 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "renew_leases": (LEASES.renew_leases, [[1, 2], [1, 1], timedelta(seconds=3), [0, 0], [0, 0], 0, [None, "[]"]]),
     "find_progress": (BACKFILL.find_progress, [1]),
     "list_items": (PAGES.list_items, [1, 3000, 100, EVERY]),
-    "list_failed": (PAGES.list_failed, [1, 3000, 100, None]),
+    "list_failed": (PAGES.list_failed, [1, 3000, 100, None, None]),
     "list_at": (PAGES.list_at, [1, 0, 100, ["retrying"], None, EVERY]),
     "list_ended": (PAGES.list_ended, [1, 3000, 100, ["succeeded"]]),
     "list_failed_among": (PAGES.list_failed_among, [1, None, ["e77"]]),
@@ -245,7 +245,10 @@ async def test_no_index_stands_on_what_a_success_updates(ledgers: Pool):
         "SELECT indexname FROM pg_indexes WHERE tablename IN ('backfill_progress', 'leases', 'outcomes') ORDER BY 1"
     )
 
-    assert ["backfill_progress_pkey", "leases_pkey", "outcomes_failed", "outcomes_pkey"] == [row[0] for row in rows]
+    failures_alone = ["outcomes_by_fingerprint", "outcomes_failed", "outcomes_without_fingerprint"]
+    assert sorted(["backfill_progress_pkey", "leases_pkey", "outcomes_pkey", *failures_alone]) == [
+        row[0] for row in rows
+    ]
 
 
 async def test_a_page_of_our_own_entities_is_planned_along_two_keys(ledgers: Pool):

@@ -17,7 +17,7 @@ from backfilld.api.public.backfills import ledger, not_supported, progress_strea
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
 from backfilld.api.public.steering import routes as steering
-from backfilld.api.public.watching import explain, history
+from backfilld.api.public.watching import errors, explain, history
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
@@ -160,6 +160,7 @@ def _public_routes(
         *ledger.routes(operations.ledger),
         *explain.routes(operations),
         *history.routes(operations),
+        *errors.routes(operations),
         *progress_stream.routes(operations, clock),
         *steering.routes(operations),
         *workflows.routes(workflow_operations),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from backfilld.app.brake_parts import brakes_of
 from backfilld.app.connection_usage import UsageKeeper
@@ -45,6 +46,7 @@ from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.channel import Channel
+from backfilld.store.history.error_groups import ErrorGroups
 from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
@@ -108,7 +110,10 @@ def engine_parts(
     usage = UsageKeeper(ConnectionUsage(pools.engine), connections, clock)
     janitor = Janitor(
         tools.remembered, RemovalStore(pools.engine), DigestStore(pools.engine), clock, bus, retention_of(settings),
-        {"write down what connections were asked": usage.write},
+        {
+            "write down what connections were asked": usage.write,
+            "group failures of before there were groups": partial(ErrorGroups(pools.engine).group_old, most=10_000),
+        },
     )  # fmt: skip
     control = Control(scheduler, leases, clock)
     serving = (recorder, keeper, live_leases, stopping, brakes, news, janitor, firing, live, scheduler)

@@ -63,6 +63,10 @@ class Client:
     async def get_backfill(self, id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}")
 
+    async def list_errors(self, id: str, **query: object) -> Answer:
+        """What failed, by what failures have in common; `error_group`. `data`: errors."""
+        return await self._get(f"/backfills/{_part(id)}/errors", **query)
+
     async def list_progress(self, id: str, **query: object) -> Answer:
         """How a backfill went; `from`, `to`, `step`. `data`: samples, step."""
         return await self._get(f"/backfills/{_part(id)}/progress", **query)

@@ -36,6 +36,7 @@ from backfilld.operations.steering.alter import Altering
 from backfilld.operations.steering.edit import Editor
 from backfilld.operations.steering.override import Overriding
 from backfilld.operations.steering.try_now import TryingNow
+from backfilld.operations.watching.errors import ErrorReading
 from backfilld.operations.watching.explain import Explainer
 from backfilld.operations.watching.history import History
 from backfilld.sources.registry import SourceRegistry
@@ -46,6 +47,7 @@ from backfilld.store.admin.runnable_workflows import RunnableWorkflowStore
 from backfilld.store.backfills.backfills import BackfillFilter, BackfillStore
 from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.pool import Pool
+from backfilld.store.history.error_groups import ErrorGroups
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.pages import LedgerPages
 
@@ -101,6 +103,7 @@ class BackfillOperations:
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
         self.history = History(pool, self._store, clock)
         self.explainer = Explainer(self._store, self._viewer, self.history, ledger, AuditPages(pool))
+        self.errors = ErrorReading(self._store, ErrorGroups(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
         self.overview = Overview(self._store, self._viewer, control, clock)
 

@@ -16,10 +16,12 @@ Errors = list[dict[str, Any]]
 async def failures_of(client: "Client", id: str, *, status: str = "failed") -> Errors:
     """`{error_class, message, count, entity_ids}` of the backfill, most frequent first.
 
-    `status` `retrying`: the last failure of each that waits for another try.
-
-    Gathered from its ledger; of more than MOST_LOOKED_AT failures only so many are counted.
+    `status` `retrying`: the last failure of each that waits for another try; these are gathered from its ledger, and of
+    more than MOST_LOOKED_AT only so many are counted.
     """
+    if status == "failed":
+        errors: Errors = (await client.list_errors(id)).data["errors"]
+        return errors
     found: dict[tuple[str, str], dict[str, Any]] = {}
     looked_at = 0
     async for item in client.every("entities", f"/backfills/{id}/entities", status=status):

@@ -21,10 +21,14 @@ _sql = load("backfills.ids")
 
 @dataclass(frozen=True, slots=True)
 class FailedIn:
-    """The entities that failed in an ended backfill, in the order of its plan; `error_class` None: in whatever way."""
+    """The entities that failed in an ended backfill, in the order of its plan; `error_class` None: in whatever way.
+
+    `error_group`: only those with this fingerprint (`operations.watching.errors` names the groups).
+    """
 
     backfill_number: int
     error_class: str | None = None
+    error_group: bytes | None = None
 
 
 async def keep_ids(connection: Connection, backfill_number: int, ids: Sequence[str] | FailedIn | None) -> None:
@@ -60,7 +64,12 @@ async def _copy_failed(connection: Connection, backfill_number: int, failed: Fai
         raise NotFound("the backfill whose failures were to be run again has just been deleted")
     await allow(connection, COPY_TIMEOUT_SECONDS)
     await connection.execute(
-        _sql.copy_failed, backfill_number, failed.backfill_number, failed.error_class, timeout=COPY_TIMEOUT_SECONDS
+        _sql.copy_failed,
+        backfill_number,
+        failed.backfill_number,
+        failed.error_class,
+        failed.error_group,
+        timeout=COPY_TIMEOUT_SECONDS,
     )
 
 

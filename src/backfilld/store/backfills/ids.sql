@@ -6,12 +6,13 @@ SELECT number FROM backfills WHERE number = $1 AND deleted_at IS NULL FOR SHARE;
 -- name: copy_failed
 -- The entities that failed in another backfill, in the order of its plan; each is looked up by itself (OFFSET 0 holds
 -- the planner to it), whatever the statistics say.
--- $1 backfill   $2 the other   $3 error class (null: any)
+-- $1 backfill   $2 the other   $3 error class   $4 fingerprint (both null: any)
 INSERT INTO backfill_ids (backfill_number, position, entity_id)
 SELECT $1, o.number, i.entity_id
   FROM (SELECT position, row_number() OVER (ORDER BY position) - 1 AS number
           FROM outcomes
          WHERE backfill_number = $2 AND status = 'failed' AND ($3::text IS NULL OR error_class = $3)
+           AND ($4::bytea IS NULL OR fingerprint = $4)
         OFFSET 0) AS o
  CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $2 AND position = o.position OFFSET 0) AS i;
 

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.fingerprints import fingerprint
+from backfilld.domain.backfills.records import Outcome
 from backfilld.domain.backfills.retries import INTERRUPTED, LastError
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
@@ -77,8 +79,16 @@ async def _record_outcomes(
         _unless_all([o.skip_reason for o in outcomes], None),
         _unless_all([item.had_retry for item in ended], False),
         [s.failure_counts for s in standings],
+        _fingerprints(outcomes),
     )
     return {row["backfill_number"] for row in rows}
+
+
+def _fingerprints(outcomes: list[Outcome]) -> list[bytes | None] | None:
+    """Of failures; None if there is none, which costs what it must."""
+    if all(outcome.error_class is None for outcome in outcomes):
+        return None
+    return [fingerprint(o.error_class, o.error) if o.status == "failed" else None for o in outcomes]
 
 
 def _unless_all(values: list[T], usual: T) -> list[T] | None:

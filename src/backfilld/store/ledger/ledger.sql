@@ -4,7 +4,7 @@
 -- $1 backfills   $2 fences   $3 marks   $4 items a second   $5 limits of handing out (one of each per backfill)   $6 now
 -- $7 backfill   $8 position   $9 status   $10 started   $11 finished   $12 attempts   $13 http status   $14 message
 -- $15 result   $16 credits   $17 error class   $18 error   $19 skip reason   $20 had a retry row  (one of each per outcome)
--- $21 counts of failures (one of each per backfill)
+-- $21 counts of failures (one of each per backfill)   $22 fingerprint (one of each per outcome)
 -- Every list of these but $8 and $21 may be NULL, which stands for the usual in all of them: the one backfill, a success at the
 -- first attempt, and nothing else to tell.
 WITH given AS (
@@ -20,18 +20,18 @@ WITH given AS (
 ), ended AS (
     SELECT owned.backfill_number, r.position, COALESCE(r.status, 'succeeded') AS status, r.started_at, r.finished_at,
            COALESCE(r.attempts, 1) AS attempts, r.http_status, r.message, r.result, r.credits, r.error_class, r.error,
-           r.skip_reason, r.had_retry
+           r.skip_reason, r.had_retry, r.fingerprint
       FROM unnest($7::bigint[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::smallint[],
                   $13::smallint[], $14::text[], $15::text[], $16::numeric[], $17::text[], $18::text[], $19::text[],
-                  $20::boolean[])
+                  $20::boolean[], $22::bytea[])
         AS r (backfill_number, position, status, started_at, finished_at, attempts, http_status, message,
-              result, credits, error_class, error, skip_reason, had_retry)
+              result, credits, error_class, error, skip_reason, had_retry, fingerprint)
       JOIN owned ON owned.backfill_number = COALESCE(r.backfill_number, ($1::bigint[])[1])
 ), written AS (
     INSERT INTO outcomes AS o (backfill_number, position, status, started_at, finished_at, attempts, http_status, message,
-                               result, credits, error_class, error, skip_reason)
+                               result, credits, error_class, error, skip_reason, fingerprint)
     SELECT backfill_number, position, status::outcome_status, started_at, finished_at, attempts, http_status, message,
-           result::json, credits, error_class, error, skip_reason
+           result::json, credits, error_class, error, skip_reason, fingerprint
       FROM ended
     ON CONFLICT (backfill_number, position) DO NOTHING
     RETURNING o.backfill_number, o.status, o.credits

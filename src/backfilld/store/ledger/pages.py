@@ -83,14 +83,20 @@ class LedgerPages:
         *,
         statuses: Collection[str] = (),
         error_class: str | None = None,
+        error_group: bytes | None = None,
         behind: int = -1,
         limit: int,
         in_flight: Collection[int] = (),
     ) -> list[LedgerEntry]:
-        """At most `limit` entries behind position `behind`, in one of `statuses` (empty: any) and of `error_class`."""
+        """At most `limit` entries behind position `behind`, in one of `statuses` (empty: any) and of `error_class`.
+
+        `error_group`: only failures with that fingerprint.
+        """
         wanted = frozenset(statuses) or EVERY
         if error_class is not None:
             wanted &= FAILED | ON_THEIR_WAY  # nothing else has an error class
+        if error_group is not None:
+            wanted &= FAILED
         if wanted == EVERY:
             rows = await self._pool.fetch(_sql.list_items, backfill_number, behind, limit, list(in_flight))
             return each(rows, _entry)
@@ -103,14 +109,22 @@ class LedgerPages:
             rows = await self._pool.fetch(query, backfill_number, behind, limit, moving, error_class, moved)
             found |= _by_position(each(rows, _entry))
         if ended := wanted & ENDED:
-            found |= _by_position(await self._list_ended(backfill_number, behind, limit, ended, error_class))
+            found |= _by_position(
+                await self._list_ended(backfill_number, behind, limit, ended, error_class, error_group)
+            )
         return [found[position] for position in sorted(found)[:limit]]
 
     async def _list_ended(
-        self, backfill_number: int, behind: int, limit: int, statuses: frozenset[str], error_class: str | None
+        self,
+        backfill_number: int,
+        behind: int,
+        limit: int,
+        statuses: frozenset[str],
+        error_class: str | None,
+        error_group: bytes | None = None,
     ) -> list[LedgerEntry]:
         if statuses == FAILED:
-            rows = await self._pool.fetch(_sql.list_failed, backfill_number, behind, limit, error_class)
+            rows = await self._pool.fetch(_sql.list_failed, backfill_number, behind, limit, error_class, error_group)
         else:
             rows = await self._pool.fetch(_sql.list_ended, backfill_number, behind, limit, list(statuses))
         return each(rows, _entry)

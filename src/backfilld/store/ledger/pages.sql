@@ -36,12 +36,13 @@ SELECT o.position, i.entity_id, o.status::text AS status, o.attempts, o.started_
 
 -- name: list_failed
 -- Failures alone, along the index that holds nothing else: a million successes between two of them cost nothing.
--- $1 backfill   $2 behind position   $3 how many   $4 error class
+-- $1 backfill   $2 behind position   $3 how many   $4 error class   $5 fingerprint
 SELECT o.position, i.entity_id, 'failed' AS status, o.attempts, o.started_at, o.finished_at, o.message, o.result,
        o.credits, o.skip_reason, o.error_class, o.error, o.http_status, NULL::timestamptz AS next_attempt_at
   FROM (SELECT *
           FROM outcomes
          WHERE backfill_number = $1 AND status = 'failed' AND position > $2 AND ($4::text IS NULL OR error_class = $4)
+           AND ($5::bytea IS NULL OR fingerprint = $5)
          ORDER BY position
          LIMIT $3) o
  CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i

@@ -274,4 +274,7 @@ class ListLedger(Page):
 
     status: list[LedgerStatus] = Field(default_factory=list, description="Any of these.")
     error_class: Annotated[str, Field(max_length=200)] | None = None
+    error_group: Annotated[str, Field(pattern="^[0-9a-f]{18}$")] | None = Field(
+        None, description="Failures of one group, as `errors` names it.", examples=["014fd7ca784fe4824b"]
+    )
     entity_id: Annotated[str, Field(max_length=512)] | None = None

@@ -93,6 +93,7 @@ class LedgerRoutes:
             asked.path["id"],
             statuses=query.status,
             error_class=query.error_class,
+            error_group=None if query.error_group is None else bytes.fromhex(query.error_group),
             entity_id=query.entity_id,
             behind=max(-1, min(behind, 2**31 - 1)),
             limit=query.page_size + 1,

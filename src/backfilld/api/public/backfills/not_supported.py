@@ -16,7 +16,6 @@ _Listed = tuple[Method, str, Role, str]
 _BACKFILL = "/public-api/backfills/{id}"
 PUBLIC: tuple[_Listed, ...] = (
     ("POST", _BACKFILL + "/rerun", "operator", "Run items again, whatever became of them"),
-    ("GET", _BACKFILL + "/errors", "viewer", "Errors by class"),
     ("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),
 )
 
