@@ -15,7 +15,12 @@ from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool
 
 R, S = ReasonCode, Status
-FACTS = {"target": "crm", "problem": "no", "case": "others", "who": "X", "outcomes": 1}
+FACTS = {"target": "crm", "problem": "no", "case": "others", "who": "X", "outcomes": 1, "brake": "lag"}
+CASES = {
+    R.WAITING_FOR_CAPACITY: {"case": "places"},
+    R.BRAKED: {"case": "first"},
+    R.BRAKED_CRITICALLY: {"case": None, "value": "130", "limit": "120", "side": "above"},
+}
 
 
 def minute(number: float) -> datetime:
@@ -29,7 +34,7 @@ class Owner:
         self.store, self.number, self.fence = BackfillStore(pool), backfill.number, fence
 
     async def says(self, at: float, code: ReasonCode | None = None) -> Backfill:
-        facts = FACTS | ({"case": "places"} if code is R.WAITING_FOR_CAPACITY else {})
+        facts = FACTS | CASES.get(code, {})
         reason = None if code is None else because(code, since=minute(at), until=minute(at + 1), **facts)
         status = S.WAITING if code is R.WAITING_FOR_RETRY else S.RUNNING
         row = await self.store.move(

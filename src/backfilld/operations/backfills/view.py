@@ -28,8 +28,21 @@ NO_PACE = frozenset(ReasonCode) - {
     ReasonCode.RECOVERING,
 }
 CHOSEN = frozenset({Status.PAUSED, Status.CANCELLING})  # what somebody decided comes before whatever else holds
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWindow:
+    """`override_until` is to come: its windows count as open until then."""
+
+    open: bool
+    next_open_at: datetime | None
+    closes_at: datetime | None
+    override_until: datetime | None = None
+
+
 ALWAYS_OPEN = WindowState(True, None, None)
 CANNOT_BE_TOLD = WindowState(False, None, None)
+NOT_SHOWN = ShownWindow(False, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +58,12 @@ class BackfillView:
     counts: Counts
     planned: bool
     reason: Reason | None
-    window: WindowState
+    window: ShownWindow
     effective_windows: Mapping[str, Any] | None
     throughput_per_minute: float | None
     estimated_completion_at: datetime | None
     progress: Progress
     reasons: tuple[Reason, ...] = ()  # all that keeps something from starting; `reason` is the first
-    override_until: datetime | None = None  # to come: its windows count as open until then
     rate_while_open_per_minute: float | None = None  # over the last hour of open time
     completion_range: tuple[datetime, datetime] | None = None  # a quarter of the minutes was faster, slower
     live: Live | None = None  # what its owner knows, if that is this process
@@ -84,7 +96,7 @@ class Viewer:
         except Exception:
             log.exception("when backfill %s is open, or ends, cannot be told", backfill.id)
             planned = backfill.planned_at is not None
-            return BackfillView(backfill, found, planned, backfill.reason, CANNOT_BE_TOLD, None, None, None, progress)
+            return BackfillView(backfill, found, planned, backfill.reason, NOT_SHOWN, None, None, None, progress)
 
     def _view(
         self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts, rate: OpenRate | None
@@ -102,13 +114,17 @@ class Viewer:
             counts=found,
             planned=backfill.planned_at is not None,
             reason=reason,
-            window=window,
+            window=ShownWindow(
+                window.open,
+                window.next_open_at,
+                window.closes_at,
+                backfill.override_until if (backfill.override_until or now) > now else None,
+            ),
             effective_windows=None if calendar is None else calendar.windows.effective(),
             throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,
             estimated_completion_at=ends.expected_at,
             progress=progress,
             reasons=reasons,
-            override_until=backfill.override_until if (backfill.override_until or now) > now else None,
             rate_while_open_per_minute=None if rate is None else round(rate.per_minute, 2),
             completion_range=ends.range,
             live=live,

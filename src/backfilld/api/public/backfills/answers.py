@@ -240,7 +240,7 @@ def _standing(view: BackfillView) -> dict[str, Any]:
             open=window.open,
             next_open_at=window.next_open_at,
             closes_at=window.closes_at,
-            override_until=view.override_until,
+            override_until=window.override_until,
         ),
         "throughput_per_minute": view.throughput_per_minute,
         "rate_while_open_per_minute": view.rate_while_open_per_minute,
