@@ -129,6 +129,16 @@ class BrakeLookFailed(Event):
 
 
 @plain_record
+class DeliveryFailed(Event):
+    """A notification did not arrive: it is tried again, nobody tries any more, or its endpoint wants nothing more."""
+
+    endpoint: str
+    event: str
+    error: str
+    then: str  # again, dead, gone
+
+
+@plain_record
 class LeaseTaken(Event):
     backfill_id: UUID
     fence: int

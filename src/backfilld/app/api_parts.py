@@ -10,7 +10,7 @@ from backfilld.api.framework.route_call import BodyLimits
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
-from backfilld.api.public import audit, brakes, keys, schedules, stopping, windows, workflows
+from backfilld.api.public import audit, brakes, keys, notifications, schedules, stopping, windows, workflows
 from backfilld.api.public import sources as source_routes
 from backfilld.api.public import targets as target_routes
 from backfilld.api.public.backfills import ledger, not_supported, progress_stream
@@ -36,6 +36,7 @@ from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.brakes import BrakeOperations
 from backfilld.operations.entities import Entities
+from backfilld.operations.notifications import NotificationOperations
 from backfilld.operations.sources import SourceOperations
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
@@ -90,6 +91,7 @@ def api_parts(
     routes = [
         *_public_routes(settings, pools, engine, sources, workflow_operations, operations, clock),
         *stopping.routes(stop_operations),
+        *notifications.routes(NotificationOperations(pools.requests, engine.deliverer, clock)),
         *brakes.routes(BrakeOperations(pools.requests, engine.brakes, clock)),
         *health.routes(readiness, access),
     ]

@@ -11,6 +11,7 @@ from backfilld.app.connection_usage import UsageKeeper
 from backfilld.app.database import Database, Pools
 from backfilld.app.http_sources import Connections, connections_of
 from backfilld.app.links import links_of, users_of
+from backfilld.app.notification_parts import endpoints_of
 from backfilld.app.process.instance import Instance
 from backfilld.app.source_parts import sources_of
 from backfilld.clock import Clock
@@ -25,6 +26,7 @@ from backfilld.engine.brakes.board import Brakes
 from backfilld.engine.control import Control
 from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.news import Lookout, News
+from backfilld.engine.notifications.deliverer import Deliverer
 from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Serving
 from backfilld.engine.starting.capacity import Capacity
@@ -54,6 +56,7 @@ from backfilld.store.ledger.recovery import RecoveryStore
 from backfilld.store.ledger.session_items import SessionItems
 from backfilld.store.sessions.live_attempts import LiveAttemptStore
 from backfilld.store.steering.brakes import BrakeStore
+from backfilld.store.steering.deliveries import DeliveryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class EngineParts:
     janitor: Janitor
     brakes: Brakes
     usage: UsageKeeper
+    deliverer: Deliverer
     serving: tuple[Serving, ...]  # each is a loop, and says what it waits for the database for
 
     async def close_sources(self) -> None:
@@ -115,11 +119,13 @@ def engine_parts(
             "group failures of before there were groups": partial(ErrorGroups(pools.engine).group_old, most=10_000),
         },
     )  # fmt: skip
+    deliverer = Deliverer(DeliveryStore(pools.engine), clock, bus, public_url=settings.server.public_url or "")
+    deliverer.put(endpoints_of(settings, secrets))
     control = Control(scheduler, leases, clock)
-    serving = (recorder, keeper, live_leases, stopping, brakes, news, janitor, firing, live, scheduler)
+    serving = (recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, tools.targets,
-        janitor, brakes, usage, serving,
+        janitor, brakes, usage, deliverer, serving,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from backfilld.app.api_parts import ApiParts
 from backfilld.app.brake_parts import brakes_of
 from backfilld.app.engine_parts import EngineParts, budgets_of, definition_rules, executor_options, retention_of
 from backfilld.app.links import links_of
+from backfilld.app.notification_parts import endpoints_of
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock
 from backfilld.config import ConfigError, Settings, cautions_of
@@ -89,6 +90,7 @@ class Reloader:
         )
         self._engine.brakes.put(brakes_of(settings, self._engine.executors.secrets, self._clock))
         self._engine.targets.put_budgets(budgets_of(settings))
+        self._engine.deliverer.put(endpoints_of(settings, self._engine.executors.secrets))
         self._engine.targets.reset()
         for connection in self._engine.connections.values():
             connection.heal()

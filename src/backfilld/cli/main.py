@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "stop-all": ("admin.stopping", "stop_all", "Start nothing any more, in any daemon on the database."),
     "start-all": ("admin.stopping", "start_all", "Take back `stop-all`, or the stop of `serve --paused`."),
     "brakes": ("admin.brakes", "group", "See what holds starts while the present suffers, and let go."),
+    "notifications": ("admin.notifications", "group", "See who is told what happens, test it, and send again."),
     "workflows": ("admin.workflows", "group", "See what can be run."),
     "projects": ("admin.projects", "group", "Check and push workflows in .dig files."),
     "schedules": ("schedules.commands", "group", "See when schedules fire, steer them, and run them for past times."),

@@ -242,6 +242,23 @@ class Client:
         """Hold it open until then. `data`: brake, message."""
         return await self._post(f"/brakes/{_part(name)}/release", _given(until=until, reason=reason))
 
+    async def list_notifications(self) -> Answer:
+        """`data`: notifications, the endpoints of the file."""
+        return await self._get("/notifications")
+
+    async def test_notification(self, name: str) -> Answer:
+        """Send a test now. `data`: delivered, http_status, error, took_ms."""
+        return await self._post(f"/notifications/{_part(name)}/test", None)
+
+    async def list_deliveries(self, name: str, **query: object) -> Answer:
+        """One page of an endpoint's messages, newest first. `data`: deliveries."""
+        return await self._get(f"/notifications/{_part(name)}/deliveries", **query)
+
+    async def resend_delivery(self, name: str, id: str | None = None) -> Answer:
+        """Send one again, or all that nobody tries any more. `data`: resent."""
+        one = "" if id is None else f"/{_part(id)}"
+        return await self._post(f"/notifications/{_part(name)}/deliveries{one}/resend", None)
+
     async def list_audit_log(self, **query: object) -> Answer:
         """One page of who did what, newest first. `data`: events."""
         return await self._get("/audit-log", **query)

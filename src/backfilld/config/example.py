@@ -89,9 +89,9 @@ def _keys(name: str, model: type[BaseModel]) -> Iterator[str]:
 
 def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     """A table whose names the operator chooses."""
-    if name == "workflows":
+    if name in ("workflows", "notifications"):
         sample = ""
-        yield "#[[workflows]]"
+        yield f"#[[{name}]]"
         model = model_at(Settings, (name, 0))
     else:
         sample = (field.examples or ["x"])[0]
@@ -148,6 +148,12 @@ _BRAKES = """\
 #path = "/run/backfilld/freeze"
 """.splitlines()
 _SAMPLES_OF: dict[str, dict[str, Any]] = {
+    "notifications": {
+        "name": "desk",
+        "url": "https://desk.example.com/hooks/backfilld",
+        "format": "standard",
+        "secret": {"secret": "crm_token"},
+    },
     "brakes": {
         "type": "sql",
         "secret": "crm_dsn",

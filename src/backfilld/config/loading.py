@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.database import check_files_of
 from backfilld.config.sections.entity_types import faults_in_entity_types
 from backfilld.config.sections.http_types import faults_in_http_types
+from backfilld.config.sections.notifications import faults_in_notifications, url_problem
 from backfilld.config.sections.targets import faults_in_targets
 from backfilld.config.sections.tls import UnusableCertificate
 from backfilld.config.sections.workflows import faults_in_workflows
@@ -47,6 +49,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     faults += faults_in_http_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
     faults += faults_in_brakes(layers.tree, layers.origins.get(("brakes",), DEFAULTS))
     faults += faults_in_targets(layers.tree, layers.origins.get(("targets",), DEFAULTS))
+    faults += faults_in_notifications(layers.tree, layers.origins.get(("notifications",), DEFAULTS))
     faults += faults_in_crashing(environ)
     if settings is not None:
         faults += _unreadable(settings, layers)
@@ -84,6 +87,7 @@ def _unreadable(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:
     yield from _try_to_read(settings.database.check_ca, ("database", "ca_file"), layers)
     for name, brake in settings.brakes.items():
         yield from _try_to_read(brake.read_ca, ("brakes", name, "ca_file"), layers)
+    yield from _secret_addresses(settings, layers)
     for name, secret in settings.secrets.items():
         kept_in = "file" if secret.file is not None else "value"
         yield from _try_to_read(partial(_look_into, secret), ("secrets", name, kept_in), layers)
@@ -94,6 +98,19 @@ def _look_into(secret: SecretSettings) -> None:
     text = secret.read().partition("\n")[0]
     if text.startswith(("postgresql://", "postgres://")):
         check_files_of(text)
+
+
+def _secret_addresses(settings: Settings, layers: Layers) -> Iterator[ConfigFault]:
+    """Addresses that are secrets are looked at where they can be read; nothing of them is repeated."""
+    for number, endpoint in enumerate(settings.notifications):
+        if isinstance(endpoint.url, str) or endpoint.url.secret not in settings.secrets:
+            continue
+        with suppress(OSError, UnicodeDecodeError):  # told above
+            text = settings.secrets[endpoint.url.secret].read().strip()
+            if (problem := url_problem(text, endpoint.format)) is not None:
+                where = layers.origins.get(("notifications",), DEFAULTS)
+                path: KeyPath = ("notifications", number, "url", "secret")
+                yield ConfigFault(where, dotted(path), f"the address in the secret {problem}")
 
 
 def _try_to_read(read: Any, path: KeyPath, layers: Layers) -> Iterator[ConfigFault]:

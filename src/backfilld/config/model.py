@@ -16,6 +16,7 @@ from backfilld.config.sections.database import DatabaseSettings
 from backfilld.config.sections.engine import EngineSettings, ExecutorsSettings
 from backfilld.config.sections.entity_types import EntityTypeSettings
 from backfilld.config.sections.entra import EntraSettings
+from backfilld.config.sections.notifications import NotificationSettings
 from backfilld.config.sections.retention import RetentionSettings
 from backfilld.config.sections.schedules import ExecutorSettings, SchedulesSettings
 from backfilld.config.sections.server import ServerSettings
@@ -149,6 +150,9 @@ class Settings(Section):
         default_factory=dict,
         examples=["crm"],
         description="Budgets of systems that workflows send to, each shared by all that use it. SIGHUP reads them.",
+    )
+    notifications: Annotated[tuple[NotificationSettings, ...], Field(strict=False)] = Field(
+        default=(), description="Who is told what happens: Standard Webhooks, Slack, Teams."
     )
     workflows: Annotated[tuple[WorkflowSettings, ...], Field(strict=False)] = Field(
         default=(),

@@ -32,6 +32,7 @@ class Part(Enum):
     ATTEMPT_LEASES = "renew our leases of attempts"
     STOP_ORDER = "say whether everything is to stand still"
     BRAKES = "keep what brakes hold"
+    NOTIFICATIONS = "keep what people are to be told"
     NEWS = "tell us what others change"
     CLEANING = "let old rows be cleaned up"
 
@@ -43,7 +44,7 @@ class Part(Enum):
     @property
     def is_vital(self) -> bool:
         """False: the work goes on without it, and the daemon is ready."""
-        return self not in (Part.NEWS, Part.CLEANING, Part.BRAKES)
+        return self not in (Part.NEWS, Part.CLEANING, Part.BRAKES, Part.NOTIFICATIONS)
 
 
 class Serving(Protocol):

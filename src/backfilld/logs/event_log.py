@@ -15,6 +15,7 @@ from backfilld.events import (
     BrakeMoved,
     BreakerMoved,
     DatabaseLost,
+    DeliveryFailed,
     Event,
     ItemInterrupted,
     LeaseLost,
@@ -33,7 +34,7 @@ from backfilld.events import (
 QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
 ALARMING = (
     BackfillHeldUp, RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed,
-    SchedulesWait, WorkHeldUp, BrakeLookFailed,
+    SchedulesWait, WorkHeldUp, BrakeLookFailed, DeliveryFailed,
 )  # fmt: skip
 
 

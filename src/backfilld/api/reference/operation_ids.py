@@ -59,6 +59,11 @@ _NAMES = {
     "POST /public-api/brakes/{name}/test": "test_brake",
     "POST /public-api/brakes/{name}/reset": "reset_brake",
     "POST /public-api/brakes/{name}/release": "release_brake",
+    "GET /public-api/notifications": "list_notifications",
+    "POST /public-api/notifications/{name}/test": "test_notification",
+    "GET /public-api/notifications/{name}/deliveries": "list_deliveries",
+    "POST /public-api/notifications/{name}/deliveries/resend": "resend_dead_deliveries",
+    "POST /public-api/notifications/{name}/deliveries/{id}/resend": "resend_delivery",
     # who may, and who did
     "GET /public-api/api-keys": "list_api_keys",
     "POST /public-api/api-keys": "create_api_key",

@@ -34,11 +34,15 @@ BrakeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 HeaderText = Annotated[str, Field(max_length=4096)]
 
 
-def _workflow(value: str) -> str:
+def workflow_name(value: str) -> str:
+    """`project/name` or `project/*`; a bare name is of the project default. ValueError."""
     project, slash, name = value.partition("/")
     if not value or (slash and not (project and name)):
         raise ValueError("must be 'name', 'project/name' or 'project/*'")
     return value if slash else f"default/{value}"
+
+
+WorkflowPattern = Annotated[Name, AfterValidator(workflow_name)]
 
 
 def _value_path(value: str) -> str:
@@ -49,7 +53,7 @@ def _value_path(value: str) -> str:
 class AppliesToSettings(Section):
     """What the brake holds. Left out: everything that this daemon starts for backfills."""
 
-    workflows: Annotated[tuple[Annotated[Name, AfterValidator(_workflow)], ...], Field(strict=False)] | None = Field(
+    workflows: Annotated[tuple[WorkflowPattern, ...], Field(strict=False)] | None = Field(
         default=None,
         examples=[["default/enrich", "sales/*"]],
         description="Only these: 'name', 'project/name' or 'project/*'.",

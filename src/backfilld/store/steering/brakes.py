@@ -32,7 +32,7 @@ class BrakeStore:
     async def latch(self, name: str, at: datetime, value: float, why: str) -> None:
         """Keep that it was critical, and tell it; once one is kept, another changes nothing."""
         async with self._pool.acquire() as connection, connection.transaction():
-            if await connection.fetchrow(_sql.latch, name, at, value) is not None:
+            if await connection.fetchrow(_sql.latch, name, at, value, why) is not None:
                 await audit.record(
                     connection, OURSELVES, "brake.latch", f"brake/{name}", at=at, reason=why, new={"value": value}
                 )

@@ -3,13 +3,17 @@ SELECT name, critical_at, critical_value, released_until, released_by, release_r
 
 -- name: latch
 -- The first latch stays until it is reset: it says when and at what it began. Nothing comes back if one stood already.
--- $1 name   $2 at   $3 value
+-- $1 name   $2 at   $3 value   $4 why
 WITH latched AS (
     INSERT INTO brake_states (name, critical_at, critical_value)
     VALUES ($1, $2, $3)
     ON CONFLICT (name) DO UPDATE SET critical_at = $2, critical_value = $3
      WHERE brake_states.critical_at IS NULL
     RETURNING name
+), noticed AS (
+    INSERT INTO notices (event, brake, at, facts)
+    SELECT 'stopped', name, $2, json_build_object('reason_code', 'braked_critically', 'reason_message', $4::text, 'value', $3)
+      FROM latched
 )
 SELECT name, pg_notify('backfilld', 'brakes') FROM latched;
 
