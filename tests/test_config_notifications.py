@@ -34,7 +34,7 @@ URL = ONE + 'url = "https://desk.example.com/hook"\n'
     [
         (None, URL),
         (None, ONE + 'url = { secret = "hook" }\nformat = "slack"\n'),
-        (None, URL + 'secret = { secret = "key" }\nevents = ["stopped", "backfill.failed"]\nworkflows = ["a", "b/*"]\n'),
+        (None, URL + 'secret = { secret = "key" }\nevents = ["stopped"]\nworkflows = ["a", "b/*"]\n'),
         ("notifications[0].url: is required", ONE),
         ("must be one of standard, slack, teams (got 'slak'); did you mean 'slack'?", URL + 'format = "slak"\n'),
         ("did you mean 'stopped'?", URL + 'events = ["stoped"]\n'),

@@ -124,7 +124,9 @@ async def test_messages_are_listed_by_pages(world: World, pool: Pool):
     assert not answer["meta"]["pagination"]["has_more"]
 
 
-@pytest.mark.parametrize(("method", "rest"), [("POST", "/test"), ("GET", "/deliveries"), ("POST", "/deliveries/resend")])
+@pytest.mark.parametrize(
+    ("method", "rest"), [("POST", "/test"), ("GET", "/deliveries"), ("POST", "/deliveries/resend")]
+)
 async def test_a_misspelt_name_is_answered_with_the_nearest(world: World, method: str, rest: str):
     answer = await world.admin.request(method, f"{PATH}/oncal{rest}")
 

@@ -158,7 +158,7 @@ _SAMPLES_OF: dict[str, dict[str, Any]] = {
         "type": "sql",
         "secret": "crm_dsn",
         "query": "SELECT coalesce(extract(epoch FROM max(replay_lag)), 0) FROM pg_stat_replication",
-    }
+    },
 }
 # Of the sample, what does not go with its type.
 _NOT_IN_SAMPLE = {

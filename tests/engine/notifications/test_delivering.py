@@ -1,5 +1,6 @@
 """From a committed change to whoever is to hear of it: nothing is lost, nothing is told that did not happen."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,8 @@ from standardwebhooks import Webhook
 from tests.engine.notifications.listening import Listening, listening
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON, FakeClock
+from tests.support.engine import engine_on
+from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ENDED, ReasonCode, Status
@@ -318,3 +321,23 @@ async def test_dead_letters_are_kept_for_thirty_days(world: World, pool: Pool, h
     await world.later(days=2)
 
     assert ([("dead", 1)], []) == (kept, await world.states())
+
+
+async def test_an_endpoint_that_hangs_delays_no_item_and_no_other_endpoint(dsn, pool: Pool, hook: Listening):
+    async with listening() as hanging, engine_on(dsn, pool) as engine:
+        hanging.answers = [0]
+        deliverer = Deliverer(DeliveryStore(pool), engine.clock, engine.tools.bus)
+        slow = Endpoint("slow", "standard", lambda: hanging.url)
+        deliverer.put([slow, Endpoint("quick", "standard", lambda: hook.url)])
+        serving = asyncio.create_task(deliverer.serve())
+        backfill = await make_backfill(pool, filter_resolved={"match_all": True})
+        engine.scheduler.nudge()
+        await engine.until(backfill, "completed")
+        await eventually(lambda: "backfill.completed" in hook.types)
+        held = list(hanging.types)
+        serving.cancel()
+        await asyncio.wait({serving})
+
+    assert ["backfill.created", "backfill.completed"] == hook.types
+    assert "backfill.created" in held
+    assert 2 == await pool.fetchval("SELECT count(*) FROM deliveries WHERE endpoint = 'slow' AND delivered_at IS NULL")
