@@ -13,6 +13,7 @@ CREATE TABLE notices (
     CHECK (num_nonnulls(backfill_number, brake) = 1)
 );
 CREATE UNIQUE INDEX notices_once ON notices (backfill_number, event, episode_at) WHERE episode_at IS NOT NULL;
+CREATE INDEX notices_of_backfill ON notices (backfill_number);
 CREATE INDEX notices_new ON notices (id) WHERE handed_out_at IS NULL;
 CREATE INDEX notices_by_age ON notices (at);
 
