@@ -71,14 +71,17 @@ class GenericApi(Fake):
 
     async def link(self, request: web.Request) -> web.Response:
         found, start = self.selected(request), int(request.query.get("from", "0"))
-        end = start + self.size(request)
-        more = {"Link": f'</link?from=0>; rel="first", </link?from={end}>; rel="next"'} if end < len(found) else {}
+        size = self.size(request)
+        end = start + size
+        following = f'</link?from=0>; rel="first", </link?from={end}&limit={size}>; rel="next"'
+        more = {"Link": following} if end < len(found) else {}
         return web.json_response({"data": found[start:end]}, headers=more)
 
     async def next(self, request: web.Request) -> web.Response:
         found, start = self.selected(request), int(request.query.get("from", "0"))
-        end = start + self.size(request)
-        following = f"{self.url}/next?from={end}" if end < len(found) else None
+        size = self.size(request)
+        end = start + size
+        following = f"{self.url}/next?from={end}&limit={size}" if end < len(found) else None
         return web.json_response({"data": found[start:end], "next": following})
 
     async def bare(self, request: web.Request) -> web.Response:
