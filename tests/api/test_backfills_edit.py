@@ -1,6 +1,7 @@
 """PATCH of a backfill: which settings may be changed, by whom it is refused, and what is left behind."""
 
 import json
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.schedules import backfill_days, make_schedule
 
 from backfilld.api.public.backfills.bodies import CHANGEABLE
+from backfilld.domain.backfill_settings import FailurePolicy
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ENDED, ReasonCode, Status
@@ -31,6 +33,9 @@ CHANGES: dict[str, tuple[Any, Any, Any]] = {
     "timezone": ("Asia/Tokyo", "Asia/Tokyo", "UTC"),
     "excluded_dates": (["2027-12-25", "2027-12-24"], ["2027-12-24", "2027-12-25"], []),
     "max_attempts": (7, 7, 4),
+    "starts_per_minute": (0.5, 0.5, None),
+    "failure_policy": ({"window": 100}, asdict(FailurePolicy(window=100)), asdict(FailurePolicy())),
+    "max_credits": (50, 50, None),
     "name": ("night", "night", None),
 }
 

@@ -506,3 +506,15 @@ async def test_an_empty_backfill_reads_nothing_matched(backfilld, daemon):
     assert "completed, nothing matched" in listed.out
     assert "completed, nothing matched" == watched.out.splitlines()[-1]
     assert (9, 0) == (watched.code, allowed.code)
+
+
+async def test_limits_are_edited_and_restored(backfilld, daemon):
+    daemon.script("PATCH", f"/public-api/backfills/{ID}", Scripted(data={"backfill": a_backfill()}))
+    ended = await backfilld(
+        "backfills", "edit", ID, "--max-credits", "20", "--failure-policy", "off", "--default", "starts_per_minute"
+    )  # fmt: skip
+
+    assert 0 == ended.code, ended.err
+    assert {"max_credits": 20, "failure_policy": {"enabled": False}, "starts_per_minute": None} == (
+        daemon.received[0].json
+    )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from backfilld.domain.backfill_settings import (
     DEFAULT_ZONE,
     BackfillSettings,
+    FailurePolicy,
     usual_attempts,
     usual_zone,
 )
@@ -30,6 +31,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[Backfill], Any]]] = {
     "daily_execution_windows": lambda backfill: None if backfill.is_schedule else _NONE,
     "timezone": lambda backfill: usual_zone(backfill.definition) if backfill.is_schedule else DEFAULT_ZONE,
     "max_attempts": lambda backfill: usual_attempts(backfill.definition),
+    "failure_policy": lambda backfill: None if backfill.is_schedule else FailurePolicy(),
 }
 
 

@@ -56,6 +56,17 @@ allow_empty_option = click.option(
     "--allow-empty", is_flag=True, help="That nothing matches is fine: exit code 0 instead of 9."
 )
 
+LIMITS = (
+    click.option("--starts-per-minute", type=float, help="Starts are spread: 0.5 is one every two minutes."),
+    click.option("--max-credits", type=float, help="Pause when so many are spent."),
+    click.option(
+        "--failure-policy",
+        type=_FailurePolicy(),
+        metavar="off|JSON",
+        help="When too much fails and it pauses by itself; default: more than half of the last 200, or 20 in a row.",
+    ),
+)
+
 _PLAN = (
     click.option("--entity-type", required=True, help="ticket, company, contact, …"),
     click.option("--filter", "filter_spec", type=JsonOrFile(), help="Which entities; {} is everything."),
@@ -88,14 +99,7 @@ _PLAN = (
     ),
     click.option("--sample-size", type=int, help="Run so many first, spread over the plan, then pause."),
     click.option("--max-attempts", type=int, help="Tries per entity."),
-    click.option("--starts-per-minute", type=float, help="Starts are spread: 0.5 is one every two minutes."),
-    click.option("--max-credits", type=float, help="Pause when so many are spent."),
-    click.option(
-        "--failure-policy",
-        type=_FailurePolicy(),
-        metavar="off|JSON",
-        help="When too much fails and it pauses by itself; default: more than half of the last 200, or 20 in a row.",
-    ),
+    *LIMITS,
     date_option("--exclude-date", help="No start then. Repeatable."),
     click.option("--params", type=JsonObject(), help="Handed to the workflow with each entity."),
     click.option("--total-estimated", type=int, help="Your own guess; a warning tells if it is far off."),
@@ -105,6 +109,13 @@ _COPIED = (
     "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
     "sample_size", "max_attempts", "starts_per_minute", "max_credits", "failure_policy", "params", "total_estimated",
 )  # fmt: skip
+
+
+def limit_options(command: Command) -> Command:
+    """Those of a backfill that may be changed on its way, too."""
+    for option in reversed(LIMITS):
+        command = option(command)
+    return command
 
 
 def plan_options(command: Command) -> Command:

@@ -4,15 +4,16 @@ from typing import Any
 
 import click
 
-from backfilld.cli.backfills.create import date_option
+from backfilld.cli.backfills.create import date_option, limit_options
 from backfilld.cli.inputs import read_windows
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.backfill_text import backfill_fields
 from backfilld.cli.output.printing import print_fields, print_json, print_warnings
 from backfilld.cli.running import run
 
-_COPIED = ("max_in_flight", "timezone", "max_attempts", "name", "reason")
-_RESTORED = ("timezone", "excluded_dates", "max_attempts", "name", "daily_execution_windows")
+_LIMITS = ("starts_per_minute", "max_credits", "failure_policy")
+_COPIED = ("max_in_flight", "timezone", "max_attempts", *_LIMITS, "name", "reason")
+_RESTORED = ("timezone", "excluded_dates", "max_attempts", *_LIMITS, "name", "daily_execution_windows")
 
 
 @click.command("edit")
@@ -22,6 +23,7 @@ _RESTORED = ("timezone", "excluded_dates", "max_attempts", "name", "daily_execut
 @click.option("--timezone", help="IANA name, of the windows.")
 @date_option("--exclude-date", help="All excluded dates anew. Repeatable.")
 @click.option("--max-attempts", type=int, help="Tries per entity.")
+@limit_options
 @click.option("--name", help="For people.")
 @click.option(
     "--default",

@@ -34,7 +34,7 @@ class Standing:
     """A backfill at one moment. `reasons`: all that keeps something from starting, as `in_order` puts them.
 
     `known` is what else sentences may name. `places` are those of the daemon that runs it: taken, and in all; None
-    where another daemon does.
+    where another daemon does. `budget`: starts a minute that the target is given, as far as that is known here.
     """
 
     backfill: Backfill
@@ -45,6 +45,8 @@ class Standing:
     per_minute: float | None = None
     ends_at: datetime | None = None
     places: tuple[int, int] | None = None
+    budget: float | None = None
+    credits_used: float | None = None
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -163,7 +165,23 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
     speed = "{in_flight:count} of {limit:count} in flight[, about {per_minute:count} a minute]"
     is_full = counts.in_flight >= limit
     yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
+    yield from _of_pace(standing)
     yield fill(LEFT, facts)
+
+
+def _of_pace(standing: Standing) -> Iterator[Sentence]:
+    rate, budget = standing.backfill.settings.starts_per_minute, standing.budget
+    if rate is not None:
+        facts: dict[str, Any] = {"seconds": _short(60 / rate), "rate": _short(rate)}
+        yield fill("One start every {seconds:count} s ({rate:count} a minute asked for).", facts)
+    if budget is not None:
+        facts = {"budget": _short(budget), "others": standing.known.get("others")}
+        yield fill("The target gets at most {budget:count} a minute[, shared with {others:count} others].", facts)
+
+
+def _short(value: float) -> int | float:
+    rounded = round(float(value), 2)
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _rounded(per_minute: float | None) -> int | float | None:
@@ -193,9 +211,16 @@ def _verdict(standing: Standing) -> Sentence:
 
 
 def _limits(standing: Standing) -> Iterator[Limit]:
-    if standing.backfill.status in ENDED:
+    backfill = standing.backfill
+    if backfill.status in ENDED:
         return
-    yield Limit("max_in_flight", standing.backfill.settings.max_in_flight, standing.counts.in_flight)
+    yield Limit("max_in_flight", backfill.settings.max_in_flight, standing.counts.in_flight)
+    if backfill.settings.starts_per_minute is not None:
+        yield Limit("starts_per_minute", backfill.settings.starts_per_minute, standing.per_minute)
+    if standing.budget is not None:
+        yield Limit("target_starts_per_minute", standing.budget, None)
+    if backfill.settings.max_credits is not None:
+        yield Limit("max_credits", backfill.settings.max_credits, standing.credits_used)
     if standing.places is not None:
         in_use, places = standing.places
         yield Limit("max_in_flight_total", places, in_use)

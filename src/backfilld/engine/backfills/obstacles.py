@@ -22,6 +22,7 @@ class Sharing:
     places_in_use: int
     places: int
     others_at_target: int
+    target_starts_per_minute: float | None = None  # its budget; None: it has none
 
 
 class Obstacles:
@@ -60,4 +61,6 @@ class Obstacles:
     def sharing(self) -> Sharing:
         """What it shares with others of this process."""
         capacity, users = self._tools.capacity, self._run.gate.health.origin.users
-        return Sharing(capacity.in_use + capacity.live, capacity.total, max(0, len(users) - 1))
+        budget = self._run.gate.health.origin.budget
+        rate = None if budget is None else budget.terms.starts_per_minute
+        return Sharing(capacity.in_use + capacity.live, capacity.total, max(0, len(users) - 1), rate)

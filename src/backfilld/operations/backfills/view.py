@@ -149,6 +149,8 @@ class Viewer:
                 per_minute=view.throughput_per_minute,
                 ends_at=view.estimated_completion_at,
                 places=None if sharing is None else (sharing.places_in_use, sharing.places),
+                budget=None if sharing is None else sharing.target_starts_per_minute,
+                credits_used=float(view.progress.credits_used),
                 known=known,
             )
         )

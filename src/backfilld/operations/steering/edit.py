@@ -1,13 +1,14 @@
 """Other settings for a backfill on its way: all that was asked for, or nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point
+from backfilld.domain.backfill_settings import FailurePolicy
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.callers import Actor
@@ -100,4 +101,6 @@ class Editor:
 
 def _told(value: Any) -> Any:
     """A setting as the audit log keeps it."""
+    if isinstance(value, FailurePolicy):
+        return asdict(value)
     return sorted(day.isoformat() for day in value if isinstance(day, date)) if isinstance(value, frozenset) else value

@@ -167,6 +167,9 @@ class ChangeBackfill(Body):
     timezone: str | None = Field(None, max_length=64, description="IANA name.")
     excluded_dates: Annotated[list[LocalDate], Field(max_length=MOST_EXCLUDED_DATES)] | None = None
     max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS), WHOLE] | None = None
+    starts_per_minute: StartsPerMinute | None = None
+    failure_policy: SetFailurePolicy | None = None
+    max_credits: Credits | None = None
     name: Name | None = None
     reason: Reason | None = Field(None, description="Why; kept in the audit log.")
 
@@ -178,6 +181,8 @@ CHANGEABLE = tuple(
 
 def chosen(name: str, value: Any) -> Any:
     """A value of a body as the settings keep it."""
+    if name == "failure_policy" and value is not None:
+        return wanted_policy(value)
     return frozenset(value) if name == "excluded_dates" and value is not None else value
 
 

@@ -60,7 +60,8 @@ class LimitAnswer(Answer):
 
     what: str = Field(
         description="`max_in_flight`; `max_in_flight_total`, of the daemon that runs it, where that is this one;"
-        " `recovering`: items that are repeated first.",
+        " `recovering`: items that are repeated first; `starts_per_minute`, `target_starts_per_minute` (its budget),"
+        " `max_credits`.",
         examples=["max_in_flight"],
     )
     value: float = Field(description="So much at most.", examples=[4])
