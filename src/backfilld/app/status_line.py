@@ -24,7 +24,8 @@ class StatusLine:
     def text(self) -> str:
         """All of it."""
         readiness = self._readiness
-        parts = [self.serving if readiness.migrated else f"waiting: {readiness.waits_for}"]
+        waits = f"waiting: {readiness.waits_for}".replace("waiting: waiting", "waiting")
+        parts = [self.serving if readiness.migrated else waits]
         if readiness.migrated and (stop := readiness.stop_reason) is not None:
             parts.append(stop.message)
         if self._not_reloaded:
