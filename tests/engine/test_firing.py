@@ -288,30 +288,52 @@ async def test_attempts_of_backfills_do_not_count_against_the_limit(pool, clock)
     assert 4 == len(await tick.sessions())
 
 
-async def test_a_definition_that_cannot_be_read_is_looked_at_again_in_an_hour(tick, pool):
-    good = await make_schedule(pool, HOURLY)
-    await pool.execute("""UPDATE revisions SET definition = '{"schedule": {"hourly>": "gone"}}'""")
-    other = await make_schedule(pool, HOURLY)
-    await tick.at(NOON)
-    rows = {row["id"]: row for row in await pool.fetch("SELECT * FROM schedules")}
-
-    assert (NOON, NOON + HOUR) == (rows[good.id]["next_session_at"], rows[good.id]["next_run_at"])
-    assert NOON + HOUR == rows[other.id]["next_session_at"]
+UNREADABLE = """UPDATE revisions SET definition = '{"schedule": {"hourly>": "gone"}}'"""
+REFUSED = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION refuse()"""
 
 
-async def test_any_other_fault_stops_only_the_schedule_that_has_it(tick, pool):
+@pytest.mark.parametrize("fault", [UNREADABLE, REFUSED + "WHEN"])
+async def test_what_cannot_be_fired_keeps_its_slot_and_the_others_fire(tick, pool, fault):
     broken = await make_schedule(pool, HOURLY)
-    await pool.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
-        f"CREATE TRIGGER refuse BEFORE INSERT ON sessions FOR EACH ROW WHEN (NEW.workflow_id = {broken.workflow_id})"
-        " EXECUTE FUNCTION refuse()"
-    )
+    await pool.execute(fault.replace("ROW EXECUTE", f"ROW WHEN (NEW.workflow_id = {broken.workflow_id}) EXECUTE")
+                       .removesuffix("WHEN"))  # fmt: skip
     other = await make_schedule(pool, HOURLY)
-    await tick.at(NOON)
+    wake_at = await tick.at(NOON)
+    await tick.at(NOON + MINUTE)
     rows = {row["id"]: row for row in await pool.fetch("SELECT * FROM schedules")}
 
-    assert (NOON, NOON + HOUR) == (rows[broken.id]["next_session_at"], rows[broken.id]["next_run_at"])
-    assert NOON + HOUR == rows[other.id]["next_session_at"]
+    assert (NOON, NOON) == (rows[broken.id]["next_session_at"], rows[broken.id]["next_run_at"])
+    assert NOON + HOUR == rows[other.id]["next_session_at"] == wake_at
+    assert [(broken.id, NOON + HOUR)] == [(event.schedule_id, event.until) for event in tick.kinds(SchedulePostponed)]
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-3650), timedelta(days=3650), timedelta(0)])
+async def test_it_is_looked_at_again_after_an_hour_whatever_the_wall_clock_does(tick, pool, jump):
+    schedule = await make_schedule(pool, HOURLY, next_session_at=NOON - timedelta(days=4000))
+    await pool.execute(UNREADABLE)
+    looks = []
+    for pause in (timedelta(0), MINUTE, HOUR):
+        tick.clock.suspend(pause)
+        await tick.firing.tick()
+        looks.append(len(tick.kinds(SchedulePostponed)))
+        tick.clock.set(NOON + jump)
+
+    assert [1, 1, 2] == looks
+    assert NOON - timedelta(days=4000) == (await tick.schedule())["next_run_at"]
+    assert schedule.id == tick.kinds(SchedulePostponed)[0].schedule_id
+
+
+async def test_it_is_looked_at_as_soon_as_somebody_changes_when_it_is_due(tick, pool):
+    await make_schedule(pool, HOURLY)
+    await pool.execute(UNREADABLE)
+    await tick.at(NOON)
+    await pool.execute("""UPDATE revisions SET definition = '{"schedule": {"hourly>": "00:00"}}'""")
+    await pool.execute("UPDATE schedules SET next_run_at = $1", NOON + MINUTE)
+    await tick.at(NOON + MINUTE)
+
+    assert [NOON] == await tick.sessions()
 
 
 async def test_a_finished_schedule_stands_at_the_end_of_time_and_stays_there(tick, pool):

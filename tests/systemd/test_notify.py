@@ -38,7 +38,7 @@ class Systemd:
         return [message for message in self.heard if key in message]
 
     def said(self) -> list[str]:
-        """The order of things, without the pulse; what only people are told in its words, once while only time goes on."""
+        """The order of things, without the pulse; what only people are told in its words, once if only time went on."""
         found = [_told(message) for message in self.heard if "WATCHDOG" not in message]
         return [one for one, _ in groupby(found)]
 

@@ -17,6 +17,7 @@ from backfilld.domain.sessions.positions import FINISHED, left_out_before
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.sessions.variables import params_of_slot
 from backfilld.engine.schedules.full_house import FullHouse
+from backfilld.engine.schedules.put_aside import LASTS, PutAside
 from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.internal_errors import in_words
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 MOST_FIRED = 20  # slots in one transaction, so that nobody waits long for the schedule's lock
 MOST_WALKED = 1000  # slots left out in one transaction
 MOST_TRANSACTIONS = 50  # in one tick
-WAITS_AFTER_FAULT = timedelta(hours=1)
 LOOKS_AGAIN = timedelta(seconds=1)  # at a schedule that somebody else holds, and at those that found no room
 
 
@@ -64,6 +64,7 @@ class Firing:
         self._clock = clock
         self._bus = bus
         self._house = FullHouse(clock, bus, most_unfinished=most_unfinished)
+        self._aside = PutAside(clock)
         bus.listen(self._hear)
         self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus))
         self._draining = False
@@ -104,7 +105,7 @@ class Firing:
             if looked is None:
                 break
             found_no_room |= looked is Looked.NO_ROOM
-        due = await firing.next_due(self._pool)
+        due = await firing.next_due(self._pool, self._aside.now())
         if not found_no_room and (due is None or due > now):
             self._house.nobody_waits()
         return None if due is None else max(due, now + LOOKS_AGAIN) if due <= now else due
@@ -112,42 +113,42 @@ class Firing:
     async def _fire_one(self, now: datetime, *, found_no_room: bool) -> Looked | None:
         """See to the schedule that is due longest, in one transaction; None if there is none.
 
-        Where no room was found for that one, the others are passed over that were looked at in vain before.
+        Where no room was found for that one, the others are passed over that were looked at in vain before; always
+        those that could not be fired a while ago.
         """
-        id: int | None = None
+        found: tuple[int, datetime] | None = None
         stored: StoredSchedule | None = None
         told: list[Event] = []
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                id = await firing.lock_due(connection, now, self._house.seen if found_no_room else {})
-                if id is None:
+                passing_over = {**(self._house.seen if found_no_room else {}), **self._aside.now()}
+                found = await firing.lock_due(connection, now, passing_over)
+                if found is None:
                     return None
-                stored = await self._schedules.find(id, on=connection)
+                stored = await self._schedules.find(found[0], on=connection)
                 if stored is None:
                     return None  # in the middle of being removed
                 told, waits_since = await self._fire(connection, stored, now)
                 await tell_live(connection)
                 reached(Point.FIRE_BEFORE_COMMIT)
         except Exception as problem:
-            if id is None or transient_errors.is_transient(problem):
+            if found is None or transient_errors.is_transient(problem):
                 raise
-            name = f"of schedule {id}" if stored is None else stored.workflow_name
+            name = f"of schedule {found[0]}" if stored is None else stored.workflow_name
             log.exception("the schedule of workflow %s could not be fired, and is put aside", name)
-            told, waits_since = [await self._postpone_after(id, name, problem, now)], None
+            told, waits_since = [self._put_aside(*found, name, in_words(problem), now)], None
         reached(Point.FIRE_AFTER_COMMIT)
         for event in told:
             self._bus.tell(event)
         if waits_since is None:
-            self._house.moved(id)
+            self._house.moved(found[0])
             return Looked.MOVED
-        self._house.waits(id, waits_since)
+        self._house.waits(found[0], waits_since)
         return Looked.NO_ROOM
 
-    async def _postpone_after(self, id: int, name: str, problem: Exception, now: datetime) -> Event:
-        until = now + WAITS_AFTER_FAULT
-        async with self._pool.acquire() as connection, connection.transaction():
-            await firing.postpone(connection, id, until, now)
-        return SchedulePostponed(id, name, until, in_words(problem))
+    def _put_aside(self, id: int, due_at: datetime, name: str, why: str, now: datetime) -> Event:
+        self._aside.put(id, due_at)
+        return SchedulePostponed(id, name, now + LASTS, why)
 
     async def _fire(
         self, connection: Connection, stored: StoredSchedule, now: datetime
@@ -156,9 +157,8 @@ class Firing:
         try:
             schedule = stored.schedule()
         except ValueError as problem:
-            until, why = now + WAITS_AFTER_FAULT, str(problem)[:500]
-            await firing.postpone(connection, stored.id, until, now)
-            return [SchedulePostponed(stored.id, stored.workflow_name, until, why)], None
+            why = str(problem)[:500]
+            return [self._put_aside(stored.id, stored.next_run_at, stored.workflow_name, why, now)], None
         told: list[Event] = []
         most = 1 if self._house.is_full else MOST_FIRED  # others wait, for slots that may be older than its next
         slot, last = Slot(stored.next_session_at, stored.next_run_at), stored.last_session_at

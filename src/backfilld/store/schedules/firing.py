@@ -12,19 +12,22 @@ from backfilld.store.schedules.schedules import schedule_row
 _sql = load("schedules.firing")
 
 
-async def lock_due(connection: Connection, now: datetime, passing_over: Mapping[int, datetime]) -> int | None:
-    """The id of the schedule that is due longest and that nobody else holds, locked until the transaction ends.
+async def lock_due(
+    connection: Connection, now: datetime, passing_over: Mapping[int, datetime]
+) -> tuple[int, datetime] | None:
+    """The schedule that is due longest and that nobody else holds, and since when; locked until the transaction ends.
 
     Without those to pass over, as long as they are due since the time that is given with each.
     """
     ids, due = list(passing_over), list(passing_over.values())
-    id: int | None = await connection.fetchval(_sql.lock_due, now, ids, due)
-    return id
+    row = await connection.fetchrow(_sql.lock_due, now, ids, due)
+    return (row["id"], row["next_run_at"]) if row else None
 
 
-async def next_due(pool: Pool) -> datetime | None:
-    """When the next enabled schedule runs; it may be over already."""
-    due: datetime | None = await pool.fetchval(_sql.next_due)
+async def next_due(pool: Pool, passing_over: Mapping[int, datetime] | None = None) -> datetime | None:
+    """When the next enabled schedule runs; it may be over already. Without some, as in `lock_due`."""
+    over = passing_over or {}
+    due: datetime | None = await pool.fetchval(_sql.next_due, list(over), list(over.values()))
     return due
 
 
@@ -37,11 +40,6 @@ async def list_standing(pool: Pool, after: int, most: int) -> list[tuple[int, Ca
 async def is_running(connection: Connection, workflow_id: int) -> bool:
     """True while an attempt of the workflow, outside of backfills, is not finished."""
     return bool(await connection.fetchval(_sql.is_running, workflow_id))
-
-
-async def postpone(connection: Connection, schedule_id: int, until: datetime, at: datetime) -> None:
-    """Keep the slot, and look at it again later."""
-    await connection.execute(_sql.postpone, schedule_id, until, at)
 
 
 async def count_crowd(connection: Connection, most: int) -> int:

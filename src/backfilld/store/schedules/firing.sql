@@ -2,7 +2,7 @@
 -- The schedule that waits longest. One that somebody else holds is being fired or moved, and is passed over; so is one
 -- whose workflow is being written, who comes to the schedule next, while we would come to the workflow with the session.
 -- $1 now   $2 schedules to pass over   $3 as long as they are due since then (one of each)
-SELECT s.id
+SELECT s.id, s.next_run_at
   FROM schedules AS s
   JOIN workflows AS w ON w.id = s.workflow_id
  WHERE s.disabled_at IS NULL AND s.next_run_at <= $1 AND s.next_session_at < '9999-01-01Z'
@@ -28,10 +28,12 @@ SELECT s.id, w.project_id, p.name AS project_name, s.workflow_id, w.name AS work
 
 -- name: next_due
 -- When to look next.
+-- $1 schedules to pass over   $2 as long as they are due since then (one of each)
 SELECT min(s.next_run_at)
   FROM schedules AS s
   JOIN workflows AS w ON w.id = s.workflow_id
- WHERE s.disabled_at IS NULL AND s.next_session_at < '9999-01-01Z' AND w.enabled AND w.deleted_at IS NULL;
+ WHERE s.disabled_at IS NULL AND s.next_session_at < '9999-01-01Z' AND w.enabled AND w.deleted_at IS NULL
+   AND (s.id, s.next_run_at) NOT IN (SELECT * FROM unnest($1::bigint[], $2::timestamptz[]));
 
 -- name: is_running
 -- Attempts of backfills do not count: making up for the past shall not hold up the present. Nor do those that are
@@ -39,10 +41,6 @@ SELECT min(s.next_run_at)
 -- $1 workflow
 SELECT EXISTS (SELECT FROM attempts
                 WHERE finished_at IS NULL AND backfill_number IS NULL AND workflow_id = $1 AND cancel_requested_at IS NULL);
-
--- name: postpone
--- $1 schedule   $2 until   $3 at
-UPDATE schedules SET next_run_at = $2, updated_at = $3 WHERE id = $1;
 
 -- name: lock_crowd
 -- Whoever adds an attempt outside of backfills counts first, and nobody else may add one in between. The number is
