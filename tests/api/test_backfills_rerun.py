@@ -18,7 +18,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.errors import NotFound
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.backfills.ids import FailedIn
+from backfilld.store.backfills.ids import EndedIn
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -88,7 +88,7 @@ async def test_ids_that_are_left_out_or_named_twice_are_told(client: Client, par
 
     assert [
         "1 of the entity_ids repeats an earlier one (such as 'd'); each entity is planned once",
-        "1 of the entity_ids is left out: failed with another error_class",
+        "1 of the entity_ids is left out: failed in another way",
     ] == (await answer.json())["meta"]["warnings"]
 
 
@@ -172,17 +172,144 @@ async def test_a_parent_that_is_deleted_meanwhile_is_not_rerun_in_part(pool: Poo
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("UPDATE backfills SET deleted_at = created_at")
         with pytest.raises(NotFound):
-            await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.number)), on=connection)
+            await BackfillStore(pool).insert(new_backfill(parent, entity_ids=EndedIn(parent.number)), on=connection)
 
 
 async def test_the_deleting_of_a_parent_waits_until_its_failures_are_copied(pool: Pool, parent: Backfill) -> None:
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await BackfillStore(pool).insert(new_backfill(parent, entity_ids=FailedIn(parent.number)), on=connection)
+        await BackfillStore(pool).insert(new_backfill(parent, entity_ids=EndedIn(parent.number)), on=connection)
         deleting = asyncio.create_task(BackfillStore(pool).mark_deleted(parent.number, at=NOON))
         await eventually(lambda: pool.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
         await transaction.commit()
 
     assert await deleting
     assert 3 == await pool.fetchval("SELECT count(*) FROM backfill_ids")
+
+
+# By what became of them
+
+EVERY = {"a": "failed:http_404", "b": "succeeded", "c": "skipped", "d": "cancelled", "e": "succeeded", "f": "skipped"}
+CHOSEN: list[tuple[dict[str, Any], str]] = [
+    ({"status": ["failed"]}, "a"),
+    ({"status": ["succeeded"]}, "be"),
+    ({"status": ["skipped"]}, "cf"),
+    ({"status": ["cancelled"]}, "d"),
+    ({"status": ["succeeded", "failed", "skipped", "cancelled", "failed"]}, "abcdef"),
+    ({"status": ["skipped", "succeeded"], "entity_ids": ["f", "e", "f"]}, "ef"),
+    ({"status": ["failed"], "error_class": "http_404"}, "a"),
+]
+
+
+@pytest.fixture
+async def ended(pool: Pool, workflow: Workflow) -> Backfill:
+    backfill = await make_backfill(pool, workflow)
+    await make_ledger(pool, backfill, EVERY)
+    await put_into(pool, backfill, Status.CANCELLED)
+    return backfill
+
+
+@pytest.mark.parametrize(("wanted", "ids"), CHOSEN)
+async def test_what_ended_so_is_counted_and_then_run_again(
+    client: Client, pool: Pool, ended: Backfill, wanted: dict[str, Any], ids: str
+) -> None:
+    counted = await client.post(f"{PATH}/{ended.id}/rerun", json=wanted | {"dry_run": True})
+    made = await pool.fetchval("SELECT count(*) FROM backfills")
+    answer = await client.post(f"{PATH}/{ended.id}/rerun", json=wanted)
+    document = await answer.json()
+
+    assert (200, {"count": len(ids)}, 1) == (counted.status, (await counted.json())["data"], made)
+    assert 201 == answer.status, document
+    assert list(ids) == document["data"]["backfill"]["entity_ids"]
+    assert str(ended.id) == document["data"]["backfill"]["parent_backfill_run_id"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path", "code"),
+    [
+        ({}, "/status", "missing"),
+        ({"status": []}, "/status", "too_short"),
+        ({"status": ["pending"]}, "/status/0", "invalid_value"),
+        ({"status": ["skipped"], "error_class": "http_404"}, "/error_class", "not_failed"),
+        ({"status": ["failed"], "error_class": "http_500"}, "/error_class", "unknown_error_class"),
+        ({"status": ["skipped"], "entity_ids": ["c", "b"]}, "/entity_ids/1", "other_status"),
+        ({"status": ["skipped"], "entity_ids": ["c", "z"]}, "/entity_ids/1", "unknown_entity"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_what_cannot_be_meant_is_named(
+    client: Client, ended: Backfill, wanted: dict[str, Any], path: str, code: str, dry_run: bool
+) -> None:
+    answer = await client.post(f"{PATH}/{ended.id}/rerun", json=wanted | {"dry_run": dry_run})
+    (fault,) = (await answer.json())["error"]["details"]
+
+    assert (422, path, code) == (answer.status, fault["path"], fault["code"])
+
+
+async def test_only_what_has_ended_with_some_of_them_is_run_again(client: Client, pool: Pool, ended: Backfill) -> None:
+    other = await make_backfill(pool)
+    going = await client.post(f"{PATH}/{other.id}/rerun", json={"status": ["failed"]})
+    await put_into(pool, other, Status.COMPLETED)
+    nothing = await client.post(f"{PATH}/{other.id}/rerun", json={"status": ["failed", "skipped"], "dry_run": True})
+
+    assert [(409, "backfill_not_rerunnable")] * 2 == [
+        (answer.status, (await answer.json())["error"]["code"]) for answer in (going, nothing)
+    ]
+
+
+async def test_a_rerun_under_a_key_is_made_once(client: Client, ended: Backfill) -> None:
+    headers = {"Idempotency-Key": "k"}
+    body = {"status": ["succeeded"]}
+    first, again = [await client.post(f"{PATH}/{ended.id}/rerun", json=body, headers=headers) for _ in range(2)]
+
+    assert (await first.json())["data"] == (await again.json())["data"]
+    assert (201, "true") == (again.status, again.headers["Idempotent-Replayed"])
+
+
+async def test_rerun_failed_counts_too(client: Client, parent: Backfill) -> None:
+    answer = await client.post(f"{PATH}/{parent.id}/rerun-failed", json={"dry_run": True, "error_class": "timeout"})
+
+    assert (200, {"count": 2}) == (answer.status, (await answer.json())["data"])
+
+
+GROUP, OTHER_GROUP = "00" + "ab" * 8, "00" + "cd" * 8
+
+
+@pytest.mark.parametrize(
+    ("more", "ids"), [({}, ["c", "d"]), ({"entity_ids": ["d", "a"]}, ["d"]), ({"error_class": "http_404"}, None)]
+)
+async def test_a_group_of_failures_is_run_again(
+    client: Client, pool: Pool, parent: Backfill, more: dict[str, Any], ids: list[str] | None
+) -> None:
+    await pool.execute(
+        "UPDATE outcomes SET fingerprint = $1 WHERE status = 'failed' AND error_class = 'timeout'", bytes.fromhex(GROUP)
+    )
+    body = {"status": ["failed"], "error_group": GROUP} | more
+    counted = await client.post(f"{PATH}/{parent.id}/rerun", json=body | {"dry_run": True})
+    answer = await client.post(f"{PATH}/{parent.id}/rerun", json=body)
+    document = await answer.json()
+
+    if ids is None:
+        assert (422, 422) == (counted.status, answer.status)
+    else:
+        assert {"count": len(ids)} == (await counted.json())["data"]
+        assert ids == document["data"]["backfill"]["entity_ids"]
+
+
+@pytest.mark.parametrize(
+    ("group", "status", "code"),
+    [
+        (OTHER_GROUP, "failed", "unknown_error_group"),
+        (GROUP, "skipped", "not_failed"),
+        ("xyz", "failed", "invalid_value"),
+    ],
+)
+async def test_a_group_that_is_none_is_named(
+    client: Client, parent: Backfill, group: str, status: str, code: str
+) -> None:
+    answer = await client.post(f"{PATH}/{parent.id}/rerun", json={"status": [status], "error_group": group})
+    (fault,) = (await answer.json())["error"]["details"]
+
+    assert (422, "/error_group") == (answer.status, fault["path"])
+    assert code == fault["code"] or group == "xyz"

@@ -28,12 +28,6 @@ async def test_an_unknown_caller_is_told_nothing(serve: Serve) -> None:
     assert 401 == answer.status
 
 
-async def test_roles_hold_for_what_comes_later(serve: Serve) -> None:
-    client = await serve(not_supported.routes(), role="viewer")
-
-    assert 403 == (await client.post(f"/public-api/backfills/{uuid4()}/rerun")).status
-
-
 async def test_a_malformed_id_is_404_here_too(serve: Serve) -> None:
     client = await serve(not_supported.routes(), role="admin")
 

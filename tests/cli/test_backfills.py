@@ -269,6 +269,14 @@ async def test_an_override_is_given_or_ended(backfilld, daemon):
     assert {"until": "2027-03-01T18:00:00Z", "reason": "month end"} == daemon.received[0].json
 
 
+async def test_a_rerun_by_status_may_only_be_counted(backfilld, daemon):
+    daemon.script("POST", f"/public-api/backfills/{ID}/rerun", Scripted(200, {"count": 1200}))
+    ended = await backfilld("backfills", "rerun", ID, "--status", "skipped", "--status", "failed", "--dry-run")
+
+    assert (0, "It would cover 1,200.\n") == (ended.code, ended.out)
+    assert {"status": ["skipped", "failed"], "dry_run": True} == daemon.received[0].json
+
+
 async def test_nothing_is_changed_and_restored_at_once(backfilld, daemon):
     ended = await backfilld("backfills", "edit", ID, "--name", "night", "--default", "name")
 

@@ -125,9 +125,12 @@ async def test_what_never_ran_has_no_tries(pages: LedgerPages, backfill: Backfil
 
 
 async def test_failed_ids_come_in_plan_order_and_can_be_narrowed(pages: LedgerPages, backfill: Backfill) -> None:
-    assert ["b", "e"] == await pages.list_failed_ids(backfill.number)
-    assert ["e"] == await pages.list_failed_ids(backfill.number, error_class="timeout")
-    assert ["b"] == await pages.list_failed_ids(backfill.number, among=["b", "a", "z"])
+    assert ["b", "e"] == await pages.list_ended_ids(backfill.number)
+    assert ["e"] == await pages.list_ended_ids(backfill.number, error_class="timeout")
+    assert ["b"] == await pages.list_ended_ids(backfill.number, among=["b", "a", "z"])
+    every = sorted(await pages.list_ended_ids(backfill.number, statuses=["succeeded", "skipped"]))
+    assert every == sorted(await pages.list_ended_ids(backfill.number, statuses=["succeeded", "skipped"], among=every))
+    assert not {"b", "e"} & set(every)
     assert {"a", "b"} == await pages.list_planned_among(backfill.number, ["a", "b", "z"])
 
 

@@ -149,7 +149,7 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "list_failed": (PAGES.list_failed, [1, 3000, 100, None, None]),
     "list_at": (PAGES.list_at, [1, 0, 100, ["retrying"], None, EVERY]),
     "list_ended": (PAGES.list_ended, [1, 3000, 100, ["succeeded"]]),
-    "list_failed_among": (PAGES.list_failed_among, [1, None, ["e77"]]),
+    "list_ended_among": (PAGES.list_ended_among, [1, None, ["e77"], ["failed", "skipped"], None]),
     "find_item": (PAGES.find_item, [1, "e77", EVERY]),
     "list_tries": (PAGES.list_tries, [1, 77]),
 }

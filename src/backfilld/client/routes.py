@@ -109,6 +109,10 @@ class Client:
     async def rerun_failed(self, id: str, body: Json | None = None, *, idempotency_key: str | None = None) -> Answer:
         return await self._post(f"/backfills/{_part(id)}/rerun-failed", body, idempotency_key)
 
+    async def rerun(self, id: str, body: Json | None, *, idempotency_key: str | None = None) -> Answer:
+        """Items of an ended one again, by what became of them (`status`). With `dry_run` only `count`."""
+        return await self._post(f"/backfills/{_part(id)}/rerun", body, idempotency_key)
+
     async def list_timeline(self, id: str, **query: object) -> Answer:
         """One page of what people and the daemon did to a backfill, oldest first. `data`: events."""
         return await self._get(f"/backfills/{_part(id)}/timeline", **query)

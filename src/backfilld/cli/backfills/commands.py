@@ -8,6 +8,7 @@ from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
 from backfilld.cli.backfills import edit as editing
 from backfilld.cli.backfills.delete import delete
+from backfilld.cli.backfills.rerun import rerun, rerun_failed
 from backfilld.cli.backfills.steer import override
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
@@ -28,6 +29,8 @@ group.add_command(creating.verify)
 group.add_command(delete)
 group.add_command(editing.edit)
 group.add_command(override)
+group.add_command(rerun)
+group.add_command(rerun_failed)
 
 
 @group.command("list")
@@ -224,32 +227,6 @@ def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | N
         print_json(data)
         return
     click.echo(f"{data['backfill_id']}: {data['message']}")
-
-
-@group.command("rerun-failed")
-@click.argument("id")
-@click.option("--error-class", help="Only failures of this class, as `backfills errors` names them.")
-@creating.ids_file_option
-@creating.id_column_option
-@click.option("--reason", help="Kept in the audit trail.")
-@click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
-@click.option("--watch", "watch_it", is_flag=True, help="Follow the new backfill until it ends.")
-@json_option
-@server_options
-def rerun_failed(server: Server, as_json: bool, id: str, watch_it: bool, **options: Any) -> None:
-    """Run the failed entities of an ended backfill again, as a backfill of their own."""
-    from backfilld.cli.entities.id_files import read_ids
-
-    body = {name: options[name] for name in ("error_class", "reason") if options[name] is not None}
-    if options["ids_file"] is not None:
-        body["entity_ids"] = read_ids(options["ids_file"], options["id_column"])
-
-    async def ask() -> int:
-        async with server.client() as client:
-            answer = await client.rerun_failed(id, body or None, idempotency_key=options["idempotency_key"])
-            return await creating.report_created(client, answer, as_json=as_json, watch=watch_it)
-
-    raise click.exceptions.Exit(run(ask()))
 
 
 @group.command("errors")

@@ -14,14 +14,15 @@ from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
 AT_ONCE = 10_000
+FAILED = ("failed",)
 COPY_TIMEOUT_SECONDS = 600  # copying a million takes seconds; the statement's own limit is for small ones
 
 _sql = load("backfills.ids")
 
 
 @dataclass(frozen=True, slots=True)
-class FailedIn:
-    """The entities that failed in an ended backfill, in the order of its plan; `error_class` None: in whatever way.
+class EndedIn:
+    """The entities that ended so in an ended backfill, in the order of its plan; `error_class` None: any.
 
     `error_group`: only those with this fingerprint (`operations.watching.errors` names the groups).
     """
@@ -29,17 +30,18 @@ class FailedIn:
     backfill_number: int
     error_class: str | None = None
     error_group: bytes | None = None
+    statuses: tuple[str, ...] = FAILED
 
 
-async def keep_ids(connection: Connection, backfill_number: int, ids: Sequence[str] | FailedIn | None) -> None:
+async def keep_ids(connection: Connection, backfill_number: int, ids: Sequence[str] | EndedIn | None) -> None:
     """Store the list of a new backfill, each id once, and sum it up in its row.
 
-    NotFound for the failures of one that was deleted.
+    NotFound for the items of one that was deleted.
     """
     if ids is None:
         return
-    if isinstance(ids, FailedIn):
-        await _copy_failed(connection, backfill_number, ids)
+    if isinstance(ids, EndedIn):
+        await _copy_ended(connection, backfill_number, ids)
     else:
         await _copy(connection, backfill_number, list(dict.fromkeys(ids)))
     digest, count = IdsDigest(), 0
@@ -58,19 +60,16 @@ async def _copy(connection: Connection, backfill_number: int, ids: Sequence[str]
         )
 
 
-async def _copy_failed(connection: Connection, backfill_number: int, failed: FailedIn) -> None:
+async def _copy_ended(connection: Connection, backfill_number: int, ended: EndedIn) -> None:
     """In the database: however many there are, none of them comes here."""
-    if await connection.fetchval(_sql.hold_parent, failed.backfill_number) is None:
-        raise NotFound("the backfill whose failures were to be run again has just been deleted")
+    if await connection.fetchval(_sql.hold_parent, ended.backfill_number) is None:
+        raise NotFound("the backfill whose items were to be run again has just been deleted")
     await allow(connection, COPY_TIMEOUT_SECONDS)
-    await connection.execute(
-        _sql.copy_failed,
-        backfill_number,
-        failed.backfill_number,
-        failed.error_class,
-        failed.error_group,
-        timeout=COPY_TIMEOUT_SECONDS,
-    )
+    values = (backfill_number, ended.backfill_number, ended.error_class)
+    if ended.statuses == FAILED:
+        await connection.execute(_sql.copy_failed, *values, ended.error_group, timeout=COPY_TIMEOUT_SECONDS)
+    else:
+        await connection.execute(_sql.copy_ended, *values, ended.statuses, timeout=COPY_TIMEOUT_SECONDS)
 
 
 async def list_ids(on: Connection | Pool, backfill_number: int, *, since: int, most: int) -> list[str]:

@@ -16,6 +16,18 @@ SELECT $1, o.number, i.entity_id
         OFFSET 0) AS o
  CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $2 AND position = o.position OFFSET 0) AS i;
 
+-- name: copy_ended
+-- The same of whatever ended so: the whole ledger is read, as the index knows failures alone.
+-- $1 backfill   $2 the other   $3 error class (null: any)   $4 statuses
+INSERT INTO backfill_ids (backfill_number, position, entity_id)
+SELECT $1, o.number, i.entity_id
+  FROM (SELECT position, row_number() OVER (ORDER BY position) - 1 AS number
+          FROM outcomes
+         WHERE backfill_number = $2 AND status = ANY ($4::text[]::outcome_status[])
+           AND ($3::text IS NULL OR error_class = $3)
+        OFFSET 0) AS o
+ CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $2 AND position = o.position OFFSET 0) AS i;
+
 -- name: list_ids
 -- A page of the list. Positions have no gaps; with both ends named only the page is read, analyzed or not.
 -- $1 backfill   $2 from position   $3 how many

@@ -19,7 +19,7 @@ from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Backfill, Child, Progress
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.entities.ids import NamedIds
-from backfilld.store.backfills.ids import FailedIn
+from backfilld.store.backfills.ids import EndedIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class NewBackfill:
     exclusive: bool
     parent_number: int | None = None
     parent_id: UUID | None = None
-    entity_ids: Sequence[str] | FailedIn | None = None  # None: whatever matches
+    entity_ids: Sequence[str] | EndedIn | None = None  # None: whatever matches
     credits_per_entity: Decimal | None = None
     schedule_id: int | None = None
     session_from: datetime | None = None

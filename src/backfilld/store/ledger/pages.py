@@ -160,21 +160,32 @@ class LedgerPages:
             tries.append(_final_try(entry))
         return replace(entry, tries=tuple(tries))
 
-    async def list_failed_ids(
-        self, backfill_number: int, *, error_class: str | None = None, among: Sequence[str] | None = None
+    async def list_ended_ids(
+        self,
+        backfill_number: int,
+        *,
+        statuses: Sequence[str] = ("failed",),
+        error_class: str | None = None,
+        error_group: bytes | None = None,
+        among: Sequence[str] | None = None,
     ) -> list[str]:
-        """The entities that failed, in plan order; only those of `error_class`, and only those in `among`."""
-        if among is None:
-            rows = await self._pool.fetch(_sql.list_failed_ids, backfill_number, error_class)
-        else:
+        """The entities that ended so, in plan order; only those of class and group, and only those in `among`."""
+        if among is not None:
+            wanted = list(dict.fromkeys(among))
             rows = await self._pool.fetch(
-                _sql.list_failed_among, backfill_number, error_class, list(dict.fromkeys(among))
+                _sql.list_ended_among, backfill_number, error_class, wanted, list(statuses), error_group
             )
+        elif list(statuses) == ["failed"]:
+            rows = await self._pool.fetch(_sql.list_failed_ids, backfill_number, error_class, error_group)
+        else:
+            rows = await self._pool.fetch(_sql.list_ended_ids, backfill_number, error_class, list(statuses))
         return [row["entity_id"] for row in rows]
 
-    async def has_failed(self, backfill_number: int, error_class: str) -> bool:
-        """Whether an entity failed finally in that way."""
-        return bool(await self._pool.fetchval(_sql.has_failed, backfill_number, error_class))
+    async def count_failed(
+        self, backfill_number: int, error_class: str | None, error_group: bytes | None = None
+    ) -> int:
+        """How many entities failed finally in that way."""
+        return int(await self._pool.fetchval(_sql.count_failed, backfill_number, error_class, error_group))
 
     async def list_error_classes(self, backfill_number: int, *, limit: int = 20) -> list[str]:
         """The classes of final failures, by name."""

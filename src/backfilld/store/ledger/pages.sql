@@ -109,30 +109,47 @@ SELECT attempt, started_at, finished_at, error_class, error, http_status
  ORDER BY attempt;
 
 -- name: list_failed_ids
--- $1 backfill   $2 error class
+-- $1 backfill   $2 error class   $3 fingerprint (both null: any)
 SELECT i.entity_id
   FROM (SELECT position
           FROM outcomes
          WHERE backfill_number = $1 AND status = 'failed' AND ($2::text IS NULL OR error_class = $2)
+           AND ($3::bytea IS NULL OR fingerprint = $3)
          ORDER BY position
         OFFSET 0) o
  CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
  ORDER BY o.position;
 
--- name: list_failed_among
--- $1 backfill   $2 error class   $3 only these ids, each once
+-- name: list_ended_ids
+-- $1 backfill   $2 error class   $3 statuses
+SELECT i.entity_id
+  FROM (SELECT position
+          FROM outcomes
+         WHERE backfill_number = $1 AND status = ANY ($3::text[]::outcome_status[])
+           AND ($2::text IS NULL OR error_class = $2)
+         ORDER BY position
+        OFFSET 0) o
+ CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
+ ORDER BY o.position;
+
+-- name: count_failed
+-- $1 backfill   $2 error class   $3 fingerprint (both null: any)
+SELECT count(*)
+  FROM outcomes
+ WHERE backfill_number = $1 AND status = 'failed'
+   AND ($2::text IS NULL OR error_class = $2) AND ($3::bytea IS NULL OR fingerprint = $3);
+
+-- name: list_ended_among
+-- $1 backfill   $2 error class   $3 only these ids, each once   $4 statuses   $5 fingerprint
 SELECT wanted.entity_id
   FROM unnest($3::text[]) AS wanted (entity_id)
  CROSS JOIN LATERAL (
        SELECT position FROM plan_items WHERE backfill_number + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) i
  CROSS JOIN LATERAL (
-       SELECT status, error_class FROM outcomes WHERE backfill_number = $1 AND position = i.position OFFSET 0) o
- WHERE o.status = 'failed' AND ($2::text IS NULL OR o.error_class = $2)
+       SELECT status, error_class, fingerprint FROM outcomes WHERE backfill_number = $1 AND position = i.position OFFSET 0) o
+ WHERE o.status = ANY ($4::text[]::outcome_status[]) AND ($2::text IS NULL OR o.error_class = $2)
+   AND ($5::bytea IS NULL OR o.fingerprint = $5)
  ORDER BY i.position;
-
--- name: has_failed
--- $1 backfill   $2 error class
-SELECT EXISTS (SELECT FROM outcomes WHERE backfill_number = $1 AND status = 'failed' AND error_class = $2);
 
 -- name: list_planned_ids
 -- Which of some ids the plan holds.

@@ -251,7 +251,19 @@ class RerunFailed(Body):
 
     entity_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_ENTITY_IDS)] | None = None
     error_class: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    error_group: Annotated[str, Field(pattern="^[0-9a-f]{18}$")] | None = Field(
+        None, description="Only this group of failures, as `errors` names it."
+    )
     reason: Reason | None = None
+    dry_run: bool = Field(False, description="Only count them; makes nothing.")
+
+
+class Rerun(RerunFailed):
+    """Which entities, by what became of them."""
+
+    status: Annotated[list[Literal["succeeded", "failed", "skipped", "cancelled"]], Field(min_length=1)] = Field(
+        description="Any of these."
+    )
 
 
 class Patience(Query):

@@ -14,10 +14,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 _Listed = tuple[Method, str, Role, str]
 
 _BACKFILL = "/public-api/backfills/{id}"
-PUBLIC: tuple[_Listed, ...] = (
-    ("POST", _BACKFILL + "/rerun", "operator", "Run items again, whatever became of them"),
-    ("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),
-)
+PUBLIC: tuple[_Listed, ...] = (("GET", _BACKFILL + "/report", "viewer", "The ledger as CSV or JSON lines"),)
 
 
 async def _never(_: RequestContext[None, None]) -> NoReturn:

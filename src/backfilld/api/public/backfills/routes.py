@@ -24,7 +24,6 @@ from backfilld.api.public.backfills.bodies import (
     ListBackfills,
     Patience,
     PauseBackfill,
-    RerunFailed,
     SteerBackfill,
     VerifyFilter,
     WhyDelete,
@@ -32,13 +31,12 @@ from backfilld.api.public.backfills.bodies import (
 )
 from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once, to_keep
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
-from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, read_parts, whole
+from backfilld.api.public.backfills.unchecked_body import WholeBody, read_parts, whole
 from backfilld.domain.errors import Invalid
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Asked, Wanted
 from backfilld.operations.backfills.create import Created
-from backfilld.operations.backfills.idempotency import Keyed
 from backfilld.operations.backfills.steer import Signal
 from backfilld.store.backfills.backfills import BackfillFilter
 
@@ -60,8 +58,8 @@ class BackfillRoutes:
 
         async def do() -> Reply:
             wanted = await self._read(document)
-            created = await self._operations.creator.create(asked.actor, wanted, keyed=keyed, render=_kept)
-            return _created(created)
+            created = await self._operations.creator.create(asked.actor, wanted, keyed=keyed, render=kept_answer)
+            return created_reply(created)
 
         return await once(self._operations.idempotency, keyed, do)
 
@@ -136,27 +134,6 @@ class BackfillRoutes:
             await self._operations.steering.cancel(asked.actor, id, why=body.reason, in_flight=body.in_flight)
         )
 
-    async def rerun_failed(self, asked: RequestContext[WholeBody | None, None]) -> Reply:
-        id, document = asked.path["id"], asked.body.root if asked.body else {}
-        keyed = keyed_of(asked.http, asked.caller, "rerun-failed", {"backfill": str(id), "body": document})
-
-        async def do() -> Reply:
-            return await self._rerun_failed(asked, id, document, keyed)
-
-        return await once(self._operations.idempotency, keyed, do)
-
-    async def _rerun_failed(
-        self, asked: RequestContext[Any, None], id: UUID, document: Mapping[str, Any], keyed: Keyed | None
-    ) -> Reply:
-        body, faults = read_as(RerunFailed, document)
-        if body is None:
-            raise Invalid(faults)
-        created = await self._operations.rerunner.rerun_failed(
-            asked.actor, id, entity_ids=body.entity_ids, error_class=body.error_class, why=body.reason,
-            keyed=keyed, render=_kept,
-        )  # fmt: skip
-        return _created(created)
-
 
 def _data(created: Created) -> CreatedData:
     return CreatedData.model_construct(
@@ -170,11 +147,13 @@ def _location(created: Created) -> str:
     return f"{PATH}/{created.view.backfill.id}"
 
 
-def _kept(created: Created) -> Mapping[str, Any]:
+def kept_answer(created: Created) -> Mapping[str, Any]:
+    """What is kept of a creation under its key."""
     return to_keep(plain(_data(created)), _location(created), created.warnings)
 
 
-def _created(created: Created) -> Reply:
+def created_reply(created: Created) -> Reply:
+    """A new backfill."""
     return Reply(_data(created), headers={"Location": _location(created)}, warnings=created.warnings)
 
 
@@ -220,7 +199,4 @@ def routes(operations: BackfillOperations) -> list[Route]:
               body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG),
         Route("POST", ONE + "/cancel", does.cancel, "operator", "Cancel a backfill", SignalData, body=CancelBackfill,
               body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG, description=_PAUSE),
-        Route("POST", ONE + "/rerun-failed", does.rerun_failed, "operator", "Run the failed entities again",
-              CreatedData, body=whole(RerunFailed), body_optional=True, status=201, path_types=ids, errors=(409,),
-              headers=DESCRIBED, tag=TAG),
     ]  # fmt: skip
