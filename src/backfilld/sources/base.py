@@ -1,6 +1,6 @@
 """Where entities come from, as planner, reader and previews see it."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -107,3 +107,11 @@ class Bounded(Protocol):
 
     async def at_most(self, query: EntityQuery) -> int | None:
         """No more than so many match; None where nobody knows. Asked after `count` gave None, it costs nothing."""
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A source some of whose fields hold numbers that stand for words."""
+
+    def labels(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Field → each value with its label, as far as that is known by now."""

@@ -6,13 +6,13 @@ which it is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import NOT_ENUMERABLE, FieldType
-from backfilld.sources.base import EntitySource, SourceBroken, SourceUnreachable
+from backfilld.sources.base import EntitySource, Labelled, SourceBroken, SourceUnreachable
 
 Fields = Mapping[str, FieldType]
 LearnedFields = Callable[[str], Awaitable[Fields]]  # entity type → fields that imports told of
@@ -93,6 +93,11 @@ class SourceRegistry:
     def lists_of(self, entity_type: str) -> PairLists:
         """The fields of a type that hold lists of pairs, to be made objects when its records are uploaded."""
         return self._lists.get(entity_type) or PairLists({})
+
+    def labels(self, entity_type: str) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Of fields whose numbers stand for words each value with its label, as far as that is known by now."""
+        foreign = self._foreign.get(entity_type)
+        return foreign.labels() if isinstance(foreign, Labelled) else {}
 
     async def known_fields(self, entity_type: str) -> Fields:
         """The known types of fields, from imports or the source, and from the configuration, which wins.

@@ -288,3 +288,16 @@ async def test_an_endpoint_is_never_asked_more_than_twice_at_once(api: Autotask,
     await asyncio.gather(*(listed(source) for _ in range(6)), *(source.read("ticket", [str(n)]) for n in range(6)))
 
     assert 2 >= api.most_at_once["Tickets"]
+
+
+async def test_children_say_beforehand_what_they_cost(api: Autotask, making: Making) -> None:
+    [remark] = await made_of(making, psa(api.url, "audit_trail"))["audit_trail"].remarks()
+
+    assert remark.endswith("at least one request for each, about 1,200 requests, 0.2 h within its budget")
+
+
+async def test_pick_lists_are_known_with_their_labels(api: Autotask, making: Making) -> None:
+    source = made_of(making, psa(api.url, "ticket"))["ticket"]
+    await source.known_fields()
+
+    assert {"status": (("1", "New"), ("5", "Complete"))} == source.labels()

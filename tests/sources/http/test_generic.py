@@ -151,6 +151,9 @@ async def test_children_are_listed_under_each_parent(api: GenericApi, making: Ma
     found = await listed(source)
 
     assert ["0/1", "0/2", "10/1"] == [one.id for one in found]
+    assert [
+        "entities of type 'ticket' are listed under each company: at least one request for each"
+    ] == await source.remarks()
     assert [0, 0, 10] == [one.attributes["parent_id"] for one in found]
     cursors = [page.cursor async for page in source.pages(EntityQuery("ticket"), cursor=None, page_size=1)]
     assert ["10/1"] == [one.id for one in await listed(source, cursor=cursors[0])]

@@ -73,7 +73,7 @@ class FieldHints:
                     look.records.append(entity.attributes)
                     hints.look_at(entity.attributes)
                 absent = hints.absent(known)
-                if not look.whole:
+                if not look.whole and source.freshness_seconds is None:
                     absent = [rule for rule in absent if not await self._exists(source, entity_type, rule)]
         except (TimeoutError, SourceBroken, SourceUnreachable):
             absent = absent or hints.absent(known)
@@ -92,8 +92,9 @@ class FieldHints:
 async def _some(
     source: EntitySource, entity_type: str, entity_ids: Sequence[str] | None, look: Look
 ) -> AsyncIterator[Entity]:
+    is_dear = source.freshness_seconds is not None  # then one request has to do
     if entity_ids is not None:
-        for start in range(0, min(len(entity_ids), LOOKED_AT), _AT_ONCE):
+        for start in range(0, min(len(entity_ids), _AT_ONCE if is_dear else LOOKED_AT), _AT_ONCE):
             found = await source.read(entity_type, entity_ids[start : start + _AT_ONCE])
             for entity in found.values():
                 yield entity
@@ -101,7 +102,7 @@ async def _some(
     seen = 0
     async with aclosing(source.pages(EntityQuery(entity_type), cursor=None, page_size=_AT_ONCE)) as pages:
         async for page in pages:
-            if seen >= LOOKED_AT:
+            if seen >= (_AT_ONCE if is_dear else LOOKED_AT):
                 return
             for entity in page.entities:
                 yield entity

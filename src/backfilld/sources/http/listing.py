@@ -157,7 +157,7 @@ class ChildLister:
     def __init__(self, parents: Lister, children: Lister, parents_pushed: Conditions, matches: Callable[..., bool]):
         self._parents = parents
         self._children = children
-        self._parents_pushed = parents_pushed
+        self.parents_pushed = parents_pushed
         self._matches = matches
         self.learned = children.learned
 
@@ -173,7 +173,7 @@ class ChildLister:
         """Pages of children, none of them of two parents."""
         resume = place
         at: Place | None = None if place is None else place.parents
-        async with aclosing(self._parents.pages(self._parents_pushed, at)) as pages:
+        async with aclosing(self._parents.pages(self.parents_pushed, at)) as pages:
             at = at or Place()
             async for parents, following in pages:
                 assert following is None or isinstance(following, Place)  # noqa: S101 - parents are nobody's children

@@ -92,6 +92,10 @@ class HttpSource:
         told = await self._metadata()
         return {**{name: field.type for name, field in told.items()}, **self.resource.fields}
 
+    def labels(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Those of the API's own metadata."""
+        return {name: field.values for name, field in self._told.items() if field.values}
+
     async def look(self) -> Mapping[str, FieldType]:
         """Whether it answers, and its fields."""
         await self.connection.look()
@@ -102,7 +106,8 @@ class HttpSource:
         remarks = []
         if self.resource.parent is not None:
             own, parents = self.resource.entity_type, self.resource.parent.resource.entity_type
-            remarks.append(f"entities of type '{own}' are listed under each {parents}: at least one request for each")
+            remark = f"entities of type '{own}' are listed under each {parents}: at least one request for each"
+            remarks.append(remark + await self._what_parents_cost())
         if self._lister.learned.shifted:
             remarks.append(
                 "listing_shifted: records moved while they were listed, three times over; some may have been missed"
@@ -205,6 +210,20 @@ class HttpSource:
         if counted is not None:
             self._counted = {repr(pushed.conditions): counted}
         return counted
+
+    async def _what_parents_cost(self) -> str:
+        """How many requests there are at least, and how long they take within the budget; empty if nobody knows."""
+        assert self._parents is not None  # noqa: S101 - else nobody asks
+        resource = self._parents.resource
+        request = self._dialect.count(resource, self._children().parents_pushed)
+        if request is None:
+            return ""
+        parents = self._dialect.counted(resource, (await self.connection.ask(request, Purpose.LOOK)).document())
+        if parents is None:
+            return ""
+        seconds = self.connection.budget.seconds_for(parents)
+        took = f", {seconds / 3600:,.1f} h within its budget" if seconds >= 360 else ""
+        return f", about {parents:,} requests{took}"
 
     async def _metadata(self) -> Mapping[str, KnownField]:
         async with self._asking_fields:

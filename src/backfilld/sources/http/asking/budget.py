@@ -167,6 +167,10 @@ class Budget:
             self._instant(free_at) if free_at > now else None,
         )
 
+    def seconds_for(self, requests: int) -> float:
+        """How long so many take at the least; 0 without limits."""
+        return max((requests / rate.most * rate.seconds for rate in self._rates), default=0.0)
+
     def asked_since_written(self) -> dict[datetime, int]:
         """Requests by the minute that are not written down yet."""
         return {minute: requests for minute, requests in self._minutes.items() if requests}
