@@ -13,6 +13,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from tests.engine.machines import *  # noqa: F403 - fixtures
 from tests.engine.machines import PLAIN, MachineOfTwo
 from tests.engine.whole import MOODS, Known, Whole
+from tests.engine.whole_limits import LIMITS
 from tests.support.wire import Wire
 
 from backfilld.store.connection.pool import Pool
@@ -36,10 +37,17 @@ class Machine(MachineOfTwo):
         known = list(self.whole.known.values())
         return known[number % len(known)]
 
-    @rule(max_in_flight=st.integers(1, 4), max_attempts=st.integers(1, 3), sample=st.sampled_from([None, None, 3]))
-    def create(self, max_in_flight: int, max_attempts: int, sample: int | None) -> None:
+    @rule(
+        max_in_flight=st.integers(1, 4),
+        max_attempts=st.integers(1, 3),
+        sample=st.sampled_from([None, None, 3]),
+        limit=st.sampled_from(sorted(LIMITS)),
+    )
+    def create(self, max_in_flight: int, max_attempts: int, sample: int | None, limit: str) -> None:
         if self.began and len(self.whole.known) < MOST_BACKFILLS:
-            wish = self.whole.create(max_in_flight=max_in_flight, max_attempts=max_attempts, sample_size=sample)
+            wish = self.whole.create(
+                max_in_flight=max_in_flight, max_attempts=max_attempts, sample_size=sample, **LIMITS[limit]
+            )
             self.run(wish)
 
     @rule(number=any_of_them, hours=st.sampled_from([None, None, 0.25, 5.0]))

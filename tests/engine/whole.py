@@ -16,8 +16,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tests.engine.parts import MONDAY_NOON_TO_ONE, cut_connections
+from tests.engine.whole_limits import KnownLimits
 from tests.support.backfill_api import make_operations
-from tests.support.backfills import ALWAYS, make_backfill
+from tests.support.backfills import ALWAYS, change_settings, make_backfill
 from tests.support.engine import ListSource, SteppedClock, entities
 from tests.support.schedules import ANNA
 from tests.support.small_daemon import SmallDaemon, TwoDaemons
@@ -52,6 +53,8 @@ MOODS = {
 COUNTERS = ("succeeded", "failed", "skipped", "cancelled")
 LEDGERS = f"""
 SELECT b.id, b.status, b.planned_at, p.planned, {", ".join(f"p.{name}" for name in COUNTERS)}, p.retrying,
+       p.credits_used, p.failure_counts, b.failures_accepted,
+       (SELECT COALESCE(sum(o.credits), 0) FROM outcomes o WHERE o.backfill_number = b.number) AS has_credits,
        (SELECT count(*) FROM plan_items i WHERE i.backfill_number = b.number) AS items,
        (SELECT count(*) FROM retries r WHERE r.backfill_number = b.number) AS has_retrying,
        {
@@ -85,6 +88,7 @@ class Known:
     given: dict[str, list[VerdictKind]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
+        self.limits = KnownLimits(self.backfill.settings)
         self.obeys(self.backfill.settings.max_in_flight, self.backfill.settings.daily_execution_windows)
 
     def obeys(self, most: int, windows: Any) -> None:
@@ -157,6 +161,8 @@ class Whole(TwoDaemons):
             self.faults.append("a start after the answer to a pause, a cancel or a delete")
         if not known.is_open(now):
             self.faults.append(f"a start outside the window, at {now}")
+        if fault := known.limits.fault_of(owner, self.clock.boottime()):
+            self.faults.append(fault)
         if known.in_flight[owner] >= known.most:
             self.faults.append("a start above max_in_flight")
 
@@ -189,6 +195,7 @@ class Whole(TwoDaemons):
 
     async def resume(self, known: Known) -> None:
         was, known.stopped = known.stopped, False  # it may start before the answer
+        known.limits.tripped = False
         if not await self._had(
             self.operations.steering.resume(ANNA, known.backfill.id), known, await self._has_ended(known)
         ):
@@ -284,6 +291,7 @@ class Whole(TwoDaemons):
                 assert row["planned"] == row["items"]
             for name in (*COUNTERS, "retrying"):
                 assert row[name] == row[f"has_{name}"], (name, dict(row))
+            self.known[row["id"]].limits.look(row)
         assert [] == self.faults
         assert [] == self.bugs()
         return list(rows)
@@ -299,6 +307,7 @@ class Whole(TwoDaemons):
                 daemon.engine.tools.targets.reset()  # nobody wants to wait for probes here
             for known in list(self.known.values()):
                 if not known.deleted and (await self._row(known)).status is Status.PAUSED:
+                    await self._lift_cap(known)
                     await self.resume(known)
             if patience.looks_in_vain == STANDS_STILL:  # retries that were put off by a clock that was ahead
                 self.clock.set(NOON + timedelta(days=7))
@@ -307,6 +316,13 @@ class Whole(TwoDaemons):
         await self.check()
         for row in await self._pool.fetch(OUTCOMES):
             self._judge_outcome(row)
+
+    async def _lift_cap(self, known: Known) -> None:
+        """Else it would be paused for ever."""
+        if known.limits.cap is not None:
+            known.limits.cap = None
+            await self._again(lambda: change_settings(self._pool, known.backfill, max_credits=None))
+            await self._again(lambda: self._pool.execute("UPDATE backfills SET version = version + 1"))
 
     def _judge_outcome(self, row: Any) -> None:
         given = self.known[row["id"]].given[row["entity_id"]]
