@@ -25,6 +25,14 @@ class Turns:
         self._is_under_way = is_under_way
         self._next: int | None = None  # the position that was let through last
 
+    async def are_over(self) -> bool:
+        """True if what became of the last sessions stops the rest."""
+        if not self._chain.wants_all_recorded:
+            return False
+        await self._run.context.recorder.flush(self._account)
+        self._run.lease.check()
+        return await self._chain.stops()
+
     async def is_due(self, item: Item) -> bool:
         """Whether those before it in its chain are through."""
         if await self._chain.is_due(item):

@@ -172,7 +172,7 @@ class Worker:
                     return None
             elif self._recovery.is_reading and not self._recovery.may_begin:
                 await self._wait(now + LOOKS_AGAIN)
-            elif await self._has_room() and not await self._is_stopped():
+            elif await self._has_room() and not await self._turns.are_over():
                 item = await self._chooser.next(now, self._slots.limit)
                 if item is not None:
                     if (
@@ -223,13 +223,6 @@ class Worker:
             await self._wait(self._tools.clock.now() + LOOKS_AGAIN / 5)
             return False
         return True
-
-    async def _is_stopped(self) -> bool:
-        """True if what became of the last sessions stops the rest."""
-        if not self._chain.wants_all_recorded:
-            return False
-        await self._flush()
-        return await self._chain.stops()
 
     async def _say_running(self) -> bool:
         """An item is about to start. `waiting` stays while nothing but retries is left."""
@@ -290,10 +283,6 @@ class Worker:
 
     async def _wait(self, until: datetime | None) -> None:
         await self._account.wait(self._gate.changed, until)
-
-    async def _flush(self) -> None:
-        await self._tools.recorder.flush(self._account)
-        self._lease.check()
 
     async def _wind_up(self) -> None:
         """Whatever made us leave: nothing stays in flight, and what ended gets recorded."""
