@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for processes and databases more than they calculate: more of them go side by side than there are cores.
 WORKERS ?= 4
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-slow test-clients test-all check format bench config migration lock wheel
+.PHONY: help setup demo dev test test-slow test-clients test-browser test-all check format bench config migration lock wheel
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -40,7 +40,7 @@ test: .venv/.setup-test ## the quick ring, in three minutes: needs nothing but P
 	@$(B)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfills, properties with many examples
-	@$(B)/python -m pytest -m "(slow or hypothesis) and not clients" --hypothesis-profile=thorough -n 2 --dist loadfile
+	@$(B)/python -m pytest -m "(slow or hypothesis) and not clients and not browser" --hypothesis-profile=thorough -n 2 --dist loadfile
 
 DIGDAG := tests/clients/digdag
 STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')
@@ -64,7 +64,10 @@ MVN := mvn -B -q -Dstyle.color=never
 test-clients: .venv/.setup-clients ## digdag's command line and generated clients against a daemon, promtool on the alert rules (needs maven, a JDK and prometheus)
 	@$(B)/python -m pytest -m clients tests/clients
 
-test-all: test test-slow test-clients ## all rings
+test-browser: .venv/.setup-test ## the dashboard in a real browser (needs chromium)
+	@$(B)/python -m pytest -m browser tests/browser
+
+test-all: test test-slow test-clients test-browser ## all rings
 
 bench: .venv/.setup-test ## compare with peers and limits, 15 to 20 minutes (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
 	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue)
@@ -92,7 +95,7 @@ migration: ## make the next empty migration: make migration NAME=what_it_does
 lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(B)/uv pip compile -q pyproject.toml --extra entra --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-external.lock
-	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --group test --group check --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
+	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --group test --group check --group browser --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
 	@$(B)/uv pip compile -q --group clients --generate-hashes --no-emit-index-url --no-header -o requirements-clients.lock
 
 wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and the two locks

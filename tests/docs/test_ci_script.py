@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / ".ci/run"
-RINGS = ["test", "check", "test-slow", "test-clients"]
+RINGS = ["test", "check", "test-slow", "test-clients", "test-browser"]
 MAKE = """#!/bin/sh
 echo "make $1" >> asked
 [ "$1" = "$BROKEN" ] || exit 0
@@ -32,7 +32,7 @@ def place(tmp_path):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(0o755)
-    for name in ("apt-get", "systemd-analyze", "systemd-nspawn", "debootstrap", "mvn", "javac", "promtool"):
+    for name in ("apt-get", "systemd-analyze", "systemd-nspawn", "debootstrap", "mvn", "javac", "promtool", "chromium"):
         (programs / name).symlink_to("/bin/true")
     return tmp_path
 
@@ -62,8 +62,9 @@ def test_every_ring_is_run_and_tells_its_minutes(place):
     ("ring", "marks"),
     [
         ("test", ""),
-        ("test-slow", " -m (slow or hypothesis) and not clients --hypothesis-profile=thorough"),
+        ("test-slow", " -m (slow or hypothesis) and not clients and not browser --hypothesis-profile=thorough"),
         ("test-clients", " -m clients"),
+        ("test-browser", " -m browser"),
     ],
 )
 @pytest.mark.parametrize("again", [0, 1])

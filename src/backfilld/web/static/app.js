@@ -95,6 +95,7 @@
   const shown = { live: "live", away: "reconnecting", over: "ended", hidden: "paused", stale: "stale", out: "signed out" };
   let lostAt = 0;
   let closed = false;
+  let started = false;
   const light = (state) => {
     if (closed || lamp.dataset.state === state) return;
     lamp.dataset.state = state;
@@ -110,11 +111,9 @@
   };
   if (live && window.htmx) {
     const connect = () => {
-      if (document.hidden || live.hasAttribute("hx-sse:connect")) return;
-      live.setAttribute("hx-swap", "none");
-      live.setAttribute("hx-sse:close", "over");
-      live.setAttribute("hx-sse:connect", live.dataset.from);
-      htmx.process(live);
+      if (document.hidden || started) return;
+      started = true;
+      htmx.ajax("GET", live.dataset.from, { source: live, swap: "none", timeout: 60000 });
     };
     document.addEventListener("visibilitychange", () => document.hidden ? light("hidden") : connect());
     live.addEventListener("htmx:sse:after:connection", (event) => {

@@ -1,0 +1,224 @@
+"""A real browser on a real daemon. What a page says to the console, or asks of another host, fails the test."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from tests.support.backfills import ALWAYS
+from tests.support.daemon_within import daemon_within
+from tests.support.database import Databases
+from tests.support.waiting import eventually
+
+from backfilld.clock import SystemClock
+from backfilld.domain.callers import ROLES, Actor, Role
+from backfilld.operations.keys import create_key
+from backfilld.operations.web_sessions import WebSessions
+from backfilld.store.connection.pool import open_pool
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+# Counts every shift that nobody has asked for by a key or a click.
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+NIGHTS = {day: [{"run_start_time": "22:00", "run_end_time": "06:00"}] for day in ("monday", "tuesday")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass
+class Complaints:
+    """What a page did that no page of ours does."""
+
+    url: str
+    found: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("console", lambda message: self.found.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: self.found.append(f"error: {error}"))
+        page.on("request", self._request)
+
+    def _request(self, request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(self.url).netloc:
+            self.found.append(f"request to {request.url}")
+
+
+class Open(Protocol):
+    async def __call__(self, role: Role | None = "operator", **settings: Any) -> Page: ...
+
+
+@dataclass
+class World:
+    """A daemon with backfills in many states, by name, and a key for each role."""
+
+    url: str
+    keys: dict[Role, str]
+    ids: dict[str, str]
+    link: Callable[[], Awaitable[str]]
+    call: Callable[..., Awaitable[Any]]
+    held: asyncio.Event
+
+    def path(self, name: str, rest: str = "") -> str:
+        return f"/backfills/{self.ids[name]}{rest}"
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    if CHROMIUM is None:
+        assert "CI" not in os.environ, "chromium is missing; .ci/run installs it"
+        pytest.skip("needs chromium: apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def target(held: asyncio.Event) -> AsyncIterator[str]:
+    """`/slow` answers in a moment, `/held` when it is told to, `/flaky` refuses each seventh, `/refuse` all."""
+
+    async def answer(request: web.Request) -> web.Response:
+        number = int((await request.json())["entity"]["id"])
+        match request.path:
+            case "/refuse":
+                return web.Response(status=401, text="invalid token")
+            case "/slow":
+                await asyncio.sleep(0.3)
+            case "/held":
+                await held.wait()
+            case "/flaky" if number % 7 == 0:
+                return web.Response(status=409, text=f"ticket {number} is locked by <b>user</b> {number % 50}")
+        return web.json_response({"status": "succeeded", "message": "done", "result": {"tier": "gold"}})
+
+    app = web.Application()
+    app.router.add_post("/{any}", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        held.set()
+        await runner.cleanup()
+
+
+def _config(folder: Path, dsn: str, url: str) -> str:
+    workflows = "".join(
+        f'[[workflows]]\nname = "{name}"\ncredits_per_entity = 1.5\n'
+        f'executor = {{ type = "http", url = "{url}/{name}" }}\n'
+        for name in ("slow", "held", "flaky", "refuse", "waits", "approve", "paused", "sample")
+    )
+    return (
+        f'[database]\ndsn = "{dsn}"\n[server]\nport = 0\n[state]\ndirectory = "{folder}"\n'
+        f'[engine]\nshutdown_grace_seconds = 1\n[executors]\nallowed_hosts = ["127.0.0.1"]\n{workflows}'
+    )
+
+
+@pytest.fixture
+async def world(databases: Databases, dsn: str, tmp_path: Path) -> AsyncIterator[World]:
+    held = asyncio.Event()
+    async with target(held) as url, daemon_within(tmp_path, _config(tmp_path, dsn, url)) as daemon:
+        pool = await open_pool(dsn)
+        made = {
+            role: await create_key(pool, SystemClock(), name=f"the {role}", role=role, actor=Actor.local("cli"))
+            for role in ROLES
+        }
+        keys = {role: key.key for role, key in made.items()}
+
+        async def link() -> str:
+            return await WebSessions(pool, SystemClock()).make_link(made["admin"].id)
+
+        headers = {"Authorization": f"Bearer {keys['admin']}"}
+        async with aiohttp.ClientSession(daemon.url, headers=headers) as session:
+
+            async def call(method: str, path: str, body: Any = None) -> Any:
+                async with session.request(method, "/public-api" + path, json=body) as answer:
+                    text = await answer.text()
+                    assert answer.status < 300, text
+                    return json.loads(text)["data"]
+
+            yield World(daemon.url, keys, await _filled(call), link, call, held)
+        await pool.close()
+
+
+async def _filled(call: Callable[..., Awaitable[Any]]) -> dict[str, str]:
+    tickets = [{"id": str(number), "attributes": {"priority": number % 5}} for number in range(400)]
+    await call("PUT", "/entities/ticket", tickets)
+    workflows = {one["name"]: one["id"] for one in (await call("GET", "/workflows"))["workflows"]}
+    ids: dict[str, str] = {}
+
+    async def make(workflow: str, name: str, **more: Any) -> None:
+        body = {
+            "entity_type": "ticket", "filter_spec": {}, "daily_execution_windows": ALWAYS, "max_in_flight": 3,
+            "target_workflow_id": workflows[workflow], "timezone": "America/New_York", "name": name,
+        }  # fmt: skip
+        ids[name] = (await call("POST", "/backfills", body | more))["backfill"]["id"]
+
+    async def stands(name: str, *statuses: str) -> None:
+        async def is_so() -> bool:
+            return (await call("GET", f"/backfills/{ids[name]}"))["backfill"]["status"] in statuses
+
+        await eventually(is_so, seconds=30)
+
+    await make("flaky", "ended", entity_ids=[str(number) for number in range(120)], max_attempts=1)
+    await make("slow", "busy")
+    await make("held", "held")
+    await make("refuse", "refused")
+    await make("waits", "nights", daily_execution_windows=NIGHTS)
+    await make("approve", "unapproved <i>&amp;", start="when_approved", entity_ids=["1", "2", "3"])
+    await make("sample", "sampled", sample_size=2)
+    await stands("ended", "completed_with_failures")
+    await stands("unapproved <i>&amp;", "paused")
+    await stands("sampled", "paused")
+    await stands("busy", "running")
+    return ids
+
+
+@pytest.fixture
+async def open_page(browser: Browser, world: World) -> AsyncIterator[Open]:
+    """`await open_page("viewer")`: a window in which somebody is signed in; None: nobody is. Ends with no complaint."""
+    complaints = Complaints(world.url)
+    contexts: list[BrowserContext] = []
+
+    async def opened(role: Role | None = "operator", **settings: Any) -> Page:
+        wanted = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
+        context = await browser.new_context(base_url=world.url, **(wanted | settings))
+        contexts.append(context)
+        context.set_default_timeout(15_000)
+        await context.add_init_script(SHIFTS)
+        page = await context.new_page()
+        complaints.watch(page)
+        if role is not None:
+            await page.goto("/sign-in")
+            await page.fill("#key", world.keys[role])
+            await page.keyboard.press("Enter")
+            await page.wait_for_url(world.url + "/")
+        return page
+
+    yield opened
+    for context in contexts:
+        await context.close()
+
+    assert [] == complaints.found
