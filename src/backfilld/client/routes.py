@@ -95,6 +95,10 @@ class Client:
         """The windows count as open until that instant."""
         return await self._post(f"/backfills/{_part(id)}/override", _given(until=until, reason=reason))
 
+    async def clone_backfill(self, id: str) -> Answer:
+        """`data`: a body for `create_backfill`."""
+        return await self._get(f"/backfills/{_part(id)}/clone")
+
     async def try_now(self, id: str, *, reason: str | None = None) -> Answer:
         """Ask the target or the source that it waits for at once."""
         return await self._post(f"/backfills/{_part(id)}/try-now", _given(reason=reason))

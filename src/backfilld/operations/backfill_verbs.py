@@ -33,6 +33,7 @@ from backfilld.operations.rerun import Rerunner
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.rerun import ScheduleReruns
 from backfilld.operations.steering.alter import Altering
+from backfilld.operations.steering.clone import Cloner
 from backfilld.operations.steering.edit import Editor
 from backfilld.operations.steering.override import Overriding
 from backfilld.operations.steering.try_now import TryingNow
@@ -95,6 +96,7 @@ class BackfillOperations:
         self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, self.approval)
         altering = Altering(pool, self._store, self._viewer, control, clock, bus)
         self.editor, self.overriding = Editor(altering, clock), Overriding(altering, clock)
+        self.cloner = Cloner(pool, self._store)
         self.trying = TryingNow(pool, self._store, self._viewer, control, clock)
         self.sessions = SessionBackfills(
             self._store, control, clock, bus, approval_by_another=limits.approval_by_another

@@ -28,6 +28,7 @@ _NAMES = {
     "POST /public-api/backfills/{id}/cancel": "cancel_backfill",
     "POST /public-api/backfills/{id}/override": "override_windows",
     "DELETE /public-api/backfills/{id}/override": "end_override",
+    "GET /public-api/backfills/{id}/clone": "clone_backfill",
     "POST /public-api/backfills/{id}/try-now": "try_now",
     "POST /public-api/backfills/{id}/rerun": "rerun_backfill",
     "POST /public-api/backfills/{id}/rerun-failed": "rerun_failed",

@@ -9,7 +9,7 @@ from backfilld.cli.backfills import create as creating
 from backfilld.cli.backfills import edit as editing
 from backfilld.cli.backfills.delete import delete
 from backfilld.cli.backfills.rerun import rerun, rerun_failed
-from backfilld.cli.backfills.steer import override
+from backfilld.cli.backfills.steer import clone, override
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.backfill_text import backfill_fields, share, status, why
@@ -28,6 +28,7 @@ group.add_command(creating.preview)
 group.add_command(creating.verify)
 group.add_command(delete)
 group.add_command(editing.edit)
+group.add_command(clone)
 group.add_command(override)
 group.add_command(rerun)
 group.add_command(rerun_failed)

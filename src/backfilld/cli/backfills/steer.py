@@ -33,3 +33,16 @@ def override(server: Server, as_json: bool, id: str, until: str | None, end: boo
         print_json(data)
     else:
         click.echo(f"{data['backfill_id']}: {data['message']}")
+
+
+@click.command("clone")
+@click.argument("id")
+@server_options
+def clone(server: Server, id: str) -> None:
+    """Print what asks for another backfill like it: the body of POST /public-api/backfills, as JSON."""
+
+    async def ask() -> dict[str, object]:
+        async with server.client() as client:
+            return (await client.clone_backfill(id)).data
+
+    print_json(run(ask()))

@@ -252,7 +252,7 @@ class RerunFailed(Body):
     entity_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_ENTITY_IDS)] | None = None
     error_class: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     error_group: Annotated[str, Field(pattern="^[0-9a-f]{18}$")] | None = Field(
-        None, description="Only this group of failures, as `errors` names it."
+        None, description="Only this group of failures, as `errors` names it.", examples=["00f1c1a345d0e4a539"]
     )
     reason: Reason | None = None
     dry_run: bool = Field(False, description="Only count them; makes nothing.")
@@ -262,7 +262,7 @@ class Rerun(RerunFailed):
     """Which entities, by what became of them."""
 
     status: Annotated[list[Literal["succeeded", "failed", "skipped", "cancelled"]], Field(min_length=1)] = Field(
-        description="Any of these."
+        description="Any of these.", examples=[["skipped", "cancelled"]]
     )
 
 
