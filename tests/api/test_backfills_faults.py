@@ -53,6 +53,12 @@ WRONG: dict[str, list[Any]] = {
         {"min_sample": 201}, {"window": 10, "min_sample": 11}, {"max_consecutive_failures": 0}, {"maximum": 1},
         {"max_consecutive_failures": HUGE}, 1, False, [], "off",
     ],
+    "slow_down": [
+        {}, {"latency_ms": 0}, {"latency_ms": -1}, {"latency_ms": HUGE}, {"latency_ms": "1"},
+        {"latency_ms": 1, "of": "p91"},
+        {"latency_ms": 1, "over": 0}, {"latency_ms": 1, "over": 1001}, {"latency_ms": 1, "over": 1.5},
+        {"latency_ms": 1, "above": 2}, [], "x", 1, True,
+    ],
     "max_credits": [0, -1, 1e16, HUGE, "x", "1", False, [], {}],
     "max_inflight": [5, None],
 }  # fmt: skip

@@ -8,10 +8,12 @@ import pytest
 from tests.domain.test_holding import NEW_YORK, NOON, TEXTS, of
 from tests.engine.parts import a_backfill
 
+from backfilld.domain.backfill_settings import SlowDown
 from backfilld.domain.backfills.explaining import ORDER, Standing, explain, in_order
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.progress import Counts
 from backfilld.domain.backfills.remedies import BEING_ASKED, REMEDIES
+from backfilld.domain.backfills.slowing import Slowed
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.sentences import plain
 
@@ -156,3 +158,28 @@ def test_a_pace_a_budget_and_a_cap_are_told_beside_what_is_in_flight():
     assert {"starts_per_minute": (10, 9.5), "target_starts_per_minute": (60, None), "max_credits": (20, 12.5)} == {
         limit.what: (limit.value, limit.in_use) for limit in explain(found).limits if limit.what != "max_in_flight"
     }
+
+
+def test_a_limit_that_follows_the_latency_says_what_the_target_takes():
+    terms = SlowDown(500, "p90", 20)
+    slow, unknown = Slowed(2, 4, 1.4, terms), Slowed(1, 4, None, terms)
+    found = standing(S.RUNNING, slowed=slow)
+
+    assert (
+        "2 of 4 in flight: the target takes 1.4 s for nine of ten (limit 0.5 s); one more every 20 good ones."
+        == told(found)[0]
+    )
+    assert (
+        "1 of 4 in flight: nothing is known yet of the latency of the target"
+        in told(standing(S.RUNNING, slowed=unknown))[0]
+    )
+    assert ("slow_down", 2) in [(limit.what, limit.value) for limit in explain(found).limits]
+    assert "in flight" in told(standing(S.RUNNING, slowed=Slowed(4, 4, 0.1, terms)))[0]
+
+
+def test_every_brake_that_holds_is_a_blocker():
+    brakes = [because(R.BRAKED, since=NOON, case="first", brake=name) for name in ("one", "two")]
+    critical = because(R.BRAKED_CRITICALLY, since=NOON, brake="three", value="130")
+    blockers = explain(standing(S.RUNNING, *brakes, critical)).blockers
+
+    assert [R.BRAKED_CRITICALLY, R.BRAKED, R.BRAKED] == [blocker.code for blocker in blockers]

@@ -13,6 +13,8 @@ Order = Literal["source", "newest_first", "oldest_first"]
 Reprocess = Literal["none", "failed", "completed"]
 Start = Literal["now", "when_approved", "when_approved_by_another"]
 
+Percentile = Literal["p50", "p75", "p90", "p95", "p99"]
+
 MOST_NAME = 200
 MOST_REASON = 2000
 MOST_ENTITY_IDS = 100_000
@@ -38,6 +40,15 @@ class FailurePolicy:
     window: int = 200
     min_sample: int = 50
     max_consecutive_failures: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SlowDown:
+    """Fewer at once while the target is slow: the `of` percentile of the last `over` tries is above `latency_ms`."""
+
+    latency_ms: float
+    of: Percentile = "p90"
+    over: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,7 @@ class BackfillSettings:
     failure_policy: FailurePolicy | None = None
     max_credits: float | None = None
     starts_per_minute: float | None = None
+    slow_down: SlowDown | None = None
 
     @staticmethod
     def default(name: str) -> Any:

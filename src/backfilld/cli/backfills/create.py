@@ -65,6 +65,11 @@ LIMITS = (
         metavar="off|JSON",
         help="When too much fails and it pauses by itself; default: more than half of the last 200, or 20 in a row.",
     ),
+    click.option(
+        "--slow-down",
+        type=JsonObject(),
+        help='Fewer at once while the target is slow: {"latency_ms": 500, "of": "p90", "over": 20}.',
+    ),
 )
 
 _PLAN = (
@@ -107,7 +112,8 @@ _PLAN = (
 
 _COPIED = (
     "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
-    "sample_size", "max_attempts", "starts_per_minute", "max_credits", "failure_policy", "params", "total_estimated",
+    "sample_size", "max_attempts", "starts_per_minute", "max_credits", "failure_policy", "slow_down",
+    "params", "total_estimated",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.progress import Counts
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.remedies import link_of, remedy_of
+from backfilld.domain.backfills.slowing import Slowed
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
 from backfilld.domain.sentences import Sentence, fill
 from backfilld.domain.windows.openings import Calendar
@@ -26,6 +27,9 @@ ORDER: Final[tuple[str, ...]] = (
     R.TOO_MANY_FAILURES, R.BUDGET_EXHAUSTED, R.WAITING_FOR_RETRY, R.WAITING_FOR_CAPACITY, R.RECOVERING,
 )  # fmt: skip
 _RANK = {code: rank for rank, code in enumerate(ORDER)}
+OF_TRIES: Final = {
+    "p50": "half of the tries", "p75": "three of four", "p90": "nine of ten", "p95": "19 of 20", "p99": "99 of 100"
+}  # fmt: skip
 LEFT = "{items_left:count} are left[; at the recent rate the end is expected {end:time}]."
 
 
@@ -47,6 +51,7 @@ class Standing:
     places: tuple[int, int] | None = None
     budget: float | None = None
     credits_used: float | None = None
+    slowed: Slowed | None = None  # how its limit follows the latency of the target
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -84,10 +89,10 @@ class Explanation:
 
 
 def in_order(reasons: Iterable[Reason]) -> list[Reason]:
-    """The first that is known of each code, in the order of the gate."""
-    found: dict[ReasonCode, Reason] = {}
+    """The first that is known of each code, and of each brake, in the order of the gate."""
+    found: dict[tuple[ReasonCode, Any], Reason] = {}
     for reason in reasons:
-        found.setdefault(reason.code, reason)
+        found.setdefault((reason.code, (reason.facts or {}).get("brake")), reason)
     return sorted(found.values(), key=lambda reason: _RANK.get(reason.code, len(_RANK)))
 
 
@@ -163,8 +168,11 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
     for reason in standing.reasons:  # recovering: nothing is in the way
         yield reason.sentence_at(standing.now, facts)
     speed = "{in_flight:count} of {limit:count} in flight[, about {per_minute:count} a minute]"
-    is_full = counts.in_flight >= limit
-    yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
+    if (slowed := standing.slowed) is not None and slowed.limit < limit:
+        yield _of_latency(slowed, facts)
+    else:
+        is_full = counts.in_flight >= limit
+        yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
     yield from _of_pace(standing)
     yield fill(LEFT, facts)
 
@@ -182,6 +190,28 @@ def _of_pace(standing: Standing) -> Iterator[Sentence]:
 def _short(value: float) -> int | float:
     rounded = round(float(value), 2)
     return int(rounded) if rounded.is_integer() else rounded
+
+
+def _of_latency(slowed: Slowed, facts: Mapping[str, Any]) -> Sentence:
+    """Why fewer are in flight than may be, by the target's latency."""
+    terms = slowed.terms
+    known = {
+        **facts,
+        "slots": slowed.limit,
+        "seconds": None if slowed.seconds is None else f"{slowed.seconds:.3g}",
+        "bound": f"{terms.latency_ms / 1000:.3g}",
+        "share": OF_TRIES[terms.of],
+        "over": terms.over,
+    }
+    begins = slowed.seconds is None
+    return fill(
+        "{slots:count} of {limit:count} in flight: nothing is known yet of the latency of the target; more after"
+        " {over:count} good ones."
+        if begins
+        else "{slots:count} of {limit:count} in flight: the target takes {seconds} s for {share} (limit {bound} s); one"
+        " more every {over:count} good ones.",
+        known,
+    )
 
 
 def _rounded(per_minute: float | None) -> int | float | None:
@@ -221,6 +251,8 @@ def _limits(standing: Standing) -> Iterator[Limit]:
         yield Limit("target_starts_per_minute", standing.budget, None)
     if backfill.settings.max_credits is not None:
         yield Limit("max_credits", backfill.settings.max_credits, standing.credits_used)
+    if (slowed := standing.slowed) is not None:
+        yield Limit("slow_down", slowed.limit, standing.counts.in_flight)
     if standing.places is not None:
         in_use, places = standing.places
         yield Limit("max_in_flight_total", places, in_use)

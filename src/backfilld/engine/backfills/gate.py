@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from backfilld.clock import Clock
+from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.holding import because, closed
 from backfilld.domain.backfills.records import Backfill, InFlight, Item
+from backfilld.domain.backfills.slowing import Slowing
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, zone_of
 from backfilld.domain.windows.gate import WindowGate
 from backfilld.domain.windows.openings import Calendar, WindowState
@@ -22,6 +25,10 @@ from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.executors.base import NotPermitted
 from backfilld.sources.base import SourceBroken
 from backfilld.store.backfills.leases import Grant
+
+TOO_SLOW = frozenset({"timeout", "reset", "connection_closed"})  # whatever time it took
+# Nobody was asked, or another than what stands behind the target answered: that is no latency of its own.
+SAYS_NOTHING = frozenset({VerdictKind.UNREACHABLE, VerdictKind.REFUSED, VerdictKind.NO_ROOM})
 
 
 class CannotGoOn(Exception):
@@ -80,6 +87,8 @@ class Gate(StartGate[Item]):
         self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
         self.on_admit: Callable[[Item], None] | None = None  # the last to be asked; NotPermitted
         self.on_change: Callable[[Backfill], None] = lambda _: None  # newer settings are in force
+        self.slowing: Slowing | None = None  # None: nobody wants the target's latency to be followed
+        self.on_slots: Callable[[], None] = lambda: None  # `slots` is another than before
         self._obey(backfill)
 
     def _obey(self, backfill: Backfill) -> None:
@@ -88,6 +97,31 @@ class Gate(StartGate[Item]):
         self._version = backfill.version
         self._first = _refusal_by_status(backfill)
         self._by_workflow = _refusal_by_workflow(backfill, self._clock.now())
+        self._follow_latency(backfill.settings)
+
+    def _follow_latency(self, settings: BackfillSettings) -> None:
+        terms = settings.slow_down
+        if terms is None:
+            self.slowing = self.on_tried = None
+            return
+        if self.slowing is None:
+            self.slowing = Slowing(terms, settings.max_in_flight)
+        self.slowing.obey(terms, settings.max_in_flight)
+        self.on_tried = self._note_latency
+
+    def _note_latency(self, seconds: float, verdict: Verdict) -> None:
+        if self.slowing is None or verdict.kind in SAYS_NOTHING:
+            return
+        bad = verdict.kind is VerdictKind.THROTTLED or verdict.error_class in TOO_SLOW
+        if self.slowing.note(self._clock.monotonic(), seconds, bad=bad):
+            self.on_slots()
+            self.changed.set()
+
+    @property
+    def slots(self) -> int:
+        """How many may be in flight, as the settings say and the target takes them."""
+        limit = self.backfill.settings.max_in_flight
+        return limit if self.slowing is None else max(1, min(limit, self.slowing.limit))
 
     def apply(self, backfill: Backfill) -> None:
         """Put newer settings and status in force, now."""
@@ -141,7 +175,7 @@ class Gate(StartGate[Item]):
 
     def ramp_limit(self) -> int:
         """How many may be in flight at this moment: one probe, a share while the ramp lasts, else the full limit."""
-        limit = self.backfill.settings.max_in_flight
+        limit = self.slots
         if self.health.is_half_open:
             return 1
         if self._ramp_since is None or self._ramp_seconds <= 0:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.slowing import Slowed
 from backfilld.domain.backfills.states import STARTABLE, Status
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.running.recovery import Recovery
@@ -23,6 +24,7 @@ class Sharing:
     places: int
     others_at_target: int
     target_starts_per_minute: float | None = None  # its budget; None: it has none
+    slowed: Slowed | None = None  # how it follows the latency of its target, if it does
 
 
 class Obstacles:
@@ -63,4 +65,6 @@ class Obstacles:
         capacity, users = self._tools.capacity, self._run.gate.health.origin.users
         budget = self._run.gate.health.origin.budget
         rate = None if budget is None else budget.terms.starts_per_minute
-        return Sharing(capacity.in_use + capacity.live, capacity.total, max(0, len(users) - 1), rate)
+        slowing = self._run.gate.slowing
+        slowed = None if slowing is None else slowing.slowed()
+        return Sharing(capacity.in_use + capacity.live, capacity.total, max(0, len(users) - 1), rate, slowed)

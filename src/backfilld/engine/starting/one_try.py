@@ -112,4 +112,6 @@ class OneTry:
                 terms.backfill_id, terms.workflow_name, self._target, kind, verdict.error_class, seconds, outcome
             )
         )  # fmt: skip
+        if permit.started and (on_tried := permit.on_tried) is not None:
+            on_tried(seconds, verdict)
         return result

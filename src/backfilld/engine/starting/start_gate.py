@@ -16,6 +16,7 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
+from backfilld.domain.backfills.verdicts import Verdict
 from backfilld.domain.brakes.settings import Start
 from backfilld.engine.brakes.board import Brakes
 from backfilld.engine.brakes.brake import Brake
@@ -83,6 +84,7 @@ class StartGate(Generic[W]):
         self.on_sent: Callable[[W], None] | None = None  # must not wait
         self.asks_as: Hashable = self  # who wants a part of the target's budget
         self.limit: Callable[[datetime], Refusal | None] | None = None  # None: there is nothing to ask
+        self.on_tried: Callable[[float, Verdict], None] | None = None  # seconds; None: nobody follows the latency
         self.brakes: tuple[Brake, ...] | None = None  # those that apply; None: there is nothing to ask
         self._leave_brakes: Callable[[], None] = lambda: None
         self._stop_listening = health.listen(self.changed.set)
@@ -216,6 +218,11 @@ class Permit(Generic[W]):
     def health(self) -> TargetHealth:
         """Of the target behind the gate."""
         return self._gate.health
+
+    @property
+    def on_tried(self) -> Callable[[float, Verdict], None] | None:
+        """Who follows how long tries take."""
+        return self._gate.on_tried
 
     def start(self) -> None:
         if self.started:

@@ -151,6 +151,7 @@ class Viewer:
                 places=None if sharing is None else (sharing.places_in_use, sharing.places),
                 budget=None if sharing is None else sharing.target_starts_per_minute,
                 credits_used=float(view.progress.credits_used),
+                slowed=None if sharing is None else sharing.slowed,
                 known=known,
             )
         )

@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema
 
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.public.backfills.bodies import FILTER_SCHEMA, WINDOWS_SCHEMA
-from backfilld.api.public.backfills.limit_fields import FailurePolicyAnswer
+from backfilld.api.public.backfills.limit_fields import FailurePolicyAnswer, SlowDownAnswer
 from backfilld.domain.backfill_settings import BackfillSettings, Order, Reprocess, Start
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.windows.weekly import WEEKDAYS
@@ -140,6 +140,7 @@ class BackfillAnswer(Answer):
         description="null: it has none, as those of kind schedule and those from before there were any."
     )
     max_credits: float | None
+    slow_down: SlowDownAnswer | None = Field(description="null: the target's latency is not followed")
     params: dict[str, Any]
     created_by: str
     created_by_name: str | None = Field(
@@ -185,6 +186,7 @@ def _settings(view: BackfillView) -> dict[str, Any]:
             "children": [ChildAnswer(id=child.id, status=child.status) for child in backfill.children],
             "filter_resolved": backfill.filter_resolved,
             "effective_windows": view.effective_windows,
+            "slow_down": SlowDownAnswer.of_setting(backfill.settings.slow_down),
             "failure_policy": FailurePolicyAnswer.of(backfill.settings.failure_policy),
             "starts_per_minute": whole(backfill.settings.starts_per_minute),
             "max_credits": whole(backfill.settings.max_credits),

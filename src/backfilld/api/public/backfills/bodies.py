@@ -22,7 +22,14 @@ from backfilld.api.framework.reading.fields import (
     Page,
     Query,
 )
-from backfilld.api.public.backfills.limit_fields import Credits, SetFailurePolicy, StartsPerMinute, wanted_policy
+from backfilld.api.public.backfills.limit_fields import (
+    Credits,
+    SetFailurePolicy,
+    SetSlowDown,
+    StartsPerMinute,
+    wanted_policy,
+    wanted_slow_down,
+)
 from backfilld.domain.backfill_settings import (
     MOST_ATTEMPTS,
     MOST_ENTITY_IDS,
@@ -143,6 +150,9 @@ class CreateBackfill(Body):
         None, description="When it stops by itself because too much fails; null: the defaults, which are on."
     )
     max_credits: Credits | None = None
+    slow_down: SetSlowDown | None = Field(
+        None, description="Fewer at once while the target is slow; null: the target's latency is not followed."
+    )
 
     def settings(self, *, max_attempts: int) -> BackfillSettings:
         """The same for the operations; `max_attempts` are the workflow's, for a body that says nothing of them."""
@@ -170,6 +180,7 @@ class ChangeBackfill(Body):
     starts_per_minute: StartsPerMinute | None = None
     failure_policy: SetFailurePolicy | None = None
     max_credits: Credits | None = None
+    slow_down: SetSlowDown | None = None
     name: Name | None = None
     reason: Reason | None = Field(None, description="Why; kept in the audit log.")
 
@@ -183,6 +194,8 @@ def chosen(name: str, value: Any) -> Any:
     """A value of a body as the settings keep it."""
     if name == "failure_policy" and value is not None:
         return wanted_policy(value)
+    if name == "slow_down":
+        return wanted_slow_down(value)
     return frozenset(value) if name == "excluded_dates" and value is not None else value
 
 

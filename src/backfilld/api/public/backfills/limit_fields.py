@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from backfilld.api.framework.reading.fields import LARGEST_ID, WHOLE, Answer, Body, FaultsFound
-from backfilld.domain.backfill_settings import MOST_FAILURE_WINDOW, FailurePolicy
+from backfilld.domain.backfill_settings import MOST_FAILURE_WINDOW, FailurePolicy, Percentile, SlowDown
 from backfilld.domain.errors import Fault
 
 _USUAL = FailurePolicy()
@@ -72,3 +72,32 @@ class FailurePolicyAnswer(Answer):
             min_sample=policy.min_sample,
             max_consecutive_failures=policy.max_consecutive_failures,
         )
+
+
+class SetSlowDown(Body):
+    """Fewer at once while the target is slow, one more when it has been quick for a while; never above `max_in_flight`,
+    never below 1, and nothing is held by it. 429, resets and time limits count as slow."""
+
+    latency_ms: float = Field(gt=0, le=86_400_000, description="Above so many milliseconds it is halved.")
+    of: Percentile = Field("p90", description="Of which share of the tries.")
+    over: Annotated[int, Field(ge=1, le=1000, description="So many tries are looked at."), WHOLE] = 20
+
+
+def wanted_slow_down(sent: SetSlowDown | None) -> SlowDown | None:
+    """The same for the operations."""
+    return None if sent is None else SlowDown(sent.latency_ms, sent.of, sent.over)
+
+
+class SlowDownAnswer(Answer):
+    """How it follows the target's latency."""
+
+    latency_ms: float = Field(description="Above so many milliseconds it is halved.", examples=[500])
+    of: Percentile = Field(description="Of which share of the tries.", examples=["p90"])
+    over: int = Field(description="So many tries are looked at.", examples=[20])
+
+    @classmethod
+    def of_setting(cls, setting: SlowDown | None) -> Self | None:
+        """None: it does not."""
+        if setting is None:
+            return None
+        return cls(latency_ms=setting.latency_ms, of=setting.of, over=setting.over)

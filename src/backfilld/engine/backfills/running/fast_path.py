@@ -70,5 +70,5 @@ def _is_plain(backfill: Backfill) -> bool:
     """True if an item can start without a word about it, and none waits for the one before it, or for its turn."""
     says_running = backfill.status is Status.RUNNING and backfill.wake_at is None
     is_held = backfill.reason is not None and backfill.reason.code is not ReasonCode.RECOVERING
-    is_paced = backfill.settings.starts_per_minute is not None
+    is_paced = backfill.settings.starts_per_minute is not None or backfill.settings.slow_down is not None
     return says_running and not is_held and not backfill.is_schedule and not is_paced

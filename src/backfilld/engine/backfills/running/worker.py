@@ -56,7 +56,7 @@ class Worker:
         self._recovery = recovery
         self._limit = LimitReached(run, account)
         self._turns = Turns(run, account, chain, lambda position: position in self._tasks.values())
-        self._slots = Slots(run.backfill.settings.max_in_flight)
+        self._slots = Slots(run.gate.slots)
         tools = run.context
         self._chooser = ItemOrder(
             reader, recovery, processor, run.status_writer, account, chain, tools.recovery, tools.ledger
@@ -69,6 +69,7 @@ class Worker:
     async def run(self) -> WorkerExit:
         """Start what may start, until nothing is left or nothing may for a while."""
         noting = asyncio.create_task(self._standing.note_first_start())
+        self._gate.on_slots = self.obey_limit
         self._gate.on_sent = None if self._recovery.is_complete else self._recovery.sent
         try:
             while (item := await self._next_with_slot()) is not None:
@@ -110,8 +111,8 @@ class Worker:
 
     def obey_limit(self) -> None:
         """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
-        if self._run.backfill.settings.max_in_flight != self._slots.limit:
-            self._slots.resize(self._run.backfill.settings.max_in_flight)
+        if self._gate.slots != self._slots.limit:
+            self._slots.resize(self._gate.slots)
             self._account.hand_out.max_in_flight = self._slots.limit
 
     async def _next_with_slot(self) -> Item | None:
