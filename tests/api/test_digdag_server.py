@@ -250,4 +250,6 @@ def test_the_document_tells_of_ignored_keys_and_of_no_422(routes: list[Route]) -
     backfill = described["paths"]["/api/schedules/{id}/backfill"]["post"]["responses"]
 
     assert IGNORED_HEADER in backfill["200"]["headers"]
-    assert {"200", "400", "401", "403", "404", "408", "409", "413", "414", "429", "431", "500", "503"} == set(backfill)
+    assert {"200", "400", "401", "403", "404", "408", "409", "413", "414", "417", "429", "431", "500", "503"} == set(
+        backfill
+    )

@@ -203,6 +203,8 @@ def _is_refused(answer: requests.Response, key: str) -> bool:
         return sent.headers.get("Authorization") != f"Bearer {key}"
     if status == 414:
         return len(f"{sent.method} {sent.path_url} HTTP/1.1") > LONGEST_URL_BYTES
+    if status == 417:
+        return "Expect" in sent.headers
     if status == 431:
         return any(len(f"{name}: {value!r}") > LONGEST_HEADER_BYTES for name, value in sent.headers.items())
     return status == 403

@@ -29,6 +29,7 @@ ERRORS: Mapping[int, str] = {
     413: "The body is too large.",
     414: "The address is too long.",
     415: "A content type, charset or encoding that is not read here.",
+    417: "`Expect` asks for something else than `100-continue`.",
     422: "Understood, but wrong; names every fault. `not_supported_yet`: a later version will do it.",
     429: "Too many requests.",
     431: "A header is too long.",
@@ -150,7 +151,7 @@ def _responses(route: Route, schemas: Schemas) -> Json:
 
 def _statuses(route: Route) -> set[int]:
     wrong = {400} if route.path.startswith(DIGDAG_PREFIX) else {400, 422}
-    statuses = {*wrong, 414, 431, 500, *route.errors}
+    statuses = {*wrong, 414, 417, 431, 500, *route.errors}
     if route.role is not None:
         statuses |= {401, 403, 429, 503}
     if route.placeholders:
