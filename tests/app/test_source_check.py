@@ -7,7 +7,7 @@ from tests.fake_psa.generic import GenericApi
 from tests.fake_psa.serving import serving
 from tests.support.http_types import SECRET, text_of
 
-from backfilld.app.source_check import source_faults
+from backfilld.app.sources.check import source_faults
 from backfilld.config import load_settings
 
 

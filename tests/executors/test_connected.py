@@ -11,8 +11,8 @@ from tests.fake_psa.serving import serving
 from tests.support.clock import FakeClock
 from tests.support.executing import FreePermit, ShutPermit, work
 
-from backfilld.app.http_sources import connections_of
-from backfilld.app.links import ConnectionLink
+from backfilld.app.sources.connections import connections_of
+from backfilld.app.sources.links import ConnectionLink
 from backfilld.config.model import Settings
 from backfilld.domain.backfills.verdicts import VerdictKind
 from backfilld.executors.base import NotPermitted

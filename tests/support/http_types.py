@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from backfilld.app.http_sources import connections_of
-from backfilld.app.source_parts import sources_of
+from backfilld.app.sources.connections import connections_of
+from backfilld.app.sources.parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import load_settings
 from backfilld.executors.secrets import SecretStore

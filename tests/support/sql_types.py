@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backfilld.app.source_parts import sources_of
+from backfilld.app.sources.parts import sources_of
 from backfilld.clock import Clock
 from backfilld.config import load_settings
 from backfilld.executors.secrets import SecretStore

@@ -26,7 +26,7 @@ from backfilld.app.metric_parts import backlog_of, metrics_of
 from backfilld.app.process.descriptors import connections_within, raise_soft_limit
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
-from backfilld.app.source_parts import sources_of
+from backfilld.app.sources.parts import sources_of
 from backfilld.app.web_parts import web_parts
 from backfilld.clock import Clock
 from backfilld.config import Settings

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from backfilld.app.source_parts import dsn_of
+from backfilld.app.sources.parts import dsn_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.config.sections.brakes import BrakeSettings

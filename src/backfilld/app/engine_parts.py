@@ -7,13 +7,13 @@ from datetime import timedelta
 from functools import partial
 
 from backfilld.app.brake_parts import brakes_of
-from backfilld.app.connection_usage import UsageKeeper
 from backfilld.app.database import Database, Pools
-from backfilld.app.http_sources import Connections, connections_of
-from backfilld.app.links import links_of, users_of
 from backfilld.app.notification_parts import endpoints_of
 from backfilld.app.process.instance import Instance
-from backfilld.app.source_parts import sources_of
+from backfilld.app.sources.connections import Connections, connections_of
+from backfilld.app.sources.links import links_of, users_of
+from backfilld.app.sources.parts import sources_of
+from backfilld.app.sources.usage import UsageKeeper
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.attempts.claimer import Claimer

@@ -9,8 +9,8 @@ import structlog
 from backfilld.app.api_parts import ApiParts
 from backfilld.app.brake_parts import brakes_of
 from backfilld.app.engine_parts import EngineParts, budgets_of, definition_rules, executor_options, retention_of
-from backfilld.app.links import links_of
 from backfilld.app.notification_parts import endpoints_of
+from backfilld.app.sources.links import links_of
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock
 from backfilld.config import ConfigError, Settings, cautions_of

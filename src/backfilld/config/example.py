@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from backfilld.config.model import Settings
 from backfilld.config.presets import PRESETS, preset
-from backfilld.config.sections.connections import OF_PRESETS
+from backfilld.config.sections.apis.connections import OF_PRESETS
 from backfilld.config.tree import model_at
 from backfilld.executors.definition import CommandExecutor, HttpExecutor
 

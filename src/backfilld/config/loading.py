@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from backfilld.config.faults import ConfigError, ConfigFault, dotted, from_validation
 from backfilld.config.layers import Layers
 from backfilld.config.model import SecretSettings, Settings
+from backfilld.config.sections.apis.connections import faults_in_connections
+from backfilld.config.sections.apis.http_types import faults_in_http_types
 from backfilld.config.sections.brakes import faults_in_brakes
-from backfilld.config.sections.connections import faults_in_connections
 from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.database import check_files_of
 from backfilld.config.sections.entity_types import faults_in_entity_types
-from backfilld.config.sections.http_types import faults_in_http_types
 from backfilld.config.sections.notifications import faults_in_notifications, url_problem
 from backfilld.config.sections.targets import faults_in_targets
 from backfilld.config.sections.tls import UnusableCertificate

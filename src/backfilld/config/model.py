@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from backfilld.config.fields import FilePath, Name, Section
+from backfilld.config.sections.apis.connections import ConnectionSettings
 from backfilld.config.sections.brakes import BrakeName, BrakeSettings
-from backfilld.config.sections.connections import ConnectionSettings
 from backfilld.config.sections.database import DatabaseSettings
 from backfilld.config.sections.engine import EngineSettings, ExecutorsSettings
 from backfilld.config.sections.entity_types import EntityTypeSettings

@@ -11,7 +11,7 @@ from tests.fake_psa.generic import GenericApi
 from tests.fake_psa.serving import serving
 from tests.support.clock import FakeClock
 
-from backfilld.app.http_sources import connections_of, http_sources
+from backfilld.app.sources.connections import connections_of, http_sources
 from backfilld.config.model import Settings
 from backfilld.executors.secrets import SecretStore
 from backfilld.sources.http.source import HttpSource, Purposes

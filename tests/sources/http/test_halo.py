@@ -13,7 +13,7 @@ from tests.sources.http.conftest import Making
 from tests.sources.sql_asking import ids, listed, tree_of
 from tests.support.clock import FakeClock
 
-from backfilld.app.http_resources import Resources
+from backfilld.app.sources.resources import Resources
 from backfilld.config.model import Settings
 from backfilld.sources.base import EntityQuery, SourceBusy, SourceRefused
 from backfilld.sources.http.dialects.halo import HaloDialect

@@ -33,7 +33,7 @@ def check(config: Path | None, as_json: bool, connect: bool) -> None:
         settings = load_settings(config)
         warnings = cautions_of(settings, SystemClock().now())
         if connect:
-            from backfilld.app.source_check import source_faults
+            from backfilld.app.sources.check import source_faults
 
             faults = run(source_faults(settings))
     except ConfigError as error:

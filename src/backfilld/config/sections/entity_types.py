@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import Name, Seconds, Section
-from backfilld.config.sections.http_types import HttpSettings
+from backfilld.config.sections.apis.http_types import HttpSettings
 from backfilld.domain.entities.pair_lists import parse_members
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import did_you_mean

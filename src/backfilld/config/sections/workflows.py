@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
-from backfilld.config.sections.connections import secrets_in
+from backfilld.config.sections.apis.connections import secrets_in
 from backfilld.config.tree import Path
 from backfilld.domain.errors import Fault
 from backfilld.executors.definition import WorkflowDefinition

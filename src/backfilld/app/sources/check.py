@@ -2,8 +2,8 @@
 
 from contextlib import aclosing
 
-from backfilld.app.http_sources import connections_of, http_sources
-from backfilld.app.source_parts import sql_sources
+from backfilld.app.sources.connections import connections_of, http_sources
+from backfilld.app.sources.parts import sql_sources
 from backfilld.clock import SystemClock
 from backfilld.config import Settings
 from backfilld.executors.secrets import SecretStore

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
 from backfilld.config.presets import Preset, preset
-from backfilld.config.sections.connections import ConnectionSettings
+from backfilld.config.sections.apis.connections import ConnectionSettings
+from backfilld.config.sections.apis.http_types import HttpSettings, PagingSettings, PresetListing
 from backfilld.config.sections.entity_types import EntityTypeSettings
-from backfilld.config.sections.http_types import HttpSettings, PagingSettings, PresetListing
 from backfilld.domain.entities.pair_lists import parse_members
 from backfilld.domain.filters import Tree, parse_path, read_filter, resolve
 from backfilld.sources.http.shape import Counting, Paging, PairList, Parent, PushedField, Reading, Resource

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from backfilld.app.http_sources import Connections, http_sources
+from backfilld.app.sources.connections import Connections, http_sources
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.config.sections.entity_types import EntityTypeSettings, SqlSettings

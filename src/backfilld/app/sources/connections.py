@@ -9,12 +9,12 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
-from backfilld.app.http_resources import Resources
-from backfilld.app.http_systems import SYSTEMS, Secret, dialect_of
+from backfilld.app.sources.resources import Resources
+from backfilld.app.sources.systems import SYSTEMS, Secret, dialect_of
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.config.presets import preset
-from backfilld.config.sections.connections import BasicAuth, BearerAuth, ConnectionSettings, HeaderAuth, OAuth2Auth
+from backfilld.config.sections.apis.connections import BasicAuth, BearerAuth, ConnectionSettings, HeaderAuth, OAuth2Auth
 from backfilld.config.sections.entity_types import EntityTypeSettings
 from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.http.addresses import AddressNotAllowed, guarded_socket

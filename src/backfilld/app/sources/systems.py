@@ -6,7 +6,7 @@ Everything else about them stands in their tables (`config.presets`).
 from collections.abc import Callable, Mapping
 
 from backfilld.clock import Clock
-from backfilld.config.sections.connections import ConnectionSettings
+from backfilld.config.sections.apis.connections import ConnectionSettings
 from backfilld.sources.http.answers import Answer
 from backfilld.sources.http.asking import auth as ways_in
 from backfilld.sources.http.asking.auth import Credential

@@ -1,0 +1,1 @@
+"""APIs that entities come from, and the types that they list."""
