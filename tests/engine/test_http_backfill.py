@@ -1,6 +1,9 @@
 """A backfill over somebody's REST API, from its plan to its outcomes."""
 
+from datetime import UTC, datetime
+
 import pytest
+from tests.engine.parts import MONDAY_NOON_TO_ONE
 from tests.fake_psa.generic import GenericApi
 from tests.fake_psa.serving import serving
 from tests.support.backfills import make_backfill
@@ -53,6 +56,21 @@ async def test_a_used_up_budget_holds_and_says_until_when(dsn, pool, api, tmp_pa
     assert "the 2 requests an hour" in reason.message
     assert 3500 < (reason.until - reason.since).total_seconds() <= 3600
     assert 2 == len(api.asked)
+
+
+@pytest.mark.parametrize(("start", "asked"), [("when_approved", True), ("now", False)])
+async def test_a_plan_that_waits_for_approval_is_listed_outside_its_windows(dsn, pool, api, tmp_path, start, asked):
+    clock = SteppedClock(datetime(2027, 3, 1, 15, tzinfo=UTC))
+    text = text_of(api.url).replace("plan_outside_windows = true", "")
+    async with http_types(tmp_path, text, pool, clock) as (sources, _):
+        backfill = await make_backfill(
+            pool, filter_resolved=OPEN, start=start, daily_execution_windows=MONDAY_NOON_TO_ONE
+        )
+        async with engine_on(dsn, pool, source=sources, clock=clock) as engine:
+            reason = await eventually(lambda: reason_of(engine, backfill))
+
+    assert ("awaiting_approval" if asked else "outside_window") == reason.code
+    assert asked == bool(api.asked)
 
 
 async def reason_of(engine, backfill):

@@ -41,6 +41,7 @@ class Careful(Gated):
     """May be read in windows alone."""
 
     plans_outside_windows = False
+    plans_early = False
     freshness_seconds = None
 
 

@@ -137,6 +137,7 @@ class ListSource:
 
     can_be_read_again = True
     plans_outside_windows = True
+    plans_early = False
     freshness_seconds = None
 
     def __init__(self, entities: Sequence[Entity] = ()) -> None:

@@ -42,13 +42,15 @@ class TypeNotOffered(SourceBroken):
 class EntityQuery:
     """Which entities are wanted: of a type, matching a resolved filter tree (`domain.filters.tree`; None: all).
 
-    Without `with_attributes` a page that is `exact` may come with empty attributes, which is cheaper.
+    Without `with_attributes` a page that is `exact` may come with empty attributes, which is cheaper. `early`: nobody
+    waits for it yet, so a source that is dear takes its time.
     """
 
     entity_type: str
     tree: Any = None
     order: Order = "source"
     with_attributes: bool = True
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ class EntitySource(Protocol):
     @property
     def plans_outside_windows(self) -> bool:
         """True if listing does not burden what the windows protect."""
+
+    @property
+    def plans_early(self) -> bool:
+        """True if a plan that will wait for approval is listed at once, gently, also outside the windows."""
 
     @property
     def freshness_seconds(self) -> float | None:

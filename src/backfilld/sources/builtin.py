@@ -36,6 +36,7 @@ class BuiltinSource:
     name = "builtin"
     can_be_read_again = True
     plans_outside_windows = True
+    plans_early = False
     freshness_seconds = None
 
     def __init__(self, store: EntityStore) -> None:

@@ -35,6 +35,10 @@ class PairedSource:
         return self._inner.plans_outside_windows
 
     @property
+    def plans_early(self) -> bool:
+        return self._inner.plans_early
+
+    @property
     def freshness_seconds(self) -> float | None:
         return self._inner.freshness_seconds
 

@@ -31,6 +31,7 @@ class SqlSource:
     """`EntitySource` over one query. "source" order is by key, and all there is without `updated_at`."""
 
     can_be_read_again = True
+    plans_early = False
     freshness_seconds = None
 
     def __init__(self, query: SqlQuery, connections: SqlConnections, clock: Clock) -> None:

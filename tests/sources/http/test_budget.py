@@ -91,13 +91,14 @@ async def test_reads_come_before_plans_and_looks_before_both(clock: FakeClock) -
     assert ["first", "LOOK", "READ", "WRITE", "PLAN"] == order
 
 
-async def test_looks_take_a_fifth_at_most(clock: FakeClock) -> None:
+@pytest.mark.parametrize("purpose", [Purpose.LOOK, Purpose.EARLY_PLAN])
+async def test_looks_and_plans_that_wait_for_approval_take_a_fifth_at_most(clock: FakeClock, purpose: Purpose) -> None:
     budget = Budget("psa", BudgetLimits({3600.0: 50}), clock)
     for _ in range(10):
-        async with budget.place(Purpose.LOOK, "x"):
+        async with budget.place(purpose, "x"):
             pass
     with pytest.raises(SourceBusy):
-        async with budget.place(Purpose.LOOK, "x"):
+        async with budget.place(purpose, "x"):
             pass
     for _ in range(40):
         async with budget.place(Purpose.PLAN, "x"):

@@ -298,3 +298,23 @@ async def test_filters_that_always_hold_are_added(api: GenericApi, making: Makin
 
     assert ["7"] == await ids(source)
     assert {"7"} == set(await source.read("ticket", ["7", "8"]))
+
+
+async def test_parameters_in_a_body_keep_their_types(api: GenericApi, making: Making) -> None:
+    text = KEYSET + '\n    method = "POST"\n    parameters = { deep = true, depth = 3, "name" = "x" }'
+    source = making(crm(api.url) + text)["ticket"]
+    api.reply(200, {"data": [{"id": 7}]})
+    with pytest.raises(SourceBroken):  # it has no such route
+        await listed(source, tree_of(OPEN))
+
+    assert {"deep": True, "depth": 3, "name": "x", "status": "open", "limit": 100, "order": "id"} == api.asked[0].json
+    assert 7 == api.asked[1].json["after"]
+
+
+async def test_what_was_known_of_fields_will_do_while_the_api_is_away(api: GenericApi, making: Making) -> None:
+    source = making(crm(api.url) + KEYSET + '\n    fields = { status = "string" }')["ticket"]
+    api.reply(503, {})
+    with pytest.raises(SourceUnreachable):
+        await source.connection.look()
+
+    assert {"status": "string"} == await source.known_fields()

@@ -43,35 +43,37 @@ class Learned:
 class Lister:
     """Lists one resource on a connection."""
 
-    def __init__(
-        self, resource: Resource, dialect: Dialect, connection: Connection, clock: Clock, purpose: Purpose
-    ) -> None:
+    def __init__(self, resource: Resource, dialect: Dialect, connection: Connection, clock: Clock) -> None:
         self.resource = resource
         self.learned = Learned(resource.paging.size, resource.paging.size_is_kept)
         self._dialect = dialect
         self._connection = connection
         self._clock = clock
-        self._purpose = purpose
         self._reader = RecordReader(resource)
 
     async def pages(
-        self, conditions: Conditions, place: Place | None = None, parent: str | int | None = None
+        self,
+        conditions: Conditions,
+        place: Place | None = None,
+        parent: str | int | None = None,
+        *,
+        purpose: Purpose = Purpose.PLAN,
     ) -> AsyncGenerator[Batch, None]:
         """Pages from a place on (None: all of them). Pages may be empty."""
         seen: set[str] = set()
         at: Place | None = place or self._dialect.first(self.resource)
         while at is not None:
             asked = conditions if self.learned.pushes else Pushed((), False)
-            entities, at = await self._page(asked, at, parent, seen)
+            entities, at = await self._page(asked, at, parent, seen, purpose)
             yield entities, at
 
     async def _page(
-        self, conditions: Conditions, place: Place, parent: str | int | None, seen: set[str]
+        self, conditions: Conditions, place: Place, parent: str | int | None, seen: set[str], purpose: Purpose
     ) -> tuple[list[Entity], Place | None]:
         while True:
             size = self.learned.size
             try:
-                found = await self._asked(conditions, place, size, parent, seen)
+                found = await self._asked(conditions, place, size, parent, seen, purpose)
             except (TooLarge, Unreachable) as problem:
                 self._smaller(problem, place, size)
                 continue
@@ -87,12 +89,18 @@ class Lister:
             return found
 
     async def _asked(
-        self, conditions: Conditions, place: Place, size: int, parent: str | int | None, seen: set[str]
+        self,
+        conditions: Conditions,
+        place: Place,
+        size: int,
+        parent: str | int | None,
+        seen: set[str],
+        purpose: Purpose,
     ) -> tuple[list[Entity], Place | None]:
         resource = self.resource
         request = self._dialect.page(resource, conditions, place, size, parent)
         where = self._connection.where(request)
-        answer = await self._connection.ask(request, self._purpose)
+        answer = await self._connection.ask(request, purpose)
         document = answer.document()
         records = self._reader.listed(document, where)
         ids = self._reader.raw_ids(records, where)
@@ -169,11 +177,13 @@ class ChildLister:
         matches = (lambda _: True) if where is None else forgiving(compile_predicate(where), otherwise=True)
         return ChildLister(parents, children, pushed, matches)
 
-    async def pages(self, conditions: Conditions, place: ChildPlace | None = None) -> AsyncGenerator[Batch, None]:
+    async def pages(
+        self, conditions: Conditions, place: ChildPlace | None = None, purpose: Purpose = Purpose.PLAN
+    ) -> AsyncGenerator[Batch, None]:
         """Pages of children, none of them of two parents."""
         resume = place
         at: Place | None = None if place is None else place.parents
-        async with aclosing(self._parents.pages(self.parents_pushed, at)) as pages:
+        async with aclosing(self._parents.pages(self.parents_pushed, at, purpose=purpose)) as pages:
             at = at or Place()
             async for parents, following in pages:
                 assert following is None or isinstance(following, Place)  # noqa: S101 - parents are nobody's children
@@ -184,7 +194,7 @@ class ChildLister:
                     id = ids[number]
                     rest = ids[number + 1] if number + 1 < len(ids) else None
                     after = ChildPlace(at, rest) if rest is not None else _behind(following)
-                    async for batch in self._of_one(conditions, at, id, within, after):
+                    async for batch in self._of_one(conditions, at, id, within, after, purpose):
                         yield batch
                     within = None
                 if not ids:
@@ -192,10 +202,16 @@ class ChildLister:
                 at = following or at
 
     async def _of_one(
-        self, conditions: Conditions, at: Place, id: str | int, within: Place | None, after: ChildPlace | None
+        self,
+        conditions: Conditions,
+        at: Place,
+        id: str | int,
+        within: Place | None,
+        after: ChildPlace | None,
+        purpose: Purpose,
     ) -> AsyncGenerator[Batch, None]:
         try:
-            async with aclosing(self._children.pages(conditions, within, id)) as pages:
+            async with aclosing(self._children.pages(conditions, within, id, purpose=purpose)) as pages:
                 async for children, inner in pages:
                     assert inner is None or isinstance(inner, Place)  # noqa: S101 - one parent's children
                     yield children, after if inner is None else ChildPlace(at, id, inner)

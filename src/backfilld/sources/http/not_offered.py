@@ -11,6 +11,7 @@ class NotOffered:
 
     can_be_read_again = False
     plans_outside_windows = True
+    plans_early = False
     freshness_seconds = None
 
     def __init__(self, entity_type: str, system: str, offered: Sequence[str]) -> None:

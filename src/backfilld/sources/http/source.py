@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.domain.filters import Tree, compile_predicate, forgiving
-from backfilld.sources.base import EntityQuery, Page, SourceBroken
+from backfilld.sources.base import EntityQuery, Page, SourceBroken, SourceUnreachable
 from backfilld.sources.http import places
 from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
@@ -43,6 +43,8 @@ LOOKING = Purposes(Purpose.LOOK, Purpose.LOOK)
 class HttpSource:
     """`ForeignSource` over one resource. "source" order is as the API lists; it sorts in no other."""
 
+    plans_early = True
+
     def __init__(
         self,
         resource: Resource,
@@ -58,11 +60,11 @@ class HttpSource:
         self._dialect = dialect
         self._clock = clock
         self._purposes = purposes
-        self._lister = Lister(resource, dialect, connection, clock, purposes.listing)
+        self._lister = Lister(resource, dialect, connection, clock)
         self._parents: Lister | None = None
         if resource.parent is not None:
             parents_dialect = parents_dialect or dialect
-            self._parents = Lister(resource.parent.resource, parents_dialect, connection, clock, purposes.listing)
+            self._parents = Lister(resource.parent.resource, parents_dialect, connection, clock)
         self._rereader = Rereader(resource, dialect, connection, clock, purposes.reading)
         self._always = None if resource.where is None else forgiving(compile_predicate(resource.where), otherwise=True)
         self._told: Mapping[str, KnownField] = {}
@@ -138,7 +140,9 @@ class HttpSource:
             return
         pushed = await self._pushed(query.tree)
         exact = pushed.exact and self._always is None
-        async with aclosing(self._batches(pushed, place)) as batches:
+        is_plan = self._purposes.listing is Purpose.PLAN
+        purpose = Purpose.EARLY_PLAN if is_plan and query.early else self._purposes.listing
+        async with aclosing(self._batches(pushed, place, purpose)) as batches:
             async for entities, following in batches:
                 exact = exact and self._lister.learned.pushes
                 always = self._always
@@ -157,12 +161,12 @@ class HttpSource:
     async def close(self) -> None:
         """Nothing is kept open here but by the connection, which others use, too."""
 
-    def _batches(self, pushed: Conditions, place: Somewhere | None) -> AsyncGenerator[Batch, None]:
+    def _batches(self, pushed: Conditions, place: Somewhere | None, purpose: Purpose) -> AsyncGenerator[Batch, None]:
         if self._parents is None:
             assert place is None or isinstance(place, Place)  # noqa: S101 - as it was written
-            return self._lister.pages(pushed, place)
+            return self._lister.pages(pushed, place, purpose=purpose)
         assert place is None or isinstance(place, ChildPlace)  # noqa: S101
-        return self._children().pages(pushed, place)
+        return self._children().pages(pushed, place, purpose)
 
     def _children(self) -> ChildLister:
         assert self._parents is not None  # noqa: S101 - else nobody asks
@@ -230,7 +234,12 @@ class HttpSource:
             now = self._clock.monotonic()
             if self._told_at is None or now - self._told_at > METADATA_SECONDS:
                 requests = self._dialect.metadata(self.resource)
-                answers = [(await self.connection.ask(one, self._purposes.reading)).document() for one in requests]
+                try:
+                    answers = [(await self.connection.ask(one, self._purposes.reading)).document() for one in requests]
+                except SourceUnreachable:
+                    if self._told_at is None:
+                        raise
+                    return self._told  # what was known before will do meanwhile
                 self._told = self._dialect.fields(self.resource, answers)
                 self._told_at = now
             return self._told

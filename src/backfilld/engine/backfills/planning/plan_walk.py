@@ -43,6 +43,7 @@ class Scope:
     entity_ids: Sequence[str] | None = None
     workflow_id: int | None = None
     reprocess_behavior: str = "completed"
+    early: bool = False  # nobody waits for the plan yet
 
     @staticmethod
     def of(backfill: Backfill) -> "Scope":
@@ -52,6 +53,7 @@ class Scope:
             None if resolved is None else from_json(resolved),
             workflow_id=backfill.workflow_id,
             reprocess_behavior=backfill.settings.reprocess_behavior,
+            early=backfill.settings.start != "now",
         )
 
     @property
@@ -98,7 +100,9 @@ class PlanWalk:
         source = self._source
         if source is None:
             raise ValueError(f"entities of type {self._scope.entity_type} cannot be listed")
-        query = EntityQuery(self._scope.entity_type, self._scope.tree, with_attributes=with_attributes)
+        query = EntityQuery(
+            self._scope.entity_type, self._scope.tree, with_attributes=with_attributes, early=self._scope.early
+        )
         async with aclosing(source.pages(query, cursor=cursor, page_size=PAGE)) as pages:
             async for page in pages:
                 lines = await (self._with_history if page.exact else self._filtered)(page.entities)

@@ -18,6 +18,7 @@ class SessionSource:
 
     can_be_read_again = True
     plans_outside_windows = True
+    plans_early = False
     freshness_seconds = None
 
     def __init__(self, items: SessionItems, backfill_number: int) -> None:

@@ -70,6 +70,8 @@ class Planning:
         source = self._tools.sources.find(self._backfill.settings.entity_type or NOT_ENUMERABLE)
         if source is None or source.plans_outside_windows:
             return None
+        if source.plans_early and self._backfill.settings.start != "now":
+            return None  # else approval would wait for a night
         return self._gate.window_refusal(self._tools.clock.now())
 
     async def _sleep(self, seconds: float) -> None:

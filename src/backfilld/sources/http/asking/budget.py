@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 2.0  # a wait of up to this long is nobody's business
 FIRST_BACKOFF, LONGEST_BACKOFF = 30.0, 600.0
 CALM_SECONDS = 60.0  # so long after the last 429 the next one begins anew
 THREAD_PAUSE, THREAD_CAUTION = 5.0, 60.0
-LOOKS_SHARE = 5  # of so many requests at most one is a look, while there are others
+SHARE = 5  # of so many requests at most one is a look, and at most one of a plan that waits for approval
 
 
 class Purpose(IntEnum):
@@ -31,6 +31,10 @@ class Purpose(IntEnum):
     READ = 1
     WRITE = 2
     PLAN = 3
+    EARLY_PLAN = 4  # of a backfill that waits for approval, outside its windows perhaps
+
+
+SHARED = frozenset({Purpose.LOOK, Purpose.EARLY_PLAN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +60,42 @@ class _Rate:
 
     def __init__(self, seconds: float, most: int) -> None:
         self.seconds, self.most = seconds, most
-        self.looks_most = max(1, most // LOOKS_SHARE)
-        self._asked: deque[tuple[float, bool]] = deque()  # when, and whether it was a look
-        self._looks = 0
+        self.share = max(1, most // SHARE)
+        self._asked: deque[tuple[float, int]] = deque()  # when, and for whom
+        self._by_purpose: Counter[int] = Counter()
 
     def used(self, now: float) -> int:
         asked = self._asked
         while asked and asked[0][0] <= now - self.seconds:
-            self._looks -= asked.popleft()[1]
+            self._by_purpose[asked.popleft()[1]] -= 1
         return len(asked)
 
-    def free_at(self, now: float, *, look: bool) -> float:
+    def free_at(self, now: float, purpose: Purpose | None) -> float:
         """When the next one may be sent; `now` at the latest if it may be at once."""
         used = self.used(now)
-        if look and self._looks >= self.looks_most:
-            first_look = next(at for at, is_look in self._asked if is_look)
-            return max(first_look + self.seconds, now)
+        if purpose in SHARED and self._by_purpose[int(purpose)] >= self.share:
+            first = next(at for at, whose in self._asked if whose == purpose)
+            return max(first + self.seconds, now)
         if used < self.most:
             return now
         return self._asked[used - self.most][0] + self.seconds
 
-    def add(self, at: float, *, look: bool) -> None:
-        self._asked.append((at, look))
-        self._looks += look
+    def add(self, at: float, purpose: Purpose) -> None:
+        self._asked.append((at, int(purpose)))
+        self._by_purpose[int(purpose)] += 1
 
     def take_back(self) -> None:
-        """The last one that was no look was never sent."""
+        """The last one that wrote was never sent."""
         for place in range(len(self._asked) - 1, -1, -1):
-            if not self._asked[place][1]:
+            if self._asked[place][1] == Purpose.WRITE:
                 del self._asked[place]
+                self._by_purpose[int(Purpose.WRITE)] -= 1
                 return
 
     def restore(self, at: float, requests: int) -> None:
         """Of what was asked before all that is known, the latest last."""
-        self._asked = deque(sorted([*self._asked, *[(at, False)] * requests]))
+        self._asked = deque(sorted([*self._asked, *[(at, int(Purpose.PLAN))] * requests]))
+        self._by_purpose[int(Purpose.PLAN)] += requests
 
 
 class Budget:
@@ -160,7 +166,7 @@ class Budget:
         """How it stands at this moment."""
         now = self._clock.monotonic()
         tightest = min(self._rates, key=lambda rate: rate.most - rate.used(now), default=None)
-        free_at = max([self._closed_until, *(rate.free_at(now, look=False) for rate in self._rates)])
+        free_at = max([self._closed_until, *(rate.free_at(now, None) for rate in self._rates)])
         return Usage(
             None if tightest is None else tightest.most,
             0 if tightest is None else tightest.used(now),
@@ -207,7 +213,7 @@ class Budget:
         self._in_use[endpoint] += 1
         at = self._clock.monotonic()
         for rate in self._rates:
-            rate.add(at, look=purpose is Purpose.LOOK)
+            rate.add(at, purpose)
         self._minutes[self._clock.now().replace(second=0, microsecond=0)] += 1
 
     def _free_at(self, purpose: Purpose, endpoint: str, now: float) -> tuple[float, str]:
@@ -218,7 +224,7 @@ class Budget:
         for rate in self._rates:
             span = "an hour" if rate.seconds == 3600 else "a minute" if rate.seconds == 60 else f"{rate.seconds:g} s"
             told = f"the {rate.most:,} requests {span} that it may take are used up"
-            waits.append((rate.free_at(now, look=purpose is Purpose.LOOK), told))
+            waits.append((rate.free_at(now, purpose), told))
         return max(waits, key=lambda wait: wait[0])
 
     def _has_room(self, endpoint: str, now: float) -> bool:

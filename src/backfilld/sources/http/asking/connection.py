@@ -206,7 +206,7 @@ class Connection:
         if share is None:
             return
         why = f"{share:.0%} of the requests that {self.name} allows to all together are used up"
-        purposes = [Purpose.PLAN, Purpose.WRITE] if share >= count.pause_at else []
+        purposes = [Purpose.PLAN, Purpose.EARLY_PLAN, Purpose.WRITE] if share >= count.pause_at else []
         if share > max(READING_STOPS_AT, count.pause_at):
             purposes.append(Purpose.READ)
         for purpose in purposes:

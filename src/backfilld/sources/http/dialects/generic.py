@@ -100,8 +100,17 @@ class GenericDialect:
 
     def _asking(self, resource: Resource, path: str, asked: Mapping[str, str]) -> Request:
         if resource.method == "POST":
-            return Request("POST", path, json={**resource.parameters, **asked}, endpoint=resource.path)
+            body = {name: _typed(resource, name, value) for name, value in asked.items()}
+            return Request("POST", path, json=body, endpoint=resource.path)
         return Request("GET", path, asked, endpoint=resource.path)
+
+
+def _typed(resource: Resource, name: str, value: str) -> Any:
+    """In a JSON body parameters have the types that the file gives them, and what pages are asked by are numbers."""
+    if name in resource.parameters:
+        return resource.parameters[name]
+    of_pages = name in (resource.paging.parameter, resource.paging.size_parameter)
+    return int(value) if of_pages and value.isascii() and value.isdecimal() and str(int(value)) == value else value
 
 
 def parameter_value(rule: Rule, known: PushedField) -> str | None:
