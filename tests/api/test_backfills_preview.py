@@ -149,6 +149,8 @@ async def test_samples_show_the_fields_of_the_filter_first(
 class Stuck:
     """A source that knows its size and never finishes a page."""
 
+    freshness_seconds = None
+
     async def count(self, query: object, *, within_seconds: float) -> int:
         return 7
 
@@ -159,6 +161,8 @@ class Stuck:
 
 class Away:
     """A source that does not answer."""
+
+    freshness_seconds = None
 
     async def count(self, query: object, *, within_seconds: float) -> int:
         raise SourceUnreachable("no route to host")
