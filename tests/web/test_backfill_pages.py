@@ -17,7 +17,7 @@ from backfilld.domain.backfills.states import ENDED, ReasonCode, Status
 from backfilld.store.connection.pool import Pool
 from backfilld.web.pages.backfill.verbs import VERBS
 
-TABS = ("", "/entities", "/timeline", "/settings")
+TABS = ("", "/entities", "/errors", "/timeline", "/settings")
 NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
 
 
@@ -170,6 +170,29 @@ async def test_a_rerun_leads_to_the_new_backfill(site: Site, pool: Pool, workflo
     assert child in await operator.text(f"/backfills/{backfill.id}")
     again = await operator.post(f"/backfills/{backfill.id}/rerun-failed")
     assert 409 == again.status  # a second click makes no second one
+
+
+async def test_what_failed_is_grouped_and_leads_to_the_ledger(site: Site, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    await make_ledger(pool, backfill, {"e1": "failed:http_409", "e2": "failed:http_409", "e3": "failed:timeout"})
+    viewer = await site.sign_in("viewer")
+    page = await viewer.text(f"/backfills/{backfill.id}/errors")
+    links = re.findall(r'href="(/backfills/[^"]*error_group=[^"]*)"', page)
+    ledgers = [await viewer.text(link.replace("&amp;", "&")) for link in links]
+
+    assert [["e1", "e2"], ["e3"]] == [re.findall(r'entities/(e\d+)"', one) for one in ledgers]
+    odd = await viewer.text(f"/backfills/{backfill.id}/entities?error_group=zz")
+    assert 3 == len(re.findall(r'entities/(e\d+)"', odd))
+
+
+async def test_what_waits_for_its_target_can_be_told_to_ask_now(site: Site, pool: Pool, running: Backfill) -> None:
+    await hold(pool, running, ReasonCode.TARGET_REFUSES, target="crm.example", problem="HTTP 401")
+    operator = await site.sign_in("operator")
+
+    assert "Try now…" in await operator.text("/")
+    assert {"try-now", "pause", "cancel"} == offered(await operator.text(f"/backfills/{running.id}"))
+    assert 303 == (await operator.post(f"/backfills/{running.id}/try-now")).status
+    assert "had it ask again at once" in await operator.text(f"/backfills/{running.id}/timeline")
 
 
 async def test_what_is_deleted_is_gone_for_everybody_but_admins_do_it(site: Site, pool: Pool) -> None:

@@ -18,6 +18,8 @@ from backfilld.web.frame.visit import Page, Visit
 from backfilld.web.live.regions import Picture, Region
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.backfill import ledger, settings
+from backfilld.web.pages.backfill.chart import chart_of
+from backfilld.web.pages.backfill.errors import groups_of
 from backfilld.web.pages.backfill.head import Head, head_of
 from backfilld.web.pages.backfill.openings import openings_of
 from backfilld.web.pages.backfill.progress import progress_of
@@ -31,6 +33,9 @@ PAGE_SIZE = 50
 MOST_SLOTS = 64
 LATEST = 7
 LARGEST_CURSOR = 18  # digits
+LONGEST_FINGERPRINT = 16
+MOST_GROUPS = 6
+SLOW_SECONDS = 10.0
 PARTS = "backfill/regions.html"
 
 
@@ -41,6 +46,14 @@ class Looked:
     view: BackfillView
     head: Head
     verbs: tuple[Verb, ...]
+
+
+@dataclass(slots=True)
+class _Slow:
+    """A region that is drawn now and then only."""
+
+    pair: Region | None = None
+    drawn_at: float = 0.0
 
 
 class BackfillPages:
@@ -57,7 +70,8 @@ class BackfillPages:
     async def show(self, visit: Visit) -> web.Response:
         """How far it is."""
         looked = await self._look(visit.path["id"])
-        return self._page(visit, "progress", looked, **await self._progress(looked))
+        shown = {**await self._moving(looked), **await self._history(looked)}
+        return self._page(visit, "progress", looked, **shown)
 
     async def show_ledger(self, visit: Visit) -> web.Response:
         """Its items, in plan order."""
@@ -65,21 +79,34 @@ class BackfillPages:
         view, query = looked.view, visit.http.query
         status = query.get("status", "") if query.get("status", "") in ledger.OUTCOMES else ""
         entity_id, error_class = query.get("entity_id", "").strip(), query.get("error_class", "").strip()
+        group = _fingerprint(query.get("error_group", ""))
         behind = _number(query.get("cursor", ""), -1)
         found = await self._operations.ledger.list_page(
             view.backfill.id, statuses={status} if status else (), error_class=error_class or None,
-            entity_id=entity_id or None, behind=behind, limit=PAGE_SIZE + 1,
+            error_group=group, entity_id=entity_id or None, behind=behind, limit=PAGE_SIZE + 1,
         )  # fmt: skip
         base, zone = f"/backfills/{view.backfill.id}/entities", shown_zone(view.backfill)
         more = ""
         if len(found) > PAGE_SIZE:
             kept = {"status": status, "error_class": error_class, "cursor": found[PAGE_SIZE - 1].position}
+            kept |= {"error_group": group.hex()} if group else {}
             more = base + "?" + urlencode({name: value for name, value in kept.items() if value != ""})
+        told = ""
+        if group is not None:
+            only = await self._operations.errors.list_groups(view.backfill.id, only=group)
+            told = only.groups[0].message if only.groups else ""
         return self._page(
-            visit, "ledger", looked, rows=[ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
+            visit, "ledger", looked, told=told, rows=[ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
             chips=ledger.chips_of(view, base, status), outcome=status, entity_id=entity_id, error_class=error_class,
             more=more, is_later=behind >= 0,
         )  # fmt: skip
+
+    async def show_errors(self, visit: Visit) -> web.Response:
+        """What failed, by what the failures have in common."""
+        looked = await self._look(visit.path["id"])
+        id_ = looked.view.backfill.id
+        failures = await self._operations.errors.list_groups(id_)
+        return self._page(visit, "errors", looked, groups=groups_of(failures, id_), ungrouped=failures.ungrouped)
 
     async def show_entity(self, visit: Visit) -> web.Response:
         """One item, with all its tries."""
@@ -113,12 +140,14 @@ class BackfillPages:
         """What changes of any page of it."""
         id_, role, tab = visit.path["id"], visit.caller.role, visit.path["tab"]
 
+        slow = _Slow()
+
         async def look() -> Picture:
-            return await self._picture(id_, role, tab)
+            return await self._picture(id_, role, tab, slow)
 
         return await self._streams.serve(visit, ("backfill", id_, tab), look)
 
-    async def _picture(self, id_: UUID, role: Role, tab: str) -> Picture:
+    async def _picture(self, id_: UUID, role: Role, tab: str, slow: "_Slow") -> Picture:
         looked = await self._look(id_)
         head, draw = looked.head, self._frame.piece
 
@@ -132,32 +161,41 @@ class BackfillPages:
             Region("tabs", draw(PARTS, "tabs", head, tab)),
         ]
         if tab == "progress":
-            shown = await self._progress(looked)
-            progress, quoted = shown["progress"], shown["quote"]
-            pair = (shown["openings"], shown["failed"], shown["days"], quoted)
+            shown = await self._moving(looked)
+            now = self._frame.clock.monotonic()
+            if slow.pair is None or now - slow.drawn_at >= SLOW_SECONDS or looked.view.has_ended:
+                more = await self._history(looked)
+                pair = (more["chart"], more["openings"], more["groups"], more["days"])
+                slow.pair, slow.drawn_at = Region("pair", draw(PARTS, "pair", head, *pair)), now
             regions += [
-                Region("progress", draw(PARTS, "progress", head, progress)),
-                Region("flight", draw(PARTS, "flight", head, progress, quoted)),
-                Region("pair", draw(PARTS, "pair", head, *pair)),
+                Region("progress", draw(PARTS, "progress", head, shown["progress"])),
+                Region("flight", draw(PARTS, "flight", head, shown["progress"], shown["quote"])),
+                slow.pair,
             ]
         return Picture(regions, is_last=looked.view.has_ended)
 
-    async def _progress(self, looked: Looked) -> Mapping[str, Any]:
+    async def _moving(self, looked: Looked) -> Mapping[str, Any]:
+        """What changes all the time."""
+        view, moving = looked.view, []
+        if view.counts.in_flight:
+            found = await self._operations.ledger.list_page(
+                view.backfill.id, statuses={"in_flight"}, limit=MOST_SLOTS
+            )  # fmt: skip
+            moving = list(found)
+        return {"progress": progress_of(view, moving, self._frame.clock.now()), "quote": _quoted}
+
+    async def _history(self, looked: Looked) -> Mapping[str, Any]:
+        """What has happened so far, which takes longer to read."""
         view, now = looked.view, self._frame.clock.now()
-        id_, counts, zone = view.backfill.id, view.counts, shown_zone(view.backfill)
-        moving: Any = []
-        if counts.in_flight:
-            moving = await self._operations.ledger.list_page(id_, statuses={"in_flight"}, limit=MOST_SLOTS)
-        failed: Any = []
-        if counts.failed:
-            failed = await self._operations.ledger.list_page(id_, statuses={"failed"}, limit=LATEST - 1)
+        id_ = view.backfill.id
+        failures = await self._operations.errors.list_groups(id_) if view.counts.failed else None
+        samples = await self._operations.history.samples(id_, None, None, None) if view.planned else None
         events = await self._audit.latest(view.number, limit=LATEST)
         return {
-            "progress": progress_of(view, moving, now),
+            "chart": chart_of(view, samples.points, now) if samples else None,
             "openings": openings_of(view, now),
-            "failed": [ledger.row_of(one, zone, now) for one in failed],
-            "days": days_of(events, zone, now),
-            "quote": _quoted,
+            "groups": groups_of(failures, id_)[:MOST_GROUPS] if failures else [],
+            "days": days_of(events, shown_zone(view.backfill), now),
         }
 
     async def _look(self, id_: UUID) -> Looked:
@@ -179,6 +217,14 @@ def _quoted(entity_id: str) -> str:
     return quote(entity_id, safe="")
 
 
+def _fingerprint(text: str) -> bytes | None:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return found if found and len(found) <= LONGEST_FINGERPRINT else None
+
+
 def _number(text: str, default: int) -> int:
     is_number = text.isascii() and text.isdigit() and len(text) <= LARGEST_CURSOR
     return int(text) if is_number else default
@@ -190,6 +236,7 @@ def pages(frame: Frame, streams: Streams, operations: BackfillOperations, audit:
         Page("GET", PATH, does.show, path_types=IDS),
         Page("GET", PATH + "/entities", does.show_ledger, path_types=IDS),
         Page("GET", PATH + "/entities/{entity_id}", does.show_entity, path_types=IDS),
+        Page("GET", PATH + "/errors", does.show_errors, path_types=IDS),
         Page("GET", PATH + "/timeline", does.show_timeline, path_types=IDS),
         Page("GET", PATH + "/settings", does.show_settings, path_types=IDS),
         Page("GET", "/events/backfills/{id}/{tab}", does.follow, path_types=IDS, is_stream=True),

@@ -31,7 +31,7 @@ class Steering:
         self._operations = operations
         self._does: Mapping[str, Do] = {
             "pause": self._pause, "resume": self._resume, "cancel": self._cancel, "rerun-failed": self._rerun_failed,
-            "delete": self._delete,
+            "delete": self._delete, "try-now": self._try_now,
         }  # fmt: skip
 
     def asking(self, verb: str) -> PageHandler:
@@ -78,6 +78,10 @@ class Steering:
 
     async def _pause(self, visit: Visit, id_: UUID, why: str | None) -> str:
         await self._operations.steering.pause(visit.actor, id_, why=why)
+        return f"/backfills/{id_}"
+
+    async def _try_now(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        await self._operations.trying.try_now(visit.actor, id_, why=why)
         return f"/backfills/{id_}"
 
     async def _resume(self, visit: Visit, id_: UUID, why: str | None) -> str:

@@ -13,6 +13,7 @@ _DONE = {
     "backfill.create": "created it", "backfill.pause": "paused it", "backfill.resume": "resumed it",
     "backfill.approve": "approved it", "backfill.cancel": "cancelled it", "backfill.delete": "deleted it",
     "backfill.rerun": "reran what failed", "backfill.change": "changed its settings",
+    "backfill.try_now": "had it ask again at once",
     "backfill.taken_over": "another daemon went on with it", "daemon.stop_all": "stopped everything",
     "daemon.start_all": "started everything again",
 }  # fmt: skip

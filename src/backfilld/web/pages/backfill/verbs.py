@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.callers import Role
 from backfilld.operations.backfills.view import BackfillView
+from backfilld.operations.steering.try_now import ASKED
 from backfilld.web.words.numbers import thousands
 
 R, S = ReasonCode, Status
@@ -58,6 +59,8 @@ def _verbs(view: BackfillView, deleter: Role) -> Iterator[Verb]:
         if not view.backfill.cancel_in_flight and view.counts.in_flight:
             yield Verb("cancel", "Cut off what is in flight…", "danger")
         return
+    if view.reason is not None and view.reason.code in ASKED:
+        yield Verb("try-now", "Try now…")
     if status is S.PAUSED:
         code = view.backfill.reason.code if view.backfill.reason else None
         yield Verb("resume", RESUMES.get(code, "Resume…") if code else "Resume…", "primary")
@@ -109,6 +112,11 @@ def _resume(view: BackfillView) -> Question:
     return Question("Resume it?", told, "Resume", "Resuming…")
 
 
+def _try_now(view: BackfillView) -> Question:
+    told = ["What it waits for is asked at once, and not only at its next turn. If that goes well, it goes on."]
+    return Question("Ask again now?", told, "Try now", "Asking…", keep="Wait")
+
+
 def _cancel(view: BackfillView) -> Question:
     counts = view.counts
     never = counts.pending + counts.retrying
@@ -142,5 +150,8 @@ def _delete(view: BackfillView) -> Question:
     return Question("Delete it?", told, "Delete", "Deleting…", danger=True)
 
 
-_ASKS = {"pause": _pause, "resume": _resume, "cancel": _cancel, "rerun-failed": _rerun_failed, "delete": _delete}
+_ASKS = {
+    "pause": _pause, "resume": _resume, "cancel": _cancel, "rerun-failed": _rerun_failed, "delete": _delete,
+    "try-now": _try_now,
+}  # fmt: skip
 VERBS = tuple(_ASKS)

@@ -10,6 +10,7 @@ from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.calendars import shown_zone
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfills.view import BackfillView
+from backfilld.operations.steering.try_now import ASKED
 from backfilld.web.words import numbers, times
 from backfilld.web.words.bars import Segment, segments
 from backfilld.web.words.sentences import Said, said
@@ -132,6 +133,8 @@ def remedy(view: BackfillView) -> Remedy | None:
     """What most likely comes next, if a person is needed for it."""
     if view.has_ended:
         return Remedy("Rerun…", "rerun-failed") if view.counts.failed else None
+    if view.reason is not None and view.reason.code in ASKED:
+        return Remedy("Try now…", "try-now")
     if view.backfill.status is Status.PAUSED and view.reason is not None:
         return _REMEDIES.get(view.reason.code)
     return None

@@ -1,0 +1,72 @@
+"""What ended when, as bars."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.support.backfills import make_backfill
+from tests.support.clock import NOON
+
+from backfilld.domain.backfills.open_rates import Point
+from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.backfills.view import BackfillView
+from backfilld.store.connection.pool import Pool
+from backfilld.web.pages.backfill.chart import HEIGHT, MOST_BARS, WIDTH, ChartShown, chart_of
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+NIGHTS = {day: [{"run_start_time": "22:00", "run_end_time": "06:00"}] for day in DAYS}
+
+
+def points(minutes: int, *, every: int = 1, per_minute: int = 5) -> list[Point]:
+    return [
+        Point(NOON + timedelta(minutes=at), at * per_minute, at, 0, 0, 0, 0, Decimal(0), None)
+        for at in range(0, minutes + 1, every)
+    ]
+
+
+async def view_of(pool: Pool, operations: BackfillOperations, **settings: Any) -> BackfillView:
+    return await operations.get((await make_backfill(pool, **settings)).id)
+
+
+def drawn(view: BackfillView, given: Sequence[Point]) -> ChartShown:
+    shown = chart_of(view, given, given[-1].at)
+
+    assert shown is not None
+    return shown
+
+
+@pytest.mark.parametrize("minutes", [5, 60, 240, 1_440, 20_000])
+async def test_everything_that_ended_is_in_a_bar_and_bars_stay_few(
+    pool: Pool, operations: BackfillOperations, minutes: int
+) -> None:
+    given = points(minutes, every=max(1, minutes // 1_000))
+    shown = drawn(await view_of(pool, operations), given)
+
+    assert given[-1].succeeded == sum(bar.counts[0] for bar in shown.bars)
+    assert given[-1].failed == sum(bar.counts[2] for bar in shown.bars)
+    assert len(shown.bars) <= MOST_BARS
+    for bar in shown.bars:
+        assert bar.x + bar.width <= WIDTH + 1
+        assert all(0 <= piece.y and piece.y + piece.height <= HEIGHT for piece in bar.pieces)
+
+
+async def test_closed_hours_are_left_out(pool: Pool, operations: BackfillOperations) -> None:
+    view = await view_of(pool, operations, daily_execution_windows=NIGHTS)
+    given = points(3 * 1_440, every=30)
+    shown = drawn(view, given)
+
+    assert shown.has_breaks
+    assert 2 == len(shown.breaks)
+    assert given[-1].succeeded == sum(bar.counts[0] for bar in shown.bars)
+
+
+async def test_too_little_is_not_drawn(pool: Pool, operations: BackfillOperations) -> None:
+    view = await view_of(pool, operations)
+
+    assert chart_of(view, [], NOON) is None
+    assert chart_of(view, points(1), NOON) is None
+    still = [replace(one, succeeded=0, failed=0) for one in points(30)]
+    assert chart_of(view, still, NOON) is None
