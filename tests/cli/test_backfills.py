@@ -516,6 +516,17 @@ async def test_an_empty_backfill_reads_nothing_matched(backfilld, daemon):
     assert (9, 0) == (watched.code, allowed.code)
 
 
+async def test_limits_are_shown_in_a_line(backfilld, daemon):
+    policy = {
+        "enabled": True, "max_failure_ratio": 0.5, "window": 200, "min_sample": 50, "max_consecutive_failures": 20
+    }  # fmt: skip
+    shown = a_backfill(starts_per_minute=0.5, max_credits=20000, failure_policy=policy)
+    daemon.script("GET", f"/public-api/backfills/{ID}", Scripted(data={"backfill": shown}))
+    ended = await backfilld("backfills", "show", ID)
+
+    assert "0.5 starts/min, 20,000 credits, stops above 50 % of the last 200 failed or 20 in a row" in ended.out
+
+
 async def test_limits_are_edited_and_restored(backfilld, daemon):
     daemon.script("PATCH", f"/public-api/backfills/{ID}", Scripted(data={"backfill": a_backfill()}))
     ended = await backfilld(

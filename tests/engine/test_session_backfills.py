@@ -349,3 +349,15 @@ async def test_a_backfill_that_cannot_go_on_leaves_no_attempt_waiting(dsn, pool)
         await engine.until(backfill, "failed")
 
     assert ["error"] * 3 == await statuses(pool, answer)
+
+
+async def test_a_failure_policy_that_somebody_gave_it_stops_a_backfill_over_sessions(dsn, pool):
+    answer = await backfill_days(pool, await make_schedule(pool))
+    backfill = await backfill_of(pool, answer)
+    policy = {"window": 10, "min_sample": 10, "max_consecutive_failures": 2}
+    await change_settings(pool, backfill, failure_policy=policy)
+    async with engine_on(dsn, pool, ScriptedExecutor(lambda _: FAILED), ListSource()) as engine:
+        row = await engine.until(backfill, "paused")
+
+    assert "the last 2 failed in a row (limit 2)" in row.reason.message
+    assert 2 == len(engine.executor.starts)

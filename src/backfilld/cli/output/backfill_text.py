@@ -67,6 +67,20 @@ def counts(backfill: dict[str, Any]) -> str:
     return ", ".join(parts) or "nothing yet"
 
 
+def limits(backfill: dict[str, Any]) -> str | None:
+    """Pace, cap of credits, and how much may fail; None without any."""
+    rate, cap, policy = (backfill.get(name) for name in ("starts_per_minute", "max_credits", "failure_policy"))
+    found = []
+    if rate:
+        found.append(f"{rate:g} starts/min")
+    if cap:
+        found.append(f"{cap:,} credits")
+    if policy and policy["enabled"]:
+        share = f"{policy['max_failure_ratio'] * 100:g} % of the last {policy['window']}"
+        found.append(f"stops above {share} failed or {policy['max_consecutive_failures']} in a row")
+    return ", ".join(found) or None
+
+
 def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
     """What `backfills show` shows, by name."""
     windows = backfill.get("effective_windows") or {}
@@ -86,6 +100,7 @@ def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
         "rate": f"{rate:,.0f}/min" if rate else None,
         "finished about": local(backfill.get("estimated_completion_at")),
         "max in flight": backfill["max_in_flight"],
+        "limits": limits(backfill),
         "windows": window_lines(windows) or "always",
         "timezone": backfill["timezone"],
         "next opening": local((backfill.get("window") or {}).get("next_open_at")),
