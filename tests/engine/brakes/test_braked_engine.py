@@ -15,6 +15,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.brakes.settings import Scope
 from backfilld.executors.base import Work
+from backfilld.store.admin.audit_pages import AuditEvent, AuditPages
 
 ALL = {"filter_resolved": {"match_all": True}}
 
@@ -146,6 +147,26 @@ async def test_each_time_it_held_is_one_row_with_its_worst_value(dsn, pool):
         await eventually(written)
 
     assert [40.0, 12.0] == [row["worst"] for row in await pool.fetch("SELECT worst FROM brake_episodes ORDER BY id")]
+
+
+async def test_the_timeline_of_a_backfill_has_one_row_a_time_with_its_worst_value(dsn, pool):
+    signal = Scripted(11)
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, brakes=[brake("crm_lag", signal)]) as engine:
+        await said(engine, backfill)
+        seen, signal.value = signal.looks, 40
+        await eventually(lambda: signal.looks > seen + 3)
+        signal.value = 1
+        await engine.until(backfill, "completed")
+
+        async def rows() -> list[AuditEvent]:
+            found = [one for one in await AuditPages(pool).list_timeline(backfill.number, limit=50) if one.probes]
+            return found if found and found[0].new.get("worst") == 40 else []
+
+        (outage,) = await eventually(rows)
+
+    assert {"status_reason": "braked", "worst": 40} == outage.new
+    assert outage.began_at < outage.ended_at
 
 
 async def test_new_settings_are_obeyed_from_now_on(dsn, pool):

@@ -6,7 +6,7 @@ nothing to ask.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from backfilld.clock import Clock
@@ -18,6 +18,8 @@ from backfilld.engine.service import Part, Patience
 from backfilld.events import Bus
 from backfilld.store.steering.brakes import BrakeStore
 
+EPISODES_KEPT_FOR = timedelta(days=90)
+FORGETS_EVERY = timedelta(days=1)
 READS_EVERY = timedelta(seconds=5)  # what other daemons latched, reset and released; a NOTIFY comes sooner
 
 
@@ -42,6 +44,7 @@ class Brakes:
         self._gates: dict[Braked, Start] = {}
         self._told: dict[str, bool] = {}  # of which the database knows whether they hold
         self._news = asyncio.Event()
+        self._forgets_at: datetime | None = None
         self._patience = Patience.of(self.part, clock, bus)
         self.on_live_change: Callable[[], None] = lambda: None  # what holds attempts outside of backfills may be over
 
@@ -157,6 +160,10 @@ class Brakes:
                 brake.unwritten = None
             brake.keep(mine)
             await self._note_episode(brake)
+        now = self._clock.now()
+        if self._forgets_at is None or now >= self._forgets_at:
+            await self._store.forget_episodes(now - EPISODES_KEPT_FOR)
+            self._forgets_at = now + FORGETS_EVERY
         for name in self._told.keys() - self._brakes.keys():
             await self._store.end_episode(name, at=self._clock.now(), worst=None)
             del self._told[name]

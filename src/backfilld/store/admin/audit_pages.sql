@@ -8,9 +8,19 @@ WITH of_interest AS (
      WHERE a.backfill_number = $1
     UNION ALL
     SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_number, o.message, NULL,
-           json_build_object('status_reason', o.code), NULL, o.began_at, o.ended_at, o.probes
+           CASE WHEN held.worst IS NULL THEN json_build_object('status_reason', o.code)
+                ELSE json_build_object('status_reason', o.code, 'worst', held.worst) END,
+           NULL, o.began_at, o.ended_at, o.probes
       FROM outages AS o
       JOIN backfills AS b ON b.number = o.backfill_number
+      LEFT JOIN LATERAL (
+        -- of the brake that its sentence names: the last time that it held meanwhile, with the worst value
+        SELECT e.worst
+          FROM brake_episodes AS e
+         WHERE o.code = 'braked' AND starts_with(o.message, 'Braked by ' || e.brake || ' ')
+           AND e.began_at <= coalesce(o.ended_at, 'infinity') AND coalesce(e.ended_at, 'infinity') >= o.began_at
+         ORDER BY e.began_at DESC
+         LIMIT 1) AS held ON true
      WHERE o.backfill_number = $1
     UNION ALL
     SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
