@@ -221,6 +221,7 @@ CALLS = (
     lambda client: client.explain_backfill("A"),
     lambda client: client.list_progress("A"),
     lambda client: client.list_errors("A"),
+    lambda client: anext(client.report("A")),
     lambda client: client.edit_backfill("A", {}),
     lambda client: client.override_windows("A", "2030-01-01T00:00:00Z"),
     lambda client: client.end_override("A"),

@@ -8,7 +8,6 @@ from tests.support.clock import FakeClock
 from backfilld.api import health
 from backfilld.api.framework.routing import Route
 from backfilld.api.public import stopping
-from backfilld.api.public.backfills import not_supported
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.api_parts import _backfill_operations, _public_routes
 from backfilld.app.web_parts import web_parts
@@ -26,5 +25,4 @@ def all_routes() -> list[Route]:
         *stopping.routes(nothing),
         *health.routes(nothing, health.MetricsAccess(Metrics(), nothing, public=False, clock=FakeClock())),
     ]
-    routes += not_supported.routes(tuple((route.method, route.path) for route in routes))
     return [*with_documents(routes), *web_parts(settings, nothing, nothing, nothing, FakeClock()).routes]

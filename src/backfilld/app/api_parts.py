@@ -13,11 +13,11 @@ from backfilld.api.framework.tls import Certificate
 from backfilld.api.public import audit, brakes, keys, notifications, schedules, stopping, windows, workflows
 from backfilld.api.public import sources as source_routes
 from backfilld.api.public import targets as target_routes
-from backfilld.api.public.backfills import ledger, not_supported, progress_stream
+from backfilld.api.public.backfills import ledger, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
 from backfilld.api.public.steering import routes as steering
-from backfilld.api.public.watching import errors, explain, history
+from backfilld.api.public.watching import errors, explain, history, report
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
@@ -95,7 +95,6 @@ def api_parts(
         *brakes.routes(BrakeOperations(pools.requests, engine.brakes, clock)),
         *health.routes(readiness, access),
     ]
-    routes = [*routes, *not_supported.routes(tuple((route.method, route.path) for route in routes))]
     routes = [*with_documents(routes, settings.server.public_url or ""), *dashboard.routes]
     server = ApiServer(
         routes,
@@ -163,6 +162,7 @@ def _public_routes(
         *explain.routes(operations),
         *history.routes(operations),
         *errors.routes(operations),
+        *report.routes(operations),
         *progress_stream.routes(operations, clock),
         *steering.routes(operations),
         *workflows.routes(workflow_operations),

@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mappin
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import orjson
 
 from backfilld.client.answers import Answer, Json
 from backfilld.client.digdag import DigdagRoutes
 from backfilld.client.events import ProgressEvent, follow
-from backfilld.client.transport import Patience, Transport
+from backfilld.client.transport import Patience, Transport, refuse_errors, unreachable
 from backfilld.clock import Clock, SystemClock
 
 PUBLIC = "/public-api"
@@ -62,6 +63,16 @@ class Client:
 
     async def get_backfill(self, id: str) -> Answer:
         return await self._get(f"/backfills/{_part(id)}")
+
+    async def report(self, id: str, **query: object) -> AsyncIterator[bytes]:
+        """The ledger as it comes; `format`, `status`, `error_group`. ServerUnreachable if it is cut off."""
+        try:
+            async with self._http.stream(f"{PUBLIC}/backfills/{_part(id)}/report", query=query) as response:
+                await refuse_errors(response)
+                async for piece in response.content.iter_any():
+                    yield piece
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            raise unreachable(self.url, problem) from problem
 
     async def list_errors(self, id: str, **query: object) -> Answer:
         """What failed, by what failures have in common; `error_group`. `data`: errors."""

@@ -45,9 +45,6 @@ class Endpoint:
         """What the route's handler returns. Raises `BackfilldError`s, its own and the handler's."""
         caller = await self._admit(match, request)
         path = match.path()
-        if not match.route.supported:
-            message = "this version cannot do that yet"
-            raise Invalid([Fault("", "not_supported_yet", message)], message)
         body, query = await self._read(match, request)
         return await match.route.handler(RequestContext(caller, request_id, body, query, path, request))
 

@@ -82,7 +82,6 @@ class Route:
     placeholder to `UUID` or `int` (positive, 64 bits), the others are `str`; malformed ones are answered 404.
     `role` None opens the route to everybody, without a rate limit.
     `persons_only`: an API key is refused with 403 `keys_cannot_make_keys`, whatever its role.
-    `supported` False: whoever may call it is told 422 `not_supported_yet`; the handler is never called.
     `answer` is the model of `data`; None for a 204, or where `streams`, whose handler returns a `web.StreamResponse`.
     `raw_body` names the content types that the handler reads from `asked.http` itself, with `api.reading`; each with
     the JSON Schema that the document shows. `headers` are request headers to be documented: name → description.
@@ -111,7 +110,6 @@ class Route:
     description: str = ""
     tag: str = ""
     persons_only: bool = False
-    supported: bool = True
     content_type: str = "application/json"  # of the answer
     hidden: bool = False  # not in the document (pages for people)
 

@@ -90,9 +90,8 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     }
     if route.role is not None:
         operation["x-required-role"] = route.role
-    description = route.description if route.supported else "Not supported by this version: 422 `not_supported_yet`."
-    if description:
-        operation["description"] = description
+    if route.description:
+        operation["description"] = route.description
     if body := _body(route, schemas):
         operation["requestBody"] = body
     return operation
@@ -137,9 +136,7 @@ def _body(route: Route, schemas: Schemas) -> Json | None:
 
 
 def _responses(route: Route, schemas: Schemas) -> Json:
-    answers: Json = {}
-    if route.supported:
-        answers[str(route.status)] = _success(route, schemas)
+    answers: Json = {str(route.status): _success(route, schemas)}
     family = "Digdag" if route.path.startswith(DIGDAG_PREFIX) else "Problem"
     for status in sorted(_statuses(route)):
         if str(status) not in answers:
