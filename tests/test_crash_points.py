@@ -17,7 +17,7 @@ SOURCE = ROOT / "src/backfilld"
 
 def named_in(files: list[Path]) -> set[str]:
     """The points that some files name."""
-    return {name for file in files for name in re.findall(r"\bPoint\.([A-Z_]+)", file.read_text(encoding="utf-8"))}
+    return {name for file in files for name in re.findall(r"\bPoint\.([A-Z][A-Z_]+)", file.read_text(encoding="utf-8"))}
 
 
 def test_every_point_stands_in_the_code():

@@ -130,7 +130,7 @@ class BackfillOperations:
         found = await self._store.find_to_show(id)
         if found is None:
             raise NotFound(f"there is no backfill {id}")
-        return found if isinstance(found, UnreadableRow) else self._viewer.view(*found)
+        return found if isinstance(found, UnreadableRow) else await self._seen(*found)
 
     async def find(self, id: UUID) -> BackfillView | None:
         """As `get`; None if there is none, or it was deleted."""
@@ -144,7 +144,7 @@ class BackfillOperations:
     async def list_page(
         self, wanted: BackfillFilter, *, before_number: int | None = None, limit: int
     ) -> Sequence[BackfillView | UnreadableRow]:
-        """The newest `limit` that `wanted` lets through, with a number below `before_no`."""
+        """The newest `limit` that `wanted` lets through, with a number below `before_number`."""
         found = await self._store.list_page(wanted, before_number=before_number, limit=limit)
         rates = await self.history.rates(one[0] for one in found if not isinstance(one, UnreadableRow))
         return [
