@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from tests.fake_psa.autotask import CODE, SECRET, USER, Autotask, tickets
+from tests.fake_psa.connectwise import CLIENT, COMPANY, PRIVATE, PUBLIC, ConnectWise
+from tests.fake_psa.connectwise import tickets as of_connectwise
 from tests.fake_psa.serving import serving
 from tests.support.clock import FakeClock
 from tests.support.executing import FreePermit, ShutPermit, work
@@ -131,6 +133,35 @@ async def test_an_item_without_what_is_to_be_put_in_fails(api: Autotask, executo
 
     assert (VerdictKind.FAILED, "variable_missing") == (verdict.kind, verdict.error_class)
     assert not any(one.method == "PATCH" for one in api.asked)
+
+
+async def test_a_ticket_of_connectwise_is_changed_by_a_json_patch(clock: FakeClock) -> None:
+    async with serving(ConnectWise(service__tickets=of_connectwise(9))) as api:
+        text = f"""
+            [connections.cw]
+            preset = "connectwise"
+            url = "{api.url}"
+            company = "{COMPANY}"
+            public_key = "{PUBLIC}"
+            private_key = {{ secret = "connectwise" }}
+            client_id = "{CLIENT}"
+            allow_private_address = true
+        """
+        settings = Settings.model_validate(tomllib.loads(text), context={"base": Path()})
+        made = connections_of(settings, SecretStore({"connectwise": PRIVATE}), clock)["cw"]
+        body = [{"op": "replace", "path": "status/id", "value": "${params.status}"}]
+        definition = HttpExecutor.model_validate(
+            {"type": "http", "connection": "cw", "url": "/service/tickets/{entity.id}",
+             "request": {"method": "PATCH", "body": body}}
+        )  # fmt: skip
+        executor = ConnectedExecutor(definition, ConnectionLink(made, clock), clock=clock, limits=Limits())
+        verdict = await executor.execute(work(entity_id="4", params={"status": 17}), FreePermit())
+        gone = await executor.execute(work(entity_id="999", params={"status": 17}), FreePermit())
+        await executor.close()
+        await made.close()
+
+    assert (VerdictKind.SUCCEEDED, VerdictKind.FAILED) == (verdict.kind, gone.kind)
+    assert 17 == api.records["/service/tickets"][3]["status"]["id"]
 
 
 @pytest.mark.parametrize(

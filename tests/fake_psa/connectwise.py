@@ -61,6 +61,8 @@ class ConnectWise(Fake):
         conditions = query.get("conditions", "")
         if path.endswith("/search"):
             path, conditions = path.removesuffix("/search"), (await request.json())["conditions"]
+        if request.method == "PATCH":
+            return await self.patch(request, path)
         is_count, path = path.endswith("/count"), path.removesuffix("/count")
         if path not in self.records:
             return web.json_response({"code": "NotFound", "message": "not found"}, status=404)
@@ -79,6 +81,24 @@ class ConnectWise(Fake):
         page = behind[:size]
         link = f'<https://x/?pageId={page[-1]["id"]}>; rel="next"' if len(behind) > size else ""
         return web.json_response(page, headers={"Link": link})
+
+    async def patch(self, request: web.Request, path: str) -> web.Response:
+        """JSON Patch, as their documentation shows it."""
+        route, _, id = path.rpartition("/")
+        record = next((one for one in self.records.get(route, ()) if str(one["id"]) == id), None)
+        if record is None:
+            return web.json_response({"code": "NotFound", "message": "not found"}, status=404)
+        await patched(request, record)
+        return web.json_response(record)
+
+
+async def patched(request: web.Request, record: dict[str, Any]) -> None:
+    for change in await request.json():
+        holder = record
+        *way, last = change["path"].strip("/").split("/")
+        for name in way:
+            holder = holder[name]
+        holder[last] = change["value"]
 
 
 def parsed(text: str) -> Callable[[dict[str, Any]], bool]:
