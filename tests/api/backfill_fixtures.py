@@ -24,7 +24,7 @@ def control() -> FakeControl:
 
 @pytest.fixture
 async def workflow(pool: Pool) -> Workflow:
-    return await make_workflow(pool, "classify", credits_per_entity=1.5)
+    return await make_workflow(pool, "classify", credits_per_entity=1.5, rehearsal=True)
 
 
 @pytest.fixture

@@ -184,10 +184,10 @@ async def test_all_faults_of_a_wish_are_told_at_once_and_nothing_is_stored(api: 
     assert before.data == after.data
 
 
-async def test_what_comes_later_says_so(api: Api) -> None:
+async def test_a_rehearsal_needs_a_target_that_obeys_it(api: Api) -> None:
     answered = await api("POST", "/public-api/backfills", await api.wanted(rehearsal=True))
 
-    assert [("/rehearsal", "not_supported_yet")] == answered.faults
+    assert [("/rehearsal", "rehearsal_not_supported")] == answered.faults
 
 
 async def test_the_counts_add_up_whenever_one_looks(run: list[dict[str, Any]]) -> None:

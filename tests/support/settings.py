@@ -24,6 +24,7 @@ UNUSUAL = BackfillSettings(
     excluded_dates=frozenset({date(2027, 12, 24), date(2027, 12, 25)}),
     params={"z": 1, "a": [1, None, 1e22]},
     stop_on_failure=True,
+    rehearsal=True,
     max_credits=99.5,
     starts_per_minute=7.5,
     failure_policy=FailurePolicy(max_failure_ratio=0.25, window=100, min_sample=10, max_consecutive_failures=7),

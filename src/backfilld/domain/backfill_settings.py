@@ -75,6 +75,7 @@ class BackfillSettings:
     sample_size: int | None = None
     excluded_dates: frozenset[date] = frozenset()
     params: Mapping[str, Any] = field(default_factory=dict)
+    rehearsal: bool = False
     stop_on_failure: bool = False
     failure_policy: FailurePolicy | None = None
     max_credits: float | None = None
@@ -118,3 +119,8 @@ def usual_attempts(definition: Mapping[str, Any]) -> int:
 def usual_zone(definition: Mapping[str, Any]) -> str:
     """The zone of a workflow so defined."""
     return str(definition.get("timezone") or DEFAULT_ZONE)
+
+
+def can_rehearse(definition: Mapping[str, Any]) -> bool:
+    """Whether the target of a workflow so defined does nothing for real where it is told so."""
+    return bool(definition.get("rehearsal"))

@@ -273,6 +273,10 @@ class WorkflowDefinition(Part):
         description="${name} in the path and query of the URL, in headers, content, arguments, message and exports"
         " stands for a variable of the session, an export or a param.",
     )
+    rehearsal: bool = Field(
+        default=False,
+        description="Its target does nothing for real where it is handed `rehearsal` true, so backfills may rehearse.",
+    )
     enabled: bool = Field(default=True, description="false: nothing of it starts, and no new backfill may name it.")
 
     def plain(self) -> dict[str, Any]:

@@ -87,6 +87,11 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
         yield Fault("/executor/type", "executor_not_allowed", message, allowed)
     if definition.substitutes:
         yield from substitution_faults(definition)
+    if definition.rehearsal and isinstance(executor, HttpExecutor) and executor.request is not None:
+        names = {inner for text in texts_in(executor.request.body) for inner in names_in(text)}
+        if "rehearsal" not in names:
+            message = "its target could not know of a rehearsal: the template of its request has no ${rehearsal}"
+            yield Fault("/rehearsal", "rehearsal_not_supported", message)
     if isinstance(executor, HttpExecutor) and executor.connection is not None:
         for fault in connected_faults(executor, definition, rules):
             yield fault.under("/executor")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
+from backfilld.domain.backfill_settings import can_rehearse
 from backfilld.domain.backfills.records import ENTITIES, Backfill, Progress
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.callers import Actor
@@ -172,6 +173,9 @@ class Rerunner:
             raise Conflict(
                 f"workflow {parent.workflow_id} ({parent.workflow_name}) is {state}", code="workflow_disabled"
             )
+        if parent.settings.rehearsal and not can_rehearse(target.definition):
+            message = f"workflow {parent.workflow_id} ({parent.workflow_name}) cannot rehearse any more"
+            raise Conflict(message, code="rehearsal_not_supported")
         return target
 
     def _child(

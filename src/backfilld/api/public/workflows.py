@@ -40,6 +40,7 @@ class WorkflowAnswer(Answer):
     timeout_seconds: float
     exports: dict[str, JsonValue] = Field(description="params of every session")
     substitutes: bool = Field(description="whether ${name} is put in")
+    rehearsal: bool = Field(description="whether backfills of it may rehearse")
     created_at: Instant
     updated_at: Instant
 
@@ -55,7 +56,7 @@ class WorkflowAnswer(Answer):
 _OF_WORKFLOW = ("id", "project", "name", "managed_by", "enabled", "revision_id", "version", "created_at", "updated_at")
 _OF_DEFINITION = (
     "executor", "timezone", "schedule", "credits_per_entity", "max_attempts", "timeout_seconds",
-    "exports", "substitutes",
+    "exports", "substitutes", "rehearsal",
 )  # fmt: skip
 
 
@@ -84,6 +85,7 @@ class PatchBase(Body):
     timeout_seconds: Seconds | None = None
     exports: dict[Name, JsonValue] | None = None
     substitutes: bool | None = None
+    rehearsal: bool | None = None
     enabled: bool | None = None
 
     @field_validator("schedule")

@@ -107,13 +107,14 @@ _PLAN = (
     *LIMITS,
     date_option("--exclude-date", help="No start then. Repeatable."),
     click.option("--params", type=JsonObject(), help="Handed to the workflow with each entity."),
+    click.option("--rehearsal", is_flag=True, default=None, help="The target does nothing for real, if it can."),
     click.option("--total-estimated", type=int, help="Your own guess; a warning tells if it is far off."),
 )  # fmt: skip
 
 _COPIED = (
     "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
     "sample_size", "max_attempts", "starts_per_minute", "max_credits", "failure_policy", "slow_down",
-    "params", "total_estimated",
+    "params", "rehearsal", "total_estimated",
 )  # fmt: skip
 
 

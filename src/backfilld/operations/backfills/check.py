@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
-from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfill_settings import BackfillSettings, can_rehearse
 from backfilld.domain.entities.ids import is_fit, why_unfit
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unavailable
@@ -60,6 +60,7 @@ class Asked:
     timezone: str | None = None
     target_workflow_id: int | None = None
     entity_ids: Sequence[str] | None = None
+    rehearsal: bool | None = None
 
     @staticmethod
     def of(parts: Mapping[str, Any], unread: frozenset[str]) -> "Asked":
@@ -203,6 +204,9 @@ class Checker:
         target = await self._targets.find(wanted)
         if target is not None and target.enabled:
             checked.target = target
+            if asked.rehearsal and not can_rehearse(target.definition):
+                message = f"workflow {wanted} ({target.name}) has no `rehearsal: true`, so it might act"
+                checked.faults.append(Fault("/rehearsal", "rehearsal_not_supported", message))
             return
         known = await self._targets.list_enabled(MOST_WORKFLOWS_NAMED)
         there_are = "; enabled are " + ", ".join(f"{id} ({name})" for id, name in known) if known else ""

@@ -96,7 +96,8 @@ UPDATE backfill_progress
  WHERE backfill_number = $1;
 
 -- name: list_unremembered
--- Those that have outcomes which nobody has looked at; and those that have ended, to be done with them.
+-- Those that have outcomes which nobody has looked at; and those that have ended, to be done with them. In a rehearsal
+-- nothing happened that anybody could build on.
 -- $1 workflow (null: any)   $2 only what has ended
 SELECT b.number, p.remembered_mark, p.low_water_mark, p.planned, e.ended,
        p.succeeded + p.failed + p.skipped - p.skipped_in_plan AS outcomes
@@ -104,7 +105,7 @@ SELECT b.number, p.remembered_mark, p.low_water_mark, p.planned, e.ended,
   JOIN backfill_progress AS p ON p.backfill_number = b.number
  CROSS JOIN LATERAL (
        SELECT b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed') AS ended) AS e
- WHERE b.kind = 'entities' AND NOT p.remembered AND p.planned > 0
+ WHERE b.kind = 'entities' AND NOT p.remembered AND p.planned > 0 AND b.settings ->> 'rehearsal' IS DISTINCT FROM 'true'
    AND ($1::bigint IS NULL OR b.workflow_id = $1)
    AND (e.ended OR (NOT $2 AND p.succeeded + p.failed + p.skipped - p.skipped_in_plan <> p.remembered_count))
  ORDER BY b.number;

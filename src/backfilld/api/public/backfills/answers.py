@@ -175,39 +175,35 @@ class BackfillAnswer(Answer):
 def _settings(view: BackfillView) -> dict[str, Any]:
     backfill = view.backfill
     ids = backfill.named_ids
-    return (
-        _NOT_YET
-        | {name: getattr(backfill.settings, name) for name in _CHOSEN}
-        | {
-            "daily_execution_windows": _all_days(backfill.settings.daily_execution_windows),
-            "id": backfill.id,
-            "kind": backfill.kind,
-            "parent_backfill_run_id": backfill.parent_id,
-            "children": [ChildAnswer(id=child.id, status=child.status) for child in backfill.children],
-            "filter_resolved": backfill.filter_resolved,
-            "effective_windows": view.effective_windows,
-            "slow_down": SlowDownAnswer.of_setting(backfill.settings.slow_down),
-            "failure_policy": FailurePolicyAnswer.of(backfill.settings.failure_policy),
-            "starts_per_minute": whole(backfill.settings.starts_per_minute),
-            "max_credits": whole(backfill.settings.max_credits),
-            "excluded_dates": sorted(backfill.settings.excluded_dates),
-            "target_workflow_id": backfill.workflow_id,
-            "target_workflow_name": backfill.workflow_name,
-            "workflow_version": backfill.workflow_version,
-            "schedule_id": backfill.schedule_id,
-            "session_from": backfill.session_from,
-            "session_to": backfill.session_to,
-            "entity_ids": None if ids is None else list(ids.first),
-            "entity_ids_count": None if ids is None else ids.count,
-            "entity_ids_digest": None if ids is None else ids.digest,
-            "created_by": backfill.created_by,
-            "created_by_name": backfill.created_by_name,
-            "created_at": backfill.created_at,
-            "approved_by": backfill.approved_by,
-            "approved_at": backfill.approved_at,
-            "ledger_digest": backfill.ledger_digest,
-        }
-    )
+    return {name: getattr(backfill.settings, name) for name in _CHOSEN} | {
+        "daily_execution_windows": _all_days(backfill.settings.daily_execution_windows),
+        "id": backfill.id,
+        "kind": backfill.kind,
+        "parent_backfill_run_id": backfill.parent_id,
+        "children": [ChildAnswer(id=child.id, status=child.status) for child in backfill.children],
+        "filter_resolved": backfill.filter_resolved,
+        "effective_windows": view.effective_windows,
+        "slow_down": SlowDownAnswer.of_setting(backfill.settings.slow_down),
+        "failure_policy": FailurePolicyAnswer.of(backfill.settings.failure_policy),
+        "starts_per_minute": whole(backfill.settings.starts_per_minute),
+        "max_credits": whole(backfill.settings.max_credits),
+        "excluded_dates": sorted(backfill.settings.excluded_dates),
+        "target_workflow_id": backfill.workflow_id,
+        "target_workflow_name": backfill.workflow_name,
+        "workflow_version": backfill.workflow_version,
+        "schedule_id": backfill.schedule_id,
+        "session_from": backfill.session_from,
+        "session_to": backfill.session_to,
+        "entity_ids": None if ids is None else list(ids.first),
+        "entity_ids_count": None if ids is None else ids.count,
+        "entity_ids_digest": None if ids is None else ids.digest,
+        "created_by": backfill.created_by,
+        "created_by_name": backfill.created_by_name,
+        "created_at": backfill.created_at,
+        "approved_by": backfill.approved_by,
+        "approved_at": backfill.approved_at,
+        "ledger_digest": backfill.ledger_digest,
+    }
 
 
 def _all_days(written: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -219,7 +215,6 @@ def _all_days(written: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 _CHOSEN = tuple(f.name for f in fields(BackfillSettings))
-_NOT_YET = {"rehearsal": False}
 
 
 def _standing(view: BackfillView) -> dict[str, Any]:

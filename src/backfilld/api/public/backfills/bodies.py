@@ -7,7 +7,7 @@ the same body.
 from dataclasses import fields
 from typing import Annotated, Any, Literal, Optional
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from backfilld.api.framework.reading import strict_json
 from backfilld.api.framework.reading.fields import (
@@ -106,20 +106,6 @@ def _bounded_params(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _not_yet(value: Any) -> None:
-    if value is not None:
-        raise FaultsFound([Fault("", "not_supported_yet", "is not supported by this version; leave it out")])
-
-
-def _not_yet_true(value: Any) -> None:
-    _not_yet(None if value is False else value)
-
-
-NotYetTrue = Annotated[
-    Literal[False] | None, BeforeValidator(_not_yet_true), Field(description="Not supported by this version.")
-]
-
-
 _START = """`when_approved`: paused once the plan is frozen, until resumed, which approves it;
 `when_approved_by_another`: by somebody else than whoever created it, a key counting as whoever made it."""
 
@@ -144,7 +130,9 @@ class CreateBackfill(Body):
     max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS), WHOLE] | None = None
     excluded_dates: Annotated[list[LocalDate], Field(max_length=MOST_EXCLUDED_DATES)] = Field(default_factory=list)
     params: Annotated[dict[str, Any], AfterValidator(_bounded_params)] = Field(default_factory=dict)
-    rehearsal: NotYetTrue = None
+    rehearsal: bool = Field(
+        False, description="Handed to the target, which does nothing for real then; its outcomes count for nothing."
+    )
     starts_per_minute: StartsPerMinute | None = None
     failure_policy: SetFailurePolicy | None = Field(
         None, description="When it stops by itself because too much fails; null: the defaults, which are on."

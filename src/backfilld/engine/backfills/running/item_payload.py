@@ -19,7 +19,7 @@ def payloads_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], 
     entity_type = backfill.settings.entity_type or NOT_ENUMERABLE
     seconds = seconds_of(backfill.definition, timeout_seconds)
     id_text = str(backfill.id)
-    name, params = backfill.settings.name, backfill.settings.params
+    name, params, rehearsal = backfill.settings.name, backfill.settings.params, backfill.settings.rehearsal
     id = UUID(id_text)  # one that orjson knows, unlike asyncpg's
 
     def work(item: Item) -> Work:
@@ -27,7 +27,7 @@ def payloads_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], 
         key = idempotency_key(id_text, entity_type, item.entity_id)
         return Work(
             backfill.workflow_id, backfill.workflow_name, id, name, item.entity_id, entity_type,
-            item.attributes, as_of, params, rehearsal=False, attempt=item.tries + 1, idempotency_key=key,
+            item.attributes, as_of, params, rehearsal=rehearsal, attempt=item.tries + 1, idempotency_key=key,
             timeout_seconds=seconds,
         )  # fmt: skip
 
