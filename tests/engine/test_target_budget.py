@@ -12,6 +12,7 @@ from tests.support.attempts import all_ended, make_attempts
 from tests.support.backfills import make_backfill
 from tests.support.clock import FakeClock
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.waiting import eventually
 
 from backfilld.engine.starting.targets.budget import GRACE_SECONDS, BudgetTerms, TargetBudget, TargetBudgets
 
@@ -169,3 +170,13 @@ async def test_a_budget_that_is_taken_away_holds_nobody_any_more(dsn, pool):
         await engine.until(backfill, "completed")
 
     assert 50 == len(executor.starts)
+
+
+async def test_who_is_paused_waits_for_the_budget_no_more(dsn, pool):
+    backfill = await make_backfill(pool, **resolved())
+    async with engine_on(dsn, pool) as engine:
+        engine.tools.targets.put_budgets([terms(0.01)])
+        budget = engine.tools.targets.health(ORIGIN).origin.budget
+        await eventually(lambda: budget.waiting == 1)
+        await engine.pause(backfill)
+        await eventually(lambda: budget.waiting == 0)

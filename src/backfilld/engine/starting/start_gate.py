@@ -98,6 +98,8 @@ class StartGate(Generic[W]):
     def close(self) -> None:
         """Listen no more."""
         self._stop_listening()
+        if not self.is_live and (budget := self.health.origin.budget) is not None:
+            budget.leave(self.asks_as)
         self._leave_switch()
         self._leave_brakes()
 

@@ -77,6 +77,10 @@ class TargetBudget:
         while (head := next(iter(self._queue.items()), None)) and now - head[1] >= GRACE_SECONDS:
             del self._queue[head[0]]
 
+    def leave(self, user: Hashable) -> None:
+        """A backfill wants nothing any more."""
+        self._queue.pop(user, None)
+
     def is_short(self, *, live: bool) -> bool:
         """True if nothing may start now."""
         return (self._all.wait() if live else self._seconds()) > 0
