@@ -367,7 +367,7 @@ async def test_known_fields_come_from_imports_and_from_the_configuration_which_w
 
     imported = {"n": "integer", "company.name": "string", r"a\.b": "date"}
     assert {
-        "name": "ticket", "source": "builtin", "healthy": True, "problem": None, "count": 1,
+        "name": "ticket", "source": "builtin", "healthy": True, "problem": None, "budget": None, "count": 1,
         "loaded_at": "2027-03-01T12:00:00Z",
         "fields": imported | {"n": "number"}, "fields_configured": {"n": "number"}, "fields_imported": imported,
     } == found["ticket"]  # fmt: skip

@@ -18,6 +18,7 @@ from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
 from backfilld.domain.entities.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
+from backfilld.sources.http.asking.budget import Usage
 from backfilld.sources.registry import BUILTIN, Look, SourceRegistry
 from backfilld.store.entities.entities import EntityStore, StoredType
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
@@ -27,7 +28,7 @@ from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOut
 class KnownType:
     """An entity type: where it comes from and what is known. `fields` are those in force: the configuration wins.
 
-    `problem` says why its source can list nothing at this moment; None: it can.
+    `problem` says why its source can list nothing at this moment; None: it can. `usage`: of its connection's budget.
     """
 
     name: str
@@ -38,6 +39,7 @@ class KnownType:
     fields_configured: Mapping[str, FieldType]
     fields_imported: Mapping[str, FieldType]
     problem: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Entities:
             configured,
             imported,
             look.problem,
+            self._sources.usage_of(stored.name),
         )
 
     def _require_kept_here(self, entity_type: str) -> None:

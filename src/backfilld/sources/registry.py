@@ -13,6 +13,7 @@ from typing import Protocol
 from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import NOT_ENUMERABLE, FieldType
 from backfilld.sources.base import EntitySource, Labelled, SourceBroken, SourceUnreachable
+from backfilld.sources.http.asking.budget import Usage
 
 Fields = Mapping[str, FieldType]
 LearnedFields = Callable[[str], Awaitable[Fields]]  # entity type → fields that imports told of
@@ -63,6 +64,7 @@ class SourceRegistry:
         foreign: Mapping[str, ForeignSource] | None = None,
         lists: Mapping[str, PairLists] | None = None,
         connections: Mapping[str, str] | None = None,
+        usages: Mapping[str, Callable[[], Usage]] | None = None,
     ) -> None:
         self._sources = dict(sources)
         self._source_of = dict(source_of or {})
@@ -71,6 +73,7 @@ class SourceRegistry:
         self._foreign = dict(foreign or {})
         self._lists = dict(lists or {})
         self._connections = dict(connections or {})
+        self._usages = dict(usages or {})
 
     def name_of(self, entity_type: str) -> str:
         """The name of the type's source."""
@@ -85,6 +88,11 @@ class SourceRegistry:
     def connection_of(self, entity_type: str) -> str | None:
         """The connection that a type is listed by; None where its source is no API."""
         return self._connections.get(entity_type)
+
+    def usage_of(self, entity_type: str) -> Usage | None:
+        """What is used of the budget of the type's connection; None where its source is no API."""
+        usage = self._usages.get(self._connections.get(entity_type, ""))
+        return None if usage is None else usage()
 
     def configured_fields(self, entity_type: str) -> Fields:
         """What the configuration says about the fields of a type."""

@@ -4,23 +4,14 @@ from typing import Any
 
 from pydantic import Field
 
-from backfilld.api.framework.reading.fields import Answer, Instant
+from backfilld.api.framework.reading.fields import Answer
 from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.public.entities.schemas import BudgetAnswer
 from backfilld.domain.entities.records import FieldType
 from backfilld.operations.sources import KnownSource, SourceOperations, Tested
 
 PATH = "/public-api/sources"
 TAG = "entities"
-
-
-class BudgetAnswer(Answer):
-    """How often it may be asked: of its tightest limit."""
-
-    limit: int | None = Field(description="Requests in that span; null: no limit is set.", examples=[5000])
-    used: int = Field(description="Of them, by everybody who asks here.", examples=[1240])
-    until: Instant | None = Field(
-        description="When something may be asked again; null: now.", examples=["2027-03-14T07:00:00Z"]
-    )
 
 
 class SourceAnswer(Answer):
@@ -80,15 +71,13 @@ def routes(sources: SourceOperations) -> list[Route]:
 
 
 def _shown(one: KnownSource) -> SourceAnswer:
-    usage = one.usage
-    budget = None if usage is None else BudgetAnswer(limit=usage.limit, used=usage.used, until=usage.until)
     return SourceAnswer(
         name=one.name,
         kind=one.kind,
         entity_types=list(one.entity_types),
         healthy=one.problem is None,
         problem=one.problem,
-        budget=budget,
+        budget=BudgetAnswer.of(one.usage),
     )
 
 

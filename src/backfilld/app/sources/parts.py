@@ -57,6 +57,7 @@ def sources_of(
         learned=learned,
         foreign=foreign,
         connections={name: known.http.connection for name, known in types.items() if known.http},
+        usages={name: connection.budget.usage for name, connection in (connections or {}).items()},
         lists=lists,
     )
 

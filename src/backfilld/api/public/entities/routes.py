@@ -10,6 +10,7 @@ from backfilld.api.public.entities.bodies import STALL_SECONDS, rows_of_lines, r
 from backfilld.api.public.entities.lines import LONGEST_LINE
 from backfilld.api.public.entities.schemas import (
     BODIES,
+    BudgetAnswer,
     EntityTypeAnswer,
     ListEntities,
     ManyEntities,
@@ -104,6 +105,7 @@ class _Handlers:
                 source=type.source,
                 healthy=type.problem is None,
                 problem=type.problem,
+                budget=BudgetAnswer.of(type.usage),
                 count=type.entities,
                 loaded_at=type.loaded_at,
                 fields=dict(type.fields),

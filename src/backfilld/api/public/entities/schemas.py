@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from backfilld.api.framework.reading import strict_json
-from backfilld.api.framework.reading.fields import Answer, FaultsFound, Page, Query
+from backfilld.api.framework.reading.fields import Answer, FaultsFound, Instant, Page, Query
 from backfilld.api.public.entities.field_types import MEMBER, MOST_IN_QUERY, read_types
 from backfilld.api.public.entities.records import DEEPEST
 from backfilld.domain.entities.ids import LONGEST_ID
 from backfilld.domain.entities.records import Entity, EntityType, FieldType
 from backfilld.domain.errors import Fault, Unreadable
 from backfilld.domain.imports import FIELD_TYPES
+from backfilld.sources.http.asking.budget import Usage
 
 
 def _field_types(value: Any) -> Any:
@@ -89,6 +90,20 @@ class ManyEntities(Answer):
     entities: list[EntityAnswer]
 
 
+class BudgetAnswer(Answer):
+    """How often it may be asked: of its tightest limit."""
+
+    limit: int | None = Field(description="Requests in that span; null: no limit is set.", examples=[5000])
+    used: int = Field(description="Of them, by everybody who asks here.", examples=[1240])
+    until: Instant | None = Field(
+        description="When something may be asked again; null: now.", examples=["2027-03-14T07:00:00Z"]
+    )
+
+    @classmethod
+    def of(cls, usage: Usage | None) -> Self | None:
+        return None if usage is None else cls(limit=usage.limit, used=usage.used, until=usage.until)
+
+
 class EntityTypeAnswer(Answer):
     """An entity type. `count` is null where only the source knows it."""
 
@@ -96,6 +111,7 @@ class EntityTypeAnswer(Answer):
     source: str
     healthy: bool = Field(description="Whether its source can list entities at this moment.")
     problem: str | None = Field(description="Why it cannot.")
+    budget: BudgetAnswer | None = Field(description="Of the connection to an API; null for other sources.")
     count: int | None
     loaded_at: datetime | None = Field(description="When something was last uploaded.")
     fields: dict[str, FieldType] = Field(
