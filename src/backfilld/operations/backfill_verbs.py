@@ -107,7 +107,7 @@ class BackfillOperations:
         self.explainer = Explainer(self._store, self._viewer, self.history, ledger, AuditPages(pool))
         self.errors = ErrorReading(self._store, ErrorGroups(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
-        self.overview = Overview(self._store, self._viewer, control, clock)
+        self.overview = Overview(self._store, self._viewer, self.history, control, clock)
 
     async def check(self, asked: Asked) -> Checked:
         """What is wrong with a body for `create` or `preview` beyond its types, and what it comes to."""

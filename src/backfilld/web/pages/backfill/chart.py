@@ -146,8 +146,11 @@ def _drawn(view: BackfillView, buckets: Sequence[_Bucket], step: int, now: datet
         height = sum(recent) / len(recent) * scale
         width = min(WIDTH - x, ahead * slot)
         rest = (x + 1, base - height, max(2.0, width - 2), height)
-        labels = [one for one in labels if one.x < WIDTH - 150]
-        labels.append(Label(WIDTH, "expected", "end"))
+        at = view.estimated_completion_at
+        told = f"expected until {at.astimezone(zone):%a %H:%M}" if at else "expected"
+        end = max(x + width, LEFT + 240.0)
+        labels = [one for one in labels if one.x < end - 240]
+        labels.append(Label(min(end, WIDTH), told, "end"))
     elif x - last_label > 130:
         labels.append(Label(x, f"{buckets[-1].ends_at.astimezone(zone):%a %H:%M}", "end"))
     lines = [(base - top * scale * part / 2, thousands(top * part / 2)) for part in (0, 1, 2)]

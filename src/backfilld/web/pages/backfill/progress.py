@@ -76,7 +76,7 @@ def _tiles(view: BackfillView, now: datetime) -> Iterator[Tile]:
     rate, status = view.throughput_per_minute, backfill.status
     if status is Status.RUNNING and rate is not None:
         yield Tile("Rate", f"{numbers.thousands(round(rate) if rate >= 10 else rate)}/min")
-    if status is Status.RUNNING or counts.in_flight:
+    if counts.in_flight or (status is Status.RUNNING and view.reason is None):
         yield Tile("In flight", f"{numbers.thousands(counts.in_flight)} of {backfill.settings.max_in_flight}")
     zone, at = shown_zone(backfill), view.estimated_completion_at
     if at is not None:
