@@ -259,6 +259,7 @@ CALLS = (
     lambda client: client.get_ledger_item("A", "B"),
     lambda client: anext(client.follow("A")),
     lambda client: client.list_entity_types(),
+    lambda client: client.list_fields("ticket"),
     lambda client: client.upload_entities("A", nothing()),
     lambda client: client.list_entities("A"),
     lambda client: client.get_entity("A", "B"),

@@ -164,3 +164,11 @@ async def test_a_bad_option_is_told_before_anything_is_read(backfilld, daemon, t
     assert 2 == ended.code
     assert said in ended.err
     assert [] == daemon.received
+
+
+async def test_the_fields_of_a_type_are_shown(backfilld, daemon):
+    field = {"name": "status", "kinds": ["text"], "share": 0.98, "values": [{"value": "open"}], "configured": None}
+    daemon.script("GET", "/public-api/entity-types/ticket/fields", Scripted(data={"fields": [field]}))
+    ended = await backfilld("entities", "fields", "ticket")
+
+    assert ["FIELD   KIND  HAVE IT  COMMON VALUES", "status  text  98%      open"] == ended.out.splitlines()

@@ -17,7 +17,7 @@ from backfilld.api.public.backfills import ledger, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.entities import routes as entities
 from backfilld.api.public.steering import routes as steering
-from backfilld.api.public.watching import errors, explain, history, report
+from backfilld.api.public.watching import errors, explain, fields, history, report
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes
@@ -163,6 +163,7 @@ def _public_routes(
         *history.routes(operations),
         *errors.routes(operations),
         *report.routes(operations),
+        *fields.routes(operations),
         *progress_stream.routes(operations, clock),
         *steering.routes(operations),
         *workflows.routes(workflow_operations),

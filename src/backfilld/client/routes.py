@@ -155,6 +155,10 @@ class Client:
     async def list_entity_types(self) -> Answer:
         return await self._get("/entity-types")
 
+    async def list_fields(self, entity_type: str) -> Answer:
+        """From a sample of its records. `data`: fields."""
+        return await self._get(f"/entity-types/{_part(entity_type)}/fields")
+
     async def list_sources(self) -> Answer:
         """`data`: sources."""
         return await self._get("/sources")

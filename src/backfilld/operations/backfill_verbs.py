@@ -20,6 +20,7 @@ from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
 from backfilld.operations.backfills.estimate import Counter
 from backfilld.operations.backfills.field_hints import FieldHints
+from backfilld.operations.backfills.field_sample import FieldSampler
 from backfilld.operations.backfills.idempotency import Idempotency
 from backfilld.operations.backfills.ids_found import IdsLook
 from backfilld.operations.backfills.ledger import LedgerReading
@@ -105,6 +106,7 @@ class BackfillOperations:
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
         self.history = History(pool, self._store, clock)
         self.explainer = Explainer(self._store, self._viewer, self.history, ledger, AuditPages(pool))
+        self.field_sampler = FieldSampler(sources)
         self.errors = ErrorReading(self._store, ErrorGroups(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
         self.overview = Overview(self._store, self._viewer, self.history, control, clock)

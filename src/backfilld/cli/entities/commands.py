@@ -217,3 +217,31 @@ def _show_types(reading: "Reading", given: tuple[str, ...]) -> None:
     rows = [(name, type, "as given" if name in said else "guessed") for name, type in sorted(reading.types.items())]
     print_table(("FIELD", "TYPE", ""), rows, empty="No fields.")
     click.echo()
+
+
+@group.command("fields")
+@click.argument("entity_type")
+@json_option
+@server_options
+def fields(server: Server, as_json: bool, entity_type: str) -> None:
+    """See which fields the records of a type have, from a sample: kinds, share, and values that are common."""
+
+    async def ask() -> "Answer":
+        async with server.client() as client:
+            return await client.list_fields(entity_type)
+
+    answer = run(ask())
+    print_warnings(answer.warnings)
+    if as_json:
+        print_json(answer.data)
+        return
+    rows = [
+        (
+            field["name"],
+            ", ".join(field["kinds"]) or field["configured"],
+            f"{100 * field['share']:.0f}%",
+            ", ".join(str(one["value"]) for one in field["values"] or ()),
+        )
+        for field in answer.data["fields"]
+    ]
+    print_table(("FIELD", "KIND", "HAVE IT", "COMMON VALUES"), rows, empty="No fields: there are no records.")
