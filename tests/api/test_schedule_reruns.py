@@ -143,3 +143,18 @@ async def test_a_backfill_over_sessions_is_shown_listed_and_told_like_any_other(
     )  # fmt: skip
     assert ["2027-02-25T00:00:00Z", "2027-02-26T00:00:00Z"] == [item["entity_id"] for item in ledger[:2]]
     assert ["succeeded", "failed"] == [item["status"] for item in ledger[:2]]
+
+
+async def test_sessions_are_run_again_by_what_became_of_them(client: Client, pool: Pool, parent: Backfill) -> None:
+    counted = await client.post(f"{PATH}/{parent.id}/rerun", json={"status": ["succeeded"], "dry_run": True})
+    answer = await client.post(f"{PATH}/{parent.id}/rerun", json={"status": ["succeeded"]})
+    child = (await answer.json())["data"]["backfill"]
+    positions = await pool.fetch(
+        "SELECT p.position FROM attempts AS a JOIN attempts AS p ON p.session_id = a.session_id AND p.name = 'night'"
+        " JOIN backfills AS b ON b.number = a.backfill_number WHERE b.id = $1 ORDER BY 1",
+        child["id"],
+    )
+
+    assert {"count": 3} == (await counted.json())["data"]
+    assert (201, "schedule", 3) == (answer.status, child["kind"], child["total_entities"])
+    assert [0, 2, 4] == [row["position"] for row in positions]
