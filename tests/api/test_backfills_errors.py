@@ -15,7 +15,7 @@ from backfilld.domain.backfills.records import Backfill, Outcome
 from backfilld.domain.backfills.states import Status
 from backfilld.operations.watching import errors as watching
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.backfills.ids import FailedIn
+from backfilld.store.backfills.ids import EndedIn
 from backfilld.store.connection.pool import Pool
 from backfilld.store.history.error_groups import ErrorGroups
 from backfilld.store.ledger.entries import Checkpoint, EndedItem
@@ -119,7 +119,7 @@ async def test_the_janitor_groups_them_in_pieces(pool: Pool, backfill: Backfill)
 
 
 async def test_a_child_can_be_made_of_one_group(pool: Pool, backfill: Backfill):
-    failed = FailedIn(backfill.number, error_group=fingerprint(*MESSAGES[0]))
+    failed = EndedIn(backfill.number, error_group=fingerprint(*MESSAGES[0]))
     async with pool.acquire() as connection, connection.transaction():
         new = new_backfill(backfill, entity_ids=failed, exclusive=False)
         child = await BackfillStore(pool).insert(new, on=connection)
