@@ -104,7 +104,7 @@ async def target(held: asyncio.Event) -> AsyncIterator[str]:
             case "/refuse":
                 return web.Response(status=401, text="invalid token")
             case "/slow":
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(1.0)  # longer than any of these tests, for all of its items
             case "/held":
                 await held.wait()
             case "/flaky" if number % 7 == 0:
