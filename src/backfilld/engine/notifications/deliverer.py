@@ -51,7 +51,7 @@ class Deliverer:
         self._patience = Patience.of(self.part, clock, bus)
         self._minds_outages_at: datetime | None = None
         self._cleans_at: datetime | None = None
-        bus.listen(self._heard)
+        bus.listen(self._heard, BackfillCreated, BrakeMoved, StatusChanged)
 
     @property
     def obstacle(self) -> Exception | None:
@@ -76,7 +76,7 @@ class Deliverer:
         self._news.set()
 
     def _heard(self, event: Event) -> None:
-        if isinstance(event, BackfillCreated | BrakeMoved) or (isinstance(event, StatusChanged) and not event.again):
+        if not isinstance(event, StatusChanged) or not event.again:
             self._news.set()
 
     def nudge(self) -> None:

@@ -65,7 +65,7 @@ class Firing:
         self._bus = bus
         self._house = FullHouse(clock, bus, most_unfinished=most_unfinished)
         self._aside = PutAside(clock)
-        bus.listen(self._hear)
+        bus.listen(self._hear, AttemptEnded)
         self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus))
         self._draining = False
         self._obeys_rules = False  # those of the zones, which may be others than before the start
@@ -74,9 +74,9 @@ class Firing:
         """A schedule may have been changed: look now."""
         self._service.nudge()
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, _: Event) -> None:
         """An attempt that ends makes room for whoever waits longest."""
-        if isinstance(event, AttemptEnded) and self._house.is_full:
+        if self._house.is_full:
             self.nudge()
 
     def drain(self) -> None:

@@ -86,7 +86,7 @@ async def _record_outcomes(
 
 def _fingerprints(outcomes: list[Outcome]) -> list[bytes | None] | None:
     """Of failures; None if there is none, which costs what it must."""
-    if all(outcome.error_class is None for outcome in outcomes):
+    if _unless_all([o.error_class for o in outcomes], None) is None:
         return None
     return [fingerprint(o.error_class, o.error) if o.status == "failed" else None for o in outcomes]
 
