@@ -22,7 +22,7 @@ import orjson
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.public.entities.routes import routes
 from backfilld.clock import SystemClock
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.embedded import EmbeddedPostgres
 from backfilld.operations.entities import Entities
 from backfilld.sources.builtin import BuiltinSource

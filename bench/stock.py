@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import orjson
 
 from backfilld.clock import SystemClock
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import open_pool
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadTerms

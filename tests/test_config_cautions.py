@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from backfilld.cli.main import cli
 from backfilld.config import cautions_of, load_settings
-from backfilld.config.sections.certificate_dates import Validity, validities_in
+from backfilld.config.certificate_dates import Validity, validities_in
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 KEY = generate_private_key(SECP256R1())

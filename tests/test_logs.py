@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 import structlog
 
-from backfilld.events import BreakerMoved, Bus, DatabaseLost, PlanFrozen, StatusChanged, TryEnded
+from backfilld.bus import Bus
+from backfilld.events import BreakerMoved, DatabaseLost, PlanFrozen, StatusChanged, TryEnded
 from backfilld.logs import EventLog, configure_logging
 from backfilld.logs.setup import goes_to_journal
 

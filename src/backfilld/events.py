@@ -4,14 +4,10 @@ The engine and the operations say what happened; log lines, counters and tests l
 must be quick and may not fail the one who speaks.
 """
 
-import logging
-from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
 from backfilld.domain.records import plain_record
-
-log = logging.getLogger(__name__)
 
 
 @plain_record
@@ -302,30 +298,3 @@ class WorkGoesOn(Event):
 
     part: str
     seconds: float
-
-
-Listener = Callable[[Event], None]
-
-
-class Bus:
-    """Hands each event to every listener that wants it, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._listeners: list[tuple[Listener, tuple[type, ...]]] = []
-        self._wanted_by: dict[type, list[Listener]] = {}  # of each kind that has come
-
-    def listen(self, listener: Listener, *kinds: type) -> None:
-        """Have `listener` called with every event of these kinds from now on; without kinds, of all."""
-        self._listeners.append((listener, kinds))
-        self._wanted_by.clear()
-
-    def tell(self, event: Event) -> None:
-        """Hand `event` on. A listener that fails is logged and does not hurt the others."""
-        kind = type(event)
-        if kind not in self._wanted_by:
-            self._wanted_by[kind] = [one for one, kinds in self._listeners if not kinds or kind in kinds]
-        for listener in self._wanted_by[kind]:
-            try:
-                listener(event)
-            except Exception:
-                log.exception("a listener failed on %s", type(event).__name__)

@@ -15,7 +15,7 @@ from tests.support.clock import FakeClock
 
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
-from backfilld.domain.callers import ROLES, Caller, Role
+from backfilld.domain.access.callers import ROLES, Caller, Role
 
 
 class RoleTokens:

@@ -12,7 +12,7 @@ from tests.support.clock import NOON, FakeClock
 
 from backfilld.api.public import audit, keys
 from backfilld.api.public.backfills import routes as backfills
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.keys import create_key

@@ -11,7 +11,7 @@ from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.auth.limits import Limiter
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.framework.server import ServerOptions
-from backfilld.domain.callers import Actor, Role
+from backfilld.domain.access.callers import Actor, Role
 from backfilld.operations.keys import create_key, revoke_key
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool

@@ -18,10 +18,10 @@ from tests.support.waiting import eventually
 
 from backfilld.api.public import audit
 from backfilld.api.public.backfills import routes as backfills
+from backfilld.bus import Bus
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Backfill
-from backfilld.domain.callers import Actor
 from backfilld.engine.janitor import Janitor, Retention
-from backfilld.events import Bus
 from backfilld.operations.auditing import AuditReading
 from backfilld.store.admin import audit as audit_rows
 from backfilld.store.backfills.removal import RemovalStore

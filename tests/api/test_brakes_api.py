@@ -6,8 +6,8 @@ from tests.engine.brakes.signals import Scripted, brake
 from tests.support.clock import FakeClock
 
 from backfilld.api.public.brakes import routes
+from backfilld.bus import Bus
 from backfilld.engine.brakes.board import Brakes
-from backfilld.events import Bus
 from backfilld.operations.brakes import BrakeOperations
 from backfilld.store.connection.pool import Pool
 from backfilld.store.steering.brakes import BrakeStore

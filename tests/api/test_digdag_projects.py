@@ -19,8 +19,8 @@ from tests.support.fake_control import FakeControl
 from tests.support.project_archives import packed
 
 from backfilld.api.digdag import projects, schedules, workflows
+from backfilld.bus import Bus
 from backfilld.domain.errors import BackfilldError
-from backfilld.events import Bus
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations import projects as pushing
 from backfilld.operations.projects import ProjectOperations

@@ -12,8 +12,8 @@ from tests.support.fake_control import FakeControl
 from tests.support.schedules import make_schedule
 
 from backfilld.api.digdag import schedules
+from backfilld.bus import Bus
 from backfilld.domain.sessions.records import StoredSchedule
-from backfilld.events import Bus
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills, ScheduleLimits

@@ -16,7 +16,7 @@ from backfilld.api.framework.server import ServerOptions
 from backfilld.api.health import version_routes
 from backfilld.api.reference.documents import with_documents
 from backfilld.api.reference.openapi import document
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.operations.keys import create_key
 from backfilld.operations.schedules.read import ScheduleReading

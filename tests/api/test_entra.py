@@ -36,7 +36,7 @@ from tests.support.waiting import eventually
 
 from backfilld.api.auth.entra import LONGEST_TOKEN, EntraAuthenticator
 from backfilld.api.public import keys
-from backfilld.domain.callers import Caller, Role
+from backfilld.domain.access.callers import Caller, Role
 from backfilld.domain.errors import Forbidden, Unavailable
 from backfilld.store.connection.pool import Pool
 

@@ -6,7 +6,7 @@ from tests.api.conftest import Serve
 from tests.support.clock import FakeClock
 
 from backfilld.api.public import keys
-from backfilld.domain.callers import Actor, Caller
+from backfilld.domain.access.callers import Actor, Caller
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
 

@@ -9,9 +9,9 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import FakeClock
 
 from backfilld.api.public.notifications import routes
+from backfilld.bus import Bus
 from backfilld.engine.notifications.deliverer import Deliverer
 from backfilld.engine.notifications.endpoint import Endpoint
-from backfilld.events import Bus
 from backfilld.operations.notifications import NotificationOperations
 from backfilld.store.connection.pool import Pool
 from backfilld.store.steering.deliveries import DeliveryStore

@@ -15,8 +15,8 @@ from tests.support.waiting import eventually
 
 from backfilld.app import Daemon
 from backfilld.clock import SystemClock
-from backfilld.config.sections.certificate_dates import validities_in
-from backfilld.domain.callers import Actor
+from backfilld.config.certificate_dates import validities_in
+from backfilld.domain.access.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
 

@@ -9,10 +9,11 @@ from tests.engine.parts import break_down
 from tests.support.clock import NOON, FakeClock
 
 from backfilld.api.public import targets as target_routes
+from backfilld.bus import Bus
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.starting.targets.budget import BudgetTerms
-from backfilld.engine.starting.targets.target_health import Route, Targets
-from backfilld.events import Bus
+from backfilld.engine.starting.targets.known_targets import Targets
+from backfilld.engine.starting.targets.target_health import Route
 
 CRM, ERP = "https://crm.example", "https://erp.example"
 REFUSED = Verdict(VerdictKind.REFUSED, error_class="http_401", error="HTTP 401: invalid token", http_status=401)

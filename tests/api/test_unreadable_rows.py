@@ -18,7 +18,7 @@ from backfilld.api.framework.answering.rows import UNREADABLE_HEADER
 from backfilld.api.public import audit, keys
 from backfilld.api.public.backfills import answers, ledger
 from backfilld.api.public.backfills import routes as backfills
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations

@@ -9,10 +9,10 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import FakeClock
 
 from backfilld.app.database import Database, pools_of
+from backfilld.bus import Bus
 from backfilld.engine.attempts.leases import LiveLeases
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.events import Bus
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.address import address_of
 from backfilld.store.sessions.live_attempts import LiveAttemptStore

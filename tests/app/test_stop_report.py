@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from backfilld.app.stop_report import StopReport
+from backfilld.app.process.stop_report import StopReport
 
 FULL = OSError("No space left on device")
 

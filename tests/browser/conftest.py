@@ -21,7 +21,7 @@ from tests.support.database import Databases
 from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
-from backfilld.domain.callers import ROLES, Actor, Role
+from backfilld.domain.access.callers import ROLES, Actor, Role
 from backfilld.operations.keys import create_key
 from backfilld.operations.web_sessions import WebSessions
 from backfilld.store.connection.pool import open_pool

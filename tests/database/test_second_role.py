@@ -7,7 +7,7 @@ from tests.support.logging_target import Reply
 from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.address import Address
 from backfilld.store.connection.pool import open_pool

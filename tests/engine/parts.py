@@ -8,14 +8,16 @@ from uuid import uuid4
 from tests.support.backfills import SETTINGS, with_settings
 from tests.support.clock import NOON, FakeClock
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.starting.leases import Lease
-from backfilld.engine.starting.targets.target_health import TargetHealth, Targets
-from backfilld.events import Bus, Event
+from backfilld.engine.starting.targets.known_targets import Targets
+from backfilld.engine.starting.targets.target_health import TargetHealth
+from backfilld.events import Event
 from backfilld.store.backfills.leases import Grant
 from backfilld.store.connection.pool import Pool
 

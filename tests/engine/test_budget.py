@@ -12,7 +12,7 @@ from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entiti
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.backfills.credit_budget import CreditBudget
+from backfilld.engine.backfills.limits.credit_budget import CreditBudget
 
 
 def costing(*credits: float | None) -> ScriptedExecutor:

@@ -8,11 +8,11 @@ import pytest
 from tests.support.clock import NOON, FakeClock
 from tests.support.schedules import make_schedule
 
+from backfilld.bus import Bus
 from backfilld.domain.schedules import FINISHED_AT
 from backfilld.engine.schedules.firing import LOOKS_AGAIN, Firing
 from backfilld.events import (
     AttemptEnded,
-    Bus,
     Event,
     SchedulePostponed,
     SchedulesGoOn,

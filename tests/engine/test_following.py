@@ -10,6 +10,7 @@ import pytest
 from tests.engine.parts import Target, an_account, an_item, break_down
 from tests.support.clock import NOON, FakeClock
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode, Status
@@ -21,7 +22,6 @@ from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.slots import Slots
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.repeats import Repeats
-from backfilld.events import Bus
 from backfilld.store.ledger.recovery import Round
 
 

@@ -9,13 +9,14 @@ from tests.support.clock import NOON
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.ledgers import make_ledger
 
+from backfilld.bus import Bus
 from backfilld.clock import SystemClock
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Outcome
 from backfilld.domain.backfills.states import ENDED, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED
-from backfilld.domain.callers import Actor
 from backfilld.engine.janitor import SHORTEST_REST_SECONDS, Janitor, Retention
-from backfilld.events import BackfillExpired, Bus, OutcomesRecorded, RowsRemoved
+from backfilld.events import BackfillExpired, OutcomesRecorded, RowsRemoved
 from backfilld.store.admin import audit
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.backfills.removal import RemovalStore

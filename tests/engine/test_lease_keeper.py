@@ -9,10 +9,10 @@ from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
 from tests.support.wire import Wire, wire_to
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.starting.leases import Lease
-from backfilld.events import Bus
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool, open_pool

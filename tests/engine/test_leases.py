@@ -12,13 +12,14 @@ from tests.support.attempts import make_attempts
 from tests.support.backfills import make_backfill
 from tests.support.clock import FakeClock
 
+from backfilld.bus import Bus
 from backfilld.domain.stopping import StopOrder
 from backfilld.engine.attempts.leases import LiveLeases
 from backfilld.engine.backfills.leases import LeaseKeeper
 from backfilld.engine.service import Part
 from backfilld.engine.starting.leases import SAFE_SECONDS, Lease, Renewer
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.events import Bus, Event, WorkGoesOn, WorkHeldUp
+from backfilld.events import Event, WorkGoesOn, WorkHeldUp
 from backfilld.store.backfills.leases import Grant, LeaseStore, Renewal, Word
 from backfilld.store.connection.pool import Pool
 from backfilld.store.sessions.live_attempts import LiveAttemptStore

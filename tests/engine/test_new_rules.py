@@ -11,9 +11,10 @@ from tests.domain.schedules.schedule_strategies import definitions, schedule
 from tests.support.clock import NOON
 from tests.support.schedules import make_schedule
 
+from backfilld.bus import Bus
 from backfilld.domain.sessions.positions import FINISHED, Position, by_new_rules
 from backfilld.engine.schedules.firing import Firing
-from backfilld.events import Bus, ScheduleMoved
+from backfilld.events import ScheduleMoved
 
 SEVEN = {"daily>": "07:00:00"}
 SUMMER, WINTER = "Etc/GMT-2", "Etc/GMT-1"  # of one zone, which keeps one of them for good from now on

@@ -16,6 +16,7 @@ from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, eng
 from tests.support.schedules import make_schedule
 from tests.support.waiting import eventually
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.schedules import Schedule
 from backfilld.engine.attempts import attempt_run, claimer
@@ -28,7 +29,7 @@ from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.schedules import firing, tz_rule_changes
 from backfilld.engine.starting import one_try
 from backfilld.engine.starting.targets.target_health import TargetHealth
-from backfilld.events import Bus, SchedulePostponed
+from backfilld.events import SchedulePostponed
 from backfilld.executors.base import Permit, Work
 from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.ledger.digests import DigestStore

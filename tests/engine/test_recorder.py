@@ -13,13 +13,14 @@ from tests.support.ledgers import make_ledger
 from tests.support.waiting import eventually
 from tests.support.wire import Wire, wire_to
 
+from backfilld.bus import Bus
 from backfilld.clock import SystemClock
 from backfilld.domain.backfills.records import Backfill, Outcome, Try
 from backfilld.engine.backfills.recorder import BUSY_BATCH, Recorder
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease
-from backfilld.events import Bus, Event, OutcomesRecorded, RecorderFailed
+from backfilld.events import Event, OutcomesRecorded, RecorderFailed
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool, open_pool
 

@@ -12,11 +12,13 @@ from tests.support.clock import FakeClock
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.starting.targets import origin
-from backfilld.engine.starting.targets.target_health import Route, TargetHealth, Targets
-from backfilld.events import BreakerMoved, Bus, Event
+from backfilld.engine.starting.targets.known_targets import Targets
+from backfilld.engine.starting.targets.target_health import Route, TargetHealth
+from backfilld.events import BreakerMoved, Event
 from backfilld.executors.base import Work
 
 HOST = "http://crm"

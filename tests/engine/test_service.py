@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 from tests.support.clock import FakeClock, settle
 
+from backfilld.bus import Bus
 from backfilld.engine.service import LONGEST_PAUSE_SECONDS, Part, Patience, Service
-from backfilld.events import Bus, Event, WorkGoesOn, WorkHeldUp
+from backfilld.events import Event, WorkGoesOn, WorkHeldUp
 
 
 class Ticks:

@@ -9,12 +9,12 @@ from tests.support.clock import FakeClock
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.backfills.leases import LeaseKeeper
-from backfilld.events import Bus
 from backfilld.executors.base import Work
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore, Renewal

@@ -6,11 +6,13 @@ import pytest
 from tests.engine.parts import Target, step
 from tests.support.clock import NOON, FakeClock
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
-from backfilld.engine.starting.targets.target_health import TargetHealth, Targets
-from backfilld.events import BreakerMoved, Bus
+from backfilld.engine.starting.targets.known_targets import Targets
+from backfilld.engine.starting.targets.target_health import TargetHealth
+from backfilld.events import BreakerMoved
 
 DOWN = Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed", error="connection refused")
 REFUSED = Verdict(VerdictKind.REFUSED, error_class="http_401", error="who are you?", http_status=401)

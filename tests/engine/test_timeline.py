@@ -7,8 +7,8 @@ from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.verdicts import SUCCEEDED
-from backfilld.domain.callers import Actor
 from backfilld.store.admin import audit
 from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
 

@@ -12,10 +12,10 @@ from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
 from tests.support.schedules import make_schedule
 
+from backfilld.domain.access.callers import Actor, Caller
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.callers import Actor, Caller
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.approval import NeedsAnotherPerson
 from backfilld.operations.keys import create_key

@@ -14,8 +14,8 @@ from tests.support.schedules import ANNA
 from tests.support.waiting import eventually
 
 from backfilld.clock import SystemClock
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Invalid, NotFound
 from backfilld.domain.sessions.records import Attempt
 from backfilld.executors.base import Work

@@ -7,7 +7,7 @@ from tests.support.clock import FakeClock
 from tests.support.project_archives import packed
 from tests.support.waiting import eventually
 
-from backfilld.domain.callers import SYSTEM, Actor
+from backfilld.domain.access.callers import SYSTEM, Actor
 from backfilld.domain.errors import Conflict
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.projects import ProjectOperations, PushRequest

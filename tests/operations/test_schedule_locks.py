@@ -8,10 +8,10 @@ import pytest
 from tests.support.clock import NOON, FakeClock
 from tests.support.schedules import ANNA, maker
 
-from backfilld.domain.callers import Actor
+from backfilld.bus import Bus
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import BackfilldError
 from backfilld.engine.schedules.firing import Firing
-from backfilld.events import Bus
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.schedules.steer import ScheduleOperations

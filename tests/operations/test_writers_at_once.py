@@ -20,10 +20,10 @@ from tests.support.fake_control import FakeControl
 from tests.support.project_archives import packed
 from tests.support.schedules import ANNA, maker
 
-from backfilld.domain.callers import Actor
+from backfilld.bus import Bus
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import BackfilldError
 from backfilld.engine.schedules.firing import Firing
-from backfilld.events import Bus
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.projects import ProjectOperations, PushRequest

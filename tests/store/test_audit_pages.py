@@ -6,10 +6,10 @@ import pytest
 from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import NOON
 
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.callers import Actor
 from backfilld.store.admin import audit
 from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
 from backfilld.store.backfills.backfills import BackfillStore

@@ -10,10 +10,10 @@ from tests.support.clock import NOON
 from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
+from backfilld.bus import Bus
 from backfilld.clock import SystemClock
 from backfilld.domain.backfills.states import Status
 from backfilld.engine.news import News
-from backfilld.events import Bus
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.channel import Channel
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.clock import NOON
 from tests.support.waiting import eventually
 
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.entities.upload_remarks import Replaced
 from backfilld.domain.errors import Invalid

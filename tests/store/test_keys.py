@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from tests.support.clock import FakeClock
 
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
+from backfilld.domain.access.keys import hash_of, looks_like_key, make_key, prefix_of
 from backfilld.domain.errors import Invalid, NotFound
-from backfilld.domain.keys import hash_of, looks_like_key, make_key, prefix_of
 from backfilld.operations.keys import create_key, list_keys, revoke_key
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from tests.support.clock import FakeClock
 
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import Conflict, Invalid, NotFound
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules

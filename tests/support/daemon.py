@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 from backfilld.cli.demo.folder import clean_environment
 from backfilld.client import Client, ServerUnreachable
 from backfilld.clock import SystemClock
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import open_pool
 from backfilld.store.migrate import migrate

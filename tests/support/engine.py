@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from backfilld.bus import Bus
 from backfilld.clock import SystemClock
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.retries import Backoff
@@ -31,8 +32,8 @@ from backfilld.engine.schedules.firing import Firing
 from backfilld.engine.service import Part, Serving
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.stop_order import Stopping
-from backfilld.engine.starting.targets.target_health import Targets
-from backfilld.events import Bus, Event
+from backfilld.engine.starting.targets.known_targets import Targets
+from backfilld.events import Event
 from backfilld.executors.base import Permit, Work
 from backfilld.sources.base import EntityQuery, Page, SourceUnreachable
 from backfilld.store.admin.stopping import StopStore

@@ -8,11 +8,11 @@ from tests.support.backfills import make_workflow
 from tests.support.clock import NOON
 from tests.support.fake_control import FakeControl
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock, SystemClock
-from backfilld.domain.callers import Actor, Caller
+from backfilld.domain.access.callers import Actor, Caller
 from backfilld.domain.sessions.records import StoredSchedule, schedule_of
 from backfilld.engine.control import Control
-from backfilld.events import Bus
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfillAnswer, ScheduleBackfills, ScheduleLimits
 from backfilld.operations.sessions.create import SessionBackfills
 from backfilld.operations.sessions.request import ScheduleBackfillRequest

@@ -19,7 +19,7 @@ from tests.support.fake_control import FakeControl
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
-from backfilld.domain.callers import Actor, Role
+from backfilld.domain.access.callers import Actor, Role
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.keys import NewKey, create_key

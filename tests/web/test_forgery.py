@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.web.conftest import Person, Site
 
-from backfilld.domain.callers import ROLES
+from backfilld.domain.access.callers import ROLES
 from backfilld.web.frame.visit import Page
 
 FOREIGN: dict[str, dict[str, str]] = {

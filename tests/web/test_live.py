@@ -11,9 +11,9 @@ from tests.support.backfills import make_backfill, put_into
 from tests.support.clock import FakeClock
 from tests.web.conftest import Person, Site
 
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import NotFound
 from backfilld.operations.keys import revoke_key
 from backfilld.store.connection.pool import Pool

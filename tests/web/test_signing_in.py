@@ -6,7 +6,7 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.web.conftest import Site
 
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.operations.keys import revoke_key
 from backfilld.operations.web_sessions import WebSessions
 from backfilld.store.connection.pool import Pool

@@ -18,8 +18,8 @@ from backfilld.api.client_addresses import was_passed_on
 from backfilld.api.framework.reading.fields import Answer, Instant, Query
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.clock import Clock
+from backfilld.domain.access.callers import Role
 from backfilld.domain.backfills.backlog import Backlog
-from backfilld.domain.callers import Role
 from backfilld.domain.errors import Unauthenticated
 from backfilld.domain.windows.timezones import tzdata_version
 from backfilld.metrics import CONTENT_TYPE, Metrics

@@ -28,9 +28,9 @@ from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of
 from backfilld.app.sources.parts import sources_of
 from backfilld.app.web_parts import web_parts
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.events import Bus
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits

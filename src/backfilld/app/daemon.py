@@ -15,15 +15,15 @@ from backfilld.app.engine_parts import EngineParts, engine_parts
 from backfilld.app.preparation import Preparation
 from backfilld.app.process.cannot_work import CannotWork
 from backfilld.app.process.instance import Instance
+from backfilld.app.process.stop_report import StopReport
 from backfilld.app.readiness import Readiness
 from backfilld.app.reloading import Reloader, tell_cautions
 from backfilld.app.status_line import StatusLine
-from backfilld.app.stop_report import StopReport
+from backfilld.bus import Bus
 from backfilld.clock import Clock, SystemClock
 from backfilld.config import Settings
 from backfilld.domain.windows.timezones import use_pinned_tzdata
 from backfilld.embedded.errors import DirectoryInUse, EmbeddedError, ServerDidNotStart
-from backfilld.events import Bus
 from backfilld.logs import EventLog
 from backfilld.systemd import Notifier
 

@@ -14,6 +14,7 @@ from backfilld.app.sources.connections import Connections, connections_of
 from backfilld.app.sources.links import links_of, users_of
 from backfilld.app.sources.parts import sources_of
 from backfilld.app.sources.usage import UsageKeeper
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.attempts.claimer import Claimer
@@ -32,8 +33,7 @@ from backfilld.engine.service import Serving
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.stop_order import Stopping
 from backfilld.engine.starting.targets.budget import BudgetTerms
-from backfilld.engine.starting.targets.target_health import Targets
-from backfilld.events import Bus
+from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.executors.command.executor import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.executors.http.client import Limits as WireLimits

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from backfilld.api.framework.tls import Certificate
 from backfilld.app.engine_parts import EngineParts
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.backfills.backlog import Backlog
 from backfilld.engine.service import Serving
-from backfilld.events import Bus
 from backfilld.logs import lines_dropped
 from backfilld.metrics import Metrics
 from backfilld.source_counters import Asked

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from backfilld.config.certificate_dates import Validity, validities_in
 from backfilld.config.model import Settings
-from backfilld.config.sections.certificate_dates import Validity, validities_in
 
 SOON = timedelta(days=14)
 

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.engine.service import Part, Patience
-from backfilld.events import BackfillExpired, Bus, RowsRemoved
+from backfilld.events import BackfillExpired, RowsRemoved
 from backfilld.store.backfills.removal import Hidden, RemovalStore
 from backfilld.store.connection import transient_errors
 from backfilld.store.ledger.digests import PAGE, DigestStore, Undigested

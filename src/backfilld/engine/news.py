@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.engine.service import Part, Patience, Service
-from backfilld.events import Bus
 from backfilld.store.connection.channel import Channel
 
 LOOKS_EVERY_SECONDS = 1.0

@@ -10,8 +10,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol, TypeVar
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
-from backfilld.events import Bus, WorkGoesOn, WorkHeldUp
+from backfilld.events import WorkGoesOn, WorkHeldUp
 from backfilld.store.connection import transient_errors
 
 T = TypeVar("T")

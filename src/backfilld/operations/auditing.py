@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.domain.errors import NotFound
 from backfilld.store.admin.audit_pages import AuditEvent as AuditEvent
 from backfilld.store.admin.audit_pages import AuditFilter, AuditPages

@@ -6,15 +6,15 @@ The verbs live in modules of their own; here their parts are made, and found by 
 from collections.abc import Sequence
 from uuid import UUID
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, NotFound
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
-from backfilld.events import Bus
 from backfilld.operations.backfills.approval import Approval
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backfilld.clock import Clock
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ACTIVE
 from backfilld.domain.brakes.history import History, history_of, would_have_held
 from backfilld.domain.brakes.kept import Episode, Kept
 from backfilld.domain.brakes.verdicts import Failed, Seen
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, zone_of
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, Unavailable, did_you_mean
 from backfilld.domain.windows.openings import Calendar
 from backfilld.domain.windows.weekly import WeeklyWindows

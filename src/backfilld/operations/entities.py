@@ -12,7 +12,7 @@ from datetime import datetime
 import orjson
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.entities.ids import ENUMERABLE_TYPES
 from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType

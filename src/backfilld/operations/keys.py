@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Actor, Role
+from backfilld.domain.access.callers import Actor, Role
+from backfilld.domain.access.keys import ENVIRONMENT, ApiKey, hash_of, make_key, prefix_of
 from backfilld.domain.errors import Fault, Invalid, NotFound
-from backfilld.domain.keys import ENVIRONMENT, ApiKey, hash_of, make_key, prefix_of
 from backfilld.store.admin import audit
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import Conflict, NotFound, did_you_mean
 from backfilld.domain.notifications.ladder import Tried
 from backfilld.domain.notifications.messages import test_message

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.schedules.place import Placed, place_schedule

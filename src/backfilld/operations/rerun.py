@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfill_settings import can_rehearse
 from backfilld.domain.backfills.records import ENTITIES, Backfill, Progress
 from backfilld.domain.backfills.states import ENDED
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import FAULTS_SHOWN, Conflict, Fault, Invalid
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.backfills.create import Created, Creator, Render

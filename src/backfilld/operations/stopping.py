@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.callers import SYSTEM, Actor
+from backfilld.domain.access.callers import SYSTEM, Actor
 from backfilld.domain.stopping import StopOrder
 from backfilld.engine.starting.stop_order import Stopping
 from backfilld.store.admin import audit

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.store.admin.web_sessions import WebSession as WebSession
 from backfilld.store.admin.web_sessions import WebSessionStore
 from backfilld.store.connection.pool import Pool

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import OURSELVES, Actor
+from backfilld.domain.access.callers import OURSELVES, Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.executors.definition import Executor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults

@@ -7,9 +7,10 @@ import pytest
 from tests.engine.brakes.signals import Scripted, brake
 from tests.support.clock import FakeClock, settle
 
+from backfilld.bus import Bus
 from backfilld.domain.brakes.kept import Kept
 from backfilld.engine.brakes.brake import Brake
-from backfilld.events import BrakeLookFailed, BrakeMoved, Bus, Event
+from backfilld.events import BrakeLookFailed, BrakeMoved, Event
 
 
 class World:

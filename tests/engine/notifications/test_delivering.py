@@ -13,12 +13,12 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.engine import engine_on
 from tests.support.waiting import eventually
 
+from backfilld.bus import Bus
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ENDED, ReasonCode, Status
 from backfilld.engine.notifications.courier import SWITCHED_OFF, Courier
 from backfilld.engine.notifications.deliverer import Deliverer
 from backfilld.engine.notifications.endpoint import Endpoint, Sender
-from backfilld.events import Bus
 from backfilld.store.connection.pool import Pool
 from backfilld.store.steering.brakes import BrakeStore
 from backfilld.store.steering.deliveries import DeliveryStore

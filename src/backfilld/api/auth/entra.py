@@ -22,7 +22,7 @@ from jwt import PyJWS, PyJWTError
 from backfilld.api.auth.entra_claims import Acceptance, Claims, Refused, caller_of, expiry_of, tenant_of
 from backfilld.api.auth.jwks import ALGORITHM, SigningKeys, fetch_keys
 from backfilld.clock import Clock
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any, Literal
 from uuid import UUID
 
-from backfilld.domain.callers import ROLES, Caller, Role
+from backfilld.domain.access.callers import ROLES, Caller, Role
 from backfilld.domain.errors import Forbidden
 
 LONGEST_NAME = 200

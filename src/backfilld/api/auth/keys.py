@@ -13,8 +13,8 @@ from uuid import UUID
 import structlog
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Caller
-from backfilld.domain.keys import ApiKey, hash_of, looks_like_key
+from backfilld.domain.access.callers import Caller
+from backfilld.domain.access.keys import ApiKey, hash_of, looks_like_key
 from backfilld.store.admin.keys import KeyStore
 
 log = structlog.get_logger(__name__)

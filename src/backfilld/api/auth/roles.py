@@ -13,7 +13,7 @@ import structlog
 
 from backfilld.api.auth.limits import Limiter, Quota
 from backfilld.api.client_addresses import neighbourhood
-from backfilld.domain.callers import Caller, Role
+from backfilld.domain.access.callers import Caller, Role
 from backfilld.domain.errors import Forbidden, InvalidToken, RateLimited, Unauthenticated
 
 log = structlog.get_logger(__name__)

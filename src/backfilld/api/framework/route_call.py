@@ -20,7 +20,7 @@ from backfilld.api.framework.reading.lenient_models import IGNORED_HEADER, AnyQu
 from backfilld.api.framework.reading.validating import validate_body, validate_query
 from backfilld.api.framework.router import Match
 from backfilld.api.framework.routing import ANYBODY, Reply, RequestContext
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.domain.errors import Fault, Forbidden, Invalid, RateLimited
 
 ANSWER_HEADERS = web.RequestKey("answer_headers", dict[str, str])

@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from backfilld.api.framework.reading.fields import FaultsFound as FaultsFound
-from backfilld.domain.callers import Actor, Caller, Role
+from backfilld.domain.access.callers import Actor, Caller, Role
 
 B = TypeVar("B")
 Q = TypeVar("Q")

@@ -11,8 +11,8 @@ from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, Instant, Page
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.clock import Clock
-from backfilld.domain.callers import Role
-from backfilld.domain.keys import ApiKey
+from backfilld.domain.access.callers import Role
+from backfilld.domain.access.keys import ApiKey
 from backfilld.operations import keys as operations
 from backfilld.store.connection.pool import Pool
 

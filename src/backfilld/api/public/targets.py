@@ -7,8 +7,8 @@ from pydantic import Field
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.engine.starting.targets.budget import TargetBudget
+from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.engine.starting.targets.state import TargetState
-from backfilld.engine.starting.targets.target_health import Targets
 
 PATH = "/public-api/targets"
 TAG = "Workflows"

@@ -16,7 +16,7 @@ from backfilld.cli.options import config_option, json_option
 from backfilld.cli.output.printing import print_fields, print_json, print_table
 from backfilld.cli.running import run
 from backfilld.clock import SystemClock
-from backfilld.domain.callers import ROLES, Actor, Role
+from backfilld.domain.access.callers import ROLES, Actor, Role
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import beyond, bounded
 

@@ -15,7 +15,7 @@ import click
 
 from backfilld.cli.options import json_option
 from backfilld.cli.output import exit_codes
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 
 GOOD_ENDS = ("completed", "completed_with_failures")
 

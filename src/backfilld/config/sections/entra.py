@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from backfilld.config.fields import HttpUrl, Name, Section, split_url
-from backfilld.domain.callers import Role
+from backfilld.domain.access.callers import Role
 
 PACKAGES = ("jwt", "cryptography")  # what the extra `entra` brings
 _SAMPLE_CLIENT = "0f4f5d0b-8a5e-4c3e-9a54-3c7b6f2f0a11"

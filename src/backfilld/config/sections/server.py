@@ -11,8 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from backfilld.config.certificate_dates import validities_in
 from backfilld.config.fields import Count, FilePath, HttpUrl, Section, split_url
-from backfilld.config.sections.certificate_dates import validities_in
 from backfilld.config.sections.tls import server_context
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -1,11 +1,11 @@
 """The leases of attempts outside of backfills: each is leased by itself, and taken by whichever daemon has a place."""
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.engine.service import Part
 from backfilld.engine.starting.leases import Lease, Renewer
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.events import Bus
 from backfilld.store.backfills.leases import Word
 from backfilld.store.sessions.live_attempts import LiveAttemptStore, TakenAttempt
 

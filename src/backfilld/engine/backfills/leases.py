@@ -1,11 +1,11 @@
 """The leases of backfills: taken when one is due, given back when there is nothing to do for a while."""
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.engine.service import Part
 from backfilld.engine.starting.leases import Lease, Renewer
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.events import Bus
 from backfilld.store.backfills.leases import Grant, LeaseStore
 
 

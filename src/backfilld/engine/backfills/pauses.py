@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from backfilld.crash_points import Point, reached
+from backfilld.domain.access.callers import OURSELVES
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.callers import OURSELVES
 from backfilld.domain.changes import resumed
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.events import StatusChanged

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.domain.backfills.retries import UNRECORDABLE
 from backfilld.engine.backfills.run_state import RunState, entry_of
 from backfilld.engine.service import FIRST_PAUSE_SECONDS, Part, longer
-from backfilld.events import Bus, OutcomesRecorded, RecorderFailed
+from backfilld.events import OutcomesRecorded, RecorderFailed
 from backfilld.store.connection import transient_errors
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.records import Outcome, Try
-from backfilld.engine.backfills.own_limits import OwnLimits
+from backfilld.engine.backfills.limits.own_limits import OwnLimits
 from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.leases import Lease
 from backfilld.store.backfills.leases import Grant

@@ -16,8 +16,8 @@ from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import CannotGoOn
+from backfilld.engine.backfills.limits.own_limits import OwnLimits
 from backfilld.engine.backfills.obstacles import Obstacles
-from backfilld.engine.backfills.own_limits import OwnLimits
 from backfilld.engine.backfills.planning.session_source import SessionSource
 from backfilld.engine.backfills.planning.step import Planning
 from backfilld.engine.backfills.run import Run

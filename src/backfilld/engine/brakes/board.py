@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.brakes.kept import Kept
 from backfilld.domain.brakes.settings import BrakeSettings, Scope, Start
 from backfilld.engine.brakes.brake import Brake
 from backfilld.engine.brakes.signals import Signal
 from backfilld.engine.service import Part, Patience
-from backfilld.events import Bus
 from backfilld.store.steering.brakes import BrakeStore
 
 EPISODES_KEPT_FOR = timedelta(days=90)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.brakes.kept import Kept
@@ -15,7 +16,7 @@ from backfilld.domain.brakes.reasons import blind, held_by, latched, not_looked_
 from backfilld.domain.brakes.settings import STALE_AFTER_LOOKS, BrakeSettings
 from backfilld.domain.brakes.verdicts import Failed, Look, Seen, Verdict, after
 from backfilld.engine.brakes.signals import LookFailed, Signal
-from backfilld.events import BrakeLookFailed, BrakeMoved, Bus
+from backfilld.events import BrakeLookFailed, BrakeMoved
 
 MOST_SAMPLES = 720  # an hour of looks
 PUBLISHED_AFTER = timedelta(seconds=1)  # a first look that ends sooner held nobody up

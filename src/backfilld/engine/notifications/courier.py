@@ -6,11 +6,12 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.notifications.ladder import GONE, Next, Tried, after
 from backfilld.engine.notifications.endpoint import Endpoint, Sender
 from backfilld.engine.service import Part, Patience
-from backfilld.events import Bus, DeliveryFailed
+from backfilld.events import DeliveryFailed
 from backfilld.executors.secrets import SecretMissing
 from backfilld.store.steering.deliveries import Delivery, DeliveryStore
 

@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.notifications.messages import Notice, message_of
 from backfilld.engine.notifications.courier import Courier
 from backfilld.engine.notifications.endpoint import Endpoint
 from backfilld.engine.service import Part, Patience
-from backfilld.events import BackfillCreated, BrakeMoved, Bus, Event, StatusChanged
+from backfilld.events import BackfillCreated, BrakeMoved, Event, StatusChanged
 from backfilld.store.steering.deliveries import DeliveryStore, ForEndpoint, Switch
 
 LOOKS_EVERY = timedelta(seconds=5)

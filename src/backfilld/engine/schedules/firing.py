@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.schedules import Schedule, Slot
@@ -21,7 +22,7 @@ from backfilld.engine.schedules.put_aside import LASTS, PutAside
 from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.internal_errors import in_words
-from backfilld.events import AttemptEnded, Bus, Event, SchedulePostponed, SessionFired, SlotsLeftOut
+from backfilld.events import AttemptEnded, Event, SchedulePostponed, SessionFired, SlotsLeftOut
 from backfilld.store.connection import transient_errors
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules import firing

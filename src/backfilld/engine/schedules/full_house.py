@@ -7,8 +7,9 @@ once nevertheless, since its options may leave the slot out. However long it las
 from collections.abc import Mapping
 from datetime import datetime
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
-from backfilld.events import Bus, SchedulesGoOn, SchedulesWait
+from backfilld.events import SchedulesGoOn, SchedulesWait
 
 
 class FullHouse:

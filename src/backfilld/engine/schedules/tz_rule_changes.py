@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from backfilld.domain.callers import OURSELVES
+from backfilld.domain.access.callers import OURSELVES
 from backfilld.domain.sessions.positions import Position, by_new_rules
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.events import ScheduleMoved

@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.backfills.retries import Backoff
 from backfilld.engine.brakes.board import Brakes
 from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.repeats import Repeats
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.engine.starting.targets.target_health import Route, TargetHealth, Targets
-from backfilld.events import Bus
+from backfilld.engine.starting.targets.known_targets import Targets
+from backfilld.engine.starting.targets.target_health import Route, TargetHealth
 from backfilld.executors.base import Executor
 
 

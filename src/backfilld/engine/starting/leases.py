@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import InFlight
@@ -24,7 +25,6 @@ from backfilld.domain.stopping import StopOrder
 from backfilld.engine.service import Part, Patience
 from backfilld.engine.starting.hand_out import HandOut
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.events import Bus
 from backfilld.store.backfills.leases import Holding, Renewal, Word
 
 RENEW_EVERY_SECONDS = 1.0

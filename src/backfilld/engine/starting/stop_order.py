@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.leases import Renewer
 from backfilld.engine.starting.stop_switch import StopSwitch
-from backfilld.events import Bus
 from backfilld.store.admin.stopping import StopStore
 
 CONFIRM_SECONDS = 10.0

@@ -3,9 +3,9 @@
 from datetime import UTC
 from uuid import UUID
 
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Forbidden
 from backfilld.store.admin.audit_pages import AuditPages
 from backfilld.store.admin.keys import KeyStore

@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import ENTITIES, Backfill, Progress
-from backfilld.domain.callers import Actor
 from backfilld.domain.entities.ids import NamedIds
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.filters import Tree, to_json
 from backfilld.engine.backfills.planning.plan_walk import Scope
 from backfilld.engine.control import Control
-from backfilld.events import BackfillCreated, Bus
+from backfilld.events import BackfillCreated
 from backfilld.operations.backfills.check import Limits, Wanted, opening_warnings
 from backfilld.operations.backfills.estimate import CostEstimate, Counter, estimate_warnings
 from backfilld.operations.backfills.field_hints import FieldHints

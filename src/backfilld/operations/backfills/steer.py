@@ -11,17 +11,18 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status, may_become
 from backfilld.domain.calendars import shown_zone
-from backfilld.domain.callers import Actor
 from backfilld.domain.changes import resumed
 from backfilld.domain.errors import Conflict, Fault, Invalid
 from backfilld.engine.control import Control
-from backfilld.events import Bus, StatusChanged
+from backfilld.events import StatusChanged
 from backfilld.operations.backfills.approval import Approval, awaits_approval
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.store.admin import audit

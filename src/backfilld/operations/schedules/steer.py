@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
 from backfilld.domain.schedules import Schedule, Slot

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from backfilld.clock import Clock
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
 from backfilld.domain.schedules.moments import parse_moment

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooManySlots, slots_in
 from backfilld.domain.sessions.records import Attempt, StoredSchedule

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import SCHEDULE, Backfill
-from backfilld.domain.callers import Actor
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.engine.control import Control
-from backfilld.events import BackfillCreated, Bus
+from backfilld.events import BackfillCreated
 from backfilld.operations.sessions.plan import Plan, attempts_of
 from backfilld.operations.sessions.request import ScheduleBackfillRequest, zone_of_windows
 from backfilld.store.admin import audit

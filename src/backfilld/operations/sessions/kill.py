@@ -6,7 +6,7 @@ it off or takes it out of the plan; he is waited for, but not for long, since a 
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import Attempt
 from backfilld.engine.control import Control

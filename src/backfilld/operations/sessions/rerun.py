@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 
 from backfilld.clock import Clock
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfill_settings import usual_zone
 from backfilld.domain.backfills.records import Backfill, Progress
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME
 from backfilld.operations.backfills.create import CREATED, Created, Render

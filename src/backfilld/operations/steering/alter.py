@@ -11,15 +11,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import Backfill
-from backfilld.domain.callers import Actor
 from backfilld.domain.changes import UNCHANGEABLE, goes_on
 from backfilld.domain.errors import Conflict, NotFound
 from backfilld.engine.control import Control
-from backfilld.events import BackfillChanged, Bus
+from backfilld.events import BackfillChanged
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.store.admin import audit
 from backfilld.store.backfills.backfills import BackfillStore

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfill_settings import FailurePolicy
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.calendars import UnreadableWindows, calendar_of
-from backfilld.domain.callers import Actor
 from backfilld.domain.changes import changed
 from backfilld.domain.errors import VersionMismatch
 from backfilld.operations.backfills.check import Checked, opening_warnings

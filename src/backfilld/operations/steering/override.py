@@ -5,8 +5,8 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Backfill
-from backfilld.domain.callers import Actor
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.operations.backfills.steer import Signal
 from backfilld.operations.steering.alter import Alteration, Altering, Verb, require_changeable

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.domain.callers import Actor
 from backfilld.engine.control import Control
 from backfilld.operations.backfills.steer import Signal
 from backfilld.operations.backfills.view import Viewer

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.holding import shown
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.domain.callers import Actor
 from backfilld.store.connection.pool import Connection
 from backfilld.store.connection.queries import load
 

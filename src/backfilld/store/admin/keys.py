@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from backfilld.domain.keys import ApiKey
+from backfilld.domain.access.keys import ApiKey
 from backfilld.domain.unreadable import each
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import asyncpg
 import orjson
 
-from backfilld.domain.callers import Actor
+from backfilld.domain.access.callers import Actor
 from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import orjson
 
-from backfilld.domain.callers import OURSELVES, Actor
+from backfilld.domain.access.callers import OURSELVES, Actor
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.entities.upload_remarks import PLACES_SHOWN, Replaced
 from backfilld.domain.errors import Fault, Invalid

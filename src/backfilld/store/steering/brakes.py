@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from backfilld.domain.access.callers import OURSELVES
 from backfilld.domain.brakes.kept import Episode, Kept
-from backfilld.domain.callers import OURSELVES
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load

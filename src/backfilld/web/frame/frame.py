@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from backfilld.api.auth.roles import Doorkeeper, require
 from backfilld.api.framework.routing import RequestContext, Route
 from backfilld.clock import Clock
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.domain.errors import BackfilldError, Forbidden, RateLimited, Unauthenticated
 from backfilld.operations.web_sessions import WebSession, WebSessions, is_csrf_token
 from backfilld.web.frame import assets

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from backfilld.domain.callers import ROLES, Actor, Caller, Role
+from backfilld.domain.access.callers import ROLES, Actor, Caller, Role
 from backfilld.domain.errors import Unauthenticated
 from backfilld.operations.web_sessions import WebSession, csrf_token
 from backfilld.web.frame.forms import NO_FORM, Form

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from backfilld.api.framework.routing import Reply
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.operations.backfills.idempotency import AlreadyAnswered, Idempotency, Keyed, hash_of
 from backfilld.store.admin.idempotency import Key, Remembered

@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Answer, Instant, InstantShown, InstantShownOrNull
-from backfilld.api.public.backfills.answers import CostAnswer, WindowsShown
+from backfilld.api.public.backfills.answers import WindowsShown
+from backfilld.api.public.backfills.data import CostAnswer
 from backfilld.domain.entities.records import Entity, EntityType
 from backfilld.domain.texts import exact_numbers
 from backfilld.domain.windows.openings import Calendar

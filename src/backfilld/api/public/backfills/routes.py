@@ -7,16 +7,7 @@ from uuid import UUID
 from backfilld.api.framework.answering.rows import rows, shown
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
-from backfilld.api.public.backfills.answers import (
-    BackfillAnswer,
-    BackfillData,
-    BackfillsData,
-    CostAnswer,
-    CreatedData,
-    NamedAnswer,
-    SignalData,
-    plain,
-)
+from backfilld.api.public.backfills.answers import BackfillAnswer
 from backfilld.api.public.backfills.bodies import (
     CancelBackfill,
     CreateBackfill,
@@ -28,6 +19,15 @@ from backfilld.api.public.backfills.bodies import (
     VerifyFilter,
     WhyDelete,
     create_body,
+)
+from backfilld.api.public.backfills.data import (
+    BackfillData,
+    BackfillsData,
+    CostAnswer,
+    CreatedData,
+    NamedAnswer,
+    SignalData,
+    plain,
 )
 from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once, to_keep
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData

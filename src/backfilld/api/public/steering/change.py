@@ -5,8 +5,9 @@ from uuid import UUID
 
 from backfilld.api.framework.reading.preconditions import DESCRIBED, wanted_versions
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.api.public.backfills.answers import BackfillAnswer, BackfillData, plain
+from backfilld.api.public.backfills.answers import BackfillAnswer
 from backfilld.api.public.backfills.bodies import CHANGEABLE, change_body, chosen
+from backfilld.api.public.backfills.data import BackfillData, plain
 from backfilld.api.public.backfills.routes import ONE, TAG
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_parts, whole
 from backfilld.domain.errors import Fault, Invalid, VersionMismatch

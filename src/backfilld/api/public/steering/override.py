@@ -6,8 +6,8 @@ from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Body, Instant
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.api.public.backfills.answers import SignalData
 from backfilld.api.public.backfills.bodies import Reason, SteerBackfill
+from backfilld.api.public.backfills.data import SignalData
 from backfilld.api.public.backfills.routes import ONE, TAG, signalled
 from backfilld.operations.backfill_verbs import BackfillOperations
 

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.api.public.backfills.answers import SignalData
 from backfilld.api.public.backfills.bodies import SteerBackfill
+from backfilld.api.public.backfills.data import SignalData
 from backfilld.api.public.backfills.routes import ONE, TAG, signalled
 from backfilld.operations.backfill_verbs import BackfillOperations
 

@@ -11,7 +11,7 @@ from typing import Final
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status
-from backfilld.engine.backfills.credit_budget import amount
+from backfilld.engine.backfills.limits.credit_budget import amount
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 

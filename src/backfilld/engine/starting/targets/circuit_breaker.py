@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Literal
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.engine.starting.targets.boot_deadline import BootDeadline
-from backfilld.events import BreakerMoved, Bus
+from backfilld.events import BreakerMoved
 
 BreakerState = Literal["closed", "open", "half_open"]
 

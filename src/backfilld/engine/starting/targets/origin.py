@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
@@ -15,7 +16,6 @@ from backfilld.engine.starting.targets.boot_deadline import BootDeadline
 from backfilld.engine.starting.targets.budget import TargetBudget
 from backfilld.engine.starting.targets.circuit_breaker import Breaker
 from backfilld.engine.starting.targets.machine import Machine
-from backfilld.events import Bus
 
 OPENS_AFTER = 5  # unreachable tries in a row …
 OPENS_OVER = 2  # … of at least so many items, so that one poisoned item does not stop the rest

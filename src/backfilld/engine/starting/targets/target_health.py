@@ -13,17 +13,14 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.engine.starting.targets.budget import BudgetTerms, TargetBudgets
 from backfilld.engine.starting.targets.circuit_breaker import Breaker
-from backfilld.engine.starting.targets.machine import Machine
 from backfilld.engine.starting.targets.origin import Origin
-from backfilld.engine.starting.targets.state import TargetState, state_of
-from backfilld.events import Bus
 
 FIRST_REFUSAL_SECONDS = 5.0
 RAREST_REFUSAL_SECONDS = 60.0
@@ -252,52 +249,3 @@ def _remember(items: OrderedDict[Hashable, None], item: Hashable) -> None:
     items[item] = None
     if len(items) > MOST_REFUSED:
         items.popitem(last=False)
-
-
-class Targets:
-    """The health of every target that this process knows."""
-
-    def __init__(self, clock: Clock, bus: Bus) -> None:
-        self._clock = clock
-        self._bus = bus
-        self._machine = Machine(clock)
-        self._budgets = TargetBudgets(clock)
-        self._origins: dict[str, Origin] = {}
-        self._known: dict[tuple[str, Route], TargetHealth] = {}
-
-    def health(self, target: str, route: Route = Route()) -> TargetHealth:
-        """Always the same object for the same target and route, as long as there is anything to remember of it."""
-        found = self._known.get((target, route))
-        if found is None:
-            if target not in self._origins:
-                self._origins[target] = Origin(target, self._clock, self._bus, self._machine)
-                self._origins[target].budget = self._budgets.of(target)
-            self._forget_idle()
-            found = TargetHealth(self._origins[target], route, self._clock, self._bus)
-            self._known[target, route] = found
-        return found
-
-    def put_budgets(self, wanted: list[BudgetTerms]) -> None:
-        """These budgets are shared from now on, each by all that use one of its origins."""
-        self._budgets.put(wanted)
-        for origin in self._origins.values():
-            origin.budget = self._budgets.of(origin.target)
-            origin.changed()
-
-    def _forget_idle(self) -> None:
-        if len(self._known) >= MOST_IDLE:
-            self._known = {key: health for key, health in self._known.items() if not health.is_idle}
-
-    def states(self) -> list[TargetState]:
-        """Of all that were used since this process began, by name."""
-        routes: dict[str, list[tuple[str, Breaker]]] = {}
-        for (target, route), health in self._known.items():
-            routes.setdefault(target, []).append((route.workflow_name, health._refusing))
-        return [state_of(self._origins[target], found) for target, found in sorted(routes.items())]
-
-    def reset(self) -> None:
-        """After a reload: whatever refused us may have got its new credentials."""
-        for origin in self._origins.values():
-            origin.reset()
-        for health in self._known.values():
-            health.reset()

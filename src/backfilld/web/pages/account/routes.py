@@ -6,7 +6,7 @@ from uuid import UUID
 from aiohttp import web
 
 from backfilld.api.client_addresses import CLIENT_ADDRESS
-from backfilld.domain.callers import Caller
+from backfilld.domain.access.callers import Caller
 from backfilld.domain.errors import Forbidden, NotFound, RateLimited, Unauthenticated
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.origin import local_path

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from aiohttp import web
 
+from backfilld.domain.access.callers import ROLES, Role
 from backfilld.domain.calendars import shown_zone
-from backfilld.domain.callers import ROLES, Role
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView

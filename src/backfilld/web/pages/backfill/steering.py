@@ -6,9 +6,9 @@ from uuid import UUID
 
 from aiohttp import web
 
+from backfilld.domain.access.callers import Role
 from backfilld.domain.backfill_settings import MOST_REASON
 from backfilld.domain.calendars import shown_zone
-from backfilld.domain.callers import Role
 from backfilld.domain.errors import BackfilldError, Conflict, Forbidden, Invalid, Unavailable
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.create import Created

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from backfilld.domain.access.callers import Role
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.domain.callers import Role
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.operations.steering.try_now import ASKED
 from backfilld.web.words.numbers import thousands

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from backfilld.domain.access.callers import ROLES, Role
 from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.holding import Group
-from backfilld.domain.callers import ROLES, Role
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView

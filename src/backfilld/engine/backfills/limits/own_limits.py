@@ -15,8 +15,8 @@ from backfilld.domain.backfills.failure_counts import FailureCounts
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.records import Backfill, Item, Outcome
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.engine.backfills.credit_budget import CreditBudget
 from backfilld.engine.backfills.gate import Gate
+from backfilld.engine.backfills.limits.credit_budget import CreditBudget
 from backfilld.engine.starting.pace import Pace
 from backfilld.engine.starting.start_gate import Refusal
 from backfilld.executors.base import NotPermitted

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from backfilld.domain.callers import Role
+from backfilld.domain.access.callers import Role
 
 ENVIRONMENT = re.compile(r"[a-z0-9]{1,20}")
 _ALPHABET = string.ascii_letters + string.digits

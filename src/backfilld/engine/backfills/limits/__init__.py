@@ -1,0 +1,1 @@
+"""The limits that a backfill has of its own: failures, credits, pace."""

@@ -1,0 +1,49 @@
+"""The house stays easy to walk through: rooms, files and functions of a bounded size."""
+
+import ast
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src/backfilld"
+MOST_MODULES_SIDE_BY_SIDE = 15
+MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_A_FUNCTION = 50
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def functions_of(file: Path) -> list[tuple[str, int]]:
+    """The name of each function, and how many lines it has."""
+    tree = ast.parse(file.read_text())
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [(node.name, (node.end_lineno or node.lineno) - node.lineno + 1) for node in found]
+
+
+def test_no_room_holds_more_modules_than_one_can_see_at_once():
+    rooms = {file.parent for file in FILES}
+    crowded = {
+        str(room.relative_to(SOURCE)): n
+        for room in rooms
+        if (n := len(list(room.glob("*.py")))) > MOST_MODULES_SIDE_BY_SIDE
+    }
+
+    assert {} == crowded
+
+
+def test_no_file_is_longer_than_one_can_read_at_once():
+    long = {
+        str(file.relative_to(SOURCE)): n
+        for file in FILES
+        if (n := len(file.read_text().splitlines())) > MOST_LINES_OF_A_FILE
+    }
+
+    assert {} == long
+
+
+def test_no_function_is_longer_than_a_page():
+    long = [
+        (str(file.relative_to(SOURCE)), *each)
+        for file in FILES
+        for each in functions_of(file)
+        if each[1] > MOST_LINES_OF_A_FUNCTION
+    ]
+
+    assert [] == long
