@@ -18,6 +18,7 @@ from backfilld.api.framework.answering.rows import UNREADABLE_HEADER
 from backfilld.api.public import audit, keys, workflows
 from backfilld.api.public.backfills import ledger
 from backfilld.api.public.backfills import routes as backfills
+from backfilld.api.public.steering import routes as steering
 from backfilld.domain.access.callers import Actor
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.auditing import AuditReading
@@ -47,6 +48,7 @@ async def client(pool: Pool, clock: FakeClock, operations: BackfillOperations, s
     client = await serve(
         [
             *backfills.routes(operations),
+            *steering.routes(operations),
             *ledger.routes(operations.ledger),
             *keys.routes(pool, clock),
             *audit.routes(AuditReading(pool)),

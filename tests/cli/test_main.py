@@ -72,4 +72,4 @@ async def test_words_can_be_completed(backfilld, monkeypatch):
     monkeypatch.setenv("COMP_CWORD", "2")
     ended = await backfilld()
 
-    assert ["plain,rerun-failed", "plain,resume"] == ended.out.split()
+    assert ["plain,report", "plain,rerun", "plain,rerun-failed", "plain,resume"] == ended.out.split()

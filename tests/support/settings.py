@@ -4,7 +4,7 @@ from datetime import date
 
 from tests.support.backfills import SETTINGS
 
-from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy
+from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy, SlowDown
 
 NIGHTS = {"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}], "monday": []}
 UNUSUAL = BackfillSettings(
@@ -25,6 +25,7 @@ UNUSUAL = BackfillSettings(
     params={"z": 1, "a": [1, None, 1e22]},
     stop_on_failure=True,
     rehearsal=True,
+    slow_down=SlowDown(latency_ms=500, of="p95", over=40),
     max_credits=99.5,
     starts_per_minute=7.5,
     failure_policy=FailurePolicy(max_failure_ratio=0.25, window=100, min_sample=10, max_consecutive_failures=7),
