@@ -220,3 +220,25 @@ async def test_only_what_has_ended_can_be_deleted(client: Client, pool: Pool) ->
     assert 404 == (await client.get(f"{PATH}/{backfill.id}")).status
     assert [] == (await (await client.get(PATH)).json())["data"]["backfills"]
     assert ["backfill.delete"] == [row["action"] for row in await pool.fetch("SELECT action FROM audit_log")]
+
+
+async def test_a_list_can_be_of_a_group_and_of_what_is_called_so_and_counts_all_groups(client: Client, pool: Pool):
+    plain = await make_backfill(pool, name="Nights of June")
+    paused = await make_backfill(pool, name="june, again")
+    await make_backfill(pool, name="July")
+    await put_into(pool, plain, Status.RUNNING)
+    await put_into(pool, paused, Status.PAUSED)
+
+    async def asked(query: str) -> tuple[list[str], dict[str, int]]:
+        document = await (await client.get(f"{PATH}?{query}")).json()
+        return [one["name"] for one in document["data"]["backfills"]], document["meta"]["counts"]
+
+    everything, counts = await asked("")
+    none_of_either = {"attention": 0, "waiting": 0, "ended": 0}
+
+    assert (["July", "june, again", "Nights of June"], none_of_either | {"working": 2, "paused": 1}) == (
+        everything, counts,
+    )  # fmt: skip
+    assert (["Nights of June"], none_of_either | {"working": 1, "paused": 1}) == await asked("q=JUNE&group=working")
+    assert ["june, again"] == (await asked(f"q={str(paused.id)[:8]}"))[0]
+    assert [] == (await asked("q=june&group=paused&kind=schedule"))[0]

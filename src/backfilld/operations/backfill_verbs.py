@@ -83,6 +83,8 @@ class BackfillOperations:
         self._store = BackfillStore(pool)
         self._removal = RemovalStore(pool)
         self._targets = targets
+        self._control = control
+        self._clock = clock
         self._viewer = Viewer(control, clock)
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
@@ -147,7 +149,13 @@ class BackfillOperations:
         self, wanted: BackfillFilter, *, before_number: int | None = None, limit: int
     ) -> Sequence[BackfillView | UnreadableRow]:
         """The newest `limit` that `wanted` lets through, with a number below `before_number`."""
-        found = await self._store.list_page(wanted, before_number=before_number, limit=limit)
+        found = await self._store.list_page(
+            wanted,
+            now=self._clock.now(),
+            stopped=self._control.stop_reason() is not None,
+            before_number=before_number,
+            limit=limit,
+        )
         rates = await self.history.rates(one[0] for one in found if not isinstance(one, UnreadableRow))
         return [
             one if isinstance(one, UnreadableRow) else self._viewer.view(*one, rates.get(one[0].number))

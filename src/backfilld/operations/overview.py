@@ -15,7 +15,7 @@ from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.watching.history import History
-from backfilld.store.backfills.backfills import BackfillStore
+from backfilld.store.backfills.backfills import BackfillFilter, BackfillStore
 
 log = logging.getLogger(__name__)
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)  # in the order in which they are shown
@@ -54,19 +54,25 @@ class Overview:
         self._control = control
         self._clock = clock
 
+    async def count(self, text: str | None = None) -> dict[Group, int]:
+        """How many there are of each group."""
+        stopped = self._control.stop_reason() is not None
+        found = await self._store.count_groups(self._clock.now(), stopped=stopped, text=text)
+        return {group: found.get(group, 0) for group in GROUPS}
+
     async def read(
         self, only: Group | None = None, *, text: str | None = None, before_number: int | None = None, limit: int
     ) -> OverviewPage:
         """All groups, or one, with at most `limit` of each; `text` as people search for a name."""
         now, stopped = self._clock.now(), self._control.stop_reason() is not None
-        found = await self._store.count_groups(now, stopped=stopped, text=text)
-        counts = {group: found.get(group, 0) for group in GROUPS}
+        counts = await self.count(text)
         pages = []
         for group in GROUPS if only is None else (only,):
             if not counts[group]:
                 continue
-            rows = await self._store.list_of_group(
-                group, now, stopped=stopped, text=text, before_number=before_number, limit=limit + 1
+            wanted = BackfillFilter(group=group, text=text)
+            rows = await self._store.list_page(
+                wanted, now=now, stopped=stopped, before_number=before_number, limit=limit + 1
             )
             rates = await self._history.rates(one[0] for one in rows if not isinstance(one, UnreadableRow))
             seen = [

@@ -60,7 +60,7 @@ class Pagination:
 class Reply:
     """An answer. `data` goes into the envelope as it is; `status` None means the route's; a 204 has no `data`.
 
-    `timings_ms` adds to `meta.timings_ms` (the total is always there).
+    `timings_ms` adds to `meta.timings_ms` (the total is always there), `meta` to `meta`.
     """
 
     data: BaseModel | Mapping[str, Any] | None = None
@@ -69,6 +69,7 @@ class Reply:
     warnings: Sequence[str] = ()
     pagination: Pagination = Pagination(None)
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 Handler = Callable[[RequestContext[Any, Any]], Awaitable[Reply | web.StreamResponse]]

@@ -1,6 +1,6 @@
 """`backfilld backfills …`: create, look at, watch and steer backfills, over HTTP."""
 
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -16,6 +16,7 @@ from backfilld.cli.output import exit_codes
 from backfilld.cli.output.backfill_text import backfill_fields, share, status, why
 from backfilld.cli.output.printing import local, number, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.running import run
+from backfilld.domain.backfills.holding import Group
 from backfilld.domain.backfills.states import Status
 
 
@@ -42,6 +43,8 @@ group.add_command(rerun_failed)
 @click.option("--entity-type")
 @click.option("--workflow", help="Id or name.")
 @click.option("--created-by")
+@click.option("--group", type=click.Choice(get_args(Group)), help="attention: what needs a person.")
+@click.option("--search", "q", help="In name, workflow or entity type, or the beginning of an id.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @json_option
 @server_options

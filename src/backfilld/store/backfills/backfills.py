@@ -55,6 +55,8 @@ class BackfillFilter:
     created_by: str | None = None
     created_after: datetime | None = None  # at or after
     created_before: datetime | None = None
+    group: Group | None = None
+    text: str | None = None  # in name, workflow or entity type, or the beginning of an id
 
 
 class BackfillStore:
@@ -128,11 +130,27 @@ class BackfillStore:
         return progress_of(row)
 
     async def list_page(
-        self, wanted: BackfillFilter, *, before_number: int | None = None, limit: int
+        self,
+        wanted: BackfillFilter,
+        *,
+        now: datetime,
+        stopped: bool,
+        before_number: int | None = None,
+        limit: int,
     ) -> list[tuple[Backfill, Progress]]:
-        """The newest `limit` that `wanted` lets through and whose number is below `before_no`, newest first."""
+        """The newest `limit` that `wanted` lets through and whose number is below `before_number`, newest first.
+
+        `stopped`: while stop-all is in force, by which groups differ.
+        """
         rows = await self._pool.fetch(
             _sql.list_backfills,
+            wanted.group,
+            _NEED_PERSON,
+            now - NEWS_FOR,
+            stopped,
+            wanted.text,
+            before_number,
+            limit,
             list(wanted.statuses) or None,
             wanted.kind,
             wanted.entity_type,
@@ -140,26 +158,8 @@ class BackfillStore:
             wanted.created_by,
             wanted.created_after,
             wanted.created_before,
-            before_number,
-            limit,
         )
         return each(rows, _with_progress)
-
-    async def list_of_group(
-        self,
-        group: Group,
-        now: datetime,
-        *,
-        stopped: bool,
-        text: str | None = None,
-        before_number: int | None = None,
-        limit: int,
-    ) -> list[tuple[Backfill, Progress]]:
-        """As `list_page`, of one group of the overview; `stopped`: while stop-all is in force."""
-        rows = await self._pool.fetch(
-            _sql.list_of_group, group, _NEED_PERSON, now - NEWS_FOR, stopped, text, before_number, limit
-        )
-        return each(rows, lambda row: (backfill_of(row), progress_of(row)))
 
     async def count_groups(self, now: datetime, *, stopped: bool, text: str | None = None) -> dict[str, int]:
         """How many each group has; those with none are left out."""

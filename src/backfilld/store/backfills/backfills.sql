@@ -86,9 +86,10 @@ SELECT /* part: counters */
  WHERE p.backfill_number = $1;
 
 -- name: list_backfills
--- Newest first; a row that is added meanwhile stands before the cursor and moves nothing behind it.
--- $1 statuses   $2 kind   $3 entity type   $4 workflow   $5 created by   $6 created at or after   $7 created before
--- $8 only numbers below   $9 how many
+-- Newest first; a row that is added meanwhile, or joins a group, stands before the cursor or moves nothing behind it.
+-- $1 group (null: any)   $2 codes that need a person   $3 ended after this instant is news   $4 everything is stopped
+-- $5 text in name, workflow or entity type, or the beginning of an id (null: any)   $6 only numbers below   $7 how many
+-- $8 statuses   $9 kind   $10 entity type   $11 workflow   $12 created by   $13 created at or after   $14 created before
 SELECT /* part: columns */, /* part: counters */
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
@@ -96,16 +97,18 @@ SELECT /* part: columns */, /* part: counters */
   JOIN backfill_progress p ON p.backfill_number = b.number
   LEFT JOIN leases l ON l.backfill_number = b.number AND NOT l.released AND l.expires_at > clock_timestamp()
  WHERE b.deleted_at IS NULL
-   AND ($1::text[] IS NULL OR b.status = ANY($1::text[]))
-   AND ($2::text IS NULL OR b.kind = $2)
-   AND ($3::text IS NULL OR b.entity_type = $3)
-   AND ($4::bigint IS NULL OR b.workflow_id = $4)
-   AND ($5::text IS NULL OR b.created_by = $5)
-   AND ($6::timestamptz IS NULL OR b.created_at >= $6)
-   AND ($7::timestamptz IS NULL OR b.created_at < $7)
-   AND ($8::bigint IS NULL OR b.number < $8)
+   AND ($1::text IS NULL OR /* part: group */ = $1)
+   AND /* part: found */
+   AND ($6::bigint IS NULL OR b.number < $6)
+   AND ($8::text[] IS NULL OR b.status = ANY($8::text[]))
+   AND ($9::text IS NULL OR b.kind = $9)
+   AND ($10::text IS NULL OR b.entity_type = $10)
+   AND ($11::bigint IS NULL OR b.workflow_id = $11)
+   AND ($12::text IS NULL OR b.created_by = $12)
+   AND ($13::timestamptz IS NULL OR b.created_at >= $13)
+   AND ($14::timestamptz IS NULL OR b.created_at < $14)
  ORDER BY b.number DESC
- LIMIT $9;
+ LIMIT $7;
 
 -- name: list_by_status
 SELECT /* part: columns */
@@ -289,23 +292,6 @@ SELECT b.status, b.reason_code, count(*)::integer AS number,
   JOIN backfill_progress AS p ON p.backfill_number = b.number
  WHERE b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling') AND b.deleted_at IS NULL
  GROUP BY b.status, b.reason_code;
-
--- name: list_of_group
--- One group of the overview, newest first. A row that joins the group meanwhile moves nothing behind the cursor.
--- $1 group   $2 codes that need a person   $3 ended after this instant is news   $4 everything is stopped
--- $5 text in name, workflow or entity type, or the beginning of an id (null: any)   $6 only numbers below   $7 how many
-SELECT /* part: columns */, /* part: counters */
-  FROM backfills b
-  JOIN workflows w ON w.id = b.workflow_id
-  JOIN revisions r ON r.id = b.revision_id
-  JOIN backfill_progress p ON p.backfill_number = b.number
-  LEFT JOIN leases l ON l.backfill_number = b.number AND NOT l.released AND l.expires_at > clock_timestamp()
- WHERE b.deleted_at IS NULL
-   AND /* part: group */ = $1
-   AND /* part: found */
-   AND ($6::bigint IS NULL OR b.number < $6)
- ORDER BY b.number DESC
- LIMIT $7;
 
 -- name: count_groups
 -- $1 null, for the numbers to be the same as above   $2 to $5 as above

@@ -21,6 +21,11 @@ class Meta(BaseModel):
     timings_ms: dict[str, float] = Field(description="`total`, and parts where they are known")
     pagination: PageInfo = Field(description="Of a list. No more, and no cursor, where nothing is paged.")
     warnings: list[str] = Field(description="what was accepted, but may not be meant")
+    counts: dict[str, int] | None = Field(
+        None,
+        description="In the list of backfills alone: how many of each group `q` finds, whatever else is asked for.",
+        examples=[{"attention": 2, "working": 1, "paused": 0, "waiting": 3, "ended": 40}],
+    )
 
 
 class FaultShown(BaseModel):

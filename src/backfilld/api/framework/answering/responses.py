@@ -64,6 +64,7 @@ def success(reply: Reply, status: int, meta: Meta) -> web.Response:
             "timings_ms": {**reply.timings_ms, "total": round(meta.total_ms, 3)},
             "pagination": {"has_more": page.has_more, "next_cursor": page.next_cursor},
             "warnings": [*reply.warnings, *warnings_of(unreadable)],
+            **reply.meta,
         },
     }
     return json_response(envelope, status, reply.headers)

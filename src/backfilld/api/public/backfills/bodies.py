@@ -43,6 +43,7 @@ from backfilld.domain.backfill_settings import (
     Reprocess,
     Start,
 )
+from backfilld.domain.backfills.holding import Group
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.entities.records import EntityType
 from backfilld.domain.errors import Fault
@@ -285,6 +286,10 @@ class ListBackfills(Page):
     created_by: Annotated[str, Field(max_length=500)] | None = None
     created_after: Instant | None = Field(None, description="At or after.")
     created_before: Instant | None = Field(None, description="Before.")
+    group: Group | None = Field(None, description="`attention`: needs a person.")
+    q: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="In name, workflow or entity type, whatever the case, or the beginning of an id."
+    )
 
 
 class ListLedger(Page):

@@ -97,13 +97,16 @@ class BackfillRoutes:
             created_by=query.created_by,
             created_after=query.created_after,
             created_before=query.created_before,
+            group=query.group,
+            text=query.q,
         )
         (before,) = query.behind or (None,)
         found = await self._operations.list_page(wanted, before_number=before, limit=query.page_size + 1)
         page = found[: query.page_size]
         following = encode_cursor(page[-1].number) if len(found) > len(page) else None
         data = BackfillsData.model_construct(backfills=rows(BackfillAnswer, page))
-        return Reply(data, pagination=Pagination(following))
+        counts = await self._operations.overview.count(query.q)
+        return Reply(data, pagination=Pagination(following), meta={"counts": counts})
 
     async def get(self, asked: RequestContext[None, None]) -> Reply:
         view = await self._operations.show(asked.path["id"])
