@@ -37,6 +37,7 @@ CHANGES: dict[str, tuple[Any, Any, Any]] = {
     "failure_policy": ({"window": 100}, asdict(FailurePolicy(window=100)), asdict(FailurePolicy())),
     "max_credits": (50, 50, None),
     "slow_down": ({"latency_ms": 500}, {"latency_ms": 500, "of": "p90", "over": 20}, None),
+    "recheck": (True, True, False),
     "name": ("night", "night", None),
 }
 

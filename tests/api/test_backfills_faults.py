@@ -46,6 +46,7 @@ WRONG: dict[str, list[Any]] = {
     "excluded_dates": [["2027-02-30"], ["27-01-01"], ["2027-01-01T00:00:00Z"], [1], [None], "2027-01-01", 1, {}, None],
     "params": [{"a": "x" * 17_000}, [], "x", 1, True, None],
     "rehearsal": ["yes", 1],
+    "recheck": ["yes", 1, [], {}],
     "starts_per_minute": [0, -1, 0.000001, HUGE, "x", "1", False, [], {}],
     "failure_policy": [
         {"enabled": 1}, {"enabled": None}, {"max_failure_ratio": 0}, {"max_failure_ratio": 1.1},

@@ -31,7 +31,7 @@ FIELDS = {
     "retrying_count", "pending_count", "window", "throughput_per_minute", "estimated_completion_at", "credits_used",
     "filter_resolved", "effective_windows", "updated_at", "version", "name", "reason", "start", "entity_ids", "order",
     "reprocess_behavior", "rehearsal", "sample_size", "max_attempts", "starts_per_minute", "failure_policy",
-    "max_credits", "slow_down", "excluded_dates", "params", "workflow_version", "entity_ids_count",
+    "max_credits", "slow_down", "recheck", "excluded_dates", "params", "workflow_version", "entity_ids_count",
     "entity_ids_digest", "schedule_id", "session_from",
     "session_to", "stop_on_failure", "approved_by", "approved_at", "ledger_digest",
 }  # fmt: skip

@@ -26,7 +26,7 @@ from backfilld.store.connection.pool import Pool
 PATH = "/public-api/backfills"
 WEEK = {day: [] for day in WEEKDAYS} | {"friday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
 OF_ENTITIES = replace(UNUSUAL, stop_on_failure=False, daily_execution_windows=WEEK)  # that of kind schedule alone
-OF_SESSIONS = replace(UNUSUAL, entity_type=None, filter_spec=None, rehearsal=False)
+OF_SESSIONS = replace(UNUSUAL, entity_type=None, filter_spec=None, rehearsal=False, recheck=False)
 
 
 def sent(settings: BackfillSettings) -> dict[str, Any]:

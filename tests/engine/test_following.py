@@ -81,7 +81,7 @@ OUT_OF_THE_ORDINARY: dict[str, Callable[[Short], object]] = {
     "items of a dead process": lambda short: setattr(short.recovery, "wants_planned", True),
     "what is repeated runs one at a time": lambda short: setattr(short.recovery, "_round", Round(2, 1, 1, 1)),
     "something was given back": lambda short: short.reader.give_back(an_item(9)),
-    "the source has it no more": lambda short: short.reader._ahead.appendleft(an_item(9, gone=True)),
+    "the source has it no more": lambda short: short.reader._ahead.appendleft(an_item(9, skip_reason="entity_gone")),
 }
 
 

@@ -146,8 +146,8 @@ async def test_an_entity_that_went_away_is_marked_when_read_and_when_read_again(
     del plan.source.entities["e000000"]
     await clock.advance(6)
 
-    assert (False, True) == (here.gone, gone.gone)
-    assert (await plan.reader.refreshed(here)).gone
+    assert (None, "entity_gone") == (here.skip_reason, gone.skip_reason)
+    assert "entity_gone" == (await plan.reader.refreshed(here)).skip_reason
 
 
 async def test_what_the_plan_froze_is_not_asked_for_again(pool, clock):
@@ -160,7 +160,7 @@ async def test_what_the_plan_froze_is_not_asked_for_again(pool, clock):
     await clock.advance(3600)
 
     assert {"n": 12345678901234567890} == (await plan.reader.refreshed(first)).attributes
-    assert ({}, False) == (second.attributes, second.gone)
+    assert ({}, None) == (second.attributes, second.skip_reason)
 
 
 async def test_an_unreachable_source_is_told_and_nothing_of_the_plan_is_lost(pool, clock):

@@ -18,7 +18,7 @@ from backfilld.store.entities.entities import EntityStore
 
 
 def make_operations(
-    pool: Pool, clock: FakeClock, control: FakeControl, *, source: Any = None, **limits: Any
+    pool: Pool, clock: FakeClock, control: FakeControl, *, source: Any = None, connections: Any = None, **limits: Any
 ) -> BackfillOperations:
     """Everything as in the daemon but the engine. `source` takes the place of the built-in one."""
     store = EntityStore(pool)
@@ -26,7 +26,7 @@ def make_operations(
     async def learned(entity_type: str) -> Mapping[str, Any]:
         return (await store.get_type(entity_type)).fields
 
-    registry = SourceRegistry({"builtin": source or BuiltinSource(store)}, learned=learned)
+    registry = SourceRegistry({"builtin": source or BuiltinSource(store)}, learned=learned, connections=connections)
     return BackfillOperations(pool, sources=registry, control=control, clock=clock, limits=Limits(**limits))
 
 

@@ -29,6 +29,7 @@ UNUSUAL = BackfillSettings(
     max_credits=99.5,
     starts_per_minute=7.5,
     failure_policy=FailurePolicy(max_failure_ratio=0.25, window=100, min_sample=10, max_consecutive_failures=7),
+    recheck=True,
 )
 ORDINARY = SETTINGS
-NOT_KEPT_BY_A_RERUN = {"start", "sample_size", "reprocess_behavior", "name", "reason", "total_estimated"}
+NOT_KEPT_BY_A_RERUN = {"start", "sample_size", "reprocess_behavior", "name", "reason", "total_estimated", "recheck"}

@@ -57,7 +57,8 @@ class BackfillSettings:
 
     The default of a field is also what it means for backfills that were stored before there was such a setting.
     Of kind `schedule`, `entity_type` and `filter_spec` are None. Windows that are None are always open. Without a
-    `failure_policy` nothing stops it, however much fails; whoever makes one over entities gives it one.
+    `failure_policy` nothing stops it, however much fails; whoever makes one over entities gives it one. With `recheck`
+    an entity is tested again right before its first start, and left out if it matches no more.
     """
 
     entity_type: str | None
@@ -81,6 +82,7 @@ class BackfillSettings:
     max_credits: float | None = None
     starts_per_minute: float | None = None
     slow_down: SlowDown | None = None
+    recheck: bool = False
 
     @staticmethod
     def default(name: str) -> Any:
@@ -108,6 +110,7 @@ class BackfillSettings:
             sample_size=None,
             reprocess_behavior="completed",
             total_estimated=None,
+            recheck=False,
         )
 
 

@@ -98,7 +98,7 @@ class BackfillOperations:
         self.approval = Approval(pool)
         self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, self.approval)
         altering = Altering(pool, self._store, self._viewer, control, clock, bus)
-        self.editor, self.overriding = Editor(altering, clock), Overriding(altering, clock)
+        self.editor, self.overriding = Editor(altering, sources, clock), Overriding(altering, clock)
         self.cloner = Cloner(pool, self._store)
         self.trying = TryingNow(pool, self._store, self._viewer, control, clock)
         self.sessions = SessionBackfills(

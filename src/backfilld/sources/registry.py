@@ -89,6 +89,15 @@ class SourceRegistry:
         """The connection that a type is listed by; None where its source is no API."""
         return self._connections.get(entity_type)
 
+    def reads_again(self, entity_type: str) -> bool:
+        """True if an entity can be read as it is right before its start; else the plan holds its attributes."""
+        source = self.find(entity_type)
+        return source is not None and source.can_be_read_again
+
+    def rechecks(self, entity_type: str) -> bool:
+        """Whether the filter is asked again before a start, where nobody chose: a plan of an API grows old."""
+        return self.connection_of(entity_type) is not None and self.reads_again(entity_type)
+
     def usage_of(self, entity_type: str) -> Usage | None:
         """What is used of the budget of the type's connection; None where its source is no API."""
         usage = self._usages.get(self._connections.get(entity_type, ""))

@@ -70,6 +70,11 @@ LIMITS = (
         type=JsonObject(),
         help='Fewer at once while the target is slow: {"latency_ms": 500, "of": "p90", "over": 20}.',
     ),
+    click.option(
+        "--recheck/--no-recheck",
+        default=None,
+        help="Ask the filter again right before each first start. Default: only of types of APIs.",
+    ),
 )
 
 _PLAN = (
@@ -114,7 +119,7 @@ _PLAN = (
 _COPIED = (
     "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
     "sample_size", "max_attempts", "starts_per_minute", "max_credits", "failure_policy", "slow_down",
-    "params", "rehearsal", "total_estimated",
+    "recheck", "params", "rehearsal", "total_estimated",
 )  # fmt: skip
 
 

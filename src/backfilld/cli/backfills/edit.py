@@ -11,7 +11,7 @@ from backfilld.cli.output.backfill_text import backfill_fields
 from backfilld.cli.output.printing import print_fields, print_json, print_warnings
 from backfilld.cli.running import run
 
-_LIMITS = ("starts_per_minute", "max_credits", "failure_policy", "slow_down")
+_LIMITS = ("starts_per_minute", "max_credits", "failure_policy", "slow_down", "recheck")
 _COPIED = ("max_in_flight", "timezone", "max_attempts", *_LIMITS, "name", "reason")
 _RESTORED = ("timezone", "excluded_dates", "max_attempts", *_LIMITS, "name", "daily_execution_windows")
 

@@ -134,9 +134,10 @@ class InFlight:
 class Item:
     """One planned entity on its way: where it stands in the plan, what is known of it, which try this is.
 
-    `read_at` is the boot time, in seconds, at which the attributes were read; `gone`: the source has it no more.
-    `in_doubt`: its target may have received it, and nobody knows what came of that. `unknown_since`: since when the
-    target answers that another request under its key may be under way.
+    `read_at` is the boot time, in seconds, at which the attributes were read; `skip_reason`: why it is to end
+    without a start, as when its source has it no more. `in_doubt`: its target may have received it, and nobody knows
+    what came of that. `unknown_since`: since when the target answers that another request under its key may be under
+    way.
     """
 
     backfill_number: int
@@ -145,7 +146,7 @@ class Item:
     attributes: Mapping[str, Any]
     as_of: datetime | None
     read_at: float
-    gone: bool = False
+    skip_reason: str | None = None
     tries: int = 0
     counted: int = 0
     interruptions: int = 0

@@ -36,7 +36,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         "{items_left:count} are left. Nothing starts until [{until:time}, or until ]somebody resumes it.",
         f"{_BACKFILL}/resume",
     ),
-    R.AWAITING_APPROVAL: Remedy("Nothing has started. What is approved is exactly what runs.", f"{_BACKFILL}/resume"),
+    R.AWAITING_APPROVAL: Remedy("Nothing has started. Nothing but what is approved will run.", f"{_BACKFILL}/resume"),
     R.SAMPLE_DONE: Remedy("Go on to run the other {items_left:count}.", f"{_BACKFILL}/resume"),
     R.TOO_MANY_FAILURES: Remedy(
         "Look at what failed, then resume. {items_left:count} are left.", f"{_BACKFILL}/resume"

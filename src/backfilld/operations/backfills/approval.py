@@ -4,6 +4,7 @@ from datetime import UTC
 from uuid import UUID
 
 from backfilld.domain.access.callers import Actor
+from backfilld.domain.backfills.rechecking import filter_note
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.errors import Forbidden
@@ -43,7 +44,9 @@ class Approval:
             raise NeedsAnotherPerson(f"backfill {backfill.id} has to be approved by somebody else than who created it")
 
     async def warnings(self, backfill: Backfill) -> list[str]:
-        """That it runs with other settings than were approved, if it does."""
+        """What whoever approves should know, then whether it runs with other settings than were approved."""
+        if awaits_approval(backfill) and backfill.settings.recheck and (note := filter_note(backfill.settings)):
+            return [note]
         by, at = backfill.approved_by, backfill.approved_at
         if by is None or at is None:
             return []

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings, can_rehearse
+from backfilld.domain.backfills.rechecking import recheck_fault
 from backfilld.domain.entities.ids import is_fit, why_unfit
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unavailable
@@ -61,6 +62,7 @@ class Asked:
     target_workflow_id: int | None = None
     entity_ids: Sequence[str] | None = None
     rehearsal: bool | None = None
+    recheck: bool | None = None
 
     @staticmethod
     def of(parts: Mapping[str, Any], unread: frozenset[str]) -> "Asked":
@@ -83,6 +85,7 @@ class Checked:
     tree: Tree | None = None
     written: Tree | None = None  # the same filter with its dates as they were sent
     target: RunnableWorkflow | None = None
+    recheck: bool = False  # as was chosen, or as is usual for the type
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -137,6 +140,8 @@ class Checker:
             checked.warnings.append(self._about_utc())
         await self._filter(asked, checked)
         await self._target(asked, checked)
+        if asked.entity_type is not None:
+            self._recheck(asked.entity_type, asked.recheck, checked)
         return checked
 
     async def filter(self, asked: Asked) -> Checked:
@@ -215,6 +220,11 @@ class Checker:
         else:
             code, message = "workflow_disabled", f"workflow {wanted} ({target.name}) is disabled{there_are}"
         checked.faults.append(Fault("/target_workflow_id", code, message, tuple(str(id) for id, _ in known)))
+
+    def _recheck(self, entity_type: str, wanted: bool | None, checked: Checked) -> None:
+        checked.recheck = wanted or (wanted is None and self._sources.rechecks(entity_type))
+        if wanted and (fault := recheck_fault(entity_type, reads_again=self._sources.reads_again(entity_type))):
+            checked.faults.append(fault)
 
     def _about_utc(self) -> str:
         now = self._clock.now()

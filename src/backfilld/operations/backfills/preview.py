@@ -9,6 +9,7 @@ from typing import Any, Literal
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.progress import finish_at
+from backfilld.domain.backfills.rechecking import filter_note
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import Tree
 from backfilld.domain.texts import many
@@ -24,9 +25,6 @@ from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableW
 OPENINGS_SHOWN = 10
 WEEK = timedelta(days=7)
 NOTES_HORIZON = timedelta(days=60)  # clock changes further away are nobody's concern yet
-FILTER_IS_ASKED_ONCE = (
-    "the filter is asked once, while the plan is made: what stops matching before its turn is run all the same"
-)
 
 Level = Literal["OK", "WARNING", "ERROR"]
 
@@ -167,7 +165,8 @@ def _approval_note(settings: BackfillSettings) -> list[str]:
     if settings.start == "now":
         return []
     notes = ["it waits for approval; start and end are estimated as if it were approved now"]
-    return [*notes, FILTER_IS_ASKED_ONCE] if settings.filter_spec else notes
+    about_filter = filter_note(settings)
+    return [*notes, about_filter] if about_filter else notes
 
 
 def _start_at(calendar: Calendar, now: datetime) -> datetime | None:

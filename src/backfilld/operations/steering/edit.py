@@ -10,13 +10,15 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point
 from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfill_settings import FailurePolicy
+from backfilld.domain.backfills.rechecking import recheck_fault
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.changes import changed
-from backfilld.domain.errors import VersionMismatch
+from backfilld.domain.errors import Fault, VersionMismatch
 from backfilld.operations.backfills.check import Checked, opening_warnings
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.operations.steering.alter import Alteration, Altering, Verb, require_changeable
+from backfilld.sources.registry import SourceRegistry
 
 EDIT = Verb("backfill.change", Point.EDIT_BEFORE_COMMIT, Point.EDIT_AFTER_COMMIT, Point.EDIT_CONFIRMED)
 
@@ -57,8 +59,9 @@ class Edited:
 class Editor:
     """Changes settings."""
 
-    def __init__(self, altering: Altering, clock: Clock) -> None:
+    def __init__(self, altering: Altering, sources: SourceRegistry, clock: Clock) -> None:
         self._altering = altering
+        self._sources = sources
         self._clock = clock
 
     async def edit(
@@ -73,8 +76,9 @@ class Editor:
 
         def decide(present: Backfill) -> Alteration | None:
             nonlocal hours_change
-            wanted = changed(present, change.values)
-            change.checked.require(wanted.faults)
+            values, faults = self._with_recheck(present, change.values)
+            wanted = changed(present, values)
+            change.checked.require([*wanted.faults, *faults])
             require_changeable(present)
             if versions is not None and present.version not in versions:
                 raise _OtherVersion
@@ -90,6 +94,20 @@ class Editor:
             raise ChangedMeanwhile(await self._altering.view(id)) from None
         about = self._about_openings(after) if hours_change else []
         return Edited(await self._altering.view(id), (*change.checked.warnings, *about))
+
+    def _with_recheck(self, present: Backfill, values: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Fault]]:
+        """The values with the usual `recheck` of the type in place of null, and what is wrong with one that is sent."""
+        if "recheck" not in values:
+            return values, []
+        entity_type, is_rerun = present.settings.entity_type, present.parent_number is not None
+        if values["recheck"] is None:
+            usual = entity_type is not None and not is_rerun and self._sources.rechecks(entity_type)
+            return {**values, "recheck": usual}, []
+        if not values["recheck"]:
+            return values, []
+        reads_again = entity_type is not None and self._sources.reads_again(entity_type)
+        fault = recheck_fault(entity_type, reads_again=reads_again, is_rerun=is_rerun)
+        return values, [] if fault is None else [fault]
 
     def _about_openings(self, backfill: Backfill) -> list[str]:
         try:

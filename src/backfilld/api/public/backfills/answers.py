@@ -139,6 +139,7 @@ class BackfillAnswer(Answer):
     )
     max_credits: float | None
     slow_down: SlowDownAnswer | None = Field(description="null: the target's latency is not followed")
+    recheck: bool = Field(description="Whether the filter is asked again right before each first start.")
     params: dict[str, Any]
     created_by: str
     created_by_name: str | None = Field(

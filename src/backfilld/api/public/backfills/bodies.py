@@ -110,6 +110,9 @@ def _bounded_params(value: dict[str, Any]) -> dict[str, Any]:
 _START = """`when_approved`: paused once the plan is frozen, until resumed, which approves it;
 `when_approved_by_another`: by somebody else than whoever created it, a key counting as whoever made it."""
 
+_RECHECK = """Whether the filter is asked again right before each first start; what has stopped matching is skipped
+`no_longer_matches`. null: true for types of APIs that can be read again, else false."""
+
 
 class CreateBackfill(Body):
     """A workflow over every entity that matches a filter, within windows."""
@@ -143,11 +146,15 @@ class CreateBackfill(Body):
         None, description="Fewer at once while the target is slow; null: the target's latency is not followed."
     )
 
-    def settings(self, *, max_attempts: int) -> BackfillSettings:
-        """The same for the operations; `max_attempts` are the workflow's, for a body that says nothing of them."""
+    recheck: bool | None = Field(None, description=_RECHECK)
+
+    def settings(self, *, max_attempts: int, recheck: bool) -> BackfillSettings:
+        """The same for the operations; for a body that says nothing of them, `max_attempts` are the workflow's, and
+        `recheck` is what is usual for its type."""
         asked: dict[str, Any] = {name: chosen(name, getattr(self, name)) for name in _SETTINGS}
         asked["failure_policy"] = wanted_policy(self.failure_policy)
         asked["max_attempts"] = self.max_attempts or max_attempts
+        asked["recheck"] = recheck if self.recheck is None else self.recheck
         return BackfillSettings(**asked)
 
     def distinct_ids(self) -> tuple[str, ...] | None:
@@ -170,6 +177,7 @@ class ChangeBackfill(Body):
     failure_policy: SetFailurePolicy | None = None
     max_credits: Credits | None = None
     slow_down: SetSlowDown | None = None
+    recheck: bool | None = Field(None, description=_RECHECK)
     name: Name | None = None
     reason: Reason | None = Field(None, description="Why; kept in the audit log.")
 

@@ -69,7 +69,8 @@ class BackfillRoutes:
         checked.require(read.faults)
         if (body := read.body) is None or checked.target is None:
             raise Invalid(read.faults)
-        return Wanted(body.settings(max_attempts=checked.target.max_attempts), checked, body.distinct_ids())
+        settings = body.settings(max_attempts=checked.target.max_attempts, recheck=checked.recheck)
+        return Wanted(settings, checked, body.distinct_ids())
 
     async def preview(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
         wanted = await self._read(asked.body.root)

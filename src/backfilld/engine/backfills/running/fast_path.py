@@ -52,6 +52,7 @@ class FastPath:
             self._seen = gate.backfill
             self._is_plain = _is_plain(gate.backfill)
             self._limit = gate.backfill.settings.max_in_flight
+            self._reader.obey(gate.backfill)
         if not self._is_plain or account.may_have_retry_due:
             return None
         if (

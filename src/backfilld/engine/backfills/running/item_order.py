@@ -1,18 +1,18 @@
 """Which item comes next: due retries before the plan; after an unclean end first what may have been started.
 
-Items that need no start on the way (the source has them no more, or their process died once too often)
-are ended here, so that the worker only ever sees items to start.
+Items that need no start on the way (the source has them no more, they match no more, or their process died once too
+often) are ended here, so that the worker only ever sees items to start.
 """
 
 from collections import deque
-from dataclasses import replace
 from datetime import datetime
 
 from backfilld.domain.backfills.records import Item, Outcome
 from backfilld.domain.backfills.retries import MOST_INTERRUPTIONS, given_up_after, has_no_try_left, interrupted
 from backfilld.engine.backfills.gate import CannotGoOn
 from backfilld.engine.backfills.run_state import RunState
-from backfilld.engine.backfills.running.item_run import ENTITY_GONE, ItemRun
+from backfilld.engine.backfills.running.attributes import repeated
+from backfilld.engine.backfills.running.item_run import ItemRun
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.session_chain import Chain
@@ -49,12 +49,13 @@ class ItemOrder:
 
     async def next(self, now: datetime, slots: int) -> Item | None:
         """The next item to start. None: there is none now, or so much ended here that it must be recorded first."""
+        self._reader.obey(self._standing.backfill)
         try:
             while self._account.has_room and (item := await self._read(now, slots)) is not None:
                 if item.position in self._chain.killed:
                     self._account.batched(item.position)  # it has ended; nothing else takes it off the mark
-                elif item.gone:
-                    self._processor.skip(item, ENTITY_GONE)
+                elif item.skip_reason is not None:
+                    self._processor.skip(item, item.skip_reason)
                 elif item.interruptions >= MOST_INTERRUPTIONS:
                     self._processor.record(item, interrupted(item, now))
                 elif has_no_try_left(item, self._standing.backfill.settings.max_attempts):
@@ -105,7 +106,7 @@ class ItemOrder:
             return None
         item = await self._standing.patiently(lambda: self._reader.next_planned(slots))
         if item is not None and self._recovery.is_repeat(item):
-            return replace(item, in_doubt=True)  # its target may be at it
+            return repeated(item)
         if item is not None:
             self._reader.give_back(item)
         if item is not None or self._reader.is_exhausted:

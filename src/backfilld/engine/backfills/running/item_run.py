@@ -28,7 +28,6 @@ from backfilld.store.connection import transient_errors
 
 log = logging.getLogger(__name__)
 
-ENTITY_GONE = "entity_gone"
 SOURCE_PAUSE_SECONDS = 5.0
 TURN = 10  # items that one slot may end without waiting for anything, before others have their turn
 
@@ -90,8 +89,8 @@ class ItemRun:
             if self._reader.is_stale(item):
                 item = await self._reader.refreshed(item)
             self._source_hold = None  # it has answered, or need not be asked
-            if item.gone:
-                self.skip(item, ENTITY_GONE)
+            if item.skip_reason is not None:
+                self.skip(item, item.skip_reason)
                 return True
             return await self._try(item)
         except SourceBroken as problem:

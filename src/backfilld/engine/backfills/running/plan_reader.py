@@ -7,8 +7,7 @@ started within half of `freshness`, so that a target sees a record as it is and 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from backfilld.clock import Clock
@@ -16,7 +15,15 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.engine.backfills.run_state import RunState
-from backfilld.engine.backfills.running.attributes import planned, read_each
+from backfilld.engine.backfills.running.attributes import (
+    GONE,
+    items_of,
+    judged,
+    planned,
+    read_each,
+    renewed,
+    still_matching,
+)
 from backfilld.sources.base import EntitySource
 from backfilld.store.ledger.entries import PlanRow
 from backfilld.store.ledger.ledger import Ledger
@@ -26,7 +33,6 @@ from backfilld.store.ledger.recovery import RecoveryStore
 MOST_AHEAD = 1000
 LEAST_AHEAD = 100  # of a source to which a request is dear: what grows old meanwhile is read again together
 NEARLY_STALE = 0.5  # of the time that attributes may be kept
-GONE = Entity("", {})  # stands for one that the source has no more
 
 
 class PlanReader:
@@ -49,6 +55,8 @@ class PlanReader:
         self._ledger = ledger
         self._source = source
         self._reads_again = source is not None and source.can_be_read_again
+        self._rechecks = backfill.settings.recheck
+        self._matches = still_matching(backfill) if self._reads_again else None
         self._account = account
         self._hand_out = account.hand_out
         self._clock = clock
@@ -93,6 +101,17 @@ class PlanReader:
         waits_for_retry = not account.retries_known or account.next_retry_at is not None
         return self.is_exhausted and not self._returned and not waits_for_retry
 
+    def obey(self, backfill: Backfill) -> None:
+        """See whether it is tested again, by its present settings; what is at hand is judged anew if that changed."""
+        if backfill.settings.recheck is self._rechecks:
+            return
+        self._rechecks = backfill.settings.recheck
+        self._matches = still_matching(backfill) if self._reads_again else None
+        for at_hand in (self._returned, self._refused, self._ahead):
+            items = [judged(item, self._matches) for item in at_hand]
+            at_hand.clear()
+            at_hand.extend(items)
+
     async def next_planned(self, slots: int) -> Item | None:
         """The next item of the plan (or the sample); None when there is none left, or no more may be handed out yet."""
         if self._returned:
@@ -110,11 +129,12 @@ class PlanReader:
 
     def take_read(self) -> Item | None:
         """The next of the plan if it is at hand and there is nothing to be said of it; never waits."""
-        if self._returned or self._refused or not self._ahead or self._ahead[0].gone or not self._hand_out.has_room:
+        ahead = self._ahead
+        if self._returned or self._refused or not ahead or ahead[0].skip_reason or not self._hand_out.has_room:
             return None
         self._read_on()
         self._hand_out.handed += 1
-        return self._ahead.popleft()
+        return ahead.popleft()
 
     async def next_retries(self, now: datetime, most: int) -> list[Item]:
         """Due retries, at most `most`; each is taken until it is recorded or given back."""
@@ -192,9 +212,9 @@ class PlanReader:
         ahead = [] if source.freshness_seconds is None else [one for one in self._ahead if read_at - one.read_at > soon]
         found = await source.read(self._entity_type, [item.entity_id, *(one.entity_id for one in ahead)])
         if ahead:
-            renewed = {one.position: _renewed(one, found.get(one.entity_id), read_at) for one in ahead}
-            self._ahead = deque(renewed.get(one.position, one) for one in self._ahead)
-        return _renewed(item, found.get(item.entity_id), read_at)
+            anew = {one.position: renewed(one, found.get(one.entity_id), read_at, self._matches) for one in ahead}
+            self._ahead = deque(anew.get(one.position, one) for one in self._ahead)
+        return renewed(item, found.get(item.entity_id), read_at, self._matches)
 
     async def stop(self) -> None:
         """Let go of what is being read."""
@@ -253,7 +273,8 @@ class PlanReader:
             return []
         read_at = self._clock.boottime()
         entities = await self._read_entities(rows)
-        return self._items_of(rows, entities, read_at, is_retry)
+        matches = None if is_retry else self._matches
+        return items_of(self._number, rows, entities, read_at, is_retry=is_retry, matches=matches)
 
     async def _read_entities(self, rows: Sequence[PlanRow]) -> list[Entity]:
         """The entities as they are now; as the plan holds them where they cannot be read again."""
@@ -262,37 +283,6 @@ class PlanReader:
             return [planned(row) for row in rows]
         found = await read_each(source, self._entity_type, [row.entity_id for row in rows])
         return [found.get(row.entity_id, GONE) for row in rows]
-
-    def _items_of(
-        self, rows: Sequence[PlanRow], entities: Iterable[Entity], read_at: float, is_retry: bool
-    ) -> list[Item]:
-        return [
-            Item(
-                self._number,
-                row.position,
-                row.entity_id,
-                entity.attributes,
-                entity.as_of,
-                read_at,
-                entity is GONE,
-                row.tries,
-                row.counted,
-                row.interruptions,
-                row.first_started_at,
-                row.last_failed_at,
-                is_retry,
-                row.in_doubt,
-                row.unknown_since,
-            )
-            for row, entity in zip(rows, entities, strict=True)
-        ]
-
-
-def _renewed(item: Item, found: Entity | None, read_at: float) -> Item:
-    """The item as its source has it now."""
-    if found is None:
-        return replace(item, gone=True, read_at=read_at)
-    return replace(item, attributes=found.attributes, as_of=found.as_of, read_at=read_at)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -44,6 +44,8 @@ def _rows(view: BackfillView) -> Iterator[tuple[str, str, str]]:
         value = getattr(chosen, name, None)
         if value is not None:
             yield words, thousands(value), ""
+    if chosen.recheck:
+        yield "Right before its start", "each is tested against the filter again", ""
     if (policy := chosen.failure_policy) is not None:
         yield "Stops by itself", _policy(policy), ""
     if chosen.params:

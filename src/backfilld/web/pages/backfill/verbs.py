@@ -96,7 +96,7 @@ def _resume(view: BackfillView) -> Question:
     if code is R.AWAITING_APPROVAL:
         skipped = counts.total - counts.to_run
         out = f", {thousands(skipped)} left out" if skipped else ""
-        told = [f"{thousands(counts.to_run)} to run{out}. What is approved is exactly what runs."]
+        told = [f"{thousands(counts.to_run)} to run{out}. {_what_runs(view)}"]
         return Question("Approve it, and start?", told, "Approve and start", "Starting…")
     if code is R.SAMPLE_DONE:
         done = f"Of the sample {thousands(counts.succeeded)} succeeded, {thousands(counts.failed)} failed."
@@ -110,6 +110,12 @@ def _resume(view: BackfillView) -> Question:
     if view.window.open is False:
         told.append("Its windows are closed now: it starts with the next opening.")
     return Question("Resume it?", told, "Resume", "Resuming…")
+
+
+def _what_runs(view: BackfillView) -> str:
+    if not view.backfill.settings.recheck:
+        return "What is approved is exactly what runs."
+    return "Nothing else runs; what no longer matches the filter right before its start is skipped."
 
 
 def _try_now(view: BackfillView) -> Question:

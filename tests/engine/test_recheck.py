@@ -1,0 +1,153 @@
+"""An entity that stops matching before its first start is left out, if that is wanted; one that was started goes on."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from tests.support.backfill_api import make_operations
+from tests.support.backfills import make_backfill
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.left_behind import left_behind
+from tests.support.schedules import ANNA
+from tests.support.waiting import eventually
+
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.retries import Backoff
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.domain.entities.records import Entity
+from backfilld.engine.backfills.context import Limits
+from backfilld.executors.base import Work
+from backfilld.operations.backfills.check import Checked
+from backfilld.operations.steering.edit import Change
+
+OPEN = {"combinator": "and", "not": False, "rules": [{"field": "status", "operator": "=", "value": "open"}]}
+HTTP_500 = Verdict(VerdictKind.TRY_AGAIN, error_class="http_500", error="broken", http_status=500)
+CHANGES: dict[str, dict[str, Any] | None] = {
+    "changed": {"status": "closed"}, "lost its field": {}, "of another type": {"status": ["open"]},
+    "still matching": {"status": "open", "priority": 9}, "gone": None,
+}  # fmt: skip
+
+
+def open_ones(count: int) -> ListSource:
+    return ListSource([Entity(one.id, {"status": "open"}) for one in entities(count)])
+
+
+def change(source: ListSource, id: str, attributes: dict[str, Any] | None) -> None:
+    if attributes is None:
+        del source.entities[id]
+    else:
+        source.entities[id] = Entity(id, attributes)
+
+
+async def skips(engine: Engine, backfill: Backfill) -> dict[int, str]:
+    rows = await engine.pool.fetch(
+        "SELECT position, skip_reason FROM outcomes WHERE backfill_number = $1 AND status = 'skipped'", backfill.number
+    )
+    return {row["position"]: row["skip_reason"] for row in rows}
+
+
+async def edit(engine: Engine, backfill: Backfill, **values: Any) -> None:
+    operations = make_operations(engine.pool, engine.clock, engine.control)  # type: ignore[arg-type]
+    await operations.editor.edit(ANNA, backfill.id, Change(values, Checked(ZoneInfo("UTC"))))
+
+
+@pytest.mark.parametrize(
+    ("recheck", "change_to", "expected"),
+    [
+        (True, "changed", "no_longer_matches"),
+        (True, "lost its field", "no_longer_matches"),
+        (True, "of another type", "no_longer_matches"),
+        (True, "still matching", None),
+        (True, "gone", "entity_gone"),
+        (False, "changed", None),
+        (False, "gone", "entity_gone"),
+    ],
+)
+async def test_what_stopped_matching_before_its_turn_is_left_out_where_that_is_wanted(
+    dsn, pool, recheck: bool, change_to: str, expected: str | None
+):
+    source = open_ones(6)
+    backfill = await make_backfill(pool, filter_resolved=OPEN, start="when_approved", recheck=recheck)
+    async with engine_on(dsn, pool, source=source) as engine:
+        await engine.until(backfill, "paused")
+        change(source, "e000004", CHANGES[change_to])
+        await engine.resume(backfill)
+        await engine.until(backfill, "completed")
+        skipped = await skips(engine, backfill)
+
+    assert ({} if expected is None else {4: expected}) == skipped
+    assert 6 - len(skipped) == len(engine.executor.starts)
+
+
+async def test_a_retry_goes_on_though_its_entity_matches_no_more(dsn, pool):
+    source = open_ones(3)
+
+    def script(work: Work) -> Verdict:
+        if work.entity_id != "e000001" or work.attempt > 1:
+            return SUCCEEDED
+        change(source, "e000001", {"status": "closed"})
+        return HTTP_500
+
+    backfill = await make_backfill(pool, filter_resolved=OPEN, recheck=True)
+    async with engine_on(dsn, pool, ScriptedExecutor(script), source, backoff=Backoff(base=timedelta())) as engine:
+        await engine.until(backfill, "completed")
+
+    assert [1, 2] == [start.attempt for start in engine.executor.starts if start.entity_id == "e000001"]
+    assert {"succeeded": 3} == await engine.outcomes(backfill)
+
+
+async def test_what_a_killed_daemon_may_have_started_goes_on_and_the_rest_is_tested(dsn, pool):
+    source = open_ones(20)
+    for id in ("e000002", "e000015"):
+        change(source, id, {"status": "closed"})
+    backfill = await left_behind(pool, *["pending"] * 20, started=10, filter_resolved=OPEN, recheck=True)
+    async with engine_on(dsn, pool, source=source, limits=Limits(ramp_seconds=0, freshness_seconds=0)) as engine:
+        await engine.until(backfill, "completed")
+        skipped = await skips(engine, backfill)
+
+    assert {15: "no_longer_matches"} == skipped
+    assert 1 == sum(start.entity_id == "e000002" for start in engine.executor.starts)
+
+
+async def test_a_rerun_runs_what_was_chosen_whatever_it_became(dsn, pool):
+    source = open_ones(3)
+    parent = await make_backfill(pool, filter_resolved={"match_all": True}, exclusive=False)
+    backfill = await make_backfill(
+        pool, filter_resolved=OPEN, recheck=True, parent_number=parent.number, parent_id=parent.id,
+        start="when_approved", exclusive=False,
+    )  # fmt: skip
+    async with engine_on(dsn, pool, source=source) as engine:
+        await engine.until(backfill, "paused")
+        change(source, "e000001", {"status": "closed"})
+        await engine.resume(backfill)
+        await engine.until(backfill, "completed")
+
+    assert {"succeeded": 3} == await engine.outcomes(backfill)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_it_can_be_switched_on_the_way_also_for_what_was_read_ahead(dsn, pool, wanted: bool):
+    source, answers = open_ones(30), asyncio.Semaphore(0)
+
+    async def script(_: Work) -> Verdict:
+        await answers.acquire()
+        return SUCCEEDED
+
+    executor = ScriptedExecutor(script)
+    backfill = await make_backfill(
+        pool, filter_resolved=OPEN, recheck=not wanted, max_in_flight=1, start="when_approved"
+    )
+    async with engine_on(dsn, pool, executor, source) as engine:
+        await engine.until(backfill, "paused")
+        change(source, "e000007", {"status": "closed"})
+        await engine.resume(backfill)
+        await eventually(lambda: executor.running == 1)
+        await edit(engine, backfill, recheck=wanted)
+        for _ in range(30):
+            answers.release()
+        await engine.until(backfill, "completed")
+        skipped = await skips(engine, backfill)
+
+    assert ({7: "no_longer_matches"} if wanted else {}) == skipped
