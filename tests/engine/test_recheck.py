@@ -1,11 +1,14 @@
 """An entity that stops matching before its first start is left out, if that is wanted; one that was started goes on."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.engine.parts import a_backfill
+from tests.engine.test_reader import Reading, reading
 from tests.support.backfill_api import make_operations
 from tests.support.backfills import make_backfill
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
@@ -18,6 +21,7 @@ from backfilld.domain.backfills.retries import Backoff
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.context import Limits
+from backfilld.engine.backfills.running.attributes import Unreadable, still_matching
 from backfilld.executors.base import Work
 from backfilld.operations.backfills.check import Checked
 from backfilld.operations.steering.edit import Change
@@ -151,3 +155,69 @@ async def test_it_can_be_switched_on_the_way_also_for_what_was_read_ahead(dsn, p
         skipped = await skips(engine, backfill)
 
     assert ({7: "no_longer_matches"} if wanted else {}) == skipped
+
+
+# What was read a while ago
+
+
+async def a_reading(pool, clock, *, recheck: bool = True, source: ListSource | None = None) -> Reading:
+    """A reader of ten open entities, whose filter is asked again."""
+    settings = a_backfill(recheck=recheck).settings
+    return await reading(
+        pool, clock, *["pending"] * 10, source=source or open_ones(10), filter_resolved=OPEN, settings=settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("was", "expected"),
+    [({}, "no_longer_matches"), ({"is_retry": True}, None), ({"in_doubt": True}, None)],
+    ids=["never started", "tried before", "may have been started"],
+)
+async def test_an_item_that_is_read_again_is_tested_again_unless_it_was_started(
+    pool, clock, was: dict[str, bool], expected: str | None
+):
+    plan = await a_reading(pool, clock)
+    item = await plan.reader.next_planned(5)
+    change(plan.source, "e000000", {"status": "closed"})
+    await clock.advance(6)
+    stale = await plan.reader.refreshed(replace(item, **was))
+    change(plan.source, "e000000", {"status": "open"})
+    await clock.advance(6)
+    open_again = await plan.reader.refreshed(stale)
+
+    assert (None, expected, None) == (item.skip_reason, stale.skip_reason, open_again.skip_reason)
+
+
+async def test_what_is_read_again_together_is_tested_together_and_never_taken_the_short_way(pool, clock):
+    class Dear(ListSource):
+        freshness_seconds = 5.0
+
+    plan = await a_reading(pool, clock, source=Dear(list(open_ones(10).entities.values())))
+    item = await plan.reader.next_planned(5)
+    change(plan.source, "e000001", {"status": "closed"})
+    await clock.advance(6)
+    await plan.reader.refreshed(item)
+    short, following = plan.reader.take_read(), await plan.reader.next_planned(5)
+
+    assert (None, "e000001", "no_longer_matches") == (short, following.entity_id, following.skip_reason)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_what_is_at_hand_obeys_a_change_at_once(pool, clock, wanted: bool):
+    source = open_ones(10)
+    for id in ("e000000", "e000001"):
+        change(source, id, {"status": "closed"})
+    plan = await a_reading(pool, clock, recheck=not wanted, source=source)
+    first = await plan.reader.next_planned(5)
+    plan.reader.give_back(first)
+    plan.reader.obey(a_backfill(number=plan.account.backfill_number, filter_resolved=OPEN, recheck=wanted))
+    items = [await plan.reader.next_planned(5) for _ in range(3)]
+
+    assert [*(["no_longer_matches"] * 2 if wanted else [None] * 2), None] == [item.skip_reason for item in items]
+
+
+def test_what_cannot_be_read_is_left_to_whoever_would_send_it():
+    matches = still_matching(a_backfill(filter_resolved=OPEN, recheck=True))
+
+    assert matches is not None
+    assert (True, False) == (matches(Unreadable(ValueError("garbage"))), matches({}))
