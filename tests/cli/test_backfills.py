@@ -527,6 +527,20 @@ async def test_limits_are_shown_in_a_line(backfilld, daemon):
     assert "0.5 starts/min, 20,000 credits, stops above 50 % of the last 200 failed or 20 in a row" in ended.out
 
 
+@pytest.mark.parametrize(
+    ("said", "sent"), [(["--recheck"], True), (["--no-recheck"], False), (["--default", "recheck"], None), ([], ...)]
+)
+async def test_whether_the_filter_is_asked_again_is_chosen_or_left_to_the_daemon(backfilld, daemon, said, sent):
+    daemon.script("POST", "/public-api/backfills", CREATED)
+    daemon.script("PATCH", f"/public-api/backfills/{ID}", Scripted(data={"backfill": a_backfill()}))
+    if "--default" not in said:
+        await backfilld(*CREATE, *said)
+    ended = await backfilld("backfills", "edit", ID, "--name", "night", *said)
+
+    assert 0 == ended.code, ended.err
+    assert {sent} == {request.json.get("recheck", ...) for request in daemon.received}
+
+
 async def test_limits_are_edited_and_restored(backfilld, daemon):
     daemon.script("PATCH", f"/public-api/backfills/{ID}", Scripted(data={"backfill": a_backfill()}))
     ended = await backfilld(

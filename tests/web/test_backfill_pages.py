@@ -284,3 +284,20 @@ async def test_ended_ones_say_nothing_of_machinery(site: Site, pool: Pool, clock
 
         for word in ("Rate", "In flight", "Expected end", "pending"):
             assert word not in page.partition('<main id="main"')[2], (status, word)
+
+
+@pytest.mark.parametrize(
+    ("recheck", "said"),
+    [(True, "no longer matches the filter right before its start is skipped"), (False, "is exactly what runs")],
+)
+async def test_whoever_approves_is_told_whether_the_filter_is_asked_again(
+    site: Site, pool: Pool, recheck: bool, said: str
+) -> None:
+    backfill = await make_backfill(pool, recheck=recheck)
+    await put_into(pool, backfill, Status.PAUSED)
+    await hold(pool, backfill, ReasonCode.AWAITING_APPROVAL, to_run=3, left_out=None)
+    person = await site.sign_in("operator")
+    settings = await person.text(f"/backfills/{backfill.id}/settings")
+
+    assert said in await person.text(f"/backfills/{backfill.id}/resume")
+    assert recheck == ("each is tested against the filter again" in settings)
