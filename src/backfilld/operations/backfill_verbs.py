@@ -162,6 +162,10 @@ class BackfillOperations:
             for one in found
         ]
 
+    async def runnable(self, limit: int) -> Sequence[tuple[int, str]]:
+        """Number and name of workflows that a backfill may be made for."""
+        return await self._targets.list_enabled(limit)
+
     async def workflow_of(self, id: int) -> int:
         """The workflow that a number names, be it the workflow's own or a revision's; else the number itself."""
         target = await self._targets.find(id)

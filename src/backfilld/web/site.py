@@ -9,6 +9,7 @@ from backfilld.web.live.stream import Streams
 from backfilld.web.pages.account import routes as account
 from backfilld.web.pages.backfill import routes as backfill
 from backfilld.web.pages.backfill import steering
+from backfilld.web.pages.new_backfill import routes as new_backfill
 from backfilld.web.pages.overview import routes as overview
 
 
@@ -18,6 +19,7 @@ def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading) -> 
     return [
         *account.pages(frame),
         *overview.pages(frame, streams, operations),
+        *new_backfill.pages(frame, operations),
         *backfill.pages(frame, streams, operations, audit),
         *steering.pages(frame, operations),
     ]

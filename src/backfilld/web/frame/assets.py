@@ -16,6 +16,7 @@ _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 PATH = "/assets/{hash}/{name}"
 FILES: Mapping[str, str] = {
     "app.css": "app.css",
+    "new.css": "new.css",
     "app.js": "app.js",
     "htmx.min.js": "vendor/htmx-4.0.1/htmx.min.js",
     "hx-sse.min.js": "vendor/htmx-4.0.1/hx-sse.min.js",

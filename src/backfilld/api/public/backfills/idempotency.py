@@ -26,6 +26,11 @@ def keyed_of(request: web.Request, caller: Caller, route: str, body: Any) -> Key
     if len(given) > 1 or not 0 < len(text) <= LONGEST_KEY or not text.isprintable():
         message = f"must be given once, with 1 to {LONGEST_KEY} printable characters"
         raise Invalid([Fault(f"/headers/{HEADER}", "invalid_idempotency_key", message)])
+    return keyed_by(text, caller, route, body)
+
+
+def keyed_by(text: str, caller: Caller, route: str, body: Any) -> Keyed:
+    """The same under a key that somebody else has checked."""
     return Keyed(Key(caller.identity, route, text), hash_of(body))
 
 

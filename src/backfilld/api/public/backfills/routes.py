@@ -1,7 +1,5 @@
 """Backfills over HTTP: asked for, looked at, steered."""
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from backfilld.api.framework.answering.rows import rows, shown
@@ -20,27 +18,18 @@ from backfilld.api.public.backfills.bodies import (
     WhyDelete,
     create_body,
 )
-from backfilld.api.public.backfills.data import (
-    BackfillData,
-    BackfillsData,
-    CostAnswer,
-    CreatedData,
-    NamedAnswer,
-    SignalData,
-    plain,
-)
-from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once, to_keep
+from backfilld.api.public.backfills.creation import PATH, Creation
+from backfilld.api.public.backfills.data import BackfillData, BackfillsData, CreatedData, SignalData
+from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_parts, whole
 from backfilld.domain.errors import Invalid
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
-from backfilld.operations.backfills.check import Asked, Wanted
-from backfilld.operations.backfills.create import Created
+from backfilld.operations.backfills.check import Asked
 from backfilld.operations.backfills.steer import Signal
 from backfilld.store.backfills.backfills import BackfillFilter
 
-PATH = "/public-api/backfills"
 ONE = PATH + "/{id}"
 TAG = "Backfills"
 
@@ -50,30 +39,15 @@ class BackfillRoutes:
 
     def __init__(self, operations: BackfillOperations) -> None:
         self._operations = operations
-        self._create_body = create_body(operations.limits.max_in_flight)
+        self._creation = Creation(operations)
 
     async def create(self, asked: RequestContext[WholeBody, None]) -> Reply:
         document = asked.body.root
         keyed = keyed_of(asked.http, asked.caller, "create", document)
-
-        async def do() -> Reply:
-            wanted = await self._read(document)
-            created = await self._operations.creator.create(asked.actor, wanted, keyed=keyed, render=kept_answer)
-            return created_reply(created)
-
-        return await once(self._operations.idempotency, keyed, do)
-
-    async def _read(self, document: Mapping[str, Any]) -> Wanted:
-        read = read_parts(self._create_body, document)
-        checked = await self._operations.check(Asked.of(read.parts, read.unread))
-        checked.require(read.faults)
-        if (body := read.body) is None or checked.target is None:
-            raise Invalid(read.faults)
-        settings = body.settings(max_attempts=checked.target.max_attempts, recheck=checked.recheck)
-        return Wanted(settings, checked, body.distinct_ids())
+        return await self._creation.create(asked.actor, document, keyed)
 
     async def preview(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
-        wanted = await self._read(asked.body.root)
+        wanted = await self._creation.read(asked.body.root)
         preview = await self._operations.previewer.preview(wanted, wait_seconds=asked.query.wait)
         return Reply(PreviewData.of(preview, wanted.entity_type), warnings=preview.warnings)
 
@@ -137,28 +111,6 @@ class BackfillRoutes:
         return signalled(
             await self._operations.steering.cancel(asked.actor, id, why=body.reason, in_flight=body.in_flight)
         )
-
-
-def _data(created: Created) -> CreatedData:
-    return CreatedData.model_construct(
-        backfill=BackfillAnswer.of(created.view),
-        cost_estimate=CostAnswer.of(created.cost),
-        named_entities=NamedAnswer.of(created.found),
-    )
-
-
-def _location(created: Created) -> str:
-    return f"{PATH}/{created.view.backfill.id}"
-
-
-def kept_answer(created: Created) -> Mapping[str, Any]:
-    """What is kept of a creation under its key."""
-    return to_keep(plain(_data(created)), _location(created), created.warnings)
-
-
-def created_reply(created: Created) -> Reply:
-    """A new backfill."""
-    return Reply(_data(created), headers={"Location": _location(created)}, warnings=created.warnings)
 
 
 def signalled(signal: Signal) -> Reply:

@@ -9,9 +9,10 @@ from pydantic import Field
 from backfilld.api.framework.reading.fields import Answer
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.public.backfills.bodies import Rerun, RerunFailed
+from backfilld.api.public.backfills.creation import created_reply, kept_answer
 from backfilld.api.public.backfills.data import CreatedData
 from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of, once
-from backfilld.api.public.backfills.routes import ONE, TAG, created_reply, kept_answer
+from backfilld.api.public.backfills.routes import ONE, TAG
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_as, whole
 from backfilld.domain.errors import Invalid
 from backfilld.operations.backfill_verbs import BackfillOperations
