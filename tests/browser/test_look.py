@@ -15,7 +15,7 @@ from tests.browser.conftest import Open, World
 AXE = (Path(__file__).parent / "axe-core-4.14.1/axe.min.js").read_text(encoding="utf-8")
 PAGES = {
     "overview": ("", "/"), "attention": ("", "/?show=attention"), "nothing found": ("", "/?q=nothing+like+it"),
-    "account": ("", "/account"),
+    "account": ("", "/account"), "new": ("", "/backfills/new"),
     "busy": ("busy", ""), "ended": ("ended", ""), "refused": ("refused", ""), "nights": ("nights", ""),
     "unapproved": ("unapproved <i>&amp;", ""), "sampled": ("sampled", ""),
     "ledger": ("ended", "/entities"), "failed": ("ended", "/entities?status=failed"),

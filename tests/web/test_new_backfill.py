@@ -223,6 +223,7 @@ async def test_a_clone_asks_for_the_same(anna: Person, pool: Pool) -> None:
     }  # fmt: skip
     answer = await anna.post(NEW, **sent(await anna.text(NEW)) | changed, do="wait")
     id_ = answer.headers["Location"].rpartition("/")[2]
+    assert f'href="/backfills/new?clone={id_}"' in await anna.text(f"/backfills/{id_}")
     again = sent(await anna.text(f"{NEW}?clone={id_}"))
 
     told = {name: again[name] for name in changed.keys() - {"params"}}
