@@ -1,5 +1,6 @@
 """The form of a new backfill in a browser: what it would do follows what is typed, and it is made without script."""
 
+import pytest
 from playwright.async_api import expect
 from tests.browser.conftest import Open
 from tests.browser.test_look import violations
@@ -17,8 +18,9 @@ async def test_the_preview_follows_what_is_typed(open_page: Open) -> None:
     assert [] == await violations(page)
 
 
-async def test_it_is_made_without_script(open_page: Open) -> None:
-    page = await open_page("operator", java_script_enabled=False)
+@pytest.mark.parametrize("has_script", [True, False])
+async def test_it_is_made_with_script_or_without(open_page: Open, has_script: bool) -> None:
+    page = await open_page("operator", java_script_enabled=has_script)
     await page.goto("/backfills/new")
     await page.fill("#f-0-field", "priority")
     await page.fill("#f-0-value", "2")
