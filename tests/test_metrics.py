@@ -6,11 +6,11 @@ from uuid import UUID
 from prometheus_client import generate_latest
 
 from backfilld import __version__
+from backfilld.bus import Bus
 from backfilld.events import (
     BackfillCreated,
     BackfillExpired,
     BreakerMoved,
-    Bus,
     DatabaseBack,
     DatabaseLost,
     Event,

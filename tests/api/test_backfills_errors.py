@@ -10,7 +10,7 @@ from tests.api.conftest import Client
 from tests.support.backfills import make_backfill, new_backfill, put_into
 from tests.support.clock import NOON
 
-from backfilld.domain.backfills.fingerprints import fingerprint
+from backfilld.domain.backfills.failures.fingerprints import fingerprint
 from backfilld.domain.backfills.records import Backfill, Outcome
 from backfilld.domain.backfills.states import Status
 from backfilld.operations.watching import errors as watching

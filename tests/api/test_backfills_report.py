@@ -15,7 +15,7 @@ from tests.support.clock import NOON
 from tests.support.ledgers import make_ledger
 
 from backfilld.api.public.watching import report as reporting
-from backfilld.domain.backfills.fingerprints import fingerprint
+from backfilld.domain.backfills.failures.fingerprints import fingerprint
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
 from backfilld.store.connection.pool import Pool

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from backfilld.domain.backfill_settings import FailurePolicy
-from backfilld.domain.backfills.failure_counts import FailureCounts, Trip
+from backfilld.domain.backfills.failures.failure_counts import FailureCounts, Trip
 
 USUAL = FailurePolicy()
 SMALL = FailurePolicy(max_failure_ratio=0.5, window=10, min_sample=4, max_consecutive_failures=5)

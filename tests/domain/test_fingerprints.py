@@ -2,7 +2,7 @@
 
 import pytest
 
-from backfilld.domain.backfills.fingerprints import LOOKED_AT, VERSION, common_text, fingerprint, normalised
+from backfilld.domain.backfills.failures.fingerprints import LOOKED_AT, VERSION, common_text, fingerprint, normalised
 
 SAME = [
     ("ticket 100413 is locked by user u77", "ticket 9 is locked by user u5"),

@@ -196,7 +196,7 @@ async def test_the_answer_to_one_routes_probe_is_not_taken_for_anothers(two: Two
 
 
 async def test_routes_that_nobody_uses_any_more_are_forgotten(clock: FakeClock, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("backfilld.engine.starting.targets.target_health.MOST_IDLE", 10)
+    monkeypatch.setattr("backfilld.engine.starting.targets.known_targets.MOST_IDLE", 10)
     targets = Targets(clock, Bus())
     refusing = targets.health(HOST, Route("w", 1, "kept"))
     refusing.note(REFUSED, "a", probe=False)

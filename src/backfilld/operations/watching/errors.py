@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from backfilld.domain.backfills.fingerprints import common_text
+from backfilld.domain.backfills.failures.fingerprints import common_text
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.history.error_groups import ErrorGroups, Example, GroupRow
 

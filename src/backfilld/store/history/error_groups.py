@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from backfilld.domain.backfills.fingerprints import fingerprint
+from backfilld.domain.backfills.failures.fingerprints import fingerprint
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.fingerprints import fingerprint
+from backfilld.domain.backfills.failures.fingerprints import fingerprint
 from backfilld.domain.backfills.records import Outcome
 from backfilld.domain.backfills.retries import INTERRUPTED, LastError
 from backfilld.store.connection.deadlines import allow

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from backfilld.api.framework.reading import strict_json
 from backfilld.api.framework.reading.fields import (
-    LARGEST_ID,
     WHOLE,
     Body,
     Count,
@@ -19,8 +18,6 @@ from backfilld.api.framework.reading.fields import (
     Id,
     Instant,
     LocalDate,
-    Page,
-    Query,
 )
 from backfilld.api.public.backfills.limit_fields import (
     Credits,
@@ -43,12 +40,9 @@ from backfilld.domain.backfill_settings import (
     Reprocess,
     Start,
 )
-from backfilld.domain.backfills.holding import Group
-from backfilld.domain.backfills.states import Status
 from backfilld.domain.entities.records import EntityType
 from backfilld.domain.errors import Fault
 from backfilld.domain.windows.weekly import WEEKDAYS
-from backfilld.operations.backfills.plan_preview import LONGEST_WAIT_SECONDS
 
 LedgerStatus = Literal["pending", "in_flight", "retrying", "succeeded", "failed", "skipped", "cancelled"]
 
@@ -274,38 +268,3 @@ class Rerun(RerunFailed):
     status: Annotated[list[Literal["succeeded", "failed", "skipped", "cancelled"]], Field(min_length=1)] = Field(
         description="Any of these.", examples=[["skipped", "cancelled"]]
     )
-
-
-class Patience(Query):
-    """How long a look at what would happen may take."""
-
-    wait: Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)] = Field(
-        0, description="Seconds to go on looking, if that is longer than engine.count_timeout_seconds."
-    )
-
-
-class ListBackfills(Page):
-    """Which backfills; everything given has to hold."""
-
-    status: list[Status] = Field(default_factory=list, description="Any of these.")
-    kind: Literal["entities", "schedule"] | None = None
-    entity_type: EntityType | None = None
-    target_workflow_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
-    created_by: Annotated[str, Field(max_length=500)] | None = None
-    created_after: Instant | None = Field(None, description="At or after.")
-    created_before: Instant | None = Field(None, description="Before.")
-    group: Group | None = Field(None, description="`attention`: needs a person.")
-    q: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="In name, workflow or entity type, whatever the case, or the beginning of an id."
-    )
-
-
-class ListLedger(Page):
-    """Which entries of a ledger; everything given has to hold."""
-
-    status: list[LedgerStatus] = Field(default_factory=list, description="Any of these.")
-    error_class: Annotated[str, Field(max_length=200)] | None = None
-    error_group: Annotated[str, Field(pattern="^[0-9a-f]{18}$")] | None = Field(
-        None, description="Failures of one group, as `errors` names it.", examples=["014fd7ca784fe4824b"]
-    )
-    entity_id: Annotated[str, Field(max_length=512)] | None = None

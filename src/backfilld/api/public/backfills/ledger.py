@@ -10,7 +10,8 @@ from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.api.public.backfills.answers import number
-from backfilld.api.public.backfills.bodies import LedgerStatus, ListLedger
+from backfilld.api.public.backfills.bodies import LedgerStatus
+from backfilld.api.public.backfills.queries import ListLedger
 from backfilld.operations.backfills.ledger import LedgerReading
 from backfilld.store.ledger.pages import LedgerEntry, TryEntry
 

@@ -10,8 +10,6 @@ from backfilld.api.public.backfills.bodies import (
     CancelBackfill,
     CreateBackfill,
     DeleteBackfill,
-    ListBackfills,
-    Patience,
     PauseBackfill,
     SteerBackfill,
     VerifyFilter,
@@ -22,6 +20,7 @@ from backfilld.api.public.backfills.creation import PATH, Creation
 from backfilld.api.public.backfills.data import BackfillData, BackfillsData, CreatedData, SignalData
 from backfilld.api.public.backfills.idempotency import DESCRIBED, keyed_of
 from backfilld.api.public.backfills.preview_answers import PreviewData, VerifiedData
+from backfilld.api.public.backfills.queries import ListBackfills, Patience
 from backfilld.api.public.backfills.unchecked_body import WholeBody, read_parts, whole
 from backfilld.domain.errors import Invalid
 from backfilld.domain.unreadable import UnreadableRow

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy
-from backfilld.domain.backfills.failure_counts import FailureCounts
+from backfilld.domain.backfills.failures.failure_counts import FailureCounts
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.records import Backfill, Item, Outcome
 from backfilld.domain.backfills.states import ReasonCode

@@ -1,0 +1,1 @@
+"""Failures: when there are too many, and which are alike."""
