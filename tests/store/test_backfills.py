@@ -23,6 +23,7 @@ from backfilld.store.connection.pool import Pool
 
 S = Status
 LATER = NOON + timedelta(minutes=5)
+AT_NOON = {"now": NOON, "stopped": False}
 
 
 @pytest.fixture
@@ -206,9 +207,9 @@ async def test_only_a_standing_lease_has_items_in_flight(
 
 async def test_pages_go_from_new_to_old_and_bear_inserts(store: BackfillStore, pool: Pool) -> None:
     made = [await make_backfill(pool, exclusive=False) for _ in range(5)]
-    first = await store.list_page(BackfillFilter(), limit=2)
+    first = await store.list_page(BackfillFilter(), **AT_NOON, limit=2)
     await make_backfill(pool, exclusive=False)
-    second = await store.list_page(BackfillFilter(), before_number=first[-1][0].number, limit=5)
+    second = await store.list_page(BackfillFilter(), **AT_NOON, before_number=first[-1][0].number, limit=5)
 
     assert [b.number for b in reversed(made)] == [b.number for b, _ in first + second]
 
@@ -226,9 +227,9 @@ async def test_each_filter_of_a_list_narrows_it(store: BackfillStore, pool: Pool
     ]
 
     for each in filters:
-        assert [wanted.number] == [b.number for b, _ in await store.list_page(each, limit=9)], each
-    assert 1 == len(await store.list_page(BackfillFilter(created_before=LATER), limit=9))
-    assert [] == await store.list_page(BackfillFilter(kind="schedule"), limit=9)
+        assert [wanted.number] == [b.number for b, _ in await store.list_page(each, **AT_NOON, limit=9)], each
+    assert 1 == len(await store.list_page(BackfillFilter(created_before=LATER), **AT_NOON, limit=9))
+    assert [] == await store.list_page(BackfillFilter(kind="schedule"), **AT_NOON, limit=9)
 
 
 async def test_what_active_backfills_have_before_them_is_counted_by_status_and_reason(
