@@ -56,7 +56,9 @@ async def test_a_full_disk_of_the_database_is_told_of_and_waited_for(external, t
     assert (503, 200, "running") == (status, alive, shown["status"])
     assert "does not take what became of items: DiskFullError" in str(document)
     assert ("waiting_for_capacity", 1) == (shown["status_reason"]["code"], blocked)
-    assert shown["status_reason"]["message"].endswith("outcomes cannot be recorded: the disk of the database is full.")
+    assert shown["status_reason"]["message"].startswith(
+        "The database takes no outcomes: the disk of the database is full; "
+    )
     assert 200 < started < 800
     assert external.events("recorder failed")
     await assert_all_done(external, target, server.dsn, id, most_repeats=0)

@@ -13,6 +13,7 @@ from backfilld.domain.errors import Fault
 from backfilld.domain.filters.paths import parse_path
 from backfilld.domain.schedules import parse_schedule_zone
 
+MOST_CREDITS = 1e12  # that one entity may cost, or a target may report
 DEFAULT_TIMEOUT_SECONDS = 60.0
 LONGEST_TIMEOUT_SECONDS = 86_400.0
 DEFAULT_POLL_SECONDS = 5.0
@@ -258,7 +259,7 @@ class WorkflowDefinition(Part):
         examples=[{"daily>": "07:00:00"}],
         description="When it runs by itself, in digdag's words; in its timezone.",
     )
-    credits_per_entity: Annotated[float, Field(ge=0)] = Field(
+    credits_per_entity: Annotated[float, Field(ge=0, le=MOST_CREDITS)] = Field(
         default=0.0, description="What one entity costs, for estimates and `max_credits`."
     )
     max_attempts: Attempts = Field(

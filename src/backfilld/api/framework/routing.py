@@ -112,6 +112,8 @@ class Route:
     tag: str = ""
     persons_only: bool = False
     content_type: str = "application/json"  # of the answer
+    other_content_types: tuple[str, ...] = ()  # if the request asks for them
+    other_answer: type[BaseModel] | None = None  # with 200, if the request asks for it
     hidden: bool = False  # not in the document (pages for people)
 
     @property

@@ -11,7 +11,7 @@ from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, In
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.windows.zone_hints import zone_warnings
-from backfilld.executors.definition import Attempts, Executor, Name, Seconds, WorkflowDefinition
+from backfilld.executors.definition import MOST_CREDITS, Attempts, Executor, Name, Seconds, WorkflowDefinition
 from backfilld.executors.definition_rules import schedule_faults
 from backfilld.operations.workflows import WorkflowOperations, executor_faults
 from backfilld.store.admin.workflows import Workflow
@@ -80,7 +80,7 @@ class PatchBase(Body):
     project: Name | None = Field(None, description="must be the present one")
     timezone: ZoneName | None = None
     schedule: dict[str, JsonValue] | None = None
-    credits_per_entity: Annotated[float, Field(ge=0)] | None = None
+    credits_per_entity: Annotated[float, Field(ge=0, le=MOST_CREDITS)] | None = None
     max_attempts: Attempts | None = None
     timeout_seconds: Seconds | None = None
     exports: dict[Name, JsonValue] | None = None

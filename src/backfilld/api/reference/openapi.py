@@ -1,6 +1,7 @@
 """The OpenAPI document, made from the routes and models that serve and validate: it cannot be wrong about them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -137,6 +138,9 @@ def _body(route: Route, schemas: Schemas) -> Json | None:
 
 def _responses(route: Route, schemas: Schemas) -> Json:
     answers: Json = {str(route.status): _success(route, schemas)}
+    if route.other_answer is not None:
+        other = replace(route, status=200, answer=route.other_answer)
+        answers["200"] = _success(other, schemas)
     family = "Digdag" if route.path.startswith(DIGDAG_PREFIX) else "Problem"
     for status in sorted(_statuses(route)):
         if str(status) not in answers:
@@ -168,7 +172,7 @@ def _success(route: Route, schemas: Schemas) -> Json:
     if route.status == 204:
         return answer
     if route.answer is None:
-        answer["content"] = {route.content_type: _unmodelled(route.content_type)}
+        answer["content"] = {kind: _unmodelled(kind) for kind in (route.content_type, *route.other_content_types)}
         return answer
     schema = schemas.of(route.answer, "serialization")
     if route.path.startswith(PUBLIC_PREFIX):

@@ -35,8 +35,9 @@ class Schemas:
                     wanted[model, "validation"] = None
             if route.query is not None:
                 queries.add(route.query)
-            if route.answer is not None:
-                wanted[route.answer, "serialization"] = None
+            for answer in (route.answer, route.other_answer):
+                if answer is not None:
+                    wanted[answer, "serialization"] = None
         self._refs, found = models_json_schema(list(wanted), ref_template=PREFIX + "{model}")
         self._definitions: Json = {}
         for name, schema in found.get("$defs", {}).items():

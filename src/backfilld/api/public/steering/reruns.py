@@ -76,8 +76,8 @@ def routes(operations: BackfillOperations) -> list[Route]:
     return [
         Route("POST", ONE + "/rerun-failed", does.rerun_failed, "operator", "Run the failed entities again",
               CreatedData, body=whole(RerunFailed), body_optional=True, status=201, path_types=ids, errors=(409,),
-              headers=DESCRIBED, tag=TAG, description=_DRY),
+              headers=DESCRIBED, tag=TAG, description=_DRY, other_answer=RerunCount),
         Route("POST", ONE + "/rerun", does.rerun, "operator", "Run entities again, by what became of them",
               CreatedData, body=whole(Rerun), status=201, path_types=ids, errors=(409,), headers=DESCRIBED, tag=TAG,
-              description=_DRY),
+              description=_DRY, other_answer=RerunCount),
     ]  # fmt: skip

@@ -166,6 +166,7 @@ that begin with `=`, `+`, `-`, `@`, tab or carriage return get a leading apostro
 def routes(operations: BackfillOperations) -> list[Route]:
     return [
         Route("GET", PATH, Reports(operations).report, "viewer", "Get the ledger of a backfill as a file", None,
-              query=WantedReport, path_types={"id": UUID}, streams=True, content_type="text/csv", tag="Ledger",
+              query=WantedReport, path_types={"id": UUID}, streams=True, content_type="text/csv",
+              other_content_types=("application/jsonl",), tag="Ledger",
               description=_DESCRIPTION),
     ]  # fmt: skip
