@@ -26,7 +26,7 @@ async def target() -> AsyncIterator[LoggingTarget]:
 
 @pytest.fixture
 async def left_behind(empty_dsn: str, target: LoggingTarget) -> str:
-    """The database as it was, but for the address of the target."""
+    """The database as it was, but for the address of the target, and that its schedules fire nothing more by now."""
     connection = await asyncpg.connect(empty_dsn)
     try:
         for migration in migrations.read()[:OF_THAT_VERSION]:
@@ -36,6 +36,7 @@ async def left_behind(empty_dsn: str, target: LoggingTarget) -> str:
         async with connection.transaction():
             await connection.execute("SET LOCAL session_replication_role = replica")
             await connection.execute(DUMP.read_text().replace("http://127.0.0.1:9", target.url))
+            await connection.execute("UPDATE schedules SET disabled_at = updated_at")
     finally:
         await connection.close()
     return empty_dsn
