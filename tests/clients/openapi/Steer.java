@@ -31,10 +31,10 @@ public class Steer {
         BackfillAnswer planned = until(backfills, made, Status.PAUSED);
         SteerBackfill why = new SteerBackfill().reason("as a test");
         List<String> signals = List.of(
-            backfills.pauseBackfill(made, null, why).getData().getSignal().getValue(),
+            backfills.pauseBackfill(made, null, new PauseBackfill().reason("as a test")).getData().getSignal().getValue(),
             backfills.resumeBackfill(made, null, why).getData().getSignal().getValue());
         BackfillAnswer ended = until(backfills, made, Status.COMPLETED, Status.COMPLETED_WITH_FAILURES, Status.FAILED);
-        Map<String, String> ledger = new LedgerApi(client).listLedger(made, null, null, null, null, null, null)
+        Map<String, String> ledger = new LedgerApi(client).listLedger(made, null, null, null, null, null, null, null)
             .getData().getEntities().stream()
             .collect(Collectors.toMap(EntryAnswer::getEntityId, entry -> entry.getStatus().getValue()));
 
