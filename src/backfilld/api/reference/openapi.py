@@ -31,7 +31,7 @@ ERRORS: Mapping[int, str] = {
     414: "The address is too long.",
     415: "A content type, charset or encoding that is not read here.",
     417: "`Expect` asks for something else than `100-continue`.",
-    422: "Understood, but wrong; names every fault. `not_supported_yet`: a later version will do it.",
+    422: "Understood, but wrong; names every fault.",
     429: "Too many requests.",
     431: "A header is too long.",
     500: "Something went wrong here; the log says more beside the request id.",
