@@ -35,7 +35,7 @@ def windows_of(openings: list[tuple[datetime, datetime]], zone: ZoneInfo):
 @pytest.mark.slow
 async def test_kills_around_the_edges_of_windows_start_nothing_outside_of_them(daemon, target, dsn):
     draw = seeded()
-    target.script = busy(draw)
+    target.script = busy(draw, 0.008)
     await daemon.start()
     await daemon.upload([f"T{number:05}" for number in range(8_000)])
     now = datetime.now(UTC).replace(microsecond=0)

@@ -12,7 +12,7 @@ from backfilld.store.connection.pool import Pool, open_pool
 
 ENGINE_CONNECTIONS = 5
 LEASE_CONNECTIONS = 3  # two kinds of renewals, and whoever takes leases: none waits for a lock that another met
-REQUEST_PATIENCE_SECONDS = 10.0  # for a connection: as long as a statement may wait for a lock
+REQUEST_PATIENCE_SECONDS = 8.0  # for a connection: ends before a lock is given up by whoever has one
 ENGINE_PATIENCE_SECONDS = 45.0  # more than the server's own statement_timeout, which speaks first if it can
 COMMAND_PATIENCE_SECONDS = 60.0  # what `keys create` and its like may take, with all who came to use its server
 PAUSE_SECONDS = 0.1
