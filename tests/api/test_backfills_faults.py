@@ -128,6 +128,7 @@ async def test_faults_of_types_and_of_meaning_come_in_one_answer(client: Client,
     assert ("workflow_disabled", "3 (new)") == (
         found["/target_workflow_id"]["code"], found["/target_workflow_id"]["message"][-7:],
     )  # fmt: skip
+    assert f"PATCH /public-api/workflows/{disabled.workflow_id} with" in found["/target_workflow_id"]["message"]
     assert "max_in_flight" == found["/max_inflight"]["allowed"][0]
 
 

@@ -53,7 +53,7 @@ async def test_a_child_covers_the_failed_entities_in_plan_order(client: Client, 
         child["parent_backfill_run_id"], child["status"], child["reprocess_behavior"], child["filter_resolved"],
         child["filter_spec"],
     )  # fmt: skip
-    assert ("Asia/Tokyo", 3, {"p": 1}, "night", "target is fixed", None, "now") == (
+    assert ("Asia/Tokyo", 3, {"p": 1}, None, "target is fixed", None, "now") == (
         child["timezone"], child["max_in_flight"], child["params"], child["name"], child["reason"],
         child["sample_size"], child["start"],
     )  # fmt: skip
@@ -131,9 +131,11 @@ async def test_a_second_rerun_has_to_wait_for_the_first(client: Client, pool: Po
 
 
 async def test_a_disabled_workflow_is_not_rerun(client: Client, pool: Pool, parent: Backfill) -> None:
-    await pool.execute("UPDATE workflows SET enabled = false")
+    await pool.execute("UPDATE workflows SET enabled = false, managed_by = 'config'")
+    error = await rerun(client, parent, 409)
 
-    assert "workflow_disabled" == (await rerun(client, parent, 409))["code"]
+    assert "workflow_disabled" == error["code"]
+    assert error["message"].endswith("is disabled; `enabled = true` in the configuration file, and SIGHUP, enable it")
 
 
 async def test_a_repeated_rerun_gets_the_first_answer_again(client: Client, pool: Pool, parent: Backfill) -> None:

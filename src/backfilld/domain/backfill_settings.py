@@ -99,7 +99,7 @@ class BackfillSettings:
         """The same, held until somebody else than its creator has looked at the plan."""
         return replace(self, start="when_approved_by_another")
 
-    def for_rerun(self, *, name: str | None, reason: str | None) -> "BackfillSettings":
+    def for_rerun(self, *, reason: str | None, name: str | None = None) -> "BackfillSettings":
         """Those of a child that runs chosen items again: everything is kept but what chose the items, or held them
         until somebody had looked; `name` and `reason` are the child's own."""
         return replace(

@@ -169,10 +169,8 @@ class Rerunner:
     async def _target(self, parent: Backfill) -> RunnableWorkflow:
         target = await self._targets.find(parent.workflow_id)
         if target is None or not target.enabled:
-            state = "disabled" if target else "deleted"
-            raise Conflict(
-                f"workflow {parent.workflow_id} ({parent.workflow_name}) is {state}", code="workflow_disabled"
-            )
+            deleted = f"workflow {parent.workflow_id} ({parent.workflow_name}) is deleted"
+            raise Conflict(target.disabled_text if target else deleted, code="workflow_disabled")
         if parent.settings.rehearsal and not can_rehearse(target.definition):
             message = f"workflow {parent.workflow_id} ({parent.workflow_name}) cannot rehearse any more"
             raise Conflict(message, code="rehearsal_not_supported")
@@ -188,7 +186,7 @@ class Rerunner:
             parent_id=parent.id,
             workflow_id=target.workflow_id,
             revision_id=target.revision_id,
-            settings=parent.settings.for_rerun(name=parent.settings.name, reason=why),
+            settings=parent.settings.for_rerun(reason=why),
             filter_resolved=None,  # the filter is shown, and not evaluated again
             entity_ids=ids,
             credits_per_entity=target.credits_per_entity,

@@ -72,6 +72,13 @@ def remedy_of(code: ReasonCode, known: Mapping[str, Any], *, now: Any) -> Senten
     return fill(text, known, now)
 
 
+def enabling(workflow_id: int, managed_by: str) -> str:
+    """How a disabled workflow is enabled, which depends on where it comes from."""
+    if managed_by == "config":
+        return "`enabled = true` in the configuration file, and SIGHUP, enable it"
+    return f'PATCH /public-api/workflows/{workflow_id} with {{"enabled": true}}, by an admin, enables it'
+
+
 def link_of(code: ReasonCode, *, id: object, workflow_id: int) -> str | None:
     """The route that helps, whole."""
     link = REMEDIES[code].link

@@ -41,6 +41,7 @@ class StoredSchedule:
     disabled_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    managed_by: str = "api"  # the workflow
 
     @property
     def timezone(self) -> str:

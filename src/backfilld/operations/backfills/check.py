@@ -218,7 +218,7 @@ class Checker:
         if target is None:
             code, message = "workflow_not_found", f"there is no workflow {wanted}{there_are or '; none is defined yet'}"
         else:
-            code, message = "workflow_disabled", f"workflow {wanted} ({target.name}) is disabled{there_are}"
+            code, message = "workflow_disabled", f"{target.disabled_text}{there_are}"
         checked.faults.append(Fault("/target_workflow_id", code, message, tuple(str(id) for id, _ in known)))
 
     def _recheck(self, entity_type: str, wanted: bool | None, checked: Checked) -> None:

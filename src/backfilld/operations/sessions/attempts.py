@@ -14,6 +14,7 @@ import orjson
 
 from backfilld.clock import Clock
 from backfilld.domain.access.callers import Actor
+from backfilld.domain.backfills.remedies import enabling
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.instants import bounded
 from backfilld.domain.schedules.moments import parse_moment
@@ -99,7 +100,8 @@ class AttemptOperations:
         if found is not None:
             raise AttemptExists((await list_attempts(connection, [found]))[0])
         if not startable.enabled:
-            message = f"workflow {startable.workflow_name!r} is disabled"
+            how = enabling(startable.workflow_id, startable.managed_by)
+            message = f"workflow {startable.workflow_name!r} is disabled; {how}"
             raise Invalid([Fault("", "workflow_disabled", message)], message)
         current = await count_crowd(connection, self._most_unfinished)
         if current >= self._most_unfinished:

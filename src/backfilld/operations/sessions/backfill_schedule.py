@@ -13,6 +13,7 @@ from uuid import UUID
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.access.callers import Actor
+from backfilld.domain.backfills.remedies import enabling
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
 from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooManySlots, slots_in
 from backfilld.domain.sessions.records import Attempt, StoredSchedule
@@ -121,7 +122,8 @@ class ScheduleBackfills:
         if faults:
             raise Invalid(faults)
         if not stored.workflow_enabled:
-            message = f"workflow {stored.workflow_name!r} is disabled"
+            how = enabling(stored.workflow_id, stored.managed_by)
+            message = f"workflow {stored.workflow_name!r} is disabled; {how}"
             raise Invalid([Fault("", "workflow_disabled", message)], message)
         try:
             return stored.schedule()

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from backfilld.domain.backfill_settings import usual_attempts
+from backfilld.domain.backfills.remedies import enabling
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 
@@ -23,11 +24,18 @@ class RunnableWorkflow:
     revision_id: int
     version: int
     definition: Mapping[str, Any]
+    managed_by: str = "api"
 
     @property
     def credits_per_entity(self) -> Decimal:
         """What one entity costs; nothing, if nobody said."""
         return Decimal(str(self.definition.get("credits_per_entity") or 0))
+
+    @property
+    def disabled_text(self) -> str:
+        """That it is disabled, and what enables it."""
+        how = enabling(self.workflow_id, self.managed_by)
+        return f"workflow {self.workflow_id} ({self.name}) is disabled; {how}"
 
     @property
     def max_attempts(self) -> int:

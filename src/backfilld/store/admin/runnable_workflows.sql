@@ -1,7 +1,7 @@
 -- name: find_target
 -- One number names a workflow or one of its revisions; either way it is the workflow's present revision that runs.
 -- $1 workflow or revision
-SELECT w.id AS workflow_id, w.name, w.enabled, r.id AS revision_id, r.version, r.definition
+SELECT w.id AS workflow_id, w.name, w.enabled, r.id AS revision_id, r.version, r.definition, w.managed_by
   FROM workflows w
   JOIN revisions r ON r.id = w.revision_id
  WHERE w.deleted_at IS NULL

@@ -1,7 +1,7 @@
 -- name: find_schedule
 -- $1 id
 SELECT s.id, w.project_id, p.name AS project_name, s.workflow_id, w.name AS workflow_name,
-       w.enabled AS workflow_enabled, w.revision_id, r.definition, s.next_session_at, s.next_run_at,
+       w.enabled AS workflow_enabled, w.managed_by, w.revision_id, r.definition, s.next_session_at, s.next_run_at,
        s.last_session_at, s.skipped_to, s.disabled_at, s.created_at, s.updated_at
   FROM schedules AS s
   JOIN workflows AS w ON w.id = s.workflow_id

@@ -23,6 +23,7 @@ class Startable:
     enabled: bool
     revision_id: int
     definition: Mapping[str, Any]
+    managed_by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ SELECT id FROM workflows WHERE id = coalesce((SELECT workflow_id FROM revisions 
 -- name: find_startable
 -- What a number names: a workflow, then its present revision; or one of its revisions, then that one.
 -- $1 id of either
-SELECT w.id AS workflow_id, w.project_id, w.name AS workflow_name, w.enabled, r.id AS revision_id, r.definition
+SELECT w.id AS workflow_id, w.project_id, w.name AS workflow_name, w.enabled, r.id AS revision_id, r.definition,
+       w.managed_by
   FROM workflows AS w
   JOIN projects AS p ON p.id = w.project_id
   JOIN revisions AS r ON r.workflow_id = w.id AND r.id = CASE WHEN w.id = $1 THEN w.revision_id ELSE $1 END
