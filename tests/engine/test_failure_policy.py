@@ -46,9 +46,23 @@ async def test_the_twentieth_failure_in_a_row_pauses_it_and_says_why(dsn, pool):
     assert 20 == len(engine.executor.starts)
     assert ReasonCode.TOO_MANY_FAILURES is row.reason.code
     assert (
-        "It stopped itself: the last 20 failed in a row (limit 20). Most common: http_422 (20)."
+        "It stopped itself: the last 20 failed in a row (limit 20). Most common: “unknown category” (20)."
         " Resuming starts both counts anew."
     ) == row.reason.message
+
+
+async def test_the_most_common_failure_is_told_by_what_its_messages_have_in_common(dsn, pool):
+    """All of one class, but not of one kind."""
+    backfill = await serial(pool)
+
+    def script(work: Work) -> Verdict:
+        what = "unknown user" if nth(work) % 3 else "timed out after"
+        return Verdict(VerdictKind.FAILED, error_class="http_422", error=f"{what} {nth(work)}", http_status=422)
+
+    async with engine_on(dsn, pool, ScriptedExecutor(script)) as engine:
+        row = await engine.until(backfill, "paused")
+
+    assert "Most common: “unknown user ‹…›” (13)." in row.reason.message
 
 
 async def test_nineteen_in_a_row_again_and_again_do_not_stop_it(dsn, pool):

@@ -66,9 +66,9 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
     R.TOO_MANY_FAILURES: Entry(
         {
             "share": "It stopped itself: {failed:count} of the last {of:count} failed (limit {limit})."
-            "[ Most common: {common} ({common_count:count}).] Resuming starts both counts anew.",
+            "[ Most common: “{common}” ({common_count:count}).] Resuming starts both counts anew.",
             "row": "It stopped itself: the last {failed:count} failed in a row (limit {limit})."
-            "[ Most common: {common} ({common_count:count}).] Resuming starts both counts anew.",
+            "[ Most common: “{common}” ({common_count:count}).] Resuming starts both counts anew.",
             "sessions": "It stopped itself: {failed:count} failed. Resume goes on with the sessions after them.",
         },
         needs_person=True,

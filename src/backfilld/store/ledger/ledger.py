@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.failures.fingerprints import fingerprint
+from backfilld.domain.backfills.failures.fingerprints import common_text, fingerprint
 from backfilld.domain.backfills.records import Outcome
 from backfilld.domain.backfills.retries import INTERRUPTED, LastError
 from backfilld.store.connection.deadlines import allow
@@ -23,6 +23,7 @@ queries = load("ledger.ledger")
 T = TypeVar("T")
 
 CANCELLED_AT_ONCE = 50_000
+COMPARED = 20  # messages of a group of failures, to see in which of its parts they differ
 CANCEL_TIMEOUT_SECONDS = 120
 CLOCKS_DIFFER = timedelta(minutes=1)  # between daemons, and when the time of a network is followed
 
@@ -159,9 +160,9 @@ class Ledger:
         return bool(await self._pool.fetchval(queries.has_unfinished, backfill_number))
 
     async def most_common_failure(self, backfill_number: int, last: int) -> tuple[str, int] | None:
-        """Of the `last` failures in the order of the plan: the class of most of them, and of how many."""
-        row = await self._pool.fetchrow(queries.most_common_failure, backfill_number, last)
-        return None if row is None else (row["error_class"], row["times"])
+        """Of the `last` failures in the order of the plan: what most of them have in common, and of how many."""
+        row = await self._pool.fetchrow(queries.most_common_failure, backfill_number, last, COMPARED)
+        return None if row is None else (common_text(row["errors"] or ()) or row["error_class"], row["times"])
 
     async def note_start(self, backfill_number: int, fence: int, at: datetime) -> None:
         """Write down when the first item started, unless that is known."""

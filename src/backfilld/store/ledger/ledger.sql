@@ -181,17 +181,18 @@ UPDATE retries AS r
 SELECT planned - succeeded - failed - skipped - cancelled > 0 FROM backfill_progress WHERE backfill_number = $1;
 
 -- name: most_common_failure
--- The class of most of the last failures, and of how many.
--- $1 backfill   $2 how many are the last
-SELECT error_class, count(*) AS times
-  FROM (SELECT error_class
+-- Of the last failures the most frequent group: its class, some of its messages, and how many there are.
+-- $1 backfill   $2 how many are the last   $3 how many messages
+SELECT min(error_class) AS error_class, count(*) AS times,
+       (array_agg(error ORDER BY position) FILTER (WHERE error IS NOT NULL))[1:$3] AS errors
+  FROM (SELECT position, fingerprint, error_class, error
           FROM outcomes
          WHERE backfill_number = $1 AND status = 'failed'
          ORDER BY position DESC
          LIMIT $2) AS last
- WHERE error_class IS NOT NULL
- GROUP BY error_class
- ORDER BY times DESC, error_class
+ WHERE fingerprint IS NOT NULL
+ GROUP BY fingerprint
+ ORDER BY times DESC, min(position)
  LIMIT 1;
 
 -- name: note_start
