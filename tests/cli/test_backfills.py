@@ -374,7 +374,7 @@ async def test_failures_are_gathered_by_what_was_said_of_them(backfilld, daemon)
     ended = await backfilld("backfills", "errors", ID, "--json")
 
     assert [
-        {"error_class": "http_404", "message": "no ticket 1", "count": 2, "entity_ids": ["1", "3"]},
+        {"error_class": "http_404", "message": "no ticket ‹…›", "count": 2, "entity_ids": ["1", "3"]},
         {"error_class": "http_500", "message": "out of memory", "count": 1, "entity_ids": ["2"]},
     ] == ended.json["retrying"]
     assert [failed] == ended.json["errors"]

@@ -8,6 +8,7 @@ from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
 from backfilld.cli.backfills import edit as editing
 from backfilld.cli.backfills.delete import delete
+from backfilld.cli.backfills.progress import progress
 from backfilld.cli.backfills.report import report
 from backfilld.cli.backfills.rerun import rerun, rerun_failed
 from backfilld.cli.backfills.steer import clone, override
@@ -28,6 +29,7 @@ def group() -> None:
 group.add_command(creating.create)
 group.add_command(creating.preview)
 group.add_command(creating.verify)
+group.add_command(progress)
 group.add_command(report)
 group.add_command(delete)
 group.add_command(editing.edit)

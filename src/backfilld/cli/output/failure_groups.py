@@ -1,14 +1,15 @@
 """What failed, by class and message."""
 
-import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backfilld.client import Client
 
+from backfilld.domain.backfills.failures.fingerprints import common_text, fingerprint
+
 MOST_LOOKED_AT = 2_000
 EXAMPLES = 5
-_NUMBERS = re.compile(r"\d+")
+COMPARED = 20  # messages of a group
 
 Errors = list[dict[str, Any]]
 
@@ -22,18 +23,21 @@ async def failures_of(client: "Client", id: str, *, status: str = "failed") -> E
     if status == "failed":
         errors: Errors = (await client.list_errors(id)).data["errors"]
         return errors
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[bytes, tuple[dict[str, Any], list[str]]] = {}
     looked_at = 0
     async for item in client.every("entities", f"/backfills/{id}/entities", status=status):
         message = item["error"] or ""
-        kind = (item["error_class"], _NUMBERS.sub("N", message))  # so that ids and times do not keep equals apart
-        error = found.setdefault(
-            kind, {"error_class": item["error_class"], "message": message, "count": 0, "entity_ids": []}
+        error, messages = found.setdefault(
+            fingerprint(item["error_class"], message),
+            ({"error_class": item["error_class"], "message": message, "count": 0, "entity_ids": []}, []),
         )
         error["count"] += 1
         if len(error["entity_ids"]) < EXAMPLES:
             error["entity_ids"].append(item["entity_id"])
+        if len(messages) < COMPARED:
+            messages.append(message)
         looked_at += 1
         if looked_at == MOST_LOOKED_AT:
             break
-    return sorted(found.values(), key=lambda error: -error["count"])
+    grouped = (error | {"message": common_text(messages)} for error, messages in found.values())
+    return sorted(grouped, key=lambda error: -error["count"])
