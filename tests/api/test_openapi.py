@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -39,6 +40,16 @@ def test_the_document_is_openapi_3_1(described: dict[str, Any]) -> None:
     validate(described)
 
     assert "3.1.0" == described["openapi"]
+
+
+def test_nothing_in_the_contract_is_still_to_come(described: dict[str, Any]) -> None:
+    """What is described works: nothing is refused for being unfinished."""
+    code = re.compile("not_supported_yet|not yet supported|not_implemented")
+    root = Path(__file__).parents[2]
+    sources = {file for file in (root / "src").rglob("*.py") if code.search(file.read_text(encoding="utf-8"))}
+
+    assert None is code.search(json.dumps(described))
+    assert set() == sources
 
 
 def test_every_route_is_described(described: dict[str, Any]) -> None:
