@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.api.conftest import *  # noqa: F403 - fixtures
 from tests.engine.parts import break_down
 from tests.support.clock import NOON, FakeClock
 

@@ -48,10 +48,10 @@ class SmallDaemon:
         life = self.life
         acting = _ACTING.set(self)
         try:
-            self._pools = [await open_pool(self._wire.dsn, size=size) for size in (4, 3)]
+            pool, own = self._pools = [await open_pool(self._wire.dsn, size=size) for size in (4, 3)]
             executor = ScriptedExecutor(lambda work: self._answer(self, life, work))
             self.engine = Engine(
-                self._wire.dsn, *self._pools, executor, self.source,
+                self._wire.dsn, pool, own, executor, self.source,
                 clock=self.clock, instance=self.name, listens=False, most_unfinished=10_000,
             )  # fmt: skip
             self._loops = [asyncio.create_task(part.serve()) for part in self._parts(with_schedules)]
