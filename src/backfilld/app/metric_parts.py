@@ -40,7 +40,7 @@ def _asked(connection: Connection, clock: Clock) -> Asked:
     usage = connection.usage
     left = None if usage.limit is None else max(usage.limit - usage.used, 0)
     wait = 0.0 if usage.until is None else max((usage.until - clock.now()).total_seconds(), 0.0)
-    return Asked(connection.name, dict(connection.health.outcomes), left, wait)
+    return Asked(connection.name, dict(connection.outcomes), left, wait)
 
 
 async def backlog_of(pool: Pool) -> Backlog:

@@ -95,4 +95,4 @@ class SourceOperations:
 
 
 def _asked(connection: Connection | None) -> int:
-    return 0 if connection is None else connection.health.outcomes.total()
+    return 0 if connection is None else connection.outcomes.total()

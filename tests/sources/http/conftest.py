@@ -19,6 +19,17 @@ from backfilld.sources.http.source import HttpSource, Purposes
 SECRET = "s3cret-of-the-api-0123456789"
 SECRETS = {"crm": SECRET, "client": "client-secret-0123456789"}
 
+KEYSET = """
+    [entity_types.ticket.http]
+    connection = "crm"
+    path = "/keyset"
+    records = "data"
+    paging = { type = "keyset", parameter = "after", size_parameter = "limit", size = 100, order = { order = "id" } }
+    count = { path = "/count", value = "total" }
+    read = { type = "many", parameter = "ids", join = ",", most = 100 }
+    push.status = { operators = ["=", "in"], parameter = "status", join = ",", exact = true }
+"""
+
 
 @dataclass
 class Made:

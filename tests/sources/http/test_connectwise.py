@@ -151,6 +151,14 @@ async def test_what_an_answer_means(
     assert PRIVATE not in str(raised.value)
 
 
+async def test_children_of_a_server_that_moved_are_not_taken_for_none(api: ConnectWise, making: Making) -> None:
+    source = made_of(making, psa(api.url, "ticket", "note"))["note"]
+    api.replies.append(None)  # the tickets are listed
+    api.reply(404, text="<html>Not Found</html>")
+    with pytest.raises(SourceBroken, match="answers 404: Not Found"):
+        await listed(source)
+
+
 async def test_where_the_server_gives_up_a_smaller_page_is_asked_for(api: ConnectWise, making: Making) -> None:
     source = made_of(making, psa(api.url, "ticket"))["ticket"]
     api.reply(500, {"code": "ConnectWiseApi", "message": "Execution Timeout Expired."})

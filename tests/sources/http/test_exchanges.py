@@ -32,7 +32,7 @@ KINDS = {
     "gone": NotThere,
     "no children": NotThere,
     "pushed rules": NotUnderstood,
-    "codebase asked": NotThere,
+    "codebase asked": NotUnderstood,
     "while planning": NotUnderstood,
 }
 

@@ -1,26 +1,15 @@
 """Any REST API as a source, by configuration alone."""
 
-import base64
 from typing import Any
 
 import pytest
 from tests.fake_psa.generic import GenericApi
-from tests.sources.http.conftest import SECRET, Making, crm
+from tests.sources.http.conftest import KEYSET, SECRET, Making, crm
 from tests.sources.sql_asking import ids, listed, rule, tree_of
 
 from backfilld.sources.base import EntityQuery, SourceBroken, SourceRefused, SourceUnreachable
 from backfilld.sources.http import places
 
-KEYSET = """
-    [entity_types.ticket.http]
-    connection = "crm"
-    path = "/keyset"
-    records = "data"
-    paging = { type = "keyset", parameter = "after", size_parameter = "limit", size = 100, order = { order = "id" } }
-    count = { path = "/count", value = "total" }
-    read = { type = "many", parameter = "ids", join = ",", most = 100 }
-    push.status = { operators = ["=", "in"], parameter = "status", join = ",", exact = true }
-"""
 PAGINGS = {
     "keyset": '{ type = "keyset", parameter = "after", size_parameter = "limit", order = { order = "id" } }',
     "page": '{ type = "page", parameter = "page", size_parameter = "limit", total = "total" }',
@@ -222,50 +211,6 @@ async def test_the_same_page_five_times_is_broken_while_others_succeed(api: Gene
         await source.read("ticket", ["1"])
 
     assert ALL == await ids(source)
-
-
-@pytest.mark.parametrize(
-    ("auth", "header", "value"),
-    [
-        ('{ type = "header", name = "X-Api-Key", value = { secret = "crm" } }', "X-Api-Key", SECRET),
-        (
-            '{ type = "basic", username = "me", password = { secret = "crm" } }',
-            "Authorization",
-            "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode(),
-        ),
-    ],
-)
-async def test_other_ways_to_be_let_in(api: GenericApi, making: Making, auth: str, header: str, value: str) -> None:
-    text = crm(api.url).replace('{ type = "bearer", token = { secret = "crm" } }', auth)
-    await listed(making(text + KEYSET)["ticket"])
-
-    assert {value} == {one.headers[header] for one in api.asked}
-
-
-def oauth(url: str, named: str = "client") -> str:
-    auth = (
-        f'{{ type = "oauth2", token_url = "{url}/token", client_id = "b", client_secret = {{ secret = "{named}" }} }}'
-    )
-    return crm(url).replace('{ type = "bearer", token = { secret = "crm" } }', auth) + KEYSET
-
-
-async def test_a_token_is_fetched_once_and_again_after_a_401(api: GenericApi, making: Making) -> None:
-    source = making(oauth(api.url))["ticket"]
-    await listed(source)
-    once = api.tokens_given
-    api.reply(401, {})
-    await listed(source)
-
-    assert (1, 2) == (once, api.tokens_given)
-    assert f"Bearer {api.token}" == api.asked[-1].headers["Authorization"]
-
-
-async def test_a_wrong_client_secret_is_refused(api: GenericApi, making: Making) -> None:
-    source = making(oauth(api.url, "crm"))["ticket"]
-    with pytest.raises(SourceRefused, match="invalid_client") as raised:
-        await listed(source)
-
-    assert SECRET not in str(raised.value)
 
 
 async def test_a_private_address_is_asked_only_where_it_is_allowed(api: GenericApi, making: Making) -> None:

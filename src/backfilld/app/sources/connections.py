@@ -24,6 +24,7 @@ from backfilld.sources.http.asking import auth as ways_in
 from backfilld.sources.http.asking.auth import Auth, Credential
 from backfilld.sources.http.asking.budget import Budget, BudgetLimits
 from backfilld.sources.http.asking.connection import Base, Connection, System, Terms
+from backfilld.sources.http.asking.sending import Sender
 from backfilld.sources.http.asking.wire import Wire
 from backfilld.sources.http.not_offered import NotOffered
 from backfilld.sources.http.shape import Request
@@ -73,7 +74,6 @@ def http_sources(
 def _connection(name: str, known: ConnectionSettings, secrets: SecretStore, clock: Clock) -> Connection:
     system = None if known.preset is None else preset(known.preset)
     answer_seconds = None if system is None else system.answer_seconds
-    wire = Wire(_sockets(private=known.allow_private_address))
     rates = {HOUR: known.limit("requests_per_hour"), MINUTE: known.limit("requests_per_minute")}
     limits = BudgetLimits(
         {seconds: most for seconds, most in rates.items() if most is not None},
@@ -82,16 +82,17 @@ def _connection(name: str, known: ConnectionSettings, secrets: SecretStore, cloc
     )
     path = known.test_path or (None if system is None else system.test_path)
     test = None if path is None else Request("GET", path, endpoint=path)
-    made = SYSTEMS.get(known.preset or "", _any)(known, wire, partial(_credential, secrets=secrets), clock)
+    sender = Sender(Wire(_sockets(private=known.allow_private_address)), Budget(name, limits, clock))
+    made = SYSTEMS.get(known.preset or "", _any)(known, sender, partial(_credential, secrets=secrets), clock)
     terms = Terms(name, known.headers, test, answer_seconds)
-    return Connection(terms, made, Budget(name, limits, clock), wire, clock, Hiding)
+    return Connection(terms, made, sender, clock, Hiding)
 
 
-def _any(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -> System:
-    return System(Base(known.url or ""), _auth(known, wire, secret, clock))
+def _any(known: ConnectionSettings, sender: Sender, secret: Secret, clock: Clock) -> System:
+    return System(Base(known.url or ""), _auth(known, sender, secret, clock))
 
 
-def _auth(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -> Auth:
+def _auth(known: ConnectionSettings, sender: Sender, secret: Secret, clock: Clock) -> Auth:
     match known.auth:
         case BearerAuth(token=token):
             return ways_in.HeaderAuth({"Authorization": secret(token.secret)}, prefix="Bearer ")
@@ -102,7 +103,7 @@ def _auth(known: ConnectionSettings, wire: Wire, secret: Secret, clock: Clock) -
         case OAuth2Auth() as oauth:
 
             async def fetch(form: Mapping[str, str]) -> Any:
-                return await wire.send("POST", oauth.token_url, {}, form=form)
+                return await sender.ask_beside("token", "POST", oauth.token_url, form)
 
             client_secret = secret(oauth.client_secret.secret)
             return ways_in.TokenAuth(fetch, lambda: oauth.client_id, client_secret, oauth.scope, clock)

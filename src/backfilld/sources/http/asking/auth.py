@@ -27,8 +27,11 @@ class Auth(Protocol):
     async def headers(self) -> Mapping[str, str]:
         """What is sent along. SourceRefused, SourceUnreachable."""
 
-    def forget(self) -> bool:
-        """Called after a 401. True: something that was kept may be found anew, so it is worth another try."""
+    def outdated(self, sent: Mapping[str, str]) -> bool:
+        """These headers were answered with 401. True: other ones may do by now, so it is worth another try."""
+
+    def forget(self) -> None:
+        """Whatever is kept is found anew."""
 
     def confidential(self) -> tuple[str, ...]:
         """What no message may repeat."""
@@ -41,8 +44,11 @@ class NoAuth:
     async def headers(self) -> Mapping[str, str]:
         return {}
 
-    def forget(self) -> bool:
+    def outdated(self, sent: Mapping[str, str]) -> bool:
         return False
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def confidential(self) -> tuple[str, ...]:
         return ()
@@ -59,8 +65,11 @@ class HeaderAuth:
     async def headers(self) -> Mapping[str, str]:
         return {**self.plain, **{name: self.prefix + value() for name, value in self.secrets.items()}}
 
-    def forget(self) -> bool:
+    def outdated(self, sent: Mapping[str, str]) -> bool:
         return False
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def confidential(self) -> tuple[str, ...]:
         return known(self.secrets.values())
@@ -77,8 +86,11 @@ class BasicAuth:
     async def headers(self) -> Mapping[str, str]:
         return {**self.plain, "Authorization": f"Basic {self._pair()}"}
 
-    def forget(self) -> bool:
+    def outdated(self, sent: Mapping[str, str]) -> bool:
         return False
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def confidential(self) -> tuple[str, ...]:
         return (*known((self.password,)), *known((self._pair,)))
@@ -114,9 +126,14 @@ class TokenAuth:
             await asyncio.shield(self._fetching)
         return {"Authorization": f"Bearer {self._token}"}
 
-    def forget(self) -> bool:
-        had, self._token = self._token is not None, None
-        return had
+    def outdated(self, sent: Mapping[str, str]) -> bool:
+        # Of many requests with one token the first that is refused gives it up; the others wait for the next one.
+        if sent.get("Authorization") == f"Bearer {self._token}":
+            self._token = None
+        return True
+
+    def forget(self) -> None:
+        self._token = None
 
     def confidential(self) -> tuple[str, ...]:
         tokens = tuple(token for token in (self._token, self._last) if token)

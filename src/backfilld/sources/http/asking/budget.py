@@ -27,6 +27,7 @@ SHARE = 5  # of so many requests at most one is a look, and at most one of a pla
 class Purpose(IntEnum):
     """Who asks, in the order of service."""
 
+    LET_IN = -1  # for what every other request needs first: a token, or where the system is
     LOOK = 0
     READ = 1
     WRITE = 2

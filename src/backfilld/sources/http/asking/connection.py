@@ -5,7 +5,6 @@ looks share one budget.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,10 +14,11 @@ from urllib.parse import quote, urlencode
 from backfilld.clock import Clock
 from backfilld.domain.retry_after import retry_after_seconds
 from backfilld.sources.base import SourceBroken, SourceBusy, SourceRefused, SourceUnreachable
-from backfilld.sources.http.answers import Answer, Hide, Throttled, Unreachable, meaning_of
+from backfilld.sources.http.answers import Answer, Hide, Throttled, meaning_of
 from backfilld.sources.http.asking.auth import Auth
-from backfilld.sources.http.asking.budget import Budget, Purpose, Usage
-from backfilld.sources.http.asking.wire import Wire, place
+from backfilld.sources.http.asking.budget import Purpose, Usage
+from backfilld.sources.http.asking.sending import Sender
+from backfilld.sources.http.asking.wire import place
 from backfilld.sources.http.shape import Request
 
 LOOK_SECONDS = 60.0  # for so long the last success says that all is well
@@ -40,8 +40,8 @@ class Base:
         """The address that paths are put behind. SourceUnreachable, SourceRefused, SourceBroken."""
         return self._url
 
-    def forget(self, answer: Answer) -> bool:
-        """Called after an answer that may mean that it has moved. True: it may be found elsewhere now."""
+    def outdated(self, answer: Answer, asked_at: str) -> bool:
+        """Called after an answer that may mean that it has moved from there. True: it may be elsewhere by now."""
         return False
 
 
@@ -73,7 +73,6 @@ class Health:
     refused_at: float = 0.0
     answered_at: float | None = None
     successes: int = 0
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # endpoint, outcome → requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +92,24 @@ class Connection:
         self,
         terms: Terms,
         system: System,
-        budget: Budget,
-        wire: Wire,
+        sender: Sender,
         clock: Clock,
         hiding: Hiding,
     ) -> None:
         self.terms = terms
         self.name = terms.name
         self.health = Health()
-        self.budget = budget
+        self.budget = sender.budget
+        self.outcomes = sender.outcomes
+        self._sender = sender
         self._base = system.base
         self._auth = system.auth
-        self._wire = wire
         self._clock = clock
         self._hiding = hiding
         self._meaning = system.meaning
         self._vendor_count = system.vendor_count
         self._vendor_asked_at: float | None = None
         self._asking_vendor: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[Answer]] = set()
         self._is_looking = asyncio.Lock()
 
     async def ask(self, request: Request, purpose: Purpose) -> Answer:
@@ -182,11 +180,10 @@ class Connection:
 
     async def close(self) -> None:
         """Give up what is being asked, and let go."""
-        tasks = [*self._running, *([self._asking_vendor] if self._asking_vendor else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._wire.close()
+        if self._asking_vendor is not None:
+            self._asking_vendor.cancel()
+            await asyncio.gather(self._asking_vendor, return_exceptions=True)
+        await self._sender.close()
 
     def _ask_vendor(self, count: VendorCount) -> None:
         """Now and then, while we ask anyway, and never two at once."""
@@ -217,44 +214,35 @@ class Connection:
 
     async def _asked(self, request: Request, purpose: Purpose) -> Answer:
         """Twice, where what was kept (a token, an address) may have become old."""
-        answer, problem = await self._once(request, purpose)
-        if problem is None:
-            return answer
-        if answer.status in (401, 404):
-            has_moved = self._base.forget(answer)
-            if (answer.status == 401 and self._auth.forget()) or has_moved:
-                answer, problem = await self._once(request, purpose)
-        if problem is None:
-            return answer
-        raise problem
+        for is_last in (False, True):
+            let_in, base = await self._auth.headers(), await self._base.find()
+            answer, problem = await self._once(request, purpose, base, let_in)
+            if problem is None:
+                return answer
+            if is_last or not self.outdated(answer, base, let_in):
+                raise problem
+        raise AssertionError("the second time is the last")
 
-    async def _once(self, request: Request, purpose: Purpose) -> tuple[Answer, Exception | None]:
-        headers = {**self.terms.headers, **request.headers, **await self._auth.headers()}
-        url = request.url or url_of(await self._base.find(), request)
-        await self.budget.take(purpose, request.endpoint)
-        # Somebody may stop waiting for it. The other side goes on nevertheless, so its place stays taken.
-        sending = asyncio.create_task(self._send(request, url, headers))
-        self._running.add(sending)
-        sending.add_done_callback(lambda task: self._ended(task, request.endpoint))
-        answer = await asyncio.shield(sending)
+    def outdated(self, answer: Answer, base: str, let_in: Mapping[str, str]) -> bool:
+        """True if what was asked there, with these headers, may be answered otherwise the next time."""
+        has_moved = self._base.outdated(answer, base)
+        return (answer.status == 401 and self._auth.outdated(let_in)) or has_moved
+
+    async def _once(
+        self, request: Request, purpose: Purpose, base: str, let_in: Mapping[str, str]
+    ) -> tuple[Answer, Exception | None]:
+        answer = await self._sender.send(
+            purpose,
+            request.endpoint,
+            request.method,
+            request.url or url_of(base, request),
+            {**self.terms.headers, **request.headers, **let_in},
+            json=request.json,
+            answer_seconds=self.terms.answer_seconds,
+        )
         problem = self.meaning_of(answer, self.where(request))
-        self.health.outcomes[request.endpoint, "ok" if problem is None else str(answer.status)] += 1
+        self._sender.came(request.endpoint, answer, is_well=problem is None)
         return answer, problem
-
-    async def _send(self, request: Request, url: str, headers: Mapping[str, str]) -> Answer:
-        try:
-            return await self._wire.send(
-                request.method, url, headers, json=request.json, answer_seconds=self.terms.answer_seconds
-            )
-        except Unreachable:
-            self.health.outcomes[request.endpoint, "no_answer"] += 1
-            raise
-
-    def _ended(self, task: "asyncio.Task[Answer]", endpoint: str) -> None:
-        self._running.discard(task)
-        self.budget.give_back(endpoint)
-        if not task.cancelled():
-            task.exception()  # seen; whoever waited has it
 
     def obey(self, problem: Throttled, endpoint: str) -> SourceBusy:
         """Ask less, as the other side wants it; what is to be told of that."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.filters import Rule, Tree
-from backfilld.sources.http.answers import Answer, Hide, Unreachable, inside, meaning_of
+from backfilld.sources.http.answers import Answer, Hide, NotUnderstood, Unreachable, inside, meaning_of
 from backfilld.sources.http.dialects.base import Conditions, KnownField
 from backfilld.sources.http.dialects.typed_push import Compare, Condition, Several, join, typed
 from backfilld.sources.http.paging import next_link, require_ascending
@@ -122,9 +122,16 @@ class ConnectWiseDialect:
 def meaning(answer: Answer, where: str, hide: Hide, retry_after: float | None) -> Exception | None:
     """What an answer means; where the server gave up on a page, a smaller one may do."""
     usual = meaning_of(answer, where, hide, retry_after)
+    if is_of_no_route(answer):
+        return NotUnderstood(str(usual))  # never taken for a record that is gone
     if answer.status == 500 and _SLOW.search(answer.body[:4096].decode(errors="replace")):
         return Unreachable(str(usual), is_slow=True)
     return usual
+
+
+def is_of_no_route(answer: Answer) -> bool:
+    """Whether the server knows no such address at all; of a record that is gone its routes tell in JSON."""
+    return answer.status == 404 and answer.body.lstrip()[:1] != b"{"
 
 
 Text = tuple[str, bool]  # a condition, and whether it is an `or`

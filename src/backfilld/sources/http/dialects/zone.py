@@ -6,7 +6,8 @@ from backfilld.clock import Clock
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import Answer, Unreachable, inside
 from backfilld.sources.http.asking.connection import Base
-from backfilld.sources.http.asking.wire import Wire, place
+from backfilld.sources.http.asking.sending import Sender
+from backfilld.sources.http.asking.wire import place
 from backfilld.sources.http.dialects.autotask import meaning
 
 KEPT_SECONDS = 86_400.0
@@ -19,10 +20,10 @@ VERSION = "v1.0"
 class ZoneBase(Base):
     """The base of a user. `url`: where the zone is asked for, and then the one other place that it may be at."""
 
-    def __init__(self, username: str, url: str | None, wire: Wire, clock: Clock) -> None:
+    def __init__(self, username: str, url: str | None, sender: Sender, clock: Clock) -> None:
         self._username = username
         self._asked_at = (url or EVERYWHERE).rstrip("/")
-        self._wire = wire
+        self._sender = sender
         self._clock = clock
         self._found: str | None = None
         self._found_at = 0.0
@@ -35,16 +36,17 @@ class ZoneBase(Base):
             self._found_at = now
         return self._found
 
-    def forget(self, answer: Answer) -> bool:
-        """After a 401 the zone is asked for again."""
-        if answer.status != 401 or self._found is None:
+    def outdated(self, answer: Answer, asked_at: str) -> bool:
+        """After a 401 the zone is asked for again, once for all that were asked there."""
+        if answer.status != 401:
             return False
-        self._found = None
+        if self._found == asked_at:
+            self._found = None
         return True
 
     async def _ask(self) -> str:
         url = f"{self._asked_at}{PREFIX}/{VERSION}/zoneInformation?user={quote(self._username, safe='')}"
-        answer = await self._wire.send("GET", url, {})
+        answer = await self._sender.ask_beside("zoneInformation", "GET", url)
         problem = meaning(answer, place(url), lambda text: text, None)
         if problem is not None:
             raise problem
