@@ -112,7 +112,7 @@ async def test_a_used_up_budget_is_waited_for_and_nothing_is_sent(api: Autotask,
     ("status", "message", "kind"),
     [
         (500, "does not have the adequate permissions to update this entity type.", VerdictKind.REFUSED),
-        (401, "no", VerdictKind.REFUSED),
+        (403, "no", VerdictKind.REFUSED),
         (500, "Record not found.", VerdictKind.TRY_AGAIN),
         (400, "priority must be one of …", VerdictKind.FAILED),
         (503, "busy", VerdictKind.UNREACHABLE),
@@ -126,6 +126,27 @@ async def test_an_answer_is_read_as_its_system_means_it(
 
     assert kind is verdict.kind
     assert SECRET not in (verdict.error or "")
+
+
+async def test_what_ended_meanwhile_is_found_anew_once_and_fails_no_try(
+    api: Autotask, executor: ConnectedExecutor, clock: FakeClock
+) -> None:
+    verdicts = []
+    for status in (401, None, 401, 401):
+        await clock.advance(3600)
+        if status is not None:
+            api.reply(status, {"errors": ["no"]})
+        verdicts.append(await executor.execute(work(attributes={"id": 3}), FreePermit()))
+
+    kinds = [VerdictKind.THROTTLED, VerdictKind.SUCCEEDED, VerdictKind.THROTTLED, VerdictKind.REFUSED]
+    assert kinds == [verdict.kind for verdict in verdicts]
+    assert 3 == sum(path.endswith("/zoneInformation") for path in api.paths())
+
+
+async def test_what_is_written_shows_among_what_was_asked(executor: ConnectedExecutor, connection: Connection) -> None:
+    await executor.execute(work(attributes={"id": 3}), FreePermit())
+
+    assert {("zoneInformation", "ok"): 1, ("Tickets", "ok"): 1} == dict(connection.outcomes)
 
 
 async def test_an_item_without_what_is_to_be_put_in_fails(api: Autotask, executor: ConnectedExecutor) -> None:

@@ -33,6 +33,7 @@ from backfilld.executors.templates.substitution import unfilled_verdict
 _KINDS = {
     "throttled": VerdictKind.THROTTLED,
     "crowded": VerdictKind.THROTTLED,
+    "outdated": VerdictKind.THROTTLED,
     "refused": VerdictKind.REFUSED,
     "unreachable": VerdictKind.UNREACHABLE,
 }
@@ -96,9 +97,9 @@ class ConnectedExecutor:
         variables = variables_of(work)
         path = filled_path(definition.url, variables)
         body = orjson.dumps(filled_body(request.body, variables), default=str)
-        base, headers = await self._link.open()
-        url = URL(base + path, encoded=True)
-        data = _written(request.method, url, {**headers, "Idempotency-Key": work.idempotency_key}, body)
+        opened = await self._link.open()
+        url = URL(opened.base + path, encoded=True)
+        data = _written(request.method, url, {**opened.headers, "Idempotency-Key": work.idempotency_key}, body)
         if self._client is None:
             self._client = Client(self._limits, self._tls)
         endpoint = definition.url.strip("/").partition("/")[0]
@@ -107,12 +108,10 @@ class ConnectedExecutor:
             answer = await self._client.request(url, data, start, ends_at)
         finally:
             self._link.give_back(endpoint, unused=not start.happened)
-        hide = Hiding(headers.values())
-        if 200 <= answer.status < 300:
-            return success_of(answer, hide)
+        hide = Hiding(opened.headers.values())
         told = {name.lower(): value for name, value in answer.headers.items()}
-        understood = self._link.understand(answer.status, told, answer.body, endpoint)
-        return self._failed(answer, understood, hide)
+        understood = self._link.understand(opened, answer.status, told, answer.body, endpoint)
+        return success_of(answer, hide) if understood is None else self._failed(answer, understood, hide)
 
     def _failed(self, answer: Answer, understood: Understood, hide: Hiding) -> Verdict:
         kind = _KINDS.get(understood.meaning)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-Meaning = Literal["throttled", "refused", "unreachable", "crowded", "other"]
+Meaning = Literal["throttled", "refused", "unreachable", "crowded", "outdated", "other"]
 
 
 class LinkBusy(Exception):
@@ -25,8 +25,20 @@ class LinkUnreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The address that paths are put behind, and the headers that let one in. `number` counts what was opened."""
+
+    base: str
+    headers: Mapping[str, str]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Understood:
-    """What an answer other than 2xx means there. `until`: nothing may be sent before that."""
+    """What an answer other than 2xx means there. `until`: nothing may be sent before that.
+
+    `outdated`: a token had ended, or the system has moved; the next `open` finds others.
+    """
 
     meaning: Meaning
     message: str
@@ -36,8 +48,8 @@ class Understood:
 class Link(Protocol):
     """What a connection gives. `open` and `take` raise LinkBusy, LinkRefused or LinkUnreachable."""
 
-    async def open(self) -> tuple[str, Mapping[str, str]]:
-        """The address that paths are put behind, and the headers that let one in."""
+    async def open(self) -> Opened:
+        """Where a request goes, and with what."""
 
     async def take(self, endpoint: str) -> None:
         """The right to send one request, within its budget."""
@@ -45,5 +57,7 @@ class Link(Protocol):
     def give_back(self, endpoint: str, *, unused: bool) -> None:
         """The request has ended; `unused`: it was never sent, and costs nothing."""
 
-    def understand(self, status: int, headers: Mapping[str, str], body: bytes, endpoint: str) -> Understood:
-        """What an answer other than 2xx means."""
+    def understand(
+        self, opened: Opened, status: int, headers: Mapping[str, str], body: bytes, endpoint: str
+    ) -> Understood | None:
+        """What an answer means; None: it is well. To be told of every answer."""
