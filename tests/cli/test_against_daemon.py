@@ -236,6 +236,8 @@ CALLS = (
     lambda client: client.list_targets(),
     lambda client: client.delete_backfill("A"),
     lambda client: client.list_sources(),
+    lambda client: client.list_engines(),
+    lambda client: client.test_engine("wf"),
     lambda client: client.test_source("ticket"),
     lambda client: client.list_brakes(),
     lambda client: client.test_brake("lag"),

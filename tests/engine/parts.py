@@ -55,13 +55,13 @@ def an_account(clock: FakeClock, *, mark: int = 0, most: int = 100, lease: Lease
 class Target:
     """The health of a target, what was told about it, and a gate in front of it."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock, target: str = TARGET) -> None:
         self.clock = clock
         self.told: list[Event] = []
         bus = Bus()
         bus.listen(self.told.append)
         self.targets = Targets(clock, bus)
-        self.health = self.targets.health(TARGET)
+        self.health = self.targets.health(target)
 
     def gate(self, lease: Lease | None = None, *, ramp_seconds: float = 0.0, **settings: Any) -> Gate:
         lease = lease or a_lease(self.clock)

@@ -18,8 +18,9 @@ from backfilld.app.sources.links import ConnectionLink
 from backfilld.config.model import Settings
 from backfilld.domain.backfills.verdicts import VerdictKind
 from backfilld.executors.base import NotPermitted
-from backfilld.executors.definition import HttpExecutor, WorkflowDefinition
+from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.http.client import Limits
 from backfilld.executors.http.connected import ConnectedExecutor
 from backfilld.executors.secrets import SecretStore

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from backfilld.executors.definition import CommandExecutor, HttpExecutor, WorkflowDefinition
+from backfilld.executors.definition import CommandExecutor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.executors.definitions.http import HttpExecutor
 
 ANYTHING = DefinitionRules()
 

@@ -19,7 +19,7 @@ from backfilld.executors.answers.documents import document_in
 from backfilld.executors.answers.hiding import HIDDEN, Hiding
 from backfilld.executors.answers.kept_logs import kept_log
 from backfilld.executors.command.verdicts import exit_verdict, timeout_verdict
-from backfilld.executors.definition import Poll
+from backfilld.executors.definitions.http import Poll
 from backfilld.executors.http.polling import Poller, Progress
 from backfilld.executors.http.verdicts import failure_of, success_of
 from backfilld.executors.http.wire.request_writer import url_of

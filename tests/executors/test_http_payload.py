@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 from tests.support.executing import BACKFILL, FreePermit, HurryingClock, work
 from tests.support.targets import answering, target
 
-from backfilld.executors.definition import HttpExecutor
+from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.http.wire.request_writer import RequestWriter, url_of
 from backfilld.executors.secrets import SecretStore
 

@@ -10,7 +10,7 @@ from tests.support.targets import answering, raw_target, read_request, target
 
 from backfilld.clock import SystemClock
 from backfilld.executors.base import NotPermitted
-from backfilld.executors.definition import HttpExecutor as HttpDefinition
+from backfilld.executors.definitions.http import HttpExecutor as HttpDefinition
 from backfilld.executors.http.client import Limits
 from backfilld.executors.http.executor import HttpExecutor
 from backfilld.executors.secrets import SecretStore

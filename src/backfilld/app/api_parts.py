@@ -11,6 +11,7 @@ from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
 from backfilld.api.public import audit, brakes, keys, notifications, schedules, stopping, windows, workflows
+from backfilld.api.public import engines as engine_routes
 from backfilld.api.public import sources as source_routes
 from backfilld.api.public import targets as target_routes
 from backfilld.api.public.backfills import ledger, progress_stream
@@ -35,6 +36,7 @@ from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
 from backfilld.operations.brakes import BrakeOperations
+from backfilld.operations.engines.looking import EngineOperations
 from backfilld.operations.entities import Entities
 from backfilld.operations.notifications import NotificationOperations
 from backfilld.operations.sources import SourceOperations
@@ -172,6 +174,7 @@ def _public_routes(
         *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
         *keys.routes(pools.requests, clock, settings.auth.key_environment),
         *target_routes.routes(engine.targets),
+        *engine_routes.routes(EngineOperations(engine.engines, engine.targets, clock)),
         *source_routes.routes(SourceOperations(sources, engine.connections, clock)),
         *audit.routes(AuditReading(pools.requests)),
         *digdag_routes(settings, pools, engine.control, operations, workflow_operations, clock),

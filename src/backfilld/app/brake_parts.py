@@ -14,7 +14,7 @@ from backfilld.engine.brakes.prometheus_signal import PrometheusSignal
 from backfilld.engine.brakes.signals import Signal
 from backfilld.engine.brakes.sql_signal import SqlSignal
 from backfilld.engine.http_asking import HttpAsking
-from backfilld.executors.definition import SecretReference
+from backfilld.executors.definitions.parts import SecretReference
 from backfilld.executors.secrets import SecretStore
 from backfilld.sources.sql_connections import SqlConnections
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from backfilld.app.brake_parts import brakes_of
 from backfilld.app.database import Database, Pools
+from backfilld.app.engines.parts import engines_of
 from backfilld.app.notification_parts import endpoints_of
 from backfilld.app.process.instance import Instance
 from backfilld.app.sources.connections import Connections, connections_of
@@ -36,6 +37,7 @@ from backfilld.engine.starting.targets.budget import BudgetTerms
 from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.executors.command.executor import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules
+from backfilld.executors.engines import Engines
 from backfilld.executors.http.client import Limits as WireLimits
 from backfilld.executors.http.links import Link
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
@@ -73,6 +75,7 @@ class EngineParts:
     executors: ExecutorRegistry
     sources: SourceRegistry
     connections: Connections
+    engines: Engines
     targets: Targets
     janitor: Janitor
     brakes: Brakes
@@ -81,8 +84,11 @@ class EngineParts:
     serving: tuple[Serving, ...]  # each is a loop, and says what it waits for the database for
 
     async def close_sources(self) -> None:
-        """Let go of what sources keep open."""
-        await asyncio.gather(self.sources.close(), *(connection.close() for connection in self.connections.values()))
+        """Let go of what sources and engines keep open."""
+        engines, connections = self.engines.values(), self.connections.values()
+        await asyncio.gather(
+            self.sources.close(), *(one.close() for one in engines), *(one.close() for one in connections)
+        )
 
 
 def engine_parts(
@@ -95,7 +101,8 @@ def engine_parts(
     recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
     secrets = SecretStore(settings.read_secrets())
     connections = connections_of(settings, secrets, clock)
-    options = executor_options(settings, links_of(settings, connections, clock))
+    engines = engines_of(settings, secrets, clock)
+    options = executor_options(settings, links_of(settings, connections, clock), engines)
     executors = ExecutorRegistry(options, clock, secrets, ProjectStore(pools.engine).read_secrets)
     sources = sources_of(settings, pools.engine, secrets, clock, connections)
     brakes = Brakes(BrakeStore(pools.engine), clock, bus)
@@ -124,8 +131,8 @@ def engine_parts(
     control = Control(scheduler, leases, clock)
     serving = (recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, firing, live, scheduler)
     return EngineParts(
-        tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, tools.targets,
-        janitor, brakes, usage, deliverer, serving,
+        tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, engines,
+        tools.targets, janitor, brakes, usage, deliverer, serving,
     )  # fmt: skip
 
 
@@ -207,7 +214,7 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def executor_options(settings: Settings, links: Mapping[str, Link]) -> ExecutorOptions:
+def executor_options(settings: Settings, links: Mapping[str, Link], engines: Engines) -> ExecutorOptions:
     """What `[executors]` says; `links` are the connections that executors may use."""
     chosen = settings.executors
     limits = WireLimits(
@@ -223,6 +230,7 @@ def executor_options(settings: Settings, links: Mapping[str, Link]) -> ExecutorO
         secret_uses=settings.secret_uses(),
         links=links,
         connections=users_of(settings),
+        engines=engines,
     )
 
 
@@ -240,4 +248,5 @@ def definition_rules(settings: Settings) -> DefinitionRules:
         secrets=frozenset(settings.secrets),
         secret_uses=settings.secret_uses(),
         connections=users_of(settings),
+        engines={name: known.type for name, known in settings.engines.items()},
     )

@@ -31,6 +31,7 @@ NEEDS_RESTART = (
     "metrics",
     "entity_types",
     "connections",
+    "engines",
 )
 
 
@@ -86,7 +87,10 @@ class Reloader:
         self._api.workflows.rules = definition_rules(settings)
         await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
         self._engine.executors.reload(
-            secrets, executor_options(settings, links_of(self._settings, self._engine.connections, self._clock))
+            secrets,
+            executor_options(
+                settings, links_of(self._settings, self._engine.connections, self._clock), self._engine.engines
+            ),
         )
         self._engine.brakes.put(brakes_of(settings, self._engine.executors.secrets, self._clock))
         self._engine.targets.put_budgets(budgets_of(settings))

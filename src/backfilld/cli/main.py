@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "attempts": ("schedules.attempts", "group", "See, start and kill runs of sessions, and what they printed."),
     "entities": ("entities.commands", "group", "Load records into the built-in entity store."),
     "targets": ("admin.targets", "targets", "See the systems that workflows send to."),
+    "engines": ("admin.engines", "group", "See the engines that workflows run on, and test them."),
     "sources": ("entities.sources", "group", "See where entities come from, and test it."),
     "keys": ("admin.keys", "group", "Make, list and revoke API keys, directly on the database."),
     "audit-log": ("admin.audit", "command", "See who did what, when and why."),

@@ -48,6 +48,14 @@ class Client(BackfillRoutes):
         """`data`: sources."""
         return await self._get("/sources")
 
+    async def list_engines(self) -> Answer:
+        """`data`: engines."""
+        return await self._get("/engines")
+
+    async def test_engine(self, name: str) -> Answer:
+        """Asks whether work could run there. `data`: test."""
+        return await self._post(f"/engines/{part(name)}/test", None)
+
     async def list_targets(self) -> Answer:
         """`data`: targets."""
         return await self._get("/targets")

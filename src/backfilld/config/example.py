@@ -20,7 +20,8 @@ from backfilld.config.model import Settings
 from backfilld.config.presets import PRESETS, preset
 from backfilld.config.sections.apis.connections import OF_PRESETS
 from backfilld.config.tree import model_at
-from backfilld.executors.definition import CommandExecutor, HttpExecutor
+from backfilld.executors.definition import CommandExecutor
+from backfilld.executors.definitions.http import HttpExecutor
 
 WIDTH = 110
 HEAD = """\
@@ -125,7 +126,7 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
     if name == "brakes":
         yield from _BRAKES
     if name == "secrets":
-        for secret in ("api_token", "autotask", "autotask_code", *PRESETS[1:]):
+        for secret in ("api_token", "autotask", "autotask_code", *PRESETS[1:], "td_key"):
             yield f"#[secrets.{secret}]"
             yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{COMMAND_SAMPLES['env']['TOKEN']['secret']}]"
@@ -154,6 +155,7 @@ _SAMPLES_OF: dict[str, dict[str, Any]] = {
         "format": "standard",
         "secret": {"secret": "crm_token"},
     },
+    "engines": {"type": "digdag", "url": "https://api-workflow.example.com", "headers": {"X-Team": "data"}},
     "brakes": {
         "type": "sql",
         "secret": "crm_dsn",

@@ -18,6 +18,7 @@ from backfilld.config.sections.apis.http_types import faults_in_http_types
 from backfilld.config.sections.brakes import faults_in_brakes
 from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.database import check_files_of
+from backfilld.config.sections.engines import faults_in_engines
 from backfilld.config.sections.entity_types import faults_in_entity_types
 from backfilld.config.sections.notifications import faults_in_notifications, url_problem
 from backfilld.config.sections.targets import faults_in_targets
@@ -47,6 +48,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     faults += faults_in_entity_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
     faults += faults_in_connections(layers.tree, layers.origins.get(("connections",), DEFAULTS))
     faults += faults_in_http_types(layers.tree, layers.origins.get(("entity_types",), DEFAULTS))
+    faults += faults_in_engines(layers.tree, layers.origins.get(("engines",), DEFAULTS))
     faults += faults_in_brakes(layers.tree, layers.origins.get(("brakes",), DEFAULTS))
     faults += faults_in_targets(layers.tree, layers.origins.get(("targets",), DEFAULTS))
     faults += faults_in_notifications(layers.tree, layers.origins.get(("notifications",), DEFAULTS))

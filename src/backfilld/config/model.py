@@ -14,6 +14,7 @@ from backfilld.config.sections.apis.connections import ConnectionSettings
 from backfilld.config.sections.brakes import BrakeName, BrakeSettings
 from backfilld.config.sections.database import DatabaseSettings
 from backfilld.config.sections.engine import EngineSettings, ExecutorsSettings
+from backfilld.config.sections.engines import AnyEngineSettings
 from backfilld.config.sections.entity_types import EntityTypeSettings
 from backfilld.config.sections.entra import EntraSettings
 from backfilld.config.sections.notifications import NotificationSettings
@@ -146,6 +147,11 @@ class Settings(Section):
         examples=["crm_lag"],
         description="Looks at the present: while one is bad, nothing that it applies to starts. SIGHUP reads them.",
     )
+    engines: dict[Name, AnyEngineSettings] = Field(
+        default_factory=dict,
+        examples=["wf"],
+        description="Engines that people run already, and that workflows run on: a digdag server or Treasure Workflow.",
+    )
     targets: dict[Name, TargetSettings] = Field(
         default_factory=dict,
         examples=["crm"],
@@ -172,6 +178,7 @@ class Settings(Section):
             {
                 **{known.sql.dsn.secret: f"the source of '{name}'" for name, known in types if known.sql},
                 **{secret: f"the connection '{name}'" for name, it in connections for secret in it.secret_names()},
+                **{secret: f"the engine '{name}'" for name, it in self.engines.items() for secret in it.secret_names()},
                 **{it.dsn.secret: f"the brake '{name}'" for name, it in self.brakes.items() if it.dsn is not None},
             },
             {file: what for file, what in own_files.items() if file is not None},

@@ -15,14 +15,9 @@ from urllib.parse import SplitResult, urlsplit
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
 from backfilld.domain.placeholders import names_in, problems_with, texts_in
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
-from backfilld.executors.definition import (
-    EXECUTOR_TYPES,
-    CommandExecutor,
-    Executor,
-    HttpExecutor,
-    Poll,
-    WorkflowDefinition,
-)
+from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, WorkflowDefinition
+from backfilld.executors.definitions.engines import EngineWork
+from backfilld.executors.definitions.http import HttpExecutor, Poll
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target, netloc_is_fit
 from backfilld.executors.http.request_filling import filling_names
 from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, is_named, secret_use_faults
@@ -68,6 +63,7 @@ class DefinitionRules:
     secrets: Collection[str] | None = None  # None: not known here, so not checked
     secret_uses: Mapping[str, SecretUse] = field(default_factory=dict)  # of those for which there is something to say
     connections: Mapping[str, Collection[str]] = field(default_factory=dict)  # those for executors → who may name them
+    engines: Mapping[str, str] = field(default_factory=dict)  # those of the configuration → their types
 
 
 def definition_faults(definition: WorkflowDefinition, rules: DefinitionRules) -> list[Fault]:
@@ -100,6 +96,9 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
         for fault in http_faults(looked_at, rules):
             yield fault.under("/executor")
         for fault in secret_use_faults(looked_at, definition.project, definition.name, rules.secret_uses):
+            yield fault.under("/executor")
+    elif isinstance(executor, EngineWork):
+        for fault in engine_faults(executor, definition, rules):
             yield fault.under("/executor")
     elif isinstance(executor, CommandExecutor):
         for fault in command_faults(executor, rules):
@@ -154,6 +153,20 @@ def connected_faults(executor: HttpExecutor, definition: WorkflowDefinition, rul
         for inner in names_in(text):
             if not filling_names(inner):
                 yield Fault("/request/body", "unknown_placeholder", f"${{{inner[:100]}}} is not known")
+
+
+def engine_faults(executor: EngineWork, definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[Fault]:
+    """What is wrong with an executor that runs on an engine; paths are pointers into it."""
+    fitting = [name for name, kind in rules.engines.items() if kind == executor.type]
+    kind = rules.engines.get(executor.engine)
+    if kind is None:
+        message = f"there is no engine '{executor.engine}'{did_you_mean(executor.engine, fitting)}"
+        yield Fault("/engine", "unknown_engine", message, tuple(fitting)[:20])
+    elif kind != executor.type:
+        message = f"the engine '{executor.engine}' is of type '{kind}', and not '{executor.type}'"
+        yield Fault("/engine", "unknown_engine", message, tuple(fitting)[:20])
+    if definition.substitutes:
+        yield Fault("/engine", "not_supported", "a workflow that substitutes cannot run on an engine")
 
 
 def command_faults(executor: CommandExecutor, rules: DefinitionRules) -> Iterator[Fault]:

@@ -20,10 +20,12 @@ from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.base import Executor, Permit, Work
 from backfilld.executors.command.executor import CommandExecutor, CommandLimits
 from backfilld.executors.definition import EchoExecutor as EchoDefinition
-from backfilld.executors.definition import HttpExecutor as HttpDefinition
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.executors.definitions.engines import EngineWork
+from backfilld.executors.definitions.http import HttpExecutor as HttpDefinition
 from backfilld.executors.echo import EchoExecutor
+from backfilld.executors.engines import Engines, kinds_of
 from backfilld.executors.http.client import Limits
 from backfilld.executors.http.connected import ConnectedExecutor
 from backfilld.executors.http.executor import HttpExecutor
@@ -46,6 +48,7 @@ class ExecutorOptions:
     tls: ssl.SSLContext | None = None
     links: Mapping[str, Link] = field(default_factory=dict)
     connections: Mapping[str, Collection[str]] = field(default_factory=dict)  # those of `links` → who may name them
+    engines: Engines = field(default_factory=dict)
 
 
 class RefusingExecutor:
@@ -122,7 +125,10 @@ class ExecutorRegistry:
         # A missing secret is told with each try, since it may come with the next reload.
         options = self._options
         rules = DefinitionRules(
-            allowed_hosts=options.allowed_hosts, secret_uses=options.secret_uses, connections=options.connections
+            allowed_hosts=options.allowed_hosts,
+            secret_uses=options.secret_uses,
+            connections=options.connections,
+            engines=kinds_of(options.engines),
         )
         faults = definition_faults(definition, rules)
         if faults:
@@ -148,6 +154,8 @@ class ExecutorRegistry:
                 filling=filling,
                 project_secrets=None if of_project is None else partial(of_project, definition.project),
             )
+        if isinstance(wanted, EngineWork):
+            return options.engines[wanted.engine].executor(wanted)
         if isinstance(wanted, EchoDefinition):
             return EchoExecutor(wanted, target=f"echo:{revision_id}", filling=filling)
         name = f"command:{wanted.argv[0]}@{revision_id}"

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backfilld.domain.errors import Fault, did_you_mean, pointer
-from backfilld.executors.definition import Executor, HttpExecutor
+from backfilld.executors.definition import Executor
+from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.http.addresses import host_is_listed
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from backfilld.domain.errors import Fault, did_you_mean
-from backfilld.executors.definition import Poll, WorkflowDefinition
+from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
+from backfilld.executors.definitions.http import Poll
 from backfilld.projects.budget import Budget
 from backfilld.projects.faults import ProjectFault
 from backfilld.projects.needs import DIGDAGS_OWN, ELSEWHERE, is_operator, tasks_in

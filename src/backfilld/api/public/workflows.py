@@ -11,8 +11,9 @@ from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, In
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.windows.zone_hints import zone_warnings
-from backfilld.executors.definition import MOST_CREDITS, Attempts, Executor, Name, Seconds, WorkflowDefinition
+from backfilld.executors.definition import Executor, WorkflowDefinition
 from backfilld.executors.definition_rules import schedule_faults
+from backfilld.executors.definitions.parts import MOST_CREDITS, Attempts, Name, Seconds
 from backfilld.operations.workflows import WorkflowOperations, executor_faults
 from backfilld.store.admin.workflows import Workflow
 

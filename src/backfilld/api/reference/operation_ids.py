@@ -45,6 +45,8 @@ _NAMES = {
     "GET /public-api/sources": "list_sources",
     "GET /public-api/targets": "list_targets",
     "POST /public-api/sources/{type}/test": "test_source",
+    "GET /public-api/engines": "list_engines",
+    "POST /public-api/engines/{name}/test": "test_engine",
     "GET /public-api/entity-types/{entity_type}/fields": "list_fields",
     "PUT /public-api/entities/{entity_type}": "store_entities",
     "GET /public-api/entities/{entity_type}": "list_entities",

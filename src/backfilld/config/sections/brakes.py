@@ -15,7 +15,7 @@ from backfilld.domain.brakes.settings import BrakeSettings as Brake
 from backfilld.domain.brakes.settings import Rules, Scope, Thresholds
 from backfilld.domain.errors import did_you_mean
 from backfilld.domain.filters.paths import parse_path
-from backfilld.executors.definition import SecretReference
+from backfilld.executors.definitions.parts import SecretReference
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target
 from backfilld.executors.http.wire.request_writer import url_of
 

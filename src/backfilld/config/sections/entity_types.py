@@ -12,7 +12,7 @@ from backfilld.domain.entities.pair_lists import parse_members
 from backfilld.domain.entities.records import FieldType
 from backfilld.domain.errors import did_you_mean
 from backfilld.domain.filters import parse_path
-from backfilld.executors.definition import SecretReference, Zone
+from backfilld.executors.definitions.parts import SecretReference, Zone
 
 MOST_QUERY = 100_000
 

@@ -11,7 +11,7 @@ from backfilld.config.fields import HttpUrl, Section
 from backfilld.config.sections.brakes import WorkflowPattern, urlsplit_host
 from backfilld.domain.errors import did_you_mean
 from backfilld.domain.notifications.messages import Event, Format
-from backfilld.executors.definition import SecretReference
+from backfilld.executors.definitions.parts import SecretReference
 from backfilld.executors.http.addresses import host_is_never_a_target
 
 EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]

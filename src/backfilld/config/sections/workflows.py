@@ -43,7 +43,13 @@ def faults_in_workflows(tree: Mapping[str, Any], where: str) -> Iterator[ConfigF
     workflows = tree.get("workflows")
     if not isinstance(workflows, list):
         return
-    rules = DefinitionRules(None, _allowed_hosts(tree), _secret_names(tree), _secret_uses(tree), _connections(tree))
+    rules = DefinitionRules(
+        allowed_hosts=_allowed_hosts(tree),
+        secrets=_secret_names(tree),
+        secret_uses=_secret_uses(tree),
+        connections=_connections(tree),
+        engines=_engines(tree),
+    )
     seen: set[tuple[str, str]] = set()
     for number, workflow in enumerate(workflows):
         path: Path = ("workflows", number)
@@ -89,9 +95,16 @@ def _connections(tree: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: list(users) if isinstance(users, list) else [] for name, users in named.items()}
 
 
+def _engines(tree: Mapping[str, Any]) -> dict[str, str]:
+    """The engines, each with its type."""
+    engines = _table(tree, "engines")
+    return {name: str(_table(engines, name).get("type")) for name in engines}
+
+
 def _secret_uses(tree: Mapping[str, Any]) -> dict[str, SecretUse]:
-    secrets, types, database, server, connections, brakes = (
-        _table(tree, name) for name in ("secrets", "entity_types", "database", "server", "connections", "brakes")
+    secrets, types, database, server, connections, engines, brakes = (
+        _table(tree, name)
+        for name in ("secrets", "entity_types", "database", "server", "connections", "engines", "brakes")
     )
     dsns = {name: _table(_table(_table(types, name), "sql"), "dsn").get("secret") for name in types}
     files = {database.get("dsn_file"): "the database"}
@@ -101,6 +114,7 @@ def _secret_uses(tree: Mapping[str, Any]) -> dict[str, SecretUse]:
         {
             **{dsn: f"the source of '{name}'" for name, dsn in dsns.items() if isinstance(dsn, str)},
             **{secret: f"the connection '{path[0]}'" for path, secret in secrets_in(connections, ())},
+            **{secret: f"the engine '{path[0]}'" for path, secret in secrets_in(engines, ())},
             **{dsn: f"the brake '{name}'" for name, dsn in _dsns_of_brakes(brakes)},
         },
         {file: what for file, what in files.items() if isinstance(file, str)},

@@ -95,6 +95,11 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
     R.SOURCE_BUDGET: Entry(
         "The source may not be asked more now[: {problem}][; it goes on {until:time}].", comes_and_goes=True
     ),
+    R.ENGINE_UNREACHABLE: Entry(
+        "The engine {target:name} cannot be reached since {since:time}[: {problem}]. What runs there goes on.",
+        comes_and_goes=True,
+        needs_person=True,
+    ),
     R.RATE_LIMITED: Entry(
         "The target asked us to slow down[: {problem}][; the next start is {until:in}].", comes_and_goes=True
     ),
@@ -151,7 +156,7 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
 
 OUTAGES: Final = frozenset(code for code, entry in ENTRIES.items() if entry.comes_and_goes)
 WAITING: Final = frozenset(code for code, entry in ENTRIES.items() if entry.waits)
-OF_BREAKERS: Final = frozenset({R.TARGET_UNREACHABLE, R.TARGET_REFUSES})
+OF_BREAKERS: Final = frozenset({R.TARGET_UNREACHABLE, R.ENGINE_UNREACHABLE, R.TARGET_REFUSES})
 NEWS_FOR: Final = timedelta(days=1)  # so long after its end somebody should look at what failed
 
 

@@ -78,6 +78,7 @@ class ReasonCode(StrEnum):
     SOURCE_UNREACHABLE = "source_unreachable"
     SOURCE_REFUSED = "source_refused"
     SOURCE_BUDGET = "source_budget"
+    ENGINE_UNREACHABLE = "engine_unreachable"
     RATE_LIMITED = "rate_limited"
     WAITING_FOR_CAPACITY = "waiting_for_capacity"
     DRAINING = "draining"

@@ -28,6 +28,7 @@ PAGE = 100
 HOLDING_UP = frozenset(
     {
         ReasonCode.TARGET_UNREACHABLE,
+        ReasonCode.ENGINE_UNREACHABLE,
         ReasonCode.TARGET_REFUSES,
         ReasonCode.SOURCE_UNREACHABLE,
         ReasonCode.SOURCE_REFUSED,

@@ -17,7 +17,7 @@ from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.texts import MESSAGE_BYTES, RESULT_BYTES, bounded_json, cut_text, without_controls
 from backfilld.executors.answers.documents import Document
 from backfilld.executors.answers.hiding import NOTHING_HIDDEN, Hiding
-from backfilld.executors.definition import MOST_CREDITS
+from backfilld.executors.definitions.parts import MOST_CREDITS
 
 BAD_ANSWER = "bad_answer"
 NO_REASON = "the target says that it failed"

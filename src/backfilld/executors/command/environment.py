@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from backfilld.domain.placeholders import as_text
 from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.base import Work
-from backfilld.executors.definition import CommandExecutor, SecretReference
+from backfilld.executors.definition import CommandExecutor
+from backfilld.executors.definitions.parts import SecretReference
 from backfilld.executors.secrets import SecretStore, UnusableSecret
 
 _PLAIN_NAME = re.compile("[a-z_][a-z0-9_]*")  # not what loaders and shells listen to, such as LD_PRELOAD or IFS

@@ -21,7 +21,7 @@ from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.answers.kept_logs import with_reason
 from backfilld.executors.base import NotPermitted, Permit, Work
-from backfilld.executors.definition import HttpExecutor as Definition
+from backfilld.executors.definitions.http import HttpExecutor as Definition
 from backfilld.executors.http.client import Client, Limits, OutOfTime, Start
 from backfilld.executors.http.failures import TargetFailure
 from backfilld.executors.http.links import Link, LinkBusy, LinkRefused, LinkUnreachable, Understood

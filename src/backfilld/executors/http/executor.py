@@ -20,8 +20,8 @@ from backfilld.domain.placeholders import Unfilled
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.answers.kept_logs import kept_log, with_reason
 from backfilld.executors.base import NotPermitted, Permit, Work
-from backfilld.executors.definition import HttpExecutor as Definition
-from backfilld.executors.definition import Poll
+from backfilld.executors.definitions.http import HttpExecutor as Definition
+from backfilld.executors.definitions.http import Poll
 from backfilld.executors.http.bodies import text_of
 from backfilld.executors.http.client import Answer, Client, Limits, OutOfTime, Start
 from backfilld.executors.http.failures import TargetFailure, failed

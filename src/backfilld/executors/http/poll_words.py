@@ -16,7 +16,7 @@ from backfilld.domain.texts import MESSAGE_BYTES
 from backfilld.executors.answers.answer_document import NO_REASON, WORDS, kept_text, said_status, said_verdict
 from backfilld.executors.answers.documents import Document
 from backfilld.executors.answers.hiding import Hiding
-from backfilld.executors.definition import Poll
+from backfilld.executors.definitions.http import Poll
 from backfilld.executors.http.verdicts import is_success, told
 from backfilld.executors.http.wire.response_parser import Answer
 

@@ -19,7 +19,7 @@ from backfilld.executors.answers.answer_document import BAD_ANSWER, bad_answer
 from backfilld.executors.answers.documents import Document
 from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.base import Work
-from backfilld.executors.definition import Poll
+from backfilld.executors.definitions.http import Poll
 from backfilld.executors.http.bodies import document_of
 from backfilld.executors.http.client import Answer
 from backfilld.executors.http.failures import TargetFailure, failed

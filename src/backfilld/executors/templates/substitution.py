@@ -28,7 +28,8 @@ from backfilld.domain.placeholders import (
 )
 from backfilld.domain.texts import MESSAGE_BYTES, clean_text
 from backfilld.executors.base import Work
-from backfilld.executors.definition import CommandExecutor, EchoExecutor, HttpExecutor, WorkflowDefinition
+from backfilld.executors.definition import CommandExecutor, EchoExecutor, WorkflowDefinition
+from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.templates.shell_text import (
     ANYWHERE,
     Spot,
@@ -191,7 +192,7 @@ def _texts_of(definition: WorkflowDefinition) -> Iterator[tuple[Place, str]]:
             places[("executor", "poll", "url")] = executor.poll.url
     elif isinstance(executor, CommandExecutor):
         places |= {("executor", "argv", number): text for number, text in enumerate(executor.argv)}
-    else:
+    elif isinstance(executor, EchoExecutor):
         places[("executor", "message")] = executor.message
     for place, value in places.items():
         for text in texts_in(value):

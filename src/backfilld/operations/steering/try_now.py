@@ -5,6 +5,7 @@ from uuid import UUID
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.access.callers import Actor
+from backfilld.domain.backfills.holding import OF_BREAKERS
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.engine.control import Control
 from backfilld.operations.backfills.steer import Signal
@@ -15,7 +16,9 @@ from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 
 SOURCES = frozenset({ReasonCode.SOURCE_UNREACHABLE, ReasonCode.SOURCE_REFUSED})
-ASKED = SOURCES | {ReasonCode.TARGET_UNREACHABLE, ReasonCode.TARGET_REFUSES}
+ASKED = SOURCES | OF_BREAKERS
+
+_ASKED = dict.fromkeys(OF_BREAKERS, "the target") | {ReasonCode.ENGINE_UNREACHABLE: "the engine"}
 
 
 class TryingNow:
@@ -43,5 +46,5 @@ class TryingNow:
             reached(Point.TRY_NOW_BEFORE_COMMIT)
         reached(Point.TRY_NOW_AFTER_COMMIT)
         await self._control.confirm(backfill.number, backfill.version)  # an owner in this process knows it by that
-        what = "the source" if reason.code in SOURCES else "the target"
+        what = _ASKED.get(reason.code, "the source")
         return Signal("try-now", f"{what} is asked now", self._viewer.view(*await self._store.get_with_progress(id)))

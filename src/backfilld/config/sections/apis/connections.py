@@ -9,7 +9,7 @@ from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import HttpUrl, Name, Section
 from backfilld.config.presets import PRESETS, preset
 from backfilld.domain.errors import did_you_mean
-from backfilld.executors.definition import SecretReference
+from backfilld.executors.definitions.parts import SecretReference
 
 MOST_CONNECTIONS = 20
 OF_PRESETS = (

@@ -12,11 +12,13 @@ from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason, because
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import VerdictKind
+from backfilld.domain.engines import is_engine, shown_target
 from backfilld.engine.starting.targets.boot_deadline import BootDeadline
 from backfilld.engine.starting.targets.budget import TargetBudget
 from backfilld.engine.starting.targets.circuit_breaker import Breaker
 from backfilld.engine.starting.targets.machine import Machine
 
+UNREACHABLE = frozenset({ReasonCode.TARGET_UNREACHABLE, ReasonCode.ENGINE_UNREACHABLE})
 OPENS_AFTER = 5  # unreachable tries in a row …
 OPENS_OVER = 2  # … of at least so many items, so that one poisoned item does not stop the rest
 FIRST_PROBE_SECONDS = 1.0
@@ -49,8 +51,8 @@ class Origin:
         self.breaker = Breaker(
             clock,
             bus,
-            code=ReasonCode.TARGET_UNREACHABLE,
-            target=target,
+            code=ReasonCode.ENGINE_UNREACHABLE if is_engine(target) else ReasonCode.TARGET_UNREACHABLE,
+            target=shown_target(target),
             label=target,
             opened_as="open",
             first_seconds=FIRST_PROBE_SECONDS,

@@ -20,7 +20,7 @@ from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.engine.starting.targets.circuit_breaker import Breaker
-from backfilld.engine.starting.targets.origin import Origin
+from backfilld.engine.starting.targets.origin import UNREACHABLE, Origin
 
 FIRST_REFUSAL_SECONDS = 5.0
 RAREST_REFUSAL_SECONDS = 60.0
@@ -111,7 +111,7 @@ class TargetHealth:
             return
         if reason.code is ReasonCode.TARGET_REFUSES:
             self._refusing.suspect(reason)
-        elif reason.code is ReasonCode.TARGET_UNREACHABLE:
+        elif reason.code in UNREACHABLE:
             self.origin.breaker.suspect(reason)
 
     @property

@@ -10,7 +10,8 @@ from yarl import URL
 from backfilld import __version__
 from backfilld.executors.answers.hiding import Hiding
 from backfilld.executors.base import Work
-from backfilld.executors.definition import HttpExecutor, ProjectSecretReference, SecretReference
+from backfilld.executors.definitions.http import HttpExecutor
+from backfilld.executors.definitions.parts import ProjectSecretReference, SecretReference
 from backfilld.executors.http.signing import Signer, signatures, signing_key
 from backfilld.executors.payload import item_body
 from backfilld.executors.secrets import Secret, SecretMissing, SecretStore, UnusableSecret

@@ -1,0 +1,1 @@
+"""What a workflow's executor is told, by kind."""

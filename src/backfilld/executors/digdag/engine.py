@@ -1,0 +1,44 @@
+"""A digdag server as an engine."""
+
+from typing import Any
+
+from backfilld.executors.base import Executor
+from backfilld.executors.definitions.engines import DigdagExecutor as Definition
+from backfilld.executors.digdag.connection import DigdagConnection
+from backfilld.executors.digdag.questions import Questions, ServerProblem
+from backfilld.executors.engines import EngineReport
+
+
+class DigdagEngine:
+    """`Engine` over one connection, which all its executors share."""
+
+    kind = "digdag"
+
+    def __init__(self, connection: DigdagConnection) -> None:
+        self._connection = connection
+        self.questions = Questions(connection)
+
+    @property
+    def name(self) -> str:
+        return self._connection.terms.name
+
+    @property
+    def address(self) -> str:
+        return self._connection.terms.url
+
+    def executor(self, definition: Any) -> Executor:
+        assert isinstance(definition, Definition)  # noqa: S101 - the rules of definitions say so
+        raise NotImplementedError
+
+    async def test(self) -> EngineReport:
+        """Its version, and whether we may see its schedules."""
+        facts: dict[str, str] = {}
+        try:
+            facts["version"] = await self.questions.version()
+            facts["schedules"] = f"{await self.questions.count_schedules()}"
+        except ServerProblem as problem:
+            return EngineReport(str(problem), facts)
+        return EngineReport(None, facts)
+
+    async def close(self) -> None:
+        await self._connection.close()
