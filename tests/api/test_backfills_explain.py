@@ -12,12 +12,13 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl, FakeLive
 
 from backfilld.domain.backfills.holding import because
+from backfilld.domain.backfills.sharing import Neighbour, Sharing
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.engine.backfills.obstacles import Sharing
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 
 R = ReasonCode
+ME, OTHER = Neighbour("me", 1, "crm:443", "crm", "autotask"), Neighbour("Migrate", 10, "crm:443", "crm", "autotask")
 TUESDAY = {"tuesday": [{"run_start_time": "22:00", "run_end_time": "23:00"}]}
 
 
@@ -53,7 +54,7 @@ async def test_the_first_blocker_is_the_reason_that_is_shown(client: Client, poo
     await put_into(pool, backfill, Status.RUNNING)
     await pool.execute("UPDATE backfill_progress SET planned = 9")
     hold = because(R.TARGET_UNREACHABLE, since=NOON, until=NOON + timedelta(seconds=21), target="crm:443")
-    control.lives[backfill.number] = FakeLive(frozenset({3}), 0, hold, (hold, *reasons), sharing=Sharing(2, 90, 2))
+    control.lives[backfill.number] = FakeLive(frozenset({3}), 0, hold, (hold, *reasons), sharing=Sharing(2, 90, ME))
     data = await explained(client, backfill.id)
     shown = (await (await client.get(f"{PATH}/{backfill.id}")).json())["data"]["backfill"]
 
@@ -61,6 +62,42 @@ async def test_the_first_blocker_is_the_reason_that_is_shown(client: Client, poo
     assert ["target_unreachable", *(reason.code for reason in reasons)] == [one["code"] for one in data["blockers"]]
     assert "Asked again in 21 s; no item is charged a try; goes on by itself." == data["blockers"][0]["remedy"]
     assert {"max_in_flight": 1, "max_in_flight_total": 2} == {one["what"]: one["in_use"] for one in data["limits"]}
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "sentences"),
+    [
+        (
+            R.WAITING_FOR_CAPACITY,
+            {"case": "places", "places": 90},
+            ["All 90 places of this daemon are taken, by “Migrate” 10, “me” 1."],
+        ),
+        (
+            R.RATE_LIMITED,
+            {"target": "crm"},
+            ["The target asked us to slow down.", "Holds for every backfill that uses it: also “Migrate”."],
+        ),
+        (
+            R.SOURCE_BUDGET,
+            {},
+            ["The source may not be asked more now.", "It goes on by itself; used by “Migrate”, too."],
+        ),
+    ],
+    ids=str,
+)
+async def test_who_else_uses_what_it_waits_for_is_named(
+    client: Client, pool: Pool, control: FakeControl, code, facts, sentences
+):
+    backfill = await make_backfill(pool)
+    await put_into(pool, backfill, Status.RUNNING)
+    hold = because(code, since=NOON, **facts)
+    sharing = Sharing(90, 90, ME, (OTHER,))
+    control.lives[backfill.number] = FakeLive(frozenset({3}), 0, hold, (hold,), sharing=sharing)
+    data = await explained(client, backfill.id)
+    shown = (await (await client.get(f"{PATH}/{backfill.id}")).json())["data"]["backfill"]
+
+    assert sentences == data["sentences"][: len(sentences)]
+    assert sentences[0] == shown["status_reason"]["message"]
 
 
 async def test_values_stand_in_the_sentences_with_their_types(client: Client, pool: Pool, clock: FakeClock):

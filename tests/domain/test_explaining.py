@@ -147,13 +147,13 @@ def test_what_cannot_go_on_says_why():
 
 
 def test_a_pace_a_budget_and_a_cap_are_told_beside_what_is_in_flight():
-    paced = standing(budget=60, known={"others": 2}, per_minute=9.5, credits_used=12.5)
+    paced = standing(budget=60, known={"others_at_budget": "“a” and 2 others"}, per_minute=9.5, credits_used=12.5)
     settings = replace(paced.backfill.settings, starts_per_minute=10, max_credits=20)
     found = replace(paced, backfill=replace(paced.backfill, settings=settings))
 
     assert [
         "One start every 6 s (10 a minute asked for).",
-        "The target gets at most 60 a minute, shared with 2 others.",
+        "The target gets at most 60 a minute, shared with “a” and 2 others.",
     ] == told(found)[1:3]
     assert {"starts_per_minute": (10, 9.5), "target_starts_per_minute": (60, None), "max_credits": (20, 12.5)} == {
         limit.what: (limit.value, limit.in_use) for limit in explain(found).limits if limit.what != "max_in_flight"

@@ -149,6 +149,9 @@ class ListSource:
     def find(self, entity_type: str) -> "ListSource | None":
         return None if entity_type == "none" else self
 
+    def connection_of(self, entity_type: str) -> str | None:
+        return None
+
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
         return len(self.entities)
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import InFlight
+from backfilld.domain.backfills.sharing import Sharing
 from backfilld.domain.errors import Unavailable
-from backfilld.engine.backfills.obstacles import Sharing
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.starting.leases import LeaseGone
 from backfilld.store.backfills.leases import LeaseStore
@@ -100,5 +100,5 @@ class Control:
             runner.obstacles.hold(),
             runner.obstacles.all(),
             {one.position: one for one in gate.oldest(len(gate.in_flight))},
-            runner.obstacles.sharing(),
+            runner.obstacles.sharing(other.obstacles for other in self._scheduler.others(backfill_number)),
         )

@@ -183,8 +183,8 @@ def _of_pace(standing: Standing) -> Iterator[Sentence]:
         facts: dict[str, Any] = {"seconds": _short(60 / rate), "rate": _short(rate)}
         yield fill("One start every {seconds:count} s ({rate:count} a minute asked for).", facts)
     if budget is not None:
-        facts = {"budget": _short(budget), "others": standing.known.get("others")}
-        yield fill("The target gets at most {budget:count} a minute[, shared with {others:count} others].", facts)
+        facts = {"budget": _short(budget), "others": standing.known.get("others_at_budget")}
+        yield fill("The target gets at most {budget:count} a minute[, shared with {others}].", facts)
 
 
 def _short(value: float) -> int | float:

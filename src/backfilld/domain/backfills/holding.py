@@ -105,7 +105,7 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
     ),
     R.WAITING_FOR_CAPACITY: Entry(
         {
-            "places": "All[ {places:count}] places of this daemon are taken.",
+            "places": "All[ {places:count}] places of this daemon are taken[, by {holders}].",
             "lease": "The right to run it cannot be renewed: {problem}.",
             "recorder": "The database takes no outcomes: {problem}[; {outcomes:count} wait].",
             "database": "It waits for the database: {problem}.",

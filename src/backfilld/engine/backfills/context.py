@@ -31,6 +31,9 @@ class Sources(Protocol):
     def find(self, entity_type: str) -> EntitySource | None:
         """None for a type that cannot be listed."""
 
+    def connection_of(self, entity_type: str) -> str | None:
+        """The connection to an API that a type is listed by; None where it is none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillContext(EngineContext):

@@ -4,27 +4,15 @@ Some of it is too short-lived to be written down, and some concerns the process;
 the database is away.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from backfilld.domain.backfills.holding import Reason
-from backfilld.domain.backfills.slowing import Slowed
+from backfilld.domain.backfills.sharing import Neighbour, Sharing
 from backfilld.domain.backfills.states import STARTABLE, Status
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.backfills.shortage import shortage
-
-
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """Places of this process that are taken, and how many there are; and how many others use the same target."""
-
-    places_in_use: int
-    places: int
-    others_at_target: int
-    target_starts_per_minute: float | None = None  # its budget; None: it has none
-    slowed: Slowed | None = None  # how it follows the latency of its target, if it does
 
 
 class Obstacles:
@@ -60,11 +48,28 @@ class Obstacles:
             if reason is not None
         ]
 
-    def sharing(self) -> Sharing:
-        """What it shares with others of this process."""
-        capacity, users = self._tools.capacity, self._run.gate.health.origin.users
-        budget = self._run.gate.health.origin.budget
-        rate = None if budget is None else budget.terms.starts_per_minute
-        slowing = self._run.gate.slowing
-        slowed = None if slowing is None else slowing.slowed()
-        return Sharing(capacity.in_use + capacity.live, capacity.total, max(0, len(users) - 1), rate, slowed)
+    def neighbour(self) -> Neighbour:
+        """What it has of what all share."""
+        gate, entity_type = self._run.gate, self._run.backfill.settings.entity_type
+        budget = gate.health.origin.budget
+        return Neighbour(
+            self._run.backfill.settings.name or self._run.backfill.workflow_name,
+            len(gate.in_flight),
+            gate.health.origin.target,
+            None if budget is None else budget.terms.name,
+            None if entity_type is None else self._tools.sources.connection_of(entity_type),
+        )
+
+    def sharing(self, others: Iterable["Obstacles"]) -> Sharing:
+        """What it shares with the `others` of this process."""
+        capacity, gate = self._tools.capacity, self._run.gate
+        budget, slowing = gate.health.origin.budget, gate.slowing
+        return Sharing(
+            capacity.in_use + capacity.live,
+            capacity.total,
+            self.neighbour(),
+            [other.neighbour() for other in others],
+            capacity.live,
+            None if budget is None else budget.terms.starts_per_minute,
+            None if slowing is None else slowing.slowed(),
+        )

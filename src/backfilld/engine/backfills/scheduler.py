@@ -62,6 +62,10 @@ class Scheduler:
         """The runner of a backfill, if it runs here."""
         return self._runners.get(backfill_number)
 
+    def others(self, backfill_number: int) -> list[Runner]:
+        """The runners of all other backfills that run here."""
+        return [runner for number, runner in list(self._runners.items()) if number != backfill_number]
+
     @property
     def stop_reason(self) -> Reason | None:
         """Why nothing may start anywhere, by an operator's word; None if something may."""

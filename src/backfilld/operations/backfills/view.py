@@ -104,7 +104,7 @@ class Viewer:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
         reasons = tuple(_reasons(backfill, live, self._control.stop_reason(), calendar, now))
-        reason = _first(backfill, reasons, found, now)
+        reason = _first(backfill, reasons, {**_known(live), **_counted(found)}, now)
         pace = 0.0 if reason is not None and reason.code in NO_PACE else progress.throughput
         ends = _Ends.unknown()
         if backfill.status in STARTABLE and window is not CANNOT_BE_TOLD and pace > 0:
@@ -133,8 +133,7 @@ class Viewer:
     def explain(self, view: BackfillView, known: Mapping[str, Any]) -> Explanation:
         """Why nothing, or not more, is starting; `known`: what else sentences may name."""
         sharing = None if view.live is None else view.live.sharing
-        if sharing is not None:
-            known = {"others": sharing.others_at_target or None, **known}
+        known = {**_known(view.live), **known}
         try:
             calendar = calendar_of(view.backfill)
         except UnreadableWindows:
@@ -220,10 +219,17 @@ def _reasons(
     return in_order(found)
 
 
-def _first(backfill: Backfill, reasons: Sequence[Reason], found: Counts, now: datetime) -> Reason | None:
+def _known(live: Live | None) -> Mapping[str, Any]:
+    return {} if live is None or live.sharing is None else live.sharing.known()
+
+
+def _counted(found: Counts) -> Mapping[str, Any]:
+    return {"retrying": found.retrying, "in_flight": found.in_flight}
+
+
+def _first(backfill: Backfill, reasons: Sequence[Reason], known: Mapping[str, Any], now: datetime) -> Reason | None:
     """What `status_reason` says, with its sentence as of now."""
     first = backfill.reason if backfill.status in CHOSEN else next(iter(reasons), None)
     if first is None:
         return None
-    known = {"retrying": found.retrying, "in_flight": found.in_flight}
     return replace(first, message=first.told(shown_zone(backfill), now, known))
