@@ -29,6 +29,15 @@ KEYSET = """
     read = { type = "many", parameter = "ids", join = ",", most = 100 }
     push.status = { operators = ["=", "in"], parameter = "status", join = ",", exact = true }
 """
+PAGINGS = {
+    "keyset": '{ type = "keyset", parameter = "after", size_parameter = "limit", order = { order = "id" } }',
+    "page": '{ type = "page", parameter = "page", size_parameter = "limit", total = "total" }',
+    "offset": '{ type = "offset", parameter = "offset", size_parameter = "limit", total = "total" }',
+    "cursor": '{ type = "cursor", parameter = "cursor", cursor = "meta.next", size_parameter = "limit" }',
+    "link": '{ type = "link_header", size_parameter = "limit" }',
+    "next": '{ type = "next_url", url = "next", size_parameter = "limit" }',
+}
+ALL = [str(n) for n in range(250)]
 
 
 @dataclass
@@ -82,4 +91,15 @@ def crm(url: str, **paging: Any) -> str:
         test_path = "/me"
         [entity_types.ticket]
         source = "http"
+    """
+
+
+def by(kind: str) -> str:
+    path, records = f"/{kind}", "data"
+    return f"""
+        [entity_types.ticket.http]
+        connection = "crm"
+        path = "{path}"
+        records = "{records}"
+        paging = {PAGINGS[kind]}
     """

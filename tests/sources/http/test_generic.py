@@ -4,33 +4,13 @@ from typing import Any
 
 import pytest
 from tests.fake_psa.generic import GenericApi
-from tests.sources.http.conftest import KEYSET, SECRET, Making, crm
+from tests.sources.http.conftest import ALL, KEYSET, PAGINGS, SECRET, Making, by, crm
 from tests.sources.sql_asking import ids, listed, rule, tree_of
 
 from backfilld.sources.base import EntityQuery, SourceBroken, SourceRefused, SourceUnreachable
 from backfilld.sources.http import places
 
-PAGINGS = {
-    "keyset": '{ type = "keyset", parameter = "after", size_parameter = "limit", order = { order = "id" } }',
-    "page": '{ type = "page", parameter = "page", size_parameter = "limit", total = "total" }',
-    "offset": '{ type = "offset", parameter = "offset", size_parameter = "limit", total = "total" }',
-    "cursor": '{ type = "cursor", parameter = "cursor", cursor = "meta.next", size_parameter = "limit" }',
-    "link": '{ type = "link_header", size_parameter = "limit" }',
-    "next": '{ type = "next_url", url = "next", size_parameter = "limit" }',
-}
-ALL = [str(n) for n in range(250)]
 OPEN = rule("status", "=", "open")
-
-
-def by(kind: str) -> str:
-    path, records = f"/{kind}", "data"
-    return f"""
-        [entity_types.ticket.http]
-        connection = "crm"
-        path = "{path}"
-        records = "{records}"
-        paging = {PAGINGS[kind]}
-    """
 
 
 @pytest.mark.parametrize("kind", PAGINGS)
@@ -107,10 +87,19 @@ async def test_a_filter_that_the_api_refuses_is_left_out_once(api: GenericApi, m
 
 async def test_records_are_read_again_with_one_request(api: GenericApi, making: Making) -> None:
     source = making(crm(api.url) + KEYSET)["ticket"]
-    found = await source.read("ticket", ["3", "7", "999"])
+    found = await source.read("ticket", ["3", "7"])
 
     assert {"3": "record 3", "7": "record 7"} == {id: one.attributes["name"] for id, one in found.items()}
     assert 1 == len(api.asked)
+
+
+async def test_what_is_missing_is_gone_only_if_it_is_missing_by_itself(api: GenericApi, making: Making) -> None:
+    source = making(crm(api.url) + KEYSET)["ticket"]
+    api.most = 2  # whatever it is asked for
+    found = await source.read("ticket", ["3", "7", "11", "15", "999"])
+
+    assert ["3", "7", "11", "15"] == list(found)
+    assert ["3,7,11,15,999", "11,15,999", "999"] == [one.query["ids"] for one in api.asked]
 
 
 async def test_a_record_is_read_by_its_path_and_gone_with_a_404(api: GenericApi, making: Making) -> None:

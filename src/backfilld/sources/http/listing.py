@@ -1,32 +1,40 @@
-"""One walk over the records of a resource, page by page, and over the children of parents.
+"""One walk over the records of a resource, page by page.
 
 Of listings that may shift while they are read, the total tells: if it is not what was seen, or has changed since the
-first page, the listing begins anew and brings what is new, a few times at most.
+first page, the listing begins anew and brings what is new, a few times at most. What would never end is broken.
 """
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity
-from backfilld.domain.filters import compile_predicate, forgiving
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import NotThere, NotUnderstood, TooLarge, Unreachable, inside
 from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
 from backfilld.sources.http.dialects.base import Conditions, Dialect
 from backfilld.sources.http.paging import require_ascending
-from backfilld.sources.http.places import ChildPlace, Place, Somewhere
+from backfilld.sources.http.places import Place, Somewhere
 from backfilld.sources.http.push import Pushed
 from backfilld.sources.http.records import RecordReader
 from backfilld.sources.http.shape import Resource
 
 MOST_ROUNDS = 3
 MOST_FAILURES = 5
+MOST_REMEMBERED = 1_000
+SMALLEST_OF_SLOW = 100  # whoever is too slow for so few records is not helped by fewer
+_SAME_AT_ANY_FILTER = ("keyset", "none")  # places that mean the same whatever is asked for
 
-Batch = tuple[list[Entity], Somewhere | None]  # entities of a page, and where the next begins
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Entities of a page, and where the next begins. `is_filtered` False: the API was not asked for the filter."""
+
+    entities: list[Entity]
+    following: Somewhere | None
+    is_filtered: bool = True
 
 
 @dataclass(slots=True)
@@ -35,9 +43,31 @@ class Learned:
 
     size: int
     gives_full_pages: bool = False
-    pushes: bool = True
-    failed: tuple[str, int, int] = ("", 0, 0)  # a page, how often, and the successes of others at the first time
+    refused: set[str] = field(default_factory=set)  # conditions that the API does not understand
+    failed: dict[str, tuple[int, int]] = field(default_factory=dict)  # page → how often, and successes at the first
     shifted: int = 0
+
+    def refuses(self, conditions: Conditions) -> bool:
+        """Whether the API was asked for these before, and did not understand them."""
+        return bool(self.refused) and repr(conditions.conditions) in self.refused
+
+    def refuse(self, conditions: Conditions) -> None:
+        """It did not understand these."""
+        if len(self.refused) >= MOST_REMEMBERED:
+            self.refused.clear()
+        self.refused.add(repr(conditions.conditions))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One listing, as far as it has come."""
+
+    parent: str | int | None
+    purpose: Purpose
+    last_page: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)  # in this round
+    given: set[str] = field(default_factory=set)  # in all of them
+    places: set[str | int | None] = field(default_factory=set)
 
 
 class Lister:
@@ -60,47 +90,53 @@ class Lister:
         purpose: Purpose = Purpose.PLAN,
     ) -> AsyncGenerator[Batch, None]:
         """Pages from a place on (None: all of them). Pages may be empty."""
-        seen: set[str] = set()
-        at: Place | None = place or self._dialect.first(self.resource)
+        walk = _Walk(parent, purpose)
+        at: Somewhere | None = place or self._first()
         while at is not None:
-            asked = conditions if self.learned.pushes else Pushed((), False)
-            entities, at = await self._page(asked, at, parent, seen, purpose)
-            yield entities, at
+            assert isinstance(at, Place)  # noqa: S101 - nobody's children
+            batch = await self._page(conditions, at, walk)
+            yield batch
+            at = batch.following
 
-    async def _page(
-        self, conditions: Conditions, place: Place, parent: str | int | None, seen: set[str], purpose: Purpose
-    ) -> tuple[list[Entity], Place | None]:
-        while True:
-            size = self.learned.size
-            try:
-                found = await self._asked(conditions, place, size, parent, seen, purpose)
-            except (TooLarge, Unreachable) as problem:
-                self._smaller(problem, place, size)
-                continue
-            except NotUnderstood as problem:
-                if not conditions.conditions or (isinstance(problem, NotThere) and parent is not None):
-                    raise
-                self.learned.pushes = False  # what it cannot read may be a filter of ours
-                conditions = Pushed((), False)
-                if self.resource.paging.kind not in ("keyset", "none"):
-                    return [], self._dialect.first(self.resource)  # its places are of another list
-                continue
-            self.learned.failed = ("", 0, 0)
-            return found
+    def _first(self) -> Place:
+        place, size = self._dialect.first(self.resource), self.learned.size
+        return replace(place, size=size) if size != self.resource.paging.size and self._counts_pages else place
+
+    @property
+    def _counts_pages(self) -> bool:
+        return self.resource.paging.kind == "page"  # its numbers go by the size of a page
+
+    def _size(self, place: Place) -> int:
+        return (place.size or self.resource.paging.size) if self._counts_pages else self.learned.size
+
+    async def _page(self, conditions: Conditions, at: Place, walk: _Walk) -> Batch:
+        if not at.unfiltered and self.learned.refuses(conditions):
+            return self._without_filter(at)
+        asked: Conditions = Pushed((), False) if at.unfiltered else conditions
+        size = self._size(at)
+        try:
+            entities, following = await self._asked(asked, at, size, walk)
+        except (TooLarge, Unreachable) as problem:
+            return Batch([], self._smaller(problem, at, size), not at.unfiltered)
+        except NotUnderstood as problem:
+            if not asked.conditions or (isinstance(problem, NotThere) and walk.parent is not None):
+                raise
+            self.learned.refuse(conditions)  # what it cannot read may be a filter of ours
+            return self._without_filter(at)
+        self.learned.failed.pop(repr(at), None)
+        return Batch(entities, following, not at.unfiltered)
+
+    def _without_filter(self, at: Place) -> Batch:
+        goes_on = self.resource.paging.kind in _SAME_AT_ANY_FILTER
+        return Batch([], replace(at if goes_on else self._first(), unfiltered=True), False)
 
     async def _asked(
-        self,
-        conditions: Conditions,
-        place: Place,
-        size: int,
-        parent: str | int | None,
-        seen: set[str],
-        purpose: Purpose,
+        self, conditions: Conditions, place: Place, size: int, walk: _Walk
     ) -> tuple[list[Entity], Place | None]:
         resource = self.resource
-        request = self._dialect.page(resource, conditions, place, size, parent)
+        request = self._dialect.page(resource, conditions, place, size, walk.parent)
         where = self._connection.where(request)
-        answer = await self._connection.ask(request, purpose)
+        answer = await self._connection.ask(request, walk.purpose)
         document = answer.document()
         records = self._reader.listed(document, where)
         ids = self._reader.raw_ids(records, where)
@@ -111,27 +147,47 @@ class Lister:
             following = self._dialect.behind(
                 resource, place, answer, document, ids, short_is_last=is_short and self.learned.gives_full_pages
             )
+            names = set(map(str, ids))
+            self._require_progress(names, following, walk)
         except SourceBroken as problem:
             raise SourceBroken(f"{where}: {problem}") from problem
         if resource.paging.may_shift:
-            following = self._next_round(place, following, document, ids, seen)
-        return self._reader.entities(records, ids, self._clock.now(), parent), following
+            following = self._next_round(place, following, document, names, walk)
+        entities = self._reader.entities(records, ids, self._clock.now(), walk.parent)
+        if resource.paging.kind not in _SAME_AT_ANY_FILTER:
+            entities = [one for one, id in zip(entities, ids, strict=True) if str(id) not in walk.given]
+            walk.given |= names
+        return entities, following
+
+    def _require_progress(self, names: set[str], following: Place | None, walk: _Walk) -> None:
+        """SourceBroken where the API gives again what it gave, so that the listing would never end."""
+        paging = self.resource.paging
+        again = names & walk.last_page
+        if paging.kind == "keyset" and again:
+            raise SourceBroken(f"the ids do not ascend: {min(again)[:60]!r} comes a second time")
+        if paging.may_shift and names and names == walk.last_page:
+            raise SourceBroken(f"the records of the page before come again; are pages asked by {paging.parameter!r}?")
+        walk.last_page = names
+        if paging.may_shift or following is None:
+            return
+        if following.value in walk.places:
+            raise SourceBroken("the next page is one that was read before: the listing would never end")
+        walk.places.add(following.value)
 
     def _next_round(
-        self, place: Place, following: Place | None, document: Any, ids: list[str | int], seen: set[str]
+        self, place: Place, following: Place | None, document: Any, names: set[str], walk: _Walk
     ) -> Place | None:
         """Where a listing goes on that may have shifted: at its beginning, if it has."""
         path = self.resource.paging.total
         told = inside(document, path) if path else None
         total = told if type(told) is int else None
-        names = set(map(str, ids))
-        has_shifted = place.has_shifted or bool(names & seen)
+        has_shifted = place.has_shifted or bool(names & walk.seen)
         has_shifted |= None not in (total, place.total) and total != place.total
-        seen |= names
+        walk.seen |= names
         count = place.seen + len(names)
         first = place.total if place.total is not None else total
-        if following is None and total is not None and count < total and ids and not has_shifted:
-            following = place.at(_number(place) + (1 if self.resource.paging.kind == "page" else len(ids)))
+        if following is None and total is not None and count < total and names and not has_shifted:
+            following = place.at(_number(place) + (1 if self._counts_pages else len(names)))
         if following is not None:
             return replace(following, total=first, seen=count, has_shifted=has_shifted, round=place.round)
         if total is None or not (has_shifted or count != total):
@@ -139,107 +195,42 @@ class Lister:
         if place.round >= MOST_ROUNDS:
             self.learned.shifted += 1
             return None
-        seen.clear()
-        return replace(self._dialect.first(self.resource), round=place.round + 1)
+        walk.seen.clear()
+        walk.last_page = set()
+        return self._again(place, place.round + 1)
 
-    def _smaller(self, problem: Exception, place: Place, size: int) -> None:
-        """Ask for half as many, where that may do; else the problem, which is a broken page once it stays."""
-        may_be_too_much = isinstance(problem, TooLarge) or getattr(problem, "is_slow", False)
-        paging = self.resource.paging
-        if may_be_too_much and size > 1 and paging.size_parameter and paging.kind != "page":  # its numbers go by size
-            self.learned.size = max(1, size // 2)
-            return
-        page, times, successes = self.learned.failed
-        if page != repr(place):
-            page, times, successes = repr(place), 0, self._connection.health.successes
-        self.learned.failed = (page, times + 1, successes)
-        if times + 1 >= MOST_FAILURES and self._connection.health.successes > successes:
-            self.learned.failed = ("", 0, 0)
-            raise SourceBroken(f"{problem}; so {MOST_FAILURES} times in a row, while other requests succeed")
-        raise problem
+    def _again(self, place: Place, round: int) -> Place:
+        """The beginning of the same listing."""
+        return replace(self._dialect.first(self.resource), round=round, size=place.size, unfiltered=place.unfiltered)
 
+    def _smaller(self, problem: Exception, place: Place, size: int) -> Place:
+        """Where to ask for half as many, if that may do; else the problem, which is a broken page once it stays."""
+        paging, is_too_large = self.resource.paging, isinstance(problem, TooLarge)
+        least = 1 if is_too_large else SMALLEST_OF_SLOW
+        if not (is_too_large or getattr(problem, "is_slow", False)) or size <= least or not paging.size_parameter:
+            raise self._counted(problem, place)
+        smaller = max(least, size // 2)
+        # A number of a page, or an address, is one of pages of this size: with another one all are read anew.
+        is_of_size = self._counts_pages or (paging.kind in ("link_header", "next_url") and place.value is not None)
+        if not is_of_size:
+            self.learned.size = smaller
+            return place
+        if not is_too_large and place.value != self._dialect.first(self.resource).value:
+            raise self._counted(problem, place)
+        self.learned.size = smaller
+        return replace(self._again(place, place.round), size=smaller if self._counts_pages else None)
 
-class ChildLister:
-    """Lists the children of parents, which are listed themselves."""
-
-    def __init__(self, parents: Lister, children: Lister, parents_pushed: Conditions, matches: Callable[..., bool]):
-        self._parents = parents
-        self._children = children
-        self.parents_pushed = parents_pushed
-        self._matches = matches
-        self.learned = children.learned
-
-    @staticmethod
-    def of(parents: Lister, children: Lister, pushed: Conditions) -> "ChildLister":
-        """Those of all parents that the configured filter lets through."""
-        parent = children.resource.parent
-        where = parent.where if parent is not None else None
-        matches = (lambda _: True) if where is None else forgiving(compile_predicate(where), otherwise=True)
-        return ChildLister(parents, children, pushed, matches)
-
-    async def pages(
-        self, conditions: Conditions, place: ChildPlace | None = None, purpose: Purpose = Purpose.PLAN
-    ) -> AsyncGenerator[Batch, None]:
-        """Pages of children, none of them of two parents."""
-        resume = place
-        at: Place | None = None if place is None else place.parents
-        async with aclosing(self._parents.pages(self.parents_pushed, at, purpose=purpose)) as pages:
-            at = at or Place()
-            async for parents, following in pages:
-                assert following is None or isinstance(following, Place)  # noqa: S101 - parents are nobody's children
-                ids = [_raw(entity, self._parents.resource) for entity in parents if self._matches(entity.attributes)]
-                start, within = _resumed(ids, resume)
-                resume = None
-                for number in range(start, len(ids)):
-                    id = ids[number]
-                    rest = ids[number + 1] if number + 1 < len(ids) else None
-                    after = ChildPlace(at, rest) if rest is not None else _behind(following)
-                    async for batch in self._of_one(conditions, at, id, within, after, purpose):
-                        yield batch
-                    within = None
-                if not ids:
-                    yield [], _behind(following)
-                at = following or at
-
-    async def _of_one(
-        self,
-        conditions: Conditions,
-        at: Place,
-        id: str | int,
-        within: Place | None,
-        after: ChildPlace | None,
-        purpose: Purpose,
-    ) -> AsyncGenerator[Batch, None]:
-        try:
-            async with aclosing(self._children.pages(conditions, within, id, purpose=purpose)) as pages:
-                async for children, inner in pages:
-                    assert inner is None or isinstance(inner, Place)  # noqa: S101 - one parent's children
-                    yield children, after if inner is None else ChildPlace(at, id, inner)
-        except NotThere:  # the parent is gone meanwhile
-            yield [], after
-
-
-def _resumed(ids: list[str | int], place: ChildPlace | None) -> tuple[int, Place | None]:
-    """Where among these parents a listing goes on. If its parent is gone: at the first behind it, else at the first."""
-    if place is None or place.parent is None:
-        return 0, None
-    if place.parent in ids:
-        return ids.index(place.parent), place.within
-    if isinstance(place.parent, int):
-        later = [number for number, id in enumerate(ids) if isinstance(id, int) and id > place.parent]
-        return (later[0] if later else len(ids)), None
-    return 0, None
-
-
-def _behind(following: Place | None) -> ChildPlace | None:
-    return None if following is None else ChildPlace(following)
-
-
-def _raw(entity: Entity, resource: Resource) -> str | int:
-    found: Any = entity.attributes
-    for name in resource.id:
-        found = found[name]
-    return found if isinstance(found, str | int) else entity.id
+    def _counted(self, problem: Exception, place: Place) -> Exception:
+        """The problem; SourceBroken where it is this page that cannot be had."""
+        failed, page, present = self.learned.failed, repr(place), self._connection.health.successes
+        if len(failed) >= MOST_REMEMBERED:
+            failed.clear()
+        times, successes = failed.get(page, (0, present))
+        failed[page] = (times + 1, successes)
+        if times + 1 >= MOST_FAILURES and present > successes:
+            del failed[page]
+            return SourceBroken(f"{problem}; so {MOST_FAILURES} times in a row, while other requests succeed")
+        return problem
 
 
 def _number(place: Place) -> int:

@@ -11,7 +11,8 @@ class Place:
     """`value`: the id that the page starts behind, the number of a page, an offset, a token or a URL.
 
     The rest tells of listings that may shift: what the first page said of the total, how many ids were seen in this
-    round, whether something has moved, and which round it is.
+    round, whether something has moved, and which round it is. `size`: of pages that are counted, where it is not the
+    usual one. `unfiltered`: of a listing in which the API is not asked for the filter, since it refused it.
     """
 
     value: str | int | None = None
@@ -19,6 +20,8 @@ class Place:
     seen: int = 0
     has_shifted: bool = False
     round: int = 1
+    size: int | None = None
+    unfiltered: bool = False
 
     def at(self, value: str | int | None) -> "Place":
         """The same listing, further on."""
@@ -26,7 +29,11 @@ class Place:
 
     def written(self) -> list[Any]:
         plain = [self.value]
-        return plain if self == Place(self.value) else [*plain, self.total, self.seen, self.has_shifted, self.round]
+        if self == Place(self.value):
+            return plain
+        more = [self.total, self.seen, self.has_shifted, self.round]
+        usual = self.size is None and not self.unfiltered
+        return [*plain, *more] if usual else [*plain, *more, self.size, self.unfiltered]
 
 
 @dataclass(frozen=True, slots=True)

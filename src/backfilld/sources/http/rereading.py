@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import SourceBroken
-from backfilld.sources.http.answers import NotThere
+from backfilld.sources.http.answers import NotThere, TooLarge, Unreachable
 from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
 from backfilld.sources.http.dialects.base import Dialect
@@ -62,7 +62,7 @@ class Rereader:
         async def one(group: list[str]) -> None:
             try:
                 async with turns:
-                    found = await self._read(group)
+                    found = await self._whole(group)
             except BaseException as problem:
                 for id in group:
                     _fail(wanted[id], problem)
@@ -75,9 +75,26 @@ class Rereader:
 
         await asyncio.gather(*(one(group) for group in groups))
 
-    async def _read(self, ids: list[str]) -> dict[str, Entity]:
+    async def _whole(self, ids: list[str]) -> dict[str, Entity]:
+        """Those that there are; halves are read where the answer to all of them is too large, or takes too long.
+
+        Where nobody knows that the API gives as many as it is asked for, what is missing is asked for again without
+        the others: what is taken for gone is never started.
+        """
         if self._resource.read.kind == "one":
             return await self._read_one(ids[0])
+        try:
+            found = await self._read(ids)
+        except (TooLarge, Unreachable) as problem:
+            may_do = isinstance(problem, TooLarge) or problem.is_slow
+            if not may_do or len(ids) == 1:
+                raise
+            half = len(ids) // 2
+            return {**await self._whole(ids[:half]), **await self._whole(ids[half:])}
+        missing = [] if self._resource.paging.size_is_kept else [id for id in ids if id not in found]
+        return {**found, **await self._whole(missing)} if found and missing else found
+
+    async def _read(self, ids: list[str]) -> dict[str, Entity]:
         request = self._dialect.many(self._resource, ids)
         where = self._connection.where(request)
         answer = await self._connection.ask(request, self._purpose)

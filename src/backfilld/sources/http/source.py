@@ -14,12 +14,14 @@ from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.domain.filters import Tree, compile_predicate, forgiving
 from backfilld.sources.base import EntityQuery, Page, SourceBroken, SourceUnreachable
 from backfilld.sources.http import places
+from backfilld.sources.http.answers import NotUnderstood
 from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
+from backfilld.sources.http.children import ChildLister
 from backfilld.sources.http.dialects.base import Conditions, Dialect, KnownField
-from backfilld.sources.http.listing import Batch, ChildLister, Lister
+from backfilld.sources.http.listing import Batch, Lister
 from backfilld.sources.http.places import ChildPlace, Place, Somewhere
-from backfilld.sources.http.push import Pushed, both
+from backfilld.sources.http.push import both
 from backfilld.sources.http.rereading import Rereader
 from backfilld.sources.http.shape import Resource
 
@@ -143,11 +145,13 @@ class HttpSource:
         is_plan = self._purposes.listing is Purpose.PLAN
         purpose = Purpose.EARLY_PLAN if is_plan and query.early else self._purposes.listing
         async with aclosing(self._batches(pushed, place, purpose)) as batches:
-            async for entities, following in batches:
-                exact = exact and self._lister.learned.pushes
-                always = self._always
+            async for batch in batches:
+                if pushed.conditions and not batch.is_filtered:
+                    exact = False
+                    self._told_at = None  # perhaps a field that was known is none any more
+                entities, always = batch.entities, self._always
                 kept = entities if always is None else [one for one in entities if always(one.attributes)]
-                yield Page(kept, places.written(following, kind), exact)
+                yield Page(kept, places.written(batch.following, kind), exact)
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The present entities among `ids`."""
@@ -177,8 +181,6 @@ class HttpSource:
 
     async def _pushed(self, tree: Tree | None) -> Conditions:
         whole = both(self.resource.where, tree)
-        if not self._lister.learned.pushes:
-            return Pushed((), whole is None)
         return self._dialect.push(self.resource, whole, await self._askable() if whole is not None else {})
 
     async def _askable(self) -> Mapping[str, FieldType]:
@@ -195,21 +197,30 @@ class HttpSource:
         if asked is not None and asked > MOST_COUNTED_PAGES * self.resource.paging.size:
             return None
         matches = forgiving(compile_predicate(query.tree), otherwise=True) if query.tree is not None else None
-        found, pages_read = 0, 0
+        found, pages_read = set[str](), 0
         most_pages = MOST_COUNTED_PAGES if asked is not None else MOST_PAGES_UNTOLD
         async with aclosing(self.pages(query, cursor=None, page_size=self.resource.paging.size)) as pages:
             async for page in pages:
-                found += sum(page.exact or matches is None or matches(one.attributes) for one in page.entities)
-                pages_read += 1
+                fit = (one for one in page.entities if page.exact or matches is None or matches(one.attributes))
+                found.update(one.id for one in fit)
+                pages_read += bool(page.entities)
                 if pages_read >= most_pages and page.cursor != places.written(None, ""):
                     return None
-        return found
+        return len(found)
 
     async def _asked_count(self, pushed: Conditions) -> int | None:
         request = self._dialect.count(self.resource, pushed)
         if request is None:
             return None
-        answer = await self.connection.ask(request, self._purposes.listing)
+        if self._lister.learned.refuses(pushed):
+            return None
+        try:
+            answer = await self.connection.ask(request, self._purposes.listing)
+        except NotUnderstood:
+            if not pushed.conditions:
+                raise
+            self._lister.learned.refuse(pushed)
+            return None
         counted = self._dialect.counted(self.resource, answer.document())
         if counted is not None:
             self._counted = {repr(pushed.conditions): counted}
