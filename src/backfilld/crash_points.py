@@ -103,6 +103,21 @@ class Point(StrEnum):
     START_ALL_BEFORE_COMMIT = "start_all.before_commit"
     START_ALL_AFTER_COMMIT = "start_all.after_commit"
 
+    BRAKE_LATCH_BEFORE_COMMIT = "brake.latch.before_commit"  # it was critical, and holds until somebody resets it
+    BRAKE_LATCH_AFTER_COMMIT = "brake.latch.after_commit"
+    BRAKE_RESET_BEFORE_COMMIT = "brake.reset.before_commit"
+    BRAKE_RESET_AFTER_COMMIT = "brake.reset.after_commit"
+    BRAKE_RELEASE_BEFORE_COMMIT = "brake.release.before_commit"
+    BRAKE_RELEASE_AFTER_COMMIT = "brake.release.after_commit"
+
+    NOTICES_BEFORE_COMMIT = "notices.before_commit"  # what was committed with its notice becomes messages
+    NOTICES_AFTER_COMMIT = "notices.after_commit"
+    DELIVERY_TAKEN = "delivery.taken"  # of a message; nothing is sent
+    DELIVERY_ANSWERED = "delivery.answered"  # and nobody has written it down
+    DELIVERY_NOTED = "delivery.noted"
+    RESEND_BEFORE_COMMIT = "resend.before_commit"  # of messages that nobody tried any more
+    RESEND_AFTER_COMMIT = "resend.after_commit"
+
     FIRE_BEFORE_COMMIT = "fire.before_commit"  # a slot has its attempt, and the schedule has moved
     FIRE_AFTER_COMMIT = "fire.after_commit"
     ATTEMPT_TAKEN = "attempt.taken"  # of those that no backfill carries; so for the next three

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, reached
 from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ACTIVE
@@ -116,6 +117,8 @@ class BrakeOperations:
             if before is not None:
                 old = {"critical_at": before.critical_at, "critical_value": before.critical_value}
                 await audit.record(connection, actor, "brake.reset", f"brake/{name}", at=now, reason=why, old=old)
+            reached(Point.BRAKE_RESET_BEFORE_COMMIT)
+        reached(Point.BRAKE_RESET_AFTER_COMMIT)
         await self._learn(brake)
         return await self._now(brake), "it is reset" if before is not None else "nothing new: it was not latched"
 
@@ -132,6 +135,8 @@ class BrakeOperations:
                 connection, actor, "brake.release", f"brake/{name}", at=now, reason=why,
                 old={"released_until": old.released_until}, new={"released_until": until},
             )  # fmt: skip
+            reached(Point.BRAKE_RELEASE_BEFORE_COMMIT)
+        reached(Point.BRAKE_RELEASE_AFTER_COMMIT)
         await self._learn(brake)
         return await self._now(brake)
 

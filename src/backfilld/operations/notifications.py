@@ -5,8 +5,9 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, reached
 from backfilld.domain.access.callers import Actor
-from backfilld.domain.errors import Conflict, NotFound, did_you_mean
+from backfilld.domain.errors import BackfilldError, Conflict, NotFound, did_you_mean
 from backfilld.domain.notifications.ladder import Tried
 from backfilld.domain.notifications.messages import test_message
 from backfilld.engine.notifications.courier import Courier
@@ -63,16 +64,21 @@ class NotificationOperations:
     async def resend(self, actor: Actor, name: str, id: UUID | None) -> int:
         """Send one again that is not on its way, or (None) all that nobody tries any more; how many."""
         courier, now = self._get(name), self._clock.now()
-        number = await self._store.resend(name, id, now)
-        if id is not None and not number:
-            if await self._store.find(name, id) is None:
-                raise NotFound(f"{name} has no delivery {id}")
-            raise Conflict("it is on its way already", code="delivery_pending")
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire() as connection, connection.transaction():
+            number = await self._store.resend(name, id, now, on=connection)
             new = {"delivery": id, "number": number}
             await audit.record(connection, actor, "notification.resend", f"notification/{name}", at=now, new=new)
+            if id is not None and not number:
+                raise await self._not_sent_again(name, id)
+            reached(Point.RESEND_BEFORE_COMMIT)
+        reached(Point.RESEND_AFTER_COMMIT)
         courier.nudge()
         return number
+
+    async def _not_sent_again(self, name: str, id: UUID) -> BackfilldError:
+        if await self._store.find(name, id) is None:
+            return NotFound(f"{name} has no delivery {id}")
+        return Conflict("it is on its way already", code="delivery_pending")
 
     def _get(self, name: str) -> Courier:
         courier = self._deliverer.find(name)

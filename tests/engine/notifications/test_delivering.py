@@ -46,6 +46,10 @@ class World:
         await self.courier.tick()
         return self.hook.types
 
+    async def resend(self, name: str) -> int:
+        async with self.pool.acquire() as connection:
+            return await self.store.resend(name, None, self.clock.now(), on=connection)
+
     async def later(self, **by: float) -> list[str]:
         await self.clock.advance(timedelta(**by))
         return await self.told()
@@ -184,7 +188,7 @@ async def test_what_nobody_takes_is_dead_after_a_day_and_can_be_sent_again(world
         await world.later(hours=1)
     dead = await world.states()
     hook.answers = [200]
-    number = await world.store.resend("oncall", None, world.clock.now())
+    number = await world.resend("oncall")
     await world.told()
 
     assert [("dead", 8)] == dead
@@ -217,7 +221,7 @@ async def test_410_switches_the_endpoint_off_until_its_address_is_another(world:
     assert [("dead", 0), ("dead", 0), ("dead", 1)] == while_off
     assert {} == await world.store.switches()
     assert 1 == len(hook.received)
-    assert 3 == await world.store.resend("oncall", None, world.clock.now())
+    assert 3 == await world.resend("oncall")
 
 
 async def test_redirects_are_not_followed(world: World, pool: Pool, hook: Listening):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from backfilld.bus import Bus
 from backfilld.clock import Clock
+from backfilld.crash_points import Point, reached
 from backfilld.domain.notifications.ladder import GONE, Next, Tried, after
 from backfilld.engine.notifications.endpoint import Endpoint, Sender
 from backfilld.engine.service import Part, Patience
@@ -72,7 +73,9 @@ class Courier:
         return min(await self._store.next_due(name) or later, later)
 
     async def _carry(self, delivery: Delivery) -> None:
+        reached(Point.DELIVERY_TAKEN)
         tried = await self.sender.send(f"msg_{delivery.id.hex}", delivery.message, again=delivery.was_unsure)
+        reached(Point.DELIVERY_ANSWERED)
         then = after(
             tried,
             tries=delivery.attempts + 1,
@@ -81,6 +84,7 @@ class Courier:
             draw=self._draw,
         )
         await self._note(delivery, tried, then)
+        reached(Point.DELIVERY_NOTED)
         if then.kind == "gone":
             now = self._clock.now()
             await self._store.switch_off(self.endpoint.name, at=now, why=SWITCHED_OFF, address=self.address)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from backfilld.crash_points import Point, reached
 from backfilld.domain.access.callers import OURSELVES
 from backfilld.domain.brakes.kept import Episode, Kept
 from backfilld.store.admin import audit
@@ -36,6 +37,8 @@ class BrakeStore:
                 await audit.record(
                     connection, OURSELVES, "brake.latch", f"brake/{name}", at=at, reason=why, new={"value": value}
                 )
+            reached(Point.BRAKE_LATCH_BEFORE_COMMIT)
+        reached(Point.BRAKE_LATCH_AFTER_COMMIT)
 
     async def reset(self, name: str, *, on: Connection) -> Kept | None:
         """Take the latch away; what it was, None if there was none."""

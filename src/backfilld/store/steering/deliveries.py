@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 
+from backfilld.crash_points import Point, reached
 from backfilld.domain.notifications.messages import Message, Notice
-from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 
 _notices = load("steering.notices")
@@ -83,6 +84,10 @@ class DeliveryStore:
                 for one in made(_notice(row)):
                     text = orjson.dumps(one.message).decode()
                     await connection.execute(_sql.add, uuid4(), one.endpoint, row["event"], text, now, one.dead)
+            if rows:
+                reached(Point.NOTICES_BEFORE_COMMIT)
+        if rows:
+            reached(Point.NOTICES_AFTER_COMMIT)
         return len(rows)
 
     async def pass_over(self, now: datetime, before: datetime) -> None:
@@ -113,9 +118,9 @@ class DeliveryStore:
         """Write down how a try went."""
         await self._pool.execute(_sql.note_try, id, next_attempt_at, delivered_at, dead_at, status, error, was_unsure)
 
-    async def resend(self, endpoint: str, id: UUID | None, now: datetime) -> int:
+    async def resend(self, endpoint: str, id: UUID | None, now: datetime, *, on: Connection) -> int:
         """Try it once more from the beginning (None: every dead one); how many there are."""
-        return len(await self._pool.fetch(_sql.resend, endpoint, id, now))
+        return len(await on.fetch(_sql.resend, endpoint, id, now))
 
     async def find(self, endpoint: str, id: UUID) -> Delivery | None:
         row = await self._pool.fetchrow(_sql.find, endpoint, id)
