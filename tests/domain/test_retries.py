@@ -51,6 +51,14 @@ def test_a_target_that_refuses_us_costs_the_item_nothing_ever(item: Item, others
     assert Held("no credit left") == judged(K.REFUSED, item, others=others, error="no credit left")
 
 
+@pytest.mark.parametrize("kind", [K.UNREACHABLE, K.THROTTLED])
+def test_an_engine_that_is_away_or_has_enough_costs_an_item_nothing_however_others_fare(kind: VerdictKind):
+    result = judged(kind, tried(40, 0), others=True, most=1, error_class="x", is_uncounted=True)
+
+    assert isinstance(result, Try)
+    assert 0 == result.counted
+
+
 @pytest.mark.parametrize("most", [1, 2, 3, 20])
 def test_a_try_that_counts_ends_the_item_at_max_attempts_and_not_before(most: int):
     before = [judged(K.TRY_AGAIN, tried(n), most=most) for n in range(most - 1)]

@@ -72,7 +72,7 @@ def judge(
         return _asked_again(verdict, item, started_at, finished_at, patience, backoff, draw)
     if kind in (VerdictKind.SKIPPED, VerdictKind.FAILED):
         return _ended(verdict, item, started_at, finished_at)
-    counts = kind is VerdictKind.TRY_AGAIN or others_succeed
+    counts = not verdict.is_uncounted and (kind is VerdictKind.TRY_AGAIN or others_succeed)
     counted = item.counted + (1 if counts else 0)
     if counted >= max_attempts or item.attempt >= MOST_TRIES:
         return _ended(verdict, item, started_at, finished_at)

@@ -28,6 +28,8 @@ class Verdict:
 
     `retry_after_seconds` is what the target asked for, already capped at 24 h. `result` is JSON text.
     `is_about_key`: the target answers so, too, while another request under the same key is under way.
+    `is_uncounted`: such a try costs the item nothing, however others fare meanwhile (an engine that is away, or has
+    enough, never means one of them).
     `log` is what was printed or answered, where somebody wants to keep it; clean and bounded.
     """
 
@@ -40,6 +42,7 @@ class Verdict:
     http_status: int | None = None
     retry_after_seconds: float | None = None
     is_about_key: bool = False
+    is_uncounted: bool = False
     log: str | None = None
 
 
