@@ -100,6 +100,12 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         comes_and_goes=True,
         needs_person=True,
     ),
+    R.NO_WORKERS: Entry(
+        "Nobody works on the queue {queue:name} of the engine {engine:name} since {since:time}. What waits there is not"
+        " lost.",
+        comes_and_goes=True,
+        needs_person=True,
+    ),
     R.RATE_LIMITED: Entry(
         "The target asked us to slow down[: {problem}][; the next start is {until:in}].", comes_and_goes=True
     ),

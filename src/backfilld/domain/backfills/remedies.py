@@ -58,7 +58,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     R.BRAKED: Remedy("It goes on by itself; an admin may release the brake for a while.", "/public-api/brakes"),
     R.BRAKED_CRITICALLY: Remedy("Look at what it shows; then reset it.", "/public-api/brakes"),
     R.ENGINE_UNREACHABLE: Remedy(f"{ASKED_AGAIN}; what runs there goes on and is found again.", "/public-api/engines"),
-    "no_workers": Remedy("Start a worker; goes on by itself.", "/public-api/engines"),
+    R.NO_WORKERS: Remedy("Start a worker; goes on by itself.", "/public-api/engines"),
     R.STOPPED_BY_OPERATOR: Remedy("An admin starts it again with Start all.", "/public-api/start-all"),
 }
 

@@ -79,6 +79,7 @@ class ReasonCode(StrEnum):
     SOURCE_REFUSED = "source_refused"
     SOURCE_BUDGET = "source_budget"
     ENGINE_UNREACHABLE = "engine_unreachable"
+    NO_WORKERS = "no_workers"
     RATE_LIMITED = "rate_limited"
     WAITING_FOR_CAPACITY = "waiting_for_capacity"
     DRAINING = "draining"

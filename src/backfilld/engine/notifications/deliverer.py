@@ -29,6 +29,7 @@ HOLDING_UP = frozenset(
     {
         ReasonCode.TARGET_UNREACHABLE,
         ReasonCode.ENGINE_UNREACHABLE,
+        ReasonCode.NO_WORKERS,
         ReasonCode.TARGET_REFUSES,
         ReasonCode.SOURCE_UNREACHABLE,
         ReasonCode.SOURCE_REFUSED,

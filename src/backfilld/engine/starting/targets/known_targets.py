@@ -2,6 +2,7 @@
 
 from backfilld.bus import Bus
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason
 from backfilld.engine.starting.targets.budget import BudgetTerms, TargetBudgets
 from backfilld.engine.starting.targets.circuit_breaker import Breaker
 from backfilld.engine.starting.targets.machine import Machine
@@ -27,13 +28,22 @@ class Targets:
         """Always the same object for the same target and route, as long as there is anything to remember of it."""
         found = self._known.get((target, route))
         if found is None:
-            if target not in self._origins:
-                self._origins[target] = Origin(target, self._clock, self._bus, self._machine)
-                self._origins[target].budget = self._budgets.of(target)
+            origin = self._origin(target)
             self._forget_idle()
-            found = TargetHealth(self._origins[target], route, self._clock, self._bus)
+            found = TargetHealth(origin, route, self._clock, self._bus)
             self._known[target, route] = found
         return found
+
+    def _origin(self, target: str) -> Origin:
+        if target not in self._origins:
+            self._origins[target] = Origin(target, self._clock, self._bus, self._machine)
+            self._origins[target].budget = self._budgets.of(target)
+        return self._origins[target]
+
+    def hold(self, target: str, address: str | None, reason: Reason | None) -> None:
+        """What watches a target says that nothing is to start there, at one address or (None) at all; or that it may
+        again."""
+        self._origin(target).hold(address, reason)
 
     def put_budgets(self, wanted: list[BudgetTerms]) -> None:
         """These budgets are shared from now on, each by all that use one of its origins."""

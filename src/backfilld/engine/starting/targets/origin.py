@@ -69,6 +69,7 @@ class Origin:
         self._throttled_since: datetime | None = None
         self.last_success_at: datetime | None = None
         self.last_success_item: Hashable | None = None
+        self.obstacles: dict[str | None, Reason] = {}  # by address there, None for all: what its own watch tells
 
     def reason(self, user: User) -> Reason | None:
         """Why nothing of `user` may start there."""
@@ -84,6 +85,18 @@ class Origin:
             since = self._throttled_since or self._clock.now()
             return because(ReasonCode.RATE_LIMITED, since=since, until=until, target=self.target, problem=self._asked)
         return None
+
+    def hold(self, address: str | None, reason: Reason | None) -> None:
+        """Nothing is to start at `address` for that reason (None: at none); without one it may again."""
+        if reason is None:
+            self.obstacles.pop(address, None)
+        else:
+            self.obstacles[address] = reason
+        self.changed()
+
+    def obstacle(self, address: str) -> Reason | None:
+        """What its own watch says stands in the way at `address`."""
+        return self.obstacles.get(None) or self.obstacles.get(address)
 
     def _turn(self, user: User, since: BootDeadline) -> datetime | None:
         """When it is the turn of `user`, if from `since` on one after the other may; None: now."""

@@ -51,6 +51,7 @@ class TargetHealth:
     def __init__(self, origin: Origin, route: Route, clock: Clock, bus: Bus) -> None:
         self.origin = origin
         self._clock = clock
+        self._address = route.address
         self._refusing = Breaker(
             clock,
             bus,
@@ -95,7 +96,8 @@ class TargetHealth:
         refusing = self._refusing
         if refusing.is_open and refusing.holds:
             return refusing.reason(None if refusing.is_probing else refusing.probe_at.told)
-        return self.origin.reason(self)
+        origin = self.origin
+        return origin.reason(self) or (origin.obstacle(self._address) if origin.obstacles else None)
 
     def reasons(self) -> Iterator[Reason]:
         """All that `reason` tells the first of."""
@@ -104,6 +106,8 @@ class TargetHealth:
             yield refusing.reason(None if refusing.is_probing else refusing.probe_at.told)
         if of_origin is not None:
             yield of_origin
+        if (obstacle := self.origin.obstacle(self._address)) is not None:
+            yield obstacle
 
     def suspect(self, reason: Reason | None) -> None:
         """What was said of the target before this process began still holds until a probe tells otherwise."""

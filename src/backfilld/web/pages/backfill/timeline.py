@@ -30,6 +30,7 @@ _WHY = {
 }  # fmt: skip
 _OUTAGES = {
     "target_unreachable": "The target could not be reached", "target_refuses": "The target refused us",
+    "no_workers": "The queue had no workers",
     "engine_unreachable": "The engine could not be reached",
     "source_unreachable": "The records could not be read", "rate_limited": "The target asked us to slow down",
     "waiting_for_capacity": "It waited for room", "waiting_for_retry": "Only retries were left",
