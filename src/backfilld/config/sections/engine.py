@@ -80,7 +80,7 @@ class EngineSettings(Section):
 class ExecutorsSettings(Section):
     """What may be done to an entity, and how long it may take."""
 
-    definable_by_api: Annotated[tuple[Literal["http", "command"], ...], Field(strict=False)] = Field(
+    definable_by_api: Annotated[tuple[Literal["http", "command", "temporal"], ...], Field(strict=False)] = Field(
         default=("http",),
         description="Executor types that may be sent over HTTP; others only in this file. [] for none.",
     )

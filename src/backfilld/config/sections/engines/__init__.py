@@ -1,14 +1,17 @@
 """Engines that people already run, and that workflows may run on."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field
 
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.sections.apis.connections import secrets_in
 from backfilld.config.sections.engines.digdag import DigdagEngineSettings
+from backfilld.config.sections.engines.temporal import TemporalEngineSettings
 from backfilld.domain.errors import did_you_mean
 
-AnyEngineSettings: TypeAlias = DigdagEngineSettings
+AnyEngineSettings: TypeAlias = Annotated[DigdagEngineSettings | TemporalEngineSettings, Field(discriminator="type")]
 
 
 def faults_in_engines(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:

@@ -1,0 +1,1 @@
+"""Items as workflow runs of Temporal."""
