@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / ".ci/run"
-RINGS = ["test", "check", "test-slow", "test-clients", "test-browser"]
+RINGS = ["test", "check", "test-slow", "test-clients", "test-browser", "test-engines"]
 MAKE = """#!/bin/sh
 echo "make $1" >> asked
 [ "$1" = "$BROKEN" ] || exit 0
@@ -65,6 +65,7 @@ def test_every_ring_is_run_and_tells_its_minutes(place):
         ("test-slow", " -m (slow or hypothesis) and not clients and not browser --hypothesis-profile=thorough"),
         ("test-clients", " -m clients"),
         ("test-browser", " -m browser"),
+        ("test-engines", " -m engines"),
     ],
 )
 @pytest.mark.parametrize("again", [0, 1])
