@@ -21,8 +21,8 @@ def all_routes() -> list[Route]:
     settings = Settings()
     operations = _backfill_operations(settings, nothing, nothing, nothing, FakeClock(), nothing)
     routes = [
-        *_public_routes(settings, nothing, nothing, nothing, nothing, operations, FakeClock()),
+        *_public_routes(settings, nothing, nothing, nothing, nothing, operations, nothing, FakeClock()),
         *stopping.routes(nothing),
         *health.routes(nothing, health.MetricsAccess(Metrics(), nothing, public=False, clock=FakeClock())),
     ]
-    return [*with_documents(routes), *web_parts(settings, nothing, nothing, nothing, FakeClock()).routes]
+    return [*with_documents(routes), *web_parts(settings, nothing, nothing, nothing, nothing, FakeClock()).routes]

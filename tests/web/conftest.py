@@ -23,6 +23,8 @@ from backfilld.domain.access.callers import Actor, Role
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.keys import NewKey, create_key
+from backfilld.operations.schedules.verbs import ScheduleVerbs
+from backfilld.operations.sessions.backfill_schedule import ScheduleLimits
 from backfilld.operations.web_sessions import WebSessions
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
@@ -106,14 +108,21 @@ async def workflow(pool: Pool) -> Workflow:
 
 
 @pytest.fixture
-async def site(pool: Pool, clock: FakeClock, operations: BackfillOperations) -> AsyncIterator[Site]:
+def verbs(pool: Pool, clock: FakeClock, control: Any, operations: BackfillOperations) -> ScheduleVerbs:
+    return ScheduleVerbs(pool, operations.sessions, control, clock, limits=ScheduleLimits(), most_unfinished=100)
+
+
+@pytest.fixture
+async def site(
+    pool: Pool, clock: FakeClock, operations: BackfillOperations, verbs: ScheduleVerbs
+) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         authenticator = KeyAuthenticator(KeyStore(pool), clock)
         stack.push_async_callback(authenticator.close)
         options = ServerOptions(stop_timeout_seconds=1)
         door = doorkeeper([authenticator], clock, options)
         frame = Frame(WebSessions(pool, clock), door, clock)
-        every = pages(frame, operations, AuditReading(pool))
+        every = pages(frame, operations, AuditReading(pool), verbs)
         server = ApiServer(
             frame.routes(every), door=door, clock=clock, options=options, error_page=frame.error_page
         )  # fmt: skip

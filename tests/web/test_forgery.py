@@ -29,7 +29,10 @@ def posts(site: Site) -> list[Page]:
 
 
 def address(page: Page) -> str:
-    return re.sub(r"\{(\w+)\}", "6f1c1a34-5d0e-4a53-9f43-0e9b4d3f7c11", page.path)
+    def value(match: re.Match[str]) -> str:
+        return "7" if page.path_types.get(match[1]) is int else "6f1c1a34-5d0e-4a53-9f43-0e9b4d3f7c11"
+
+    return re.sub(r"\{(\w+)\}", value, page.path)
 
 
 @pytest.mark.parametrize("whence", FOREIGN)

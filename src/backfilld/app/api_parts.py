@@ -21,7 +21,7 @@ from backfilld.api.public.steering import routes as steering
 from backfilld.api.public.watching import errors, explain, fields, history, report
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
-from backfilld.app.digdag_parts import digdag_routes
+from backfilld.app.digdag_parts import digdag_routes, schedule_verbs
 from backfilld.app.engine_parts import EngineParts, definition_rules
 from backfilld.app.metric_parts import backlog_of, metrics_of
 from backfilld.app.process.descriptors import connections_within, raise_soft_limit
@@ -39,6 +39,7 @@ from backfilld.operations.brakes import BrakeOperations
 from backfilld.operations.engines.looking import EngineOperations
 from backfilld.operations.entities import Entities
 from backfilld.operations.notifications import NotificationOperations
+from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.sources import SourceOperations
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.workflows import WorkflowOperations
@@ -89,9 +90,10 @@ def api_parts(
     operations = _backfill_operations(settings, pools, engine, sources, clock, bus)
     options = _server_options(settings, certificate)
     door = doorkeeper(authenticators, clock, options)
-    dashboard = web_parts(settings, pools, operations, door, clock)
+    verbs = schedule_verbs(settings, pools, engine.control, operations, clock)
+    dashboard = web_parts(settings, pools, operations, verbs, door, clock)
     routes = [
-        *_public_routes(settings, pools, engine, sources, workflow_operations, operations, clock),
+        *_public_routes(settings, pools, engine, sources, workflow_operations, operations, verbs, clock),
         *stopping.routes(stop_operations),
         *notifications.routes(NotificationOperations(pools.requests, engine.deliverer, clock)),
         *brakes.routes(BrakeOperations(pools.requests, engine.brakes, clock)),
@@ -154,6 +156,7 @@ def _public_routes(
     sources: SourceRegistry,
     workflow_operations: WorkflowOperations,
     operations: BackfillOperations,
+    verbs: ScheduleVerbs,
     clock: Clock,
 ) -> list[Route]:
     store = EntityStore(pools.requests)
@@ -177,5 +180,5 @@ def _public_routes(
         *engine_routes.routes(EngineOperations(engine.engines, engine.targets, clock)),
         *source_routes.routes(SourceOperations(sources, engine.connections, clock)),
         *audit.routes(AuditReading(pools.requests)),
-        *digdag_routes(settings, pools, engine.control, operations, workflow_operations, clock),
+        *digdag_routes(settings, pools, verbs, workflow_operations, clock),
     ]

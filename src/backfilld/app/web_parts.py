@@ -9,6 +9,7 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.web_sessions import WebSessions
 from backfilld.web.frame.frame import Frame, Place
 from backfilld.web.site import pages
@@ -23,10 +24,15 @@ class WebParts:
 
 
 def web_parts(
-    settings: Settings, pools: Pools, operations: BackfillOperations, door: Doorkeeper, clock: Clock
+    settings: Settings,
+    pools: Pools,
+    operations: BackfillOperations,
+    verbs: ScheduleVerbs,
+    door: Doorkeeper,
+    clock: Clock,
 ) -> WebParts:
     """All pages."""
     server = settings.server
     place = Place(speaks_tls=server.speaks_tls, public_url=server.public_url or "")
     frame = Frame(WebSessions(pools.requests, clock), door, clock, place)
-    return WebParts(frame, frame.routes(pages(frame, operations, AuditReading(pools.requests))))
+    return WebParts(frame, frame.routes(pages(frame, operations, AuditReading(pools.requests), verbs)))

@@ -7,7 +7,8 @@ from uuid import UUID
 from backfilld.domain.access.callers import Caller
 from backfilld.domain.errors import NotFound
 from backfilld.store.admin.audit_pages import AuditEvent as AuditEvent
-from backfilld.store.admin.audit_pages import AuditFilter, AuditPages
+from backfilld.store.admin.audit_pages import AuditFilter as AuditFilter
+from backfilld.store.admin.audit_pages import AuditPages
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 

@@ -2,6 +2,7 @@
 
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page
 from backfilld.web.live.hub import Hub
@@ -11,9 +12,12 @@ from backfilld.web.pages.backfill import routes as backfill
 from backfilld.web.pages.backfill import steering
 from backfilld.web.pages.new_backfill import routes as new_backfill
 from backfilld.web.pages.overview import routes as overview
+from backfilld.web.pages.schedules import routes as schedules
+from backfilld.web.pages.schedules import steering as schedule_steering
+from backfilld.web.pages.session import routes as session
 
 
-def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading) -> list[Page]:
+def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading, verbs: ScheduleVerbs) -> list[Page]:
     """As the router takes them."""
     streams = Streams(frame, Hub(frame.clock))
     return [
@@ -22,4 +26,7 @@ def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading) -> 
         *new_backfill.pages(frame, operations),
         *backfill.pages(frame, streams, operations, audit),
         *steering.pages(frame, operations),
+        *schedules.pages(frame, streams, verbs, audit),
+        *schedule_steering.pages(frame, verbs),
+        *session.pages(frame, streams, verbs),
     ]

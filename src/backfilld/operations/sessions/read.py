@@ -8,7 +8,8 @@ from backfilld.domain.schedules.truncating import off_schedule, truncated
 from backfilld.domain.sessions.records import Attempt, schedule_of
 from backfilld.domain.sessions.variables import task_name
 from backfilld.store.connection.pool import Pool
-from backfilld.store.sessions.pages import Definition, LogFile, SessionPages
+from backfilld.store.sessions.pages import Definition, SessionPages
+from backfilld.store.sessions.pages import LogFile as LogFile
 
 
 class SessionReading:

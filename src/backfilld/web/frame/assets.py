@@ -17,6 +17,7 @@ PATH = "/assets/{hash}/{name}"
 FILES: Mapping[str, str] = {
     "app.css": "app.css",
     "new.css": "new.css",
+    "schedules.css": "schedules.css",
     "app.js": "app.js",
     "htmx.min.js": "vendor/htmx-4.0.1/htmx.min.js",
     "hx-sse.min.js": "vendor/htmx-4.0.1/hx-sse.min.js",

@@ -15,7 +15,10 @@ _DONE = {
     "backfill.rerun": "reran what failed", "backfill.change": "changed its settings",
     "backfill.try_now": "had it ask again at once",
     "backfill.taken_over": "another daemon went on with it", "daemon.stop_all": "stopped everything",
-    "daemon.start_all": "started everything again",
+    "daemon.start_all": "started everything again", "schedule.enable": "enabled it",
+    "schedule.disable": "disabled it", "schedule.skip": "skipped sessions",
+    "schedule.advance": "moved it on with a backfill", "attempt.start": "started an attempt",
+    "attempt.kill": "killed an attempt",
 }  # fmt: skip
 _STATUSES = {
     "planning": "planning", "running": "running", "waiting": "waiting", "paused": "paused", "cancelling": "cancelling",

@@ -1,0 +1,1 @@
+"""Schedules: all of them, one with its sessions, and what may be done to it."""

@@ -1,0 +1,236 @@
+"""`/schedules` and `/schedules/{id}`, and their streams."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from backfilld.domain.access.callers import ROLES, Role
+from backfilld.domain.errors import NotFound
+from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.domain.unreadable import UnreadableRow
+from backfilld.operations.auditing import AuditFilter, AuditReading
+from backfilld.operations.schedules.overview import COMING, OUTCOMES, STATES, Outcome, SchedulesPage, State, coming
+from backfilld.operations.schedules.verbs import ScheduleVerbs
+from backfilld.web.frame.frame import Frame
+from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.live.regions import Picture, Region
+from backfilld.web.live.stream import Streams
+from backfilld.web.pages.backfill.timeline import days_of
+from backfilld.web.pages.backfill.verbs import Verb
+from backfilld.web.pages.schedules import sessions
+from backfilld.web.pages.schedules.head import Head, head_of
+from backfilld.web.pages.schedules.rows import RECENT, STATE_NAMES, row_of, zone_of
+from backfilld.web.pages.schedules.strip import MOST, Strip, strip_of
+from backfilld.web.pages.schedules.verbs import verbs_of
+
+PATH = "/schedules/{id}"
+IDS = {"id": int}
+PAGE_SIZE = 50
+LATEST = 7
+LONGEST_SEARCH = 200
+LONGEST_CURSOR = 18  # digits
+LIST, PARTS = "schedules/list.html", "schedules/regions.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the list somebody looks at."""
+
+    only: State | None
+    text: str
+    project: str
+    behind: int | None
+
+    @classmethod
+    def of(cls, visit: Visit) -> Self:
+        """As the address says; what it says amiss counts as not said."""
+        query = visit.http.query
+        only = next((state for state in STATES if state == query.get("status")), None)
+        text = (query.get("q") or query.get("workflow") or "").strip()[:LONGEST_SEARCH]
+        project = query.get("project", "").strip()[:LONGEST_SEARCH]
+        return cls(only, text, project, _number(query.get("cursor", "")) if only else None)
+
+    def address(self, path: str = "/schedules", **changed: Any) -> str:
+        query = {"status": self.only, "q": self.text, "project": self.project, "cursor": self.behind} | changed
+        given = {name: value for name, value in query.items() if value}
+        return f"{path}?{urlencode(given)}" if given else path
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is known of one schedule."""
+
+    stored: StoredSchedule
+    head: Head
+    verbs: Sequence[Verb]
+    strip: Strip | None
+    rows: Sequence[sessions.SessionRow]
+    more: str
+    empty: str
+    chips: Sequence[dict[str, object]]
+
+
+class SchedulePages:
+    """The handlers that only look."""
+
+    def __init__(self, frame: Frame, streams: Streams, verbs: ScheduleVerbs, audit: AuditReading) -> None:
+        self._frame = frame
+        self._streams = streams
+        self._verbs = verbs
+        self._audit = audit
+
+    async def list(self, visit: Visit) -> web.Response:
+        wanted = Wanted.of(visit)
+        page, groups = await self._read(wanted)
+        return self._frame.page(
+            visit, "schedules/schedules.html", here="schedules", chips=_chips(page, wanted), groups=groups,
+            wanted=wanted, attention=page.counts["attention"] > 0, live=wanted.address("/events/schedules"),
+        )  # fmt: skip
+
+    async def follow_list(self, visit: Visit) -> web.StreamResponse:
+        wanted, role = Wanted.of(visit), visit.caller.role
+
+        async def look() -> Picture:
+            return await self._picture(wanted, role)
+
+        return await self._streams.serve(visit, ("schedules", wanted), look)
+
+    async def _read(self, wanted: Wanted) -> tuple[SchedulesPage, Sequence[dict[str, Any]]]:
+        page = await self._verbs.overview.list_page(
+            text=wanted.text or None, project=wanted.project or None, state=wanted.only, behind=wanted.behind,
+            limit=PAGE_SIZE, recent=RECENT,
+        )  # fmt: skip
+        now = self._frame.clock.now()
+        groups = [
+            {
+                "state": one.state,
+                "name": STATE_NAMES[one.state],
+                "count": page.counts[one.state],
+                "rows": [row_of(seen, one.state, now) for seen in one.seen],
+                "more": wanted.address(status=one.state, cursor=_id(one.seen[-1])) if one.more else "",
+            }
+            for one in page.groups
+        ]
+        return page, groups
+
+    async def _picture(self, wanted: Wanted, role: Role) -> Picture:
+        page, groups = await self._read(wanted)
+        draw, may = self._frame.piece, may_of(role)
+        which = repr([(one["state"], one["count"], one["more"], [row.id for row in one["rows"]]) for one in groups])
+        lines = [
+            Region(f"s{row.id}", draw(LIST, "line", row, may), inside="rows") for one in groups for row in one["rows"]
+        ]
+        needs = page.counts["attention"] > 0
+        return Picture(
+            [
+                Region("state", draw("frame/state.html", "state", f"{'▲ ' if needs else ''}Schedules", needs)),
+                Region("chips", draw(LIST, "chips", _chips(page, wanted))),
+                Region("rows", draw(LIST, "rows", groups, wanted, may), same=which),
+                *lines,
+            ]
+        )
+
+    async def show(self, visit: Visit) -> web.Response:
+        """One schedule: how it stands, its last slots, its sessions, and what was done to it."""
+        outcome = next((one for one in OUTCOMES if one == visit.http.query.get("status")), None)
+        before = _instant(visit.http.query.get("cursor", ""), self._frame.clock.now())
+        looked = await self._look(visit.path["id"], outcome, before)
+        wanted = AuditFilter(subject=f"schedule/{looked.stored.id}")
+        events = await self._audit.list_page(visit.caller, wanted, limit=LATEST)
+        query = {"status": outcome, "cursor": visit.http.query.get("cursor") if before else None}
+        return self._frame.page(
+            visit, "schedules/schedule.html", here="schedules", looked=looked, head=looked.head,
+            attention=looked.head.needs_person, days=days_of(events, zone_of(looked.stored), visit.at),
+            live=f"/events/schedules/{looked.stored.id}?" + urlencode({key: one for key, one in query.items() if one}),
+        )  # fmt: skip
+
+    async def follow(self, visit: Visit) -> web.StreamResponse:
+        id_, role, query = visit.path["id"], visit.caller.role, visit.http.query
+        outcome = next((one for one in OUTCOMES if one == query.get("status")), None)
+        before = _instant(query.get("cursor", ""), self._frame.clock.now())
+
+        async def look() -> Picture:
+            looked = await self._look(id_, outcome, before)
+            head, draw = looked.head, self._frame.piece
+            return Picture(
+                [
+                    Region("state", draw("frame/state.html", "state", head.title, head.needs_person)),
+                    Region("head", draw(PARTS, "head", head, looked.verbs, role, may_of(role))),
+                    Region("why", draw(PARTS, "why", head)),
+                    Region("strip", draw(PARTS, "strip", head, looked.strip, may_of(role))),
+                    Region("sessions", draw(PARTS, "sessions", looked)),
+                ]
+            )
+
+        return await self._streams.serve(visit, ("schedule", id_, outcome, before), look)
+
+    async def _look(self, id_: int, outcome: Outcome | None, before: datetime | None) -> Looked:
+        stored, now, overview = await self._verbs.reading.get(id_), self._frame.clock.now(), self._verbs.overview
+        if isinstance(stored, UnreadableRow):
+            raise NotFound(f"schedule {id_} cannot be read by this version: {stored.problem}")
+        zone, problem, missed, strip = zone_of(stored), "", 0, None
+        try:
+            slots = await overview.slots(stored, MOST)
+            strip = strip_of(slots, coming(stored, COMING), zone, now)
+            missed = overview.missed(stored)
+        except ValueError as found:
+            problem = str(found)[:1].upper() + str(found)[1:]
+        newest = await overview.newest(stored.workflow_id)
+        page = await overview.sessions(stored.workflow_id, before=before, outcome=outcome, limit=PAGE_SIZE + 1)
+        head = head_of(stored, newest, missed, problem, now)
+        base, more = f"/schedules/{stored.id}", ""
+        if len(page) > PAGE_SIZE:
+            cursor = int(page[PAGE_SIZE - 1].session_time.timestamp())
+            more = f"{base}?{urlencode({'status': outcome or '', 'cursor': cursor})}"
+        return Looked(
+            stored, head, verbs_of(stored, readable=not problem), strip,
+            [sessions.row_of(one, zone, now) for one in page[:PAGE_SIZE]], more,
+            sessions.nothing(outcome, is_later=before is not None), sessions.chips_of(base, outcome),
+        )  # fmt: skip
+
+
+def may_of(role: Role) -> Callable[[Role], bool]:
+    """What a role may do, as macros ask."""
+    return lambda needed: ROLES.index(role) >= ROLES.index(needed)
+
+
+def _id(seen: Any) -> int:
+    return int(seen.id if isinstance(seen, UnreadableRow) else seen.stored.id)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_CURSOR else None
+
+
+def _instant(text: str, like: datetime) -> datetime | None:
+    number = _number(text.removeprefix("-"))
+    try:
+        found = None if number is None else -number if text.startswith("-") else number
+        return None if found is None else datetime.fromtimestamp(found, like.tzinfo)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _chips(page: SchedulesPage, wanted: Wanted) -> list[dict[str, object]]:
+    def chip(name: str, count: int, state: State | None) -> dict[str, object]:
+        address = wanted.address(status=state, cursor=None)
+        return {"name": name, "count": count, "address": address, "chosen": wanted.only == state}
+
+    return [
+        chip("All", sum(page.counts.values()), None),
+        *(chip(STATE_NAMES[state], page.counts[state], state) for state in STATES),
+    ]
+
+
+def pages(frame: Frame, streams: Streams, verbs: ScheduleVerbs, audit: AuditReading) -> list[Page]:
+    does = SchedulePages(frame, streams, verbs, audit)
+    return [
+        Page("GET", "/schedules", does.list),
+        Page("GET", "/events/schedules", does.follow_list, is_stream=True),
+        Page("GET", PATH, does.show, path_types=IDS),
+        Page("GET", "/events/schedules/{id}", does.follow, path_types=IDS, is_stream=True),
+    ]
