@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 from tests.engine.machines import *  # noqa: F403 - fixtures
 from tests.engine.machines import PLAIN, MachineOfTwo
-from tests.engine.whole import MOODS, Known, Whole
+from tests.engine.whole import MOODS, Known
 from tests.engine.whole_limits import LIMITS
+from tests.engine.whole_steering import EDITS, Steered
+from tests.support.all_routes import all_routes
 from tests.support.wire import Wire
 
+from backfilld.api.public.backfills.bodies import CHANGEABLE
+from backfilld.api.public.backfills.routes import PATH
 from backfilld.store.connection.pool import Pool
 
 MOST_BACKFILLS = 4
@@ -25,10 +29,10 @@ any_of_them = st.integers(0, MOST_BACKFILLS - 1)
 class Machine(MachineOfTwo):
     """Of backfills over entities."""
 
-    whole: Whole
+    whole: Steered
 
     async def make(self, pool: Pool, wires: list[Wire], seed: int) -> None:
-        self.whole = Whole(pool, wires)
+        self.whole = Steered(pool, wires)
         self.whole.chance.seed(seed)
         await self.whole.launch()
         await self.whole.create(max_in_flight=3)
@@ -76,8 +80,57 @@ class Machine(MachineOfTwo):
             one = self.one(number)
             self.run(self.whole.end_override(one) if hours is None else self.whole.override(one, hours))
 
+    @rule(number=any_of_them, name=st.sampled_from(sorted(EDITS)))
+    def edit_a_limit(self, number: int, name: str) -> None:
+        if self.began:
+            self.run(self.whole.edit_one(self.one(number), name))
+
     @rule(number=any_of_them)
-    def rerun_what_failed(self, number: int) -> None:
+    def try_now(self, number: int) -> None:
+        if self.began:
+            self.run(self.whole.try_now(self.one(number)))
+
+    @rule(number=any_of_them)
+    def explain(self, number: int) -> None:
+        if self.began:
+            self.run(self.whole.explain(self.one(number)))
+
+    @rule(number=any_of_them)
+    def clone(self, number: int) -> None:
+        if self.began and len(self.whole.known) < MOST_BACKFILLS:
+            self.run(self.whole.clone(self.one(number)))
+
+    @rule(
+        number=any_of_them,
+        status=st.sampled_from(["failed", "failed", "succeeded", "skipped", "cancelled"]),
+        by=st.sampled_from(["status", "class", "group"]),
+    )
+    def rerun(self, number: int, status: str, by: str) -> None:
+        if self.began and len(self.whole.known) < MOST_BACKFILLS:
+            self.run(self.whole.rerun_some(self.one(number), status, by))
+
+    @rule(apart=st.sampled_from([0.0, 0.01, 0.03]))
+    def budget_of_the_target(self, apart: float) -> None:
+        if self.began:
+            self.whole.budget(apart)
+
+    @rule()
+    def stop_all(self) -> None:
+        if self.began:
+            self.run(self.whole.stop_all())
+
+    @rule()
+    def start_all(self) -> None:
+        if self.began:
+            self.run(self.whole.start_all())
+
+    @rule()
+    def tell_of_it(self) -> None:
+        if self.began:
+            self.run(self.whole.tell())
+
+    @rule(number=any_of_them)
+    def rerun_failed(self, number: int) -> None:
         if self.began and len(self.whole.known) < MOST_BACKFILLS:
             self.run(self.whole.rerun(self.one(number)))
 
@@ -101,6 +154,18 @@ class Machine(MachineOfTwo):
         if self.began:
             self.run(self.whole.kill())
             self.run(self.whole.launch())
+
+
+def test_the_machine_knows_every_verb_and_every_limit():
+    verbs = {
+        route.path.removeprefix(f"{PATH}/{{id}}").strip("/").replace("-", "_") or route.method.lower()
+        for route in all_routes()
+        if route.method != "GET" and route.path.startswith(f"{PATH}/{{id}}")
+    }
+    limits = set(CHANGEABLE) - {"recheck", "timezone"}
+
+    assert set() == {verb for verb in verbs - {"patch"} if not hasattr(Machine, verb)}
+    assert limits <= set(EDITS) | {"max_in_flight", "daily_execution_windows"}
 
 
 def test_whatever_happens_the_engine_does_as_the_model_says(small_world):

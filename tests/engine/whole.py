@@ -10,7 +10,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -66,7 +66,7 @@ SELECT b.id, b.status, b.planned_at, p.planned, {", ".join(f"p.{name}" for name 
   FROM backfills b JOIN backfill_progress p ON p.backfill_number = b.number WHERE b.deleted_at IS NULL
 """  # noqa: S608 - names of ours
 OUTCOMES = """
-SELECT b.id, i.entity_id, o.status, o.error_class
+SELECT b.id, i.entity_id, o.status, o.error_class, o.skip_reason
   FROM backfills b JOIN plan_items i ON i.backfill_number = b.number
   LEFT JOIN outcomes o USING (backfill_number, position)
  WHERE b.deleted_at IS NULL
@@ -83,12 +83,15 @@ class Known:
     overridden: datetime | None = None  # the latest time until which the windows may count as open
     stopped: bool = False  # a pause or a cancel was answered, and nobody asked to go on since
     goes_on_at: datetime | None = None  # a pause may be over by then
+    excluded: frozenset[date] = frozenset()  # dates on which no window starts, as was answered
     deleted: bool = False
     in_flight: Counter[tuple[str, int]] = field(default_factory=Counter)  # by daemon, and by life of it
     given: dict[str, list[VerdictKind]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         self.limits = KnownLimits(self.backfill.settings)
+        self.stopped = self.backfill.settings.start != "now"  # until somebody approves
+        self.excluded = self.backfill.settings.excluded_dates
         self.obeys(self.backfill.settings.max_in_flight, self.backfill.settings.daily_execution_windows)
 
     def obeys(self, most: int, windows: Any) -> None:
@@ -102,7 +105,9 @@ class Known:
 
     def is_open(self, at: datetime) -> bool:
         is_overridden = self.overridden is not None and at < self.overridden
-        return self.always_open or is_overridden or (at.weekday() == 0 and at.hour == 12)
+        if is_overridden:
+            return True
+        return at.date() not in self.excluded and (self.always_open or (at.weekday() == 0 and at.hour == 12))
 
 
 class Whole(TwoDaemons):
@@ -319,10 +324,9 @@ class Whole(TwoDaemons):
 
     async def _lift_cap(self, known: Known) -> None:
         """Else it would be paused for ever."""
-        if known.limits.cap is not None:
-            known.limits.cap = None
-            await self._again(lambda: change_settings(self._pool, known.backfill, max_credits=None))
-            await self._again(lambda: self._pool.execute("UPDATE backfills SET version = version + 1"))
+        known.limits.cap = None
+        await self._again(lambda: change_settings(self._pool, known.backfill, max_credits=None))
+        await self._again(lambda: self._pool.execute("UPDATE backfills SET version = version + 1"))
 
     def _judge_outcome(self, row: Any) -> None:
         given = self.known[row["id"]].given[row["entity_id"]]
@@ -330,6 +334,6 @@ class Whole(TwoDaemons):
         if row["status"] == "succeeded":
             assert K.SUCCEEDED in given
         if row["status"] == "skipped":
-            assert K.SKIPPED in given
+            assert K.SKIPPED in given or row["skip_reason"] == "already_succeeded"
         if row["status"] == "failed":
             assert {K.FAILED, K.TRY_AGAIN, K.UNREACHABLE} & set(given) or row["error_class"] == "interrupted"

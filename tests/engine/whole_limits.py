@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy
+from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy, SlowDown
 
 APART = 0.02
 LATE = 0.005  # so much later than its start may one be seen
@@ -13,6 +13,9 @@ LIMITS: dict[str, dict[str, Any]] = {
     "none": {},
     "pace": {"starts_per_minute": 60 / APART},
     "credits": {"max_credits": 5, "credits_per_entity": Decimal(1)},
+    "latency": {"slow_down": SlowDown(latency_ms=5, over=4)},
+    "recheck": {"recheck": True},
+    "approval": {"start": "when_approved"},
     "failures": {"failure_policy": FailurePolicy(window=6, min_sample=4, max_consecutive_failures=3)},
 }
 
@@ -24,6 +27,7 @@ class KnownLimits:
         self.cap = settings.max_credits
         self.apart = 60 / settings.starts_per_minute if settings.starts_per_minute else 0.0
         self.tripped = False
+        self.follows = True  # whether what is kept of failures is of the policy in force
         self._last: dict[Any, float] = {}  # start, by owner: a new one may start one at once
 
     def fault_of(self, owner: object, at: float) -> str | None:
@@ -40,6 +44,6 @@ class KnownLimits:
         if self.cap is not None:
             assert row["credits_used"] <= self.cap, dict(row)
             assert row["credits_used"] == row["has_credits"], dict(row)
-        if row["failure_counts"] is not None:
+        if self.follows and row["failure_counts"] is not None:
             counts = json.loads(row["failure_counts"])
             self.tripped = counts["trip"] is not None and counts["accepted"] == row["failures_accepted"]

@@ -60,7 +60,7 @@ class SmallDaemon:
 
     def _parts(self, with_schedules: bool) -> list[Any]:
         engine = self.engine
-        parts: list[Any] = [engine.recorder, engine.keeper, engine.scheduler, engine.news]
+        parts: list[Any] = [engine.recorder, engine.keeper, engine.scheduler, engine.news, engine.stopping]
         return parts + ([engine.live_leases, engine.live, engine.firing] if with_schedules else [])
 
     async def kill(self) -> None:

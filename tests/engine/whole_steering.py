@@ -1,0 +1,254 @@
+"""What else people do to backfills over entities, and what the model knows of it: in small, for tests by chance."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from tests.engine.whole import NOON, Known, Whole
+from tests.engine.whole_limits import APART, LATE
+from tests.support.backfills import make_backfill
+from tests.support.schedules import ANNA
+from tests.support.small_daemon import SmallDaemon
+
+from backfilld.domain.backfill_settings import FailurePolicy, SlowDown
+from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode
+from backfilld.domain.backfills.verdicts import Verdict
+from backfilld.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from backfilld.domain.notifications.messages import Notice
+from backfilld.engine.starting.targets.budget import BudgetTerms
+from backfilld.executors.base import Work
+from backfilld.operations.backfills.check import Checked
+from backfilld.operations.rerun import Wanted
+from backfilld.operations.steering.edit import Change
+from backfilld.operations.stopping import StopOperations
+from backfilld.store.admin.stopping import StopStore
+from backfilld.store.backfills.ids import list_ids
+from backfilld.store.connection import transient_errors
+from backfilld.store.steering.deliveries import DeliveryStore, ForEndpoint
+
+TARGET = "http://target"
+TODAY = frozenset({NOON.date()})
+EDITS: dict[str, list[Any]] = {
+    "starts_per_minute": [None, 60 / APART],
+    "max_credits": [None, 3.0, 8.0],
+    "failure_policy": [None, FailurePolicy(enabled=False), FailurePolicy(window=6, min_sample=4)],
+    "slow_down": [None, SlowDown(latency_ms=5, over=4)],
+    "excluded_dates": [None, TODAY],
+    "max_attempts": [None, 1, 2],
+    "name": [None, "another"],
+}
+ENDED_SO = """
+SELECT i.entity_id, o.status::text AS status, o.error_class, o.fingerprint
+  FROM outcomes AS o JOIN plan_items AS i USING (backfill_number, position)
+ WHERE o.backfill_number = $1 ORDER BY position
+"""
+NOTICES = """
+SELECT b.id, b.status, count(*) FILTER (WHERE n.event = 'created') AS made,
+       count(*) FILTER (WHERE n.event IN ('completed', 'completed_with_failures', 'cancelled', 'failed')) AS ended
+  FROM backfills AS b LEFT JOIN notices AS n ON n.backfill_number = b.number
+ WHERE b.deleted_at IS NULL GROUP BY b.id, b.status
+"""
+NOT_ONE_MESSAGE = """
+SELECT n.id, count(d.id) AS messages
+  FROM notices AS n LEFT JOIN deliveries AS d ON (d.message ->> 'sequence')::bigint = n.id
+ WHERE n.handed_out_at IS NOT NULL GROUP BY n.id HAVING count(d.id) <> 1
+"""
+
+
+class Steered(Whole):
+    """With orders to all, budgets of the target, children of every kind, copies, and messages about all of it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.is_stopped = False  # that was answered, and nobody asked to go on since
+        self._apart = 0.0  # the budget of the target
+        self._budgets: dict[tuple[str, int], float] = {}  # what a life of a daemon knows of it
+        self._last: dict[tuple[str, int], float] = {}  # its last start
+        self._begun: dict[UUID, set[str]] = defaultdict(set)  # entities that were started, by backfill
+
+    # The target
+
+    async def _answer(self, daemon: SmallDaemon, life: int, work: Work) -> Verdict:
+        self._begun[work.backfill_id].add(work.entity_id)
+        return await super()._answer(daemon, life, work)
+
+    def _judge_start(self, known: Known, owner: tuple[str, int]) -> None:
+        super()._judge_start(known, owner)
+        if self.is_stopped:
+            self.faults.append("a start after the answer to stop-all")
+        at, last = self.clock.boottime(), self._last.get(owner)
+        self._last[owner] = at
+        apart = self._budgets.get(owner, 0.0)
+        if last is not None and at - last < apart - LATE:
+            self.faults.append(f"a start {at - last:.3f} s after another, with a budget of one in {apart} s")
+
+    async def launch(self) -> None:
+        await super().launch()
+        self._put_budgets()
+
+    def budget(self, apart: float) -> None:
+        """So far apart are starts of everything that one daemon sends to the target; 0: as it likes."""
+        self._apart = apart
+        self._budgets.clear()
+        self._last.clear()
+        self._put_budgets()
+
+    def _put_budgets(self) -> None:
+        for daemon in self.alive:
+            owner = (daemon.name, daemon.life)
+            if owner not in self._budgets:
+                terms = [BudgetTerms("crm", frozenset({TARGET}), 60 / self._apart, 0.1)] if self._apart else []
+                daemon.engine.tools.targets.put_budgets(terms)
+                self._budgets[owner] = self._apart
+                self._last.pop(owner, None)
+
+    # What people do
+
+    async def stop_all(self) -> None:
+        with contextlib.suppress(Unavailable):
+            if await self._granted(self._stops.stop_all(ANNA)):
+                self.is_stopped = True
+
+    async def start_all(self) -> None:
+        self.is_stopped = False  # they may start before the answer
+        await self._granted(self._stops.start_all(ANNA))
+
+    @property
+    def _stops(self) -> StopOperations:
+        daemon = self.chance.choice(self.alive)
+        return StopOperations(self._pool, StopStore(self._pool), daemon.engine.stopping, self.clock)
+
+    async def _granted(self, wish: Any) -> bool:
+        try:
+            await wish
+        except Exception as problem:
+            if isinstance(problem, Unavailable) or transient_errors.is_transient(problem):
+                return False
+            raise
+        return True
+
+    async def try_now(self, known: Known) -> None:
+        await self._had(self.operations.trying.try_now(ANNA, known.backfill.id), known, await self._has_ended(known))
+
+    async def explain(self, known: Known) -> None:
+        """Whoever is asked has something to say, and it is why it stands still if it does."""
+        with contextlib.suppress(NotFound):
+            view, found = await self._again(lambda: self.operations.explainer.look(known.backfill.id))
+            code = None if view.reason is None else view.reason.code
+            blocking = [blocker.code for blocker in found.blockers]
+
+            assert found.sentences
+            assert found.starting is (not blocking and view.backfill.status in STARTABLE)
+            assert blocking[:1] == ([] if code in (None, ReasonCode.RECOVERING) else [code])
+
+    async def edit_one(self, known: Known, name: str) -> None:
+        """Another limit, or the default of it."""
+        value = self.chance.choice(EDITS[name])
+        limits, before = known.limits, known.limits.apart
+        if name == "failure_policy":
+            limits.follows = limits.tripped = False  # what was counted may be of no use any more
+        if name == "starts_per_minute":
+            after = 60 / value if value else 0.0
+            limits.apart = min(before, after)
+        if name == "max_credits":
+            limits.cap = None
+        if name == "excluded_dates":
+            was, known.excluded = known.excluded, frozenset[date]()
+        ended = await self._has_ended(known)
+        change = Change({name: value}, Checked(ZoneInfo("UTC")))
+        granted = await self._had(self.operations.editor.edit(ANNA, known.backfill.id, change), known, ended)
+        if granted and name == "starts_per_minute":
+            limits.apart = after
+        if granted and name == "max_credits" and value is not None:
+            limits.cap = max(value, float(len(self._begun[known.backfill.id])))
+        if name == "excluded_dates":
+            known.excluded = (value or frozenset()) if granted else was & (value or frozenset())
+
+    async def clone(self, known: Known) -> None:
+        """A copy has every setting of the original, and covers what that was given."""
+        try:
+            found = await self._again(lambda: self.operations.cloner.clone(known.backfill.id))
+        except NotFound:
+            assert known.deleted
+            return
+        row = await self._row(known)
+        assert row.settings == found.settings
+        made = await make_backfill(
+            self._pool, known.backfill, filter_resolved={"match_all": True}, created_at=self.clock.now(),
+            settings=found.settings, entity_ids=found.entity_ids, exclusive=False,
+            credits_per_entity=row.credits_per_entity,
+        )  # fmt: skip
+        self.known[made.id] = Known(made)
+        self.nudge()
+
+    async def rerun_some(self, known: Known, status: str, by: str) -> None:
+        """A child over what ended so: neither more nor less, in the order of the plan."""
+        if known.deleted or not await self._has_ended(known):
+            return
+        rows = await self._again(lambda: self._pool.fetch(ENDED_SO, known.backfill.number))
+        rows = [row for row in rows if row["status"] == status]
+        wanted = Wanted((status,))
+        if rows and status == "failed" and by == "class":
+            wanted = Wanted(error_class=self.chance.choice(rows)["error_class"])
+            rows = [row for row in rows if row["error_class"] == wanted.error_class]
+        if rows and status == "failed" and by == "group":
+            wanted = Wanted(error_group=self.chance.choice(rows)["fingerprint"])
+            rows = [row for row in rows if row["fingerprint"] == wanted.error_group]
+        expected = [row["entity_id"] for row in rows]
+        reruns = self.operations.rerunner
+        try:
+            assert len(expected) == await self._again(lambda: reruns.count(known.backfill.id, wanted))
+            made = await reruns.rerun(ANNA, known.backfill.id, wanted, keyed=None, render=lambda _: {})
+        except (Conflict, Invalid) as problem:
+            if expected and getattr(problem, "code", None) != "backfill_already_active":
+                self.faults.append(f"{len(expected)} were {status}, but {problem}")
+            return
+        except Exception as problem:
+            if not transient_errors.is_transient(problem):
+                raise
+            await self._learn_of_all()  # it may have been made
+            return
+        row = made.view.backfill
+        self.known[row.id] = Known(row)
+        assert expected == await self._again(lambda: list_ids(self._pool, row.number, since=0, most=1_000))
+
+    async def _learn_of_all(self) -> None:
+        ids = await self._again(lambda: self._pool.fetch("SELECT id FROM backfills WHERE deleted_at IS NULL"))
+        for row in ids:
+            if row["id"] not in self.known:
+                self.known[row["id"]] = Known(await self._again(lambda: self._found(row["id"])))  # noqa: B023
+
+    async def _found(self, id: UUID) -> Any:
+        return (await self.operations.get(id)).backfill
+
+    async def tell(self) -> None:
+        """Make messages of what is to be told."""
+
+        def made(notice: Notice) -> Iterator[ForEndpoint]:
+            yield ForEndpoint("desk", {"sequence": notice.sequence})
+
+        store = DeliveryStore(self._pool)
+        await self._again(lambda: store.hand_out(self.clock.now(), made, 5))
+
+    # What must be true
+
+    async def check(self) -> list[Any]:
+        for row in await self._again(lambda: self._pool.fetch(NOTICES)):
+            assert (1, int(row["status"] in ENDED)) == (row["made"], row["ended"]), dict(row)
+        assert [] == await self._again(lambda: self._pool.fetch(NOT_ONE_MESSAGE))
+        return await super().check()
+
+    async def finish(self) -> None:
+        self.budget(0.0)
+        while not await self._granted(self._stops.start_all(ANNA)):
+            pass
+        self.is_stopped = False
+        for known in self.known.values():
+            known.excluded = frozenset()
+        await super().finish()
+        await self.tell()
+        await self.check()
