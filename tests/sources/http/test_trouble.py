@@ -164,3 +164,69 @@ async def test_what_is_listed_anew_is_given_once(api: GenericApi, making: Making
     api.on_request = lambda asked: api.records.pop(3, None) if asked.query.get("page") == "2" else None
 
     assert ALL == sorted(await ids(source), key=int)
+
+
+# Records that cannot be kept as they are
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '{"data": [{"id": 1, "size": 18446744073709551616}]}',
+            "keyset gives 18446744073709551616, a whole number of more",
+        ),
+        ('{"data": [{"id": 123456789012345678901234}]}', "no id .* whole number"),
+        ('{"data": [{"id": 1, "a": ' + "[" * 900 + "1e30" + "]" * 900 + "}]}", "levels of lists"),
+        ('{"data": [{"id": 1, "a": ' + "[" * 32 + "]" * 32 + "}]}", "ticket '1' has more than 32 levels"),
+        ('{"data": [{"id": "a\\u0000b"}]}', "the id of record 0"),
+        ('{"data": [{"id": 1}, 7]}', "record 1 of"),
+        ('{"data": [{"id": null}]}', "record 0 of .* has no id"),
+        ('{"data": [{"id": true}]}', "record 0 of .* has no id"),
+        ('{"data": [{"id": 1.5}]}', "record 0 of .* has no id"),
+        ('{"data": [{"id": 1}, {"id": "1"}]}', "the id '1' twice"),
+    ],
+)
+async def test_a_record_that_cannot_be_taken_is_named(api: GenericApi, making: Making, text: str, words: str) -> None:
+    source = making(crm(api.url) + KEYSET)["ticket"]
+    api.reply(text=text)
+    with pytest.raises(SourceBroken, match=words):
+        await listed(source)
+
+
+async def test_large_numbers_and_long_digits_that_fit_are_taken(api: GenericApi, making: Making) -> None:
+    source = making(crm(api.url) + KEYSET)["ticket"]
+    api.reply(
+        200, {"data": [{"id": 2**63 - 1, "least": -(2**63), "text": "9" * 40, "fraction": 0.1234567890123456789}]}
+    )
+    [found] = await listed(source)
+
+    assert "9223372036854775807" == found.id
+    assert (-(2**63), "9" * 40) == (found.attributes["least"], found.attributes["text"])
+
+
+async def test_a_nul_in_a_text_that_a_plan_keeps_is_replaced(api: GenericApi, making: Making) -> None:
+    source = making(crm(api.url) + by("keyset"))["ticket"]
+    api.reply(text='{"data": [{"id": 1, "text": "a\\u0000b", "inner": [{"x": "\\u0000"}], "plain": "\\\\u0000"}]}')
+    found, *_ = await listed(source)
+
+    assert {"id": 1, "text": "a\ufffdb", "inner": [{"x": "\ufffd"}], "plain": "\\u0000"} == found.attributes
+
+
+async def test_a_parent_whose_id_has_a_slash_is_broken(api: GenericApi, making: Making) -> None:
+    text = """
+        [entity_types.company]
+        source = "http"
+        [entity_types.company.http]
+        connection = "crm"
+        path = "/keyset"
+        records = "data"
+        [entity_types.ticket.http]
+        connection = "crm"
+        path = "/companies/{parent}/notes"
+        records = "data"
+        parent = { type = "company" }
+    """
+    api.reply(200, {"data": [{"id": "a/b"}]})
+    with pytest.raises(SourceBroken, match="company 'a/b' has a slash"):
+        await listed(making(crm(api.url) + text)["ticket"])

@@ -4,6 +4,7 @@ Whatever goes wrong is one of few things: nobody is there now, we may not ask no
 nothing, or what we ask makes no sense there. Each has its exception, and each exception says where and what.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -52,12 +53,16 @@ class TooLarge(SourceBroken):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, read to its end. Header names are lower case; of several with one name all values, joined."""
+    """An answer, read to its end. Header names are lower case; of several with one name all values, joined.
+
+    `where`: as messages name what was asked.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
+    where: str = "the API"
 
     def document(self) -> Any:
         """Its JSON. Unreachable if it is none: a page of some proxy says nothing about records."""
@@ -65,10 +70,17 @@ class Answer:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
             kind = self.headers.get("content-type", "no content type").partition(";")[0]
-            raise Unreachable(f"the answer ({self.status}, {kind}) is not JSON") from None
+            raise Unreachable(f"{self.where} answers {self.status} with what is not JSON ({kind})") from None
 
+    def require_whole_numbers(self) -> None:
+        """SourceBroken for one beyond 64 bits: it was read as a double, without a word."""
+        json.loads(self.body, parse_int=self._require_exact)
 
-Where = Mapping[str, Any] | list[Any]
+    def _require_exact(self, digits: str) -> int:
+        number = int(digits) if len(digits) < 30 else 1 << 65
+        if not -(1 << 63) <= number < 1 << 64:
+            raise SourceBroken(f"{self.where} gives {digits[:30]}, a whole number of more than 64 bits")
+        return number
 
 
 def quoted(answer: Answer, hide: Hide) -> str:

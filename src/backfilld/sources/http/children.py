@@ -7,6 +7,7 @@ from typing import Any
 
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import compile_predicate, forgiving
+from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import NotThere
 from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.dialects.base import Conditions
@@ -98,4 +99,9 @@ def _raw(entity: Entity, resource: Resource) -> str | int:
     found: Any = entity.attributes
     for name in resource.id:
         found = found[name]
+    if isinstance(found, str) and "/" in found:
+        message = (
+            f"the id of the {resource.entity_type} {found[:60]!r} has a slash, which stands between parent and child"
+        )
+        raise SourceBroken(message)
     return found if isinstance(found, str | int) else entity.id

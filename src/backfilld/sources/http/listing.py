@@ -153,7 +153,7 @@ class Lister:
             raise SourceBroken(f"{where}: {problem}") from problem
         if resource.paging.may_shift:
             following = self._next_round(place, following, document, names, walk)
-        entities = self._reader.entities(records, ids, self._clock.now(), walk.parent)
+        entities = self._reader.entities(answer, records, ids, self._clock.now(), walk.parent)
         if resource.paging.kind not in _SAME_AT_ANY_FILTER:
             entities = [one for one, id in zip(entities, ids, strict=True) if str(id) not in walk.given]
             walk.given |= names

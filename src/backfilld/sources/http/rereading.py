@@ -5,11 +5,12 @@ Whoever asks at about the same time is served together: many starts that each wa
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import SourceBroken
-from backfilld.sources.http.answers import NotThere, TooLarge, Unreachable
+from backfilld.sources.http.answers import Answer, NotThere, TooLarge, Unreachable
 from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
 from backfilld.sources.http.dialects.base import Dialect
@@ -100,7 +101,7 @@ class Rereader:
         answer = await self._connection.ask(request, self._purpose)
         records = self._reader.listed(answer.document(), where)
         raw = self._reader.raw_ids(records, where)
-        found = {e.id: e for e in self._reader.entities(records, raw, self._clock.now(), None)}
+        found = {e.id: e for e in self._entities(answer, records, raw, None)}
         return {id: found[id] for id in ids if id in found}
 
     async def _read_one(self, id: str) -> dict[str, Entity]:
@@ -115,10 +116,13 @@ class Rereader:
         where = self._connection.where(request)
         raw = self._reader.raw_ids([record], where)
         parent = id.partition("/")[0] if self._resource.parent is not None else None
-        (entity,) = self._reader.entities([record], raw, self._clock.now(), parent)
+        (entity,) = self._entities(answer, [record], raw, parent)
         if entity.id != id:
             raise SourceBroken(f"{where} gives another record than was asked for: {entity.id[:60]!r}")
         return {id: entity}
+
+    def _entities(self, answer: Answer, records: Any, ids: Any, parent: str | None) -> list[Entity]:
+        return self._reader.entities(answer, records, ids, self._clock.now(), parent)
 
 
 def _fail(future: "asyncio.Future[Entity | None]", problem: BaseException) -> None:

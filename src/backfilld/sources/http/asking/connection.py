@@ -6,7 +6,7 @@ looks share one budget.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -240,7 +240,8 @@ class Connection:
             json=request.json,
             answer_seconds=self.terms.answer_seconds,
         )
-        problem = self.meaning_of(answer, self.where(request))
+        answer = replace(answer, where=self.where(request))
+        problem = self.meaning_of(answer, answer.where)
         self._sender.came(request.endpoint, answer, is_well=problem is None)
         return answer, problem
 
