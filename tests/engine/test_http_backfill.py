@@ -1,5 +1,6 @@
 """A backfill over somebody's REST API, from its plan to its outcomes."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -8,8 +9,12 @@ from tests.fake_psa.generic import GenericApi
 from tests.fake_psa.serving import serving
 from tests.support.backfills import make_backfill
 from tests.support.engine import SteppedClock, engine_on
+from tests.support.fake_control import FakeControl
 from tests.support.http_types import http_types, text_of
 from tests.support.waiting import eventually
+
+from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.backfills.check import Limits
 
 OPEN = {"combinator": "and", "not": False, "rules": [{"field": "status", "operator": "=", "value": "open"}]}
 
@@ -75,3 +80,41 @@ async def test_a_plan_that_waits_for_approval_is_listed_outside_its_windows(dsn,
 
 async def reason_of(engine, backfill):
     return (await engine.tools.backfills.get(backfill.id)).reason
+
+
+SHIFTING = 'paging = { type = "page", parameter = "page", size_parameter = "limit", size = 100, total = "total" }'
+
+
+async def test_a_listing_that_shifted_is_told_with_the_plan(dsn, pool, api, tmp_path):
+    text = text_of(api.url).replace('path = "/keyset"', 'path = "/page"')
+    text = re.sub(r"paging = .*", SHIFTING, re.sub(r"read = .*", "", text)).replace("push.status", "#")
+    api.on_request = lambda asked: "page" in asked.query and api.records.pop(max(api.records))  # with every page
+    async with http_types(tmp_path, text, pool, SteppedClock()) as (sources, _):
+        backfill = await make_backfill(pool, filter_resolved=OPEN)
+        async with engine_on(dsn, pool, source=sources) as engine:
+            await engine.until(backfill, "completed")
+            kept = await engine.tools.backfills.get(backfill.id)
+        operations = BackfillOperations(
+            pool, sources=sources, control=FakeControl(), clock=SteppedClock(), limits=Limits()
+        )
+        told = await operations.approval.warnings(kept)
+        explanation, _ = await operations.explainer.explain(backfill.id)
+
+    assert list(kept.plan_remarks) == told
+    assert told[0].startswith("records moved while they were listed, 3 times over, so some of type ticket may be")
+    assert explanation.sentences[-1][0].startswith("Records moved while they were listed")
+
+
+async def test_a_filter_that_the_api_does_not_understand_is_told_with_the_plan(dsn, pool, api, tmp_path):
+    async with http_types(tmp_path, text_of(api.url), pool, SteppedClock()) as (sources, _):
+        api.reply(400, {"error": "unknown field"})
+        backfill = await make_backfill(pool, filter_resolved=OPEN)
+        async with engine_on(dsn, pool, source=sources) as engine:
+            await engine.until(backfill, "completed")
+            kept = await engine.tools.backfills.get(backfill.id)
+
+    assert 200 == len(engine.executor.starts)
+    assert [
+        "crm does not understand the filter, so every ticket was listed, and the filter tested on each:"
+        ' crm: GET /keyset answers 400: {"error": "unknown field"}'
+    ] == kept.plan_remarks

@@ -66,13 +66,15 @@ class Page:
     """Entities in order, and the cursor that the next page starts behind. A page may be empty and not the last.
 
     If `exact`, all of them match: there is nothing left to test. `left_out` are those of the page that cannot be read,
-    where the source is told to go on nevertheless; nobody knows whether they match.
+    where the source is told to go on nevertheless; nobody knows whether they match. `remarks` are sentences about the
+    listing as a whole, which whoever looks at the plan should read.
     """
 
     entities: Sequence[Entity]
     cursor: str | None = field(default=None)
     exact: bool = False
     left_out: Sequence[LeftOut] = ()
+    remarks: Sequence[str] = ()
 
 
 class EntitySource(Protocol):

@@ -109,7 +109,7 @@ def explain(standing: Standing) -> Explanation:
         sentences = _of_speed(standing)
     return Explanation(
         starting=starts,
-        sentences=tuple(sentences),
+        sentences=(*sentences, *_of_plan(standing)),
         blockers=blockers,
         limits=tuple(_limits(standing)),
         next_start_at=None if starts or backfill.status in ENDED else _next_start(standing),
@@ -175,6 +175,12 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
         yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
     yield from _of_pace(standing)
     yield fill(LEFT, facts)
+
+
+def _of_plan(standing: Standing) -> Iterator[Sentence]:
+    """What its source had to say while the plan was made."""
+    for remark in standing.backfill.plan_remarks:
+        yield (f"{remark[:1].upper()}{remark[1:].rstrip('.')}.",)
 
 
 def _of_pace(standing: Standing) -> Iterator[Sentence]:

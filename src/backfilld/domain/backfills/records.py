@@ -1,7 +1,7 @@
 """A backfill and what becomes of its items: the frozen records that everything else passes around."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -104,6 +104,7 @@ class Backfill:
     override_until: datetime | None = None  # its windows count as open until then
     asked_again_at: datetime | None = None  # somebody wanted target and source to be asked at once
     created_by_name: str | None = None  # of a key; None for anybody else
+    plan_remarks: Sequence[str] = ()  # what the source had to say while its entities were listed
 
     @property
     def hours(self) -> tuple[Any, ...]:

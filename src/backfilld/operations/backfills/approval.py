@@ -44,7 +44,10 @@ class Approval:
             raise NeedsAnotherPerson(f"backfill {backfill.id} has to be approved by somebody else than who created it")
 
     async def warnings(self, backfill: Backfill) -> list[str]:
-        """What whoever approves should know, then whether it runs with other settings than were approved."""
+        """What whoever looks at it should know: of its plan, of approving it, of changes since it was approved."""
+        return [*backfill.plan_remarks, *await self._of_approval(backfill)]
+
+    async def _of_approval(self, backfill: Backfill) -> list[str]:
         if awaits_approval(backfill) and backfill.settings.recheck and (note := filter_note(backfill.settings)):
             return [note]
         by, at = backfill.approved_by, backfill.approved_at

@@ -25,16 +25,24 @@ MOST_ROUNDS = 3
 MOST_FAILURES = 5
 MOST_REMEMBERED = 1_000
 SMALLEST_OF_SLOW = 100  # whoever is too slow for so few records is not helped by fewer
+SHIFTED = (
+    "records moved while they were listed, 3 times over, so some of type {} may be missing; another backfill with"
+    " reprocess_behavior 'none' finds them (listing_shifted)"
+)
 _SAME_AT_ANY_FILTER = ("keyset", "none")  # places that mean the same whatever is asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Entities of a page, and where the next begins. `is_filtered` False: the API was not asked for the filter."""
+    """Entities of a page, and where the next begins. `is_filtered` False: the API was not asked for the filter.
+
+    `remarks`: what should be known of the whole listing.
+    """
 
     entities: list[Entity]
     following: Somewhere | None
     is_filtered: bool = True
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -45,7 +53,7 @@ class Learned:
     gives_full_pages: bool = False
     refused: set[str] = field(default_factory=set)  # conditions that the API does not understand
     failed: dict[str, tuple[int, int]] = field(default_factory=dict)  # page → how often, and successes at the first
-    shifted: int = 0
+    shifted: bool = False  # the last listing that was read to its end
 
     def refuses(self, conditions: Conditions) -> bool:
         """Whether the API was asked for these before, and did not understand them."""
@@ -68,6 +76,11 @@ class _Walk:
     seen: set[str] = field(default_factory=set)  # in this round
     given: set[str] = field(default_factory=set)  # in all of them
     places: set[str | int | None] = field(default_factory=set)
+    remarks: list[str] = field(default_factory=list)
+
+    def told(self) -> tuple[str, ...]:
+        told, self.remarks = tuple(self.remarks), []
+        return told
 
 
 class Lister:
@@ -111,7 +124,7 @@ class Lister:
 
     async def _page(self, conditions: Conditions, at: Place, walk: _Walk) -> Batch:
         if not at.unfiltered and self.learned.refuses(conditions):
-            return self._without_filter(at)
+            return self._without_filter(at, "refused it before")
         asked: Conditions = Pushed((), False) if at.unfiltered else conditions
         size = self._size(at)
         try:
@@ -122,13 +135,15 @@ class Lister:
             if not asked.conditions or (isinstance(problem, NotThere) and walk.parent is not None):
                 raise
             self.learned.refuse(conditions)  # what it cannot read may be a filter of ours
-            return self._without_filter(at)
+            return self._without_filter(at, str(problem))
         self.learned.failed.pop(repr(at), None)
-        return Batch(entities, following, not at.unfiltered)
+        return Batch(entities, following, not at.unfiltered, walk.told())
 
-    def _without_filter(self, at: Place) -> Batch:
+    def _without_filter(self, at: Place, why: str) -> Batch:
+        all_of_them = f"every {self.resource.entity_type} was listed, and the filter tested on each"
+        remark = f"{self._connection.name} does not understand the filter, so {all_of_them}: {why}"
         goes_on = self.resource.paging.kind in _SAME_AT_ANY_FILTER
-        return Batch([], replace(at if goes_on else self._first(), unfiltered=True), False)
+        return Batch([], replace(at if goes_on else self._first(), unfiltered=True), False, (remark,))
 
     async def _asked(
         self, conditions: Conditions, place: Place, size: int, walk: _Walk
@@ -191,9 +206,11 @@ class Lister:
         if following is not None:
             return replace(following, total=first, seen=count, has_shifted=has_shifted, round=place.round)
         if total is None or not (has_shifted or count != total):
+            self.learned.shifted = False
             return None
         if place.round >= MOST_ROUNDS:
-            self.learned.shifted += 1
+            self.learned.shifted = True
+            walk.remarks.append(SHIFTED.format(self.resource.entity_type))
             return None
         walk.seen.clear()
         walk.last_page = set()

@@ -19,7 +19,7 @@ from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
 from backfilld.sources.http.children import ChildLister
 from backfilld.sources.http.dialects.base import Conditions, Dialect, KnownField
-from backfilld.sources.http.listing import Batch, Lister
+from backfilld.sources.http.listing import SHIFTED, Batch, Lister
 from backfilld.sources.http.places import ChildPlace, Place, Somewhere
 from backfilld.sources.http.push import both
 from backfilld.sources.http.rereading import Rereader
@@ -113,9 +113,7 @@ class HttpSource:
             remark = f"entities of type '{own}' are listed under each {parents}: at least one request for each"
             remarks.append(remark + await self._what_parents_cost())
         if self._lister.learned.shifted:
-            remarks.append(
-                "listing_shifted: records moved while they were listed, three times over; some may have been missed"
-            )
+            remarks.append(SHIFTED.format(self.resource.entity_type))
         return remarks
 
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
@@ -151,7 +149,7 @@ class HttpSource:
                     self._told_at = None  # perhaps a field that was known is none any more
                 entities, always = batch.entities, self._always
                 kept = entities if always is None else [one for one in entities if always(one.attributes)]
-                yield Page(kept, places.written(batch.following, kind), exact)
+                yield Page(kept, places.written(batch.following, kind), exact, remarks=batch.remarks)
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The present entities among `ids`."""

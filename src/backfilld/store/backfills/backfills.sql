@@ -4,7 +4,7 @@ b.number, b.id, b.kind, b.parent_number, b.parent_id, b.workflow_id, b.revision_
        b.settings, b.filter_resolved, b.entity_ids_count, b.entity_ids_digest, b.sample_open, b.credits_per_entity, b.schedule_id,
        b.session_from, b.session_to, b.failures_accepted, b.created_by, b.created_at, b.updated_at, b.completed_at,
        b.error, b.version, b.status, b.reason_code, b.reason_message, b.reason_since, b.reason_until, b.reason_facts,
-       b.planned_at, b.source_cursor, b.wake_at, b.cancel_in_flight, b.approved_by, b.approved_at, b.override_until, b.asked_again_at, b.ledger_digest,
+       b.planned_at, b.source_cursor, b.wake_at, b.cancel_in_flight, b.approved_by, b.approved_at, b.override_until, b.asked_again_at, b.ledger_digest, b.plan_remarks,
        CASE WHEN b.entity_ids_count IS NOT NULL
             THEN ARRAY(SELECT i.entity_id FROM backfill_ids AS i
                         WHERE i.backfill_number = b.number AND i.position < 100 ORDER BY i.position) END AS first_ids,

@@ -52,18 +52,32 @@ class PlanStore:
         self._fence = fence
 
     async def add_page(
-        self, entities: Sequence[PlannedEntity], *, cursor: str | None, at: datetime, drafts: bool
+        self,
+        entities: Sequence[PlannedEntity],
+        *,
+        cursor: str | None,
+        at: datetime,
+        drafts: bool,
+        remarks: Sequence[str] = (),
     ) -> None:
-        """Append a page and move the source's cursor, in one transaction; what is planned already is left out."""
+        """Append a page and move the source's cursor, in one transaction; what is planned already is left out.
+
+        `remarks` are what the source had to say with it.
+        """
         try:
-            await self._add_page(entities, cursor, at, drafts)
+            await self._add_page(entities, cursor, at, drafts, remarks)
         except asyncpg.UniqueViolationError:
             known = await self._planned_among([entity.entity_id for entity in entities])
             fresh = list({e.entity_id: e for e in entities if e.entity_id not in known}.values())
-            await self._add_page(fresh, cursor, at, drafts)
+            await self._add_page(fresh, cursor, at, drafts, remarks)
 
     async def _add_page(
-        self, entities: Sequence[PlannedEntity], cursor: str | None, at: datetime, drafts: bool
+        self,
+        entities: Sequence[PlannedEntity],
+        cursor: str | None,
+        at: datetime,
+        drafts: bool,
+        remarks: Sequence[str],
     ) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             position = await self._lock(connection)
@@ -74,6 +88,8 @@ class PlanStore:
                 skipped = sum(entity.skip_reason is not None for entity in entities)
                 await connection.execute(queries.grow_plan, self._number, len(entities), skipped)
             await connection.execute(queries.move_cursor, self._number, cursor)
+            if remarks:
+                await connection.execute(queries.note_remarks, self._number, remarks)
             reached(Point.PLANNER_PAGE_BEFORE_COMMIT)
         reached(Point.PLANNER_PAGE_AFTER_COMMIT)
 

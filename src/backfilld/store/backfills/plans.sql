@@ -25,6 +25,13 @@ UPDATE backfill_progress
 -- $1 backfill   $2 cursor
 UPDATE backfills SET source_cursor = $2 WHERE number = $1;
 
+-- name: note_remarks
+-- Those that are new, at most twenty in all.
+-- $1 backfill   $2 sentences
+UPDATE backfills AS b
+   SET plan_remarks = (b.plan_remarks || ARRAY(SELECT n FROM unnest($2::text[]) AS n WHERE n <> ALL (b.plan_remarks)))[:20]
+ WHERE number = $1;
+
 -- name: order_drafts
 -- A gathered plan gets its order: by time, those without one last, equal times by id.
 -- $1 backfill   $2 newest first

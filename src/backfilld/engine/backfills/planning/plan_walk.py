@@ -13,7 +13,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
 from backfilld.domain.filters import Tree, compile_predicate
 from backfilld.domain.filters.resolve import from_json
-from backfilld.sources.base import EntityQuery, EntitySource
+from backfilld.sources.base import EntityQuery, EntitySource, Page
 from backfilld.store.backfills.selections import LeavingOut
 from backfilld.store.ledger.last_runs import LastRunsStore
 
@@ -95,8 +95,8 @@ class PlanWalk:
 
     async def listed(
         self, *, cursor: str | None = None, with_attributes: bool = False
-    ) -> AsyncGenerator[tuple[list[Line], str | None], None]:
-        """Whatever the source lists and the filter lets through, page by page, with the cursor behind each."""
+    ) -> AsyncGenerator[tuple[list[Line], Page], None]:
+        """Whatever the source lists and the filter lets through, page by page, with the page that it came with."""
         source = self._source
         if source is None:
             raise ValueError(f"entities of type {self._scope.entity_type} cannot be listed")
@@ -107,7 +107,7 @@ class PlanWalk:
             async for page in pages:
                 lines = await (self._with_history if page.exact else self._filtered)(page.entities)
                 unreadable = [Line(one.id, None, UNREADABLE) for one in page.left_out if one.id is not None]
-                yield lines + unreadable, page.cursor
+                yield lines + unreadable, page
 
     async def named(self, ids: Sequence[str]) -> AsyncGenerator[list[Line], None]:
         """The given ids, each once."""
