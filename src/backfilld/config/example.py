@@ -117,13 +117,14 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         yield f"#[{name}.{key}]" if name == "workflows" else f"#[{name}.{sample}.{key}]"
         yield from _words(table.__doc__ or "")
         for inner_key, inner in table.model_fields.items():
-            if (name, inner_key) not in _OF_CONNECTIONS:
+            if (name, inner_key) not in _ELSEWHERE:
                 yield from _key(inner_key, inner, SAMPLES | _SAMPLES_OF.get(name, {}))
     if by_api is not None:
         yield from _by_api(by_api)
     if name == "workflows":
         yield from _command()
         yield from _connected()
+        yield from _TEMPLATED
     if name == "brakes":
         yield from _BRAKES
     if name == "engines":
@@ -140,6 +141,21 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         yield '#value = "postgresql://reader:password@crm.example.com:5432/crm"'
 
 
+_TEMPLATED = """\
+#[[workflows]]
+#name = "enrich"
+#[workflows.executor]
+# On an engine that starts runs by name; docs/engines.md says how.
+#type = "http"
+#url = "https://airflow.example.com/api/v2/dags/enrich/dagRuns"
+#request = { body = { dag_run_id = "${run_name}", logical_date = "${null}", conf = { ticket = "${entity.id}" } } }
+# Answers to `request` that mean: there is a run of that name already. It is asked for at `poll.url`.
+#attach_on = [409]
+#completion = "poll"
+#poll = { url = "https://airflow.example.com/api/v2/dags/enrich/dagRuns/{run_name}", status = "state" }
+# Sent where what was started is not wanted any more: somebody cancelled it, or killed it.
+#cancel = { method = "DELETE", url = "https://airflow.example.com/api/v2/dags/enrich/dagRuns/{run_name}" }
+""".splitlines()
 _BRAKES = """\
 #[brakes.api_apdex]
 #type = "prometheus"
@@ -209,7 +225,7 @@ def _by_preset(model: type[BaseModel]) -> Iterator[str]:
             yield '#used_by = ["default/reclassify"]'
 
 
-_OF_CONNECTIONS = {("workflows", "connection"), ("workflows", "request")}
+_ELSEWHERE = {("workflows", key) for key in ("connection", "request", "attach_on", "cancel")}
 
 
 def _connected() -> Iterator[str]:

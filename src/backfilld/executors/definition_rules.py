@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from backfilld.domain.errors import Fault, did_you_mean, nearest, pointer
-from backfilld.domain.placeholders import names_in, problems_with, texts_in
+from backfilld.domain.placeholders import names_in, texts_in
 from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
 from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, WorkflowDefinition
 from backfilld.executors.definitions.engines import EngineWork
 from backfilld.executors.definitions.http import HttpExecutor, Poll
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target, netloc_is_fit
-from backfilld.executors.http.request_filling import filling_names
+from backfilld.executors.http.templated.rules import template_faults, urls_of
 from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, is_named, secret_use_faults
 from backfilld.executors.templates.header_values import header_value_is_fit
 from backfilld.executors.templates.substitution import substitution_faults, without_placeholders
@@ -84,6 +84,9 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
         yield Fault("/executor/type", "executor_not_allowed", message, allowed)
     if definition.substitutes:
         yield from substitution_faults(definition)
+        if isinstance(executor, HttpExecutor) and executor.request is not None and executor.connection is None:
+            message = "a workflow that substitutes cannot have a `request`, whose body has placeholders of its own"
+            yield Fault("/executor/request", "not_supported", message)
     if definition.rehearsal and isinstance(executor, HttpExecutor) and executor.request is not None:
         names = {inner for text in texts_in(executor.request.body) for inner in names_in(text)}
         if "rehearsal" not in names:
@@ -118,10 +121,12 @@ def schedule_faults(schedule: Mapping[str, Any] | None, timezone: str) -> list[F
 
 def http_faults(executor: HttpExecutor, rules: DefinitionRules) -> Iterator[Fault]:
     """What is wrong with an http executor; paths are pointers into it."""
-    yield from _url_faults(executor.url, "/url", rules)
-    if executor.poll is not None and executor.poll.url is not None:
-        yield from _placeholder_faults(executor.poll.url, "/poll/url")
-        yield from _url_faults(_PLACEHOLDER.sub("x", executor.poll.url), "/poll/url", rules)
+    templated = executor.request is not None
+    yield from template_faults(executor)
+    for path, url in urls_of(executor).items():
+        if path == "/poll/url" and not templated:
+            yield from _placeholder_faults(url, path)
+        yield from _url_faults(_PLACEHOLDER.sub("x", url) if templated or path == "/poll/url" else url, path, rules)
     if executor.poll is not None:
         yield from _word_faults(executor.poll)
     seen: set[str] = set()
@@ -139,21 +144,13 @@ def connected_faults(executor: HttpExecutor, definition: WorkflowDefinition, rul
     elif not is_named(rules.connections[name], definition.project, definition.name):
         message = f"connections.{name}.used_by does not name the workflow '{definition.name}'"
         yield Fault("/connection", "connection_not_allowed", f"{message} of the project '{definition.project}'")
-    unknown = [inner for inner in _PLACEHOLDER.findall(path) if not filling_names(inner)]
-    if unknown:
-        yield Fault("/url", "unknown_placeholder", f"{{{unknown[0]}}} is not a placeholder; {{entity.id}} is one")
+    yield from template_faults(executor)
     plain = _PLACEHOLDER.sub("x", path)
     dots = any(part in (".", "..") for part in plain.split("/"))
     if not path.startswith("/") or not plain.isascii() or not plain.isprintable() or set(" ?#\\") & set(plain) or dots:
         yield Fault("/url", "invalid_url", "must be a plain path below the connection's base, such as /Tickets")
     if definition.substitutes:
         yield Fault("/connection", "not_supported", "a workflow that substitutes cannot go through a connection")
-    for text in texts_in(executor.request.body if executor.request else None):
-        for problem in problems_with(text):
-            yield Fault("/request/body", "invalid_placeholder", problem)
-        for inner in names_in(text):
-            if not filling_names(inner):
-                yield Fault("/request/body", "unknown_placeholder", f"${{{inner[:100]}}} is not known")
 
 
 def engine_faults(executor: EngineWork, definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[Fault]:
@@ -249,7 +246,7 @@ def _placeholder_faults(url: str, path: str) -> Iterator[Fault]:
 def _word_faults(poll: Poll) -> Iterator[Fault]:
     """A word that means two things."""
     seen: dict[str, str] = {}
-    for name in ("succeeded", "failed", "skipped"):
+    for name in ("succeeded", "failed", "skipped", "try_again"):
         for number, word in enumerate(getattr(poll, name) or ()):
             other = seen.setdefault(word.casefold(), name)
             if other != name:

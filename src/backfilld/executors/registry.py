@@ -30,6 +30,7 @@ from backfilld.executors.http.client import Limits
 from backfilld.executors.http.connected import ConnectedExecutor
 from backfilld.executors.http.executor import HttpExecutor
 from backfilld.executors.http.links import Link
+from backfilld.executors.http.templated.executor import TemplatedExecutor
 from backfilld.executors.secret_use import SecretUse
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.templates.substitution import Filling
@@ -145,7 +146,8 @@ class ExecutorRegistry:
             return ConnectedExecutor(wanted, link, clock=self._clock, limits=options.limits, tls=options.tls)
         if isinstance(wanted, HttpDefinition):
             of_project = self._project_secrets
-            return HttpExecutor(
+            made = HttpExecutor if wanted.request is None else TemplatedExecutor
+            return made(
                 wanted,
                 secrets=self.secrets,
                 clock=self._clock,

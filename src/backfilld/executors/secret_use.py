@@ -13,6 +13,7 @@ from backfilld.domain.errors import Fault, did_you_mean, pointer
 from backfilld.executors.definition import Executor
 from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.http.addresses import host_is_listed
+from backfilld.executors.http.templated.rules import urls_of
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -85,8 +86,7 @@ def is_named(used_by: Collection[str], project: str, workflow: str) -> bool:
 
 
 def _reached_by(executor: HttpExecutor) -> Iterator[tuple[str, int]]:
-    urls = [executor.url, *([executor.poll.url] if executor.poll is not None and executor.poll.url else [])]
-    for url in urls:
+    for url in urls_of(executor).values():
         try:
             parts = urlsplit(url)
             yield parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]

@@ -31,14 +31,17 @@ class Poll(Part):
 
     url: Url | None = Field(
         default=None,
-        description="Asked with GET; may hold {entity_id} and {idempotency_key}. Left out: the `poll_url` (or Location)"
-        " of the target's first answer.",
+        description="Asked with GET; may hold {entity_id} and {idempotency_key}, beside `request` whatever its body may"
+        " hold. Left out: the `poll_url` (or Location) of the target's first answer.",
     )
     interval_seconds: Annotated[float, Field(ge=0.05, le=3600)] = Field(
         default=DEFAULT_POLL_SECONDS, description="Seconds between two questions, give or take a fifth."
     )
     status: FieldPath | None = Field(
-        default=None, examples=["state"], description="Dotted path of the field that says how it stands (`status`)."
+        default=None,
+        examples=["state"],
+        description="Dotted path of the field that says how it stands (`status`); through a list"
+        " it leads to all of its members, and the first that says a listed word counts.",
     )
     succeeded: PollWords | None = Field(
         default=None,
@@ -55,6 +58,11 @@ class Poll(Part):
         default=None,
         examples=[["not_needed"]],
         description="Those that mean nothing had to be done. Left out: skipped.",
+    )
+    try_again: PollWords | None = Field(
+        default=None,
+        examples=[["upstream_failed"]],
+        description="Those after which it is tried again, as far as `max_attempts` allows. Left out: none.",
     )
     message: FieldPath | None = Field(
         default=None, examples=["note"], description="Dotted path of the field that says why (`message`)."
@@ -73,10 +81,21 @@ class RequestTemplate(Part):
     body: JsonValue = Field(
         default=None,
         examples=[{"id": "${entity.attributes.id}", "priority": 2}],
-        description="JSON. In its texts `${entity.id}`, `${entity.attributes.x}`, `${params.x}`, `${idempotency_key}`,"
-        " `${attempt}`, `${backfill.id}` and `${rehearsal}` stand for values; a text that is nothing but one takes the"
-        " value with its type.",
+        description="JSON. In its texts `${entity.id}`, `${entity.attributes.x}`, `${session.session_time}`,"
+        " `${params.x}`, `${idempotency_key}`, `${run_name}`, `${attempt}`, `${backfill.id}` and `${rehearsal}` stand"
+        " for values; a text that is nothing but one takes the value with its type.",
     )
+
+
+class CancelTemplate(Part):
+    """The request that takes a run back which nobody wants any more."""
+
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field(default="POST", description="How it is sent.")
+    url: Url = Field(
+        examples=["https://api.example.com/runs/{run_name}/cancel"],
+        description="Where it is sent; may hold {run_name} and whatever else the body of `request` may.",
+    )
+    body: JsonValue = Field(default=None, examples=[{"state": "failed"}], description="JSON, as that of `request`.")
 
 
 class HttpExecutor(Part):
@@ -111,15 +130,37 @@ class HttpExecutor(Part):
     request: RequestTemplate | None = Field(
         default=None,
         examples=[{"method": "PATCH", "body": {"id": "${entity.attributes.id}", "priority": 2}}],
-        description="What is sent instead of the item. Only with `connection`.",
+        description="What is sent instead of the item, so that an API that was not made for us is a target. `url` may"
+        " then hold {entity.id} and the like.",
+    )
+    attach_on: Annotated[list[Annotated[int, Field(ge=400, le=499)]], Field(max_length=10)] | None = Field(
+        default=None,
+        examples=[[409]],
+        description="Answers to `request` that mean: there is a run of that name already. It is asked for at"
+        " `poll.url`.",
+    )
+    cancel: CancelTemplate | None = Field(
+        default=None,
+        examples=[{"method": "DELETE", "url": "https://api.example.com/runs/{run_name}"}],
+        description="Sent where what was started is not wanted any more: somebody cancelled it, or killed it.",
     )
 
     @model_validator(mode="after")
     def _request_through_a_connection(self) -> Self:
-        if (self.connection is None) != (self.request is None):
-            raise ValueError("`connection` and `request` need each other")
+        if self.connection is not None and self.request is None:
+            raise ValueError("`connection` needs `request`")
         if self.connection is not None and (self.headers or self.secret or self.completion != "response"):
             raise ValueError("with `connection` there are no `headers` and no `secret`, and `completion` is 'response'")
+        return self
+
+    @model_validator(mode="after")
+    def _attaches_to_what_can_be_asked_for(self) -> Self:
+        if (self.attach_on or self.cancel) and (self.request is None or self.connection is not None):
+            raise ValueError("`attach_on` and `cancel` go with `request`, and not with `connection`")
+        if self.attach_on and (self.poll is None or self.poll.url is None):
+            raise ValueError("`attach_on` needs `poll` with a `url`, to ask for the run that there is already")
+        if self.request is not None and self.content is not None:
+            raise ValueError("`content` goes with the item that we send, and not with `request`")
         return self
 
     @model_validator(mode="after")

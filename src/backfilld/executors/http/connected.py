@@ -25,7 +25,7 @@ from backfilld.executors.definitions.http import HttpExecutor as Definition
 from backfilld.executors.http.client import Client, Limits, OutOfTime, Start
 from backfilld.executors.http.failures import TargetFailure
 from backfilld.executors.http.links import Link, LinkBusy, LinkRefused, LinkUnreachable, Understood
-from backfilld.executors.http.request_filling import filled_body, filled_path, variables_of
+from backfilld.executors.http.templated.request_filling import filled_body, filled_path, variables_of
 from backfilld.executors.http.verdicts import failure_of, success_of
 from backfilld.executors.http.wire.response_parser import Answer
 from backfilld.executors.templates.substitution import unfilled_verdict

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _NONE: Mapping[str, str] = {}
 
 
-class _Try(Start):
+class ThisTry(Start):
     """The start of one try, and how far it has come. `ends_at` is in the loop's time."""
 
     __slots__ = ("ends_at", "is_prepared", "progress")
@@ -97,7 +97,7 @@ class HttpExecutor:
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Do it once. As every executor, it raises only what comes before the first byte, and `CancelledError`."""
-        this = _Try(permit, asyncio.get_running_loop().time() + work.timeout_seconds)
+        this = ThisTry(permit, asyncio.get_running_loop().time() + work.timeout_seconds)
         try:
             verdict = await self._run(work, this)
         except NotPermitted:
@@ -106,7 +106,7 @@ class HttpExecutor:
             verdict = self._verdict_after(problem, work, this)
         return with_reason(verdict, work) if work.wants_log else verdict
 
-    async def _run(self, work: Work, this: _Try) -> Verdict:
+    async def _run(self, work: Work, this: ThisTry) -> Verdict:
         definition, url = self._definition, self._url
         if self._filling is not None:
             work = self._filling.work(work)
@@ -114,11 +114,9 @@ class HttpExecutor:
             url = url_of(definition.url)
         if definition.content is not None:
             work = with_content(work, definition.content)
-        of_project = _NONE if self._project_secrets is None else await _read(self._project_secrets, this.ends_at)
+        of_project = await self._secrets_of_project(this.ends_at)
         writer = self._present_writer(definition, of_project)
-        wire = self._wire
-        if wire is None:
-            wire = self._wire = Client(self._limits, self._tls)
+        wire = self._client()
         request = writer.post(url, work, self._timestamp())
         this.is_prepared = True
         answer = await wire.request(url, request, this, this.ends_at)
@@ -131,9 +129,12 @@ class HttpExecutor:
             poller = self._poller(definition, url, wire, writer)
             async with asyncio.timeout_at(this.ends_at):
                 verdict = await poller.verdict(answer, work, this.progress)
-        return _logged(verdict, answer, writer) if work.wants_log else verdict
+        return logged(verdict, answer, writer) if work.wants_log else verdict
 
-    def _verdict_after(self, problem: Exception, work: Work, this: _Try) -> Verdict:
+    async def _secrets_of_project(self, ends_at: float) -> Mapping[str, str]:
+        return _NONE if self._project_secrets is None else await _read(self._project_secrets, ends_at)
+
+    def _verdict_after(self, problem: Exception, work: Work, this: ThisTry) -> Verdict:
         """What it means that there is no verdict."""
         if isinstance(problem, OutOfTime | TimeoutError):
             return self._out_of_time(work, this)
@@ -165,10 +166,16 @@ class HttpExecutor:
 
         return Poller(definition.poll or Poll(), started_at, self._clock, ask, writer.without_secrets)
 
+    def _client(self) -> Client:
+        wire = self._wire
+        if wire is None:
+            wire = self._wire = Client(self._limits, self._tls)
+        return wire
+
     def _timestamp(self) -> int:
         return int(self._clock.now().timestamp())
 
-    def _out_of_time(self, work: Work, this: _Try) -> Verdict:
+    def _out_of_time(self, work: Work, this: ThisTry) -> Verdict:
         limit = f"{work.timeout_seconds:g} s"
         if not this.happened:
             text = f"{self.target}: no connection within {limit}"
@@ -194,7 +201,7 @@ async def _read(secrets: ProjectSecrets, ends_at: float) -> Mapping[str, str]:
         raise failed(VerdictKind.UNREACHABLE, "secrets_unreachable", text) from problem
 
 
-def _logged(verdict: Verdict, answer: Answer, writer: RequestWriter) -> Verdict:
+def logged(verdict: Verdict, answer: Answer, writer: RequestWriter) -> Verdict:
     """With the target's first answer, which somebody wants to keep."""
     hide = writer.without_secrets
     text = f"HTTP {answer.status}\n{text_of(answer, hide)}" if answer.body else f"HTTP {answer.status}\n"

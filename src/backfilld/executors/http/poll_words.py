@@ -4,6 +4,7 @@ Whoever was made for us names one of our three words in `status`. Others have wo
 the status code alone, or by leading to the result; the usual ways of the field are understood without a setting.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import orjson
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
-from backfilld.domain.filters.paths import getter, parse_path
+from backfilld.domain.filters.paths import parse_path
 from backfilld.domain.texts import MESSAGE_BYTES
 from backfilld.executors.answers.answer_document import NO_REASON, WORDS, kept_text, said_status, said_verdict
 from backfilld.executors.answers.documents import Document
@@ -35,15 +36,17 @@ class PollWords:
         self._hide = hide
         self._done_on = poll.done_on
         self._knows_ours = poll.status is None
-        self._status = getter(parse_path(poll.status or USUAL_PATH))
-        self._message = None if poll.message is None else getter(parse_path(poll.message))
+        self._status = parse_path(poll.status or USUAL_PATH)
+        self._message = None if poll.message is None else parse_path(poll.message)
         own = {
             VerdictKind.SUCCEEDED: poll.succeeded,
             VerdictKind.FAILED: poll.failed,
             VerdictKind.SKIPPED: poll.skipped,
+            VerdictKind.TRY_AGAIN: poll.try_again,
         }
         self._own = {word.casefold(): kind for kind, words in own.items() for word in words or ()}
         usual = {word: kind for kind, words in USUAL.items() if own[kind] is None for word in words}
+        usual = {word: kind for word, kind in usual.items() if word not in self._own}
         self._words = (WORDS if self._knows_ours else {}) | usual | self._own
 
     def end_of_start(self, answer: Answer, document: Document, *, may_ask: bool) -> Verdict | None:
@@ -73,11 +76,18 @@ class PollWords:
         value = document.value
         if not isinstance(value, dict):
             return None
-        kind = words.get(_text(self._status(value)).casefold())
+        said = (words.get(_text(one).casefold()) for one in _found(value, self._status))
+        kind = next((kind for kind in said if kind is not None), None)
         if kind is None:
             return None
+        again = kind is VerdictKind.TRY_AGAIN
+        found = self._told(answer, document, VerdictKind.FAILED if again else kind)
+        return replace(found, kind=kind) if again else found
+
+    def _told(self, answer: Answer, document: Document, kind: VerdictKind) -> Verdict:
         found = said_verdict(document, answer.status, self._hide, kind=kind)
-        message = None if self._message is None else self._message(value)
+        told_why = () if self._message is None else _found(document.value, self._message)
+        message = next((one for one in told_why if one is not None), None)
         if message is not None:
             return _saying(found, kept_text(_text(message), MESSAGE_BYTES, self._hide))
         is_ours = self._knows_ours and said_status(document) is not None
@@ -98,6 +108,17 @@ def _saying(verdict: Verdict, text: str) -> Verdict:
         return replace(verdict, message=text)
     told = verdict.message is not None or verdict.error == NO_REASON
     return replace(verdict, message=text, error=text if told else verdict.error)
+
+
+def _found(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
+    """What stands at the end of a path; through a list it leads to all of its members."""
+    if isinstance(value, list):
+        for member in value:
+            yield from _found(member, path)
+    elif not path:
+        yield value
+    elif isinstance(value, dict):
+        yield from _found(value.get(path[0]), path[1:])
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,8 @@ to do is not lost by that: the next try comes under the same key.
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from http import HTTPStatus
 from urllib.parse import quote, urljoin
 
@@ -34,6 +35,13 @@ JITTER = 0.2
 _ASK_AGAIN = (VerdictKind.UNREACHABLE, VerdictKind.THROTTLED, VerdictKind.TRY_AGAIN, VerdictKind.NO_ROOM)
 # Where the answer says that one may ask, in the order in which it is believed.
 _WHERE = ("Operation-Location", "Azure-AsyncOperation", "Location")
+
+
+class Found(Enum):
+    """How a run stands that has not ended."""
+
+    NOTHING = "there is no run of that name"
+    RUNNING = "it is at it"
 
 
 @dataclass
@@ -65,11 +73,27 @@ class Poller:
         if isinstance(url, Verdict):
             return url
         progress.last = self._told(started)
-        wait, unknown = asked_wait(started.headers, self.clock.now()), 0
+        wait = max(self.poll.interval_seconds, asked_wait(started.headers, self.clock.now()))
+        return await self.end_of(url, work, progress, words, wait=wait)
+
+    async def find(self, url: URL, work: Work, words: PollWords) -> "Verdict | Found":
+        """How a run stands that may be at `url`. TargetFailure where nobody can tell now: that is no try of its own."""
+        try:
+            answer = await self.ask(url, work)
+        except TargetFailure as failure:
+            raise TargetFailure(_postponed(failure.verdict)) from failure
+        if _goes_on(answer.status):
+            return words.end_of_question(answer, document_of(answer)) or Found.RUNNING
+        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            return Found.NOTHING
+        raise TargetFailure(_postponed(_given_up(failure_of(answer, self.clock.now(), self.hide))))
+
+    async def end_of(self, url: URL, work: Work, progress: Progress, words: PollWords, *, wait: float = 0.0) -> Verdict:
+        """What becomes of a run that is at `url`; asked for after `wait` seconds, and then as the definition says."""
+        unknown = 0
         while True:
-            pause = max(self.poll.interval_seconds, wait)
-            await self.clock.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
-            wait = 0.0
+            await self.clock.sleep(wait * random.uniform(1 - JITTER, 1 + JITTER))
+            wait = self.poll.interval_seconds
             try:
                 answer = await self.ask(url, work)
             except TargetFailure as failure:
@@ -90,7 +114,7 @@ class Poller:
                 progress.last = problem.error or progress.last
                 if _is_final(answer.status, problem.kind, unknown):
                     return _given_up(problem)
-            wait = asked_wait(answer.headers, self.clock.now())
+            wait = max(wait, asked_wait(answer.headers, self.clock.now()))
 
     def _told(self, answer: Answer) -> str:
         return f"the target has not said that it is done; its last answer was {told(answer, self.hide)}"
@@ -136,6 +160,12 @@ class Poller:
         except ValueError:
             return None
         return url if fits else None
+
+
+def _postponed(problem: Verdict) -> Verdict:
+    """Nothing was started, so that costs no try."""
+    again = problem.kind is VerdictKind.TRY_AGAIN
+    return replace(problem, kind=VerdictKind.UNREACHABLE) if again else problem
 
 
 def filled_in(template: str, work: Work) -> URL:

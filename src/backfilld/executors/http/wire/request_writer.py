@@ -54,6 +54,13 @@ class RequestWriter:
         own = self._own(work.idempotency_key, timestamp, body)
         return f"{self._start}{own}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
+    def templated(self, method: str, url: URL, key: str, body: bytes | None, timestamp: int) -> bytes:
+        """A request that a definition spells out, under `key`."""
+        kind = "" if body is None else "Content-Type: application/json\r\n"
+        own = self._own(key, timestamp, body or b"")
+        length = "" if method == "GET" else f"Content-Length: {len(body or b'')}\r\n"
+        return f"{self._beginning(method, url)}{kind}{own}{length}\r\n".encode() + (body or b"")
+
     def get(self, url: URL, work: Work, timestamp: int) -> bytes:
         """The request that asks whether the item is done; signed over an empty body."""
         own = self._own(work.idempotency_key, timestamp, b"")

@@ -1,0 +1,1 @@
+"""Requests that a definition spells out, and what becomes of the runs that they start."""

@@ -1,0 +1,1 @@
+"""Engines that answer as the real ones document, each in a hundred lines."""
