@@ -84,7 +84,7 @@ class Gate(StartGate[Item]):
         self.asked = 0  # how often somebody wanted target and source to be asked at once
         self.in_flight: dict[int, tuple[Item, datetime]] = {}  # by position, with when each started
         self.first_start = asyncio.Event()
-        self.on_start: Callable[[Item], None] = lambda _: None  # must not wait
+        self.on_start: Callable[[Item], None] | None = None  # must not wait
         self.on_admit: Callable[[Item], None] | None = None  # the last to be asked; NotPermitted
         self.on_change: Callable[[Backfill], None] = lambda _: None  # newer settings are in force
         self.slowing: Slowing | None = None  # None: nobody wants the target's latency to be followed
@@ -199,7 +199,8 @@ class Gate(StartGate[Item]):
             self.on_admit(item)
         self.in_flight[item.position] = item, at
         self.first_start.set()
-        self.on_start(item)
+        if self.on_start is not None:
+            self.on_start(item)
 
     def oldest(self, most: int) -> list[InFlight]:
         """What is in flight, the oldest of it if it is more than `most`."""

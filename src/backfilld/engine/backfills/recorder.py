@@ -191,17 +191,23 @@ class Recorder:
             account.count_anew(_lines(self._gathered, account))
 
     async def _commit(self, batch: "Batch") -> None:
-        ended = [entry for _, entry in batch.entries if isinstance(entry, EndedItem)]
-        tried = [entry for _, entry in batch.entries if isinstance(entry, TriedItem)]
+        ended: list[EndedItem] = []
+        tried: list[TriedItem] = []
+        retried: list[tuple[RunState, TriedItem]] = []
+        for account, entry in batch.entries:
+            if isinstance(entry, EndedItem):
+                ended.append(entry)
+            else:
+                tried.append(entry)
+                retried.append((account, entry))
         began = self._clock.monotonic()
         async with connection_within(self._pool, COMMIT_TIMEOUT_SECONDS) as connection:
             reached(Point.RECORDER_BEFORE_COMMIT)
             await record(connection, batch.standings, ended, tried, self._clock.now())
             reached(Point.RECORDER_AFTER_COMMIT)
         seconds = self._clock.monotonic() - began
-        for account, entry in batch.entries:
-            if isinstance(entry, TriedItem):
-                account.note_retry(entry.tried.next_attempt_at)
+        for account, again in retried:
+            account.note_retry(again.tried.next_attempt_at)
         self._settle(batch.entries, {standing.backfill_number: standing for standing in batch.standings})
         self._bus.tell(OutcomesRecorded(len(ended), len(tried), seconds))
 

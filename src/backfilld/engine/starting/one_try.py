@@ -60,11 +60,11 @@ class OneTry:
             verdict = verdict_after(problem, started=permit.started)
             if verdict is None:
                 return self._ended_by(problem, item, permit)
-            log.exception("the executor of %s failed on its own account", permit.terms.workflow_name)
+            log.exception("the executor of %s failed on its own account", permit.gate.terms.workflow_name)
         finally:
             permit.end()
             if verdict is None and permit.is_probe:
-                permit.health.abandon_probe()
+                permit.gate.health.abandon_probe()
         try:
             return self._learn(item, verdict, permit, monotonic() - began, timeout_seconds)
         except Exception as problem:
@@ -79,7 +79,7 @@ class OneTry:
             log.warning("what %s goes on with could not be stopped: %r", item.entity_id, problem)
 
     def _ended_by(self, problem: Exception, item: Item, permit: Permit[Item]) -> Outcome:
-        name, at = permit.terms.workflow_name, self._context.clock.now()
+        name, at = permit.gate.terms.workflow_name, self._context.clock.now()
         log.error("an item of %s ends on an error of our own: %s", name, item.entity_id, exc_info=problem)
         started_at, tries = item.first_started_at or permit.started_at, item.tries + permit.started
         return outcome_of(problem, started_at=started_at, at=at, attempts=tries)
@@ -87,7 +87,8 @@ class OneTry:
     def _learn(
         self, item: Item, verdict: Verdict, permit: Permit[Item], seconds: float, timeout_seconds: float
     ) -> Result:
-        context, terms, health, kind = self._context, permit.terms, permit.health, verdict.kind
+        context, gate, kind = self._context, permit.gate, verdict.kind
+        terms, health = gate.terms, gate.health
         now = context.clock.now()
         started_at = permit.started_at or now - timedelta(seconds=seconds)
         if kind is _REFUSED and health.is_at_fault(item.place):
@@ -112,6 +113,6 @@ class OneTry:
                 terms.backfill_id, terms.workflow_name, self._target, kind, verdict.error_class, seconds, outcome
             )
         )  # fmt: skip
-        if permit.started and (on_tried := permit.on_tried) is not None:
-            on_tried(seconds, verdict)
+        if permit.started and gate.on_tried is not None:
+            gate.on_tried(seconds, verdict)
         return result

@@ -201,35 +201,20 @@ class StartGate(Generic[W]):
 class Permit(Generic[W]):
     """The right to start one thing. Used up by `start`, given back by `end`, however the try went."""
 
-    __slots__ = ("_gate", "_on_its_way", "_what", "is_probe", "started", "started_at")
+    __slots__ = ("_on_its_way", "_what", "gate", "is_probe", "started", "started_at")
 
     def __init__(self, gate: StartGate[W], what: W) -> None:
-        self._gate = gate
+        self.gate = gate
         self._what = what
         self._on_its_way = False
         self.started = False
         self.is_probe = False
         self.started_at: datetime | None = None
 
-    @property
-    def terms(self) -> Terms:
-        """As they are now."""
-        return self._gate.terms
-
-    @property
-    def health(self) -> TargetHealth:
-        """Of the target behind the gate."""
-        return self._gate.health
-
-    @property
-    def on_tried(self) -> Callable[[float, Verdict], None] | None:
-        """Who follows how long tries take."""
-        return self._gate.on_tried
-
     def start(self) -> None:
         if self.started:
             raise NotPermitted("a permit is good for one start")
-        gate = self._gate
+        gate = self.gate
         now = gate._clock.now()
         refusal = gate.refusal(now)
         if refusal is not None:
@@ -251,7 +236,7 @@ class Permit(Generic[W]):
     def sent(self) -> None:
         if self._on_its_way:
             self._on_its_way = False
-            gate = self._gate
+            gate = self.gate
             gate._crossing -= 1
             if not gate._crossing:
                 gate._settled.set()
@@ -261,6 +246,7 @@ class Permit(Generic[W]):
 
     def end(self) -> None:
         """It is in flight no more."""
-        self.sent()
+        if self._on_its_way:
+            self.sent()
         if self.started:
-            self._gate._left(self._what)
+            self.gate._left(self._what)

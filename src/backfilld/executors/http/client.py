@@ -41,6 +41,8 @@ class Client:
     def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
         self._limits = limits
         self._connections = ConnectionPool(limits, tls)
+        self._url: URL | None = None  # that of the last request, which is nearly always that of the next
+        self._origin = URL()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -53,7 +55,9 @@ class Client:
         was sent. OutOfTime once the loop's time is `ends_at`. Whatever else goes wrong is a TargetFailure;
         CancelledError passes.
         """
-        origin = url.origin()
+        if url is not self._url:
+            self._url, self._origin = url, url.origin()
+        origin = self._origin
         line = self._connections.idle(origin) or await self._opened(origin, ends_at)
         if start is not None:
             try:

@@ -129,7 +129,7 @@ class ItemRun:
         if isinstance(result, Held):
             self._reader.give_back_refused(item)
             if permit.is_probe and self._reader.has_only_refused:
-                permit.health.doubt(item.place)
+                permit.gate.health.doubt(item.place)
             return False
         if self._price is not None and permit.started and isinstance(result, Outcome) and result.credits is None:
             result = replace(result, credits=self._price)

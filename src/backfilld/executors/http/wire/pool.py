@@ -44,13 +44,15 @@ class ConnectionPool:
         self._names = Resolver()
         self._lines: set[Connection] = set()
         self._idle: dict[URL, list[Connection]] = {}
+        self._origin: URL | None = None  # that was asked for last, and its list: nearly always the next one, too
+        self._kept: list[Connection] = []
         self._opening: dict[asyncio.Timeout, asyncio.Future[None]] = {}
         self._look: asyncio.TimerHandle | None = None
         self._is_closed = False
 
     def idle(self, origin: URL) -> Connection | None:
         """One that is open and waits for work, if there is any."""
-        kept = self._idle.get(origin)
+        kept = self._kept if origin is self._origin else self._kept_of(origin)
         while kept:
             line = kept.pop()
             if line.may_be_asked and line.ends_at > self._loop.time():
@@ -84,10 +86,7 @@ class ConnectionPool:
             line.abort()
             return
         line.ends_at = self._loop.time() + KEEPALIVE_SECONDS
-        kept = self._idle.get(line.origin)
-        if kept is None:
-            kept = self._idle[line.origin] = []
-        kept.append(line)
+        (self._kept if line.origin is self._origin else self._kept_of(line.origin)).append(line)
 
     async def close(self) -> None:
         """Close every one, also those that are in use or being opened."""
@@ -100,6 +99,10 @@ class ConnectionPool:
         if ends:
             await asyncio.wait(ends)
         self._names.close()  # not before: who waits for a look-up would be cancelled with it
+
+    def _kept_of(self, origin: URL) -> list[Connection]:
+        self._origin, self._kept = origin, self._idle.setdefault(origin, [])
+        return self._kept
 
     def _made(self, origin: URL) -> Connection:
         return Connection(origin, ResponseParser(self._limits.most_bytes), self._limits.silence_seconds, self._lost)
