@@ -21,7 +21,9 @@ PAGES = {
     "ledger": ("ended", "/entities"), "failed": ("ended", "/entities?status=failed"),
     "entity": ("ended", "/entities/7"),
     "timeline": ("ended", "/timeline"), "settings": ("nights", "/settings"), "cancel": ("held", "/cancel"),
-    "rerun": ("ended", "/rerun-failed"), "approve": ("unapproved <i>&amp;", "/resume"),
+    "edit": ("nights", "/edit"), "run now": ("nights", "/override"), "errors": ("ended", "/errors"),
+    "rerun": ("ended", "/rerun-failed"), "rerun others": ("ended", "/rerun"),
+    "approve": ("unapproved <i>&amp;", "/resume"),
 }  # fmt: skip
 LIVE_MS = 1_300  # one look of the hub, and its message
 

@@ -40,14 +40,14 @@ def offered(page: str) -> set[str]:
 
 
 OFFERED: list[tuple[Status, ReasonCode | None, set[str]]] = [
-    (Status.PLANNING, None, {"pause", "cancel"}),
-    (Status.RUNNING, None, {"pause", "cancel"}),
-    (Status.WAITING, None, {"pause", "cancel"}),
-    (Status.PAUSED, ReasonCode.PAUSED_BY_USER, {"resume", "cancel"}),
-    (Status.PAUSED, ReasonCode.AWAITING_APPROVAL, {"resume", "cancel"}),
+    (Status.PLANNING, None, {"pause", "edit", "clone", "cancel"}),
+    (Status.RUNNING, None, {"pause", "edit", "clone", "cancel"}),
+    (Status.WAITING, None, {"pause", "edit", "clone", "cancel"}),
+    (Status.PAUSED, ReasonCode.PAUSED_BY_USER, {"resume", "edit", "clone", "cancel"}),
+    (Status.PAUSED, ReasonCode.AWAITING_APPROVAL, {"resume", "edit", "clone", "cancel"}),
     (Status.CANCELLING, None, set()),
-    (Status.COMPLETED, None, {"delete"}),
-    (Status.CANCELLED, None, {"delete"}),
+    (Status.COMPLETED, None, {"clone", "delete"}),
+    (Status.CANCELLED, None, {"clone", "delete"}),
 ]
 
 
@@ -110,7 +110,7 @@ async def test_a_pause_is_done_with_its_reason_and_shown(site: Site, pool: Pool,
     assert "paused" == await status_of(pool, running)
     assert "ledger is being re-indexed" in page
     assert "Paused by the operator" in page
-    assert {"resume", "cancel"} == offered(page)
+    assert {"resume", "edit", "clone", "cancel"} == offered(page)
 
 
 async def test_what_was_paused_is_resumed(site: Site, pool: Pool, running: Backfill) -> None:
@@ -190,7 +190,7 @@ async def test_what_waits_for_its_target_can_be_told_to_ask_now(site: Site, pool
     operator = await site.sign_in("operator")
 
     assert "Try now…" in await operator.text("/")
-    assert {"try-now", "pause", "cancel"} == offered(await operator.text(f"/backfills/{running.id}"))
+    assert {"try-now", "pause", "edit", "clone", "cancel"} == offered(await operator.text(f"/backfills/{running.id}"))
     assert 303 == (await operator.post(f"/backfills/{running.id}/try-now")).status
     assert "had it ask again at once" in await operator.text(f"/backfills/{running.id}/timeline")
 

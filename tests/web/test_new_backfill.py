@@ -2,36 +2,22 @@
 
 import json
 import re
-from html import unescape
 from typing import Any
 
 import pytest
 from tests.support.backfill_api import store_entities
 from tests.support.backfills import Workflow, make_backfill
+from tests.web import forms
 from tests.web.conftest import Person, Site
 
 from backfilld.store.connection.pool import Pool
 
 NEW = "/backfills/new"
-_INPUT = re.compile(r"<input([^>]*)>")
-_ATTRIBUTE = re.compile(r'([a-z-]+)="([^"]*)"')
 
 
 def sent(page: str) -> dict[str, str]:
     """What a browser would send of the form: its inputs, and what is chosen."""
-    form = page.partition('id="new"')[2]
-    fields = {}
-    for found in _INPUT.finditer(form):
-        known = dict(_ATTRIBUTE.findall(found[1]))
-        if known.get("type") != "checkbox" or " checked" in found[1]:
-            fields[known["name"]] = unescape(known.get("value", "on"))
-    for name, options in re.findall(r'<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>', form):
-        chosen = re.search(r'value="([^"]*)" selected', options) or re.search(r'value="([^"]*)"', options)
-        fields[name] = unescape(chosen[1]) if chosen else ""
-    for name, text in re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>(.*?)</textarea>', form, re.S):
-        fields[name] = unescape(text)
-    fields.pop("csrf", None)
-    return fields
+    return forms.sent(page, "new")
 
 
 def shown(page: str) -> str:

@@ -9,10 +9,10 @@ from backfilld.domain.backfill_settings import FailurePolicy
 from backfilld.domain.errors import Fault
 from backfilld.domain.filters import read_filter
 from backfilld.domain.filters.operators import OPERATORS, Takes
-from backfilld.web.pages.new_backfill import filter_fields, window_fields
+from backfilld.web.fields import filter_fields, window_fields
+from backfilld.web.fields.filter_fields import WORDS, edited, group_of, spell
+from backfilld.web.fields.values import typed, written
 from backfilld.web.pages.new_backfill.document import document_of, fields_of
-from backfilld.web.pages.new_backfill.filter_fields import WORDS, edited, group_of, spell
-from backfilld.web.pages.new_backfill.values import typed, written
 
 VALUES: dict[Takes, list[Any]] = {
     Takes.SCALAR: ["open", 2, 2.5, -1, True, "2", "true", "a, b", '"quoted"', "üñ 🙂", ""],

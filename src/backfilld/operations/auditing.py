@@ -9,6 +9,7 @@ from backfilld.domain.errors import NotFound
 from backfilld.store.admin.audit_pages import AuditEvent as AuditEvent
 from backfilld.store.admin.audit_pages import AuditFilter as AuditFilter
 from backfilld.store.admin.audit_pages import AuditPages
+from backfilld.store.admin.audit_pages import LastChange as LastChange
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool
 
@@ -30,6 +31,10 @@ class AuditReading:
     async def latest(self, number: int, *, before: int | None = None, limit: int) -> list[AuditEvent]:
         """The newest `limit` events of a backfill with an id below `before`, newest first."""
         return await self._pages.list_timeline_back(number, before=before, limit=limit)
+
+    async def last_changes(self, number: int) -> dict[str, LastChange]:
+        """Of each setting of a backfill that was changed on its way, who did so last."""
+        return await self._pages.list_last_changes(number)
 
     async def timeline(self, id: UUID, wanted: AuditFilter, *, behind: int = 0, limit: int) -> list[AuditEvent]:
         """The first `limit` of a backfill that `wanted` lets through behind an event's id, oldest first. NotFound.

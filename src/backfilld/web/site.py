@@ -8,8 +8,8 @@ from backfilld.web.frame.visit import Page
 from backfilld.web.live.hub import Hub
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.account import routes as account
+from backfilld.web.pages.backfill import editing, reruns, steering
 from backfilld.web.pages.backfill import routes as backfill
-from backfilld.web.pages.backfill import steering
 from backfilld.web.pages.new_backfill import routes as new_backfill
 from backfilld.web.pages.overview import routes as overview
 from backfilld.web.pages.schedules import routes as schedules
@@ -26,6 +26,8 @@ def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading, ver
         *new_backfill.pages(frame, operations),
         *backfill.pages(frame, streams, operations, audit),
         *steering.pages(frame, operations),
+        *reruns.pages(frame, operations),
+        *editing.pages(frame, operations),
         *schedules.pages(frame, streams, verbs, audit),
         *schedule_steering.pages(frame, verbs),
         *session.pages(frame, streams, verbs),

@@ -55,6 +55,15 @@ class ChangesSinceApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class LastChange:
+    """Who changed a setting last. `actor_name` is the name of an API key; None for everybody else."""
+
+    at: datetime
+    actor: str
+    actor_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditFilter:
     """Which events a list shows; None: all. `action` is a whole one, or what it begins with up to a dot.
 
@@ -102,6 +111,11 @@ class AuditPages:
         if row is None or row["at"] is None:
             return None
         return ChangesSinceApproval(row["at"], tuple(row["settings"]), row["approver_name"])
+
+    async def list_last_changes(self, backfill_number: int) -> dict[str, LastChange]:
+        """Of each setting of a backfill that was changed on its way, who did so last."""
+        rows = await self._pool.fetch(_sql.list_last_changes, backfill_number)
+        return {row["setting"]: LastChange(row["at"], row["actor"], row["actor_name"]) for row in rows}
 
     async def list_timeline(
         self, backfill_number: int, wanted: AuditFilter = EVERYTHING, *, behind: int = 0, limit: int

@@ -106,3 +106,13 @@ SELECT max(a.at) AS at, coalesce(array_agg(DISTINCT changed.setting), '{}') AS s
   JOIN audit_log AS a ON a.backfill_number = $1 AND a.id > approved.id
  CROSS JOIN LATERAL json_object_keys(a.new) AS changed (setting)
  WHERE a.action = 'backfill.change' AND a.at >= $2 AND changed.setting NOT IN ('status', 'status_reason');
+
+-- name: list_last_changes
+-- Who changed each setting of a backfill last, and when.
+-- $1 backfill
+SELECT DISTINCT ON (changed.setting) changed.setting, a.at, a.actor, k.name AS actor_name
+  FROM audit_log AS a
+ CROSS JOIN LATERAL json_object_keys(a.new) AS changed (setting)
+  LEFT JOIN api_keys AS k ON a.actor = 'key:' || k.id
+ WHERE a.backfill_number = $1 AND a.action = 'backfill.change' AND changed.setting NOT IN ('status', 'status_reason')
+ ORDER BY changed.setting, a.id DESC;

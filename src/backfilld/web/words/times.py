@@ -12,8 +12,35 @@ def iso(at: datetime) -> str:
 
 def place(zone: tzinfo) -> str:
     """`New York`."""
-    key = str(zone)
-    return key if key.startswith("Etc/") else key.rpartition("/")[2].replace("_", " ")
+    return place_of(str(zone))
+
+
+def for_input(at: datetime, zone: tzinfo) -> str:
+    """As a field for a local time takes it."""
+    return at.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+
+
+def of_input(text: str, zone: tzinfo) -> datetime:
+    """What such a field says; of a time that the clocks show twice the first. ValueError says what is wrong."""
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("is no time; write it as 2026-11-30T22:00") from None
+    if local.tzinfo is not None:
+        return local
+    at = local.replace(tzinfo=zone)
+    try:
+        instant = at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is too far away") from None
+    if instant.astimezone(zone).replace(tzinfo=None) != local:
+        raise ValueError(f"does not exist in {place(zone)}: the clocks are put forward over it")
+    return instant
+
+
+def place_of(name: str) -> str:
+    """The same of a zone's name."""
+    return name if name.startswith("Etc/") else name.rpartition("/")[2].replace("_", " ")
 
 
 def clock_time(at: datetime, zone: tzinfo, now: datetime, *, seconds: bool = False) -> str:

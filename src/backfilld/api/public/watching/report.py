@@ -62,13 +62,17 @@ class Reports:
         self._under_way = 0
 
     async def report(self, asked: RequestContext[None, WantedReport]) -> web.StreamResponse:
-        backfill = (await self._operations.get(asked.path["id"])).backfill
+        return await self.send(asked.http, asked.path["id"], asked.query)
+
+    async def send(self, request: web.Request, id: UUID, wanted: WantedReport) -> web.StreamResponse:
+        """The file, from its first page to its last. NotFound; Unavailable while too many are being sent."""
+        backfill = (await self._operations.get(id)).backfill
         if self._under_way >= MOST_REPORTS:
             raise Unavailable(f"{MOST_REPORTS} reports are being sent already; ask again in a while")
         self._under_way += 1
         try:
-            first = await self._page(backfill.id, asked.query, -1)
-            return await self._send(asked, backfill, first)
+            first = await self._page(backfill.id, wanted, -1)
+            return await self._send(request, wanted, backfill, first)
         finally:
             self._under_way -= 1
 
@@ -78,9 +82,8 @@ class Reports:
         )
 
     async def _send(
-        self, asked: RequestContext[None, WantedReport], backfill: Backfill, page: Sequence[Any]
+        self, request: web.Request, wanted: WantedReport, backfill: Backfill, page: Sequence[Any]
     ) -> web.StreamResponse:
-        wanted, request = asked.query, asked.http
         name = file_name(backfill, wanted.format, self._operations.clock.now())
         response = web.StreamResponse(
             headers={

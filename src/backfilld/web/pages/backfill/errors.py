@@ -10,7 +10,9 @@ from backfilld.operations.watching.errors import Failures
 
 @dataclass(frozen=True, slots=True)
 class GroupShown:
-    """One kind of failure. `address`: those of the ledger that are of it."""
+    """One kind of failure. `address`: those of the ledger that are of it; `key` names it.
+
+    `key` is "" for those that are of no group."""
 
     message: str
     error_class: str
@@ -18,6 +20,7 @@ class GroupShown:
     last_at: datetime | None
     entity_ids: Sequence[str]
     address: str
+    key: str
 
 
 def groups_of(failures: Failures, id_: UUID) -> Sequence[GroupShown]:
@@ -31,6 +34,7 @@ def groups_of(failures: Failures, id_: UUID) -> Sequence[GroupShown]:
             last_at=one.last_at,
             entity_ids=one.entity_ids[:3],
             address=f"{base}&error_group={one.fingerprint.hex()}" if one.fingerprint else base,
+            key=one.fingerprint.hex() if one.fingerprint else "",
         )
         for one in failures.groups
     ]

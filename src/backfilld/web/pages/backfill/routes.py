@@ -8,6 +8,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from backfilld.api.public.watching.report import Reports, WantedReport
 from backfilld.domain.access.callers import ROLES, Role
 from backfilld.domain.calendars import shown_zone
 from backfilld.operations.auditing import AuditReading
@@ -36,6 +37,7 @@ LARGEST_CURSOR = 18  # digits
 LONGEST_FINGERPRINT = 16
 MOST_GROUPS = 6
 SLOW_SECONDS = 10.0
+RERUN = ("failed", "succeeded", "skipped", "cancelled")
 PARTS = "backfill/regions.html"
 
 
@@ -66,6 +68,7 @@ class BackfillPages:
         self._streams = streams
         self._operations = operations
         self._audit = audit
+        self._reports = Reports(operations)
 
     async def show(self, visit: Visit) -> web.Response:
         """How far it is."""
@@ -95,11 +98,24 @@ class BackfillPages:
         if group is not None:
             only = await self._operations.errors.list_groups(view.backfill.id, only=group)
             told = only.groups[0].message if only.groups else ""
+        chosen = {"status": status, "error_group": group.hex() if group else "", "error_class": error_class}
+        chosen = {name: value for name, value in chosen.items() if value}
+        can_rerun = view.has_ended and status in RERUN and not entity_id and bool(found)
         return self._page(
             visit, "ledger", looked, told=told, rows=[ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
+            files=None if entity_id or error_class else urlencode(chosen), again=urlencode(chosen) if can_rerun else "",
             chips=ledger.chips_of(view, base, status), outcome=status, entity_id=entity_id, error_class=error_class,
             more=more, is_later=behind >= 0,
         )  # fmt: skip
+
+    async def send_report(self, visit: Visit) -> web.StreamResponse:
+        """The ledger as a file, all of it or what a filter of the ledger leaves."""
+        query = visit.http.query
+        status, group = query.get("status", ""), query.get("error_group", "")
+        asked: dict[str, Any] = {"format": "jsonl" if query.get("format") == "jsonl" else "csv"}
+        asked |= {"status": [status]} if status in ledger.OUTCOMES else {}
+        asked |= {"error_group": group} if _fingerprint(group) else {}
+        return await self._reports.send(visit.http, visit.path["id"], WantedReport.model_validate(asked))
 
     async def show_errors(self, visit: Visit) -> web.Response:
         """What failed, by what the failures have in common."""
@@ -114,8 +130,10 @@ class BackfillPages:
         backfill = looked.view.backfill
         entry = await self._operations.ledger.get(backfill.id, visit.path["entity_id"])
         zone = shown_zone(backfill)
+        again = urlencode({"status": entry.status, "entity_ids": entry.entity_id})
         return self._page(
-            visit, "entity", looked, row=ledger.row_of(entry, zone, visit.at), result=ledger.pretty(entry.result),
+            visit, "entity", looked, again=again if looked.view.has_ended and entry.status in RERUN else "",
+            row=ledger.row_of(entry, zone, visit.at), result=ledger.pretty(entry.result),
             attempts=ledger.attempts_of(entry, zone, visit.at),
         )  # fmt: skip
 
@@ -134,7 +152,10 @@ class BackfillPages:
     async def show_settings(self, visit: Visit) -> web.Response:
         """How it was set up."""
         looked = await self._look(visit.path["id"])
-        return self._page(visit, "settings", looked, rows=settings.rows_of(looked.view))
+        changes = await self._audit.last_changes(looked.view.number)
+        may_change = any(verb.name == "edit" for verb in looked.verbs)
+        groups = settings.groups_of(looked.view, changes)
+        return self._page(visit, "settings", looked, groups=groups, may_change=may_change)
 
     async def follow(self, visit: Visit) -> web.StreamResponse:
         """What changes of any page of it."""
@@ -236,6 +257,7 @@ def pages(frame: Frame, streams: Streams, operations: BackfillOperations, audit:
         Page("GET", PATH, does.show, path_types=IDS),
         Page("GET", PATH + "/entities", does.show_ledger, path_types=IDS),
         Page("GET", PATH + "/entities/{entity_id}", does.show_entity, path_types=IDS),
+        Page("GET", PATH + "/report", does.send_report, path_types=IDS, is_stream=True),
         Page("GET", PATH + "/errors", does.show_errors, path_types=IDS),
         Page("GET", PATH + "/timeline", does.show_timeline, path_types=IDS),
         Page("GET", PATH + "/settings", does.show_settings, path_types=IDS),

@@ -1,10 +1,13 @@
 """The settings of a backfill, in words and as they are kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from backfilld.domain.backfill_settings import FailurePolicy
+from backfilld.domain.backfill_settings import FailurePolicy, SlowDown
+from backfilld.operations.auditing import LastChange
 from backfilld.operations.backfills.view import BackfillView
+from backfilld.web.pages.backfill.edit_form import GROUPS
 from backfilld.web.pages.backfill.ledger import pretty
 from backfilld.web.words.numbers import thousands
 
@@ -16,48 +19,98 @@ _REPROCESS = {
 _ORDER = {"source": "as the source has it", "newest_first": "newest first", "oldest_first": "oldest first"}
 
 
-def rows_of(view: BackfillView) -> Sequence[tuple[str, str, str]]:
-    """Name, words, and JSON where words are not all there is."""
-    return list(_rows(view))
+TITLES = {
+    "name": "Name", "daily_execution_windows": "Openings", "timezone": "Time zone", "excluded_dates": "Not on",
+    "max_in_flight": "At once", "starts_per_minute": "Starts a minute", "max_attempts": "Tries",
+    "slow_down": "Slows down", "recheck": "Right before its start", "failure_policy": "Too many failures",
+    "max_credits": "Credits",
+}  # fmt: skip
+GROUP_TITLES = {"about": "What runs", "openings": "When", "limits": "How much", "stops": "When it stops by itself"}
 
 
-def _rows(view: BackfillView) -> Iterator[tuple[str, str, str]]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting in words, and as JSON where words are not all there is; `changed` is who changed it last."""
+
+    name: str
+    words: str
+    json: str = ""
+    changed: LastChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Settings that are edited together."""
+
+    name: str
+    title: str
+    rows: Sequence[Row]
+
+
+def groups_of(view: BackfillView, changes: Mapping[str, LastChange]) -> Sequence[Group]:
+    """All settings, with what can be changed on its way beside what cannot."""
+    words = words_of(view)
+    made = []
+    for group, keys in GROUPS.items():
+        rows = [Row(TITLES[key], words[key], changed=changes.get(key)) for key in keys if key in words]
+        made.append(Group(group, GROUP_TITLES[group], [*rows, *(_fixed(view) if group == "about" else ())]))
+    return made
+
+
+def words_of(view: BackfillView) -> Mapping[str, str]:
+    """What can be changed, by the names of the settings."""
+    chosen = view.backfill.settings
+    made = {
+        "name": chosen.name or "none",
+        "daily_execution_windows": _windows(view),
+        "timezone": chosen.timezone,
+        "excluded_dates": ", ".join(sorted(day.isoformat() for day in chosen.excluded_dates)) or "every day counts",
+        "max_in_flight": f"at most {chosen.max_in_flight}",
+        "starts_per_minute": f"at most {thousands(chosen.starts_per_minute)}"
+        if chosen.starts_per_minute
+        else "no limit",
+        "max_attempts": f"at most {chosen.max_attempts} for each",
+        "slow_down": _slow_down(chosen.slow_down),
+        "max_credits": f"at most {thousands(chosen.max_credits)}" if chosen.max_credits else "no limit",
+    }
+    if not view.backfill.is_schedule:
+        made["recheck"] = "each is tested against the filter again" if chosen.recheck else "nothing is tested again"
+        made["failure_policy"] = _policy(chosen.failure_policy)
+    return made
+
+
+def _fixed(view: BackfillView) -> Iterator[Row]:
     backfill, chosen = view.backfill, view.backfill.settings
-    yield "Workflow", f"{backfill.workflow_name}, version {backfill.workflow_version}", ""
+    yield Row("Workflow", f"{backfill.workflow_name}, version {backfill.workflow_version}")
     if chosen.entity_type:
-        yield "Records", chosen.entity_type, ""
+        yield Row("Records", chosen.entity_type)
         is_all = chosen.filter_spec == {}
-        yield "Filter", "everything" if is_all else "", "" if is_all else pretty(chosen.filter_spec)
+        yield Row("Filter", "everything" if is_all else "", "" if is_all else pretty(chosen.filter_spec))
     if backfill.named_ids is not None:
-        yield "Only these", f"{thousands(backfill.named_ids.count)} ids", ""
-    yield "Openings", _windows(view), ""
-    yield "Time zone", chosen.timezone, ""
-    if chosen.excluded_dates:
-        yield "Not on", ", ".join(sorted(day.isoformat() for day in chosen.excluded_dates)), ""
-    yield "At once", f"at most {chosen.max_in_flight}", ""
-    yield "Tries", f"at most {chosen.max_attempts} for each", ""
-    yield "Order", _ORDER.get(chosen.order, chosen.order), ""
-    yield "What ran before", _REPROCESS.get(chosen.reprocess_behavior, chosen.reprocess_behavior), ""
+        yield Row("Only these", f"{thousands(backfill.named_ids.count)} ids")
+    yield Row("Order", _ORDER.get(chosen.order, chosen.order))
+    yield Row("What ran before", _REPROCESS.get(chosen.reprocess_behavior, chosen.reprocess_behavior))
     if chosen.sample_size:
-        yield "Sample", f"{thousands(chosen.sample_size)} first, then it waits", ""
-    for name, words in (("starts_per_minute", "Starts a minute"), ("max_credits", "Credits at most")):
-        value = getattr(chosen, name, None)
-        if value is not None:
-            yield words, thousands(value), ""
-    if chosen.recheck:
-        yield "Right before its start", "each is tested against the filter again", ""
-    if (policy := chosen.failure_policy) is not None:
-        yield "Stops by itself", _policy(policy), ""
+        yield Row("Sample", f"{thousands(chosen.sample_size)} first, then it waits")
+    if chosen.rehearsal:
+        yield Row("Rehearsal", "the target does nothing for real")
     if chosen.params:
-        yield "Parameters", "", pretty(dict(chosen.params))
+        yield Row("Parameters", "", pretty(dict(chosen.params)))
     if chosen.reason:
-        yield "Reason", chosen.reason, ""
+        yield Row("Reason", chosen.reason)
 
 
-def _policy(policy: FailurePolicy) -> str:
-    if not policy.enabled:
+def _slow_down(setting: SlowDown | None) -> str:
+    if setting is None:
+        return "never"
+    share = setting.of.removeprefix("p")
+    return f"when {share} % of the last {setting.over} took longer than {thousands(setting.latency_ms)} ms"
+
+
+def _policy(policy: FailurePolicy | None) -> str:
+    if policy is None or not policy.enabled:
         return "never, however much fails"
-    share = f"when more than {policy.max_failure_ratio:.0%} of the last {policy.window} failed"
+    share = f"more than {policy.max_failure_ratio:.0%} of the last {policy.window} failed"
     return f"{share} (after {policy.min_sample}), or {policy.max_consecutive_failures} in a row"
 
 

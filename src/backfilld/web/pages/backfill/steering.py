@@ -1,20 +1,22 @@
 """The verbs: a page that asks, and the POST that does it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from aiohttp import web
 
 from backfilld.domain.access.callers import Role
 from backfilld.domain.backfill_settings import MOST_REASON
 from backfilld.domain.calendars import shown_zone
-from backfilld.domain.errors import BackfilldError, Conflict, Forbidden, Invalid, Unavailable
+from backfilld.domain.errors import BackfilldError, Conflict, Fault, Forbidden, Invalid, Unavailable
 from backfilld.operations.backfill_verbs import BackfillOperations
-from backfilld.operations.backfills.create import Created
 from backfilld.operations.backfills.view import BackfillView
+from backfilld.operations.rerun import Wanted
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, PageHandler, Visit
+from backfilld.web.pages.backfill.reruns import rerun_once
 from backfilld.web.pages.backfill.routes import IDS, PATH
 from backfilld.web.pages.backfill.verbs import VERBS, Question, question
 from backfilld.web.words import times
@@ -31,7 +33,8 @@ class Steering:
         self._operations = operations
         self._does: Mapping[str, Do] = {
             "pause": self._pause, "resume": self._resume, "cancel": self._cancel, "rerun-failed": self._rerun_failed,
-            "delete": self._delete, "try-now": self._try_now,
+            "delete": self._delete, "try-now": self._try_now, "override": self._override,
+            "end-override": self._end_override,
         }  # fmt: skip
 
     def asking(self, verb: str) -> PageHandler:
@@ -39,7 +42,7 @@ class Steering:
 
         async def ask(visit: Visit) -> web.Response:
             view = await self._operations.get(visit.path["id"])
-            asked = question(view, verb)
+            asked = question(view, verb, visit.at)
             if asked is None:
                 return self._refused(visit, view, verb, Conflict(f"it is {pill(view).word.lower()}: too late for that"))
             return self._question(visit, view, verb, asked)
@@ -61,24 +64,56 @@ class Steering:
 
     def _question(self, visit: Visit, view: BackfillView, verb: str, asked: Question, **more: Any) -> web.Response:
         backfill = view.backfill
-        values: dict[str, Any] = {"problem": "", "status": 200, "reason": ""} | more
+        values: dict[str, Any] = {"problem": "", "status": 200, "reason": "", "until": None} | more
         return self._frame.page(
             visit, "backfill/confirm.html", here="backfills", ask=asked, verb=verb, id=backfill.id,
             name=backfill.settings.name or backfill.workflow_name, pill=pill(view),
-            zone=times.place(shown_zone(backfill)), **values,
+            zone=times.place(shown_zone(backfill)), key=visit.form.get("key") or uuid4().hex, **values,
         )  # fmt: skip
 
     def _refused(self, visit: Visit, view: BackfillView, verb: str, problem: BackfilldError) -> web.Response:
         told = problem.message[:1].upper() + problem.message[1:]
-        asked = question(view, verb)
+        if isinstance(problem, Invalid):
+            told = "; ".join(fault.message for fault in problem.faults)
+            told = told[:1].upper() + told[1:]
+        asked = question(view, verb, visit.at)
         if asked is None:
             asked = Question("That is not possible now", [], "", "", keep="Back to it")
-        reason = visit.form.get("reason")
-        return self._question(visit, view, verb, asked, problem=told, status=problem.status, reason=reason)
+        typed = {name: visit.form.get(name) for name in ("reason", "until")}
+        return self._question(visit, view, verb, asked, problem=told, status=problem.status, **typed)
 
     async def _pause(self, visit: Visit, id_: UUID, why: str | None) -> str:
-        await self._operations.steering.pause(visit.actor, id_, why=why)
+        until = await self._until(visit, id_)
+        await self._operations.steering.pause(visit.actor, id_, why=why, until=until)
         return f"/backfills/{id_}"
+
+    async def _override(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        until = await self._until(visit, id_)
+        if until is None:
+            raise Invalid([Fault("/until", "missing", "say until when")])
+        await self._operations.overriding.override(visit.actor, id_, until, why=why)
+        return f"/backfills/{id_}"
+
+    async def _end_override(self, visit: Visit, id_: UUID, why: str | None) -> str:
+        await self._operations.overriding.end(visit.actor, id_, why=why)
+        return f"/backfills/{id_}"
+
+    async def _until(self, visit: Visit, id_: UUID) -> datetime | None:
+        """The time that was typed, by the clocks of the backfill's zone. Invalid, in these clocks, too."""
+        text = visit.form.get("until")
+        if not text:
+            return None
+        zone = shown_zone((await self._operations.get(id_)).backfill)
+        try:
+            until = times.of_input(text, zone)
+        except ValueError as problem:
+            raise Invalid([Fault("/until", "invalid", f"“{text}” {problem}")]) from None
+        if until <= visit.at:
+            told = (
+                f"{times.clock_time(until, zone, visit.at)} is over: it is {times.clock_time(visit.at, zone, visit.at)}"
+            )
+            raise Invalid([Fault("/until", "not_in_the_future", f"{told} in {times.place(zone)}")])
+        return until
 
     async def _try_now(self, visit: Visit, id_: UUID, why: str | None) -> str:
         await self._operations.trying.try_now(visit.actor, id_, why=why)
@@ -94,16 +129,11 @@ class Steering:
         return f"/backfills/{id_}"
 
     async def _rerun_failed(self, visit: Visit, id_: UUID, why: str | None) -> str:
-        made = await self._operations.rerunner.rerun_failed(visit.actor, id_, why=why, keyed=None, render=_nothing)
-        return f"/backfills/{made.view.backfill.id}"
+        return await rerun_once(self._operations, visit, id_, Wanted(), why)
 
     async def _delete(self, visit: Visit, id_: UUID, why: str | None) -> str:
         await self._operations.delete(visit.actor, id_, why=why)
         return "/"
-
-
-def _nothing(_: Created) -> Mapping[str, Any]:
-    return {}  # kept under no key
 
 
 def pages(frame: Frame, operations: BackfillOperations) -> list[Page]:

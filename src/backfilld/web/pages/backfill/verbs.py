@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from backfilld.domain.access.callers import Role
 from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.domain.calendars import shown_zone
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.operations.steering.try_now import ASKED
+from backfilld.web.words import times
 from backfilld.web.words.numbers import thousands
 
 R, S = ReasonCode, Status
+OVERRIDE_USUAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,19 @@ class Verb:
     word: str
     kind: str = ""
     role: Role = "operator"
+    in_dialog: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """A time that is asked for, by the clocks of the backfill's zone; blank where it need not be given."""
+
+    label: str
+    hint: str
+    value: str = ""
+    least: str = ""
+    most: str = ""
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,8 @@ class Question:
     danger: bool = False
     choices: Sequence[tuple[str, str, str]] = ()  # name, value, words; the first is chosen
     keep: str = "Keep as it is"
+    until: Until | None = None
+    once: bool = False  # asked twice it is done once
 
 
 RESUMES = {
@@ -53,6 +72,10 @@ def _verbs(view: BackfillView, deleter: Role) -> Iterator[Verb]:
     if view.has_ended:
         if view.counts.failed:
             yield Verb("rerun-failed", f"Rerun {thousands(view.counts.failed)} failed…", "primary")
+        if view.counts.total:
+            yield Verb("rerun", "Rerun others…" if view.counts.failed else "Rerun…", in_dialog=False)
+        if can_be_cloned(view):
+            yield Verb("clone", "Clone", in_dialog=False)
         yield Verb("delete", "Delete…", "danger", deleter)
         return
     if status is S.CANCELLING:
@@ -66,14 +89,26 @@ def _verbs(view: BackfillView, deleter: Role) -> Iterator[Verb]:
         yield Verb("resume", RESUMES.get(code, "Resume…") if code else "Resume…", "primary")
     else:
         yield Verb("pause", "Pause…")
+    yield Verb("edit", "Edit", in_dialog=False)
+    if view.window.override_until is not None:
+        yield Verb("end-override", "Keep to its openings…")
+    elif status is S.WAITING and view.window.open is False:
+        yield Verb("override", "Run now until…")
+    if can_be_cloned(view):
+        yield Verb("clone", "Clone", in_dialog=False)
     yield Verb("cancel", "Cancel…", "danger")
 
 
-def question(view: BackfillView, verb: str) -> Question | None:
+def can_be_cloned(view: BackfillView) -> bool:
+    """Whether there is a body that asks for another like it."""
+    return not view.backfill.is_schedule
+
+
+def question(view: BackfillView, verb: str, now: datetime) -> Question | None:
     """What to ask; None if it cannot be done as the backfill stands."""
     if not any(one.name == verb for one in verbs_of(view, delete_needs_admin=True)):
         return None
-    return _ASKS[verb](view)
+    return _override(view, now) if verb == "override" else _ASKS[verb](view)
 
 
 def _in_flight(view: BackfillView) -> str:
@@ -87,7 +122,27 @@ def _pause(view: BackfillView) -> Question:
         [f"Once it is paused nothing starts. {_in_flight(view)}", "It can be resumed at any time."],
         "Pause",
         "Pausing…",
+        until=Until("Until", "blank: until somebody resumes it"),
     )
+
+
+def _override(view: BackfillView, now: datetime) -> Question:
+    zone = shown_zone(view.backfill)
+    least = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    told = [
+        f"It runs at once, though its windows are closed: {thousands(view.counts.remaining)} are left.",
+        "Whatever else forbids a start still does. What is in flight at the end may finish.",
+    ]
+    until = Until(
+        "Until", "at most 24 hours ahead", times.for_input(least + OVERRIDE_USUAL, zone), times.for_input(least, zone),
+        times.for_input(now + timedelta(hours=24), zone), required=True,
+    )  # fmt: skip
+    return Question("Run outside of its windows?", told, "Run now", "Opening…", until=until)
+
+
+def _end_override(view: BackfillView) -> Question:
+    told = ["Its windows alone count again: outside of them nothing starts.", _in_flight(view)]
+    return Question("Keep to its openings?", told, "Keep to its openings", "Closing…", keep="Let it run on")
 
 
 def _resume(view: BackfillView) -> Question:
@@ -145,7 +200,8 @@ def _rerun_failed(view: BackfillView) -> Question:
         f"A new backfill is made of the {failed} that failed, with the windows and limits of this one.",
         "Nothing of this one changes.",
     ]
-    return Question(f"Rerun the {failed} that failed?", told, f"Rerun {failed}", "Making it…", keep="Not now")
+    title = f"Rerun the {failed} that failed?"
+    return Question(title, told, f"Rerun {failed}", "Making it…", keep="Not now", once=True)
 
 
 def _delete(view: BackfillView) -> Question:
@@ -158,6 +214,6 @@ def _delete(view: BackfillView) -> Question:
 
 _ASKS = {
     "pause": _pause, "resume": _resume, "cancel": _cancel, "rerun-failed": _rerun_failed, "delete": _delete,
-    "try-now": _try_now,
+    "try-now": _try_now, "end-override": _end_override,
 }  # fmt: skip
-VERBS = tuple(_ASKS)
+VERBS = (*_ASKS, "override")  # those with a page that asks

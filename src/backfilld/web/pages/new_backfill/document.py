@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backfilld.domain.errors import Fault
-from backfilld.web.pages.new_backfill import filter_fields, window_fields
+from backfilld.web.fields import filter_fields, limit_fields, window_fields
+from backfilld.web.fields.limit_fields import number, shown
 
 Fields = Mapping[str, str]
 AS_JSON = "json"
@@ -17,9 +18,6 @@ _PLAIN = {
     "max_attempts": "max_attempts",
 }  # fmt: skip
 _NUMBERS = {"target_workflow_id", "max_in_flight", "starts_per_minute", "sample_size", "max_credits", "max_attempts"}
-_POLICY = {"max_failure_ratio": "fp.ratio", "window": "fp.window", "min_sample": "fp.min",
-           "max_consecutive_failures": "fp.row"}  # fmt: skip
-_SLOW_DOWN = {"latency_ms": "slow.ms", "of": "slow.of", "over": "slow.over"}
 _LISTS = {"excluded_dates": "excluded_dates", "entity_ids": "entity_ids"}
 _NAMES = _PLAIN | _LISTS | {"filter_spec": "f.c", "daily_execution_windows": "w.0.from", "params": "params",
                             "failure_policy": "fp.ratio", "slow_down": "slow.ms", "rehearsal": "rehearsal",
@@ -69,17 +67,6 @@ def document_of(fields: Fields) -> Document:
     return made
 
 
-def number(text: str) -> Any:
-    """The number that was typed; else the text as it is, of which the API says what is wrong."""
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        return text
-    if value != value or abs(value) > 1e15:
-        return text
-    return int(value) if value.is_integer() else value
-
-
 def _json(text: str, name: str, made: Document) -> Any:
     try:
         return json.loads(text)
@@ -106,31 +93,20 @@ def _windows(fields: Fields, made: Document) -> None:
 
 
 def _limits(fields: Fields, made: Document) -> None:
-    policy: dict[str, Any] = {key: number(fields[name]) for key, name in _POLICY.items() if fields.get(name)}
-    if isinstance(policy.get("max_failure_ratio"), int | float):
-        policy["max_failure_ratio"] = round(policy["max_failure_ratio"] / 100, 6)
-    made.body["failure_policy"] = policy | {"enabled": bool(fields.get("fp.on"))}
-    made.names |= {f"/failure_policy/{key}": name for key, name in _POLICY.items()}
-    if fields.get("slow.ms"):
-        slow: dict[str, Any] = {key: fields[name] for key, name in _SLOW_DOWN.items() if fields.get(name)}
-        made.body["slow_down"] = {key: value if key == "of" else number(value) for key, value in slow.items()}
-        made.names |= {f"/slow_down/{key}": name for key, name in _SLOW_DOWN.items()}
+    made.body["failure_policy"] = limit_fields.policy_of(fields)
+    if (slow := limit_fields.slow_down_of(fields)) is not None:
+        made.body["slow_down"] = slow
+    made.names |= limit_fields.NAMES
 
 
 def fields_of(body: Mapping[str, Any]) -> dict[str, str]:
     """The form that asks with this body; a filter that the builder cannot show stands in it as JSON."""
-    made = {name: _shown(body[key]) for key, name in _PLAIN.items() if body.get(key) is not None}
+    made = {name: shown(body[key]) for key, name in _PLAIN.items() if body.get(key) is not None}
     made |= {name: "\n".join(map(str, body[key])) for key, name in _LISTS.items() if body.get(key)}
     made["excluded_dates"] = made.get("excluded_dates", "").replace("\n", ", ")
     made |= filter_fields_of(body.get("filter_spec", {}))
     made |= window_fields.fields_of(body.get("daily_execution_windows") or {})
-    policy = body.get("failure_policy") or {}
-    made |= {name: _shown(policy[key]) for key, name in _POLICY.items() if key in policy}
-    if "max_failure_ratio" in policy:
-        made["fp.ratio"] = _shown(round(policy["max_failure_ratio"] * 100, 4))
-    made["fp.on"] = "1" if policy.get("enabled", True) else ""
-    slow = body.get("slow_down") or {}
-    made |= {name: _shown(slow[key]) for key, name in _SLOW_DOWN.items() if key in slow}
+    made |= limit_fields.fields_of(body.get("failure_policy") or {}, body.get("slow_down") or {})
     if body.get("params"):
         made["params"] = json.dumps(body["params"], ensure_ascii=False, indent=2)
     if body.get("rehearsal"):
@@ -146,7 +122,3 @@ def filter_fields_of(spec: Any) -> dict[str, str]:
     if rows is not None:
         return rows | {"mode": ""}
     return {"mode": AS_JSON, "json": json.dumps(spec, ensure_ascii=False, indent=2), "f.c": "and"}
-
-
-def _shown(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

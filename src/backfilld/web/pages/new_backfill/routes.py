@@ -16,13 +16,13 @@ from backfilld.domain.entities.records import ENTITY_TYPES
 from backfilld.domain.errors import BackfilldError, Conflict, Invalid, NotFound, Unavailable
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.idempotency import KeyReused
+from backfilld.web.fields import filter_fields, window_fields
+from backfilld.web.fields.filter_fields import group_of
+from backfilld.web.fields.window_fields import PRESETS, rows_of
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
-from backfilld.web.pages.new_backfill import filter_fields, window_fields
 from backfilld.web.pages.new_backfill.document import AS_JSON, Document, document_of, fields_of, filter_fields_of
-from backfilld.web.pages.new_backfill.filter_fields import group_of
 from backfilld.web.pages.new_backfill.told import told
-from backfilld.web.pages.new_backfill.window_fields import PRESETS, rows_of
 
 PATH = "/backfills/new"
 MOST_WORKFLOWS = 500

@@ -13,6 +13,7 @@ from backfilld.domain.windows.weekly import WEEKDAYS
 Fields = Mapping[str, str]
 _NAME = re.compile(r"w\.(\d{1,3})\.(?:d[0-6]|from|to)")
 
+EDITS = ("window", "unwindow", "preset")
 _NIGHT = ("22:00", "06:00")
 PRESETS: Mapping[str, tuple[str, list[tuple[range, str, str]]]] = {
     "weeknights": ("Weeknights", [(range(5), *_NIGHT)]),

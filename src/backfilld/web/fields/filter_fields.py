@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backfilld.domain.filters.operators import OPERATORS, SPELLINGS, Takes
-from backfilld.web.pages.new_backfill.values import typed, written
+from backfilld.web.fields.values import typed, written
 
 ROOT = "f"
 DEEPEST = 3  # levels of groups
