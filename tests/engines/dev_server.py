@@ -1,5 +1,6 @@
 """Temporal's development server and a worker, each in a process of its own, to be killed and started again."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -121,6 +122,8 @@ class DevServer(Child):
         return found
 
     async def has_worker(self, queue: str = QUEUE) -> bool:
+        """Asked a few times a second: a namespace that throttles has no more to give."""
+        await asyncio.sleep(0.2)
         request = DescribeTaskQueueRequest(namespace="default", task_queue_type=1)
         request.task_queue.name = queue
         with suppress(NotConnected, RPCError):
