@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 from tests.engine.machines import *  # noqa: F403 - fixtures
 from tests.engine.machines import PLAIN, MachineOfTwo
-from tests.engine.whole_schedules import WholeSchedule
+from tests.engine.whole_schedule_steering import EDITS, SteeredSchedule
 from tests.support.wire import Wire
 
+from backfilld.api.public.backfills.bodies import CHANGEABLE
 from backfilld.operations.sessions import attempts, kill
 from backfilld.store.connection.pool import Pool
 
@@ -22,10 +23,10 @@ from backfilld.store.connection.pool import Pool
 class Machine(MachineOfTwo):
     """Of one schedule."""
 
-    whole: WholeSchedule
+    whole: SteeredSchedule
 
     async def make(self, pool: Pool, wires: list[Wire], seed: int) -> None:
-        self.whole = WholeSchedule(pool, wires)
+        self.whole = SteeredSchedule(pool, wires)
         self.whole.chance.seed(seed)
         await self.whole.begin()
 
@@ -73,6 +74,60 @@ class Machine(MachineOfTwo):
     def kill_an_attempt(self) -> None:
         if self.began:
             self.run(self.whole.kill_attempt())
+
+    @rule(minutes=st.integers(5, 40), max_in_flight=st.integers(1, 3), stops=st.booleans())
+    def backfill_in_windows(self, minutes: int, max_in_flight: int, stops: bool) -> None:
+        if self.began:
+            self.run(self.whole.backfill_in_windows(minutes, max_in_flight, stops))
+
+    @rule(name=st.sampled_from(sorted(EDITS)))
+    def edit(self, name: str) -> None:
+        if self.began:
+            self.run(self.whole.edit(name))
+
+    @rule(hours=st.sampled_from([0.05, 0.5, 5.0]))
+    def pause_until(self, hours: float) -> None:
+        if self.began:
+            self.run(self.whole.pause_until(hours))
+
+    @rule(hours=st.sampled_from([None, 0.1, 9.0]))
+    def override(self, hours: float | None) -> None:
+        if self.began:
+            self.run(self.whole.override(hours))
+
+    @rule()
+    def cancel_what_is_in_flight(self) -> None:
+        if self.began:
+            self.run(self.whole.cut())
+
+    @rule(status=st.sampled_from(["failed", "failed", "succeeded", "cancelled"]))
+    def rerun(self, status: str) -> None:
+        if self.began:
+            self.run(self.whole.rerun(status))
+
+    @rule(what=st.sampled_from(["try_now", "explain", "clone", "delete"]))
+    def ask_of_a_backfill(self, what: str) -> None:
+        if self.began:
+            self.run(getattr(self.whole, what)())
+
+    @rule()
+    def stop_all(self) -> None:
+        if self.began:
+            self.run(self.whole.stop_all())
+
+    @rule()
+    def start_all(self) -> None:
+        if self.began:
+            self.run(self.whole.start_all())
+
+    @rule(apart=st.sampled_from([0.0, 0.01, 0.03]))
+    def budget_of_the_target(self, apart: float) -> None:
+        if self.began:
+            self.whole.budget(apart)
+
+
+def test_the_machine_knows_every_limit_of_backfills_over_sessions():
+    assert set(CHANGEABLE) - {"recheck", "timezone"} <= set(EDITS)
 
 
 @pytest.fixture(autouse=True)
