@@ -78,11 +78,11 @@ class Calendar:
 
     def intervals(self, since: datetime, until: datetime) -> list[Opening]:
         """What is open in `[since, until)`: in order, apart from each other, clipped to both ends."""
-        return list(self._openings(since, until))
+        return list(self.openings(since, until))
 
     def next_opening(self, after: datetime) -> Opening | None:
         """The opening that `after` falls in (from `after` on), else the first to come within HORIZON, else None."""
-        return next(self._openings(after, _later(after, HORIZON)), None)
+        return next(self.openings(after, _later(after, HORIZON)), None)
 
     def state(self, at: datetime) -> WindowState:
         """Open or closed, and what comes next, as the API tells it."""
@@ -111,7 +111,7 @@ class Calendar:
         """How many seconds of `[since, until)` are open."""
         if self._never_closes:
             return max(0.0, (until - since).total_seconds())
-        return sum(opening.seconds for opening in self._openings(since, until))
+        return sum(opening.seconds for opening in self.openings(since, until))
 
     def finish_at(self, start: datetime, busy_seconds: float) -> datetime | None:
         """When `busy_seconds` of open time will have passed since `start`; None if not within FARTHEST_FINISH."""
@@ -122,7 +122,7 @@ class Calendar:
             return _later(start, timedelta(seconds=left))
         if self.next_opening(start) is None:
             return None
-        for opening in self._openings(start, _later(start, FARTHEST_FINISH)):
+        for opening in self.openings(start, _later(start, FARTHEST_FINISH)):
             if left <= opening.seconds:
                 return opening.opens_at + timedelta(seconds=left)
             left -= opening.seconds
@@ -155,7 +155,8 @@ class Calendar:
         """The windows that start on that local day (days since 1970)."""
         return () if day in self._excluded_days else self.windows.days[(day + 3) % 7]  # 1970 began on a Thursday
 
-    def _openings(self, since: datetime, until: datetime) -> Iterator[Opening]:
+    def openings(self, since: datetime, until: datetime) -> Iterator[Opening]:
+        """As `intervals`, one after the other, for whoever may stop early."""
         if since >= until:
             return
         for opens, closes in _joined(self._open_seconds(_second(since), _second(until, up=True))):
