@@ -14,7 +14,8 @@ from tests.support.ledgers import make_ledger
 
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.domain.backfills.states import Status
-from backfilld.sources.base import SourceUnreachable
+from backfilld.domain.entities.records import Entity
+from backfilld.sources.base import Page, SourceUnreachable
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"
@@ -183,6 +184,89 @@ async def test_what_cannot_be_had_in_time_is_null(
     )  # fmt: skip
     assert any("what would run is not known: looking took longer than 0.05 s" in warning for warning in warnings)
     assert ["the end cannot be estimated: how much would run is not known"] == data["notes"]
+
+
+class Endless(Stuck):
+    """A source that gives a page, and never another one."""
+
+    async def count(self, query: object, *, within_seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    async def pages(self, query: object, *, cursor: str | None, page_size: int) -> Any:
+        yield Page([Entity(f"e{number}", {}) for number in range(40)], "more", exact=True)
+        await asyncio.Event().wait()
+
+
+async def test_what_was_counted_until_the_time_was_over_is_a_least(
+    pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve
+) -> None:
+    await run_before(pool, workflow, e0="succeeded", e1="succeeded")
+    operations = make_operations(pool, clock, FakeControl(), source=Endless(), count_timeout_seconds=0.2)
+    client = await serve(backfills.routes(operations))
+    await pool.execute("UPDATE backfill_progress SET throughput = 1")
+    data, warnings = await ask(client, "/preview", body(workflow.workflow_id, starts_per_minute=1))
+
+    assert (None, None, 40, 38) == (
+        data["total_entities"], data["to_run_count"], data["at_least"], data["to_run_at_least"],
+    )  # fmt: skip
+    assert any("at least 38 of the 40 that were seen" in warning for warning in warnings)
+    assert None is data["estimated_completion_at"]
+    assert ["the end cannot be estimated: how much would run is not known; it is not before Mon 12:38 UTC"] == data[
+        "notes"
+    ]
+
+
+async def test_it_works_without_a_workflow(client: Client, pool: Pool) -> None:
+    await store_entities(pool, {"n": 1}, {"n": 2}, {"n": 2})
+    data, _ = await ask(client, "/preview", body(0, target_workflow_id=..., filter_spec={"n": 2}))
+    created = await client.post(PATH, json=body(0, target_workflow_id=...))
+
+    assert (2, 2, {}) == (data["total_entities"], data["to_run_count"], data["skipped"])
+    assert {"credits_per_entity": None, "total_credits_estimated": None, "total_entities": 2} == data["cost_estimate"]
+    assert ("2027-03-01T12:00:00Z", None) == (data["estimated_start_at"], data["estimated_completion_at"])
+    assert ["the end cannot be estimated: no workflow is named that could tell its speed"] == data["notes"]
+    assert 422 == created.status
+
+
+async def test_the_end_goes_by_how_long_items_took_and_not_by_the_pace_that_one_was_given(
+    client: Client, pool: Pool, workflow: Workflow
+) -> None:
+    await store_entities(pool, *({} for _ in range(120)))
+    await run_before(pool, workflow, a="succeeded", b="failed", c="succeeded")
+    await pool.execute("UPDATE backfill_progress SET throughput = 0.01")  # it was paced
+    await pool.execute("UPDATE outcomes SET started_at = finished_at - interval '2 s', attempts = 1")
+    free, _ = await ask(client, "/preview", body(workflow.workflow_id, max_in_flight=4))
+    paced, _ = await ask(client, "/preview", body(workflow.workflow_id, max_in_flight=4, starts_per_minute=60))
+
+    assert "2027-03-01T12:01:00Z" == free["estimated_completion_at"]
+    assert "2027-03-01T12:02:00Z" == paced["estimated_completion_at"]
+    assert [
+        {"what": "max_in_flight", "value": 4, "in_use": None, "name": None, "items_per_minute": 120},
+        {"what": "starts_per_minute", "value": 60, "in_use": None, "name": None, "items_per_minute": 60},
+    ] == paced["limits"]
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"sample_size": 1},
+     "it stops after a sample of 1 entity; its end is estimated as if somebody let it go on at once"),
+    ({"start": "when_approved"}, "it waits for approval; start and end are estimated as if it were approved now"),
+])  # fmt: skip
+async def test_where_it_waits_for_somebody_is_noted(
+    client: Client, workflow: Workflow, settings: dict[str, Any], said: str
+) -> None:
+    data, _ = await ask(client, "/preview", body(workflow.workflow_id, **settings))
+
+    assert said in data["notes"]
+
+
+@pytest.mark.parametrize(("cap", "warned"), [(2.9, True), (3, False), (None, False)])
+async def test_a_cap_that_does_not_suffice_is_warned_of(
+    client: Client, pool: Pool, workflow: Workflow, cap: float | None, warned: bool
+) -> None:
+    await store_entities(pool, {}, {})
+    _, warnings = await ask(client, "/preview", body(workflow.workflow_id, max_credits=cap))
+
+    assert warned == ("max_credits is 2.9, but 2 entities cost about 3.0: it stops after about 1" in warnings)
 
 
 async def test_who_waits_longer_is_told_more(pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve) -> None:

@@ -1,6 +1,7 @@
 """How a backfill went: the points that are written down, the samples that are told, the rate that they come to."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -132,6 +133,24 @@ async def test_the_rate_while_open_makes_the_estimate_and_its_range(
     assert (100.0, expected) == (shown["rate_while_open_per_minute"], shown["estimated_completion_at"])
     assert {"earliest": expected, "latest": expected} == shown["estimated_completion_range"]
     assert listed == shown
+
+
+@pytest.mark.parametrize(("method", "path", "sent"), [
+    ("POST", "/pause", None), ("POST", "/resume", None), ("POST", "/try-now", None),
+    ("POST", "/override", {"until": "2027-03-01T14:00:00Z", "reason": "month end"}),
+    ("PATCH", "", {"name": "another"}),
+])  # fmt: skip
+async def test_every_answer_shows_the_same_backfill(
+    client: Client, pool: Pool, running: Backfill, clock: FakeClock, method: str, path: str, sent: Any
+) -> None:
+    await works(pool, running, 40, 100)
+    clock.set(NOON + 40 * MINUTE)
+    answer = await client.request(method, f"{PATH}/{running.id}{path}", json=sent)
+    told = (await answer.json())["data"]["backfill"]
+    shown = (await asked(client, running.id))["backfill"]
+
+    assert None is not told["rate_while_open_per_minute"]
+    assert shown == told
 
 
 async def test_while_nothing_can_start_there_are_no_estimates(

@@ -123,7 +123,8 @@ async def test_the_end_is_estimated_through_closed_hours(client: Client, pool: P
     ]
 
 
-ENDS_BY_ITSELF = {"outside_window", "waiting_for_retry", "rate_limited", "waiting_for_capacity", "recovering"}
+ENDS_BY_ITSELF = {"outside_window", "waiting_for_retry", "rate_limited", "waiting_for_capacity", "recovering",
+                  "source_budget"}  # fmt: skip
 
 
 @pytest.mark.parametrize("code", list(ReasonCode))

@@ -1,6 +1,6 @@
 """Why nothing, or not more, is starting: what is said of a backfill at one moment."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +9,8 @@ from tests.domain.test_holding import NEW_YORK, NOON, TEXTS, of
 from tests.engine.parts import a_backfill
 
 from backfilld.domain.backfill_settings import SlowDown
+from backfilld.domain.backfills.estimating.allowances import Allowance
+from backfilld.domain.backfills.estimating.ends import Bound, Estimate, Unknown
 from backfilld.domain.backfills.explaining import ORDER, Standing, explain, in_order
 from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.progress import Counts
@@ -20,6 +22,7 @@ from backfilld.domain.sentences import plain
 R, S = ReasonCode, Status
 COUNTS = Counts(10_000, 9_700, 5_811, 249, 300, 0, 0, 4, 3_636)
 HOUR = timedelta(hours=1)
+ENDS = Estimate(NOON, NOON + HOUR)
 
 
 def standing(status: Status = S.RUNNING, *reasons: Any, counts: Counts = COUNTS, **changes: Any) -> Standing:
@@ -91,7 +94,7 @@ def test_the_next_start_is_when_nothing_is_in_the_way_any_more(untils: list, exp
 
 
 def test_without_a_blocker_it_is_what_limits_the_speed():
-    found = standing(counts=replace(COUNTS, in_flight=4), per_minute=132.4, ends_at=NOON + HOUR, places=(7, 90))
+    found = standing(counts=replace(COUNTS, in_flight=4), per_minute=132.4, estimate=ENDS, places=(7, 90))
 
     assert [
         "4 of 4 in flight, about 132 a minute; more would need a higher limit.",
@@ -147,8 +150,10 @@ def test_what_cannot_go_on_says_why():
 
 
 def test_a_pace_a_budget_and_a_cap_are_told_beside_what_is_in_flight():
-    paced = standing(budget=60, known={"others_at_budget": "“a” and 2 others"}, per_minute=9.5, credits_used=12.5)
-    settings = replace(paced.backfill.settings, starts_per_minute=10, max_credits=20)
+    bounds = [Bound("starts_per_minute", 1 / 6, 10), Bound("target_starts_per_minute", 1 / 3, 60, "crm", 2)]
+    known = {"others_at_budget": "“a” and 2 others"}
+    paced = standing(bounds=bounds, known=known, per_minute=9.5, credits_used=12.5)
+    settings = replace(paced.backfill.settings, max_credits=20)
     found = replace(paced, backfill=replace(paced.backfill, settings=settings))
 
     assert [
@@ -158,6 +163,34 @@ def test_a_pace_a_budget_and_a_cap_are_told_beside_what_is_in_flight():
     assert {"starts_per_minute": (10, 9.5), "target_starts_per_minute": (60, None), "max_credits": (20, 12.5)} == {
         limit.what: (limit.value, limit.in_use) for limit in explain(found).limits if limit.what != "max_in_flight"
     }
+
+
+def test_requests_are_told_where_they_are_what_makes_it_end_later():
+    hourly = Allowance("requests_per_hour", 2_500, 3_600, 1.0, 5_000, "psa", used=1_000, others=1)
+    slowed = replace(ENDS, limited_by=hourly)
+
+    assert [
+        "Of connection psa at most 5,000 requests an hour may be asked, shared with 1 other: about 42 items a minute."
+    ] == told(standing(estimate=slowed, allowances=[hourly]))[1:2]
+    assert 2 == len(told(standing(estimate=ENDS, allowances=[hourly])))
+    assert ("requests_per_hour", 5_000, 2_000, "psa", 2_500 / 60) == astuple(
+        explain(standing(allowances=[hourly])).limits[1]
+    )
+
+
+@pytest.mark.parametrize(("found", "by_workflow", "end"), [
+    (ENDS, True, "as fast as its workflow was before the end is expected Mon 08:00 New York."),
+    (Estimate(NOON, None, Unknown.NO_SPEED), False,
+     "the end cannot be estimated: nothing of it has run yet to tell its speed."),
+    (Estimate(NOON, None, Unknown.NO_SPEED, earliest_at=NOON + HOUR), False,
+     "the end cannot be estimated: nothing of it has run yet to tell its speed; not before Mon 08:00 New York."),
+    (Estimate(NOON, None, Unknown.TOO_FAR), False, "the end cannot be estimated: it is more than ten years away."),
+])  # fmt: skip
+@pytest.mark.parametrize("shut", [True, False])
+def test_what_the_end_stands_on_is_said_and_why_it_is_not_known(found: Any, by_workflow: bool, end: str, shut: bool):
+    closed = [because(R.OUTSIDE_WINDOW, since=NOON, until=NOON + HOUR)] if shut else []
+
+    assert f"3,640 are left; {end}" == told(standing(S.RUNNING, *closed, estimate=found, by_workflow=by_workflow))[-1]
 
 
 def test_a_limit_that_follows_the_latency_says_what_the_target_takes():

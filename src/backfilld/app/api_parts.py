@@ -145,7 +145,13 @@ def _backfill_operations(
         delete_needs_admin=chosen.delete_needs_admin,
     )
     return BackfillOperations(
-        pools.requests, sources=sources, control=engine.control, clock=clock, limits=limits, bus=bus
+        pools.requests,
+        sources=sources,
+        control=engine.control,
+        clock=clock,
+        limits=limits,
+        bus=bus,
+        around=engine.surroundings,
     )
 
 

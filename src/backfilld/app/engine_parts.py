@@ -35,6 +35,7 @@ from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.stop_order import Stopping
 from backfilld.engine.starting.targets.budget import BudgetTerms
 from backfilld.engine.starting.targets.known_targets import Targets
+from backfilld.engine.surroundings import Surroundings
 from backfilld.executors.command.executor import CommandLimits
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.executors.engines import Engines
@@ -81,6 +82,7 @@ class EngineParts:
     brakes: Brakes
     usage: UsageKeeper
     deliverer: Deliverer
+    surroundings: Surroundings
     serving: tuple[Serving, ...]  # each is a loop, and says what it waits for the database for
 
     async def close_sources(self) -> None:
@@ -129,10 +131,12 @@ def engine_parts(
     deliverer = Deliverer(DeliveryStore(pools.engine), clock, bus, public_url=settings.server.public_url or "")
     deliverer.put(endpoints_of(settings, secrets))
     control = Control(scheduler, leases, clock)
+    budgets = {name: connection.budget for name, connection in connections.items()}
+    surroundings = Surroundings(scheduler, tools, budgets)
     serving = (recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, engines,
-        tools.targets, janitor, brakes, usage, deliverer, serving,
+        tools.targets, janitor, brakes, usage, deliverer, surroundings, serving,
     )  # fmt: skip
 
 

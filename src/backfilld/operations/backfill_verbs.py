@@ -18,7 +18,6 @@ from backfilld.engine.control import Control
 from backfilld.operations.backfills.approval import Approval
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
-from backfilld.operations.backfills.estimate import Counter
 from backfilld.operations.backfills.field_hints import FieldHints
 from backfilld.operations.backfills.field_sample import FieldSampler
 from backfilld.operations.backfills.idempotency import Idempotency
@@ -29,6 +28,8 @@ from backfilld.operations.backfills.preview import Previewer
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
 from backfilld.operations.backfills.steer import Steering
 from backfilld.operations.backfills.view import BackfillView, Viewer
+from backfilld.operations.estimating.counting import Counter
+from backfilld.operations.estimating.speeds import Around, Nothing, Speeds
 from backfilld.operations.overview import Overview
 from backfilld.operations.rerun import Rerunner
 from backfilld.operations.sessions.create import SessionBackfills
@@ -72,6 +73,7 @@ class BackfillOperations:
         clock: Clock,
         limits: Limits,
         bus: Bus | None = None,
+        around: Around | None = None,
     ) -> None:
         bus = bus or Bus()
         timeout = limits.count_timeout_seconds
@@ -85,7 +87,8 @@ class BackfillOperations:
         self._targets = targets
         self._control = control
         self._clock = clock
-        self._viewer = Viewer(control, clock)
+        self.history = History(pool, self._store, clock)
+        self._viewer = Viewer(control, clock, speeds := Speeds(self.history, targets, around or Nothing(), clock))
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
         hints = FieldHints(sources, timeout)
@@ -94,7 +97,7 @@ class BackfillOperations:
             ReprocessWarning(ledger, last_runs, timeout), hints, IdsLook(sources, last_runs, timeout),
             self._viewer, control, clock, limits, bus,
         )  # fmt: skip
-        self.previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, targets, clock)
+        self.previewer = Previewer(PlanPreviewer(sources, last_runs, timeout), hints, speeds, clock)
         self.approval = Approval(pool)
         self.steering = Steering(pool, self._store, self._viewer, control, clock, bus, self.approval)
         altering = Altering(pool, self._store, self._viewer, control, clock, bus)
@@ -106,12 +109,11 @@ class BackfillOperations:
         )
         session_reruns = ScheduleReruns(pool, self.sessions, self.idempotency, self._viewer, clock)
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
-        self.history = History(pool, self._store, clock)
-        self.explainer = Explainer(self._store, self._viewer, self.history, ledger, AuditPages(pool))
+        self.explainer = Explainer(self._store, self._viewer, ledger, AuditPages(pool))
         self.field_sampler = FieldSampler(sources)
         self.errors = ErrorReading(self._store, ErrorGroups(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
-        self.overview = Overview(self._store, self._viewer, self.history, control, clock)
+        self.overview = Overview(self._store, self._viewer, control, clock)
 
     async def check(self, asked: Asked) -> Checked:
         """What is wrong with a body for `create` or `preview` beyond its types, and what it comes to."""
@@ -142,8 +144,7 @@ class BackfillOperations:
         return await self._seen(*found) if found else None
 
     async def _seen(self, backfill: Backfill, progress: Progress) -> BackfillView:
-        rates = await self.history.rates([backfill])
-        return self._viewer.view(backfill, progress, rates.get(backfill.number))
+        return await self._viewer.see(backfill, progress)
 
     async def list_page(
         self, wanted: BackfillFilter, *, before_number: int | None = None, limit: int
@@ -156,11 +157,8 @@ class BackfillOperations:
             before_number=before_number,
             limit=limit,
         )
-        rates = await self.history.rates(one[0] for one in found if not isinstance(one, UnreadableRow))
-        return [
-            one if isinstance(one, UnreadableRow) else self._viewer.view(*one, rates.get(one[0].number))
-            for one in found
-        ]
+        seen = iter(await self._viewer.see_all([one for one in found if not isinstance(one, UnreadableRow)]))
+        return [one if isinstance(one, UnreadableRow) else next(seen) for one in found]
 
     async def runnable(self, limit: int) -> Sequence[tuple[int, str]]:
         """Number and name of workflows that a backfill may be made for."""

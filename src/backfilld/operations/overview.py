@@ -8,13 +8,10 @@ from typing import Final, get_args
 from backfilld.clock import Clock
 from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.holding import Group
-from backfilld.domain.backfills.open_rates import OpenRate
-from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.sentences import Sentence
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.operations.backfills.view import BackfillView, Viewer
-from backfilld.operations.watching.history import History
 from backfilld.store.backfills.backfills import BackfillFilter, BackfillStore
 
 log = logging.getLogger(__name__)
@@ -45,10 +42,7 @@ class OverviewPage:
 class Overview:
     """Reads it. One question for the counts, and one for each group that is not empty."""
 
-    def __init__(
-        self, store: BackfillStore, viewer: Viewer, history: History, control: Control, clock: Clock
-    ) -> None:  # fmt: skip
-        self._history = history
+    def __init__(self, store: BackfillStore, viewer: Viewer, control: Control, clock: Clock) -> None:
         self._store = store
         self._viewer = viewer
         self._control = control
@@ -74,21 +68,16 @@ class Overview:
             rows = await self._store.list_page(
                 wanted, now=now, stopped=stopped, before_number=before_number, limit=limit + 1
             )
-            rates = await self._history.rates(one[0] for one in rows if not isinstance(one, UnreadableRow))
-            seen = [
-                one if isinstance(one, UnreadableRow) else self._seen(*one, rates.get(one[0].number))
-                for one in rows[:limit]
-            ]
+            shown = rows[:limit]
+            views = iter(await self._viewer.see_all([one for one in shown if not isinstance(one, UnreadableRow)]))
+            seen = [one if isinstance(one, UnreadableRow) else self._seen(next(views)) for one in shown]
             pages.append(GroupPage(group, seen, len(rows) > limit))
         return OverviewPage(counts, pages)
 
-    def _seen(
-        self, backfill: Backfill, progress: Progress, rate: OpenRate | None
-    ) -> tuple[BackfillView, Explanation]:  # fmt: skip
-        view = self._viewer.view(backfill, progress, rate)
+    def _seen(self, view: BackfillView) -> tuple[BackfillView, Explanation]:
         try:
             return view, self._viewer.explain(view, {})
         except Exception:  # one that cannot be explained hides no other
-            log.exception("why backfill %s stands where it does cannot be told", backfill.id)
-            told: Sentence = (view.reason.message if view.reason else str(backfill.status),)
+            log.exception("why backfill %s stands where it does cannot be told", view.backfill.id)
+            told: Sentence = (view.reason.message if view.reason else str(view.backfill.status),)
             return view, Explanation(False, (told,), (), (), None)

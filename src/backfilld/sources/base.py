@@ -117,6 +117,23 @@ class Bounded(Protocol):
         """No more than so many match; None where nobody knows. Asked after `count` gave None, it costs nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Requests of a connection: for each entity that is listed, and for each that is read before its start."""
+
+    connection: str
+    listing: float
+    reading: float
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A source whose requests are counted."""
+
+    def price(self) -> Price:
+        """What its entities cost."""
+
+
 @runtime_checkable
 class Labelled(Protocol):
     """A source some of whose fields hold numbers that stand for words."""

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from backfilld.domain.brakes.history import Held, History, history_of, would_have_held
+import pytest
+
+from backfilld.domain.brakes.history import Held, History, history_of, open_share, would_have_held
 from backfilld.domain.brakes.settings import Rules, Thresholds
 from backfilld.domain.windows.openings import Calendar
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
@@ -38,3 +40,38 @@ def test_of_several_windows_the_one_that_would_have_suffered_most_counts():
     assert History(2, 420, 180, 20) == history_of(held, [1, 20], RULES, [short])
     assert 420 == history_of(held, [], RULES, [short, always]).in_windows_seconds
     assert None is history_of(held, [], RULES, []).in_windows_seconds
+
+
+HOUR = timedelta(hours=1)
+
+
+def held(*hours: tuple[float, float]) -> list[Held]:
+    return [Held(NOON + begin * HOUR, NOON + end * HOUR) for begin, end in hours]
+
+
+@pytest.mark.parametrize(("hours", "always", "at_night"), [
+    ([], 1.0, 1.0),
+    ([(-6, 0)], 0.75, 1.0),  # the night is from 22:00 to 06:00
+    ([(-14, -10)], 20 / 24, 0.5),
+    ([(-14, -10), (-12, -8)], 18 / 24, 0.25),  # two brakes at once held it once
+    ([(-30, -25)], 1.0, 1.0),
+    ([(-30, 5)], 0.0, 0.0),
+])  # fmt: skip
+def test_of_the_last_open_day_brakes_left_a_share(
+    hours: list[tuple[float, float]], always: float, at_night: float
+) -> None:
+    days = ("sunday", "monday", "saturday")
+    windows, _, _ = parse_windows({day: [{"run_start_time": "22:00", "run_end_time": "06:00"}] for day in days}, "")
+    assert windows is not None
+    nights = Calendar(windows, ZoneInfo("UTC"))
+
+    assert (always, at_night) == (open_share(held(*hours), None, NOON), open_share(held(*hours), nights, NOON))
+
+
+def test_the_last_open_day_may_be_days_ago() -> None:
+    windows, _, _ = parse_windows({"friday": [{"run_start_time": "10:00", "run_end_time": "14:00"}]}, "")
+    assert windows is not None
+    fridays = Calendar(windows, ZoneInfo("UTC"))
+
+    assert 0.75 == open_share(held((-73, -72)), fridays, NOON)
+    assert 1.0 == open_share(held((-73, -72)), Calendar(WeeklyWindows.ALWAYS, ZoneInfo("UTC")), NOON)

@@ -90,7 +90,6 @@ _PLAN = (
     ),
     click.option("--timezone", help="IANA name, of the windows and of dates in the filter. Default: UTC."),
     click.option("--max-in-flight", type=int, required=True, help="Entities worked on at once, 1 to 10."),
-    click.option("--workflow", required=True, help="What to do with each: id or name."),
     click.option("--name", help="For people."),
     click.option("--reason", help="Why; kept in the audit trail."),
     click.option(
@@ -116,6 +115,7 @@ _PLAN = (
     click.option("--total-estimated", type=int, help="Your own guess; a warning tells if it is far off."),
 )  # fmt: skip
 
+_WORKFLOW = "What to do with each: id or name."
 _COPIED = (
     "entity_type", "timezone", "max_in_flight", "name", "reason", "start", "order", "reprocess_behavior",
     "sample_size", "max_attempts", "starts_per_minute", "max_credits", "failure_policy", "slow_down",
@@ -158,6 +158,7 @@ def backfill_body(options: dict[str, Any]) -> dict[str, Any]:
 
 @click.command("create")
 @plan_options
+@click.option("--workflow", required=True, help=_WORKFLOW)
 @click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
 @click.option(
     "--watch", "watch_it", is_flag=True, help="Follow it until it ends or needs somebody; the exit code says which."
@@ -188,17 +189,21 @@ def create(
 
 @click.command("preview")
 @plan_options
+@click.option("--workflow", help=f"{_WORKFLOW} Without it neither cost nor end is told.")
 @click.option("--wait", type=click.FloatRange(0, 30), default=0, help="Seconds to look for, if numbers take long.")
 @allow_empty_option
 @json_option
 @server_options
-def preview(server: Server, as_json: bool, workflow: str, wait: float, allow_empty: bool, **options: Any) -> None:
+def preview(
+    server: Server, as_json: bool, workflow: str | None, wait: float, allow_empty: bool, **options: Any
+) -> None:
     """Show what `create` with the same options would do; creates nothing."""
     body = backfill_body(options)
 
     async def ask() -> "Answer":
         async with server.client() as client:
-            body["target_workflow_id"] = await _workflow_id(client, workflow)
+            if workflow is not None:
+                body["target_workflow_id"] = await _workflow_id(client, workflow)
             return await client.preview_backfill(body, wait_seconds=wait)
 
     answer = run(ask())

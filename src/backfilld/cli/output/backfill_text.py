@@ -161,12 +161,13 @@ def print_preview(data: dict[str, Any]) -> None:
     skipped = ", ".join(f"{number(count)} {why}" for why, count in (data.get("skipped") or {}).items() if count)
     print_fields(
         {
-            "entities": number(data["total_entities"]),
-            "to run": number(data["to_run_count"]),
+            "entities": _counted(data["total_entities"], data.get("at_least"), data.get("at_most")),
+            "to run": _counted(data["to_run_count"], data.get("to_run_at_least")),
             "skipped": skipped or None,
             "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated") or None,
             "starts about": local(data.get("estimated_start_at")),
             "finished about": local(data.get("estimated_completion_at")),
+            "bounded by": "\n".join(map(limit, data.get("limits") or ())) or None,
             "windows": window_lines(data.get("effective_windows") or {}),
             "notes": "\n".join(_text(note) for note in data.get("notes") or ()) or None,
         }
@@ -177,6 +178,23 @@ def print_preview(data: dict[str, Any]) -> None:
         for opening in openings:
             click.echo(f"  {opening['opens_at_local']} to {opening['closes_at_local'] or 'further notice'}")
     print_sample(data.get("sample") or ())
+
+
+def _counted(count: int | None, at_least: int | None, at_most: int | None = None) -> str:
+    """The number; else what is known of it."""
+    if count is not None or (at_least is None and at_most is None):
+        return number(count)
+    bounds = (("at least", at_least), ("at most", at_most))
+    return ", ".join(f"{words} {number(value)}" for words, value in bounds if value is not None)
+
+
+def limit(found: Mapping[str, Any]) -> str:
+    """`starts per minute of crm 60, 20 items/min`."""
+    whose = f" of {found['name']}" if found.get("name") else ""
+    rate = found.get("items_per_minute")
+    return f"{found['what'].replace('_', ' ')}{whose} {found['value']:,g}" + (
+        f", {rate:,.3g} items/min" if rate else ""
+    )
 
 
 def print_verified(data: dict[str, Any]) -> None:

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from backfilld.domain.backfills.estimating.allowances import Allowance
+from backfilld.domain.backfills.estimating.ends import Bound, Estimate
+from backfilld.domain.backfills.estimating.limits import Limit, limits_of, rounded, told
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.progress import Counts
 from backfilld.domain.backfills.records import Backfill
-from backfilld.domain.backfills.remedies import link_of, remedy_of
+from backfilld.domain.backfills.remedies import LEFT, link_of, remedy_of
 from backfilld.domain.backfills.slowing import Slowed
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
 from backfilld.domain.sentences import Sentence, fill
@@ -30,7 +33,6 @@ _RANK = {code: rank for rank, code in enumerate(ORDER)}
 OF_TRIES: Final = {
     "p50": "half of the tries", "p75": "three of four", "p90": "nine of ten", "p95": "19 of 20", "p99": "99 of 100"
 }  # fmt: skip
-LEFT = "{items_left:count} are left[; at the recent rate the end is expected {end:time}]."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Standing:
     """A backfill at one moment. `reasons`: all that keeps something from starting, as `in_order` puts them.
 
     `known` is what else sentences may name. `places` are those of the daemon that runs it: taken, and in all; None
-    where another daemon does. `budget`: starts a minute that the target is given, as far as that is known here.
+    where another daemon does. `bounds` and `allowances` are what the estimate knows of; `by_workflow`: it goes by what
+    the workflow did before.
     """
 
     backfill: Backfill
@@ -47,9 +50,11 @@ class Standing:
     now: datetime
     calendar: Calendar | None = None  # None: always open, or not to be told
     per_minute: float | None = None
-    ends_at: datetime | None = None
+    estimate: Estimate | None = None
+    by_workflow: bool = False
+    bounds: Sequence[Bound] = ()
+    allowances: Sequence[Allowance] = ()
     places: tuple[int, int] | None = None
-    budget: float | None = None
     credits_used: float | None = None
     slowed: Slowed | None = None  # how its limit follows the latency of the target
     known: Mapping[str, Any] = field(default_factory=dict)
@@ -66,15 +71,6 @@ class Blocker:
     by: str | None
     remedy: Sentence
     link: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """What the speed is bounded by: so much, of which so much is in use."""
-
-    what: str
-    value: float
-    in_use: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +119,19 @@ def facts_of(standing: Standing) -> dict[str, Any]:
         "items_left": counts.remaining,
         "retrying": counts.retrying,
         "in_flight": counts.in_flight,
-        "end": standing.ends_at,
+        **_end_of(standing),
         "workflow": standing.backfill.workflow_name,
     } | dict(standing.known)
+
+
+def _end_of(standing: Standing) -> dict[str, Any]:
+    """When it ends: by its own rate, or as its workflow did before; or why nobody can tell."""
+    found = standing.estimate
+    if found is None:
+        return {"end": None, "usual_end": None, "no_end": None, "earliest_end": None}
+    end, usual = (None, found.completion_at) if standing.by_workflow else (found.completion_at, None)
+    why = None if found.unknown is None else str(found.unknown)
+    return {"end": end, "usual_end": usual, "no_end": why, "earliest_end": found.earliest_at}
 
 
 def _blocker(reason: Reason, standing: Standing) -> Blocker:
@@ -159,7 +165,7 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
     backfill, counts = standing.backfill, standing.counts
     limit = backfill.settings.max_in_flight
     facts = {
-        **facts_of(standing), "limit": limit, "per_minute": _rounded(standing.per_minute), "total": counts.total
+        **facts_of(standing), "limit": limit, "per_minute": rounded(standing.per_minute), "total": counts.total
     }  # fmt: skip
     if backfill.status is Status.PLANNING:
         yield fill("Counting, {total:count} so far.", facts)
@@ -173,7 +179,7 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
     else:
         is_full = counts.in_flight >= limit
         yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
-    yield from _of_pace(standing)
+    yield from told(standing.bounds, standing.estimate, standing.known.get("others_at_budget"))
     yield fill(LEFT, facts)
 
 
@@ -181,21 +187,6 @@ def _of_plan(standing: Standing) -> Iterator[Sentence]:
     """What its source had to say while the plan was made."""
     for remark in standing.backfill.plan_remarks:
         yield (f"{remark[:1].upper()}{remark[1:].rstrip('.')}.",)
-
-
-def _of_pace(standing: Standing) -> Iterator[Sentence]:
-    rate, budget = standing.backfill.settings.starts_per_minute, standing.budget
-    if rate is not None:
-        facts: dict[str, Any] = {"seconds": _short(60 / rate), "rate": _short(rate)}
-        yield fill("One start every {seconds:count} s ({rate:count} a minute asked for).", facts)
-    if budget is not None:
-        facts = {"budget": _short(budget), "others": standing.known.get("others_at_budget")}
-        yield fill("The target gets at most {budget:count} a minute[, shared with {others}].", facts)
-
-
-def _short(value: float) -> int | float:
-    rounded = round(float(value), 2)
-    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _of_latency(slowed: Slowed, facts: Mapping[str, Any]) -> Sentence:
@@ -218,12 +209,6 @@ def _of_latency(slowed: Slowed, facts: Mapping[str, Any]) -> Sentence:
         " more every {over:count} good ones.",
         known,
     )
-
-
-def _rounded(per_minute: float | None) -> int | float | None:
-    if per_minute is None:
-        return None
-    return round(per_minute) if per_minute >= 10 else round(per_minute, 1)
 
 
 def _verdict(standing: Standing) -> Sentence:
@@ -251,10 +236,7 @@ def _limits(standing: Standing) -> Iterator[Limit]:
     if backfill.status in ENDED:
         return
     yield Limit("max_in_flight", backfill.settings.max_in_flight, standing.counts.in_flight)
-    if backfill.settings.starts_per_minute is not None:
-        yield Limit("starts_per_minute", backfill.settings.starts_per_minute, standing.per_minute)
-    if standing.budget is not None:
-        yield Limit("target_starts_per_minute", standing.budget, None)
+    yield from limits_of(standing.bounds, standing.allowances, per_minute=standing.per_minute)
     if backfill.settings.max_credits is not None:
         yield Limit("max_credits", backfill.settings.max_credits, standing.credits_used)
     if (slowed := standing.slowed) is not None:

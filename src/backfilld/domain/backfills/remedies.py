@@ -24,12 +24,15 @@ class Remedy:
     link: str | None = None
 
 
+LEFT = (
+    "{items_left:count} are left[; at the recent rate the end is expected {end:time}][; as fast as its workflow was"
+    " before the end is expected {usual_end:time}][; the end cannot be estimated: {no_end}][; not before"
+    " {earliest_end:time}]."
+)
 _BACKFILL = "/public-api/backfills/{id}"
 
 REMEDIES: Final[Mapping[str, Remedy]] = {
-    R.OUTSIDE_WINDOW: Remedy(
-        "{items_left:count} are left[; at the recent rate the end is expected {end:time}].", _BACKFILL
-    ),
+    R.OUTSIDE_WINDOW: Remedy(LEFT, _BACKFILL),
     R.NEVER_OPENS: Remedy("Edit the windows.", _BACKFILL),
     R.WAITING_FOR_RETRY: Remedy("[They failed with {classes}. ]After their last try they count as failed.", None),
     R.PAUSED_BY_USER: Remedy(
@@ -49,7 +52,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     ),
     R.SOURCE_UNREACHABLE: Remedy(f"{ASKED_AGAIN}; nothing fails, and it goes on by itself."),
     R.SOURCE_REFUSED: Remedy(f"{ASKED_AGAIN}; mend its credentials; nothing fails meanwhile."),
-    R.SOURCE_BUDGET: Remedy("It goes on by itself[; used by {others_at_source}, too]."),
+    R.SOURCE_BUDGET: Remedy("It goes on by itself[; used by {others_at_source}, too]. " + LEFT),
     R.RATE_LIMITED: Remedy("Holds for every backfill that uses it[: also {others_at_target}]."),
     R.WAITING_FOR_CAPACITY: Remedy("It goes on by itself as soon as there is room."),
     R.DRAINING: Remedy("Nothing more starts here."),

@@ -31,7 +31,6 @@ class Sharing:
     one: Neighbour
     others: Sequence[Neighbour] = ()
     live: int = 0
-    target_starts_per_minute: float | None = None  # the budget of its target; None: it has none
     slowed: Slowed | None = None  # how it follows the latency of its target, if it does
 
     def known(self) -> dict[str, Any]:

@@ -59,6 +59,37 @@ def _noted(verdict: Verdict, since: datetime | None, at: datetime, held: list[He
     return None
 
 
+LOOKS_BACK_DAYS = 8
+
+
+def open_share(held: Sequence[Held], calendar: Calendar | None, now: datetime) -> float:
+    """How much of the open time of the last day that had any was not held; 1 where there was none."""
+    for days in range(1, LOOKS_BACK_DAYS):
+        since = now - timedelta(days=days)
+        if _open_seconds(calendar, since, now) > 0:
+            since -= timedelta(days=0 if days == 1 else 1)  # its last day may have begun before
+            total = _open_seconds(calendar, since, now)
+            taken = sum(_open_seconds(calendar, begin, end) for begin, end in _joined(held, since, now))
+            return max(0.0, 1.0 - taken / total)
+    return 1.0
+
+
+def _open_seconds(calendar: Calendar | None, since: datetime, until: datetime) -> float:
+    return (until - since).total_seconds() if calendar is None else calendar.open_seconds(since, until)
+
+
+def _joined(held: Sequence[Held], since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+    """What any of them held, once; within the bounds."""
+    found: list[tuple[datetime, datetime]] = []
+    for one in sorted(held, key=lambda one: one.since):
+        begin, end = max(one.since, since), min(one.until, until)
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        elif begin < end:
+            found.append((begin, end))
+    return found
+
+
 def history_of(held: Sequence[Held], values: Iterable[float], rules: Rules, windows: Sequence[Calendar]) -> History:
     """In numbers. Of several windows the one that would have suffered most counts."""
     inside = [sum(calendar.open_seconds(one.since, one.until) for one in held) for calendar in windows]

@@ -63,13 +63,12 @@ class Obstacles:
     def sharing(self, others: Iterable["Obstacles"]) -> Sharing:
         """What it shares with the `others` of this process."""
         capacity, gate = self._tools.capacity, self._run.gate
-        budget, slowing = gate.health.origin.budget, gate.slowing
+        slowing = gate.slowing
         return Sharing(
             capacity.in_use + capacity.live,
             capacity.total,
             self.neighbour(),
             [other.neighbour() for other in others],
             capacity.live,
-            None if budget is None else budget.terms.starts_per_minute,
             None if slowing is None else slowing.slowed(),
         )

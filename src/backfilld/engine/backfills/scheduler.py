@@ -9,6 +9,7 @@ import logging
 from datetime import datetime, timedelta
 
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.failed_runs import MOST_RUNS, FailedRuns
@@ -65,6 +66,10 @@ class Scheduler:
     def others(self, backfill_number: int) -> list[Runner]:
         """The runners of all other backfills that run here."""
         return [runner for number, runner in list(self._runners.items()) if number != backfill_number]
+
+    def running(self) -> list[tuple[Backfill, str]]:
+        """All that runs here, each with its target."""
+        return [(one.backfill, one.gate.health.origin.target) for one in self._runners.values()]
 
     @property
     def stop_reason(self) -> Reason | None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from backfilld.bus import Bus
 from backfilld.clock import Clock
+from backfilld.domain.brakes.history import Held
 from backfilld.domain.brakes.kept import Kept
 from backfilld.domain.brakes.settings import BrakeSettings, Scope, Start
 from backfilld.engine.brakes.brake import Brake
@@ -90,6 +91,12 @@ class Brakes:
     def _applying_to(self, start: Start) -> tuple[Brake, ...] | None:
         """None where none does: then a gate has nothing to ask."""
         return tuple(brake for brake in self._brakes.values() if brake.settings.scope.covers(start)) or None
+
+    async def held_since(self, start: Start, since: datetime) -> list[Held]:
+        """When `start` was held by any of those that apply to it, behind `since`."""
+        names = [brake.settings.name for brake in self._applying_to(start) or ()]
+        found = await self._store.list_since(names, since) if names else []
+        return [Held(began, ended or self._clock.now()) for began, ended in found]
 
     def holds_all_attempts(self) -> bool:
         """Whether no attempt outside of backfills may start, whatever it is."""

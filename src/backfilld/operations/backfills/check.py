@@ -19,19 +19,18 @@ from backfilld.domain.entities.ids import is_fit, why_unfit
 from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.domain.errors import FAULTS_SHOWN, Fault, Invalid, Unavailable
 from backfilld.domain.filters import MatchAll, Tree, read_filter, resolve
-from backfilld.domain.filters.tree import rules_of
 from backfilld.domain.windows.openings import HORIZON, Calendar
 from backfilld.domain.windows.timezones import parse_zone
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
 from backfilld.domain.windows.zone_hints import zone_warnings
 from backfilld.operations.backfills.ids_found import doubled_warnings
+from backfilld.operations.backfills.label_hints import with_labels
 from backfilld.sources.base import SourceBroken, SourceBusy, SourceRefused, SourceUnreachable, TypeNotOffered
 from backfilld.sources.registry import Fields, SourceRegistry
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
 
 MOST_WORKFLOWS_NAMED = 20
 UTC_NAME = "UTC"
-LABELS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +110,20 @@ class Wanted:
     def entity_type(self) -> str:
         return self.settings.entity_type or NOT_ENUMERABLE
 
+    def looked_at(self) -> tuple[RunnableWorkflow | None, Calendar, Tree]:
+        """As `whole`, of a body that need not name a workflow, as nothing is made of it."""
+        self.checked.require()
+        calendar, tree = self.checked.calendar(self.settings.excluded_dates), self.checked.tree
+        if calendar is None or tree is None:
+            raise ValueError("a body that was not checked as a whole")
+        return self.checked.target, calendar, tree
+
     def whole(self) -> tuple[RunnableWorkflow, Calendar, Tree]:
         """What a body without faults comes to; Invalid for one with faults."""
-        self.checked.require()
-        target, calendar = self.checked.target, self.checked.calendar(self.settings.excluded_dates)
-        if target is None or calendar is None or self.checked.tree is None:
+        target, calendar, tree = self.looked_at()
+        if target is None:
             raise ValueError("a body that was not checked as a whole")
-        return target, calendar, self.checked.tree
+        return target, calendar, tree
 
 
 class Checker:
@@ -182,7 +188,7 @@ class Checker:
         if known is None:
             return
         resolved = resolve(read.tree, now=self._clock.now(), zone=checked.zone, known_fields=known)
-        checked.faults += _with_labels(resolved.faults, read.tree, self._sources.labels(entity_type or ""))
+        checked.faults += with_labels(resolved.faults, read.tree, self._sources.labels(entity_type or ""))
         checked.tree = None if resolved.faults else resolved.tree
         checked.written = read.tree
 
@@ -233,31 +239,6 @@ class Checker:
             f"no timezone was given, so windows and dates are in UTC: it is {now:%H:%M} there now,"
             f" and {local:%H:%M} ({local:%Z}) on this server's clock"
         )
-
-
-def _with_labels(
-    faults: Sequence[Fault], tree: Tree, labels: Mapping[str, Sequence[tuple[str, str]]]
-) -> Sequence[Fault]:
-    """Where a word stands for a number that has one, the fault names the numbers."""
-    if not labels:
-        return faults
-    fields = {rule.value_at: labels[rule.spelled] for rule in rules_of(tree) if rule.spelled in labels}
-
-    def labelled(fault: Fault) -> Fault:
-        values = next((known for at, known in fields.items() if fault.path in (at, *_elements(at, fault.path))), None)
-        if fault.code != "type_mismatch" or values is None:
-            return fault
-        shown = ", ".join(f"{value} {label}" for value, label in values[:LABELS_SHOWN])
-        more = ", …" if len(values) > LABELS_SHOWN else ""
-        allowed = tuple(value for value, _ in values[:LABELS_SHOWN])
-        return Fault(fault.path, fault.code, f"{fault.message}: its values are numbers ({shown}{more})", allowed)
-
-    return [labelled(fault) for fault in faults]
-
-
-def _elements(at: str, path: str) -> tuple[str, ...]:
-    """`path`, if it leads to an element of the list there."""
-    return (path,) if path.startswith(at + "/") else ()
 
 
 def _why(entity_type: str, problem: SourceUnreachable) -> str:

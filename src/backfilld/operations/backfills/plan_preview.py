@@ -31,6 +31,7 @@ LONGEST_WAIT_SECONDS = 30.0
 class PlanPreview:
     """What was found. `total` and `skipped` are exact, or None if the time did not suffice; `at_most` then, if known.
 
+    `seen` and `seen_to_run` were counted, whatever the time sufficed for: there are at least so many.
     `problem`: the source could not be looked at. It is a warning, too.
     """
 
@@ -40,6 +41,18 @@ class PlanPreview:
     sample: list[Entity] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problem: str | None = None
+    seen: int = 0
+    seen_to_run: int = 0
+
+    @property
+    def at_least(self) -> int | None:
+        """No fewer match; None where the number is known, or nothing was seen of it."""
+        return self.seen or None if self.total is None else None
+
+    @property
+    def to_run_at_least(self) -> int | None:
+        """No fewer would run; as `at_least`."""
+        return self.seen_to_run or None if self.to_run is None else None
 
     @property
     def to_run(self) -> int | None:
@@ -85,7 +98,7 @@ class PlanPreviewer:
             if survey.at_most is not None:
                 survey.warnings.append(f"at most {survey.at_most:,} match; how many exactly the plan will tell")
                 return survey
-            survey.warnings.append(_took_longer(within, unknown="what would run" if walks else "the total"))
+            survey.warnings.append(_took_longer(within, survey, unknown="what would run" if walks else "the total"))
         return survey
 
     async def _bounded(self, scope: Scope, survey: PlanPreview, seconds: float, looking: Awaitable[None]) -> None:
@@ -120,6 +133,7 @@ class PlanPreviewer:
             async for lines in pages:
                 total += len(lines)
                 skipped.update(line.skip_reason for line in lines if line.skip_reason is not None)
+                survey.seen, survey.seen_to_run = total, total - skipped.total()
         survey.total, survey.skipped = total, dict(skipped)
 
     async def _take_sample(self, scope: Scope, source: EntitySource | None, order: Order, survey: PlanPreview) -> None:
@@ -160,8 +174,9 @@ class PlanPreviewer:
         return await asyncio.to_thread(explain_zero, tree, records)
 
 
-def _took_longer(seconds: float, *, unknown: str) -> str:
+def _took_longer(seconds: float, survey: PlanPreview, *, unknown: str) -> str:
+    seen = f", at least {survey.seen_to_run:,} of the {survey.seen:,} that were seen" if survey.seen else ""
     return (
-        f"{unknown} is not known: looking took longer than {seconds:g} s;"
+        f"{unknown} is not known{seen}: looking took longer than {seconds:g} s;"
         f" ask again with ?wait={LONGEST_WAIT_SECONDS:g}, or raise engine.count_timeout_seconds"
     )

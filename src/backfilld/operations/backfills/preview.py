@@ -8,20 +8,24 @@ from typing import Any, Literal
 
 from backfilld.clock import Clock
 from backfilld.domain.backfill_settings import BackfillSettings
-from backfilld.domain.backfills.progress import finish_at
-from backfilld.domain.backfills.rechecking import filter_note
+from backfilld.domain.backfills.estimating.ends import Estimate, Workload, own_bounds
+from backfilld.domain.backfills.estimating.limits import Limit
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import Tree
 from backfilld.domain.texts import many
 from backfilld.domain.windows.openings import HORIZON, Calendar, Opening
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
+from backfilld.engine.surroundings import Work
 from backfilld.operations.backfills.check import Checked, Wanted, opening_warnings
-from backfilld.operations.backfills.estimate import CostEstimate, estimate_warnings
 from backfilld.operations.backfills.field_hints import FieldHints, without_repeating
 from backfilld.operations.backfills.ids_found import IdsFound
 from backfilld.operations.backfills.plan_preview import PlanPreview, PlanPreviewer
-from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore
+from backfilld.operations.estimating.counting import CostEstimate, estimate_warnings
+from backfilld.operations.estimating.outlook import Outlook, about_start, cap_warnings, outlook
+from backfilld.operations.estimating.speeds import Speeds
+from backfilld.store.admin.runnable_workflows import RunnableWorkflow
 
+DEFAULT_PROJECT = "default"
 OPENINGS_SHOWN = 10
 WEEK = timedelta(days=7)
 NOTES_HORIZON = timedelta(days=60)  # clock changes further away are nobody's concern yet
@@ -39,8 +43,8 @@ class Preview:
     effective_windows: Mapping[str, Any]
     openings: tuple[tuple[datetime, datetime | None], ...]  # closes: None if not within HORIZON
     notes: tuple[str, ...]
-    estimated_start_at: datetime | None
-    estimated_completion_at: datetime | None
+    estimate: Estimate
+    limits: tuple[Limit, ...]
     warnings: tuple[str, ...]
 
 
@@ -63,23 +67,23 @@ class Verified:
 class Previewer:
     """Looks, and changes nothing."""
 
-    def __init__(
-        self, surveyor: PlanPreviewer, hints: FieldHints, targets: RunnableWorkflowStore, clock: Clock
-    ) -> None:
+    def __init__(self, surveyor: PlanPreviewer, hints: FieldHints, speeds: Speeds, clock: Clock) -> None:
         self._surveyor = surveyor
         self._hints = hints
-        self._targets = targets
+        self._speeds = speeds
         self._clock = clock
 
     async def preview(self, wanted: Wanted, *, wait_seconds: float = 0) -> Preview:
-        """What creating this backfill now would do; who waits longer is told more. Invalid as there."""
-        target, calendar, tree = wanted.whole()
-        settings, checked = wanted.settings, wanted.checked
-        behavior = settings.reprocess_behavior
-        ids = wanted.entity_ids
+        """What creating this backfill now would do; who waits longer is told more. Invalid as there.
+
+        Without a workflow nothing is known of what it ran before, of its cost and of its speed.
+        """
+        target, calendar, tree = wanted.looked_at()
+        settings, checked, ids = wanted.settings, wanted.checked, wanted.entity_ids
+        workflow_id = None if target is None else target.workflow_id
         survey, look = await asyncio.gather(
             self._surveyor.survey(
-                Scope(wanted.entity_type, tree, ids, target.workflow_id, behavior),
+                Scope(wanted.entity_type, tree, ids, workflow_id, settings.reprocess_behavior),
                 order=settings.order,
                 wait_seconds=wait_seconds,
             ),
@@ -87,49 +91,62 @@ class Previewer:
         )
         remarks = await self._hints.remarks(wanted.entity_type)
         now = self._clock.now()
-        starts_at = _start_at(calendar, now)
-        completes_at, unknown = await self._completion(settings, target, calendar, survey, starts_at)
+        outlook = await self._outlook(settings, target, calendar, survey)
+        cost = CostEstimate(
+            None if target is None else target.credits_per_entity,
+            survey.to_run if survey.to_run is not None else survey.total,
+        )
         return Preview(
             survey=survey,
-            cost=CostEstimate(target.credits_per_entity, survey.to_run if survey.to_run is not None else survey.total),
+            cost=cost,
             calendar=calendar,
             effective_windows=calendar.windows.effective(),
             openings=tuple(_next_openings(calendar, now)),
-            notes=(*calendar.notes(now, now + NOTES_HORIZON), *_approval_note(settings), *unknown),
-            estimated_start_at=starts_at,
-            estimated_completion_at=completes_at,
+            notes=(*calendar.notes(now, now + NOTES_HORIZON), *about_start(settings), *outlook.notes),
+            estimate=outlook.estimate,
+            limits=outlook.limits,
             warnings=(
                 *checked.warnings,
                 *opening_warnings(calendar, now),
                 *survey.warnings,
                 *estimate_warnings(survey.total, settings.total_estimated),
-                *_skip_warnings(survey, behavior),
+                *_skip_warnings(survey, settings.reprocess_behavior),
+                *cap_warnings(cost, settings),
                 *look.warnings(survey.total),
                 *remarks,
                 *(IdsFound.of_skipped(len(ids), survey.skipped).warnings() if ids is not None else ()),
             ),
         )
 
-    async def _completion(
-        self,
-        settings: BackfillSettings,
-        target: RunnableWorkflow,
-        calendar: Calendar,
-        survey: PlanPreview,
-        starts_at: datetime | None,
-    ) -> tuple[datetime | None, list[str]]:
-        """When it would end; else a note that says why that cannot be told."""
-        if starts_at is None:
-            return None, ["the end cannot be estimated: its windows never open"]
-        if survey.to_run is None:
-            return None, ["the end cannot be estimated: how much would run is not known"]
-        if survey.to_run == 0:
-            return starts_at, []
-        pace = await self._targets.find_pace(target.workflow_id)
-        if pace is None:
-            return None, [f"the end cannot be estimated: workflow {target.name} has no backfill yet to tell its pace"]
-        end = finish_at(calendar, starts_at, survey.to_run, pace * settings.max_in_flight)
-        return end, [] if end is not None else ["the end cannot be estimated: it is more than ten years away"]
+    async def _outlook(
+        self, settings: BackfillSettings, target: RunnableWorkflow | None, calendar: Calendar, survey: PlanPreview
+    ) -> Outlook:
+        """When it would begin and end, as the answers of a backfill tell it."""
+        around, now = self._speeds.around, self._clock.now()
+        listed = survey.total if survey.total is not None else survey.at_most or survey.seen
+        bounds, allowances, usual, share = own_bounds(settings), [], None, 1.0
+        if target is not None:
+            project = str(target.definition.get("project") or DEFAULT_PROJECT)
+            work = Work(target.name, project, target.revision_id, target.definition, settings.entity_type)
+            bounds += around.bounds(work)
+            allowances = around.allowances(work, to_list=listed)
+            usual = (await self._speeds.usual([target.workflow_id], fresh=True)).get(target.workflow_id)
+            share = await around.open_share(work, calendar)
+        return outlook(
+            Workload(
+                now=now,
+                calendar=calendar,
+                items=survey.to_run,
+                speed=None if usual is None else usual * settings.max_in_flight,
+                bounds=bounds,
+                allowances=allowances,
+                open_share=share,
+                plans_any_time=settings.start != "now" or around.plans_any_time(settings.entity_type),
+            ),
+            at_least=survey.to_run_at_least,
+            max_in_flight=settings.max_in_flight,
+            workflow=None if target is None else target.name,
+        )
 
     async def verify(self, entity_type: str, checked: Checked, *, wait_seconds: float = 0) -> Verified:
         """How many entities a filter matches, and what looks wrong about that. Invalid for a filter with faults."""
@@ -159,19 +176,6 @@ class Previewer:
             return level, "; ".join([matching, *warnings])
         reasons = without_repeating(await self._surveyor.why_none(entity_type, tree), warnings)
         return "WARNING", "; ".join([f"no entity of type {entity_type} matches", *reasons])
-
-
-def _approval_note(settings: BackfillSettings) -> list[str]:
-    if settings.start == "now":
-        return []
-    notes = ["it waits for approval; start and end are estimated as if it were approved now"]
-    about_filter = filter_note(settings)
-    return [*notes, about_filter] if about_filter else notes
-
-
-def _start_at(calendar: Calendar, now: datetime) -> datetime | None:
-    opening = calendar.next_opening(now)
-    return None if opening is None else max(opening.opens_at, now)
 
 
 def _next_openings(calendar: Calendar, now: datetime) -> list[tuple[datetime, datetime | None]]:

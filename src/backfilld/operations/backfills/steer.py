@@ -233,7 +233,7 @@ class Steering:
         self._control.nudge()
 
     async def _signal(self, id: UUID, name: str, message: str) -> Signal:
-        return Signal(name, message, self._viewer.view(*await self._store.get_with_progress(id)))
+        return Signal(name, message, await self._viewer.see(*await self._store.get_with_progress(id)))
 
 
 def _pause_of(backfill: Backfill) -> Reason | None:

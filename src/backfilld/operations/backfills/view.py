@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from backfilld.clock import Clock
+from backfilld.domain.backfills.estimating.allowances import Allowance
+from backfilld.domain.backfills.estimating.ends import Bound, Estimate, Workload, between, estimate, own_bounds
 from backfilld.domain.backfills.explaining import Explanation, Standing, explain, in_order
 from backfilld.domain.backfills.holding import Reason, because, closed
-from backfilld.domain.backfills.open_rates import OpenRate
-from backfilld.domain.backfills.progress import Counts, counts, finish_at
+from backfilld.domain.backfills.progress import Counts, counts
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zone
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.engine.control import Control, Live
+from backfilld.engine.surroundings import Work
+from backfilld.operations.estimating.speeds import UNKNOWN_SPEED, Speed, Speeds
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,10 @@ NO_PACE = frozenset(ReasonCode) - {
     ReasonCode.RATE_LIMITED,
     ReasonCode.WAITING_FOR_CAPACITY,
     ReasonCode.RECOVERING,
+    ReasonCode.SOURCE_BUDGET,
 }
+# When it is known that nothing starts before, and that something may then.
+HOLDS_UNTIL = frozenset({ReasonCode.RATE_LIMITED, ReasonCode.WAITING_FOR_RETRY, ReasonCode.SOURCE_BUDGET})
 CHOSEN = frozenset({Status.PAUSED, Status.CANCELLING})  # what somebody decided comes before whatever else holds
 
 
@@ -61,12 +67,20 @@ class BackfillView:
     window: ShownWindow
     effective_windows: Mapping[str, Any] | None
     throughput_per_minute: float | None
-    estimated_completion_at: datetime | None
     progress: Progress
     reasons: tuple[Reason, ...] = ()  # all that keeps something from starting; `reason` is the first
     rate_while_open_per_minute: float | None = None  # over the last hour of open time
     completion_range: tuple[datetime, datetime] | None = None  # a quarter of the minutes was faster, slower
     live: Live | None = None  # what its owner knows, if that is this process
+    estimate: Estimate | None = None  # None: nothing can start, and nobody can tell until when
+    bounds: tuple[Bound, ...] = ()  # what slows it down from outside, and its own pace
+    allowances: tuple[Allowance, ...] = ()
+    by_workflow: bool = False  # nothing of it has told its speed; the estimate is by what its workflow did last
+
+    @property
+    def estimated_completion_at(self) -> datetime | None:
+        """When it will have ended, by all that is known to slow it down."""
+        return None if self.estimate is None else self.estimate.completion_at
 
     @property
     def number(self) -> int:
@@ -80,36 +94,46 @@ class BackfillView:
 class Viewer:
     """Makes views. What the runner in this process knows wins over what it last wrote down."""
 
-    def __init__(self, control: Control, clock: Clock) -> None:
+    def __init__(self, control: Control, clock: Clock, speeds: Speeds) -> None:
         self._control = control
         self._clock = clock
+        self._speeds = speeds
 
-    def view(self, backfill: Backfill, progress: Progress, rate: OpenRate | None = None) -> BackfillView:
-        """How the backfill stands now; `rate`: how fast it is while it may work.
+    async def see(self, backfill: Backfill, progress: Progress) -> BackfillView:
+        """How the backfill stands now. Every answer that shows it is drawn from this."""
+        (view,) = await self.see_all([(backfill, progress)])
+        return view
+
+    async def see_all(self, found: Sequence[tuple[Backfill, Progress]]) -> list[BackfillView]:
+        """The same of several, asked for at once."""
+        known = await self._speeds.known(backfill for backfill, _ in found)
+        return [self.view(*one, known.get(one[0].number, UNKNOWN_SPEED)) for one in found]
+
+    def view(self, backfill: Backfill, progress: Progress, speed: Speed = UNKNOWN_SPEED) -> BackfillView:
+        """The same, where nobody can wait: of one that has just been made nothing is known yet.
 
         What cannot be reckoned is left out, and hides nothing else.
         """
         live = None if backfill.status in ENDED else self._control.live(backfill.number)
         found = _counts(progress, live, has_ended=backfill.status in ENDED)
         try:
-            return self._view(backfill, progress, live, found, rate)
+            return self._view(backfill, progress, live, found, speed)
         except Exception:
             log.exception("when backfill %s is open, or ends, cannot be told", backfill.id)
             planned = backfill.planned_at is not None
-            return BackfillView(backfill, found, planned, backfill.reason, NOT_SHOWN, None, None, None, progress)
+            return BackfillView(backfill, found, planned, backfill.reason, NOT_SHOWN, None, None, progress)
 
     def _view(
-        self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts, rate: OpenRate | None
+        self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts, speed: Speed
     ) -> BackfillView:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
         reasons = tuple(_reasons(backfill, live, self._control.stop_reason(), calendar, now))
         reason = _first(backfill, reasons, {**_known(live), **_counted(found)}, now)
-        pace = 0.0 if reason is not None and reason.code in NO_PACE else progress.throughput
-        ends = _Ends.unknown()
-        if backfill.status in STARTABLE and window is not CANNOT_BE_TOLD and pace > 0:
-            ends = _Ends.reckoned(calendar, now, found.remaining, pace, rate)
-        return BackfillView(
+        goes_on = reason is None or reason.code not in NO_PACE
+        pace = progress.throughput if goes_on else 0.0
+        rate = speed.rate
+        view = BackfillView(
             backfill=backfill,
             counts=found,
             planned=backfill.planned_at is not None,
@@ -122,12 +146,48 @@ class Viewer:
             ),
             effective_windows=None if calendar is None else calendar.windows.effective(),
             throughput_per_minute=round(pace * 60, 2) if pace > 0 else None,
-            estimated_completion_at=ends.expected_at,
             progress=progress,
             reasons=reasons,
             rate_while_open_per_minute=None if rate is None else round(rate.per_minute, 2),
-            completion_range=ends.range,
             live=live,
+        )
+        if backfill.status not in STARTABLE or window is CANNOT_BE_TOLD:
+            return view
+        return self._with_estimate(view, calendar, speed) if goes_on else self._with_limits(view)
+
+    def _with_limits(self, view: BackfillView) -> BackfillView:
+        work, own = Work.of(view.backfill), own_bounds(view.backfill.settings)
+        around = self._speeds.around
+        return replace(view, bounds=(*own, *around.bounds(work)), allowances=tuple(around.allowances(work)))
+
+    def _with_estimate(self, view: BackfillView, calendar: Calendar | None, known: Speed) -> BackfillView:
+        """With when it ends: by the open time of late where enough is known of it, else by its pace, else by that of
+        its workflow."""
+        view = self._with_limits(view)
+        rate, pace, usual = known.rate, view.progress.throughput, known.usual
+        by_rate = rate is not None and rate.has_range
+        speed: float | None = pace if pace > 0 else None
+        if rate is not None and by_rate:
+            speed = rate.per_minute / 60
+        elif speed is None and usual is not None:
+            speed = usual * view.backfill.settings.max_in_flight
+        first = view.reason
+        work = Workload(
+            now=self._clock.now(),
+            calendar=calendar,
+            items=view.counts.remaining,
+            speed=speed,
+            bounds=view.bounds,
+            allowances=view.allowances,
+            not_before=first.until if first is not None and first.code in HOLDS_UNTIL else None,
+            open_share=known.open_share,
+        )
+        found = estimate(work)
+        return replace(
+            view,
+            estimate=found,
+            completion_range=between(work, rate.slow / 60, rate.fast / 60) if rate is not None and by_rate else None,
+            by_workflow=speed is not None and pace <= 0 and not by_rate,
         )
 
     def explain(self, view: BackfillView, known: Mapping[str, Any]) -> Explanation:
@@ -146,36 +206,16 @@ class Viewer:
                 self._clock.now(),
                 calendar,
                 per_minute=view.throughput_per_minute,
-                ends_at=view.estimated_completion_at,
+                estimate=view.estimate,
+                by_workflow=view.by_workflow,
+                bounds=view.bounds,
+                allowances=view.allowances,
                 places=None if sharing is None else (sharing.places_in_use, sharing.places),
-                budget=None if sharing is None else sharing.target_starts_per_minute,
                 credits_used=float(view.progress.credits_used),
                 slowed=None if sharing is None else sharing.slowed,
                 known=known,
             )
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """When it will have ended, and between when and when; None where that is not known."""
-
-    expected_at: datetime | None
-    range: tuple[datetime, datetime] | None
-
-    @staticmethod
-    def unknown() -> "_Ends":
-        return _Ends(None, None)
-
-    @staticmethod
-    def reckoned(calendar: Calendar | None, now: datetime, items: int, pace: float, rate: OpenRate | None) -> "_Ends":
-        """By the open time of late where enough is known of it, else by `pace`, items a second."""
-        if rate is None or not rate.has_range:
-            return _Ends(finish_at(calendar, now, items, pace), None)
-        first, expected, last = (
-            finish_at(calendar, now, items, per_minute / 60) for per_minute in (rate.fast, rate.per_minute, rate.slow)
-        )
-        return _Ends(expected, None if first is None or last is None else (first, last))
 
 
 def _windows(backfill: Backfill, now: datetime) -> tuple[Calendar | None, WindowState]:

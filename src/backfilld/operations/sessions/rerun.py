@@ -14,9 +14,9 @@ from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import LONGEST_ATTEMPT_NAME
 from backfilld.operations.backfills.create import CREATED, Created, Render
-from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.idempotency import Idempotency, Keyed
 from backfilld.operations.backfills.view import Viewer
+from backfilld.operations.estimating.counting import CostEstimate
 from backfilld.operations.sessions.create import Made, SessionBackfills, Workplace, new_backfill
 from backfilld.operations.sessions.plan import Plan
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow

@@ -100,7 +100,7 @@ class Altering:
 
     async def view(self, id: UUID) -> BackfillView:
         """How it stands now."""
-        return self._viewer.view(*await self._store.get_with_progress(id))
+        return await self._viewer.see(*await self._store.get_with_progress(id))
 
     async def _write(
         self, on: Connection, actor: Actor, present: Backfill, alteration: Alteration, verb: Verb, why: str | None

@@ -33,7 +33,7 @@ class TryingNow:
 
     async def try_now(self, actor: Actor, id: UUID, *, why: str | None = None) -> Signal:
         """What it waits for is asked as soon as its owner hears of it. NotFound; CannotBeChanged for what has ended."""
-        view = self._viewer.view(*await self._store.get_with_progress(id))
+        view = await self._viewer.see(*await self._store.get_with_progress(id))
         backfill, reason = view.backfill, view.reason
         require_changeable(backfill)
         if reason is None or reason.code not in ASKED:
@@ -47,4 +47,5 @@ class TryingNow:
         reached(Point.TRY_NOW_AFTER_COMMIT)
         await self._control.confirm(backfill.number, backfill.version)  # an owner in this process knows it by that
         what = _ASKED.get(reason.code, "the source")
-        return Signal("try-now", f"{what} is asked now", self._viewer.view(*await self._store.get_with_progress(id)))
+        seen = await self._viewer.see(*await self._store.get_with_progress(id))
+        return Signal("try-now", f"{what} is asked now", seen)

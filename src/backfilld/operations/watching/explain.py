@@ -10,7 +10,6 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.calendars import shown_zone
 from backfilld.operations.backfills.view import BackfillView, Viewer
-from backfilld.operations.watching.history import History
 from backfilld.store.admin.audit_pages import AuditEvent, AuditFilter, AuditPages
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.ledger.pages import LedgerPages
@@ -22,12 +21,9 @@ CLASSES_NAMED = 3
 class Explainer:
     """Answers in any daemon, be it the owner or not: what only the owner knows is written down within a second."""
 
-    def __init__(
-        self, store: BackfillStore, viewer: Viewer, history: History, ledger: LedgerPages, audit: AuditPages
-    ) -> None:
+    def __init__(self, store: BackfillStore, viewer: Viewer, ledger: LedgerPages, audit: AuditPages) -> None:
         self._store = store
         self._viewer = viewer
-        self._history = history
         self._ledger = ledger
         self._audit = audit
 
@@ -39,8 +35,7 @@ class Explainer:
     async def look(self, id: UUID) -> tuple[BackfillView, Explanation]:
         """How a backfill stands, and what there is to say of it, of one moment. NotFound."""
         backfill, progress = await self._store.get_with_progress(id)
-        rates = await self._history.rates([backfill])
-        view = self._viewer.view(backfill, progress, rates.get(backfill.number))
+        view = await self._viewer.see(backfill, progress)
         known = await self._known(view.backfill, {reason.code for reason in view.reasons})
         return view, self._viewer.explain(view, known)
 

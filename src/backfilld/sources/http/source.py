@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.domain.filters import Tree, compile_predicate, forgiving
-from backfilld.sources.base import EntityQuery, Page, SourceBroken, SourceUnreachable
+from backfilld.sources.base import EntityQuery, Page, Price, SourceBroken, SourceUnreachable
 from backfilld.sources.http import places
 from backfilld.sources.http.answers import NotUnderstood
 from backfilld.sources.http.asking.budget import Purpose
@@ -86,6 +86,12 @@ class HttpSource:
     def freshness_seconds(self) -> float | None:
         seconds = self.resource.freshness_seconds
         return FRESHNESS_SECONDS if seconds is None else seconds
+
+    def price(self) -> Price:
+        """What its entities cost of the connection's budget."""
+        read = self.resource.read
+        reading = {"none": 0.0, "one": 1.0, "many": 1 / max(1, read.most)}[read.kind]
+        return Price(self.connection.name, 1 / max(1, self.resource.paging.size), reading)
 
     async def known_fields(self) -> Mapping[str, FieldType]:
         """From the API's own metadata, kept for a day, and from the configuration, which wins.

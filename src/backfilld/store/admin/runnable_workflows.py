@@ -1,7 +1,7 @@
 """Workflows as whoever wants to run one sees them: found by a number, with what they cost and how fast they are."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
 
 _sql = load("admin.runnable_workflows")
+ITEMS_LOOKED_AT = 1_000  # of the latest backfill, to tell how long one takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,14 @@ class RunnableWorkflowStore:
         """Id and name of workflows that may be run, oldest first."""
         return [(row["id"], row["name"]) for row in await self._pool.fetch(_sql.list_enabled, limit)]
 
-    async def find_pace(self, workflow_id: int) -> float | None:
-        """Items a second and slot, as they were in the workflow's latest backfill; None if there is none."""
-        row = await self._pool.fetchrow(_sql.find_pace, workflow_id)
-        return row["throughput"] / row["max_in_flight"] if row else None
+    async def find_speeds(self, workflow_ids: Sequence[int]) -> dict[int, float]:
+        """Items a second that one slot does, of each workflow that a backfill has told it of.
+
+        By how long items took, which no pace and no budget of that backfill made longer; else by its pace.
+        """
+        rows = await self._pool.fetch(_sql.find_speeds, list(workflow_ids), ITEMS_LOOKED_AT)
+        return {row["id"]: _per_slot(row["seconds"], row["throughput"] / row["max_in_flight"]) for row in rows}
+
+
+def _per_slot(seconds: float | None, pace: float) -> float:
+    return 1 / seconds if seconds else pace

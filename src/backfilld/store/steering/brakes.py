@@ -1,6 +1,6 @@
 """Latches, releases and episodes of brakes, as rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from backfilld.crash_points import Point, reached
@@ -61,6 +61,11 @@ class BrakeStore:
         """The last ones, newest first."""
         rows = await self._pool.fetch(_sql.list_episodes, name, limit)
         return [Episode(row["why"], row["began_at"], row["ended_at"], row["worst"]) for row in rows]
+
+    async def list_since(self, names: Sequence[str], since: datetime) -> list[tuple[datetime, datetime | None]]:
+        """When any of these brakes held behind `since`, each from when to when; None: it still does."""
+        rows = await self._pool.fetch(_sql.list_since, list(names), since)
+        return [(row["began_at"], row["ended_at"]) for row in rows]
 
     async def forget_episodes(self, before: datetime) -> None:
         """Remove those that ended before then."""

@@ -57,6 +57,12 @@ UPDATE brake_episodes
 -- $1 brake   $2 how many
 SELECT why, began_at, ended_at, worst FROM brake_episodes WHERE brake = $1 ORDER BY began_at DESC LIMIT $2;
 
+-- name: list_since
+-- What some brakes held for behind a moment.
+-- $1 brakes   $2 since
+SELECT brake, began_at, ended_at FROM brake_episodes
+ WHERE brake = ANY($1) AND (ended_at IS NULL OR ended_at > $2);
+
 -- name: forget_episodes
 -- $1 before
 DELETE FROM brake_episodes WHERE ended_at < $1;

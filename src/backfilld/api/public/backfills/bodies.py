@@ -200,6 +200,17 @@ def create_body(max_in_flight_limit: int) -> type[CreateBackfill]:
     )
 
 
+def preview_body(max_in_flight_limit: int) -> type[CreateBackfill]:
+    """The same of a backfill that need not say yet by which workflow."""
+    named = Field(None, description="Left out: nothing is told of what it ran before, of its cost and of its speed.")
+    return create_model(
+        "PreviewBackfill",
+        __base__=create_body(max_in_flight_limit),
+        __doc__="A backfill that nobody makes.",
+        target_workflow_id=(Optional[Id], named),  # noqa: UP045  # made at run time
+    )
+
+
 def change_body(max_in_flight_limit: int) -> type[ChangeBackfill]:
     """`ChangeBackfill` with the same bound."""
     bounded: Any = Optional[_in_flight(max_in_flight_limit)]  # noqa: UP045  # made at run time

@@ -5,11 +5,12 @@ from typing import Any
 
 from backfilld.api.framework.routing import Reply
 from backfilld.api.public.backfills.answers import BackfillAnswer
-from backfilld.api.public.backfills.bodies import create_body
+from backfilld.api.public.backfills.bodies import CreateBackfill, create_body, preview_body
 from backfilld.api.public.backfills.data import CostAnswer, CreatedData, NamedAnswer, plain
 from backfilld.api.public.backfills.idempotency import once, to_keep
 from backfilld.api.public.backfills.unchecked_body import read_parts
 from backfilld.domain.access.callers import Actor
+from backfilld.domain.backfill_settings import DEFAULT_MAX_ATTEMPTS
 from backfilld.domain.errors import Invalid
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Asked, Wanted
@@ -25,15 +26,24 @@ class Creation:
     def __init__(self, operations: BackfillOperations) -> None:
         self._operations = operations
         self._body = create_body(operations.limits.max_in_flight)
+        self._shown_body = preview_body(operations.limits.max_in_flight)
 
     async def read(self, document: Mapping[str, Any]) -> Wanted:
         """What a body asks for; Invalid with all that is wrong with it."""
-        read = read_parts(self._body, document)
+        return await self._read(self._body, document)
+
+    async def read_to_look(self, document: Mapping[str, Any]) -> Wanted:
+        """The same for a preview, which needs no workflow."""
+        return await self._read(self._shown_body, document)
+
+    async def _read(self, model: type[CreateBackfill], document: Mapping[str, Any]) -> Wanted:
+        read = read_parts(model, document)
         checked = await self._operations.check(Asked.of(read.parts, read.unread))
         checked.require(read.faults)
-        if (body := read.body) is None or checked.target is None:
+        if (body := read.body) is None:
             raise Invalid(read.faults)
-        settings = body.settings(max_attempts=checked.target.max_attempts, recheck=checked.recheck)
+        attempts = DEFAULT_MAX_ATTEMPTS if checked.target is None else checked.target.max_attempts
+        settings = body.settings(max_attempts=attempts, recheck=checked.recheck)
         return Wanted(settings, checked, body.distinct_ids())
 
     async def create(self, actor: Actor, document: Mapping[str, Any], keyed: Keyed | None) -> Reply:

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Answer
 from backfilld.api.public.backfills.answers import BackfillAnswer, number
-from backfilld.operations.backfills.estimate import CostEstimate
 from backfilld.operations.backfills.ids_found import IdsFound
+from backfilld.operations.estimating.counting import CostEstimate
 
 
 class CostAnswer(Answer):

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from backfilld.api.framework.reading.fields import LARGEST_ID, WHOLE, Answer, Body, FaultsFound
 from backfilld.domain.backfill_settings import MOST_FAILURE_WINDOW, FailurePolicy, Percentile, SlowDown
+from backfilld.domain.backfills.estimating.limits import Limit
 from backfilld.domain.errors import Fault
 
 _USUAL = FailurePolicy()
@@ -101,3 +102,34 @@ class SlowDownAnswer(Answer):
         if setting is None:
             return None
         return cls(latency_ms=setting.latency_ms, of=setting.of, over=setting.over)
+
+
+class LimitAnswer(Answer):
+    """Something that bounds the speed."""
+
+    what: str = Field(
+        description="`max_in_flight`; `max_in_flight_total`, of the daemon that runs it, where that is this one;"
+        " `recovering`: items that are repeated first; `starts_per_minute`; `target_starts_per_minute`, the budget of"
+        " its target; `requests_per_hour` and `requests_per_minute`, of a connection that it reads from or writes to;"
+        " `max_credits`; `slow_down`.",
+        examples=["max_in_flight"],
+    )
+    value: float = Field(description="So much at most.", examples=[4])
+    in_use: float | None = Field(description="So much of it is in use.", examples=[4])
+    name: str | None = Field(
+        description="Which target or connection, where it is theirs; null for its own.", examples=["crm"]
+    )
+    items_per_minute: float | None = Field(
+        description="What it comes to in the long run, with the others that share it; null where that is not known.",
+        examples=[30],
+    )
+
+    @classmethod
+    def of(cls, limit: Limit) -> Self:
+        return cls.model_construct(
+            what=limit.what,
+            value=limit.value,
+            in_use=limit.in_use,
+            name=limit.name,
+            items_per_minute=None if limit.items_per_minute is None else round(limit.items_per_minute, 3),
+        )

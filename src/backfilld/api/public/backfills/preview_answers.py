@@ -8,6 +8,7 @@ from pydantic import Field
 from backfilld.api.framework.reading.fields import Answer, Instant, InstantShown, InstantShownOrNull
 from backfilld.api.public.backfills.answers import WindowsShown
 from backfilld.api.public.backfills.data import CostAnswer
+from backfilld.api.public.backfills.limit_fields import LimitAnswer
 from backfilld.domain.entities.records import Entity, EntityType
 from backfilld.domain.texts import exact_numbers
 from backfilld.domain.windows.openings import Calendar
@@ -63,17 +64,29 @@ class PreviewData(Answer):
     at_most: int | None = Field(
         description="No more than so many match; null where the number is known, or nobody knows.", examples=[1200]
     )
+    at_least: int | None = Field(
+        description="No fewer match; null where the number is known, or nothing was seen in time.", examples=[800]
+    )
     to_run_count: int | None
+    to_run_at_least: int | None = Field(
+        description="No fewer would run; null where the number is known, or nothing was seen in time.", examples=[750]
+    )
     skipped: dict[str, int] | None = Field(description="How many planning would skip, by reason.")
     sample: list[SampleAnswer]
     cost_estimate: CostAnswer
     effective_windows: WindowsShown
     openings: list[OpeningAnswer] = Field(description="The next 10, the present one included.")
     notes: list[str] = Field(
-        description="What changes of clocks do to the windows in the next 60 days, and why an estimate is null."
+        description="What changes of clocks do to the windows in the next 60 days, what the estimates stand on, and why"
+        " one is null."
     )
-    estimated_start_at: Instant | None = Field(description="As if approved now; null if it never opens.")
-    estimated_completion_at: Instant | None = Field(description="At the workflow's latest pace; null: `notes` say why.")
+    estimated_start_at: Instant | None = Field(
+        description="As if approved now, with the plan made by then; null if it never opens."
+    )
+    estimated_completion_at: Instant | None = Field(
+        description="As fast as the workflow's latest items were, within `limits`; null: `notes` say why."
+    )
+    limits: list[LimitAnswer] = Field(description="What the speed is bounded by, as in `explain`.")
 
     @classmethod
     def of(cls, preview: Preview, entity_type: str) -> Self:
@@ -81,15 +94,18 @@ class PreviewData(Answer):
         return cls.model_construct(
             total_entities=survey.total,
             at_most=survey.at_most,
+            at_least=survey.at_least,
             to_run_count=survey.to_run,
+            to_run_at_least=survey.to_run_at_least,
             skipped=survey.skipped,
             sample=sample_of(entity_type, survey.sample),
             cost_estimate=CostAnswer.of(preview.cost),
             effective_windows=preview.effective_windows,
             openings=[OpeningAnswer.of(*opening, preview.calendar) for opening in preview.openings],
             notes=list(preview.notes),
-            estimated_start_at=preview.estimated_start_at,
-            estimated_completion_at=preview.estimated_completion_at,
+            estimated_start_at=preview.estimate.start_at,
+            estimated_completion_at=preview.estimate.completion_at,
+            limits=[LimitAnswer.of(limit) for limit in preview.limits],
         )
 
 

@@ -15,6 +15,7 @@ from backfilld.api.public.backfills.bodies import (
     VerifyFilter,
     WhyDelete,
     create_body,
+    preview_body,
 )
 from backfilld.api.public.backfills.creation import PATH, Creation
 from backfilld.api.public.backfills.data import BackfillData, BackfillsData, CreatedData, SignalData
@@ -46,7 +47,7 @@ class BackfillRoutes:
         return await self._creation.create(asked.actor, document, keyed)
 
     async def preview(self, asked: RequestContext[WholeBody, Patience]) -> Reply:
-        wanted = await self._creation.read(asked.body.root)
+        wanted = await self._creation.read_to_look(asked.body.root)
         preview = await self._operations.previewer.preview(wanted, wait_seconds=asked.query.wait)
         return Reply(PreviewData.of(preview, wanted.entity_type), warnings=preview.warnings)
 
@@ -133,12 +134,12 @@ def routes(operations: BackfillOperations) -> list[Route]:
     does = BackfillRoutes(operations)
     ids = {"id": UUID}
     creation: type[CreateBackfill] = create_body(operations.limits.max_in_flight)
-    wanted = whole(creation)
+    wanted, shown_only = whole(creation), whole(preview_body(operations.limits.max_in_flight))
     return [
         Route("POST", PATH, does.create, "operator", "Create a backfill", CreatedData, body=wanted, status=201,
               errors=(409,), headers=DESCRIBED, tag=TAG),
         Route("POST", PATH + "/preview", does.preview, "viewer", "Tell what a backfill would do", PreviewData,
-              body=wanted, query=Patience, tag=TAG, description="Creates nothing, and takes a bounded time."),
+              body=shown_only, query=Patience, tag=TAG, description="Creates nothing, and takes a bounded time."),
         Route("POST", PATH + "/verify", does.verify, "viewer", "Tell what a filter matches", VerifiedData,
               body=whole(VerifyFilter), query=Patience, tag=TAG,
               description="Creates nothing, and takes a bounded time."),

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.domain.backfills.explaining import Blocker, Explanation, Limit
+from backfilld.api.public.backfills.limit_fields import LimitAnswer
+from backfilld.domain.backfills.explaining import Blocker, Explanation
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.sentences import Part, Sentence, plain
 from backfilld.operations.backfill_verbs import BackfillOperations
@@ -53,23 +54,6 @@ class BlockerAnswer(Answer):
             remedy=plain(blocker.remedy, zone, now),
             link=blocker.link,
         )
-
-
-class LimitAnswer(Answer):
-    """Something that bounds the speed."""
-
-    what: str = Field(
-        description="`max_in_flight`; `max_in_flight_total`, of the daemon that runs it, where that is this one;"
-        " `recovering`: items that are repeated first; `starts_per_minute`, `target_starts_per_minute` (its budget),"
-        " `max_credits`.",
-        examples=["max_in_flight"],
-    )
-    value: float = Field(description="So much at most.", examples=[4])
-    in_use: float | None = Field(description="So much of it is in use.", examples=[4])
-
-    @classmethod
-    def of(cls, limit: Limit) -> Self:
-        return cls.model_construct(what=limit.what, value=limit.value, in_use=limit.in_use)
 
 
 class ExplainData(Answer):

@@ -52,6 +52,11 @@ class Targets:
             origin.budget = self._budgets.of(origin.target)
             origin.changed()
 
+    def budget_of(self, target: str) -> BudgetTerms | None:
+        """What a target is given, whether it was used by now or not; None: nothing bounds it."""
+        budget = self._budgets.of(target)
+        return None if budget is None else budget.terms
+
     def _forget_idle(self) -> None:
         if len(self._known) >= MOST_IDLE:
             self._known = {key: health for key, health in self._known.items() if not health.is_idle}

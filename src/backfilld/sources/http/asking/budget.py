@@ -56,6 +56,15 @@ class Usage:
     until: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Of `most` requests in any `seconds`, so many."""
+
+    seconds: float
+    most: int
+    used: int
+
+
 class _Rate:
     """One rolling span."""
 
@@ -173,6 +182,11 @@ class Budget:
             0 if tightest is None else tightest.used(now),
             self._instant(free_at) if free_at > now else None,
         )
+
+    def spent(self) -> list[Spent]:
+        """Each limit with what is used of it now, the shortest span first."""
+        now = self._clock.monotonic()
+        return [Spent(rate.seconds, rate.most, rate.used(now)) for rate in self._rates]
 
     def seconds_for(self, requests: int) -> float:
         """How long so many take at the least; 0 without limits."""

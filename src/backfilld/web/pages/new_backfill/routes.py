@@ -107,7 +107,7 @@ class NewBackfillPages:
         """What it would do, else None; and faults that are about no field, or why nobody can tell."""
         general: list[str] = []
         try:
-            wanted = await self._creation.read(document.body)
+            wanted = await self._creation.read_to_look(document.body)
             if document.faults.keys() - {"all"}:
                 return None, general
             preview = await self._operations.previewer.preview(wanted)

@@ -46,7 +46,7 @@ class Told:
 def told(preview: Preview, settings: BackfillSettings, entity_type: str, now: datetime) -> Told:
     """All that is worth knowing before it is made."""
     survey, zone = preview.survey, preview.calendar.zone
-    starts, ends = preview.estimated_start_at, preview.estimated_completion_at
+    starts, ends = preview.estimate.start_at, preview.estimate.completion_at
     credits = preview.cost.total_credits
     is_now = starts is not None and starts - now < timedelta(minutes=1)
     return Told(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from backfilld.domain.backfills.allowances import Allowance, Spending
+from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.estimating.allowances import Allowance, Spending
 from backfilld.domain.backfills.progress import finish_at
 from backfilld.domain.windows.openings import FARTHEST_FINISH, Calendar
 
@@ -106,6 +107,12 @@ def estimate(work: Workload) -> Estimate:
     if end is None:
         return Estimate(start, None, Unknown.TOO_FAR, bound)
     return Estimate(start, end, None, limiting)
+
+
+def own_bounds(settings: BackfillSettings) -> list[Bound]:
+    """What a backfill sets itself: its pace."""
+    rate = settings.starts_per_minute
+    return [] if rate is None else [Bound("starts_per_minute", rate / MINUTE, rate)]
 
 
 def between(work: Workload, slow: float, fast: float) -> tuple[datetime, datetime] | None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfilld.domain.backfills.allowances import Allowance
-from backfilld.domain.backfills.estimating import (
+from backfilld.domain.backfills.estimating.allowances import Allowance
+from backfilld.domain.backfills.estimating.ends import (
     Bound,
     Estimate,
     Unknown,
@@ -73,7 +73,8 @@ CASES = {
         work(3_000, 10.0, allowances=[hourly(5_000, 2.0)]), (NOON + HOUR + timedelta(seconds=50), "connection"),
     ),
     "half of it shared": (
-        work(6_000, 10.0, allowances=[hourly(2_500, others=1)]), (NOON + 2 * HOUR + timedelta(seconds=100), "connection"),
+        work(6_000, 10.0, allowances=[hourly(2_500, others=1)]),
+        (NOON + 2 * HOUR + timedelta(seconds=100), "connection"),
     ),
     "what is used comes back as it was spent": (
         work(2_000, 10.0, allowances=[hourly(1_000, used=1_000)]), (NOON + 2 * HOUR, "connection"),

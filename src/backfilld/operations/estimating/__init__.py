@@ -1,0 +1,1 @@
+"""How much there is to do, what it costs, and how fast it goes."""
