@@ -80,7 +80,7 @@ async def test_the_first_blocker_is_the_reason_that_is_shown(client: Client, poo
         (
             R.SOURCE_BUDGET,
             {},
-            ["The source may not be asked more now.", "It goes on by itself; used by “Migrate”, too."],
+            ["The source may not be asked more now.", "It goes on by itself; used by “Migrate”, too. 0 are left."],
         ),
     ],
     ids=str,

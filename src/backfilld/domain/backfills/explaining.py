@@ -127,7 +127,7 @@ def facts_of(standing: Standing) -> dict[str, Any]:
 def _end_of(standing: Standing) -> dict[str, Any]:
     """When it ends: by its own rate, or as its workflow did before; or why nobody can tell."""
     found = standing.estimate
-    if found is None:
+    if found is None or not standing.counts.remaining:
         return {"end": None, "usual_end": None, "no_end": None, "earliest_end": None}
     end, usual = (None, found.completion_at) if standing.by_workflow else (found.completion_at, None)
     why = None if found.unknown is None else str(found.unknown)
