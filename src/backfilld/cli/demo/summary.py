@@ -19,6 +19,7 @@ def print_summary(told: dict[str, Any]) -> None:
             "failed": number(backfill["failed_count"]),
             "skipped": _skipped(backfill, told["skips"]),
             "tries": number(told["tries"]),
+            **({"runs on Temporal": number(told["runs"])} if "runs" in told else {}),
             "needed several": _retried(told["retried"]),
             "credits": backfill.get("credits_used"),
             "duration": _duration(backfill),
