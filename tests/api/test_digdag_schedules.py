@@ -59,7 +59,8 @@ async def test_a_backfill_shows_its_attempts_and_its_durable_object(client: Clie
     document = await post(client, f"/api/schedules/{stored.id}/backfill", json=body(count=2))
     first, second = document["attempts"]
 
-    assert {"id", "project", "workflow", "attempts", "backfillId"} == set(document)
+    ours = {"backfillId", "nextScheduleTime", "planDigest", "leftOut"}
+    assert {"id", "project", "workflow", "attempts"} | ours == set(document)
     assert ATTEMPT_KEYS == set(first)
     assert {"id": str(stored.revision_id), "name": "w1"} == document["workflow"] == first["workflow"]
     assert ("2027-02-24T00:00:00+09:00", "queued", "", None) == (
@@ -68,6 +69,25 @@ async def test_a_backfill_shows_its_attempts_and_its_durable_object(client: Clie
     assert ("2027-02-25T00:00:00+09:00", "blocked", "again", 1) == (
         second["sessionTime"], second["status"], second["retryAttemptName"], second["index"]
     )  # fmt: skip
+
+
+async def test_what_a_dry_run_showed_is_made_or_nothing(client: Client, stored: StoredSchedule) -> None:
+    path = f"/api/schedules/{stored.id}/backfill"
+    await post(client, path, json=body(count=1, attemptName="before"))
+    asked = body(count=3, skipExisting=True)
+    shown = await post(client, path, json=asked | {"dryRun": True})
+    await post(client, path, json=body(count=2, skipExisting=True))
+    refused = await post(client, path, 409, json=asked | {"planDigest": shown["planDigest"]})
+    shown_anew = await post(client, path, json=asked | {"dryRun": True})
+    made = await post(client, path, json=asked | {"planDigest": shown_anew["planDigest"]})
+
+    assert [("2027-02-24T00:00:00+09:00", "queued")] == [
+        (one["sessionTime"], one["status"]) for one in shown["leftOut"]
+    ]  # fmt: skip
+    assert "not what was shown" in refused["message"]
+    assert ["2027-02-26T00:00:00+09:00"] == [one["sessionTime"] for one in made["attempts"]]
+    assert None is made["leftOut"]
+    assert "2027-03-02T00:00:00+09:00" == made["nextScheduleTime"]
 
 
 async def test_a_gzipped_body_is_read_before_an_unknown_schedule_is_404(client: Client) -> None:

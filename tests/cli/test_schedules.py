@@ -94,30 +94,19 @@ async def test_a_dry_run_names_each_session_and_says_that_nothing_was_made(backf
 
 async def test_a_dry_run_names_what_is_left_out_because_it_was_run_before(backfilld, daemon):
     earlier, later = (ATTEMPT | {"sessionTime": f"2027-03-0{day}T00:00:00+09:00"} for day in (1, 2))
+    left_out = {"sessionTime": earlier["sessionTime"], "sessionId": "5", "attemptId": "6", "status": "killed"}
     daemon.script(
-        "POST", BACKFILL, digdag(MADE | {"attempts": [later], "backfillId": None}),
-        digdag(MADE | {"attempts": [earlier, later], "backfillId": None}),
+        "POST", BACKFILL, digdag(MADE | {"attempts": [later], "leftOut": [left_out], "backfillId": None})
     )  # fmt: skip
     ended = await backfilld(
-        "schedules", "backfill", "42", "--from", "2027-03-01T00:00:00Z", "--skip-existing", "--dry-run"
+        "schedules", "backfill", "42", "--from", "2027-03-01T00:00:00Z", "--skip-succeeded", "--dry-run"
     )
     first, second = ended.out.splitlines()[1:]
 
-    assert first.startswith(f"{earlier['sessionTime']}  left out")
+    assert first.startswith(f"{earlier['sessionTime']}  left out: it has an attempt (killed)")
     assert second.startswith(f"{later['sessionTime']}  {later['status']}")
     assert "1 would be run, 1 left out; nothing was made." in ended.err
-    assert all(request.json["dryRun"] for request in daemon.received)
-
-
-async def test_a_dry_run_that_leaves_out_more_than_can_be_asked_for_says_so(backfilld, daemon):
-    refused = digdag({"message": "the range holds more than 50,000 sessions", "status": 400}, status=400)
-    daemon.script("POST", BACKFILL, digdag(MADE | {"backfillId": None}), refused)
-    ended = await backfilld(
-        "schedules", "backfill", "42", "--from", "2027-03-01T00:00:00Z", "--skip-existing", "--dry-run"
-    )
-
-    assert 0 == ended.code
-    assert "1 would be run, and more are left out than can be listed; nothing was made." in ended.err
+    assert [True] == [request.json["skipSucceeded"] for request in daemon.received]
 
 
 @pytest.mark.parametrize(("written", "asked"), [("2027-03-01", "2027-03-01T00:00:00"), ("2027-03-01T09:30", None)])

@@ -381,3 +381,64 @@ async def test_windows_and_limits_are_those_of_any_backfill(pool, stored):
         made.kind, made.settings.daily_execution_windows, made.settings.timezone, made.settings.max_in_flight,
         made.settings.stop_on_failure, exclusive,
     )  # fmt: skip
+
+
+async def ended(pool: Pool, *times: datetime, succeeded: bool) -> None:
+    """The newest attempts of some sessions have ended."""
+    await pool.execute(
+        "UPDATE attempts SET finished_at = $2, succeeded = $3 WHERE session_id IN"
+        " (SELECT id FROM sessions WHERE session_time = ANY ($1::timestamptz[]))",
+        list(times), NOON, succeeded,
+    )  # fmt: skip
+
+
+async def test_what_succeeded_is_left_out_and_what_failed_or_is_missing_runs(pool, stored):
+    await ran(pool, stored, day(25), day(26), day(27))
+    await ended(pool, day(25), day(27), succeeded=True)
+    await ended(pool, day(26), succeeded=False)
+    dry = await run(pool, stored, replace(DRY, skip_succeeded=True))
+    made = await run(pool, stored, replace(REAL, skip_succeeded=True))
+
+    assert [day(26), day(28), day(1, 3)] == [one.session_time for one in made.attempts][-3:]
+    assert [one.session_time for one in dry.attempts] == [one.session_time for one in made.attempts]
+    assert [day(25), day(27)] == [mark.session_time for mark in dry.left_out or ()]
+    assert "2027-02-27T00:00:00+00:00" == made.attempts[-2].params["last_executed_session_time"]
+
+
+@pytest.mark.parametrize(("changes", "path"), [
+    ({"skip_existing": True}, "/skipSucceeded"), ({"attempt_name": None}, "/attemptName"),
+    ({"advance_schedule": True}, "/skipExisting"),
+])  # fmt: skip
+async def test_leaving_out_what_succeeded_goes_with_a_name_alone(pool, stored, changes, path):
+    problem = await refused(pool, stored, replace(REAL, **{"skip_succeeded": True} | changes))
+
+    assert isinstance(problem, Invalid)
+    assert path in [fault.path for fault in problem.faults]
+
+
+LOOKS = [
+    REAL, replace(REAL, skip_existing=True), replace(REAL, skip_succeeded=True), replace(REAL, count=2), ADVANCE,
+    replace(REAL, max_in_flight=3), replace(REAL, to_time=day(27)), replace(ADVANCE, count=1),
+    replace(REAL, from_time=NOON),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("request_", LOOKS)
+async def test_what_is_looked_at_is_what_is_made(pool, stored, request_):
+    await ran(pool, stored, day(26), day(27))
+    await ended(pool, day(26), succeeded=True)
+    look = await maker(pool, FakeClock(NOON + timedelta(days=2))).look(stored.id, request_)
+    made = await run(pool, stored, replace(request_, plan_digest=look.digest), at=NOON + timedelta(days=2))
+
+    runs = [one.slot.session_time for one in look.fates if one.fate == "run"]
+    assert runs == [one.session_time for one in made.attempts]
+    assert look.moves_to is None or look.moves_to.session_time == made.next_session_at
+
+
+async def test_a_look_tells_whose_name_is_taken_and_of_that_nothing_is_made(pool, stored):
+    await ran(pool, stored, day(26), name="again")
+    look = await maker(pool, FakeClock()).look(stored.id, REAL)
+
+    assert [day(26)] == [one.slot.session_time for one in look.fates if one.fate == "taken"]
+    with pytest.raises(Conflict):
+        await run(pool, stored, REAL)

@@ -12,6 +12,8 @@ from backfilld.api.framework.reading.fields import WHOLE
 from backfilld.api.framework.reading.lenient_models import LastId, LenientBody
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.public.backfills.bodies import WINDOWS_SCHEMA
+from backfilld.domain.sessions.records import StoredSchedule
+from backfilld.operations.schedules.overview import SessionMark
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills
@@ -36,6 +38,8 @@ class BackfillSchedule(LenientBody):
     daily_execution_windows: Windows | None = Field(None, description="as of a backfill over entities")
     window_timezone: str | None = Field(None, description="IANA name; default: the workflow's")
     stop_on_failure: bool | None = Field(None, description="a session that fails pauses the rest")
+    skip_succeeded: bool | None = Field(None, description="leave out sessions whose newest attempt succeeded")
+    plan_digest: str | None = Field(None, description="of a dry run: make exactly what that showed, else 409")
 
 
 class EnableSchedule(LenientBody):
@@ -90,6 +94,9 @@ class ScheduleRoutes:
             "workflow": shapes.named(stored.revision_id, stored.workflow_name),
             "attempts": [shapes.attempt(attempt) for attempt in answer.attempts],
             "backfillId": None if answer.backfill_id is None else str(answer.backfill_id),
+            "nextScheduleTime": shapes.local(answer.next_session_at, stored.timezone),
+            "planDigest": answer.plan_digest,
+            "leftOut": None if answer.left_out is None else [_left_out(one, stored) for one in answer.left_out],
         })  # fmt: skip
 
     async def enable(self, asked: RequestContext[EnableSchedule | None, None]) -> Reply:
@@ -117,6 +124,15 @@ class ScheduleRoutes:
         return Reply(shapes.schedule_summary(stored))
 
 
+def _left_out(mark: SessionMark, stored: StoredSchedule) -> dict[str, str]:
+    return {
+        "sessionTime": shapes.local(mark.session_time, stored.timezone),
+        "sessionId": str(mark.session_id),
+        "attemptId": str(mark.attempt_id),
+        "status": mark.status.value,
+    }
+
+
 def _request(body: BackfillSchedule) -> ScheduleBackfillRequest:
     return ScheduleBackfillRequest(
         dry_run=body.dry_run,
@@ -130,6 +146,8 @@ def _request(body: BackfillSchedule) -> ScheduleBackfillRequest:
         windows=body.daily_execution_windows,
         window_timezone=body.window_timezone,
         stop_on_failure=bool(body.stop_on_failure),
+        skip_succeeded=bool(body.skip_succeeded),
+        plan_digest=body.plan_digest,
     )
 
 

@@ -124,6 +124,15 @@ class SchedulesShape(Shape):
     schedules: list[ScheduleShape]
 
 
+class LeftOutShape(Shape):
+    """A session that a backfill would pass over, and how its newest attempt stands."""
+
+    session_time: InstantShown
+    session_id: str
+    attempt_id: str
+    status: AttemptStatus
+
+
 class BackfillShape(Shape):
     """What a backfill made, or would make."""
 
@@ -134,6 +143,9 @@ class BackfillShape(Shape):
     backfill_id: str | None = Field(
         description="the durable backfill, to be watched and steered under /public-api/backfills; null if none was made"
     )
+    next_schedule_time: InstantShown = Field(description="where the schedule stands afterwards")
+    plan_digest: str = Field(description="sent back, it makes exactly this, or nothing: 409")
+    left_out: list[LeftOutShape] | None = Field(description="in a dry run, sessions that are passed over; else null")
 
 
 def named(id: int, name: str) -> Json:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     "--name", help="Of every attempt; the same name twice is refused. Left out: a new UUID, where one is needed."
 )
 @click.option("--skip-existing", is_flag=True, help="Leave out sessions that have any attempt.")
+@click.option(
+    "--skip-succeeded", is_flag=True, help="Leave out sessions that succeeded: run what failed or is missing."
+)
 @click.option("--advance", is_flag=True, help="Run what should have run by now, and move the schedule behind it.")
 @click.option("--max-in-flight", type=click.IntRange(1), help="Default: 1, one after another.")
 @click.option("--window", "windows", multiple=True, metavar="'DAYS TIMES'", help="Start only inside; repeatable.")
@@ -51,9 +54,8 @@ def backfill(
             if as_json:
                 print_json(data)
             elif body["dryRun"]:
-                left_out = await _left_out(client, id, body, data)
-                is_empty = not data["attempts"] and left_out == []
-                _print_dry(data, left_out, await _why_none(client, id, body) if is_empty else "")
+                is_empty = not data["attempts"] and not data.get("leftOut")
+                _print_dry(data, await _why_none(client, id, body) if is_empty else "")
             else:
                 _print_made(data, "" if data["attempts"] else await _why_none(client, id, body))
             if not watch_it or data["backfillId"] is None:
@@ -75,6 +77,7 @@ def _body(options: dict[str, Any]) -> dict[str, Any]:
         "attemptName": name,
         "count": options["count"],
         "skipExisting": options["skip_existing"] or options["advance"] or None,  # the latter needs the former
+        "skipSucceeded": options["skip_succeeded"] or None,
         "advanceSchedule": options["advance"] or None,
         "maxInFlight": options["max_in_flight"],
         "dailyExecutionWindows": read_windows(options["windows"]) if options["windows"] else None,
@@ -93,26 +96,6 @@ async def _times(client: "Client", id: int, **texts: str | None) -> dict[str, st
     return {key: await with_offset(client, workflow, text) for key, text in given.items()}
 
 
-async def _left_out(client: "Client", id: int, body: dict[str, Any], data: dict[str, Any]) -> list[str] | None:
-    """Sessions that `--skip-existing` passes over: those that a name which nobody has used would run besides.
-
-    None: more of them than one request may ask for.
-    """
-    from backfilld.client import ApiError
-
-    if not body.get("skipExisting") or body.get("advanceSchedule"):
-        return []
-    every = body | {"skipExisting": False, "attemptName": str(uuid4())}
-    try:
-        found = (await client.digdag.backfill_schedule(id, every))["attempts"]
-    except ApiError as problem:
-        if problem.status != 400:
-            raise
-        return None
-    to_run = {attempt["sessionTime"] for attempt in data["attempts"]}
-    return [attempt["sessionTime"] for attempt in found if attempt["sessionTime"] not in to_run]
-
-
 async def _why_none(client: "Client", id: int, body: dict[str, Any]) -> str:
     """What bounds the range in which there is no session."""
     stands = (await client.digdag.get_schedule(id))["nextScheduleTime"]
@@ -121,15 +104,13 @@ async def _why_none(client: "Client", id: int, body: dict[str, Any]) -> str:
     return f"No sessions to run before the schedule's next one, {stands}; --advance runs what it has missed."
 
 
-def _print_dry(data: dict[str, Any], left_out: list[str] | None, none: str) -> None:
-    runs = data["attempts"]
+def _print_dry(data: dict[str, Any], none: str) -> None:
+    runs, left_out = data["attempts"], data.get("leftOut") or []
     rows = [(attempt["sessionTime"], attempt["status"], attempt["retryAttemptName"]) for attempt in runs]
-    rows += [(session_time, "left out: it has an attempt", None) for session_time in left_out or ()]
+    rows += [(one["sessionTime"], f"left out: it has an attempt ({one['status']})", None) for one in left_out]
     rows.sort(key=lambda row: datetime.fromisoformat(row[0]))
     print_table(("SESSION", "STATUS", "NAME"), rows, empty=none)
     besides = f", {len(left_out)} left out" if left_out else ""
-    if left_out is None:
-        besides = ", and more are left out than can be listed"
     click.echo(f"{len(runs)} would be run{besides}; nothing was made.", err=True)
 
 

@@ -4,55 +4,54 @@ The schedule's row is locked all the while, so that neither its tick nor another
 either every session of the request is there afterwards, or none (SCHEDULES §1).
 """
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.access.callers import Actor
-from backfilld.domain.backfills.remedies import enabling
-from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound
-from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooManySlots, slots_in
-from backfilld.domain.sessions.records import Attempt, StoredSchedule
+from backfilld.domain.errors import Conflict, Invalid, NotFound
+from backfilld.domain.schedules import Schedule, Slot
+from backfilld.domain.sessions.records import Attempt, AttemptStatus, StoredSchedule
 from backfilld.domain.sessions.variables import local_text
 from backfilld.operations.sessions.create import Made, NothingLeft, SessionBackfills
-from backfilld.operations.sessions.plan import Plan, dry_attempts, params_of
-from backfilld.operations.sessions.request import (
-    MOST_IN_FLIGHT,
-    ScheduleBackfillRequest,
-    name_fault,
-    option_faults,
-)
+from backfilld.operations.sessions.plan import NO_PLAN, Plan, dry_attempts, params_of
+from backfilld.operations.sessions.request import ScheduleBackfillRequest, name_fault
+from backfilld.operations.sessions.survey import Rules, Survey, digest_of, moves_to
+from backfilld.operations.sessions.survey import ScheduleLimits as ScheduleLimits
 from backfilld.store.admin import audit
 from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.schedules import ScheduleStore
 from backfilld.store.sessions import plans
+from backfilld.store.sessions.overview import SessionMark, sessions_between
 from backfilld.store.sessions.sessions import AttemptNameTaken
 
 TIMEOUT_SECONDS = 120.0
-LOOKS_FOR_EACH = 10  # slots that may be looked at for each one that may be made, where those that exist are left out
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleLimits:
-    """What `[schedules]` allows."""
-
-    max_points_per_request: int = 50_000
-    max_waiting_attempts: int = 100_000
-    max_in_flight: int = MOST_IN_FLIGHT
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleBackfillAnswer:
-    """`backfill_id` is None if there was nothing to do, or in a dry run; then the attempts have no ids."""
+    """`backfill_id` is None if there was nothing to do, or in a dry run; then the attempts have no ids.
+
+    `next_session_at`: where the schedule stands afterwards. `left_out`: of a dry run, what is passed over.
+    """
 
     schedule: StoredSchedule
     attempts: Sequence[Attempt]
     backfill_id: UUID | None
+    next_session_at: datetime
+    plan_digest: str
+    left_out: Sequence[SessionMark] | None = None
+
+
+class PlanChanged(Conflict):
+    """What would be made is not what was shown any more."""
+
+    code = "plan_changed"
 
 
 class ScheduleBackfills:
@@ -63,7 +62,7 @@ class ScheduleBackfills:
         self._schedules = ScheduleStore(pool)
         self._backfills = backfills
         self._clock = clock
-        self._limits = limits
+        self._rules = Rules(clock, limits)
 
     async def run(self, actor: Actor, id: int, request: ScheduleBackfillRequest) -> ScheduleBackfillAnswer:
         """Make what is asked for, or say what would be made. NotFound; Invalid; Conflict for a name that was used."""
@@ -86,20 +85,47 @@ class ScheduleBackfills:
         stored = await self._schedules.lock(connection, id)
         if stored is None:
             raise NotFound(f"Resource does not exist: schedule id={id}")
-        schedule = self._checked(stored, request)
-        covered = await self._covered(stored, schedule, request)
-        _require_count(stored, schedule, request, len(covered))
-        if not covered:
-            return ScheduleBackfillAnswer(stored, (), None), None
-        plan = await self._plan(connection, stored, schedule, request, covered)
+        schedule = self._rules.schedule(stored, request)
+        covered = await self._rules.covered(stored, schedule, request)
+        plan = await self._plan(connection, stored, schedule, request, covered) if covered else NO_PLAN
+        moved = moves_to(stored, schedule, covered) if request.advance_schedule and covered else None
+        digest = digest_of(stored, request, plan.times, moved)
+        if request.plan_digest is not None and request.plan_digest != digest:
+            raise PlanChanged("what would be made now is not what was shown; look at it again, and nothing was made")
+        after = moved.session_time if moved else stored.next_session_at
+        answer = ScheduleBackfillAnswer(stored, (), None, after, digest)
         if request.dry_run:
-            return ScheduleBackfillAnswer(stored, self._dry(actor, stored, request, plan), None), None
+            left_out = await self._left_out(connection, stored, request, covered)
+            dry = dry_attempts(stored, request, plan, actor.identity, self._clock.now())
+            return replace(answer, attempts=dry, left_out=left_out), None
         made = await self._make(connection, actor, stored, request, plan)
-        if request.advance_schedule:
-            await self._advance(connection, actor, stored, schedule, covered)
+        if moved is not None:
+            await self._advance(connection, actor, stored, covered, moved)
         if made is None:
-            return ScheduleBackfillAnswer(stored, (), None), None
-        return ScheduleBackfillAnswer(stored, made.attempts, made.backfill.id), made
+            return answer, None
+        return replace(answer, attempts=made.attempts, backfill_id=made.backfill.id), made
+
+    async def look(self, id: int, request: ScheduleBackfillRequest) -> Survey:
+        """What becomes of each slot, for people: those too whose name is taken, for which `run` would make nothing.
+        Holds up nobody. NotFound; Invalid."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await allow(connection, TIMEOUT_SECONDS)
+            stored = await self._schedules.find(id, on=connection)
+            if stored is None:
+                raise NotFound(f"Resource does not exist: schedule id={id}")
+            return await self._rules.survey(connection, stored, request)
+
+    async def _left_out(
+        self, connection: Connection, stored: StoredSchedule, request: ScheduleBackfillRequest, covered: Sequence[Slot]
+    ) -> list[SessionMark]:
+        if not request.leaves_out or not covered:
+            return []
+        first, last = covered[0].session_time, covered[-1].session_time
+        times = {slot.session_time for slot in covered}
+        marks = await sessions_between(connection, stored.workflow_id, first, last)
+        wanted = (one for one in marks if request.skip_existing or one.status is AttemptStatus.SUCCESS)
+        found = (one for one in wanted if one.session_time in times)
+        return list(islice(found, self._rules.limits.max_points_per_request))
 
     async def _make(
         self,
@@ -117,35 +143,6 @@ class ScheduleBackfills:
         except NothingLeft:
             return None
 
-    def _checked(self, stored: StoredSchedule, request: ScheduleBackfillRequest) -> Schedule:
-        faults = option_faults(request, stored.timezone, most_in_flight=self._limits.max_in_flight)
-        if faults:
-            raise Invalid(faults)
-        if not stored.workflow_enabled:
-            how = enabling(stored.workflow_id, stored.managed_by)
-            message = f"workflow {stored.workflow_name!r} is disabled; {how}"
-            raise Invalid([Fault("", "workflow_disabled", message)], message)
-        try:
-            return stored.schedule()
-        except ValueError as problem:
-            message = f"the schedule of workflow {stored.workflow_name!r} cannot be read: {problem}"
-            raise Invalid([Fault("", "invalid_schedule", message)], message) from problem
-
-    async def _covered(
-        self, stored: StoredSchedule, schedule: Schedule, request: ScheduleBackfillRequest
-    ) -> list[Slot]:
-        wanted = Range(
-            stored.next_session_at,
-            since=request.from_time,
-            before=request.to_time,
-            run_until=self._clock.now() if request.advance_schedule else None,
-        )
-        most = self._limits.max_points_per_request * (LOOKS_FOR_EACH if request.skip_existing else 1)
-        try:
-            return await asyncio.to_thread(slots_in, schedule, wanted, most=most, count=request.count)
-        except TooManySlots as problem:
-            raise _too_many(str(problem)) from problem
-
     async def _plan(
         self,
         connection: Connection,
@@ -157,20 +154,19 @@ class ScheduleBackfills:
         times = [slot.session_time for slot in covered]
         existing = await plans.list_session_times(connection, stored.workflow_id, times[0], times[-1])
         name = request.attempt_name or ""
+        out: Collection[datetime] = existing if request.skip_existing else ()
+        if request.skip_succeeded:
+            out = await plans.list_succeeded_times(connection, stored.workflow_id, times[0], times[-1])
+        chosen = sorted(set(times).difference(out)) if request.leaves_out else times
         if not request.skip_existing:
-            await self._refuse_conflict(connection, stored, schedule, sorted(set(times).intersection(existing)), name)
+            await self._refuse_conflict(connection, stored, schedule, sorted(set(chosen).intersection(existing)), name)
         if request.attempt_name is not None and (fault := name_fault(name)) is not None:
             raise Invalid([fault])
-        chosen = times if not request.skip_existing else sorted(set(times) - set(existing))
-        if len(chosen) > (most := self._limits.max_points_per_request):
-            raise _too_many(f"more than {most:,} sessions of the range have no attempt yet")
-        await self._refuse_crowd(connection, len(chosen))
+        self._rules.require_room(request, len(chosen))
+        await self._rules.refuse_crowd(connection, len(chosen))
         before = await plans.find_session_before(connection, stored.workflow_id, times[0])
-        known = existing if request.skip_existing else ()
+        known = sorted(set(existing).difference(chosen)) if request.leaves_out else ()
         return Plan(name, chosen, params_of(schedule, times, chosen, existing=known, before=before))
-
-    def _dry(self, actor: Actor, stored: StoredSchedule, request: ScheduleBackfillRequest, plan: Plan) -> list[Attempt]:
-        return dry_attempts(stored, request, plan, actor.identity, self._clock.now())
 
     async def _refuse_conflict(
         self, connection: Connection, stored: StoredSchedule, schedule: Schedule, times: Sequence[datetime], name: str
@@ -186,59 +182,21 @@ class ScheduleBackfills:
             )
             raise Conflict(message, code="attempt_exists")
 
-    async def _refuse_crowd(self, connection: Connection, more: int) -> None:
-        limit = self._limits.max_waiting_attempts
-        waiting = await plans.count_waiting(connection, most=limit + 1)
-        if waiting + more > limit:
-            message = f"Too many attempts waiting. Limit: {limit}, Current: {waiting}, wanted: {more}"
-            raise Invalid([Fault("", "too_many_attempts", message)], message)
-
     async def _advance(
-        self,
-        connection: Connection,
-        actor: Actor,
-        stored: StoredSchedule,
-        schedule: Schedule,
-        covered: Sequence[Slot],
+        self, connection: Connection, actor: Actor, stored: StoredSchedule, covered: Sequence[Slot], to: Slot
     ) -> None:
-        """Go on behind what was covered; never back."""
-        last = covered[-1].session_time
-        following = schedule.next(last) or Slot(FINISHED_AT, FINISHED_AT)
-        if following.session_time <= stored.next_session_at:
-            return
-        at = self._clock.now()
+        """Go on behind what was covered."""
+        last, at = covered[-1].session_time, self._clock.now()
         await self._schedules.move(
             connection,
             stored.id,
-            next_session_at=following.session_time,
-            next_run_at=following.run_time,
+            next_session_at=to.session_time,
+            next_run_at=to.run_time,
             last_session_at=max(last, stored.last_session_at or last),
             at=at,
         )
-        old, new = stored.next_session_at.isoformat(), following.session_time.isoformat()
+        old, new = stored.next_session_at.isoformat(), to.session_time.isoformat()
         await audit.record(
             connection, actor, "schedule.advance", f"schedule/{stored.id}", at=at,
             old={"next_session_time": old}, new={"next_session_time": new},
         )  # fmt: skip
-
-
-def _too_many(what: str) -> Invalid:
-    message = f"{what}; name a later fromTime, an earlier toTime or a count"
-    return Invalid([Fault("/fromTime", "too_many_sessions", message)], message)
-
-
-def _require_count(
-    stored: StoredSchedule, schedule: Schedule, request: ScheduleBackfillRequest, available: int
-) -> None:
-    if request.count is None or request.count <= available:
-        return
-    message = f"count is {request.count}, but only {available} sessions are available in this range"
-    if request.advance_schedule:
-        message += ", which ends with what should have run by now"
-    elif request.to_time is None or request.to_time >= stored.next_session_at:
-        stands = local_text(stored.next_session_at, schedule.zone)
-        message += (
-            f", which ends before the schedule's next session ({stands});"
-            " with advanceSchedule (--advance) it goes on to what should have run by now"
-        )
-    raise Invalid([Fault("/count", "too_large", message)], message)

@@ -27,6 +27,9 @@ class Plan:
     params: Sequence[Mapping[str, Any]]
 
 
+NO_PLAN = Plan("", (), ())
+
+
 def params_of(
     schedule: Schedule,
     covered: Sequence[datetime],

@@ -36,6 +36,13 @@ class ScheduleBackfillRequest:
     windows: Mapping[str, Any] | None = None
     window_timezone: str | None = None
     stop_on_failure: bool = False
+    skip_succeeded: bool = False
+    plan_digest: str | None = None  # of a dry run: make exactly that, or nothing
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether sessions that are there already may be passed over."""
+        return self.skip_existing or self.skip_succeeded
 
 
 def option_faults(request: ScheduleBackfillRequest, timezone: str, *, most_in_flight: int) -> list[Fault]:
@@ -47,6 +54,11 @@ def _name_and_time(request: ScheduleBackfillRequest) -> Iterator[Fault]:
     advance, skip = request.advance_schedule, request.skip_existing
     if advance and not skip:
         yield Fault("/skipExisting", "required", "advanceSchedule needs skipExisting to be true")
+    if request.skip_succeeded and skip:
+        yield Fault("/skipSucceeded", "conflicting", "says nothing with skipExisting, which leaves out all that ran")
+    if request.skip_succeeded and request.attempt_name is None and not skip:
+        yield Fault("/attemptName", "required", "skipSucceeded needs one: sessions that failed get a second attempt")
+        return
     if advance and request.attempt_name is not None:
         yield Fault("/attemptName", "conflicting", "must be left out with advanceSchedule: attempts are as scheduled")
     if request.attempt_name is None and not (advance or skip):

@@ -59,11 +59,9 @@ class OverviewStore:
             found[row["workflow_id"]].append(_mark(row))
         return found
 
-    async def between(
-        self, workflow_id: int, first: datetime, last: datetime, *, on: Connection | None = None
-    ) -> list[SessionMark]:
+    async def between(self, workflow_id: int, first: datetime, last: datetime) -> list[SessionMark]:
         """The sessions of a workflow between two session times, both included, ascending."""
-        return [_mark(row) for row in await (on or self._pool).fetch(_sql.list_between, workflow_id, first, last)]
+        return await sessions_between(self._pool, workflow_id, first, last)
 
     async def newest(
         self, workflow_id: int, *, before: datetime | None, state: str | None, looked_at: int, limit: int
@@ -88,6 +86,13 @@ class OverviewStore:
         """What the keys among some callers are called."""
         rows = await self._pool.fetch(_sql.list_key_names, list(identities))
         return {row["identity"]: row["name"] for row in rows}
+
+
+async def sessions_between(
+    on: Connection | Pool, workflow_id: int, first: datetime, last: datetime
+) -> list[SessionMark]:
+    """The sessions of a workflow between two session times, both included, ascending."""
+    return [_mark(row) for row in await on.fetch(_sql.list_between, workflow_id, first, last)]
 
 
 def _schedule(row: asyncpg.Record) -> StoredSchedule:

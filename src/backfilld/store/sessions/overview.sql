@@ -4,7 +4,7 @@
 -- $4 behind the schedule of this id, or null   $5 how many of each group
 WITH seen AS MATERIALIZED (
     SELECT s.id, w.project_id, p.name AS project_name, s.workflow_id, w.name AS workflow_name,
-           w.enabled AS workflow_enabled, w.revision_id, s.next_session_at, s.next_run_at, s.last_session_at,
+           w.enabled AS workflow_enabled, w.managed_by, w.revision_id, s.next_session_at, s.next_run_at, s.last_session_at,
            s.skipped_to, s.disabled_at, s.created_at, s.updated_at,
            CASE WHEN s.next_session_at >= timestamptz '9999-01-01 00:00:00+00' THEN 'finished'
                 WHEN s.disabled_at IS NOT NULL OR NOT w.enabled THEN 'off'

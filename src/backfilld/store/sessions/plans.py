@@ -33,6 +33,16 @@ async def find_named(on: Connection, workflow_id: int, times: Sequence[datetime]
     return found
 
 
+async def list_named(on: Connection, workflow_id: int, times: Sequence[datetime], name: str) -> set[datetime]:
+    """Those of `times` whose session has an attempt of that name."""
+    return {row["session_time"] for row in await on.fetch(_sql.list_named, workflow_id, list(times), name)}
+
+
+async def list_succeeded_times(on: Connection, workflow_id: int, first: datetime, last: datetime) -> list[datetime]:
+    """The sessions between two times, both included, whose newest attempt succeeded, ascending."""
+    return [row["session_time"] for row in await on.fetch(_sql.list_succeeded_times, workflow_id, first, last)]
+
+
 async def list_session_times(on: Connection, workflow_id: int, first: datetime, last: datetime) -> list[datetime]:
     """The sessions between two times, both included, ascending."""
     return [row["session_time"] for row in await on.fetch(_sql.list_session_times, workflow_id, first, last)]

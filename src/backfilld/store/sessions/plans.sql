@@ -8,6 +8,23 @@ SELECT s.session_time
  ORDER BY s.session_time
  LIMIT 1;
 
+-- name: list_named
+-- Those of some slots whose session has an attempt of that name.
+-- $1 workflow   $2 session times   $3 name
+SELECT s.session_time
+  FROM sessions AS s
+  JOIN attempts AS a ON a.session_id = s.id AND a.name = $3
+ WHERE s.workflow_id = $1 AND s.session_time = ANY ($2::timestamptz[]);
+
+-- name: list_succeeded_times
+-- Sessions whose newest attempt succeeded.
+-- $1 workflow   $2 from   $3 to, inclusive
+SELECT s.session_time
+  FROM sessions AS s
+ CROSS JOIN LATERAL (SELECT a.succeeded FROM attempts AS a WHERE a.session_id = s.id ORDER BY a.index DESC LIMIT 1) AS last
+ WHERE s.workflow_id = $1 AND s.session_time BETWEEN $2 AND $3 AND last.succeeded
+ ORDER BY s.session_time;
+
 -- name: list_session_times
 -- $1 workflow   $2 from   $3 to, inclusive
 SELECT session_time FROM sessions WHERE workflow_id = $1 AND session_time BETWEEN $2 AND $3 ORDER BY session_time;
