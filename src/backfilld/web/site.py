@@ -14,6 +14,7 @@ from backfilld.web.pages.new_backfill import routes as new_backfill
 from backfilld.web.pages.overview import routes as overview
 from backfilld.web.pages.schedules import routes as schedules
 from backfilld.web.pages.schedules import steering as schedule_steering
+from backfilld.web.pages.schedules.backfill import routes as schedule_backfill
 from backfilld.web.pages.session import routes as session
 
 
@@ -30,5 +31,6 @@ def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading, ver
         *editing.pages(frame, operations),
         *schedules.pages(frame, streams, verbs, audit),
         *schedule_steering.pages(frame, verbs),
+        *schedule_backfill.pages(frame, verbs),
         *session.pages(frame, streams, verbs),
     ]

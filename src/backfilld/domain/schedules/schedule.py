@@ -59,6 +59,10 @@ class Schedule:
         found = self._points.before(_within(_ceiling(session_time)))
         return None if found is None else self._slot(found)
 
+    def moment_of(self, slot: Slot) -> datetime:
+        """The instant for which `first` finds the slot: its run time, or where session times count, that."""
+        return slot.session_time if isinstance(self.rhythm, EverySeconds) else slot.run_time
+
     def stands_at(self, session_time: datetime) -> bool:
         """Whether a slot has this session time; `start` and `end` do not count here."""
         found = self.previous(session_time + _SECOND)

@@ -119,7 +119,7 @@ class ScheduleSteering:
             for number, slot in enumerate(islice(slots, OFFERED), 1):
                 runs, session = (times.clock_time(at, zone, now) for at in slot[::-1])
                 told = f"{session}, runs {runs}: leaves out {number}"
-                offered.append((times.iso(_moment(schedule, slot)), told))
+                offered.append((times.iso(schedule.moment_of(slot)), told))
             if typed and problem is None:
                 would = await self._would(visit, stored, schedule)
         except (Conflict, Invalid) as found:
@@ -167,11 +167,6 @@ def _goes_on(slot: Slot, zone: tzinfo, now: datetime) -> str:
     if slot.session_time >= FINISHED_AT:
         return "No session is left to come."
     return f"It goes on with the session that runs {times.clock_time(slot.run_time, zone, now)}."
-
-
-def _moment(schedule: Schedule, slot: Slot) -> datetime:
-    """The instant by which `first` finds the slot: its run time, but for those that go by session times."""
-    return slot.run_time if schedule.first(slot.run_time) == slot else slot.session_time
 
 
 def _spelled(text: str) -> str:

@@ -10,6 +10,8 @@ from backfilld.web.pages.backfill.verbs import Verb
 def verbs_of(stored: StoredSchedule, *, readable: bool) -> Sequence[Verb]:
     """Those that are possible now; the first is what most likely comes next."""
     made: list[Verb] = []
+    if readable and stored.workflow_enabled:
+        made.append(Verb("backfill", "Backfill…", "primary"))
     if readable and stored.next_session_at < FINISHED_AT:
         made.append(Verb("skip", "Skip…"))
     if stored.disabled_at is not None and readable:
