@@ -30,7 +30,7 @@ async def test_fields_are_told_from_a_sample(client: Client, pool: Pool):
 
     assert {
         "name": "status", "kinds": ["text", "integer"], "share": 1.0, "configured": None,
-        "values": [{"value": "open"}, {"value": "closed"}, {"value": 7}],
+        "values": [{"value": value, "label": None} for value in ("open", "closed", 7)],
     } == found["status"]  # fmt: skip
     assert (["integer", "number"], 0.5, "integer") == tuple(
         found["priority"][name] for name in ("kinds", "share", "configured")

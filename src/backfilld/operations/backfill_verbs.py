@@ -110,7 +110,7 @@ class BackfillOperations:
         session_reruns = ScheduleReruns(pool, self.sessions, self.idempotency, self._viewer, clock)
         self.rerunner = Rerunner(self._store, ledger, targets, self.creator, session_reruns, clock, limits)
         self.explainer = Explainer(self._store, self._viewer, ledger, AuditPages(pool))
-        self.field_sampler = FieldSampler(sources)
+        self.field_sampler = FieldSampler(sources, clock)
         self.errors = ErrorReading(self._store, ErrorGroups(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
         self.overview = Overview(self._store, self._viewer, control, clock)

@@ -240,8 +240,13 @@ def fields(server: Server, as_json: bool, entity_type: str) -> None:
             field["name"],
             ", ".join(field["kinds"]) or field["configured"],
             f"{100 * field['share']:.0f}%",
-            ", ".join(str(one["value"]) for one in field["values"] or ()),
+            ", ".join(_value(one) for one in field["values"] or ()),
         )
         for field in answer.data["fields"]
     ]
     print_table(("FIELD", "KIND", "HAVE IT", "COMMON VALUES"), rows, empty="No fields: there are no records.")
+
+
+def _value(told: dict[str, Any]) -> str:
+    """A value, with what it stands for."""
+    return f"{told['value']} {told['label']}" if told.get("label") else str(told["value"])

@@ -17,12 +17,16 @@ LONGEST_VALUE = 100
 
 @dataclass(frozen=True, slots=True)
 class SampledField:
-    """`name` is a path as filters take it. `values`: the commonest, empty where there are too many different ones."""
+    """`name` is a path as filters take it. `values`: the commonest, empty where there are too many different ones.
+
+    `labels`: of a pick list, what its values stand for; then `values` are all of these.
+    """
 
     name: str
     kinds: tuple[str, ...]
     share: float
     values: tuple[Any, ...]
+    labels: Mapping[Any, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from backfilld.clock import Clock
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, FieldType
 from backfilld.domain.errors import NotFound
 from backfilld.domain.filters.field_sample import SampledField, fields_of
@@ -17,6 +18,9 @@ AT_ONCE = 100  # records may be wide
 DEAR = 100  # records of a source where each page is a request
 SECONDS = 0.3
 DEAR_SECONDS = 3.0
+DEAR_KEPT_SECONDS = 300.0
+
+Labels = Mapping[str, Mapping[Any, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,33 @@ class FieldSample:
 class FieldSampler:
     """Takes samples."""
 
-    def __init__(self, sources: SourceRegistry) -> None:
+    def __init__(self, sources: SourceRegistry, clock: Clock) -> None:
         self._sources = sources
+        self._clock = clock
+        self._kept: dict[str, tuple[float, FieldSample]] = {}
+
+    async def labels(self, entity_type: str) -> Labels:
+        """Field → of each value of a pick list what it stands for; empty where the source knows of none."""
+        source = self._sources.find(entity_type) if entity_type in ENTITY_TYPES else None
+        if source is None or source.freshness_seconds is None:
+            return {}
+        return {one.name: one.labels for one in (await self.sample(entity_type)).fields if one.labels}
 
     async def sample(self, entity_type: str) -> FieldSample:
-        """The fields of some records, and those that are only known by name. NotFound for a type that is none."""
+        """The fields of some records, and those that are only known by name. NotFound for a type that is none.
+
+        Where a page is a request, what was found is kept for five minutes.
+        """
+        kept = self._kept.get(entity_type)
+        if kept is not None and self._clock.monotonic() - kept[0] < DEAR_KEPT_SECONDS:
+            return kept[1]
+        found = await self._looked(entity_type)
+        source = self._sources.find(entity_type)
+        if source is not None and source.freshness_seconds is not None and not found.warnings:
+            self._kept[entity_type] = (self._clock.monotonic(), found)
+        return found
+
+    async def _looked(self, entity_type: str) -> FieldSample:
         if entity_type not in ENTITY_TYPES or entity_type == NOT_ENUMERABLE:
             raise NotFound(f"there is no entity type {entity_type!r} whose records can be listed")
         records: list[Mapping[str, Any]] = []
@@ -61,4 +87,19 @@ class FieldSampler:
         found = await asyncio.to_thread(fields_of, records)
         named = {one.name for one in found}
         unseen = [SampledField(name, (), 0.0, ()) for name in sorted(known.keys() - named)]
-        return FieldSample([*found, *unseen], known, len(records), tuple(warnings))
+        labels = self._sources.labels(entity_type)
+        fields = [_labelled(one, labels.get(one.name, ()), known.get(one.name)) for one in (*found, *unseen)]
+        return FieldSample(fields, known, len(records), tuple(warnings))
+
+
+def _labelled(found: SampledField, labels: Sequence[tuple[str, str]], known: FieldType | None) -> SampledField:
+    if not labels:
+        return found
+    named = {_value(text, known): label for text, label in labels}
+    return replace(found, values=tuple(named), labels=named)
+
+
+def _value(text: str, known: FieldType | None) -> Any:
+    """A value of a pick list as records hold it."""
+    is_number = known in ("integer", "number") and text.removeprefix("-").isdecimal() and text.isascii()
+    return int(text) if is_number else text

@@ -19,6 +19,9 @@ class FieldValueAnswer(Answer):
     """A value that is common in a field."""
 
     value: Any = Field(description="The value.", examples=["closed"])
+    label: str | None = Field(
+        description="What it stands for, where the source knows that of a pick list.", examples=["Complete"]
+    )
 
 
 class FieldAnswer(Answer):
@@ -28,7 +31,8 @@ class FieldAnswer(Answer):
     kinds: list[Kind] = Field(description="What its values are, the commonest first.", examples=[["text"]])
     share: float = Field(description="Which part of the records looked at has it.", examples=[0.98])
     values: list[FieldValueAnswer] | None = Field(
-        description="The 12 commonest values; null where there are more than 40 different ones."
+        description="The 12 commonest values; null where there are more than 40 different ones. Of a pick list that the"
+        " source knows: all of them, with their labels."
     )
     configured: FieldType | None = Field(
         description="Its type, where an import or the configuration says it.", examples=["integer"]
@@ -36,7 +40,7 @@ class FieldAnswer(Answer):
 
     @classmethod
     def of(cls, field: SampledField, configured: FieldType | None) -> Self:
-        values = [FieldValueAnswer(value=exact_numbers(value)) for value in field.values]
+        values = [FieldValueAnswer(value=exact_numbers(value), label=field.labels.get(value)) for value in field.values]
         return cls.model_construct(
             name=field.name, kinds=list(field.kinds), share=field.share, values=values or None, configured=configured
         )

@@ -22,6 +22,7 @@ from backfilld.web.fields.window_fields import PRESETS, rows_of
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
 from backfilld.web.pages.new_backfill.document import AS_JSON, Document, document_of, fields_of, filter_fields_of
+from backfilld.web.pages.new_backfill.labels import with_numbers
 from backfilld.web.pages.new_backfill.told import told
 
 PATH = "/backfills/new"
@@ -59,6 +60,8 @@ class NewBackfillPages:
     async def take(self, visit: Visit) -> web.Response:
         """The form as it was changed; or the backfill that it asks for."""
         fields = {name: value.strip() for name, value in visit.form.fields if name not in ("csrf", "do")}
+        labels = await self._operations.field_sampler.labels(fields.get("entity_type", ""))
+        fields = with_numbers(fields, labels)
         what, _, at = visit.form.get("do").partition(":")
         if what in STARTS:
             return await self._create(visit, fields, STARTS[what])
