@@ -89,3 +89,9 @@ def test_the_extra_is_not_needed_without_the_section(faults, monkeypatch):
     monkeypatch.setitem(sys.modules, "jwt", None)
 
     assert [] == faults("")
+
+
+def test_a_client_secret_that_there_is_not_is_named(faults):
+    found = faults(WHOLE + 'client_secret = { secret = "entre" }\n[secrets.entra]\nvalue = "x"\n')
+
+    assert any("auth.entra.client_secret.secret: there is no secret 'entre'" in one for one in found), found

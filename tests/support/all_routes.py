@@ -25,4 +25,4 @@ def all_routes() -> list[Route]:
         *stopping.routes(nothing),
         *health.routes(nothing, health.MetricsAccess(Metrics(), nothing, public=False, clock=FakeClock())),
     ]
-    return [*with_documents(routes), *web_parts(settings, nothing, nothing, nothing, nothing, FakeClock()).routes]
+    return [*with_documents(routes), *web_parts(settings, nothing, nothing, nothing, nothing, None, FakeClock()).routes]

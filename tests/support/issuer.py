@@ -7,11 +7,13 @@ async with running_issuer(clock) as issuer:
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -27,6 +29,7 @@ TENANT = "6a1d2b6e-53c9-4a0c-8f6e-0d7c3f1b2e90"
 SISTER = "b7c1f0aa-1f5e-4a58-93cb-9a2f7f0f6d02"  # trusted, too
 STRANGER = "11111111-2222-4333-8444-555555555555"
 ADA = "aaaaaaaa-0000-4000-8000-000000000001"
+CLIENT_SECRET = "shh"
 APP_URI = "api://backfill"
 ROLES = {"Run.All": "operator", "Read.All": "viewer", "Everything": "admin"}
 
@@ -50,7 +53,32 @@ class Issuer:
         self.more_keys: list[Any] = []
         self.outage: str | None = None  # 500, redirect, garbage, list, endless, silence, stranger, elsewhere, nothing
         self.fetched: Counter[str] = Counter()
+        self.codes: dict[str, dict[str, str]] = {}  # what was asked for each code that was given out
+        self.said: dict[str, Any] = {}  # of the person that signs in, beside what is usual
         self._clock = clock
+
+    def sign_in(self, address: str) -> str:
+        """A person follows `address` and signs in: where his browser is sent to then."""
+        parts = urlsplit(address)
+        asked = dict(parse_qsl(parts.query))
+        code = f"code-{len(self.codes)}"
+        self.codes[code] = asked | {"tenant": parts.path.strip("/").split("/")[0]}
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+
+    async def exchange(self, request: web.Request) -> web.Response:
+        """A code for an ID token, once, and only for whoever asked for it."""
+        sent = {name: str(value) for name, value in (await request.post()).items()}
+        self.fetched[request.path] += 1
+        if self.outage == "500":
+            return web.Response(status=500)
+        asked = self.codes.pop(sent.get("code", ""), {})
+        challenge = _base64(hashlib.sha256(sent.get("code_verifier", "").encode()).digest())
+        proven = (asked.get("code_challenge"), asked.get("redirect_uri"), asked.get("client_id"), CLIENT_SECRET)
+        given = (challenge, sent.get("redirect_uri"), sent.get("client_id"), sent.get("client_secret"))
+        if asked.get("code_challenge_method") != "S256" or given != proven:
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        said = {"tid": asked["tenant"], "scp": None, "azp": None, "nonce": asked["nonce"], "roles": ["Run.All"]}
+        return web.json_response({"id_token": self.token(**said | self.said)})
 
     def acceptance(self, **settings: Any) -> Acceptance:
         """Trusts this issuer, for two tenants."""
@@ -109,7 +137,14 @@ class Issuer:
             return {"keys": [] if self.outage == "nothing" else [*map(jwk, self.served), *self.more_keys]}
         issuer = f"{self.url}/{STRANGER if self.outage == 'stranger' else tenant}/v2.0"
         keys = "ftp://127.0.0.1/keys" if self.outage == "elsewhere" else f"{self.url}/{tenant}/discovery/v2.0/keys"
-        return {"issuer": issuer, "jwks_uri": keys, "padding": "x" * (2_000_000 if self.outage == "endless" else 0)}
+        own = f"{self.url}/{tenant}/oauth2/v2.0"
+        ends = {"authorization_endpoint": f"{own}/authorize", "token_endpoint": f"{own}/token"}
+        return {
+            **ends,
+            "issuer": issuer,
+            "jwks_uri": keys,
+            "padding": "x" * (2_000_000 if self.outage == "endless" else 0),
+        }
 
     @property
     def fetches(self) -> int:
@@ -156,6 +191,7 @@ async def running_issuer(clock: Clock) -> AsyncIterator[Issuer]:
     issuer = Issuer(clock)
     app = web.Application()
     app.router.add_get("/{path:.*}", issuer.answer)
+    app.router.add_post("/{path:.*}/token", issuer.exchange)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

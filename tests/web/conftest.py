@@ -30,6 +30,7 @@ from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page
+from backfilld.web.pages.account.sign_in_page import Directory
 from backfilld.web.site import pages
 
 _TOKEN = re.compile(r'name="csrf" value="(\w+)"')
@@ -113,8 +114,14 @@ def verbs(pool: Pool, clock: FakeClock, control: Any, operations: BackfillOperat
 
 
 @pytest.fixture
+def directory() -> Directory | None:
+    """Where people sign in beside API keys."""
+    return None
+
+
+@pytest.fixture
 async def site(
-    pool: Pool, clock: FakeClock, operations: BackfillOperations, verbs: ScheduleVerbs
+    pool: Pool, clock: FakeClock, operations: BackfillOperations, verbs: ScheduleVerbs, directory: Directory | None
 ) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         authenticator = KeyAuthenticator(KeyStore(pool), clock)
@@ -122,7 +129,7 @@ async def site(
         options = ServerOptions(stop_timeout_seconds=1)
         door = doorkeeper([authenticator], clock, options)
         frame = Frame(WebSessions(pool, clock), door, clock)
-        every = pages(frame, operations, AuditReading(pool), verbs)
+        every = pages(frame, operations, AuditReading(pool), verbs, directory)
         server = ApiServer(
             frame.routes(every), door=door, clock=clock, options=options, error_page=frame.error_page
         )  # fmt: skip

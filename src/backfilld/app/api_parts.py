@@ -26,7 +26,7 @@ from backfilld.app.engine_parts import EngineParts, definition_rules
 from backfilld.app.metric_parts import backlog_of, metrics_of
 from backfilld.app.process.descriptors import connections_within, raise_soft_limit
 from backfilld.app.readiness import Readiness
-from backfilld.app.sign_in import Closable, authenticators_of
+from backfilld.app.sign_in import Closable, authenticators_of, directory_of
 from backfilld.app.sources.parts import sources_of
 from backfilld.app.web_parts import web_parts
 from backfilld.bus import Bus
@@ -91,7 +91,9 @@ def api_parts(
     options = _server_options(settings, certificate)
     door = doorkeeper(authenticators, clock, options)
     verbs = schedule_verbs(settings, pools, engine.control, operations, clock)
-    dashboard = web_parts(settings, pools, operations, verbs, door, clock)
+    dashboard = web_parts(
+        settings, pools, operations, verbs, door, directory_of(settings, authenticators, clock), clock
+    )
     routes = [
         *_public_routes(settings, pools, engine, sources, workflow_operations, operations, verbs, clock),
         *stopping.routes(stop_operations),

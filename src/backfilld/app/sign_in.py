@@ -3,14 +3,20 @@
 Only then are PyJWT and cryptography loaded, which are large and need not be installed.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.auth.roles import Authenticator
 from backfilld.clock import Clock
 from backfilld.config import Settings
+from backfilld.config.sections.entra import EntraSettings
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
+from backfilld.web.pages.account.sign_in_page import Directory
+
+if TYPE_CHECKING:
+    from backfilld.api.auth.entra_claims import Acceptance
 
 
 class Closable(Authenticator, Protocol):
@@ -27,9 +33,27 @@ def authenticators_of(settings: Settings, pool: Pool, clock: Clock) -> tuple[Clo
     if chosen is None:
         return (keys,)
     from backfilld.api.auth.entra import EntraAuthenticator  # its packages are there: the settings made sure of it
+
+    return keys, EntraAuthenticator(_acceptance(chosen), clock)
+
+
+def directory_of(settings: Settings, known: Sequence[Authenticator], clock: Clock) -> Directory | None:
+    """Where people sign in to the dashboard beside API keys; None: nowhere else."""
+    chosen = settings.auth.entra
+    if chosen is None or chosen.client_secret is None:
+        return None
+    from backfilld.api.auth.entra import EntraAuthenticator
+    from backfilld.api.auth.entra_sign_in import EntraSignIn
+
+    (entra,) = (one for one in known if isinstance(one, EntraAuthenticator))
+    secret = settings.read_secrets()[chosen.client_secret.secret]
+    return EntraSignIn(_acceptance(chosen), chosen.client_id, secret, entra, clock)
+
+
+def _acceptance(chosen: EntraSettings) -> "Acceptance":
     from backfilld.api.auth.entra_claims import Acceptance
 
-    acceptance = Acceptance(
+    return Acceptance(
         audiences=chosen.accepted_audiences,
         tenants=frozenset(chosen.tenants),
         roles=chosen.roles,
@@ -38,4 +62,3 @@ def authenticators_of(settings: Settings, pool: Pool, clock: Clock) -> tuple[Clo
         authority=chosen.authority,
         v1_issuer=chosen.v1_issuer,
     )
-    return keys, EntraAuthenticator(acceptance, clock)

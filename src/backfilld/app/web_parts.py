@@ -12,6 +12,7 @@ from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.web_sessions import WebSessions
 from backfilld.web.frame.frame import Frame, Place
+from backfilld.web.pages.account.sign_in_page import Directory
 from backfilld.web.site import pages
 
 
@@ -29,10 +30,11 @@ def web_parts(
     operations: BackfillOperations,
     verbs: ScheduleVerbs,
     door: Doorkeeper,
+    directory: Directory | None,
     clock: Clock,
 ) -> WebParts:
     """All pages."""
     server = settings.server
     place = Place(speaks_tls=server.speaks_tls, public_url=server.public_url or "")
     frame = Frame(WebSessions(pools.requests, clock), door, clock, place)
-    return WebParts(frame, frame.routes(pages(frame, operations, AuditReading(pools.requests), verbs)))
+    return WebParts(frame, frame.routes(pages(frame, operations, AuditReading(pools.requests), verbs, directory)))

@@ -76,7 +76,11 @@ def _lines() -> Iterator[str]:
 
 def _keys(name: str, model: type[BaseModel]) -> Iterator[str]:
     """What a section holds; tables in it, which are not there unless somebody writes them, come last."""
-    tables = {key: table for key in model.model_fields if (table := model_at(model, (key,))) is not None}
+    tables = {
+        key: table
+        for key, field in model.model_fields.items()
+        if not field.examples and (table := model_at(model, (key,))) is not None
+    }
     for key, field in model.model_fields.items():
         if key not in tables:
             yield ""
@@ -132,7 +136,7 @@ def _sample(name: str, field: FieldInfo) -> Iterator[str]:
         for key, inner in TemporalEngineSettings.model_fields.items():
             yield from _key(key, inner, {"type": "temporal"})
     if name == "secrets":
-        for secret in ("temporal_key", "api_token", "autotask", "autotask_code", *PRESETS[1:], "td_key"):
+        for secret in ("entra", "temporal_key", "api_token", "autotask", "autotask_code", *PRESETS[1:], "td_key"):
             yield f"#[secrets.{secret}]"
             yield '#value = "not-a-real-secret"'
         yield f"#[secrets.{COMMAND_SAMPLES['env']['TOKEN']['secret']}]"

@@ -20,6 +20,7 @@ from backfilld.config.sections.crashing import faults_in_crashing
 from backfilld.config.sections.database import check_files_of
 from backfilld.config.sections.engines import faults_in_engines
 from backfilld.config.sections.entity_types import faults_in_entity_types
+from backfilld.config.sections.entra import faults_in_entra
 from backfilld.config.sections.notifications import faults_in_notifications, url_problem
 from backfilld.config.sections.targets import faults_in_targets
 from backfilld.config.sections.tls import UnusableCertificate
@@ -52,6 +53,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     faults += faults_in_brakes(layers.tree, layers.origins.get(("brakes",), DEFAULTS))
     faults += faults_in_targets(layers.tree, layers.origins.get(("targets",), DEFAULTS))
     faults += faults_in_notifications(layers.tree, layers.origins.get(("notifications",), DEFAULTS))
+    faults += faults_in_entra(layers.tree, layers.origins.get(("auth",), DEFAULTS))
     faults += faults_in_crashing(environ)
     if settings is not None:
         faults += _unreadable(settings, layers)

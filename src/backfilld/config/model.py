@@ -167,7 +167,7 @@ class Settings(Section):
 
     def secret_uses(self) -> dict[str, SecretUse]:
         """Of each secret, for whom it is."""
-        types, connections = self.entity_types.items(), self.connections.items()
+        types, connections, entra = self.entity_types.items(), self.connections.items(), self.auth.entra
         own_files = {
             self.database.dsn_file: "the database",
             self.server.tls_key_file: "the server's certificate",
@@ -179,6 +179,7 @@ class Settings(Section):
                 **{known.sql.dsn.secret: f"the source of '{name}'" for name, known in types if known.sql},
                 **{secret: f"the connection '{name}'" for name, it in connections for secret in it.secret_names()},
                 **{secret: f"the engine '{name}'" for name, it in self.engines.items() for secret in it.secret_names()},
+                **({entra.client_secret.secret: "the sign-in with Entra"} if entra and entra.client_secret else {}),
                 **{it.dsn.secret: f"the brake '{name}'" for name, it in self.brakes.items() if it.dsn is not None},
             },
             {file: what for file, what in own_files.items() if file is not None},

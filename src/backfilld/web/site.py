@@ -8,6 +8,7 @@ from backfilld.web.frame.visit import Page
 from backfilld.web.live.hub import Hub
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.account import routes as account
+from backfilld.web.pages.account.sign_in_page import Directory
 from backfilld.web.pages.backfill import editing, reruns, steering
 from backfilld.web.pages.backfill import routes as backfill
 from backfilld.web.pages.new_backfill import routes as new_backfill
@@ -18,11 +19,14 @@ from backfilld.web.pages.schedules.backfill import routes as schedule_backfill
 from backfilld.web.pages.session import routes as session
 
 
-def pages(frame: Frame, operations: BackfillOperations, audit: AuditReading, verbs: ScheduleVerbs) -> list[Page]:
+def pages(
+    frame: Frame, operations: BackfillOperations, audit: AuditReading, verbs: ScheduleVerbs,
+    directory: Directory | None = None,
+) -> list[Page]:  # fmt: skip
     """As the router takes them."""
     streams = Streams(frame, Hub(frame.clock))
     return [
-        *account.pages(frame),
+        *account.pages(frame, directory),
         *overview.pages(frame, streams, operations),
         *new_backfill.pages(frame, operations),
         *backfill.pages(frame, streams, operations, audit),

@@ -66,7 +66,7 @@ class EntraAuthenticator:
         if believed is not None and self._clock.monotonic() < believed.until:
             return believed.caller
         try:
-            claims = await self._verified(token)
+            claims = await self.verified(token)
             remaining = expiry_of(claims, self._acceptance, self._clock.now())
             caller = caller_of(claims, self._acceptance)
         except Refused as refusal:
@@ -79,8 +79,8 @@ class EntraAuthenticator:
         """Give up what is being fetched."""
         await asyncio.gather(*(keys.close() for keys in self._keys.values()))
 
-    async def _verified(self, token: str) -> Claims:
-        """What the token says, if one of its tenant's keys has signed that."""
+    async def verified(self, token: str) -> Claims:
+        """What the token says, if one of its tenant's keys has signed that. Refused; Unavailable."""
         header, unproven = _parts(token)
         if header.get("alg") != ALGORITHM:
             raise Refused(f"it is signed with {header.get('alg')!r:.40}, not {ALGORITHM}")

@@ -5,8 +5,9 @@ A role is never guessed. Somebody without a role that the configuration maps is 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hmac import compare_digest
 from math import isfinite
 from typing import Any, Literal
 from uuid import UUID
@@ -68,14 +69,27 @@ def caller_of(claims: Claims, acceptance: Acceptance) -> Caller:
     """Whose token it is. Refused if it is not for us, or no access token; Forbidden if it carries no role."""
     tenant = tenant_of(claims, acceptance)
     _check_origin(claims, acceptance, tenant)
-    try:
-        oid = str(UUID(claims["oid"]))
-    except (KeyError, AttributeError, TypeError, ValueError):
-        raise Refused(f"oid is {_shown(claims.get('oid'))}, so nobody knows whose it is") from None
+    oid = _oid(claims)
     is_person = _is_of_a_person(claims)
     name = _name(claims) or oid
     kind: Literal["person", "key"] = "person" if is_person else "key"
     return Caller(f"entra:{tenant}/{oid}", name, _role(claims, acceptance, name), kind)
+
+
+def person_of(claims: Claims, acceptance: Acceptance, *, client_id: str, tenant: str, nonce: str) -> Caller:
+    """Who signed in, by the ID token that the provider gave for it, with the role of its app roles alone.
+
+    Refused unless it answers that very sign-in; Forbidden if it carries no role.
+    """
+    if tenant_of(claims, acceptance) != tenant:
+        raise Refused(f"the tenant is {_shown(claims.get('tid'))}, and {tenant} was asked")
+    _check_origin(claims, replace(acceptance, audiences=frozenset({client_id})), tenant)
+    given = claims.get("nonce")
+    if not isinstance(given, str) or not compare_digest(given.encode(), nonce.encode()):
+        raise Refused("nonce is not the one of this sign-in")
+    oid = _oid(claims)
+    name = _name(claims) or oid
+    return Caller(f"entra:{tenant}/{oid}", name, _role({**claims, "scp": None}, acceptance, name), "person")
 
 
 def _check_origin(claims: Claims, acceptance: Acceptance, tenant: str) -> None:
@@ -88,6 +102,13 @@ def _check_origin(claims: Claims, acceptance: Acceptance, tenant: str) -> None:
         raise Refused(
             f"it is made out to {_shown(audience)}, which is neither client_id nor in auth.entra.audiences{near}"
         )
+
+
+def _oid(claims: Claims) -> str:
+    try:
+        return str(UUID(claims["oid"]))
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise Refused(f"oid is {_shown(claims.get('oid'))}, so nobody knows whose it is") from None
 
 
 def _near(audience: Any, known: frozenset[str]) -> str:

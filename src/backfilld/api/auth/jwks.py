@@ -11,12 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
-import orjson
 import structlog
 from jwt import PyJWK, PyJWTError
 
-from backfilld import __version__
+from backfilld.api.auth.documents import ProviderFault, get_document, session_of
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
 
@@ -25,14 +23,9 @@ log = structlog.get_logger(__name__)
 ALGORITHM = "RS256"  # the only one that Entra signs with, and therefore the only one that is believed
 RETRY_SECONDS = 30.0
 OLD_SECONDS = 12 * 3600.0  # the provider asks that keys be looked at daily
-_MOST_BYTES = 512 * 1024
 _FEWEST_BITS = 2048
 
 Keys = Mapping[str, PyJWK]  # by name (`kid`)
-
-
-class ProviderFault(Exception):
-    """The identity provider answered something that keys cannot be taken from."""
 
 
 class SigningKeys:
@@ -96,34 +89,14 @@ class SigningKeys:
 
 async def fetch_keys(issuer: str, tenant: str, *, timeout_seconds: float) -> Keys:
     """The keys of an OpenID issuer, by way of its configuration. Raises whatever goes wrong, ProviderFault included."""
-    timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-    headers = {"User-Agent": f"backfilld/{__version__}"}
-    async with (
-        asyncio.timeout(timeout_seconds),
-        aiohttp.ClientSession(timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as session,
-    ):
-        configuration = await _get(session, f"{issuer}/.well-known/openid-configuration")
+    async with asyncio.timeout(timeout_seconds), session_of(timeout_seconds) as session:
+        configuration = await get_document(session, f"{issuer}/.well-known/openid-configuration")
         if configuration.get("issuer") != issuer:
             raise ProviderFault(f"it calls itself {configuration.get('issuer')!r:.200}, not {issuer!r}")
         address = configuration.get("jwks_uri")
         if not isinstance(address, str) or urlsplit(address).scheme != urlsplit(issuer).scheme:
             raise ProviderFault(f"its keys cannot be fetched from {address!r:.200}")
-        return usable_keys(await _get(session, address), tenant)
-
-
-async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    async with session.get(url, allow_redirects=False) as answer:
-        if answer.status != 200:
-            raise ProviderFault(f"{url} answers {answer.status}")
-        text = bytearray()
-        async for piece in answer.content.iter_any():
-            text += piece
-            if len(text) > _MOST_BYTES:
-                raise ProviderFault(f"{url} answers more than {_MOST_BYTES} bytes")
-    document = orjson.loads(text)
-    if not isinstance(document, dict):
-        raise ProviderFault(f"{url} answers no JSON object")
-    return document
+        return usable_keys(await get_document(session, address), tenant)
 
 
 def usable_keys(document: Mapping[str, Any], tenant: str) -> Keys:

@@ -59,6 +59,10 @@ class Doorkeeper:
         """One more request of somebody who is known already."""
         return self._limits.take(caller.identity)
 
+    def refuse(self, address: str) -> InvalidToken | RateLimited:
+        """What to answer to one more attempt in vain from there, by other credentials than those of a header."""
+        return self._counted(address)
+
     async def _ask(self, token: str) -> Caller | None:
         for authenticator in self._authenticators:
             caller = await authenticator.authenticate(token)
@@ -69,6 +73,9 @@ class Doorkeeper:
     def _refusal(self, address: str, token: str | None) -> Exception:
         if token is None:
             return Unauthenticated("send an API key: Authorization: Bearer neo_sk_…")
+        return self._counted(address)
+
+    def _counted(self, address: str) -> InvalidToken | RateLimited:
         quota = self._failed_logins.take(neighbourhood(address))
         if quota.exceeded:
             message = "too many attempts with unknown credentials from this address"

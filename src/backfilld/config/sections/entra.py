@@ -3,12 +3,16 @@
 import importlib.util
 import ipaddress
 import re
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import HttpUrl, Name, Section, split_url
 from backfilld.domain.access.callers import Role
+from backfilld.domain.errors import did_you_mean
+from backfilld.executors.definitions.parts import SecretReference
 
 PACKAGES = ("jwt", "cryptography")  # what the extra `entra` brings
 _SAMPLE_CLIENT = "0f4f5d0b-8a5e-4c3e-9a54-3c7b6f2f0a11"
@@ -71,6 +75,12 @@ class EntraSettings(Section):
         description="Delegated scopes that carry a role by themselves. Whoever can sign in can usually consent to a"
         " scope, so this lets in everybody in the tenant; better leave it empty.",
     )
+    client_secret: SecretReference | None = Field(
+        default=None,
+        examples=[{"secret": "entra"}],
+        description="A client secret of the registration. With it people sign in to the dashboard with Microsoft; its"
+        " redirect URI there is <server.public_url>/sign-in/entra/callback.",
+    )
     leeway_seconds: float = Field(
         default=60.0,
         ge=0,
@@ -102,3 +112,15 @@ class EntraSettings(Section):
     def accepted_audiences(self) -> frozenset[str]:
         """Everything that `aud` may say: version 2 tokens name the client id, version 1 tokens the URI."""
         return frozenset((self.client_id, *(self.audiences or (f"api://{self.client_id}",))))
+
+
+def faults_in_entra(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:
+    """A client secret that there is not."""
+    auth, secrets = tree.get("auth"), tree.get("secrets")
+    known = list(secrets) if isinstance(secrets, dict) else []
+    entra = auth.get("entra") if isinstance(auth, dict) else None
+    reference = entra.get("client_secret") if isinstance(entra, dict) else None
+    secret = reference.get("secret") if isinstance(reference, dict) else None
+    if isinstance(secret, str) and secret not in known:
+        message = f"there is no secret '{secret}'{did_you_mean(secret, known)}"
+        yield ConfigFault(where, dotted(("auth", "entra", "client_secret", "secret")), message)

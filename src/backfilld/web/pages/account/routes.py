@@ -12,6 +12,8 @@ from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.origin import local_path
 from backfilld.web.frame.preferences import THEMES, Preferences, Theme
 from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.pages.account import entra
+from backfilld.web.pages.account.sign_in_page import Directory, SignInPage
 
 UNKNOWN = "This key is not known, or no longer. Look whether it is whole."
 USED_UP = "This link was used already, or is older than five minutes. Make another, or sign in with an API key."
@@ -31,22 +33,16 @@ def _is_loopback(address: str) -> bool:
 class Account:
     """The handlers."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, page: SignInPage) -> None:
         self._frame = frame
+        self._page = page
 
     async def show_sign_in(self, visit: Visit) -> web.Response:
         next_ = local_path(visit.http.query.get("next", "/"))
         once = visit.http.query.get("once", "")
         if visit.session is not None and not once:
             return self._frame.see_other(next_)
-        return self._sign_in_page(visit, next_, once=once)
-
-    def _sign_in_page(
-        self, visit: Visit, next_: str, problem: str = "", *, status: int = 200, once: str = ""
-    ) -> web.Response:  # fmt: skip
-        return self._frame.page(
-            visit, "account/sign_in.html", status=status, next=next_, problem=problem, once=once
-        )  # fmt: skip
+        return self._page.draw(visit, next_, once=once)
 
     async def sign_in(self, visit: Visit) -> web.Response:
         next_ = local_path(visit.form.get("next"))
@@ -54,16 +50,12 @@ class Account:
             caller = await self._recognised(visit)
         except RateLimited as problem:
             wait = f"Too many attempts from your address. Try again in {problem.retry_after_seconds:.0f} s."
-            return self._sign_in_page(visit, next_, wait, status=429)
+            return self._page.draw(visit, next_, wait, status=429)
         except LinkOver:
-            return self._sign_in_page(visit, next_, USED_UP, status=401)
+            return self._page.draw(visit, next_, USED_UP, status=401)
         except (Unauthenticated, Forbidden):
-            return self._sign_in_page(visit, next_, UNKNOWN, status=401)
-        token, _ = await self._frame.sessions.open(caller, visit.http.headers.get("User-Agent", ""))
-        response = self._frame.see_other(next_)
-        place = self._frame.place
-        response.set_cookie(place.cookie, token, path="/", httponly=True, secure=place.is_secure, samesite="Lax")
-        return response
+            return self._page.draw(visit, next_, UNKNOWN, status=401)
+        return await self._page.open_session(visit, caller, next_)
 
     async def _recognised(self, visit: Visit) -> Caller:
         if once := visit.form.get("once"):
@@ -103,9 +95,11 @@ class Account:
         return response
 
 
-def pages(frame: Frame) -> list[Page]:
-    does = Account(frame)
+def pages(frame: Frame, directory: Directory | None = None) -> list[Page]:
+    page = SignInPage(frame, directory)
+    does = Account(frame, page)
     return [
+        *entra.pages(frame, page),
         Page("GET", "/sign-in", does.show_sign_in, role=None),
         Page("POST", "/sign-in", does.sign_in, role=None),
         Page("POST", "/sign-out", does.sign_out),
