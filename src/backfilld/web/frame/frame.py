@@ -14,7 +14,7 @@ from backfilld.api.auth.roles import Doorkeeper, require
 from backfilld.api.framework.routing import RequestContext, Route
 from backfilld.clock import Clock
 from backfilld.domain.access.callers import Caller
-from backfilld.domain.errors import BackfilldError, Forbidden, RateLimited, Unauthenticated
+from backfilld.domain.errors import BackfilldError, RateLimited, Unauthenticated
 from backfilld.operations.web_sessions import WebSession, WebSessions, is_csrf_token
 from backfilld.web.frame import assets
 from backfilld.web.frame.forms import ACCEPTED, NO_FORM, Form, read_form
@@ -35,6 +35,10 @@ HEADERS = {
 }
 NOT_PAGES = ("/public-api/", "/api/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/assets/", "/events/")
 ANSWERS_TO = web.RequestKey("page", bool)
+
+
+SIGNED_OUT = "X-Signed-Out"
+MOST_KEPT_BYTES = 512 * 1024
 
 
 class AnyQuery(BaseModel):
@@ -104,22 +108,25 @@ class Frame:
         token = request.cookies.get(self.place.cookie, "")
         session = await self.sessions.find(token) if token else None
         if session is None and page.role is not None:
-            return self._stranger(page, request)
+            return await self._stranger(page, asked)
         if session is not None:
             self._count(session.caller)
         form = await read_form(request) if page.method == "POST" else NO_FORM
-        if session is not None and page.method == "POST" and page.role is not None:
-            self._check(form, token, request)
         if session is not None and page.role is not None:
             require(session.caller, page.role)
         visit = self._visit(request, asked.request_id, session, token if session else "", asked.path, form)
+        if session is not None and page.method == "POST" and page.role is not None and not _is_of(form, token, request):
+            return self._again(visit, 403)
         return await page.handler(visit)
 
-    def _stranger(self, page: Page, request: web.Request) -> web.Response:
+    async def _stranger(self, page: Page, asked: RequestContext[None, None]) -> web.Response:
+        request = asked.http
         if page.path.startswith("/events/"):
             return web.Response(status=204)  # the page says so itself, and keeps what was typed into it
         if page.method == "POST":
-            raise Unauthenticated("you are signed out: sign in in another tab, then send this again")
+            if (request.content_length or MOST_KEPT_BYTES + 1) > MOST_KEPT_BYTES:
+                raise Unauthenticated("you are signed out: sign in in another tab, then send this again")
+            return self._again(self._visit(request, asked.request_id, None, "", form=await read_form(request)), 401)
         return self.see_other(f"/sign-in?next={quote(request.rel_url.raw_path_qs, safe='')}")
 
     def _count(self, caller: Caller) -> None:
@@ -128,11 +135,12 @@ class Frame:
             message = f"more than {quota.limit} requests in a minute"
             raise RateLimited(message, retry_after_seconds=quota.reset_seconds)
 
-    def _check(self, form: Form, token: str, request: web.Request) -> None:
-        given = form.get("csrf") or request.headers.get("X-CSRF-Token", "")
-        if not is_csrf_token(token, given):
-            message = "this form is of another session; nothing has changed. Load the page again, then send it again"
-            raise Forbidden(message, code="foreign_form")
+    def _again(self, visit: Visit, status: int) -> web.Response:
+        """What was typed, to be sent once more: by somebody who has signed in meanwhile. Nothing has changed."""
+        if visit.http.headers.get("HX-Request"):
+            return web.Response(status=204, headers={SIGNED_OUT: "true"})  # the page says so itself, and keeps it all
+        kept = [(name, value) for name, value in visit.form.fields if name != "csrf"]
+        return self.page(visit, "frame/again.html", status=status, kept=kept)
 
     def _visit(
         self, request: web.Request, id_: UUID, session: WebSession | None, token: str, path: Any = None,
@@ -151,7 +159,7 @@ class Frame:
 
     def see_other(self, path: str) -> web.Response:
         """On to another of our pages."""
-        return web.Response(status=303, headers={"Location": path})
+        return web.Response(status=303, headers={"Location": self.place.base + path})
 
     async def error_page(self, request: web.Request, error: BackfilldError, request_id: UUID) -> web.Response | None:
         """An error for people; None for programs: then the API's answer is right."""
@@ -172,3 +180,8 @@ class Frame:
         if request.path.startswith(NOT_PAGES) or request.method not in ("GET", "HEAD", "POST"):
             return False
         return "text/html" in request.headers.get("Accept", "")
+
+
+def _is_of(form: Form, token: str, request: web.Request) -> bool:
+    """Whether a form carries what those of this session do."""
+    return is_csrf_token(token, form.get("csrf") or request.headers.get("X-CSRF-Token", ""))

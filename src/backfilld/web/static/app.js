@@ -88,6 +88,14 @@
     for (const one of document.querySelectorAll("[data-busy]")) delete one.dataset.busy;
   });
 
+  // Signed out under a form that is half filled: it stays, and the page says so.
+  document.addEventListener("htmx:after:request", (event) => {
+    if (!event.detail.ctx?.response?.headers?.get("X-Signed-Out")) return;
+    const banner = document.getElementById("banner");
+    banner.textContent = "You are signed out. Sign in in another tab; what you have typed here stays.";
+    banner.hidden = false;
+  });
+
   // Live: one stream a page, open while the page is seen. htmx reads it and puts the regions into the page.
   const live = document.getElementById("live");
   const lamp = document.getElementById("lamp");
