@@ -26,7 +26,7 @@ from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
 from backfilld.store.ledger.ledger import record
 
 COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
-BUSY_BATCH = 20  # as many since the last commit mean load; fewer are committed at once
+BUSY_BATCH = 3  # as many since the last commit mean load: the next one waits for company; fewer are committed at once
 NOWHERE: Mapping[int, Checkpoint] = {}
 
 Entry = tuple[RunState, EndedItem | TriedItem]
