@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import orjson
+import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client, Serve
 from tests.support.backfills import make_backfill, put_into
@@ -121,6 +123,44 @@ async def test_the_passing_of_time_is_no_news(client: Client, pool: Pool, clock:
 
     assert "2027-03-01T12:00:02Z" == shown["estimated_completion_at"]
     assert heartbeat.startswith(":")
+
+
+async def test_however_many_follow_a_backfill_it_is_looked_at_once_a_second(
+    client: Client, pool: Pool, clock: FakeClock, operations: BackfillOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backfill = await make_backfill(pool)
+    find, looks = operations.find, []
+
+    async def counted(id: UUID) -> Any:
+        looks.append(id)
+        return await find(id)
+
+    monkeypatch.setattr(operations, "find", counted)
+    async with (
+        listening(client, backfill.id) as one, listening(client, backfill.id) as two,
+        listening(client, backfill.id) as three,
+    ):  # fmt: skip
+        for listener in (one, two, three):
+            await listener.event()
+        await put_into(pool, backfill, Status.COMPLETED)
+        await pass_a_second(clock)
+        ends = [(await listener.event())[0] for listener in (one, two, three)]
+
+    assert ["end"] * 3 == ends
+    assert [backfill.id] == looks
+
+
+async def test_whoever_joins_hears_the_present_and_not_the_last_look_of_others(
+    client: Client, pool: Pool, clock: FakeClock
+) -> None:
+    backfill = await make_backfill(pool)
+    async with listening(client, backfill.id) as early:
+        await early.event()
+        await client.post(f"{PATH}/{backfill.id}/pause")
+        async with listening(client, backfill.id) as late:
+            _, _, shown = await late.event()
+
+    assert "paused" == shown["status"]
 
 
 async def test_a_stream_ends_after_an_hour(client: Client, pool: Pool, clock: FakeClock) -> None:

@@ -1,28 +1,24 @@
 """Progress as it happens: server-sent events, for dashboards and for whoever waits for the end.
 
-A stream looks once a second and speaks only when something has changed. It holds no connection to the database
-between two looks, and ends by itself after an hour, so that forgotten listeners and revoked keys do not stay for ever;
+A stream speaks only when something has changed, at most once a second; all who follow a backfill share one look at it
+(`shared_looks`). It ends by itself after an hour, so that forgotten listeners and revoked keys do not stay for ever;
 clients come back with `Last-Event-ID` and miss nothing.
 """
 
 import asyncio
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from uuid import UUID
 
 from aiohttp import web
 
-from backfilld.api.framework.answering.responses import encode
 from backfilld.api.framework.routing import RequestContext, Route
-from backfilld.api.public.backfills.answers import BackfillAnswer
+from backfilld.api.public.backfills.shared_looks import LOOKS_EVERY_SECONDS, Followed, Look, SharedLooks
 from backfilld.clock import Clock
 from backfilld.domain.errors import RateLimited, Unavailable
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
-from backfilld.store.connection.transient_errors import is_transient
 
-LOOKS_EVERY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0  # proxies cut what is silent for 30 to 60 s
 LONGEST_SECONDS = 3600.0
 SLOWEST_WRITE_SECONDS = 30.0  # a listener that does not listen
@@ -37,33 +33,6 @@ class StreamLimits:
     most_per_caller: int = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What there is to tell, and a name for it that is the same as long as nothing has changed."""
-
-    id: str
-    answer: BackfillAnswer
-    is_last: bool
-
-    def event(self, kind: str, before: BackfillAnswer | None = None) -> bytes:
-        """Whole, or what is news to somebody who knows `before`."""
-        data = encode({"backfill": self.answer.news(before)})
-        return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), self.id.encode(), data)
-
-
-def _look(view: BackfillView) -> _Look:
-    answer = BackfillAnswer.of(view)
-    # An estimate moves with the clock alone, and so does "in 38 s"; that is no news.
-    still = answer.status_reason and answer.status_reason.model_copy(update={"message": ""})
-    unmoved = answer.model_copy(
-        update={"estimated_completion_at": None, "estimated_completion_range": None, "status_reason": still}
-    )
-    facts = None if view.reason is None else view.reason.facts or view.reason.message
-    name = hashlib.sha256(encode(unmoved) + repr(facts).encode()).hexdigest()[:16]
-    id = f"{view.backfill.version}-{name}"
-    return _Look(id, answer, view.has_ended)
-
-
 class ProgressStream:
     """The handler, and how many listen."""
 
@@ -71,6 +40,7 @@ class ProgressStream:
         self._operations = operations
         self._clock = clock
         self._limits = limits
+        self._looks = SharedLooks(operations, clock)
         self._streams: Counter[str] = Counter()
 
     async def events(self, asked: RequestContext[None, None]) -> web.StreamResponse:
@@ -98,42 +68,32 @@ class ProgressStream:
             request.transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
         try:
             await _write(response, b"retry: %d\n\n" % (LOOKS_EVERY_SECONDS * 1000))
-            await self._tell(response, view, request.headers.get("Last-Event-ID"))
+            async with self._looks.follow(view) as followed:
+                await self._tell(response, followed, Look(view), request.headers.get("Last-Event-ID"))
             await response.write_eof()
         except (ConnectionError, TimeoutError):
             pass  # the listener has gone
         return response
 
-    async def _tell(self, response: web.StreamResponse, view: BackfillView, told: str | None) -> None:
+    async def _tell(self, response: web.StreamResponse, followed: Followed, look: Look, told: str | None) -> None:
+        """`look` is the present, which may be newer than the last look of those who follow already."""
         began = spoke = self._clock.monotonic()
-        id, known = view.backfill.id, None
-        while True:
-            look = _look(view)
+        seen, known = followed.look, None
+        while not followed.is_gone:
             if look.is_last:
                 await _write(response, look.event("end"))
                 return
             if look.id != told:
                 await _write(response, look.event("progress", known))
-                told, known, spoke = look.id, look.answer, self._clock.monotonic()
+                told, known, spoke = look.id, look, self._clock.monotonic()
             elif self._clock.monotonic() - spoke >= HEARTBEAT_SECONDS:
                 await _write(response, b": still here\n\n")
                 spoke = self._clock.monotonic()
-            await self._clock.sleep(LOOKS_EVERY_SECONDS)
+            if seen is followed.look:  # else another was taken while this was written
+                await followed.next_look()
+            look = seen = followed.look
             if self._clock.monotonic() - began >= LONGEST_SECONDS:
                 return
-            found = await self._next(id, view)
-            if found is None:
-                return
-            view = found
-
-    async def _next(self, id: UUID, view: BackfillView) -> BackfillView | None:
-        """The present view; the old one while the database is away; None if the backfill was deleted."""
-        try:
-            return await self._operations.find(id)
-        except Exception as problem:
-            if not is_transient(problem):
-                raise
-            return view
 
 
 async def _write(response: web.StreamResponse, event: bytes) -> None:
