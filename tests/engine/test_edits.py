@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from tests.support.backfill_api import make_operations
 from tests.support.backfills import ALWAYS, make_backfill
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
@@ -16,6 +17,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.retries import Backoff
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
+from backfilld.engine.backfills.context import Limits
 from backfilld.executors.base import Work
 from backfilld.operations.backfills.check import Checked
 from backfilld.operations.steering.edit import Change
@@ -193,6 +195,31 @@ async def test_an_override_runs_outside_the_windows_and_ends_by_itself(dsn, pool
         taken_back = await held.settles_at(0, 6)
 
     assert (True, True, True, True) == (opened, closed, again, taken_back)
+
+
+@pytest.mark.parametrize("how", ["override", "windows", "zone"])
+@pytest.mark.parametrize("is_owned", [False, True])
+async def test_windows_that_somebody_opens_fill_the_slots_over_the_ramp_of_any_opening(
+    dsn, pool, how: str, is_owned: bool
+):
+    """The ramp is an hour long, so one slot of ten is what there is at its beginning."""
+    held, clock = Held(), SteppedClock(NOON)
+    in_sight = {"monday": [{"run_start_time": "12:05:30", "run_end_time": "12:06"}, *AFTERNOON["monday"]]}
+    windows = in_sight if is_owned else AFTERNOON  # what opens within a minute is not let go of
+    backfill = await make_backfill(pool, **ALL, daily_execution_windows=windows, max_in_flight=10, created_at=NOON)
+    async with engine_on(dsn, pool, held.executor, clock=clock, limits=Limits(ramp_seconds=3_600)) as engine:
+        await engine.until(backfill, "waiting")
+        if how == "override":
+            operations = make_operations(pool, clock, engine.control)  # type: ignore[arg-type]
+            await operations.overriding.override(ANNA, backfill.id, clock.now() + timedelta(hours=1))
+        elif how == "windows":
+            await edit(engine, backfill, daily_execution_windows=ALWAYS)
+        else:
+            await edit(engine, backfill, timezone="Etc/GMT-3")  # three hours east
+        opened = await held.settles_at(1, 1)
+        held.answer(100)
+
+    assert opened
 
 
 async def test_an_override_opens_the_windows_alone(dsn, pool):

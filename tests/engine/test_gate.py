@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from tests.engine.parts import MONDAY_NOON_TO_ONE, Target, a_backfill, a_lease, an_item, renewed, step
-from tests.support.backfills import with_settings
+from tests.support.backfills import ALWAYS, with_settings
 from tests.support.clock import NOON, FakeClock, settle
 
 from backfilld.domain.backfills.holding import Reason
@@ -270,6 +271,16 @@ async def test_more_slots_fill_over_a_ramp_from_where_they_were(target: Target, 
 
     assert [4, 6, 7, 9, 10] == limits
     assert 3 == gate.ramp_limit()
+
+
+@pytest.mark.parametrize(("before", "after", "first"), [
+    (TUESDAY, ALWAYS, 1), (ALWAYS, MONDAY_NOON_TO_ONE, 10), (TUESDAY, None, 1), (None, ALWAYS, 10),
+])  # fmt: skip
+async def test_other_windows_that_are_open_are_an_opening(target: Target, before: Any, after: Any, first: int):
+    gate = target.gate(ramp_seconds=2.0, max_in_flight=10, daily_execution_windows=before)
+    gate.apply(with_settings(gate.backfill, {"daily_execution_windows": after, "version": 2}))
+
+    assert first == gate.ramp_limit()
 
 
 async def test_a_stepped_wall_clock_does_not_disturb_the_ramp(target: Target, clock: FakeClock):

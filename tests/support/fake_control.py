@@ -26,12 +26,16 @@ class FakeControl:
 
     nudges: int = 0
     confirmed: list[tuple[int, int]] = field(default_factory=list)
+    opened: list[int] = field(default_factory=list)
     lives: dict[int, FakeLive] = field(default_factory=dict)
     is_deaf: bool = False  # nobody confirms anything
     stopped: Reason | None = None
 
     def nudge(self) -> None:
         self.nudges += 1
+
+    def expect_opening(self, backfill_number: int) -> None:
+        self.opened.append(backfill_number)
 
     async def confirm(self, backfill_number: int, version: int) -> None:
         if self.is_deaf:

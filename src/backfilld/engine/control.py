@@ -51,6 +51,10 @@ class Control:
         """Something changed: look now."""
         self._scheduler.nudge()
 
+    def expect_opening(self, backfill_number: int) -> None:
+        """Its windows are about to be opened by a change: whoever takes it up here fills its slots over the ramp."""
+        self._scheduler.expect_opening(backfill_number)
+
     async def in_flight(self, backfill_number: int) -> Mapping[int, InFlight]:
         """What is being worked on, by position: of the runner here, else as its owner wrote it down a moment ago."""
         live = self.live(backfill_number)

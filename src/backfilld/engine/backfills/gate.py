@@ -132,12 +132,19 @@ class Gate(StartGate[Item]):
             self.asked += 1
             self.health.ask_now()
         self._obey(backfill)
-        if backfill.hours != before.hours:
-            self._windows = WindowGate(_calendar(backfill))
         if backfill.settings.max_in_flight > limit:
             self.open_slowly(above=limit)
+        if backfill.hours != before.hours:
+            self._put_hours(backfill)
         self.on_change(backfill)
         self.changed.set()
+
+    def _put_hours(self, backfill: Backfill) -> None:
+        """Other windows: if they are open where the old ones were not, that is an opening like any other."""
+        now, before = self._clock.now(), self._windows
+        self._windows = WindowGate(_calendar(backfill))
+        if not before.check(now).open and self._windows.check(now).open:
+            self.open_slowly()
 
     def _own_refusal(self, at: datetime) -> Refusal | None:
         return self._by_workflow or self.window_refusal(at)

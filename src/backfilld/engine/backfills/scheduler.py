@@ -47,6 +47,7 @@ class Scheduler:
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._failed_runs = FailedRuns(tools.clock)
+        self._opened: set[int] = set()  # by somebody who changed their hours, and not taken up since
         self._draining = False
         self._knows_all = False  # the first look takes everything: windows may mean other instants than they did
         self._unseen: set[int] = set()  # of everything: what could not be taken yet since then
@@ -58,6 +59,10 @@ class Scheduler:
     def nudge(self) -> None:
         """Something changed: look now."""
         self._service.nudge()
+
+    def expect_opening(self, backfill_number: int) -> None:
+        """Somebody opens its windows: if it is taken up for that, its slots are filled as at any opening."""
+        self._opened.add(backfill_number)
 
     def runner(self, backfill_number: int) -> Runner | None:
         """The runner of a backfill, if it runs here."""
@@ -169,6 +174,9 @@ class Scheduler:
                 raise
             self._failed(number, problem)
             return False
+        if number in self._opened:
+            self._opened.discard(number)
+            runner.gate.open_slowly()
         self._runners[number] = runner
         self._tasks[number] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
         task.add_done_callback(lambda done: self._ended(number, done))

@@ -17,6 +17,7 @@ from backfilld.crash_points import Point, reached
 from backfilld.domain.access.callers import Actor
 from backfilld.domain.backfill_settings import BackfillSettings
 from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import Status
 from backfilld.domain.changes import UNCHANGEABLE, goes_on
 from backfilld.domain.errors import Conflict, NotFound
 from backfilld.engine.control import Control
@@ -110,6 +111,8 @@ class Altering:
             present.number, alteration.settings, override_until=alteration.override_until, at=now, on=on
         )
         if after.hours != present.hours and (following := goes_on(after, now)) is not None:
+            if following.status is Status.RUNNING:
+                self._control.expect_opening(present.number)
             moved = await self._store.move(
                 after.number,
                 following.status,
