@@ -193,6 +193,15 @@ def test_what_the_end_stands_on_is_said_and_why_it_is_not_known(found: Any, by_w
     assert f"3,640 are left; {end}" == told(standing(S.RUNNING, *closed, estimate=found, by_workflow=by_workflow))[-1]
 
 
+def test_between_which_times_the_end_is_expected_is_said_where_it_is_known():
+    found = standing(estimate=ENDS, ends_between=(NOON + HOUR / 2, NOON + 2 * HOUR))
+
+    assert (
+        "3,640 are left; at the recent rate the end is expected Mon 08:00 New York (between Mon 07:30 New York and"
+        " Mon 09:00 New York)." == told(found)[-1]
+    )
+
+
 def test_a_limit_that_follows_the_latency_says_what_the_target_takes():
     terms = SlowDown(500, "p90", 20)
     slow, unknown = Slowed(2, 4, 1.4, terms), Slowed(1, 4, None, terms)

@@ -191,3 +191,23 @@ async def test_a_deleted_backfill_is_let_go(dsn, pool):
         await asyncio.sleep(0.05)
 
     assert started == len(executor.starts) < 500
+
+
+async def test_what_may_start_nothing_takes_no_part_of_what_is_shared(dsn, pool):
+    gone = asyncio.Event()
+
+    async def hangs(_: Work) -> Verdict:
+        await gone.wait()
+        return SUCCEEDED
+
+    executor = ScriptedExecutor(hangs)
+    backfill = await make_backfill(pool, **ALL, max_in_flight=2)
+    async with engine_on(dsn, pool, executor) as engine:
+        await eventually(lambda: executor.running == 2)
+        running = engine.scheduler.running()
+        await engine.stop_all()
+        stopped = engine.scheduler.running()
+        gone.set()
+
+    assert [(backfill.number, executor.target)] == [(one.number, target) for one, target in running]
+    assert [] == stopped

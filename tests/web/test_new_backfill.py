@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from tests.support.backfill_api import store_entities
-from tests.support.backfills import Workflow, make_backfill
+from tests.support.backfills import Workflow, make_backfill, put_into
 from tests.web import forms
 from tests.web.conftest import Person, Site
 
+from backfilld.domain.backfills.states import Status
 from backfilld.store.connection.pool import Pool
 
 NEW = "/backfills/new"
@@ -49,6 +50,27 @@ async def test_the_page_begins_with_all_records_and_says_what_that_comes_to(anna
     assert "all 10 tickets" in page
     assert "classify" in page
     assert len(page) < 60_000
+
+
+async def test_what_bounds_it_and_when_it_ends_is_said(anna: Person, pool: Pool, workflow: Workflow) -> None:
+    before = await make_backfill(pool, workflow)
+    await put_into(pool, before, Status.COMPLETED)
+    fields = sent(await anna.text(NEW))
+    _, page = await post(anna, fields | {"starts_per_minute": "2"}, "preset:always")
+    early = shown(page)
+    await pool.execute("UPDATE backfill_progress SET throughput = 1")
+    _, page = await post(anna, sent(page), "preview")
+
+    assert "Ends not before Mon 12:05 Bounded by 2 starts a minute" in early
+    assert "Ends ≈ Mon 12:05 Bounded by 2 starts a minute" in shown(page)
+
+
+async def test_a_preview_needs_no_workflow(anna: Person, pool: Pool) -> None:
+    await pool.execute("UPDATE workflows SET enabled = false")
+    page = shown(await anna.text(NEW))
+
+    assert "10 to run of 10 tickets that match" in page
+    assert "no workflow is named that could tell its speed" in page
 
 
 async def test_a_filter_is_built_by_buttons_alone(anna: Person) -> None:

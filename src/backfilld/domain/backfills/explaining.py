@@ -52,6 +52,7 @@ class Standing:
     per_minute: float | None = None
     estimate: Estimate | None = None
     by_workflow: bool = False
+    ends_between: tuple[datetime, datetime] | None = None
     bounds: Sequence[Bound] = ()
     allowances: Sequence[Allowance] = ()
     places: tuple[int, int] | None = None
@@ -128,10 +129,18 @@ def _end_of(standing: Standing) -> dict[str, Any]:
     """When it ends: by its own rate, or as its workflow did before; or why nobody can tell."""
     found = standing.estimate
     if found is None or not standing.counts.remaining:
-        return {"end": None, "usual_end": None, "no_end": None, "earliest_end": None}
+        return dict.fromkeys(("end", "first_end", "last_end", "usual_end", "no_end", "earliest_end"))
     end, usual = (None, found.completion_at) if standing.by_workflow else (found.completion_at, None)
+    first, last = (None, None) if end is None else standing.ends_between or (None, None)
     why = None if found.unknown is None else str(found.unknown)
-    return {"end": end, "usual_end": usual, "no_end": why, "earliest_end": found.earliest_at}
+    return {
+        "end": end,
+        "first_end": first,
+        "last_end": last,
+        "usual_end": usual,
+        "no_end": why,
+        "earliest_end": found.earliest_at,
+    }
 
 
 def _blocker(reason: Reason, standing: Standing) -> Blocker:

@@ -25,9 +25,10 @@ class Remedy:
 
 
 LEFT = (
-    "{items_left:count} are left[; at the recent rate the end is expected {end:time}][; as fast as its workflow was"
-    " before the end is expected {usual_end:time}][; the end cannot be estimated: {no_end}][; not before"
-    " {earliest_end:time}]."
+    "{items_left:count} are left[; at the recent rate the end is expected {end:time}]"
+    "[ (between {first_end:time} and {last_end:time})]"
+    "[; as fast as its workflow was before the end is expected {usual_end:time}]"
+    "[; the end cannot be estimated: {no_end}][; not before {earliest_end:time}]."
 )
 _BACKFILL = "/public-api/backfills/{id}"
 

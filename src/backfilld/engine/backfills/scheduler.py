@@ -73,8 +73,9 @@ class Scheduler:
         return [runner for number, runner in list(self._runners.items()) if number != backfill_number]
 
     def running(self) -> list[tuple[Backfill, str]]:
-        """All that runs here, each with its target."""
-        return [(one.backfill, one.gate.health.origin.target) for one in self._runners.values()]
+        """All that may start something here now, each with its target."""
+        now, gates = self._tools.clock.now(), [runner.gate for runner in self._runners.values()]
+        return [(gate.backfill, gate.health.origin.target) for gate in gates if gate.refusal(now) is None]
 
     @property
     def stop_reason(self) -> Reason | None:

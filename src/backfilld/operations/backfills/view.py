@@ -208,6 +208,7 @@ class Viewer:
                 per_minute=view.throughput_per_minute,
                 estimate=view.estimate,
                 by_workflow=view.by_workflow,
+                ends_between=view.completion_range,
                 bounds=view.bounds,
                 allowances=view.allowances,
                 places=None if sharing is None else (sharing.places_in_use, sharing.places),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backfilld.domain.backfill_settings import BackfillSettings
+from backfilld.domain.backfills.estimating.limits import Limit
 from backfilld.domain.entities.records import Entity
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED
 from backfilld.operations.backfills.preview import Preview
@@ -24,10 +25,14 @@ class Told:
     to_run: int | None
     total: int | None
     at_most: int | None
+    at_least: int | None
+    to_run_at_least: int | None
     left_out: Sequence[tuple[str, int]]
     cost: str
     starts: str
     ends: str
+    ends_after: str  # where nobody can tell the end: it is not before
+    bounded: Sequence[str]
     place: str
     openings: Sequence[str]
     is_always_open: bool
@@ -39,7 +44,9 @@ class Told:
     @property
     def short(self) -> str:
         """For where there is room for a line alone."""
-        count = "not counted in time" if self.to_run is None else f"{numbers.thousands(self.to_run)} to run"
+        least = self.to_run_at_least
+        count = "not counted in time" if least is None else f"at least {numbers.thousands(least)} to run"
+        count = count if self.to_run is None else f"{numbers.thousands(self.to_run)} to run"
         return " · ".join(part for part in (count, self.starts, f"≈ {self.ends}" if self.ends else "") if part)
 
 
@@ -47,18 +54,22 @@ def told(preview: Preview, settings: BackfillSettings, entity_type: str, now: da
     """All that is worth knowing before it is made."""
     survey, zone = preview.survey, preview.calendar.zone
     starts, ends = preview.estimate.start_at, preview.estimate.completion_at
-    credits = preview.cost.total_credits
+    credits, early = preview.cost.total_credits, preview.estimate.earliest_at
     is_now = starts is not None and starts - now < timedelta(minutes=1)
     return Told(
         to_run=survey.to_run,
         total=survey.total,
         at_most=survey.at_most,
+        at_least=survey.at_least,
+        to_run_at_least=survey.to_run_at_least,
         left_out=[
             (LEFT_OUT.get(reason, reason.replace("_", " ")), count) for reason, count in (survey.skipped or {}).items()
         ],
         cost="" if not credits else f"about {numbers.thousands(credits)} credits",
         starts="" if starts is None else "at once" if is_now else times.clock_time(starts, zone, now),
         ends="" if ends is None else times.clock_time(ends, zone, now),
+        ends_after="" if ends or early is None else times.clock_time(early, zone, now),
+        bounded=[words for one in preview.limits if (words := _bounded(one))],
         place=times.place(zone),
         openings=[_opening(*one, preview) for one in preview.openings[:OPENINGS]],
         is_always_open=any(closes is None for _, closes in preview.openings),
@@ -67,6 +78,22 @@ def told(preview: Preview, settings: BackfillSettings, entity_type: str, now: da
         sample=[(one.id, _title(one)) for one in survey.sample[:SAMPLE]],
         records=numbers.plural(entity_type),
     )
+
+
+def _bounded(limit: Limit) -> str:
+    """A limit that others share, or that the pace is; "" for one that the form itself shows beside its speed."""
+    value, each = numbers.thousands(limit.value), limit.items_per_minute
+    about = "" if each is None else f"about {numbers.thousands(round(each, 1))} a minute for this one"
+    match limit.what:
+        case "starts_per_minute":
+            return f"{value} starts a minute"
+        case "target_starts_per_minute":
+            return f"{value} starts a minute at {limit.name}" + (f", {about}" if each != limit.value else "")
+        case "requests_per_hour":
+            return f"{value} requests an hour to {limit.name}: {about}"
+        case "requests_per_minute":
+            return f"{value} requests a minute to {limit.name}: {about}"
+    return ""
 
 
 def _opening(opens: datetime, closes: datetime | None, preview: Preview) -> str:
