@@ -4,13 +4,14 @@ import io
 import json
 import logging
 import os
+from dataclasses import fields
 from uuid import UUID
 
 import pytest
 import structlog
 
 from backfilld.bus import Bus
-from backfilld.events import BreakerMoved, DatabaseLost, PlanFrozen, StatusChanged, TryEnded
+from backfilld.events import BreakerMoved, DatabaseLost, Event, PlanFrozen, StatusChanged, TryEnded
 from backfilld.logs import EventLog, configure_logging
 from backfilld.logs.setup import goes_to_journal
 
@@ -174,6 +175,13 @@ def test_an_event_is_a_line_in_words():
         plan["backfill_id"],
     )
     assert ("database lost", "warning") == (lost["event"], lost["level"])
+
+
+@pytest.mark.parametrize("kind", Event.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_no_field_of_an_event_takes_the_place_of_what_every_line_has(kind):
+    names = {field.name for field in fields(kind)}
+
+    assert not names & {"event", "level", "timestamp", "logger", "exc_info", "stack_info", "request_id"}
 
 
 def test_single_tries_are_told_only_when_asked_for():

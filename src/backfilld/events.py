@@ -129,7 +129,7 @@ class DeliveryFailed(Event):
     """A notification did not arrive: it is tried again, nobody tries any more, or its endpoint wants nothing more."""
 
     endpoint: str
-    event: str
+    what: str
     error: str
     then: str  # again, dead, gone
 
