@@ -21,9 +21,11 @@ class ThresholdsShape(Answer):
     """Beyond `hold` it holds, at `release` it goes on, beyond `critical` somebody has to reset it."""
 
     above: bool = Field(description="true: greater values are worse")
-    hold: float
-    release: float
-    critical: float | None
+    hold: float = Field(description="beyond it, it holds", examples=[10])
+    release: float = Field(description="at it, or on its good side, it lets go", examples=[8])
+    critical: float | None = Field(
+        description="beyond it, it holds until somebody resets it; null: none", examples=[120]
+    )
 
     @classmethod
     def of(cls, limits: Thresholds) -> Self:
@@ -33,18 +35,18 @@ class ThresholdsShape(Answer):
 class AppliesTo(Answer):
     """What is held; null: any."""
 
-    workflows: list[str] | None
-    targets: list[str] | None
+    workflows: list[str] | None = Field(description="of these workflows", examples=[["default/enrich"]])
+    targets: list[str] | None = Field(description="to these origins", examples=[["https://crm.example"]])
     live: bool = Field(description="true: attempts that schedules or people start are held, too")
 
 
 class EpisodeShape(Answer):
     """One time that it held."""
 
-    why: str
-    began_at: Instant
+    why: str = Field(description="what it saw", examples=["14.2 is more than 10"])
+    began_at: Instant = Field(description="when it began to hold")
     ended_at: Instant | None = Field(description="null: it still holds")
-    worst: float | None
+    worst: float | None = Field(description="the worst that it saw; null without numbers", examples=[17.5])
 
 
 class SampleShape(Answer):
@@ -68,21 +70,23 @@ class BrakeAnswer(Answer):
     name: str = Field(examples=["crm_lag"])
     type: str = Field(description="sql, prometheus, http or file", examples=["sql"])
     looks_at: str = Field(description="where it looks, without secrets", examples=["http://prometheus.internal:9090"])
-    holds: bool
-    hold: HoldShape | None
+    holds: bool = Field(description="whether nothing that it applies to starts")
+    hold: HoldShape | None = Field(description="why not; null: it does not hold")
     value: float | None = Field(description="what it saw last; null without a number", examples=[14.2])
     says: str | None = Field(description="what was said to it last, in words", examples=["it answers HTTP 503"])
-    thresholds: ThresholdsShape | None
-    every_seconds: float = Field(examples=[5.0])
+    thresholds: ThresholdsShape | None = Field(description="its limits; null: a look says by itself whether it is bad")
+    every_seconds: float = Field(description="how often it looks", examples=[5.0])
     on_error: str = Field(description="what three failed looks in a row do: hold or go_on", examples=["hold"])
-    last_look_at: Instant | None
-    last_error: str | None = Field(description="why the last look saw nothing; null: it saw something")
+    last_look_at: Instant | None = Field(description="when it looked last; null: not yet")
+    last_error: str | None = Field(
+        description="why the last look saw nothing; null: it saw something", examples=["no answer within 2 s"]
+    )
     critical_since: Instant | None = Field(description="since when it is latched; null: it is not")
     critical_value: float | None = Field(description="what it was at then", examples=[130.0])
     released_until: Instant | None = Field(description="until when somebody holds it open; null: nobody does")
-    released_by: str | None
-    release_reason: str | None
-    applies_to: AppliesTo
+    released_by: str | None = Field(description="who holds it open", examples=["anna"])
+    release_reason: str | None = Field(description="what was said of that", examples=["the replica is being rebuilt"])
+    applies_to: AppliesTo = Field(description="what it holds")
     last_hour: list[SampleShape] = Field(description="what it saw in the last hour, in this daemon")
     episodes: list[EpisodeShape] = Field(description="when it held, newest first")
 
@@ -133,13 +137,13 @@ def _scope(settings: BrakeSettings) -> AppliesTo:
 class ManyBrakes(Answer):
     """All of them, by name."""
 
-    brakes: list[BrakeAnswer]
+    brakes: list[BrakeAnswer] = Field(description="The brakes.")
 
 
 class OneBrake(Answer):
     """The brake, and what came of the request."""
 
-    brake: BrakeAnswer
+    brake: BrakeAnswer = Field(description="as it is now")
     message: str
 
 
@@ -153,13 +157,13 @@ class HistoryShape(Answer):
         " null: there are none",
         examples=[120.0],
     )
-    worst: float | None
+    worst: float | None = Field(description="the worst value of that time; null: there was none", examples=[17.5])
 
 
 class LookAnswer(Answer):
     """What one look saw."""
 
-    brake: BrakeAnswer
+    brake: BrakeAnswer = Field(description="as it is after the look")
     value: float | None = Field(description="the number; null without one, or if nothing was seen", examples=[3.1])
     says: str | None = Field(description="what was said, in words", examples=["it answers HTTP 200"])
     error: str | None = Field(description="why nothing was seen; null: something was")

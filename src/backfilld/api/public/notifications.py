@@ -59,7 +59,7 @@ class DeliveryAnswer(Answer):
     """One message for one endpoint."""
 
     id: UUID = Field(description="in `webhook-id` as msg_<32 hex>; the same in all tries")
-    event: str = Field(examples=["stopped"])
+    event: str = Field(description="what happened", examples=["stopped"])
     state: Literal["pending", "delivered", "dead"]
     created_at: Instant
     attempts: int = Field(description="tries so far", examples=[1])
@@ -67,7 +67,7 @@ class DeliveryAnswer(Answer):
     delivered_at: Instant | None = Field(description="when it arrived; null: it has not")
     dead_at: Instant | None = Field(description="since when nobody tries any more; null: somebody does, or it arrived")
     http_status: int | None = Field(description="of the last answer; null: there was none", examples=[503])
-    last_error: str | None = Field(description="what went wrong last; null: nothing")
+    last_error: str | None = Field(description="what went wrong last; null: nothing", examples=["it answers HTTP 503"])
     message: dict[str, object] = Field(description="what is told, as Standard Webhooks send it")
 
     @classmethod
@@ -104,10 +104,10 @@ class ListDeliveries(Page):
     state: Literal["pending", "delivered", "dead"] | None = Field(None, description="only those; left out: all")
 
 
-class TestAnswer(Answer):
+class NotificationTestAnswer(Answer):
     """How the test went."""
 
-    delivered: bool
+    delivered: bool = Field(description="whether it arrived")
     http_status: int | None = Field(description="of the answer; null: there was none", examples=[200])
     error: str | None = Field(description="what went wrong; null: nothing")
     took_ms: float = Field(description="how long it took, in milliseconds", examples=[80.5])
@@ -129,7 +129,7 @@ def routes(operations: NotificationOperations) -> list[Route]:
     async def test(asked: RequestContext[None, None]) -> Reply:
         tried, seconds = await operations.test(asked.path["name"])
         return Reply(
-            TestAnswer(
+            NotificationTestAnswer(
                 delivered=tried.is_done, http_status=tried.status, error=tried.error, took_ms=round(seconds * 1000, 1)
             )
         )
@@ -155,7 +155,7 @@ def routes(operations: NotificationOperations) -> list[Route]:
     return [
         Route("GET", "/public-api/notifications", list_all, "viewer", "List who is told what happens",
               ManyNotifications, tag=TAG),
-        Route("POST", one + "/test", test, "operator", "Send a test", TestAnswer, tag=TAG,
+        Route("POST", one + "/test", test, "operator", "Send a test", NotificationTestAnswer, tag=TAG,
               description="One that arrives switches an endpoint on again that had answered 410."),
         Route("GET", one + "/deliveries", deliveries, "viewer", "List the messages of an endpoint", ManyDeliveries,
               query=ListDeliveries, paged=True, tag=TAG),
