@@ -15,7 +15,7 @@ from backfilld.api.public.backfills import routes as backfills
 from backfilld.domain.access.callers import Actor
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
-from backfilld.operations.keys import create_key
+from backfilld.operations.keys import KeyOperations, create_key
 from backfilld.store.connection.pool import Pool
 
 LOG = "/public-api/audit-log"
@@ -23,7 +23,7 @@ LOG = "/public-api/audit-log"
 
 @pytest.fixture
 async def client(pool: Pool, clock: FakeClock, operations: BackfillOperations, serve: Serve) -> Client:  # noqa: F811
-    routes = backfills.routes(operations) + audit.routes(AuditReading(pool)) + keys.routes(pool, clock)
+    routes = backfills.routes(operations) + audit.routes(AuditReading(pool)) + keys.routes(KeyOperations(pool, clock))
     return await serve(routes)
 
 

@@ -38,6 +38,7 @@ from backfilld.api.auth.entra import LONGEST_TOKEN, EntraAuthenticator
 from backfilld.api.public import keys
 from backfilld.domain.access.callers import Caller, Role
 from backfilld.domain.errors import Forbidden, Unavailable
+from backfilld.operations.keys import KeyOperations
 from backfilld.store.connection.pool import Pool
 
 
@@ -560,7 +561,7 @@ async def test_keys_of_another_kind_are_passed_over(known: EntraAuthenticator, i
 
 @pytest.fixture
 async def people(serve: Serve, pool: Pool, clock: FakeClock, known: EntraAuthenticator) -> Client:
-    return await serve(keys.routes(pool, clock, "test"), role=None, authenticators=[known])
+    return await serve(keys.routes(KeyOperations(pool, clock, "test")), role=None, authenticators=[known])
 
 
 async def test_an_administrator_makes_a_key_and_stands_in_the_audit_trail(

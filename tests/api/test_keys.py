@@ -7,7 +7,7 @@ from tests.support.clock import FakeClock
 
 from backfilld.api.public import keys
 from backfilld.domain.access.callers import Actor, Caller
-from backfilld.operations.keys import create_key
+from backfilld.operations.keys import KeyOperations, create_key
 from backfilld.store.connection.pool import Pool
 
 
@@ -22,7 +22,7 @@ ADA = {"Authorization": "Bearer ada"}
 
 
 async def test_a_person_makes_a_key_and_sees_it_once(serve: Serve, pool: Pool, clock: FakeClock) -> None:
-    client = await serve(keys.routes(pool, clock, "test"), authenticators=[Person()])
+    client = await serve(keys.routes(KeyOperations(pool, clock, "test")), authenticators=[Person()])
     wanted = {"name": "ci", "role": "operator", "expires_at": "2027-04-01T00:00:00+02:00"}
     answer = await client.post("/public-api/api-keys", json=wanted, headers=ADA)
     made = (await answer.json())["data"]["api_key"]
@@ -36,7 +36,7 @@ async def test_a_person_makes_a_key_and_sees_it_once(serve: Serve, pool: Pool, c
 
 
 async def test_a_key_cannot_make_keys_whatever_it_sends(serve: Serve, pool: Pool, clock: FakeClock) -> None:
-    client = await serve(keys.routes(pool, clock), role="admin")
+    client = await serve(keys.routes(KeyOperations(pool, clock)), role="admin")
     answer = await client.post("/public-api/api-keys", data=b"nonsense")
 
     assert 403 == answer.status
@@ -44,7 +44,7 @@ async def test_a_key_cannot_make_keys_whatever_it_sends(serve: Serve, pool: Pool
 
 
 async def test_revoking_twice_is_harmless(serve: Serve, pool: Pool, clock: FakeClock) -> None:
-    client = await serve(keys.routes(pool, clock), role="admin")
+    client = await serve(keys.routes(KeyOperations(pool, clock)), role="admin")
     new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
     statuses = [(await client.delete(f"/public-api/api-keys/{new.id}")).status for _ in range(2)]
     unknown = await client.delete(f"/public-api/api-keys/{uuid4()}")
@@ -53,14 +53,14 @@ async def test_revoking_twice_is_harmless(serve: Serve, pool: Pool, clock: FakeC
 
 
 async def test_an_operator_may_not_see_keys(serve: Serve, pool: Pool, clock: FakeClock) -> None:
-    client = await serve(keys.routes(pool, clock), role="operator")
+    client = await serve(keys.routes(KeyOperations(pool, clock)), role="operator")
     answer = await client.get("/public-api/api-keys")
 
     assert 403 == answer.status
 
 
 async def test_the_list_goes_on_where_the_cursor_says(serve: Serve, pool: Pool, clock: FakeClock) -> None:
-    client = await serve(keys.routes(pool, clock), role="admin")
+    client = await serve(keys.routes(KeyOperations(pool, clock)), role="admin")
     for number in range(3):
         await create_key(pool, clock, name=f"k{number}", role="viewer", actor=Actor.local("cli"))
     first = await (await client.get("/public-api/api-keys?page_size=2")).json()
@@ -73,7 +73,7 @@ async def test_the_list_goes_on_where_the_cursor_says(serve: Serve, pool: Pool, 
 
 
 async def test_a_cursor_from_elsewhere_is_refused(serve: Serve, pool: Pool, clock: FakeClock) -> None:
-    client = await serve(keys.routes(pool, clock), role="admin")
+    client = await serve(keys.routes(KeyOperations(pool, clock)), role="admin")
     for cursor in ("x", "WzFd", "!!", "bnVsbA", "WyJhIiwiYiJd", "W" * 3000):
         answer = await client.get("/public-api/api-keys", params={"cursor": cursor})
 

@@ -22,7 +22,11 @@ class Confirming:
 
     def __init__(self) -> None:
         self.confirmed: list[int] = []
+        self.looks = 0
         self.is_deaf = False
+
+    async def look(self) -> None:
+        self.looks += 1
 
     async def confirm(self, version: int) -> None:
         if self.is_deaf:

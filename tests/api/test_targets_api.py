@@ -13,6 +13,8 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.starting.targets.budget import BudgetTerms
 from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.engine.starting.targets.target_health import Route
+from backfilld.operations.system.targets import TargetOperations
+from backfilld.store.connection.pool import Pool
 
 CRM, ERP = "https://crm.example", "https://erp.example"
 REFUSED = Verdict(VerdictKind.REFUSED, error_class="http_401", error="HTTP 401: invalid token", http_status=401)
@@ -31,8 +33,8 @@ def targets(clock: FakeClock) -> Targets:
 
 
 @pytest.fixture
-async def shown(serve: Any, targets: Targets) -> Any:
-    client = await serve(target_routes.routes(targets), role="viewer")
+async def shown(serve: Any, pool: Pool, clock: FakeClock, targets: Targets) -> Any:
+    client = await serve(target_routes.routes(TargetOperations(pool, targets, clock)), role="viewer")
 
     async def ask() -> dict[str, dict[str, Any]]:
         answer = await client.get("/public-api/targets")

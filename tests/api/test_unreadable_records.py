@@ -23,7 +23,7 @@ from backfilld.domain.access.callers import Actor
 from backfilld.executors.definition_rules import DefinitionRules
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
-from backfilld.operations.keys import create_key
+from backfilld.operations.keys import KeyOperations, create_key
 from backfilld.operations.projects import ProjectOperations
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.sessions.read import SessionReading
@@ -50,7 +50,7 @@ async def client(pool: Pool, clock: FakeClock, operations: BackfillOperations, s
             *backfills.routes(operations),
             *steering.routes(operations),
             *ledger.routes(operations.ledger),
-            *keys.routes(pool, clock),
+            *keys.routes(KeyOperations(pool, clock)),
             *audit.routes(AuditReading(pool)),
             *workflows.routes(WorkflowOperations(pool, clock, rules)),
             *sessions.routes(SessionReading(pool)),

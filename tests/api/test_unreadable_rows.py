@@ -23,7 +23,7 @@ from backfilld.domain.sessions.records import Attempt, StoredSchedule
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills import view
-from backfilld.operations.keys import create_key
+from backfilld.operations.keys import KeyOperations, create_key
 from backfilld.operations.schedules.read import ScheduleReading
 from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.connection.pool import Pool
@@ -129,7 +129,7 @@ async def public(pool: Pool, clock: FakeClock, operations: BackfillOperations, s
     await make_ledger(pool, backfill, {"a": "succeeded", "b": "failed:http_404", "c": "skipped"})
     for name in ("one", "two", "three"):
         await create_key(pool, clock, name=name, role="viewer", actor=Actor.local("test"))
-    routes = backfills.routes(operations) + ledger.routes(operations.ledger) + keys.routes(pool, clock)
+    routes = backfills.routes(operations) + ledger.routes(operations.ledger) + keys.routes(KeyOperations(pool, clock))
     return await serve(routes + audit.routes(AuditReading(pool)), role="admin")
 
 

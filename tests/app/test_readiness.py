@@ -19,7 +19,7 @@ def readiness(pool: Pool, waiting: Part | None) -> Readiness:
     scheduler = SimpleNamespace(last_tick_at=1000.0, waits_for_database=False, stop_reason=None)
     engine: Any = SimpleNamespace(scheduler=scheduler, serving=parts)
     database: Any = SimpleNamespace(name="backfilld on /run/x")
-    made = Readiness(database, pool, engine, FakeClock())
+    made = Readiness(database, pool, engine, SimpleNamespace(name="i", process="p"), FakeClock())
     made.migrated = True
     return made
 

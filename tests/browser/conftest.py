@@ -98,6 +98,12 @@ async def browser() -> AsyncIterator[Browser]:
 async def target(held: asyncio.Event) -> AsyncIterator[str]:
     """`/slow` answers in a moment, `/held` when it is told to, `/flaky` refuses each seventh, `/refuse` all."""
 
+    async def told(request: web.Request) -> web.Response:
+        return web.Response(status=503 if request.path == "/hook/deaf" else 200)
+
+    async def lag(_: web.Request) -> web.Response:
+        return web.json_response({"lag": 14.2})
+
     async def answer(request: web.Request) -> web.Response:
         number = int((await request.json())["entity"]["id"])
         match request.path:
@@ -112,6 +118,8 @@ async def target(held: asyncio.Event) -> AsyncIterator[str]:
         return web.json_response({"status": "succeeded", "message": "done", "result": {"tier": "gold"}})
 
     app = web.Application()
+    app.router.add_post("/hook/{any}", told)
+    app.router.add_get("/lag", lag)
     app.router.add_post("/{any}", answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -133,6 +141,11 @@ def _config(folder: Path, dsn: str, url: str) -> str:
     return (
         f'[database]\ndsn = "{dsn}"\n[server]\nport = 0\n[state]\ndirectory = "{folder}"\n'
         f'[engine]\nshutdown_grace_seconds = 1\n[executors]\nallowed_hosts = ["127.0.0.1"]\n{workflows}'
+        f'[targets.crm]\norigins = ["{url}"]\nstarts_per_minute = 6000\n'
+        f'[brakes.crm_lag]\ntype = "http"\nurl = "{url}/lag"\nvalue = "lag"\nhold_above = 10\ncritical_above = 120\n'
+        'every_seconds = 1\n[brakes.crm_lag.applies_to]\nworkflows = ["default/paused"]\n'
+        f'[[notifications]]\nname = "desk"\nurl = "{url}/hook/desk"\n'
+        f'[[notifications]]\nname = "deaf"\nurl = "{url}/hook/deaf"\nevents = ["created"]\n'
     )
 
 

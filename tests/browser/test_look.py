@@ -24,6 +24,11 @@ PAGES = {
     "edit": ("nights", "/edit"), "run now": ("nights", "/override"), "errors": ("ended", "/errors"),
     "rerun": ("ended", "/rerun-failed"), "rerun others": ("ended", "/rerun"),
     "approve": ("unapproved <i>&amp;", "/resume"),
+    "system": ("", "/system"), "targets": ("", "/system/targets"), "sources": ("", "/system/sources"),
+    "brakes": ("", "/system/brakes"), "workflows": ("", "/system/workflows"),
+    "notifications": ("", "/system/notifications"), "deliveries": ("", "/system/notifications/deaf"),
+    "keys": ("", "/system/keys"), "audit": ("", "/system/audit"), "audit faults": ("", "/system/audit?since=now"),
+    "stop": ("", "/system/stop-all"), "release": ("", "/system/brakes/crm_lag/release"),
 }  # fmt: skip
 LIVE_MS = 1_300  # one look of the hub, and its message
 
@@ -41,6 +46,7 @@ async def violations(page: Page) -> list[str]:
 
 async def look_at(page: Page, name: str) -> None:
     faults = await violations(page)
+    print(name, faults)
     beside = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if folder := os.environ.get("BACKFILLD_SHOTS"):
         await page.screenshot(path=Path(folder) / f"{name.replace(' ', '-')}.png", full_page=True)

@@ -234,6 +234,8 @@ CALLS = (
     lambda client: client.resend_delivery("ops", "A"),
     lambda client: client.resend_delivery("ops"),
     lambda client: client.list_targets(),
+    lambda client: client.ask_target("https://crm.example"),
+    lambda client: client.get_system(),
     lambda client: client.delete_backfill("A"),
     lambda client: client.list_sources(),
     lambda client: client.list_engines(),

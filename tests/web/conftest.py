@@ -16,11 +16,11 @@ from tests.support.backfill_api import make_operations
 from tests.support.backfills import Workflow, make_workflow
 from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
+from tests.support.system import System, make_system
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.domain.access.callers import Actor, Role
-from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.keys import NewKey, create_key
 from backfilld.operations.schedules.verbs import ScheduleVerbs
@@ -120,16 +120,22 @@ def directory() -> Directory | None:
 
 
 @pytest.fixture
+def system(pool: Pool, clock: FakeClock) -> System:
+    return make_system(pool, clock)
+
+
+@pytest.fixture
 async def site(
-    pool: Pool, clock: FakeClock, operations: BackfillOperations, verbs: ScheduleVerbs, directory: Directory | None
-) -> AsyncIterator[Site]:
+    pool: Pool, clock: FakeClock, operations: BackfillOperations, system: System, verbs: ScheduleVerbs,
+    directory: Directory | None,
+) -> AsyncIterator[Site]:  # fmt: skip
     async with AsyncExitStack() as stack:
         authenticator = KeyAuthenticator(KeyStore(pool), clock)
         stack.push_async_callback(authenticator.close)
         options = ServerOptions(stop_timeout_seconds=1)
         door = doorkeeper([authenticator], clock, options)
-        frame = Frame(WebSessions(pool, clock), door, clock)
-        every = pages(frame, operations, AuditReading(pool), verbs, directory)
+        frame = Frame(WebSessions(pool, clock), door, clock, order=system.verbs.status.order)
+        every = pages(frame, operations, system.verbs, verbs, directory)
         server = ApiServer(
             frame.routes(every), door=door, clock=clock, options=options, error_page=frame.error_page
         )  # fmt: skip

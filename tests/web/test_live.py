@@ -71,7 +71,7 @@ async def test_only_what_has_changed_is_sent(site: Site, pool: Pool, clock: Fake
         await clock.advance(1)
         second = await live.next()
 
-    assert {"state", "head", "why", "tabs", "progress", "flight", "pair"} == targets(first)
+    assert {"state", "head", "why", "tabs", "progress", "flight", "pair", "stopped"} == targets(first)
     assert "progress" in targets(second)
     assert "2 of 10" in second
     assert not {"head", "tabs", "pair"} & targets(second)
@@ -89,7 +89,7 @@ async def test_a_row_of_the_overview_is_sent_alone(site: Site, pool: Pool, clock
         await clock.advance(1)
         third = await live.next()
 
-    assert {"state", "chips", "rows"} == targets(first)
+    assert {"state", "chips", "rows", "stopped"} == targets(first)
     assert {f"b{running.number}"} == targets(second)
     assert {"chips", "rows"} <= targets(third)
 

@@ -10,44 +10,33 @@ from backfilld.api.framework.route_call import BodyLimits
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
-from backfilld.api.public import audit, brakes, keys, notifications, schedules, stopping, windows, workflows
-from backfilld.api.public import engines as engine_routes
-from backfilld.api.public import sources as source_routes
-from backfilld.api.public import targets as target_routes
+from backfilld.api.public import schedules, windows
 from backfilld.api.public.backfills import ledger, progress_stream
 from backfilld.api.public.backfills import routes as backfills
-from backfilld.api.public.entities import routes as entities
 from backfilld.api.public.steering import routes as steering
 from backfilld.api.public.watching import errors, explain, fields, history, report
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes, schedule_verbs
-from backfilld.app.engine_parts import EngineParts, definition_rules
+from backfilld.app.engine_parts import EngineParts
 from backfilld.app.metric_parts import backlog_of, metrics_of
 from backfilld.app.process.descriptors import connections_within, raise_soft_limit
 from backfilld.app.readiness import Readiness
 from backfilld.app.sign_in import Closable, authenticators_of, directory_of
 from backfilld.app.sources.parts import sources_of
+from backfilld.app.system.parts import system_operations, system_routes
 from backfilld.app.web_parts import web_parts
 from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
-from backfilld.operations.brakes import BrakeOperations
-from backfilld.operations.engines.looking import EngineOperations
-from backfilld.operations.entities import Entities
-from backfilld.operations.notifications import NotificationOperations
 from backfilld.operations.schedules.verbs import ScheduleVerbs
-from backfilld.operations.sources import SourceOperations
 from backfilld.operations.stopping import StopOperations
+from backfilld.operations.system.every import SystemOperations
 from backfilld.operations.workflows import WorkflowOperations
 from backfilld.sources.http.source import LOOKING
 from backfilld.sources.registry import SourceRegistry
-from backfilld.store.admin.stopping import StopStore
-from backfilld.store.entities.entities import EntityStore
-from backfilld.store.entities.uploads import EntityUploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +62,9 @@ def api_parts(
     settings: Settings, pools: Pools, engine: EngineParts, readiness: Readiness, clock: Clock, bus: Bus
 ) -> ApiParts:
     """Everything that people and programs can ask; not listening yet."""
-    workflow_operations = WorkflowOperations(pools.requests, clock, definition_rules(settings))
     authenticators = authenticators_of(settings, pools.requests, clock)
     sources = sources_of(settings, pools.requests, engine.executors.secrets, clock, engine.connections, LOOKING)
-    stop_operations = StopOperations(pools.requests, StopStore(pools.requests), engine.stopping, clock)
+    system = system_operations(settings, pools, engine, readiness, sources, clock)
     certificate = _certificate(settings)
     metrics = metrics_of(engine, certificate, clock, bus)
     is_private = settings.server.is_loopback and not settings.server.trusted_proxies
@@ -91,14 +79,11 @@ def api_parts(
     options = _server_options(settings, certificate)
     door = doorkeeper(authenticators, clock, options)
     verbs = schedule_verbs(settings, pools, engine.control, operations, clock)
-    dashboard = web_parts(
-        settings, pools, operations, verbs, door, directory_of(settings, authenticators, clock), clock
-    )
+    directory = directory_of(settings, authenticators, clock)
+    dashboard = web_parts(settings, pools, operations, system, verbs, door, directory, clock)
     routes = [
-        *_public_routes(settings, pools, engine, sources, workflow_operations, operations, verbs, clock),
-        *stopping.routes(stop_operations),
-        *notifications.routes(NotificationOperations(pools.requests, engine.deliverer, clock)),
-        *brakes.routes(BrakeOperations(pools.requests, engine.brakes, clock)),
+        *_work_routes(settings, pools, operations, system, verbs, clock),
+        *system_routes(system, settings, clock),
         *health.routes(readiness, access),
     ]
     routes = [*with_documents(routes, settings.server.public_url or ""), *dashboard.routes]
@@ -110,7 +95,7 @@ def api_parts(
         observe=metrics.observe_request,
         error_page=dashboard.frame.error_page,
     )
-    return ApiParts(server, certificate, workflow_operations, stop_operations, authenticators, sources)
+    return ApiParts(server, certificate, system.workflows, system.stopping, authenticators, sources)
 
 
 def _certificate(settings: Settings) -> Certificate | None:
@@ -157,18 +142,15 @@ def _backfill_operations(
     )
 
 
-def _public_routes(
+def _work_routes(
     settings: Settings,
     pools: Pools,
-    engine: EngineParts,
-    sources: SourceRegistry,
-    workflow_operations: WorkflowOperations,
     operations: BackfillOperations,
+    system: SystemOperations,
     verbs: ScheduleVerbs,
     clock: Clock,
 ) -> list[Route]:
-    store = EntityStore(pools.requests)
-    entity_operations = Entities(store, EntityUploads(pools.requests), sources, clock)
+    """Backfills, and in the other dialect sessions."""
     return [
         *backfills.routes(operations),
         *ledger.routes(operations.ledger),
@@ -179,14 +161,7 @@ def _public_routes(
         *fields.routes(operations),
         *progress_stream.routes(operations, clock),
         *steering.routes(operations),
-        *workflows.routes(workflow_operations),
-        *windows.routes(clock),
         *schedules.routes(),
-        *entities.routes(entity_operations, clock, max_body_bytes=settings.server.max_body_bytes),
-        *keys.routes(pools.requests, clock, settings.auth.key_environment),
-        *target_routes.routes(engine.targets),
-        *engine_routes.routes(EngineOperations(engine.engines, engine.targets, clock)),
-        *source_routes.routes(SourceOperations(sources, engine.connections, clock)),
-        *audit.routes(AuditReading(pools.requests)),
-        *digdag_routes(settings, pools, verbs, workflow_operations, clock),
+        *windows.routes(clock),
+        *digdag_routes(settings, pools, verbs, system.workflows, clock),
     ]

@@ -73,7 +73,7 @@ class Daemon:
             engine = engine_parts(self._settings, database, pools, instance, self._clock, bus)
             stack.push_async_callback(engine.executors.close_all)
             stack.push_async_callback(engine.close_sources)
-            readiness = Readiness(database, pools.requests, engine, self._clock)
+            readiness = Readiness(database, pools.requests, engine, instance, self._clock)
             api = api_parts(self._settings, pools, engine, readiness, self._clock, bus)
             await api.server.start(sockets)
             stack.push_async_callback(api.close)

@@ -7,8 +7,10 @@ import structlog
 
 from backfilld.app.database import Database
 from backfilld.app.engine_parts import EngineParts
+from backfilld.app.process.instance import Instance
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
+from backfilld.operations.system.status import ThisDaemon
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool
 
@@ -21,13 +23,15 @@ TICK_SECONDS = 130.0  # two of the scheduler's longest waits
 class Readiness:
     """What start and stop know, and what can be asked."""
 
-    def __init__(self, database: Database, pool: Pool, engine: EngineParts, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, pool: Pool, engine: EngineParts, instance: Instance, clock: Clock
+    ) -> None:  # fmt: skip
         self.database_name = database.name
         self._pool = pool
         self._engine = engine
         self._scheduler = engine.scheduler
         self._clock = clock
-        self._started_at = clock.monotonic()
+        self.this_daemon = ThisDaemon(instance.name, instance.process, database.name, clock.now(), self.checks)
         self._report = "waiting for the database"
         self.migrated = False
         self.stopping = False

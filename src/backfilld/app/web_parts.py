@@ -7,9 +7,9 @@ from backfilld.api.framework.routing import Route
 from backfilld.app.database import Pools
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.schedules.verbs import ScheduleVerbs
+from backfilld.operations.system.every import SystemOperations
 from backfilld.operations.web_sessions import WebSessions
 from backfilld.web.frame.frame import Frame, Place
 from backfilld.web.pages.account.sign_in_page import Directory
@@ -28,6 +28,7 @@ def web_parts(
     settings: Settings,
     pools: Pools,
     operations: BackfillOperations,
+    system: SystemOperations,
     verbs: ScheduleVerbs,
     door: Doorkeeper,
     directory: Directory | None,
@@ -36,5 +37,5 @@ def web_parts(
     """All pages."""
     server = settings.server
     place = Place(speaks_tls=server.speaks_tls, public_url=server.public_url or "")
-    frame = Frame(WebSessions(pools.requests, clock), door, clock, place)
-    return WebParts(frame, frame.routes(pages(frame, operations, AuditReading(pools.requests), verbs, directory)))
+    frame = Frame(WebSessions(pools.requests, clock), door, clock, place, system.status.order)
+    return WebParts(frame, frame.routes(pages(frame, operations, system, verbs, directory)))

@@ -60,6 +60,14 @@ class Client(BackfillRoutes):
         """`data`: targets."""
         return await self._get("/targets")
 
+    async def ask_target(self, target: str, *, reason: str | None = None) -> Answer:
+        """Has the next probe of it made at once. `data`: message."""
+        return await self._post("/targets/try-now", given(target=target, reason=reason))
+
+    async def get_system(self) -> Answer:
+        """How the installation is. `data`: system."""
+        return await self._get("/system")
+
     async def test_source(self, entity_type: str) -> Answer:
         """Asks for fields, the number of entities and one of them. `data`: test."""
         return await self._post(f"/sources/{part(entity_type)}/test", None)

@@ -1,5 +1,6 @@
 """Making, listing and revoking API keys: over HTTP by people, and by the command line directly on the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -64,6 +65,30 @@ def _faults(name: str, expires_at: datetime | None, environment: str, now: datet
     if not ENVIRONMENT.fullmatch(environment):
         faults.append(Fault("/environment", "invalid_value", "must be 1 to 20 of a-z and 0-9"))
     return faults
+
+
+class KeyOperations:
+    """The same verbs over HTTP. `environment` stands in the keys that people make there."""
+
+    def __init__(self, pool: Pool, clock: Clock, environment: str = DEFAULT_ENVIRONMENT) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._environment = environment
+
+    async def create(self, actor: Actor, *, name: str, role: Role, expires_at: datetime | None = None) -> NewKey:
+        """Make a key. Invalid for a blank or long name, or an expiry in the past."""
+        return await create_key(
+            self._pool, self._clock, name=name, role=role, actor=actor, expires_at=expires_at,
+            environment=self._environment,
+        )  # fmt: skip
+
+    async def list(self, *, after: tuple[datetime, UUID] | None = None, limit: int) -> Sequence[ApiKey]:
+        """The keys, newest first, revoked ones included."""
+        return await list_keys(self._pool, after=after, limit=limit)
+
+    async def revoke(self, actor: Actor, id: UUID) -> ApiKey:
+        """Make the key useless, everywhere within a second. NotFound."""
+        return await revoke_key(self._pool, self._clock, id, actor=actor)
 
 
 async def list_keys(pool: Pool, *, after: tuple[datetime, UUID] | None = None, limit: int = 200) -> list[ApiKey]:

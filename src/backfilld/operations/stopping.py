@@ -46,6 +46,7 @@ class StopOperations:
     async def start_all(self, actor: Actor, *, why: str | None = None) -> Ordered:
         """Take the order back: within seconds everything goes on that nothing else holds."""
         order, changed = await self._order(actor, stopped=False, why=why)
+        await self._control.look()  # so that whoever looks here sees it at once; the others hear of it
         return Ordered(order, "everything goes on, unless something else holds it" if changed else "nothing is stopped")
 
     async def stop_at_start(self) -> StopOrder:

@@ -10,11 +10,9 @@ from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, Instant, Page
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
-from backfilld.clock import Clock
 from backfilld.domain.access.callers import Role
 from backfilld.domain.access.keys import ApiKey
-from backfilld.operations import keys as operations
-from backfilld.store.connection.pool import Pool
+from backfilld.operations.keys import LONGEST_NAME, KeyOperations
 
 PATH = "/public-api/api-keys"
 
@@ -54,7 +52,7 @@ class KeysData(Answer):
 class MakeKey(Body):
     """What a new key shall be."""
 
-    name: Annotated[str, Field(min_length=1, max_length=operations.LONGEST_NAME)]
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
     role: Role
     expires_at: Instant | None = None
 
@@ -68,16 +66,14 @@ class ListKeys(Page):
 class KeyRoutes:
     """The handlers."""
 
-    def __init__(self, pool: Pool, clock: Clock, environment: str) -> None:
-        self._pool = pool
-        self._clock = clock
-        self._environment = environment
+    def __init__(self, keys: KeyOperations) -> None:
+        self._keys = keys
 
     async def list(self, asked: RequestContext[None, ListKeys]) -> Reply:
         size = asked.query.page_size
         behind = asked.query.behind
         after = None if behind is None else (behind[0], behind[1])
-        keys = await operations.list_keys(self._pool, after=after, limit=size + 1)
+        keys = await self._keys.list(after=after, limit=size + 1)
         shown = keys[:size]
         cursor = None
         if len(keys) > size:
@@ -85,26 +81,19 @@ class KeyRoutes:
         return Reply(KeysData.model_construct(api_keys=rows(KeyAnswer, shown)), pagination=Pagination(cursor))
 
     async def make(self, asked: RequestContext[MakeKey, None]) -> Reply:
-        new = await operations.create_key(
-            self._pool,
-            self._clock,
-            name=asked.body.name,
-            role=asked.body.role,
-            actor=asked.actor,
-            expires_at=asked.body.expires_at,
-            environment=self._environment,
-        )
+        body = asked.body
+        new = await self._keys.create(asked.actor, name=body.name, role=body.role, expires_at=body.expires_at)
         shown = NewKeyAnswer(key=new.key, **KeyAnswer.of(new.kept).model_dump())
         return Reply(KeyData(api_key=shown), headers={"Location": f"{PATH}/{new.id}"})
 
     async def revoke(self, asked: RequestContext[None, None]) -> Reply:
-        await operations.revoke_key(self._pool, self._clock, asked.path["id"], actor=asked.actor)
+        await self._keys.revoke(asked.actor, asked.path["id"])
         return Reply()
 
 
-def routes(pool: Pool, clock: Clock, environment: str = operations.DEFAULT_ENVIRONMENT) -> list[Route]:
-    """`environment` stands in the keys that people make here."""
-    does = KeyRoutes(pool, clock, environment)
+def routes(operations: KeyOperations) -> list[Route]:
+    """Administrators look and revoke, people make."""
+    does = KeyRoutes(operations)
     ids = {"id": UUID}
     return [
         Route("GET", PATH, does.list, "admin", "List API keys", KeysData, query=ListKeys, paged=True, tag="API keys"),

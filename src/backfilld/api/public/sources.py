@@ -1,6 +1,6 @@
 """The sources over HTTP: how each is, and a test of one."""
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -23,6 +23,17 @@ class SourceAnswer(Answer):
     healthy: bool = Field(description="Whether it can list entities at this moment.", examples=[True])
     problem: str | None = Field(description="Why it cannot.", examples=["psa: GET /Tickets answers 401"])
     budget: BudgetAnswer | None = Field(description="null where requests are not counted.")
+
+    @classmethod
+    def of(cls, one: KnownSource) -> Self:
+        return cls(
+            name=one.name,
+            kind=one.kind,
+            entity_types=list(one.entity_types),
+            healthy=one.problem is None,
+            problem=one.problem,
+            budget=BudgetAnswer.of(one.usage),
+        )
 
 
 class SourcesData(Answer):
@@ -54,7 +65,7 @@ class _Handlers:
         self._sources = sources
 
     async def list(self, asked: RequestContext[None, None]) -> Reply:
-        return Reply(SourcesData(sources=[_shown(one) for one in await self._sources.list()]))
+        return Reply(SourcesData(sources=[SourceAnswer.of(one) for one in await self._sources.list()]))
 
     async def test(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(TestData(test=_tested(await self._sources.test(asked.path["type"]))))
@@ -68,17 +79,6 @@ def routes(sources: SourceOperations) -> list[Route]:
         Route("POST", f"{PATH}/{{type}}/test", does.test, "operator", "Test the source of an entity type", TestData,
               tag=TAG, errors=(404,), description="Asks for its fields, the number of its entities and one of them."),
     ]  # fmt: skip
-
-
-def _shown(one: KnownSource) -> SourceAnswer:
-    return SourceAnswer(
-        name=one.name,
-        kind=one.kind,
-        entity_types=list(one.entity_types),
-        healthy=one.problem is None,
-        problem=one.problem,
-        budget=BudgetAnswer.of(one.usage),
-    )
 
 
 def _tested(one: Tested) -> TestAnswer:

@@ -1,14 +1,15 @@
 """The targets over HTTP: how each is, as this daemon knows it."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from backfilld.api.framework.reading.fields import Answer, Instant
+from backfilld.api.framework.reading.fields import Answer, Body, Instant
 from backfilld.api.framework.routing import Reply, RequestContext, Route
+from backfilld.api.public.backfills.bodies import Reason
 from backfilld.engine.starting.targets.budget import TargetBudget
-from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.engine.starting.targets.state import TargetState
+from backfilld.operations.system.targets import TargetOperations
 
 PATH = "/public-api/targets"
 TAG = "Workflows"
@@ -83,11 +84,35 @@ class TargetsData(Answer):
     targets: list[TargetAnswer] = Field(description="All of them, by name.")
 
 
-def routes(targets: Targets) -> list[Route]:
+class AskTarget(Body):
+    """Which target, and why."""
+
+    target: Annotated[str, Field(min_length=1, max_length=2_000)] = Field(
+        description="Its name as the list of targets has it.", examples=["https://crm.example"]
+    )
+    reason: Reason | None = None
+
+
+class AskedData(Answer):
+    message: str = Field(description="What came of it.", examples=["it is asked with the next item that is due"])
+
+
+def routes(operations: TargetOperations) -> list[Route]:
+    """Viewers look, operators have them asked."""
+
     async def list_targets(asked: RequestContext[None, None]) -> Reply:
-        return Reply(TargetsData(targets=[TargetAnswer.of(state) for state in targets.states()]))
+        return Reply(TargetsData(targets=[TargetAnswer.of(state) for state in operations.list_all()]))
+
+    async def try_now(asked: RequestContext[AskTarget, None]) -> Reply:
+        return Reply(
+            AskedData(message=await operations.try_now(asked.actor, asked.body.target, why=asked.body.reason)),
+            status=202,
+        )
 
     return [
         Route("GET", PATH, list_targets, "viewer", "List the targets and how they are", TargetsData, tag=TAG,
               description=_DESCRIPTION),
+        Route("POST", f"{PATH}/try-now", try_now, "operator", "Ask a target again at once", AskedData, body=AskTarget,
+              status=202, tag=TAG, errors=(404,),
+              description="Of an outage, or of a refusal, the next probe is made now and not at its time."),
     ]  # fmt: skip

@@ -44,6 +44,7 @@ _NAMES = {
     "GET /public-api/entity-types": "list_entity_types",
     "GET /public-api/sources": "list_sources",
     "GET /public-api/targets": "list_targets",
+    "POST /public-api/targets/try-now": "ask_target",
     "POST /public-api/sources/{type}/test": "test_source",
     "GET /public-api/engines": "list_engines",
     "POST /public-api/engines/{name}/test": "test_engine",
@@ -73,6 +74,7 @@ _NAMES = {
     "POST /public-api/api-keys": "create_api_key",
     "DELETE /public-api/api-keys/{id}": "revoke_api_key",
     "GET /public-api/audit-log": "list_audit_log",
+    "GET /public-api/system": "get_system",
     "POST /public-api/stop-all": "stop_all",
     "POST /public-api/start-all": "start_all",
     # the digdag dialect

@@ -13,6 +13,7 @@ from typing import Any
 from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.errors import Unavailable
+from backfilld.domain.stopping import StopOrder
 from backfilld.engine.service import Part, Patience, Service
 from backfilld.engine.starting.leases import Renewer
 from backfilld.engine.starting.stop_switch import StopSwitch
@@ -41,6 +42,11 @@ class Stopping:
     def hear(self) -> None:
         """The order may have changed: look now."""
         self._service.nudge()
+
+    @property
+    def order(self) -> StopOrder:
+        """What is in force here."""
+        return self._switch.order
 
     @property
     def obstacle(self) -> Exception | None:

@@ -18,6 +18,7 @@ FILES: Mapping[str, str] = {
     "app.css": "app.css",
     "new.css": "new.css",
     "schedules.css": "schedules.css",
+    "system.css": "system.css",
     "app.js": "app.js",
     "htmx.min.js": "vendor/htmx-4.0.1/htmx.min.js",
     "hx-sse.min.js": "vendor/htmx-4.0.1/hx-sse.min.js",

@@ -1,6 +1,6 @@
 """The way from a request to a page and back: session, origin, role, and the headers that pages have."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,6 +15,7 @@ from backfilld.api.framework.routing import RequestContext, Route
 from backfilld.clock import Clock
 from backfilld.domain.access.callers import Caller
 from backfilld.domain.errors import BackfilldError, RateLimited, Unauthenticated
+from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
 from backfilld.operations.web_sessions import WebSession, WebSessions, is_csrf_token
 from backfilld.web.frame import assets
 from backfilld.web.frame.forms import ACCEPTED, NO_FORM, Form, read_form
@@ -73,13 +74,21 @@ class Place:
 class Frame:
     """Lets visitors in and draws pages for them."""
 
-    def __init__(self, sessions: WebSessions, door: Doorkeeper, clock: Clock, place: Place = Place()) -> None:
+    def __init__(
+        self,
+        sessions: WebSessions,
+        door: Doorkeeper,
+        clock: Clock,
+        place: Place = Place(),
+        order: Callable[[], StopOrder] = lambda: NEVER_STOPPED,
+    ) -> None:
+        """`order`: whether everything is stopped, which every page says."""
         self.sessions = sessions
         self.door = door
         self.clock = clock
         self.place = place
         self.assets = assets.Assets()
-        self._templates = Templates(self.assets, place.base, clock)
+        self._templates = Templates(self.assets, place.base, clock, order)
 
     def routes(self, pages: Sequence[Page]) -> list[Route]:
         """The pages and their files, as the server takes them."""

@@ -1,10 +1,13 @@
 """Templates, and what all of them may use."""
 
+from collections.abc import Callable
+from datetime import UTC
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from backfilld import __version__
 from backfilld.clock import Clock
+from backfilld.domain.stopping import StopOrder
 from backfilld.web.frame.assets import Assets
 from backfilld.web.frame.visit import Visit
 from backfilld.web.words import numbers, times
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
 class Templates:
     """Those of `web/templates`, with autoescape; a name that is not there is an error."""
 
-    def __init__(self, assets: Assets, base: str, clock: Clock) -> None:
+    def __init__(self, assets: Assets, base: str, clock: Clock, order: Callable[[], StopOrder]) -> None:
         self._assets = assets
         self._base = base
         self._clock = clock
+        self._order = order
 
     @cached_property
     def _environment(self) -> "Environment":
@@ -30,12 +34,15 @@ class Templates:
             lstrip_blocks=True, auto_reload=False,
         )  # fmt: skip
         made.globals |= {"asset": self._asset, "at": self._at, "version": __version__, "now": self._clock.now}
+        made.globals |= {"stop_order": self._order}
         made.filters |= {
             "thousands": numbers.thousands,
             "percent": numbers.percent,
             "duration": times.duration,
+            "bytes": numbers.data_size,
             "iso": times.iso,
             "ago": times.relative,
+            "whole": lambda at: times.whole(at, UTC),
         }
         return made
 

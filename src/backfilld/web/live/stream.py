@@ -3,16 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Hashable
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 from aiohttp import web
 
+from backfilld.domain.access.callers import Role
 from backfilld.domain.errors import Unavailable
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Visit
 from backfilld.web.live.hub import Hub, Listener, Look
-from backfilld.web.live.regions import message
+from backfilld.web.live.regions import Picture, Region, message
 
 log = structlog.get_logger(__name__)
 
@@ -40,12 +42,22 @@ class Streams:
             raise Unavailable("too many pages are open; this one is not live", retry_after_seconds=30)
         self._open[who] += 1
         try:
-            async with self._hub.listen((visit.caller.role, key), look) as listener:
+            async with self._hub.listen((visit.caller.role, key), self._whole(look, visit.caller.role)) as listener:
                 return await self._stream(visit, listener)
         finally:
             self._open[who] -= 1
             if not self._open[who]:
                 del self._open[who]
+
+    def _whole(self, look: Look, role: Role) -> Look:
+        """With what stands on every page."""
+
+        async def looked() -> Picture:
+            picture = await look()
+            banner = Region("stopped", self._frame.piece("frame/stopped.html", "banner", role))
+            return replace(picture, regions=(*picture.regions, banner))
+
+        return looked
 
     async def _stream(self, visit: Visit, listener: Listener) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}

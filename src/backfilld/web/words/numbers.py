@@ -13,6 +13,14 @@ def thousands(value: int | float | Decimal | None) -> str:
     return text.replace(",", THIN)
 
 
+def data_size(count: int) -> str:
+    """`8.4 MB`, in powers of 1,000 as disks are sold."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if value >= 100 or units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
 def plural(entity_type: str) -> str:
     """`time entries` of `time_entry`."""
     word = entity_type.replace("_", " ")

@@ -68,6 +68,12 @@ class Targets:
             routes.setdefault(target, []).append((route.workflow_name, health._refusing))
         return [state_of(self._origins[target], found) for target, found in sorted(routes.items())]
 
+    def ask_now(self, target: str) -> None:
+        """Somebody wants to know now whether `target` is well again, for all that goes there."""
+        for (known, _), health in self._known.items():
+            if known == target:
+                health.ask_now()
+
     def reset(self) -> None:
         """After a reload: whatever refused us may have got its new credentials."""
         for origin in self._origins.values():

@@ -1,0 +1,1 @@
+"""What concerns the installation as a whole."""

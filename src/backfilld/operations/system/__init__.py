@@ -1,0 +1,1 @@
+"""How this installation is, and what is asked of it as a whole."""
