@@ -16,7 +16,7 @@ from backfilld.store.connection.queries import load
 HOURS, BACKFILLS = 3_000, 4
 BIG = {"sessions", "attempts", "plan_items", "outcomes"}
 ITEMS, PLANS, SESSIONS = load("ledger.session_items"), load("sessions.plans"), load("sessions.sessions")
-PAGES = load("sessions.pages")
+PAGES, OVERVIEW = load("sessions.pages"), load("sessions.overview")
 SOME = [NOON - timedelta(hours=hours) for hours in range(1, 40)]
 
 
@@ -70,6 +70,12 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "list_all": (PAGES.list_all, [9_000, 100, False]),
     "list_of_project": (PAGES.list_of_project, [9_000, 100, True, 1]),
     "list_of_workflow": (PAGES.list_of_workflow, [9_000, 100, False, 1]),
+    "list_overview": (OVERVIEW.list_overview, [None, None, None, None, 50]),
+    "list_recent": (OVERVIEW.list_recent, [[1], 14]),
+    "list_between": (OVERVIEW.list_between, [1, SOME[-1], SOME[0]]),
+    "list_newest": (OVERVIEW.list_newest, [1, NOON, None, 50, 50]),
+    "list_named": (PLANS.list_named, [1, SOME, "n1"]),
+    "list_succeeded_times": (PLANS.list_succeeded_times, [1, SOME[-1], SOME[0]]),
     "list_attempts_by_id": (SESSIONS.list_attempts_by_id, [[1, 2, 3]]),
 }
 

@@ -34,15 +34,14 @@ class Ticks:
     told: str
 
 
-def ticks_of(recent: Sequence[SessionMark], most: int, zone: tzinfo) -> Ticks | None:
-    """Oldest first, the newest at the right edge; None for a schedule that has had no session."""
+def ticks_of(recent: Sequence[SessionMark], zone: tzinfo) -> Ticks | None:
+    """Oldest first; None for a schedule that has had no session."""
     if not recent:
         return None
-    left = most - len(recent)
-    ticks = [_tick(mark, left + number, zone) for number, mark in enumerate(reversed(recent))]
+    ticks = [_tick(mark, number, zone) for number, mark in enumerate(reversed(recent))]
     words = Counter(PILLS[mark.status].word.lower() for mark in recent)
     told = ", ".join(f"{count} {word}" for word, count in words.items())
-    return Ticks(ticks, most * STEP - (STEP - WIDTH), f"The last {len(recent)} sessions: {told}")
+    return Ticks(ticks, len(recent) * STEP - (STEP - WIDTH), f"The last {len(recent)} sessions: {told}")
 
 
 def _tick(mark: SessionMark, place: int, zone: tzinfo) -> Tick:

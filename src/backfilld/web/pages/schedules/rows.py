@@ -110,7 +110,7 @@ def row_of(seen: ScheduleSeen | UnreadableRow, state: State, now: datetime) -> R
         pill=pill_of(stored, last_failed=state == "attention"),
         off=is_off,
         last=last,
-        ticks=ticks_of(seen.recent, RECENT, zone),
+        ticks=ticks_of(seen.recent, zone),
         coming=[] if is_off else _coming(seen.coming, zone, now),
         problem=seen.problem,
         remedy=_remedy(stored, state, last),

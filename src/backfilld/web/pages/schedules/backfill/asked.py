@@ -116,10 +116,10 @@ def usual(schedule: Schedule, position: datetime, zone: tzinfo, now: datetime) -
 
 def between(schedule: Schedule, first: datetime, last: datetime, zone: tzinfo) -> dict[str, str]:
     """The fields that ask for what has no session between two session times, both included."""
-    slot = schedule.next(first - timedelta(seconds=1))
+    slot, behind = schedule.next(first - timedelta(seconds=1)), schedule.next(last)
     if slot is None:
         return {}
-    to = local_text(last + timedelta(seconds=1), zone)
+    to = local_text(behind.session_time, zone) if behind else ""
     return {"from": local_text(schedule.moment_of(slot), zone), "to": to, "sessions": "existing", "name": ""}
 
 

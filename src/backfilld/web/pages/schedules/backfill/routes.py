@@ -73,7 +73,7 @@ class ScheduleBackfillPages:
             return await self._draw(visit, stored, fields, status=422)
         request = pinned(fields, asked.request)
         if request is None:
-            return await self._draw(visit, stored, fields, problem=CHANGED, status=409)
+            return await self._draw(visit, stored, fields, problem=CHANGED)  # nothing has failed
         try:
             answer = await self._verbs.backfills.run(visit.actor, stored.id, request)
         except Invalid as problem:

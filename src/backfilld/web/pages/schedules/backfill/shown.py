@@ -103,7 +103,7 @@ def _slot(one: SlotFate, zone: tzinfo, now: datetime) -> SlotShown:
         return SlotShown(time, "runs", "coming", None)
     was = PILLS[mark.status].word.lower()
     words = {
-        "run": f"runs again, {was} before", "exists": f"left out: {was}", "succeeded": f"left out: {was}",
+        "run": f"runs again ({was})", "exists": f"left out ({was})", "succeeded": f"left out ({was})",
         "taken": "has an attempt of this name",
     }  # fmt: skip
     return SlotShown(time, words[one.fate], "taken" if one.fate == "taken" else FILLS[mark.status], mark.session_id)
