@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from backfilld.engine.backfills.leases import LeaseKeeper
+from backfilld.engine.backfills.limits.read_ahead import ReadAhead
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.starting.context import EngineContext
 from backfilld.sources.base import EntitySource
@@ -49,4 +50,5 @@ class BackfillContext(EngineContext):
     recorder: Recorder
     sources: Sources
     limits: Limits
+    read_ahead: ReadAhead = field(default_factory=ReadAhead)
     time_fields: Mapping[str, str] = field(default_factory=dict)  # entity type → attribute that orders it

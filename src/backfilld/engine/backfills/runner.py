@@ -193,6 +193,7 @@ class Runner:
             tools.clock,
             freshness_seconds=tools.limits.freshness_seconds,
             wants_another=lambda: self.gate.health.wants_another and not self._chain.is_serial,
+            read_ahead=tools.read_ahead,
         )
         one_try = OneTry(self._executor, tools)
         processor = ItemRun(self._run, account, reader, one_try, self._chain)

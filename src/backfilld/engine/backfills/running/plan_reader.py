@@ -2,7 +2,8 @@
 
 The lease makes the runner the only reader, so nothing is claimed: pages by keyset, anti-joined with what
 has ended, and the attributes read again with the page. How far ahead follows the pace: no more than is
-started within half of `freshness`, so that a target sees a record as it is and not as it was planned.
+started within half of `freshness`, so that a target sees a record as it is and not as it was planned; nor
+more than is little memory.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
+from backfilld.engine.backfills.limits.read_ahead import ReadAhead, bytes_of
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.attributes import (
     GONE,
@@ -30,7 +32,6 @@ from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.plan_pages import PlanPage
 from backfilld.store.ledger.recovery import RecoveryStore
 
-MOST_AHEAD = 1000
 LEAST_AHEAD = 100  # of a source to which a request is dear: what grows old meanwhile is read again together
 NEARLY_STALE = 0.5  # of the time that attributes may be kept
 
@@ -48,6 +49,7 @@ class PlanReader:
         *,
         freshness_seconds: float,
         wants_another: Callable[[], bool] = lambda: False,
+        read_ahead: ReadAhead | None = None,
     ) -> None:
         """`wants_another`: whether what was refused shall come last, since the next one is to show who is meant."""
         self._number = backfill.number
@@ -71,6 +73,9 @@ class PlanReader:
         self._ahead: deque[Item] = deque()
         self._reads_on_at = 0  # so few left ahead, and more is read
         self._slots = 1
+        self._read_ahead = read_ahead or ReadAhead()
+        self._read_ahead.join(self)
+        self._item_bytes = 0.0  # about, by the last page
         self._loading: asyncio.Task[None] | None = None
         self._exhausted = False
 
@@ -248,6 +253,7 @@ class PlanReader:
         reached(Point.READER_PLAN_READ)
         items = await self._items(page.rows, is_retry=False)
         self._went_on(page)
+        self._item_bytes = bytes_of(items) if items else self._item_bytes
         self._ahead.extend(items)
         self._reads_on_at = most // 2
         self._loading = None
@@ -266,7 +272,8 @@ class PlanReader:
 
     def _most_at_once(self) -> int:
         pace = self._account.pace() * self._freshness / 2
-        return min(MOST_AHEAD, max(2 * self._slots, self._least, int(pace)))
+        wanted = max(2 * self._slots, self._least, int(pace))
+        return min(wanted, self._read_ahead.most(1.5 * self._item_bytes))  # it is read while half a page is left
 
     async def _items(self, rows: Sequence[PlanRow], *, is_retry: bool) -> list[Item]:
         if not rows:
