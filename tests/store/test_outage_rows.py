@@ -15,7 +15,10 @@ from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool
 
 R, S = ReasonCode, Status
-FACTS = {"target": "crm", "problem": "no", "case": "others", "who": "X", "outcomes": 1, "brake": "lag"}
+FACTS = {
+    "target": "crm", "problem": "no", "case": "others", "who": "X", "outcomes": 1, "brake": "lag", "queue": "enrich",
+    "engine": "main",
+}  # fmt: skip
 CASES = {
     R.WAITING_FOR_CAPACITY: {"case": "places"},
     R.BRAKED: {"case": "first"},
