@@ -56,6 +56,7 @@ def test_an_unknown_name_says_which_file_lacks_it():
         ("-- name: names\nSELECT 2", "cannot be the name"),
         ("-- part: a\nx\n-- name: a\nSELECT 2", "two queries are named 'a'"),
         ("-- part: a\nx\n-- name: b\nSELECT /* part: c */", "no part named 'c'"),
+        ("-- part: a\nx /* part: a */\n-- name: b\nSELECT /* part: a */", "a part holds itself"),
     ],
 )
 def test_a_malformed_file_fails_when_it_is_loaded(text, message):

@@ -1,11 +1,13 @@
 """When a backfill may run, from what is stored of it."""
 
+import json
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.windows.openings import Calendar
 from backfilld.domain.windows.timezones import find_zone
-from backfilld.domain.windows.weekly import parse_windows
+from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
 
 UTC = ZoneInfo("UTC")
 
@@ -33,8 +35,17 @@ def calendar_of(backfill: Backfill) -> Calendar | None:
     written = backfill.settings.daily_execution_windows
     if written is None:
         return None
-    windows, faults, _ = parse_windows(dict(written), "/daily_execution_windows")
+    windows = _windows_of(json.dumps(written, sort_keys=True))
+    if isinstance(windows, str):
+        raise UnreadableWindows(windows)
+    return Calendar(windows, zone, backfill.settings.excluded_dates, backfill.override_until)
+
+
+@lru_cache(maxsize=1_000)
+def _windows_of(written: str) -> WeeklyWindows | str:
+    """What is written, as JSON; or why it cannot be read. Many share their windows, and all are looked at often."""
+    windows, faults, _ = parse_windows(json.loads(written), "/daily_execution_windows")
     if windows is None or faults:
         why = f"{faults[0].path}: {faults[0].message}" if faults else "there are none"
-        raise UnreadableWindows(f"its windows cannot be read: {why}")
-    return Calendar(windows, zone, backfill.settings.excluded_dates, backfill.override_until)
+        return f"its windows cannot be read: {why}"
+    return windows

@@ -55,23 +55,29 @@ class Overview:
         return {group: found.get(group, 0) for group in GROUPS}
 
     async def read(
-        self, only: Group | None = None, *, text: str | None = None, before_number: int | None = None, limit: int
+        self,
+        only: Group | None = None,
+        *,
+        text: str | None = None,
+        before_number: int | None = None,
+        limits: Mapping[Group, int],
     ) -> OverviewPage:
-        """All groups, or one, with at most `limit` of each; `text` as people search for a name."""
+        """All groups, or one, with at most so many of each as `limits` says; `text` as people search for a name."""
         now, stopped = self._clock.now(), self._control.stop_reason() is not None
         counts = await self.count(text)
-        pages = []
+        found = {}
         for group in GROUPS if only is None else (only,):
-            if not counts[group]:
-                continue
-            wanted = BackfillFilter(group=group, text=text)
-            rows = await self._store.list_page(
-                wanted, now=now, stopped=stopped, before_number=before_number, limit=limit + 1
-            )
-            shown = rows[:limit]
-            views = iter(await self._viewer.see_all([one for one in shown if not isinstance(one, UnreadableRow)]))
-            seen = [one if isinstance(one, UnreadableRow) else self._seen(next(views)) for one in shown]
-            pages.append(GroupPage(group, seen, len(rows) > limit))
+            if counts[group]:
+                found[group] = await self._store.list_page(
+                    BackfillFilter(group=group, text=text), now=now, stopped=stopped, before_number=before_number,
+                    limit=limits[group] + 1,
+                )  # fmt: skip
+        shown = [one for group, rows in found.items() for one in rows[: limits[group]]]
+        views = iter(await self._viewer.see_all([one for one in shown if not isinstance(one, UnreadableRow)]))
+        pages = []
+        for group, rows in found.items():
+            seen = [one if isinstance(one, UnreadableRow) else self._seen(next(views)) for one in rows[: limits[group]]]
+            pages.append(GroupPage(group, seen, len(rows) > limits[group]))
         return OverviewPage(counts, pages)
 
     def _seen(self, view: BackfillView) -> tuple[BackfillView, Explanation]:

@@ -6,7 +6,8 @@ without the daemons hearing of it, and no two writers can both believe that they
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -40,6 +41,10 @@ T = TypeVar("T")
 _PLACE_WAS_TAKEN_TRIES = 3  # the holder of the place may have ended between our insert and our look
 
 _sql = load("backfills.backfills")
+_LISTS: Mapping[Group | None, str] = {
+    None: _sql.list_backfills, "attention": _sql.list_attention, "ended": _sql.list_ended_group,
+    "working": _sql.list_active_group, "paused": _sql.list_active_group, "waiting": _sql.list_active_group,
+}  # fmt: skip
 _OUTAGES = sorted(OUTAGES)
 _NEED_PERSON = sorted(code for code, entry in ENTRIES.items() if entry.needs_person)
 
@@ -143,7 +148,7 @@ class BackfillStore:
         `stopped`: while stop-all is in force, by which groups differ.
         """
         rows = await self._pool.fetch(
-            _sql.list_backfills,
+            _LISTS[wanted.group],
             wanted.group,
             _NEED_PERSON,
             now - NEWS_FOR,
@@ -164,7 +169,13 @@ class BackfillStore:
     async def count_groups(self, now: datetime, *, stopped: bool, text: str | None = None) -> dict[str, int]:
         """How many each group has; those with none are left out."""
         rows = await self._pool.fetch(_sql.count_groups, None, _NEED_PERSON, now - NEWS_FOR, stopped, text)
-        return {row["name"]: row["number"] for row in rows}
+        found: Counter[str] = Counter()
+        for row in rows:
+            found[row["name"]] += row["number"]
+        news = found.pop("news", 0)
+        found["attention"] += news
+        found["ended"] -= news
+        return {name: number for name, number in found.items() if number > 0}
 
     async def list_by_status(self, statuses: Collection[Status]) -> list[Backfill]:
         """All backfills that stand in one of `statuses`, oldest first."""

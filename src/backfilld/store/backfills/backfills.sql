@@ -27,15 +27,45 @@ p.planned, p.skipped_in_plan, p.succeeded, p.failed, p.skipped, p.cancelled, p.r
        coalesce(l.in_flight, 0) AS in_flight,
        p.credits_used, p.low_water_mark, p.throughput, p.started_at, p.last_recorded_at
 
+-- part: active
+-- Of backfill b: as the index `backfills_active` says it.
+b.status IN ('planning', 'running', 'waiting', 'paused', 'cancelling') AND b.deleted_at IS NULL
+
+-- part: ended
+-- As the index `backfills_ended` says it.
+b.status IN ('completed', 'completed_with_failures', 'cancelled', 'failed') AND b.deleted_at IS NULL
+
 -- part: group
--- Of backfill b: as `domain.backfills.holding.group_of` says.
-CASE WHEN b.status IN ('completed', 'completed_with_failures', 'cancelled', 'failed')
-            THEN CASE WHEN b.status = 'failed' AND b.completed_at > $3::timestamptz THEN 'attention' ELSE 'ended' END
-            WHEN $4::boolean AND b.status IN ('planning', 'running', 'waiting') THEN 'paused'
+-- Of an active backfill b: as `domain.backfills.holding.group_of` says.
+CASE WHEN $4::boolean AND b.status IN ('planning', 'running', 'waiting') THEN 'paused'
             WHEN b.reason_code = ANY($2::text[]) THEN 'attention'
             WHEN b.status = 'paused' OR b.reason_code = 'stopped_by_operator' THEN 'paused'
             WHEN b.status = 'waiting' THEN 'waiting'
             ELSE 'working' END
+
+-- part: wanted
+-- Of backfill b and workflow w: what a list asks for beside the group.
+/* part: found */
+   AND ($6::bigint IS NULL OR b.number < $6)
+   AND ($8::text[] IS NULL OR b.status = ANY($8::text[]))
+   AND ($9::text IS NULL OR b.kind = $9)
+   AND ($10::text IS NULL OR b.entity_type = $10)
+   AND ($11::bigint IS NULL OR b.workflow_id = $11)
+   AND ($12::text IS NULL OR b.created_by = $12)
+   AND ($13::timestamptz IS NULL OR b.created_at >= $13)
+   AND ($14::timestamptz IS NULL OR b.created_at < $14)
+
+-- part: picked
+-- The rows of `picked`, newest first; each with its own counters, and not with all there are.
+SELECT /* part: columns */, /* part: counters */
+  FROM picked
+  JOIN backfills b ON b.number = picked.number
+  JOIN workflows w ON w.id = b.workflow_id
+  JOIN revisions r ON r.id = b.revision_id
+  JOIN LATERAL (SELECT * FROM backfill_progress AS own WHERE own.backfill_number = picked.number LIMIT 1) AS p ON true
+  LEFT JOIN leases l ON l.backfill_number = b.number AND NOT l.released AND l.expires_at > clock_timestamp()
+ ORDER BY b.number DESC
+ LIMIT $7
 
 -- part: found
 ($5::text IS NULL
@@ -86,29 +116,64 @@ SELECT /* part: counters */
  WHERE p.backfill_number = $1;
 
 -- name: list_backfills
--- Newest first; a row that is added meanwhile, or joins a group, stands before the cursor or moves nothing behind it.
--- $1 group (null: any)   $2 codes that need a person   $3 ended after this instant is news   $4 everything is stopped
+-- Newest first; a row that is added meanwhile stands before the cursor and moves nothing behind it.
+-- $1 null   $2 codes that need a person   $3 ended after this instant is news   $4 everything is stopped
 -- $5 text in name, workflow or entity type, or the beginning of an id (null: any)   $6 only numbers below   $7 how many
 -- $8 statuses   $9 kind   $10 entity type   $11 workflow   $12 created by   $13 created at or after   $14 created before
-SELECT /* part: columns */, /* part: counters */
-  FROM backfills b
-  JOIN workflows w ON w.id = b.workflow_id
-  JOIN revisions r ON r.id = b.revision_id
-  JOIN backfill_progress p ON p.backfill_number = b.number
-  LEFT JOIN leases l ON l.backfill_number = b.number AND NOT l.released AND l.expires_at > clock_timestamp()
- WHERE b.deleted_at IS NULL
-   AND ($1::text IS NULL OR /* part: group */ = $1)
-   AND /* part: found */
-   AND ($6::bigint IS NULL OR b.number < $6)
-   AND ($8::text[] IS NULL OR b.status = ANY($8::text[]))
-   AND ($9::text IS NULL OR b.kind = $9)
-   AND ($10::text IS NULL OR b.entity_type = $10)
-   AND ($11::bigint IS NULL OR b.workflow_id = $11)
-   AND ($12::text IS NULL OR b.created_by = $12)
-   AND ($13::timestamptz IS NULL OR b.created_at >= $13)
-   AND ($14::timestamptz IS NULL OR b.created_at < $14)
- ORDER BY b.number DESC
- LIMIT $7;
+WITH picked AS MATERIALIZED (
+    SELECT b.number
+      FROM backfills b
+      JOIN workflows w ON w.id = b.workflow_id
+     WHERE b.deleted_at IS NULL AND $1::text IS NULL AND $2::text[] IS NOT NULL AND $3::timestamptz IS NOT NULL
+       AND $4::boolean IS NOT NULL AND /* part: wanted */
+     ORDER BY b.number DESC
+     LIMIT $7
+)
+/* part: picked */;
+
+-- name: list_active_group
+-- The same, of one group of those that are active: $1.
+WITH picked AS MATERIALIZED (
+    SELECT b.number
+      FROM backfills b
+      JOIN workflows w ON w.id = b.workflow_id
+     WHERE /* part: active */ AND /* part: group */ = $1::text AND $3::timestamptz IS NOT NULL AND /* part: wanted */
+     ORDER BY b.number DESC
+     LIMIT $7
+)
+/* part: picked */;
+
+-- name: list_attention
+-- The same, of those that need a person: active ones and what failed lately. $1 is 'attention'.
+WITH picked AS MATERIALIZED (
+    (SELECT b.number
+       FROM backfills b
+       JOIN workflows w ON w.id = b.workflow_id
+      WHERE /* part: active */ AND /* part: group */ = $1::text AND /* part: wanted */
+      ORDER BY b.number DESC
+      LIMIT $7)
+    UNION ALL
+    (SELECT b.number
+       FROM backfills b
+       JOIN workflows w ON w.id = b.workflow_id
+      WHERE b.status = 'failed' AND b.deleted_at IS NULL AND b.completed_at > $3::timestamptz AND /* part: wanted */
+      ORDER BY b.number DESC
+      LIMIT $7)
+)
+/* part: picked */;
+
+-- name: list_ended_group
+-- The same, of what has ended and is no news. $1 is 'ended'.
+WITH picked AS MATERIALIZED (
+    SELECT b.number
+      FROM backfills b
+      JOIN workflows w ON w.id = b.workflow_id
+     WHERE /* part: ended */ AND (b.status <> 'failed' OR b.completed_at <= $3::timestamptz)
+       AND $1::text IS NOT NULL AND $2::text[] IS NOT NULL AND $4::boolean IS NOT NULL AND /* part: wanted */
+     ORDER BY b.number DESC
+     LIMIT $7
+)
+/* part: picked */;
 
 -- name: list_by_status
 SELECT /* part: columns */
@@ -294,11 +359,22 @@ SELECT b.status, b.reason_code, count(*)::integer AS number,
  GROUP BY b.status, b.reason_code;
 
 -- name: count_groups
+-- What has ended is counted as a whole, and what of it is news taken off.
 -- $1 null, for the numbers to be the same as above   $2 to $5 as above
 SELECT /* part: group */ AS name, count(*)::integer AS number
   FROM backfills b
   JOIN workflows w ON w.id = b.workflow_id
- WHERE b.deleted_at IS NULL
-   AND $1::text IS NULL
-   AND /* part: found */
- GROUP BY 1;
+ WHERE /* part: active */ AND $1::text IS NULL AND /* part: found */
+ GROUP BY 1
+UNION ALL
+SELECT 'ended', count(*)::integer
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+ WHERE /* part: ended */ AND $5::text IS NOT NULL AND /* part: found */
+UNION ALL
+SELECT 'ended', count(*)::integer FROM backfills b WHERE /* part: ended */ AND $5::text IS NULL
+UNION ALL
+SELECT 'news', count(*)::integer
+  FROM backfills b
+  JOIN workflows w ON w.id = b.workflow_id
+ WHERE b.status = 'failed' AND b.deleted_at IS NULL AND b.completed_at > $3::timestamptz AND /* part: found */;

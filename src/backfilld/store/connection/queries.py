@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- (name|part): *(\S+) *$", re.MULTILINE)
+_DEEPEST = 4  # parts in parts
 _PART = re.compile(r"/\* part: (\w+) \*/")
 
 
@@ -59,10 +60,14 @@ def split(file: str, text: str) -> dict[str, str]:
 
 
 def _whole(file: str, query: str, parts: Mapping[str, str]) -> str:
-    try:
-        return _PART.sub(lambda mark: parts[mark[1]], query)
-    except KeyError as missing:
-        raise ValueError(f"{file}: there is no part named {missing}") from None
+    for _ in range(_DEEPEST):
+        try:
+            query = _PART.sub(lambda mark: parts[mark[1]], query)
+        except KeyError as missing:
+            raise ValueError(f"{file}: there is no part named {missing}") from None
+        if not _PART.search(query):
+            return query
+    raise ValueError(f"{file}: a part holds itself")
 
 
 def _require_comments_only(file: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """`/`: all backfills, and its stream."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -22,6 +22,9 @@ from backfilld.web.pages.overview.rows import row_of
 from backfilld.web.words.states import GROUP_NAMES
 
 PAGE_SIZE = 50
+# Of all groups together a page, most of those that need a person.
+SHOWN_TOGETHER: Mapping[Group, int] = {"attention": 20, "working": 12, "paused": 6, "waiting": 6, "ended": 8}
+SHOWN_ALONE: Mapping[Group, int] = dict.fromkeys(GROUPS, PAGE_SIZE)
 LONGEST_SEARCH = 200
 LONGEST_CURSOR = 18  # digits
 PARTS = "overview/list.html"
@@ -78,7 +81,10 @@ class OverviewPages:
 
     async def _read(self, wanted: Wanted) -> tuple[OverviewPage, Sequence[dict[str, Any]]]:
         page = await self._operations.overview.read(
-            wanted.only, text=wanted.text or None, before_number=wanted.before, limit=PAGE_SIZE
+            wanted.only,
+            text=wanted.text or None,
+            before_number=wanted.before,
+            limits=SHOWN_ALONE if wanted.only else SHOWN_TOGETHER,
         )
         now = self._frame.clock.now()
         groups = [
