@@ -19,12 +19,6 @@ from backfilld.executors.temporal.executor import TemporalExecutor
 from backfilld.executors.temporal.terms import TemporalTerms
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/engines/" in str(item.path):
-            item.add_marker(pytest.mark.engines)
-
-
 @pytest.fixture(scope="session")
 def place() -> Iterator[Path]:
     with scratch_folder() as folder:
@@ -142,11 +136,16 @@ async def executor_on() -> AsyncIterator[Callable[..., TemporalExecutor]]:
     engines: list[TemporalEngine] = []
 
     def make(
-        server: DevServer | str, *, queue: str = QUEUE, workflow_type: str = "Enrich", **terms: Any
+        server: DevServer | str,
+        *,
+        queue: str = QUEUE,
+        workflow_type: str = "Enrich",
+        secrets: SecretStore | None = None,
+        **terms: Any,
     ) -> TemporalExecutor:
         address = server if isinstance(server, str) else server.address
         wanted = TemporalTerms(address, **{"starts_per_second": 1000.0, **terms})
-        engine = TemporalEngine("main", wanted, SecretStore(), SystemClock(), lambda *_: None)
+        engine = TemporalEngine("main", wanted, secrets or SecretStore(), SystemClock(), lambda *_: None)
         engines.append(engine)
         return engine.executor(SimpleNamespace(task_queue=queue, workflow_type=workflow_type, final_types=[]))
 

@@ -10,6 +10,7 @@ from tests.support.waiting import eventually
 
 from backfilld.crash_points import VARIABLE, Point
 
+pytestmark = pytest.mark.engines
 POINTS = [
     Point.GATE_PASSED,
     Point.GATE_SENT,

@@ -7,6 +7,7 @@ from tests.crash.accounts import assert_exact, rows_of
 from tests.engines.dev_server import WorkerProcess, counted
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.engines
 SHAPES = {
     "plain": {},
     "slow": {"seconds": 0.2},

@@ -16,6 +16,8 @@ from tests.support.waiting import eventually
 
 from backfilld.executors.temporal.terms import TlsTerms
 
+pytestmark = pytest.mark.engines
+
 
 def item(**changes):
     return work(**{"idempotency_key": f"live_{uuid4().hex}", "attributes": {}, "timeout_seconds": 60.0} | changes)

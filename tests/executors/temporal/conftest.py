@@ -143,7 +143,6 @@ async def engine(script, held):
     )  # fmt: skip
     connection = ScriptedConnection(engine.connection.terms, script)
     engine.connection = engine.waiting._connection = engine.queues._connection = connection
-    engine._outage._ask = connection.version
     yield engine
     await engine.close()
 

@@ -65,7 +65,8 @@ CONNECTING = [  # as the library says them
      ' error", Custom { kind: Uncategorized, error: "failed to lookup address information: Name or service not known"'
      " })))", "unreachable", "host:1: failed to lookup address information: Name or service not known"),
     ("Failed client connect: Server connection error: tonic::transport::Error(Transport, ConnectError(Custom { kind:"
-     " InvalidData, error: InvalidCertificate(UnknownIssuer) }))", "refused", "InvalidCertificate(UnknownIssuer)"),
+     " InvalidData, error: InvalidCertificate(UnknownIssuer) }))", "refused",
+     "host:1: TLS: InvalidCertificate(UnknownIssuer)"),
     ("Failed client connect: `get_system_info` call error after connection: Status { code: Unauthenticated,"
      ' message: "invalid key" }', "refused", "host:1: invalid key"),
 ]  # fmt: skip

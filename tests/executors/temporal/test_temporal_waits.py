@@ -30,7 +30,7 @@ BROKEN = [
 @pytest.mark.parametrize("problem", BROKEN, ids=repr)
 async def test_whatever_breaks_a_wait_off_it_is_taken_up_again(executor, script, problem):
     script.put("closing", problem, problem, completed(b"1"))
-    script.put("version", NotConnected("away"), "1.32.0")
+    script.put("describe", NotConnected("away"), described("RUNNING"))
     permit = FreePermit()
     verdict = await executor.execute(work(), permit)
 
@@ -47,6 +47,24 @@ async def test_an_outage_is_told_with_its_beginning_and_its_end(executor, script
     assert "The engine main cannot be reached since" in held[0][2].message
 
 
+@pytest.mark.parametrize("status", ["INTERNAL", "INVALID_ARGUMENT", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"])
+async def test_what_may_be_about_one_run_holds_no_other(executor, script, held, status):
+    script.put("closing", *[error(RPCStatusCode[status])] * 5, completed())
+    verdict = await executor.execute(work(), FreePermit())
+
+    assert ("succeeded", []) == (verdict.kind, held)
+
+
+async def test_an_outage_lasts_until_what_waits_depend_on_is_back(executor, script, held):
+    away = error(RPCStatusCode.UNAVAILABLE, "shard status unknown")
+    script.put("closing", away, completed())
+    script.put("describe", away, away, error(RPCStatusCode.NOT_FOUND, "workflow not found for ID: x"))
+    await executor.execute(work(), FreePermit())
+
+    assert 3 == len(script.calls("describe"))
+    assert ["engine_unreachable", None] == [reason and reason.code for _, _, reason in held]
+
+
 async def test_all_who_wait_through_an_outage_ask_by_one(script):
     clock, asked = FakeClock(), []
 
@@ -56,8 +74,8 @@ async def test_all_who_wait_through_an_outage_ask_by_one(script):
             raise NotConnected("away")
 
     told = []
-    outage = Outage(ask, clock, lambda problem, at: told.append(problem))
-    waits = [asyncio.create_task(outage.over("reset")) for _ in range(50)]
+    outage = Outage(clock, lambda problem, at: told.append(problem))
+    waits = [asyncio.create_task(outage.over("reset", ask)) for _ in range(50)]
     await clock.advance(10)
     await asyncio.gather(*waits)
 
@@ -106,7 +124,7 @@ async def test_a_run_that_was_reset_there_is_followed(executor, script):
 
 def waiting_on(script, clock, most):
     connection = ScriptedConnection(None, script)
-    return Waiting(connection, Outage(connection.version, clock, lambda *_: None), most, clock, draw=lambda: 0.5)
+    return Waiting(connection, Outage(clock, lambda *_: None), most, clock, draw=lambda: 0.5)
 
 
 async def test_what_is_too_much_for_long_polls_is_asked_by_turns(script):

@@ -20,7 +20,7 @@ def _engine(
     name: str, known: AnyEngineSettings, settings: Settings, secrets: SecretStore, clock: Clock, hold: Hold
 ) -> Engine:
     if isinstance(known, TemporalEngineSettings):
-        return temporal_engine(name, known, secrets, clock, hold)
+        return temporal_engine(name, known, secrets, clock, hold, settings.workflows)
     auth = known.auth
     terms = Terms(
         name=name,

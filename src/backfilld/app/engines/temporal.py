@@ -1,19 +1,32 @@
 """A namespace of Temporal as the configuration has it."""
 
+from collections.abc import Iterable
+
 from backfilld.clock import Clock
 from backfilld.config.sections.engines.temporal import TemporalEngineSettings, TemporalTlsSettings
+from backfilld.executors.definition import WorkflowDefinition
+from backfilld.executors.definitions.engines import TemporalExecutor
 from backfilld.executors.engines import Engine, Hold, MissingEngine
 from backfilld.executors.secrets import SecretStore
 from backfilld.executors.temporal.terms import HOW_TO_INSTALL, TEMPORAL, TemporalTerms, TlsTerms, is_installed
 
 
-def temporal_engine(name: str, known: TemporalEngineSettings, secrets: SecretStore, clock: Clock, hold: Hold) -> Engine:
+def temporal_engine(
+    name: str,
+    known: TemporalEngineSettings,
+    secrets: SecretStore,
+    clock: Clock,
+    hold: Hold,
+    definitions: Iterable[WorkflowDefinition] = (),
+) -> Engine:
     """The engine; one that tells what to install, where the SDK is not there. It is loaded here, and nowhere else."""
     if not is_installed():
         return MissingEngine(name, TEMPORAL, known.address, f"the SDK of Temporal is not installed: {HOW_TO_INSTALL}")
     from backfilld.executors.temporal.engine import TemporalEngine
 
-    return TemporalEngine(name, terms_of(known), secrets, clock, hold)
+    wanted = (one.executor for one in definitions)
+    queues = [one.task_queue for one in wanted if isinstance(one, TemporalExecutor) and one.engine == name]
+    return TemporalEngine(name, terms_of(known), secrets, clock, hold, queues)
 
 
 def terms_of(known: TemporalEngineSettings) -> TemporalTerms:

@@ -70,7 +70,8 @@ class Connection:
         except TimeoutError:
             raise NotConnected(f"{address}: no connection within {CONNECT_SECONDS:g} s") from None
         except (RuntimeError, ValueError) as problem:  # all that the library tells of it
-            raise not_connected(problem, address) from problem
+            tls = self.terms.tls
+            raise not_connected(problem, address, shows_nothing=tls is not None and not tls.certificate) from problem
         self._service, self._version = client.workflow_service, version
         return self._service
 

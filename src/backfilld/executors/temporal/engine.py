@@ -1,5 +1,6 @@
 """A Temporal namespace that does the work: one connection, one pace and one kind of waiting for all that runs there."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,7 @@ class TemporalEngine:
         secrets: SecretStore,
         clock: Clock,
         hold: Hold,
+        known_queues: Iterable[str] = (),
     ) -> None:
         """`hold` is told what stands in the way of starts: the engine is away, or a queue has no workers."""
         self.name = name
@@ -46,12 +48,12 @@ class TemporalEngine:
         self._hold = hold
         self.connection = Connection(terms, secrets)
         self.pace = StartPace(terms.starts_per_second, clock.monotonic, clock.sleep)
-        self._outage = Outage(self.connection.version, clock, self._note_outage)
+        self._outage = Outage(clock, self._note_outage)
         self.waiting = Waiting(self.connection, self._outage, terms.max_waiting, clock)
         self.queues = Queues(
             self.connection, clock, self._note_workers, patience_seconds=terms.no_workers_after_seconds
         )
-        self._known_queues: set[str] = set()
+        self._known_queues = set(known_queues)  # those that a test asks for workers
 
     @property
     def address(self) -> str:

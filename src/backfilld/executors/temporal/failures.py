@@ -4,6 +4,8 @@ The statuses of gRPC are few and the server's use of them is loose: a message th
 or as an invalid argument. So for some the text decides.
 """
 
+import re
+
 from temporalio.service import RPCError, RPCStatusCode
 
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
@@ -23,6 +25,7 @@ _REFUSED = frozenset({_C.UNAUTHENTICATED, _C.PERMISSION_DENIED, _C.NOT_FOUND, _C
 _SIZES = ("larger than max", "exceeds limit", "too large", "size exceeds", "exceeds size")
 _IDS = ("workflowid exceeds", "workflow id exceeds", "workflowid is not", "workflowid not set", "invalid workflowid")
 _NEVER_SENT = ("connecterror", "tcp connect error", "dns error", "connection refused")
+_TLS_ERROR = re.compile(r"kind: InvalidData, error: (.+?) }\)")
 _TLS = ("certificate", "invalidcertificate", "unknownissuer", "notvalidforname", "invalidmessage", "alertreceived")
 
 
@@ -34,12 +37,14 @@ class NotConnected(Exception):
         self.is_refused = is_refused
 
 
-def not_connected(problem: Exception, address: str) -> NotConnected:
-    """Why no connection came about, in words; libraries tell it in their own."""
+def not_connected(problem: Exception, address: str, *, shows_nothing: bool = False) -> NotConnected:
+    """Why no connection came about, in words; libraries tell it in their own. `shows_nothing`: over TLS, and without a
+    certificate of ours; a server that wants one then hangs up, and does not say why."""
     text = str(problem).removeprefix("Failed client connect: ")
     lower = text.lower()
     refused = any(word in lower for word in (*_TLS, "unauthenticated", "permissiondenied", "permission_denied"))
-    return NotConnected(f"{address}: {_shorter(text)}", is_refused=refused)
+    hint = "; perhaps it wants a certificate (tls.certificate and tls.key)" if shows_nothing and not refused else ""
+    return NotConnected(f"{address}: {_shorter(text)}{hint}", is_refused=refused)
 
 
 def _shorter(text: str) -> str:
@@ -48,6 +53,8 @@ def _shorter(text: str) -> str:
         return text.rpartition('message: "')[2].split('"', 1)[0]
     if 'error: "' in text:
         return text.rpartition('error: "')[2].split('"', 1)[0]
+    if (found := _TLS_ERROR.search(text)) is not None:
+        return f"TLS: {found[1]}"
     return text
 
 

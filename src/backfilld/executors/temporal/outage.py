@@ -16,29 +16,27 @@ SPREAD_SECONDS = 1.0  # over which all of them go on, so that they do not do so 
 class Outage:
     """`on_change` is told of its beginning, with what was said, and of its end, with None."""
 
-    def __init__(
-        self, ask: Callable[[], Awaitable[Any]], clock: Clock, on_change: Callable[[str | None, datetime], None]
-    ) -> None:
-        self._ask = ask
+    def __init__(self, clock: Clock, on_change: Callable[[str | None, datetime], None]) -> None:
         self._clock = clock
         self._on_change = on_change
         self._asking: asyncio.Task[None] | None = None
 
-    async def over(self, problem: str) -> None:
-        """`problem` broke off a wait: return when the engine answers."""
+    async def over(self, problem: str, ask: Callable[[], Awaitable[Any]]) -> None:
+        """`problem` broke off a wait: return when the engine answers again, to what `ask` asks, or somebody else did
+        who was the first to be broken off. So it has to be what a wait depends on."""
         if self._asking is None:
             self._on_change(problem, self._clock.now())
-            self._asking = asyncio.create_task(self._until_it_answers(), name="temporal/outage")
+            self._asking = asyncio.create_task(self._until_answered(ask), name="temporal/outage")
         await asyncio.shield(self._asking)
         await self._clock.sleep(SPREAD_SECONDS * random.random())
 
-    async def _until_it_answers(self) -> None:
+    async def _until_answered(self, ask: Callable[[], Awaitable[Any]]) -> None:
         seconds = FIRST_SECONDS
         while True:
             await self._clock.sleep(seconds)
             seconds = min(seconds * 2, RAREST_SECONDS)
             try:
-                await self._ask()
+                await ask()
             except Exception:  # noqa: S112 - that is what is waited for
                 continue
             self._asking = None

@@ -5,6 +5,7 @@ Nothing that happens to the connection ends a wait: it is asked again until the 
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
@@ -21,6 +22,7 @@ TURN_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
 _EXHAUSTED, _NOT_FOUND = RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.NOT_FOUND
+_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED})
 _OVER = (NotConnected, RPCError, SecretMissing)
 _RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
@@ -75,13 +77,22 @@ class Waiting:
             finally:
                 self.polling -= polls
             token = b""
-            if isinstance(trouble, RPCError) and trouble.status is _EXHAUSTED:
-                if polls and "poller" in trouble.message.lower():
-                    self._allowed = max(1, min(self._allowed, self.polling))
-                await self._clock.sleep(wait * (0.5 + self._draw()))
-                wait = min(wait * 2, LONGEST_WAIT_SECONDS)
-            else:
-                await self._outage.over(str(trouble))
+            if not isinstance(trouble, RPCError) or trouble.status in _AWAY:
+                await self._outage.over(str(trouble), partial(self._answer_to, workflow_id, run_id))
+                continue
+            # All else may be about this run alone, and holds nobody else.
+            if polls and trouble.status is _EXHAUSTED and "poller" in trouble.message.lower():
+                self._allowed = max(1, min(self._allowed, self.polling))
+            await self._clock.sleep(wait * (0.5 + self._draw()))
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+    async def _answer_to(self, workflow_id: str, run_id: str) -> None:
+        """Return if the server answers a question about that run; that it is gone is an answer, too."""
+        try:
+            await self._connection.describe(workflow_id, run_id)
+        except RPCError as problem:
+            if problem.status in _AWAY:
+                raise
 
     async def _following(self, event: HistoryEvent, workflow_id: str, run_id: str) -> str | None:
         """The run that went on where that one ended: it continued as new, was tried again or reset there."""
