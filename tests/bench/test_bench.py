@@ -1,5 +1,6 @@
 """The comparison can be made: small, ours alone, with every part that needs nothing but Python."""
 
+import json
 from dataclasses import replace
 from itertools import product
 
@@ -14,7 +15,7 @@ from bench.project import OURS, run_ours
 from bench.workloads import W1, W2, W3_MANY, Request, request_of
 
 from backfilld.store.connection.queries import load
-from bench import report
+from bench import report, scaling
 
 TINY = replace(QUICK, medium=300, waiting=3, idle_seconds=0.5, restarts=1, large=50_000)
 
@@ -110,3 +111,21 @@ async def test_what_is_no_ratio_of_rounds_can_be_measured(name):
 
     assert [] == book.troubles
     assert name in book.findings
+
+
+def test_the_page_on_scaling_says_what_was_measured_and_nothing_else():
+    document = json.loads(scaling.RESULTS.read_text())
+    page = scaling.PAGE.read_text()
+
+    assert page == scaling.with_figures(page, scaling.rendered(document))
+
+
+def test_what_is_used_while_nothing_happens_is_taken_off(monkeypatch):
+    seconds = iter((0.0, 10.0))
+    monkeypatch.setattr(scaling.time, "monotonic", lambda: next(seconds))
+    used = iter((5.0, 9.0))
+    meter = scaling.Meter({"daemon": lambda: next(used)})
+    meter._idle = {"daemon": 0.1}
+    meter.begin()
+
+    assert {"daemon": 3.0} == meter.used()

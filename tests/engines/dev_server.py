@@ -47,6 +47,11 @@ class Child:
             process.wait()
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -63,6 +68,10 @@ class DevServer(Child):
         self._file = folder / "temporal.db"
         self._limits = dict(limits or {})
         self._connection: Connection | None = None
+
+    def disk_bytes(self) -> int:
+        """What its file takes, with what is not written into it yet."""
+        return sum(file.stat().st_size for file in self._file.parent.glob(f"{self._file.name}*"))
 
     @property
     def address(self) -> str:
