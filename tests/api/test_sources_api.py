@@ -94,6 +94,22 @@ async def test_a_filter_is_counted_by_the_api_itself(client: Client, api: Generi
     assert 5 >= len(api.asked)
 
 
+async def test_a_filter_whose_records_fit_on_a_page_is_listed_and_not_counted(client: Client, api: GenericApi) -> None:
+    closed = {"combinator": "and", "rules": [{"field": "status", "operator": "=", "value": "closed"}]}
+    found = []
+    await client.post("/public-api/backfills/verify", json={"entity_type": "ticket", "filter_spec": OPEN})
+    api.asked.clear()
+    for _ in range(3):
+        answer = await client.post(
+            "/public-api/backfills/verify", json={"entity_type": "ticket", "filter_spec": closed}
+        )
+        found.append((await data_of(answer))["matching_entities"])
+    asked = [(one.path, one.query.get("status")) for one in api.asked]
+
+    assert [50, 50, 50] == found
+    assert [("/keyset", "closed")] * 3 == asked  # and what may be remarked on is known from a page that was kept
+
+
 async def test_where_only_an_upper_bound_is_known_it_is_told(client: Client, api: GenericApi) -> None:
     api.records = {n: {"id": n, "status": "open", "name": "x"} for n in range(1500)}
     both = {"combinator": "and", "rules": [*OPEN["rules"], {"field": "name", "operator": "=", "value": "x"}]}

@@ -6,7 +6,7 @@ from tests.support.clock import FakeClock
 from tests.support.http_types import http_types, text_of
 
 from backfilld.app.sources.usage import UsageKeeper
-from backfilld.sources.http.asking.budget import Purpose
+from backfilld.sources.http.asking.rates import Purpose
 from backfilld.store.admin.connection_usage import ConnectionUsage
 from backfilld.store.connection.pool import Pool
 

@@ -18,7 +18,8 @@ from backfilld.engine.starting.targets.budget import BudgetTerms
 from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.engine.surroundings import Surroundings, Work
 from backfilld.sources.base import Price
-from backfilld.sources.http.asking.budget import Budget, BudgetLimits, Purpose
+from backfilld.sources.http.asking.budget import Budget, BudgetLimits
+from backfilld.sources.http.asking.rates import Purpose
 
 CRM = "https://crm.example"
 WRITES = {"executor": {"type": "http", "connection": "psa", "url": "/Tickets"}}

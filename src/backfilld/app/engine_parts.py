@@ -252,5 +252,6 @@ def definition_rules(settings: Settings) -> DefinitionRules:
         secrets=frozenset(settings.secrets),
         secret_uses=settings.secret_uses(),
         connections=users_of(settings),
+        budgets=tuple(settings.connections),
         engines={name: known.type for name, known in settings.engines.items()},
     )

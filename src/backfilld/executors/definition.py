@@ -84,6 +84,15 @@ Executor = Annotated[HttpExecutor | CommandExecutor | EchoExecutor | TemporalExe
 EXECUTOR_TYPES = ("http", "command", "echo", "temporal")
 
 
+class Spends(Part):
+    """Requests that a target sends to an API by itself, out of the budget of a connection."""
+
+    connection: Name = Field(description="A connection of the configuration.", examples=["psa"])
+    requests: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole)] = Field(
+        default=1, description="So many for each start.", examples=[2]
+    )
+
+
 class WorkflowDefinition(Part):
     """One revision of a workflow, known by (project, name)."""
 
@@ -115,6 +124,11 @@ class WorkflowDefinition(Part):
         default=False,
         description="${name} in the path and query of the URL, in headers, content, arguments, message and exports"
         " stands for a variable of the session, an export or a param.",
+    )
+    spends: Spends | None = Field(
+        default=None,
+        examples=[{"connection": "psa", "requests": 2}],
+        description="What its target asks of an API by itself with each start, out of the budget of that connection.",
     )
     rehearsal: bool = Field(
         default=False,

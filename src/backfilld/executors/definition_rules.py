@@ -64,6 +64,7 @@ class DefinitionRules:
     secrets: Collection[str] | None = None  # None: not known here, so not checked
     secret_uses: Mapping[str, SecretUse] = field(default_factory=dict)  # of those for which there is something to say
     connections: Mapping[str, Collection[str]] = field(default_factory=dict)  # those for executors → who may name them
+    budgets: Collection[str] | None = None  # connections that a start may spend from; None: not known here
     engines: Mapping[str, str] = field(default_factory=dict)  # those of the configuration → their types
 
 
@@ -78,6 +79,13 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
             yield Fault(pointer(key), "invalid_text", "contains control characters")
     yield from schedule_faults(definition.schedule, definition.timezone)
     executor = definition.executor
+    if (
+        (spends := definition.spends) is not None
+        and rules.budgets is not None
+        and spends.connection not in rules.budgets
+    ):
+        message = f"there is no connection '{spends.connection}'{did_you_mean(spends.connection, rules.budgets)}"
+        yield Fault("/spends/connection", "unknown_connection", message, tuple(rules.budgets)[:20])
     if rules.executor_types is not None and executor.type not in (*rules.executor_types, HARMLESS):
         message = f"executors of type '{executor.type}' may only be defined in the configuration file"
         allowed = tuple(name for name in EXECUTOR_TYPES if name in rules.executor_types)

@@ -30,6 +30,7 @@ from backfilld.executors.http.client import Limits
 from backfilld.executors.http.connected import ConnectedExecutor
 from backfilld.executors.http.executor import HttpExecutor
 from backfilld.executors.http.links import Link
+from backfilld.executors.http.spending import SpendingExecutor
 from backfilld.executors.http.templated.executor import TemplatedExecutor
 from backfilld.executors.secret_use import SecretUse
 from backfilld.executors.secrets import SecretStore
@@ -129,6 +130,7 @@ class ExecutorRegistry:
             allowed_hosts=options.allowed_hosts,
             secret_uses=options.secret_uses,
             connections=options.connections,
+            budgets=tuple(options.links),
             engines=kinds_of(options.engines),
         )
         faults = definition_faults(definition, rules)
@@ -136,7 +138,10 @@ class ExecutorRegistry:
             return _refusing(
                 target, faults[0].code, f"the workflow's definition: {faults[0].path}: {faults[0].message}"
             )
-        return self._made(revision_id, definition)
+        made = self._made(revision_id, definition)
+        if (spends := definition.spends) is not None:
+            return SpendingExecutor(made, options.links[spends.connection], spends.requests, self._clock)
+        return made
 
     def _made(self, revision_id: int, definition: WorkflowDefinition) -> Executor:
         options, wanted = self._options, definition.executor

@@ -91,7 +91,7 @@ class BackfillOperations:
         self._viewer = Viewer(control, clock, speeds := Speeds(self.history, targets, around or Nothing(), clock))
         self._checker = Checker(targets, sources, clock, limits)
         self.idempotency = Idempotency(IdempotencyStore(pool), clock)
-        hints = FieldHints(sources, timeout)
+        hints = FieldHints(sources, timeout, clock)
         self.creator = Creator(
             pool, self._store, self.idempotency, Counter(sources, timeout),
             ReprocessWarning(ledger, last_runs, timeout), hints, IdsLook(sources, last_runs, timeout),

@@ -67,7 +67,7 @@ class Page:
 
     If `exact`, all of them match: there is nothing left to test. `left_out` are those of the page that cannot be read,
     where the source is told to go on nevertheless; nobody knows whether they match. `remarks` are sentences about the
-    listing as a whole, which whoever looks at the plan should read.
+    listing as a whole, which whoever looks at the plan should read. `is_last`: there is surely none behind it.
     """
 
     entities: Sequence[Entity]
@@ -75,6 +75,7 @@ class Page:
     exact: bool = False
     left_out: Sequence[LeftOut] = ()
     remarks: Sequence[str] = ()
+    is_last: bool = False
 
 
 class EntitySource(Protocol):

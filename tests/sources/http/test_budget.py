@@ -1,13 +1,22 @@
 """No connection is asked more often than it may be, by everybody together, in any span of time."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from tests.fake_psa.generic import GenericApi
+from tests.sources.http.conftest import ALL, KEYSET, Making, crm
 from tests.support.clock import FakeClock
 
-from backfilld.sources.base import SourceBusy
-from backfilld.sources.http.asking.budget import Budget, BudgetLimits, Purpose
+from backfilld.sources.base import EntityQuery, Page, SourceBusy
+from backfilld.sources.http import places
+from backfilld.sources.http.asking.budget import Budget, BudgetLimits
+from backfilld.sources.http.asking.rates import Purpose
+from backfilld.sources.http.dialects.generic import GenericDialect
+from backfilld.sources.http.source import LOOKING, HttpSource
 
 
 class Asking:
@@ -169,3 +178,58 @@ async def test_who_stops_waiting_takes_no_place(clock: FakeClock) -> None:
 
     async with asyncio.timeout(1), budget.place(Purpose.PLAN, "x"):
         pass
+
+
+async def test_ten_plans_and_fifty_looks_over_one_connection_never_exceed_any_rolling_hour(
+    clock: FakeClock, api: GenericApi, making: Making
+) -> None:
+    limits = "requests_per_hour = 30\nrequests_per_minute = 12\nmax_concurrent = 2"
+    made = making(crm(api.url).replace("max_concurrent = 4", limits) + KEYSET)["ticket"]
+    looks = HttpSource(made.resource, GenericDialect(), made.connection, clock, LOOKING)
+    asking = Asking(made.connection.budget, clock)
+    sender = made.connection._sender
+    send = sender._wire.send
+
+    def sent(*args: Any, **settings: Any) -> Any:
+        asking.times.append(clock.monotonic())
+        return send(*args, **settings)
+
+    sender._wire.send = sent  # type: ignore[method-assign]
+
+    async def patiently(ask: Callable[[], Awaitable[Any]]) -> Any:
+        while True:
+            try:
+                return await ask()
+            except SourceBusy as busy:
+                await clock.sleep(((busy.until or clock.now()) - clock.now()).total_seconds())
+
+    async def plan() -> list[str]:
+        found: list[str] = []
+        cursor: str | None = None
+        while cursor != places.written(None, ""):
+
+            async def page(behind: str | None = cursor) -> Page:
+                async with aclosing(made.pages(EntityQuery("ticket"), cursor=behind, page_size=1)) as pages:
+                    return await anext(pages)
+
+            one = await patiently(page)
+            found += [entity.id for entity in one.entities]
+            cursor = one.cursor
+        return found
+
+    plans = [asyncio.create_task(plan()) for _ in range(10)]
+    counts = [
+        asyncio.create_task(patiently(lambda: looks.count(EntityQuery("ticket"), within_seconds=1e9)))
+        for _ in range(50)
+    ]
+    while not all(task.done() for task in (*plans, *counts)):
+        while running := list(sender._running):  # the time stands still for whoever is on the wire
+            await asyncio.wait(running)
+        await clock.advance(15.0)
+
+    assert [ALL] * 10 == [task.result() for task in plans]
+    assert [250] * 50 == [task.result() for task in counts]
+    assert 80 == len(api.asked)
+    assert 30 >= asking.most_within(3600)
+    assert 12 >= asking.most_within(60)
+    assert 2 >= api.most_at_once[""]

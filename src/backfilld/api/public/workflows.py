@@ -11,7 +11,7 @@ from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, In
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.windows.zone_hints import zone_warnings
-from backfilld.executors.definition import Executor, WorkflowDefinition
+from backfilld.executors.definition import Executor, Spends, WorkflowDefinition
 from backfilld.executors.definition_rules import schedule_faults
 from backfilld.executors.definitions.parts import MOST_CREDITS, Attempts, Name, Seconds
 from backfilld.operations.workflows import WorkflowOperations, executor_faults
@@ -42,6 +42,7 @@ class WorkflowAnswer(Answer):
     exports: dict[str, JsonValue] = Field(description="params of every session")
     substitutes: bool = Field(description="whether ${name} is put in")
     rehearsal: bool = Field(description="whether backfills of it may rehearse")
+    spends: Spends | None
     created_at: Instant
     updated_at: Instant
 
@@ -57,7 +58,7 @@ class WorkflowAnswer(Answer):
 _OF_WORKFLOW = ("id", "project", "name", "managed_by", "enabled", "revision_id", "version", "created_at", "updated_at")
 _OF_DEFINITION = (
     "executor", "timezone", "schedule", "credits_per_entity", "max_attempts", "timeout_seconds",
-    "exports", "substitutes", "rehearsal",
+    "exports", "substitutes", "rehearsal", "spends",
 )  # fmt: skip
 
 
@@ -87,6 +88,7 @@ class PatchBase(Body):
     exports: dict[Name, JsonValue] | None = None
     substitutes: bool | None = None
     rehearsal: bool | None = None
+    spends: Spends | None = None
     enabled: bool | None = None
 
     @field_validator("schedule")

@@ -9,8 +9,8 @@ from backfilld.config import Settings
 from backfilld.executors.http.links import LinkBusy, LinkRefused, LinkUnreachable, Opened, Understood
 from backfilld.sources.base import SourceBroken, SourceBusy, SourceRefused, SourceUnreachable
 from backfilld.sources.http.answers import Answer, Throttled
-from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
+from backfilld.sources.http.asking.rates import Purpose
 
 AGAIN_SECONDS = 1.0  # after a token had ended
 
@@ -41,6 +41,15 @@ class ConnectionLink:
             await self._connection.budget.take(Purpose.WRITE, endpoint)
         except SourceBusy as problem:
             raise LinkBusy(str(problem), problem.until) from problem
+
+    def spend(self, requests: int) -> None:
+        try:
+            self._connection.budget.spend(requests)
+        except SourceBusy as problem:
+            raise LinkBusy(str(problem), problem.until) from problem
+
+    def unspend(self, requests: int) -> None:
+        self._connection.budget.unspend(requests)
 
     def give_back(self, endpoint: str, *, unused: bool) -> None:
         self._connection.budget.give_back(endpoint, unused=unused)
@@ -81,12 +90,8 @@ class ConnectionLink:
 
 
 def links_of(settings: Settings, connections: Mapping[str, Connection], clock: Clock) -> dict[str, ConnectionLink]:
-    """Those that executors may use."""
-    return {
-        name: ConnectionLink(connections[name], clock)
-        for name, known in settings.connections.items()
-        if known.executors and name in connections
-    }
+    """All of them: to spend from; which may be used to send something, `users_of` says."""
+    return {name: ConnectionLink(connections[name], clock) for name in settings.connections if name in connections}
 
 
 def users_of(settings: Settings) -> dict[str, Collection[str]]:

@@ -48,6 +48,7 @@ def faults_in_workflows(tree: Mapping[str, Any], where: str) -> Iterator[ConfigF
         secrets=_secret_names(tree),
         secret_uses=_secret_uses(tree),
         connections=_connections(tree),
+        budgets=list(_table(tree, "connections")),
         engines=_engines(tree),
     )
     seen: set[tuple[str, str]] = set()

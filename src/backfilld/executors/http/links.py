@@ -46,13 +46,19 @@ class Understood:
 
 
 class Link(Protocol):
-    """What a connection gives. `open` and `take` raise LinkBusy, LinkRefused or LinkUnreachable."""
+    """What a connection gives. `open`, `take` and `spend` raise LinkBusy, LinkRefused or LinkUnreachable."""
 
     async def open(self) -> Opened:
         """Where a request goes, and with what."""
 
     async def take(self, endpoint: str) -> None:
         """The right to send one request, within its budget."""
+
+    def spend(self, requests: int) -> None:
+        """Count requests that a target is about to send by itself."""
+
+    def unspend(self, requests: int) -> None:
+        """It was not started, so they do not count."""
 
     def give_back(self, endpoint: str, *, unused: bool) -> None:
         """The request has ended; `unused`: it was never sent, and costs nothing."""

@@ -9,10 +9,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, explain_zero
 from backfilld.domain.filters.hints import Hints
 from backfilld.domain.filters.tree import Group, Rule
+from backfilld.operations.backfills.field_sample import DEAR_KEPT_SECONDS
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 
@@ -50,9 +52,11 @@ def without_repeating(explained: Sequence[str], hints: Sequence[str]) -> list[st
 class FieldHints:
     """Looks, within a time that the configuration sets."""
 
-    def __init__(self, sources: SourceRegistry, timeout_seconds: float) -> None:
+    def __init__(self, sources: SourceRegistry, timeout_seconds: float, clock: Clock) -> None:
         self._sources = sources
         self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._kept: dict[str, tuple[float, list[Entity], bool]] = {}
 
     async def look(
         self, entity_type: str, tree: Tree, *, written: Tree | None = None, entity_ids: Sequence[str] | None = None
@@ -69,7 +73,7 @@ class FieldHints:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 known = await self._sources.known_fields(entity_type)
-                async for entity in _some(source, entity_type, entity_ids, look):
+                async for entity in self._records(source, entity_type, entity_ids, look):
                     look.records.append(entity.attributes)
                     hints.look_at(entity.attributes)
                 absent = hints.absent(known)
@@ -79,6 +83,27 @@ class FieldHints:
             absent = absent or hints.absent(known)
         look.sentences = hints.sentences(absent, known, whole=look.whole)
         return look
+
+    async def _records(
+        self, source: EntitySource, entity_type: str, entity_ids: Sequence[str] | None, look: Look
+    ) -> AsyncIterator[Entity]:
+        """Those to look at; where a page is a request, and no ids were named, those of the last minutes will do."""
+        is_dear = source.freshness_seconds is not None and entity_ids is None
+        now = self._clock.monotonic()
+        at, kept, whole = self._kept.get(entity_type, (now - DEAR_KEPT_SECONDS, [], False))
+        if is_dear and now - at < DEAR_KEPT_SECONDS:
+            look.whole = whole
+        else:
+            kept = []
+            async for entity in _some(source, entity_type, entity_ids, look):
+                kept.append(entity)
+                if not is_dear:
+                    yield entity
+            if not is_dear:
+                return
+            self._kept[entity_type] = (now, kept, look.whole)
+        for entity in kept:
+            yield entity
 
     async def remarks(self, entity_type: str) -> list[str]:
         """What its source has to say, as far as it has been read by now."""
@@ -102,11 +127,13 @@ async def _some(
     seen = 0
     async with aclosing(source.pages(EntityQuery(entity_type), cursor=None, page_size=_AT_ONCE)) as pages:
         async for page in pages:
-            if seen >= (_AT_ONCE if is_dear else LOOKED_AT):
+            if seen >= LOOKED_AT:
                 return
             for entity in page.entities:
                 yield entity
             seen += len(page.entities)
+            if is_dear and seen >= _AT_ONCE and not page.is_last:
+                return
     look.whole = True
 
 

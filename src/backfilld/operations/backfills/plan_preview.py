@@ -23,6 +23,7 @@ from backfilld.store.ledger.last_runs import LastRunsStore
 PAGE = 1_000
 SAMPLE = 10
 SAMPLED_FROM = 100
+MOST_DEAR_PAGES = 3  # for a few records to show, where a page is a request
 EXPLAINED_AT_MOST = 100_000
 LONGEST_WAIT_SECONDS = 30.0
 
@@ -77,6 +78,9 @@ class PlanPreviewer:
         within = max(self._timeout_seconds, wait_seconds)
         walks = scope.entity_ids is not None or scope.asks_for_history
         bounded = partial(self._bounded, scope, survey, within)
+        if source is not None and source.freshness_seconds is not None and not walks:
+            await bounded(self._list_or_count(scope, source, order, survey, within))
+            return self._told(scope, survey, walks=False, within=within)
         counting = asyncio.create_task(bounded(self._count(scope, source, survey, within)))
         try:
             looking = [self._take_sample(scope, source, order, survey)]
@@ -88,6 +92,10 @@ class PlanPreviewer:
         finally:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)
+        return self._told(scope, survey, walks=walks, within=within)
+
+    def _told(self, scope: Scope, survey: PlanPreview, *, walks: bool, within: float) -> PlanPreview:
+        """The survey, with what is to be said of it."""
         if (tree := scope.tree) is not None:
             survey.sample = [replace(one, attributes=fields_first(one.attributes, tree)) for one in survey.sample]
         if not walks and survey.total is not None:
@@ -111,6 +119,25 @@ class PlanPreviewer:
             survey.problem = f"the source of type {scope.entity_type} is broken: {problem}"
         except SourceUnreachable as problem:
             survey.problem = f"the source of type {scope.entity_type} does not answer: {problem}"
+
+    async def _list_or_count(
+        self, scope: Scope, source: EntitySource, order: Order, survey: PlanPreview, seconds: float
+    ) -> None:
+        """Of a source where a page is a request: a page or a few, and the number only where those were not all."""
+        matches = forgiving(predicate_of(scope), otherwise=False)
+        query = EntityQuery(scope.entity_type, scope.tree, order)
+        async with aclosing(source.pages(query, cursor=None, page_size=SAMPLED_FROM)) as pages:
+            seen, pages_read = list[Entity](), 0
+            async for page in pages:
+                seen += [entity for entity in page.entities if page.exact or matches(entity.attributes)]
+                survey.sample = seen[:SAMPLE]
+                if page.is_last:
+                    survey.total = len({entity.id for entity in seen})
+                    return
+                pages_read += bool(page.entities)
+                if len(seen) >= SAMPLE or pages_read == MOST_DEAR_PAGES:
+                    break
+        await self._count(scope, source, survey, seconds)
 
     async def _count(self, scope: Scope, source: EntitySource | None, survey: PlanPreview, seconds: float) -> None:
         """The total alone, which the source may know although the time does not suffice to see every entity."""

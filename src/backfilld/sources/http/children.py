@@ -9,7 +9,7 @@ from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import compile_predicate, forgiving
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import NotThere
-from backfilld.sources.http.asking.budget import Purpose
+from backfilld.sources.http.asking.rates import Purpose
 from backfilld.sources.http.dialects.base import Conditions
 from backfilld.sources.http.listing import Batch, Lister
 from backfilld.sources.http.places import ChildPlace, Place

@@ -12,8 +12,8 @@ from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import NotThere, NotUnderstood, TooLarge, Unreachable, inside
-from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
+from backfilld.sources.http.asking.rates import Purpose
 from backfilld.sources.http.dialects.base import Conditions, Dialect
 from backfilld.sources.http.paging import require_ascending
 from backfilld.sources.http.places import Place, Somewhere

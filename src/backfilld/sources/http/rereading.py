@@ -11,8 +11,8 @@ from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import Answer, NotThere, TooLarge, Unreachable
-from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
+from backfilld.sources.http.asking.rates import Purpose
 from backfilld.sources.http.dialects.base import Dialect
 from backfilld.sources.http.records import RecordReader
 from backfilld.sources.http.shape import Resource

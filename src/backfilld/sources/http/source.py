@@ -15,8 +15,8 @@ from backfilld.domain.filters import Tree, compile_predicate, forgiving
 from backfilld.sources.base import EntityQuery, Page, Price, SourceBroken, SourceUnreachable
 from backfilld.sources.http import places
 from backfilld.sources.http.answers import NotUnderstood
-from backfilld.sources.http.asking.budget import Purpose
 from backfilld.sources.http.asking.connection import Connection
+from backfilld.sources.http.asking.rates import Purpose
 from backfilld.sources.http.children import ChildLister
 from backfilld.sources.http.dialects.base import Conditions, Dialect, KnownField
 from backfilld.sources.http.listing import SHIFTED, Batch, Lister
@@ -155,7 +155,8 @@ class HttpSource:
                     self._told_at = None  # perhaps a field that was known is none any more
                 entities, always = batch.entities, self._always
                 kept = entities if always is None else [one for one in entities if always(one.attributes)]
-                yield Page(kept, places.written(batch.following, kind), exact, remarks=batch.remarks)
+                cursor, is_last = places.written(batch.following, kind), batch.following is None
+                yield Page(kept, cursor, exact, remarks=batch.remarks, is_last=is_last)
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The present entities among `ids`."""

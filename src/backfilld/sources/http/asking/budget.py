@@ -6,36 +6,22 @@ people see it. A request counts from the moment it is sent, and holds its place 
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import IntEnum
 from itertools import count
 
 from backfilld.clock import Clock
 from backfilld.sources.base import SourceBusy
+from backfilld.sources.http.asking.rates import Purpose, Rate
 
 PATIENCE_SECONDS = 2.0  # a wait of up to this long is nobody's business
 FIRST_BACKOFF, LONGEST_BACKOFF = 30.0, 600.0
 CALM_SECONDS = 60.0  # so long after the last 429 the next one begins anew
 THREAD_PAUSE, THREAD_CAUTION = 5.0, 60.0
-SHARE = 5  # of so many requests at most one is a look, and at most one of a plan that waits for approval
-
-
-class Purpose(IntEnum):
-    """Who asks, in the order of service."""
-
-    LET_IN = -1  # for what every other request needs first: a token, or where the system is
-    LOOK = 0
-    READ = 1
-    WRITE = 2
-    PLAN = 3
-    EARLY_PLAN = 4  # of a backfill that waits for approval, outside its windows perhaps
-
-
-SHARED = frozenset({Purpose.LOOK, Purpose.EARLY_PLAN})
+ROOM_SECONDS = 30.0  # so long after they might have been spent room is left for requests of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,49 +51,6 @@ class Spent:
     used: int
 
 
-class _Rate:
-    """One rolling span."""
-
-    def __init__(self, seconds: float, most: int) -> None:
-        self.seconds, self.most = seconds, most
-        self.share = max(1, most // SHARE)
-        self._asked: deque[tuple[float, int]] = deque()  # when, and for whom
-        self._by_purpose: Counter[int] = Counter()
-
-    def used(self, now: float) -> int:
-        asked = self._asked
-        while asked and asked[0][0] <= now - self.seconds:
-            self._by_purpose[asked.popleft()[1]] -= 1
-        return len(asked)
-
-    def free_at(self, now: float, purpose: Purpose | None) -> float:
-        """When the next one may be sent; `now` at the latest if it may be at once."""
-        used = self.used(now)
-        if purpose in SHARED and self._by_purpose[int(purpose)] >= self.share:
-            first = next(at for at, whose in self._asked if whose == purpose)
-            return max(first + self.seconds, now)
-        if used < self.most:
-            return now
-        return self._asked[used - self.most][0] + self.seconds
-
-    def add(self, at: float, purpose: Purpose) -> None:
-        self._asked.append((at, int(purpose)))
-        self._by_purpose[int(purpose)] += 1
-
-    def take_back(self) -> None:
-        """The last one that wrote was never sent."""
-        for place in range(len(self._asked) - 1, -1, -1):
-            if self._asked[place][1] == Purpose.WRITE:
-                del self._asked[place]
-                self._by_purpose[int(Purpose.WRITE)] -= 1
-                return
-
-    def restore(self, at: float, requests: int) -> None:
-        """Of what was asked before all that is known, the latest last."""
-        self._asked = deque(sorted([*self._asked, *[(at, int(Purpose.PLAN))] * requests]))
-        self._by_purpose[int(Purpose.PLAN)] += requests
-
-
 class Budget:
     """The limits of one connection, and who waits for them. One for a whole process."""
 
@@ -115,7 +58,7 @@ class Budget:
         self._name = name
         self._limits = limits
         self._clock = clock
-        self._rates = [_Rate(seconds, most) for seconds, most in sorted(limits.rates.items())]
+        self._rates = [Rate(seconds, most) for seconds, most in sorted(limits.rates.items())]
         self._in_use: Counter[str] = Counter()
         self._queue: list[tuple[int, int, str]] = []
         self._tickets = count()
@@ -125,6 +68,7 @@ class Budget:
         self._backoff = 0.0
         self._refused_at = -CALM_SECONDS
         self._threads: dict[str, tuple[float, float]] = {}  # endpoint → asked again at, one less until
+        self._wanted = (0, 0.0)  # so many requests wait to be spent, until then
         self._held: dict[Purpose, tuple[float, str]] = {}
         self._minutes: Counter[datetime] = Counter()
 
@@ -145,10 +89,28 @@ class Budget:
         """A request has ended, here and there. `unused`: it was never sent, so it does not count."""
         self._in_use[endpoint] -= 1
         if unused:
-            minute = self._clock.now().replace(second=0, microsecond=0)
-            self._minutes.subtract({minute: min(1, self._minutes[minute])})
-            for rate in self._rates:
-                rate.take_back()
+            self.unspend(1)
+        self._wake()
+
+    def spend(self, requests: int) -> None:
+        """Count requests that somebody else is about to send for us; SourceBusy where that is too many for now.
+
+        Whoever plans leaves room for them meanwhile, or they would never fit in.
+        """
+        now = self._clock.monotonic()
+        free_at, why = self._free_at(Purpose.WRITE, "", now, requests)
+        if free_at > now:
+            self._wanted = (requests, free_at + ROOM_SECONDS)
+            raise SourceBusy(f"{self._name}: {why}", until=self._instant(free_at))
+        self._wanted = (0, 0.0)
+        self._count(Purpose.WRITE, requests)
+
+    def unspend(self, requests: int) -> None:
+        """They were never sent, so they do not count."""
+        minute = self._clock.now().replace(second=0, microsecond=0)
+        self._minutes.subtract({minute: min(requests, self._minutes[minute])})
+        for rate in self._rates:
+            rate.take_back(requests)
         self._wake()
 
     def throttled(self, seconds: float | None, why: str) -> datetime:
@@ -226,12 +188,16 @@ class Budget:
             self._queue.remove(ticket)
             self._wake()
         self._in_use[endpoint] += 1
+        self._count(purpose, 1)
+
+    def _count(self, purpose: Purpose, requests: int) -> None:
         at = self._clock.monotonic()
         for rate in self._rates:
-            rate.add(at, purpose)
-        self._minutes[self._clock.now().replace(second=0, microsecond=0)] += 1
+            for _ in range(requests):
+                rate.add(at, purpose)
+        self._minutes[self._clock.now().replace(second=0, microsecond=0)] += requests
 
-    def _free_at(self, purpose: Purpose, endpoint: str, now: float) -> tuple[float, str]:
+    def _free_at(self, purpose: Purpose, endpoint: str, now: float, requests: int = 1) -> tuple[float, str]:
         """When the rates, and whatever else holds us up, let us ask; and why not before."""
         waits = [(self._closed_until, self._closed_why)]
         waits.append((self._threads.get(endpoint, (0.0, 0.0))[0], "too many of our requests ran there at once"))
@@ -239,8 +205,13 @@ class Budget:
         for rate in self._rates:
             span = "an hour" if rate.seconds == 3600 else "a minute" if rate.seconds == 60 else f"{rate.seconds:g} s"
             told = f"the {rate.most:,} requests {span} that it may take are used up"
-            waits.append((rate.free_at(now, purpose), told))
+            waits.append((rate.free_at(now, purpose, requests + self._room_for(purpose, now)), told))
         return max(waits, key=lambda wait: wait[0])
+
+    def _room_for(self, purpose: Purpose, now: float) -> int:
+        """How many requests whoever plans leaves to those that wait to be spent."""
+        requests, until = self._wanted
+        return requests if purpose > Purpose.WRITE and now < until else 0
 
     def _has_room(self, endpoint: str, now: float) -> bool:
         if self._in_use.total() >= self._limits.max_concurrent:

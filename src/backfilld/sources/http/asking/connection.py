@@ -16,7 +16,8 @@ from backfilld.domain.retry_after import retry_after_seconds
 from backfilld.sources.base import SourceBroken, SourceBusy, SourceRefused, SourceUnreachable
 from backfilld.sources.http.answers import Answer, Hide, Throttled, meaning_of
 from backfilld.sources.http.asking.auth import Auth
-from backfilld.sources.http.asking.budget import Purpose, Usage
+from backfilld.sources.http.asking.budget import Usage
+from backfilld.sources.http.asking.rates import Purpose
 from backfilld.sources.http.asking.sending import Sender
 from backfilld.sources.http.asking.wire import place
 from backfilld.sources.http.shape import Request

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from backfilld.sources.http.answers import Answer, TooLarge, Unreachable
-from backfilld.sources.http.asking.budget import Budget, Purpose
+from backfilld.sources.http.asking.budget import Budget
+from backfilld.sources.http.asking.rates import Purpose
 from backfilld.sources.http.asking.wire import Wire
 
 NO_ANSWER, TOO_LARGE = "no_answer", "too_large"
