@@ -243,3 +243,36 @@ async def test_a_list_can_be_of_a_group_and_of_what_is_called_so_and_counts_all_
     assert (["Nights of June"], none_of_either | {"working": 1, "paused": 1}) == await asked("q=JUNE&group=working")
     assert ["june, again"] == (await asked(f"q={str(paused.id)[:8]}"))[0]
     assert [] == (await asked("q=june&group=paused&kind=schedule"))[0]
+
+
+async def test_what_has_not_run_yet_goes_as_fast_as_its_workflow_did(client: Client, pool: Pool) -> None:
+    workflow = await make_workflow(pool)
+    before = await make_backfill(pool, workflow)
+    await make_ledger(pool, before, {"a": "succeeded"})
+    await put_into(pool, before, Status.COMPLETED)
+    await pool.execute("UPDATE backfill_progress SET throughput = 1")
+    await pool.execute("UPDATE outcomes SET started_at = finished_at - interval '30 s', attempts = 1")
+    waiting = await make_backfill(pool, workflow, daily_execution_windows=NIGHTS, max_in_flight=2)
+    await make_ledger(pool, waiting, {f"e{number}": "pending" for number in range(4)})
+    await put_into(pool, waiting, Status.WAITING)
+    shown = await show(client, waiting.id)
+    explained = (await (await client.get(f"{PATH}/{waiting.id}/explain")).json())["data"]
+
+    assert (None, "2027-03-01T22:01:00Z") == (shown["throughput_per_minute"], shown["estimated_completion_at"])
+    assert any("as fast as its workflow was before the end is expected Mon 22:01 UTC" in one
+               for one in explained["sentences"])  # fmt: skip
+
+
+async def test_fewer_slots_are_slower_before_they_have_shown_it(client: Client, pool: Pool) -> None:
+    """Ten at once did ten a minute; items of a minute, one at a time, take ten times as long."""
+    backfill = await make_backfill(pool, max_in_flight=10)
+    ended = {f"d{number}": "succeeded" for number in range(3)}
+    await make_ledger(pool, backfill, {**ended, **{f"e{number}": "pending" for number in range(10)}})
+    await put_into(pool, backfill, Status.RUNNING)
+    await pool.execute("UPDATE backfill_progress SET throughput = 10 / 60.0")
+    await pool.execute("UPDATE outcomes SET started_at = finished_at - interval '60 s', attempts = 1")
+    before = (await show(client, backfill.id))["estimated_completion_at"]
+    answer = await client.patch(f"{PATH}/{backfill.id}", json={"max_in_flight": 1})
+    after = (await answer.json())["data"]["backfill"]["estimated_completion_at"]
+
+    assert ("2027-03-01T12:01:00Z", "2027-03-01T12:10:00Z") == (before, after)

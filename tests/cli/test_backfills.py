@@ -393,9 +393,26 @@ async def test_what_waits_for_another_try_is_an_error_that_is_shown(backfilld, d
     assert "out of memory" in ended.out
 
 
+async def test_a_preview_needs_no_workflow_and_says_what_is_known(backfilld, daemon):
+    limits = [{"what": "starts_per_minute", "value": 10, "in_use": None, "name": None, "items_per_minute": 10}]
+    data = {"total_entities": None, "at_least": 40, "at_most": 900, "to_run_count": None, "to_run_at_least": 38,
+            "limits": limits}  # fmt: skip
+    daemon.script("POST", "/public-api/backfills/preview", Scripted(data=data))
+    without = [word for word in CREATE[2:] if word not in ("--workflow", CREATE[CREATE.index("--workflow") + 1])]
+    ended = await backfilld("backfills", "preview", *without)
+
+    assert "target_workflow_id" not in daemon.received[-1].json
+    assert "at least 40, at most 900" in ended.out
+    assert "at least 38" in ended.out
+    assert "starts per minute 10, 10 items/min" in ended.out
+
+
 async def test_explain_tells_the_sentences_and_what_limits_the_speed(backfilld, daemon):
     sentences = ["4 of 4 in flight; more would need a higher limit.", "3,640 are left."]
-    limits = [{"what": "max_in_flight", "value": 4.0, "in_use": 4.0}]
+    limits = [
+        {"what": "max_in_flight", "value": 4.0, "in_use": 4.0, "name": None, "items_per_minute": None},
+        {"what": "requests_per_hour", "value": 5000, "in_use": 12, "name": "psa", "items_per_minute": 83.3},
+    ]
     data = {"starting": True, "sentences": sentences, "parts": [], "blockers": [], "limits": limits,
             "next_start_at": None}  # fmt: skip
     daemon.script("GET", "/public-api/backfills/B/explain", Scripted(data=data), Scripted(data=data))
@@ -405,8 +422,9 @@ async def test_explain_tells_the_sentences_and_what_limits_the_speed(backfilld, 
     assert [
         *sentences,
         "",
-        "LIMIT          AT MOST  IN USE",
-        "max_in_flight        4       4",
+        "LIMIT                    AT MOST  IN USE  ITEMS/MIN",
+        "max_in_flight                  4       4",
+        "requests_per_hour (psa)    5,000      12  83.3",
     ] == ended.out.splitlines()
     assert data == as_json.json
 

@@ -151,13 +151,13 @@ def test_what_cannot_go_on_says_why():
 
 def test_a_pace_a_budget_and_a_cap_are_told_beside_what_is_in_flight():
     bounds = [Bound("starts_per_minute", 1 / 6, 10), Bound("target_starts_per_minute", 1 / 3, 60, "crm", 2)]
-    known = {"others_at_budget": "“a” and 2 others"}
+    known = {"others_at_budget": "“a” and 2 others", "turn": NOON + timedelta(seconds=4)}
     paced = standing(bounds=bounds, known=known, per_minute=9.5, credits_used=12.5)
     settings = replace(paced.backfill.settings, max_credits=20)
     found = replace(paced, backfill=replace(paced.backfill, settings=settings))
 
     assert [
-        "One start every 6 s (10 a minute asked for).",
+        "One start every 6 s (10 a minute asked for); the next in 4 s.",
         "The target gets at most 60 a minute, shared with “a” and 2 others.",
     ] == told(found)[1:3]
     assert {"starts_per_minute": (10, 9.5), "target_starts_per_minute": (60, None), "max_credits": (20, 12.5)} == {

@@ -14,7 +14,7 @@ from backfilld.cli.backfills.rerun import rerun, rerun_failed
 from backfilld.cli.backfills.steer import clone, override
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
-from backfilld.cli.output.backfill_text import backfill_fields, share, status, why
+from backfilld.cli.output.backfill_text import backfill_fields, limit_row, share, status, why
 from backfilld.cli.output.printing import local, number, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.running import run
 from backfilld.domain.backfills.holding import Group
@@ -126,8 +126,8 @@ def explain(server: Server, as_json: bool, id: str) -> None:
         click.echo(sentence)
     if data["limits"]:
         click.echo()
-        rows = [(limit["what"], f"{limit['value']:g}", f"{limit['in_use'] or 0:g}") for limit in data["limits"]]
-        print_table(("LIMIT", "AT MOST", "IN USE"), rows)
+        rows = [limit_row(limit) for limit in data["limits"]]
+        print_table(("LIMIT", "AT MOST", "IN USE", "ITEMS/MIN"), rows)
 
 
 @group.command("watch")

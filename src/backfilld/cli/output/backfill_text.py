@@ -197,6 +197,16 @@ def limit(found: Mapping[str, Any]) -> str:
     )
 
 
+def limit_row(found: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """What it is, and whose; the most, what is in use of it, and the items a minute that it comes to."""
+    most, used, each = (
+        "" if value is None else f"{value:,.6g}"
+        for value in (found["value"], found["in_use"], found.get("items_per_minute"))
+    )
+    whose = f" ({found['name']})" if found.get("name") else ""
+    return f"{found['what']}{whose}", most, used, each
+
+
 def print_verified(data: dict[str, Any]) -> None:
     """What a filter matches."""
     click.echo(f"{data['level']}: {data['message']}")

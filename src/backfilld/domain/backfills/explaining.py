@@ -188,7 +188,7 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
     else:
         is_full = counts.in_flight >= limit
         yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
-    yield from told(standing.bounds, standing.estimate, standing.known.get("others_at_budget"))
+    yield from told(standing.bounds, standing.estimate, standing.known, now=standing.now)
     yield fill(LEFT, facts)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from backfilld.domain.backfills.slowing import Slowed
@@ -32,11 +33,13 @@ class Sharing:
     others: Sequence[Neighbour] = ()
     live: int = 0
     slowed: Slowed | None = None  # how it follows the latency of its target, if it does
+    turn_at: datetime | None = None  # when its own pace lets the next one start; None: now, as far as that goes
 
     def known(self) -> dict[str, Any]:
         """What sentences may name: who has the places, and who else uses what it waits for. None: nobody else."""
         me, others = self.one, self.others
         return {
+            "turn": self.turn_at,
             "holders": self._holders(),
             "others_at_target": _listed(other.name for other in others if other.target == me.target),
             "others_at_budget": _listed(other.name for other in others if me.budget and other.budget == me.budget),

@@ -86,6 +86,9 @@ class Gate(StartGate[Item]):
         self.first_start = asyncio.Event()
         self.on_start: Callable[[Item], None] | None = None  # must not wait
         self.on_admit: Callable[[Item], None] | None = None  # the last to be asked; NotPermitted
+        self.turn_at: Callable[[], datetime | None] = lambda: (
+            None
+        )  # when its own pace lets the next one start; None: now
         self.on_change: Callable[[Backfill], None] = lambda _: None  # newer settings are in force
         self.slowing: Slowing | None = None  # None: nobody wants the target's latency to be followed
         self.on_slots: Callable[[], None] = lambda: None  # `slots` is another than before

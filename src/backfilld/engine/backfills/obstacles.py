@@ -71,4 +71,5 @@ class Obstacles:
             [other.neighbour() for other in others],
             capacity.live,
             None if slowing is None else slowing.slowed(),
+            gate.turn_at(),
         )

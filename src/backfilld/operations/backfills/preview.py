@@ -137,7 +137,7 @@ class Previewer:
                 now=now,
                 calendar=calendar,
                 items=survey.to_run,
-                speed=None if usual is None else usual * settings.max_in_flight,
+                speed=None if usual is None else usual.per_second * settings.max_in_flight,
                 bounds=bounds,
                 allowances=allowances,
                 open_share=share,

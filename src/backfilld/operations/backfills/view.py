@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from backfilld.clock import Clock
@@ -109,6 +110,11 @@ class Viewer:
         known = await self._speeds.known(backfill for backfill, _ in found)
         return [self.view(*one, known.get(one[0].number, UNKNOWN_SPEED)) for one in found]
 
+    async def expected(self, workflow_id: int) -> Speed:
+        """What is known of one that is about to be made, for `view`."""
+        usual = await self._speeds.usual([workflow_id])
+        return Speed(usual=usual.get(workflow_id))
+
     def view(self, backfill: Backfill, progress: Progress, speed: Speed = UNKNOWN_SPEED) -> BackfillView:
         """The same, where nobody can wait: of one that has just been made nothing is known yet.
 
@@ -169,8 +175,12 @@ class Viewer:
         speed: float | None = pace if pace > 0 else None
         if rate is not None and by_rate:
             speed = rate.per_minute / 60
-        elif speed is None and usual is not None:
-            speed = usual * view.backfill.settings.max_in_flight
+        slots = _slots(view)
+        most = inf if usual is None or usual.most is None else usual.most * slots  # there were more of them, perhaps
+        if speed is not None:
+            speed = min(speed, most)
+        elif usual is not None:
+            speed = usual.per_second * slots
         first = view.reason
         work = Workload(
             now=self._clock.now(),
@@ -186,7 +196,9 @@ class Viewer:
         return replace(
             view,
             estimate=found,
-            completion_range=between(work, rate.slow / 60, rate.fast / 60) if rate is not None and by_rate else None,
+            completion_range=between(work, min(rate.slow / 60, most), min(rate.fast / 60, most))
+            if rate is not None and by_rate
+            else None,
             by_workflow=speed is not None and pace <= 0 and not by_rate,
         )
 
@@ -217,6 +229,13 @@ class Viewer:
                 known=known,
             )
         )
+
+
+def _slots(view: BackfillView) -> int:
+    """How many may be in flight: as the settings say, and the target takes them."""
+    limit, sharing = view.backfill.settings.max_in_flight, None if view.live is None else view.live.sharing
+    slowed = None if sharing is None else sharing.slowed
+    return limit if slowed is None else max(1, min(limit, slowed.limit))
 
 
 def _windows(backfill: Backfill, now: datetime) -> tuple[Calendar | None, WindowState]:

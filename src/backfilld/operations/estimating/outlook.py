@@ -40,7 +40,7 @@ def _notes(work: Workload, found: Estimate, workflow: str | None) -> Iterator[st
     zone = work.now.tzinfo if work.calendar is None else work.calendar.zone
     assert zone is not None  # noqa: S101 - instants are aware
     if found.completion_at is not None and found.limited_by is not None:
-        yield from (plain(sentence, zone, work.now) for sentence in told((), found))
+        yield from (plain(sentence, zone, work.now) for sentence in told((), found, now=work.now))
     if found.completion_at is not None and work.open_share < 1 and work.items:
         yield f"brakes left {work.open_share:.0%} of the last open day, and are expected to do so again"
     if found.unknown is None:

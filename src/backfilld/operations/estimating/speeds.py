@@ -13,7 +13,7 @@ from backfilld.domain.backfills.states import ACTIVE, STARTABLE
 from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.windows.openings import Calendar
 from backfilld.engine.surroundings import Work
-from backfilld.store.admin.runnable_workflows import RunnableWorkflowStore
+from backfilld.store.admin.runnable_workflows import RunnableWorkflowStore, SlotSpeed
 
 FRESH_SECONDS = 20.0
 MOST_REMEMBERED = 5_000
@@ -21,13 +21,13 @@ MOST_REMEMBERED = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What is known of a backfill's. `usual`: items a second and slot, as its workflow did them last.
+    """What is known of a backfill's. `usual`: how fast a slot of its workflow was last.
 
     `open_share`: how much of its open time brakes left it of late.
     """
 
     rate: OpenRate | None = None
-    usual: float | None = None
+    usual: SlotSpeed | None = None
     open_share: float = 1.0
 
 
@@ -75,7 +75,7 @@ class Speeds:
         self._history = history
         self._workflows = workflows
         self._clock = clock
-        self._usual: dict[int, tuple[float, float | None]] = {}
+        self._usual: dict[int, tuple[float, SlotSpeed | None]] = {}
         self.around = around
 
     async def known(self, backfills: Iterable[Backfill]) -> Mapping[int, Speed]:
@@ -90,8 +90,8 @@ class Speeds:
             for one in wanted
         }
 
-    async def usual(self, workflow_ids: Sequence[int], *, fresh: bool = False) -> Mapping[int, float]:
-        """Items a second and slot of each workflow that has run; `fresh`: as they are now, and not a moment ago."""
+    async def usual(self, workflow_ids: Sequence[int], *, fresh: bool = False) -> Mapping[int, SlotSpeed]:
+        """How fast a slot is, of each workflow that has run; `fresh`: as they are now, and not a moment ago."""
         now, keeps = self._clock.monotonic(), 0.0 if fresh else FRESH_SECONDS
         stale = {id for id in workflow_ids if now - self._usual.get(id, (-keeps, None))[0] >= keeps}
         if stale:

@@ -54,6 +54,7 @@ class ScheduleReruns:
         render: Render,
     ) -> Created:
         """A child over the items `ids` of the parent's plan. Conflict if somebody has made the same in this moment."""
+        speed = await self._viewer.expected(parent.workflow_id)
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 await self._idempotency.claim(keyed, on=connection)
@@ -62,7 +63,7 @@ class ScheduleReruns:
                 plan = Plan(name, [one.session_time for one in failed], [one.params for one in failed])
                 made = await self._make(connection, actor, parent, target, failed, plan, why)
                 cost = CostEstimate(target.credits_per_entity, len(failed))
-                view = self._viewer.view(made.backfill, Progress(planned=len(made.attempts)))
+                view = self._viewer.view(made.backfill, Progress(planned=len(made.attempts)), speed)
                 created = Created(view, cost, warnings)
                 await self._idempotency.keep(keyed, render(created), status=CREATED, on=connection)
         except AttemptNameTaken as problem:

@@ -44,6 +44,24 @@ class RunnableWorkflow:
         return usual_attempts(self.definition)
 
 
+@dataclass(frozen=True, slots=True)
+class SlotSpeed:
+    """Of a workflow's latest backfill: items a second and slot, and how long an item took, if that is known."""
+
+    pace: float
+    seconds: float | None = None
+
+    @property
+    def most(self) -> float | None:
+        """Items a second that a slot can do, by how long they take: no pace and no budget made that longer."""
+        return 1 / self.seconds if self.seconds else None
+
+    @property
+    def per_second(self) -> float:
+        """The same; else what it did."""
+        return self.most or self.pace
+
+
 class RunnableWorkflowStore:
     """The tables `workflows` and `revisions`, read only."""
 
@@ -59,14 +77,7 @@ class RunnableWorkflowStore:
         """Id and name of workflows that may be run, oldest first."""
         return [(row["id"], row["name"]) for row in await self._pool.fetch(_sql.list_enabled, limit)]
 
-    async def find_speeds(self, workflow_ids: Sequence[int]) -> dict[int, float]:
-        """Items a second that one slot does, of each workflow that a backfill has told it of.
-
-        By how long items took, which no pace and no budget of that backfill made longer; else by its pace.
-        """
+    async def find_speeds(self, workflow_ids: Sequence[int]) -> dict[int, SlotSpeed]:
+        """How fast one slot is, of each workflow that a backfill has told it of."""
         rows = await self._pool.fetch(_sql.find_speeds, list(workflow_ids), ITEMS_LOOKED_AT)
-        return {row["id"]: _per_slot(row["seconds"], row["throughput"] / row["max_in_flight"]) for row in rows}
-
-
-def _per_slot(seconds: float | None, pace: float) -> float:
-    return 1 / seconds if seconds else pace
+        return {row["id"]: SlotSpeed(row["throughput"] / row["max_in_flight"], row["seconds"]) for row in rows}

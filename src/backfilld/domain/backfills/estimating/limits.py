@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
 
 from backfilld.domain.backfills.estimating.allowances import Allowance
 from backfilld.domain.backfills.estimating.ends import Bound, Estimate, items_per_minute
@@ -35,25 +37,28 @@ def limits_of(
         yield Limit(one.what, one.value, min(one.value, one.used * (one.others + 1)), one.name, items_per_minute(one))
 
 
-def told(bounds: Iterable[Bound], found: Estimate | None, sharing: str | None = None) -> Iterator[Sentence]:
+def told(
+    bounds: Iterable[Bound], found: Estimate | None, known: Mapping[str, Any] = MappingProxyType({}), *, now: datetime
+) -> Iterator[Sentence]:
     """Sentences about what slows work down; of what connections may be asked only where that makes it end later.
 
-    `sharing`: who has a part of the target's budget, by name, where that is known.
+    `known`: `others_at_budget`, who has a part of the target's, by name; `turn`: when its pace lets the next one start.
     """
     for bound in bounds:
         facts = {
             "seconds": _short(60 / bound.value),
             "value": _short(bound.value),
-            "others": sharing or _others(bound.others),
+            "others": known.get("others_at_budget") or _others(bound.others),
+            "turn": known.get("turn"),
         }
-        yield fill(BOUND_TEXTS[bound.what], facts)
+        yield fill(BOUND_TEXTS[bound.what], facts, now)
     limiting = None if found is None else found.limited_by
     if isinstance(limiting, Allowance):
         yield told_allowance(limiting)
 
 
 BOUND_TEXTS: Final[Mapping[str, str]] = {
-    "starts_per_minute": "One start every {seconds:count} s ({value:count} a minute asked for).",
+    "starts_per_minute": "One start every {seconds:count} s ({value:count} a minute asked for)[; the next {turn:in}].",
     "target_starts_per_minute": "The target gets at most {value:count} a minute[, shared with {others}].",
 }
 

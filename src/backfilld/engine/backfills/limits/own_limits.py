@@ -37,7 +37,7 @@ class OwnLimits:
         )
         self._pace: Pace | None = None
         self.obey(gate.backfill)
-        gate.on_change = self.obey
+        gate.on_change, gate.turn_at = self.obey, self.turn_at
 
     def obey(self, backfill: Backfill) -> None:
         """Put newer settings in force: what was counted so far is held against them at once."""

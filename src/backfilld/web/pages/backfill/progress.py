@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.states import STARTABLE, Status
 from backfilld.domain.calendars import shown_zone
 from backfilld.operations.backfills.ledger import LedgerEntry
 from backfilld.operations.backfills.view import BackfillView
@@ -74,14 +74,21 @@ def _no_failures(view: BackfillView) -> Iterator[Segment]:
 def _tiles(view: BackfillView, now: datetime) -> Iterator[Tile]:
     counts, backfill = view.counts, view.backfill
     rate, status = view.throughput_per_minute, backfill.status
-    if status is Status.RUNNING and rate is not None:
-        yield Tile("Rate", f"{numbers.thousands(round(rate) if rate >= 10 else rate)}/min")
+    while_open = view.rate_while_open_per_minute
+    if status in STARTABLE and rate is not None and while_open is not None:
+        yield Tile("Rate while open", _per_minute(while_open))
+    elif status is Status.RUNNING and rate is not None:
+        yield Tile("Rate", _per_minute(rate))
     if counts.in_flight or (status is Status.RUNNING and view.reason is None):
         yield Tile("In flight", f"{numbers.thousands(counts.in_flight)} of {backfill.settings.max_in_flight}")
     zone, at = shown_zone(backfill), view.estimated_completion_at
     if at is not None:
         yield Tile("Expected end", times.clock_time(at, zone, now), "", at, times.whole(at, zone))
     yield from _credits(view)
+
+
+def _per_minute(rate: float) -> str:
+    return f"{numbers.thousands(round(rate) if rate >= 10 else round(rate, 1))}/min"
 
 
 def _credits(view: BackfillView) -> Iterator[Tile]:
