@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "audit-log": ("admin.audit", "command", "See who did what, when and why."),
     "db": ("admin.dumping", "group", "Back the embedded database up, and restore it."),
     "migrate": ("admin.migrate", "command", "Bring the database's schema up to date."),
+    "doctor": ("doctor.command", "command", "Say what is wrong here, and what to do about it."),
     "config": ("admin.config_check", "group", "Check a configuration file."),
     "upgrade": ("admin.upgrade.command", "group", "Go to this version and back, with a dump, on a VM."),
     "install-service": ("admin.install_service", "command", "Write or print the systemd unit of this installation."),
