@@ -213,9 +213,11 @@ async def test_a_connection_that_is_cut_is_made_anew(foreign: Foreign, source_of
     await ids(source)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backfilld' AND state = $1"
     await eventually(lambda: foreign.fetchval(cut, "active"))
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(SourceUnreachable) as lost:
         await listing
     await eventually(lambda: foreign.fetchval(cut, "idle"))
+
+    assert "__" not in str(lost.value), "a method of Python is no reason"
 
     assert ["1", "2", "3"] == await eventually(lambda: asyncio.create_task(recovered(source)))
 

@@ -121,6 +121,8 @@ def _words(problem: Exception) -> str:
     """In one line; a detail and a hint are worth repeating, the context is not."""
     if isinstance(problem, TimeoutError) and not str(problem):
         return "no answer in time"
+    if isinstance(problem, asyncpg.InterfaceError):  # whose text names methods of Python
+        return "the connection was lost"
     if not isinstance(problem, asyncpg.PostgresError):
         return str(problem) or type(problem).__name__
     more = [text for text in (getattr(problem, "detail", None), getattr(problem, "hint", None)) if text]
