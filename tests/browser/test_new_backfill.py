@@ -15,6 +15,9 @@ async def test_the_preview_follows_what_is_typed(open_page: Open) -> None:
 
     await expect(page.locator("#preview .big")).to_contain_text("80 to run of 80")
     assert "f-0-value" == await page.evaluate("document.activeElement.id")
+    operators = await page.locator("#f-0-op option").all_inner_texts()
+    assert "≤" in operators
+    assert "contains" not in operators
     assert [] == await violations(page)
 
 

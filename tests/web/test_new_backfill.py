@@ -261,3 +261,15 @@ async def test_without_a_workflow_the_page_says_what_is_missing(site: Site) -> N
     person = await site.sign_in("operator")
 
     assert "No workflow is enabled" in await person.text(NEW)
+
+
+async def test_the_form_follows_the_fields_of_the_records(anna: Person) -> None:
+    fields = sent(await anna.text(NEW)) | {"f.0.field": "priority", "f.0.op": "<="}
+    _, known = await post(anna, fields, "rule:f")
+    _, strange = await post(anna, fields | {"f.0.field": "prioriti"}, "rule:f")
+    first = known.partition('id="f-0-op"')[2].partition("</select>")[0]
+
+    assert '<option value="&lt;=" selected>≤</option>' in first
+    assert "contains" not in first
+    assert "No record of the sample has this field." not in known
+    assert "No record of the sample has this field." in strange

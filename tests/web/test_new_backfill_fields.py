@@ -10,7 +10,7 @@ from backfilld.domain.errors import Fault
 from backfilld.domain.filters import read_filter
 from backfilld.domain.filters.operators import OPERATORS, Takes
 from backfilld.web.fields import filter_fields, window_fields
-from backfilld.web.fields.filter_fields import WORDS, edited, group_of, spell
+from backfilld.web.fields.filter_fields import WORDS, edited, group_of, spell, words_for
 from backfilld.web.fields.values import typed, written
 from backfilld.web.pages.new_backfill.document import document_of, fields_of
 
@@ -227,3 +227,29 @@ def test_the_usual_policy_is_what_the_form_begins_with() -> None:
 
     assert 0.5 == policy.max_failure_ratio
     assert "50" == fields_of({"failure_policy": {"max_failure_ratio": policy.max_failure_ratio}})["fp.ratio"]
+
+
+KINDS: list[tuple[tuple[str, ...], set[str], set[str]]] = [
+    (("integer",), {"is", "≤", "between"}, {"contains", "begins with", "is empty"}),
+    (("date",), {"is before", "is on or after", "is missing"}, {"contains", "<"}),
+    (("boolean",), {"is", "is not"}, {"<", "contains", "is one of"}),
+    (("text",), {"is", "contains", "begins with", "is one of"}, {"has"}),
+    (("list",), {"has", "has not", "is empty"}, {"is", "<", "contains"}),
+    (("object",), {"is missing", "is there"}, {"is", "contains"}),
+    (("list", "text"), {"contains", "is", "is empty"}, {"has"}),
+    ((), set(WORDS.values()), set()),
+    (("something new",), set(WORDS.values()), set()),
+]
+
+
+@pytest.mark.parametrize(("kinds", "among", "not_among"), KINDS)
+def test_operators_follow_the_kind_of_field(kinds: tuple[str, ...], among: set[str], not_among: set[str]) -> None:
+    offered = set(words_for(kinds, "=").values() if "is" in among else words_for(kinds, "isEmpty").values())
+
+    assert among <= offered
+    assert set() == not_among & offered
+
+
+@pytest.mark.parametrize("operator", WORDS)
+def test_an_operator_that_is_chosen_stays_to_be_seen(operator: str) -> None:
+    assert operator in words_for(("boolean",), operator)

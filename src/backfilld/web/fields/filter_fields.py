@@ -5,7 +5,7 @@ group in it. A rule without a field and a value says nothing, nor does a group o
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,26 @@ WORDS: Mapping[str, str] = {
     "endsWith": "ends with", "doesNotEndWith": "does not end with", "null": "is missing", "notNull": "is there",
     "isEmpty": "is empty", "isNotEmpty": "is not empty",
 }  # fmt: skip
+
+_SAME, _ORDER = ("=", "!=", "in", "notIn"), ("<", "<=", ">", ">=", "between", "notBetween")
+_WITHIN = ("contains", "doesNotContain", "beginsWith", "doesNotBeginWith", "endsWith", "doesNotEndWith")
+_THERE, _EMPTY = ("null", "notNull"), ("isEmpty", "isNotEmpty")
+_OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "integer": (*_SAME, *_ORDER, *_THERE), "number": (*_SAME, *_ORDER, *_THERE), "date": (*_SAME, *_ORDER, *_THERE),
+    "boolean": ("=", "!=", *_THERE), "text": (*_SAME, *_WITHIN, *_ORDER, *_THERE, *_EMPTY),
+    "list": ("contains", "doesNotContain", *_EMPTY, *_THERE), "object": (*_THERE, *_EMPTY),
+}  # fmt: skip
+_WORDS_OF_KIND: Mapping[str, Mapping[str, str]] = {
+    "list": {"contains": "has", "doesNotContain": "has not"},
+    "date": {"<": "is before", "<=": "is on or before", ">": "is after", ">=": "is on or after"},
+}
+
+
+def words_for(kinds: Sequence[str], chosen: str) -> Mapping[str, str]:
+    """The operators for a field of these kinds, and the one that is chosen; all, where nobody knows the kind."""
+    fitting = {operator for kind in kinds for operator in _OF_KIND.get(kind, WORDS)} or set(WORDS)
+    told = dict(WORDS) | dict(_WORDS_OF_KIND.get(kinds[0], {}) if len(kinds) == 1 else {})
+    return {operator: word for operator, word in told.items() if operator in fitting or operator == chosen}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,14 @@ class GroupRow:
     @property
     def level(self) -> int:
         return self.at.count(".") + 1
+
+    def places(self) -> Iterator[str]:
+        """Where its rules stand, and those of the groups in it."""
+        for row in self.rows:
+            if isinstance(row, GroupRow):
+                yield from row.places()
+            else:
+                yield row.at
 
     @property
     def may_hold_groups(self) -> bool:

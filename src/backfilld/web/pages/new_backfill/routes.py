@@ -98,10 +98,12 @@ class NewBackfillPages:
         document = document or document_of(fields)
         preview, general = await self._preview(document)
         sample = await self._fields_of(fields.get("entity_type", ""))
+        group = group_of(fields)
+        rules = [at.replace(".", "-") for at in group.places()]
         return self._frame.page(
             visit, "new_backfill/new.html", status=status, here="backfills", fields=fields, workflows=workflows,
-            types=ENTITY_TYPES, group=group_of(fields), windows=rows_of(fields), presets=PRESETS, days=DAYS,
-            words=filter_fields.WORDS, sample=sample, faults=document.faults, preview=preview, general=general,
+            types=ENTITY_TYPES, group=group, rules=rules, windows=rows_of(fields), presets=PRESETS, days=DAYS,
+            words_for=filter_fields.words_for, sample=sample, faults=document.faults, preview=preview, general=general,
             asks_for_all=document.asks_for_all, problem=problem, other=other, places=_places(document.faults),
             spec=json.dumps(document.body["filter_spec"], ensure_ascii=False, indent=2),
         )  # fmt: skip
