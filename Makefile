@@ -75,6 +75,9 @@ test-browser: .venv/.setup-test ## the dashboard in a real browser (needs chromi
 test-engines: .venv/.setup-test .venv/.setup-temporal ## work on a real server of Temporal, which is killed and starved
 	@$(B)/python -m pytest -m engines -n 2 tests/engines
 
+screenshots: .venv/.setup-test ## the pictures of README.md, of a demo in a browser (needs chromium)
+	@$(B)/python -m tests.browser.screenshots
+
 test-all: test test-slow test-clients test-browser test-engines ## all rings
 
 bench: .venv/.setup-test ## compare with peers and limits, 15 to 20 minutes (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)

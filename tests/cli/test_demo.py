@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -68,11 +69,19 @@ async def test_the_demo_tells_the_same_story_every_time(tmp_path):
     assert [] == processes_about(tmp_path)
 
 
+async def stand_in_many_ways(client: Client) -> bool:
+    """As they stand when somebody looks around."""
+    reasons = [one["status_reason"] async for one in client.every("backfills", "/backfills")]
+    codes = {reason["code"] for reason in reasons if reason is not None}
+    return codes >= {"awaiting_approval", "sample_done", "paused_by_user", "too_many_failures", "target_unreachable"}
+
+
 async def test_a_kept_demo_can_be_asked_and_stopped(tmp_path):
     told = await run_demo(tmp_path / "demo", "--keep")
     try:
         async with Client(told["url"], told["api_key"]) as client:
             found = await client.get_backfill(told["backfill"]["id"])
+            await eventually(partial(stand_in_many_ways, client), seconds=PATIENCE_SECONDS)
         again = await start_demo(tmp_path / "demo")
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, err = await again.communicate()

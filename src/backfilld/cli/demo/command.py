@@ -81,7 +81,7 @@ class Demo:
 
     async def _play(self) -> str:
         from backfilld.cli.backfills.watch import watch_until_end
-        from backfilld.cli.demo import story
+        from backfilld.cli.demo import scenes, story
         from backfilld.client import Client
 
         started = self._clock.monotonic()
@@ -108,6 +108,8 @@ class Demo:
             told = await story.summary(client, id)
             if self._temporal is not None:
                 told |= await self._temporal.told(id, told["tries"])
+            elif self._keep:
+                await scenes.play(client, self._clock, id, self._say)
         told |= {"seconds": round(self._clock.monotonic() - started, 1), "url": url, "api_key": key, "sign_in": sign_in}
         told["pids"] = self._processes.pids if self._keep else []
         self._tell(told)
@@ -120,9 +122,11 @@ class Demo:
 
     async def _start_target(self) -> None:
         """Whoever does the work, and settings that say so."""
+        from backfilld.cli.demo import scenes
+
         if self._temporal is None:
             target = await self._processes.start_target()
-            self._folder.write_config(target)
+            self._folder.write_config(target, *((scenes.WORKFLOWS, (scenes.AWAY,)) if self._keep else ()))
             self._say(f"a target listens at {target}: it classifies tickets, and does not always behave")
             return
         address = await self._temporal.start(self._folder.root)

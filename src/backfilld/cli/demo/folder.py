@@ -4,7 +4,7 @@ import os
 import secrets
 import tempfile
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from backfilld.cli.output.error_output import Failure
 WORKFLOW = "classify-ticket"
 WORKFLOW_TYPE, TASK_QUEUE = "ClassifyTicket", "classify"  # of the demo on Temporal
 PROC = Path("/proc")
+NOWHERE = "http://127.0.0.1:9"  # where nobody listens
 
 CONFIG = """\
 # The demo's daemon. Written anew by each demo.
@@ -109,9 +110,15 @@ class Folder:
             self.secret.touch(mode=0o600)
             self.secret.write_text(f"whsec_{b64encode(secrets.token_bytes(32)).decode()}\n")
 
-    def write_config(self, target: str) -> None:
-        """Settings for a daemon that sends its work to `target`."""
-        self._write(WORK.format(workflow=WORKFLOW, seconds=10.0) + OVER_HTTP.format(target=target))
+    def write_config(self, target: str, more: Sequence[str] = (), away: Sequence[str] = ()) -> None:
+        """Settings for a daemon whose work is done by `target`, that of `more`, too; and that of `away` by nobody."""
+        work = WORK.format(workflow=WORKFLOW, seconds=10.0) + OVER_HTTP.format(target=target)
+        work += "".join(
+            WORK.format(workflow=name, seconds=10.0) + OVER_HTTP.format(target=where)
+            for names, where in ((more, target), (away, NOWHERE))
+            for name in names
+        )
+        self._write(work)
 
     def write_config_on_temporal(self, address: str) -> None:
         """Settings for a daemon whose work is done by workers of the server there."""
