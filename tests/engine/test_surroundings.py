@@ -24,6 +24,8 @@ from backfilld.sources.http.asking.rates import Purpose
 CRM = "https://crm.example"
 WRITES = {"executor": {"type": "http", "connection": "psa", "url": "/Tickets"}}
 
+SPENDS = {"spends": {"connection": "psa", "requests": 3}}
+
 
 class Listed:
     """A source whose entities cost requests: 500 a page, read again 400 at once."""
@@ -105,6 +107,7 @@ def test_what_is_reserved_for_live_attempts_is_not_its(here: Here) -> None:
 
 @pytest.mark.parametrize(("lists", "definition", "per_item", "first"), [
     (True, {}, 1 / 400, 2.0), (False, WRITES, 1.0, 0.0), (True, WRITES, 1 + 1 / 400, 2.0),
+    (False, SPENDS, 3.0, 0.0), (True, SPENDS, 3 + 1 / 400, 2.0), (False, WRITES | SPENDS, 4.0, 0.0),
 ])  # fmt: skip
 def test_reading_and_writing_spend_the_requests_of_their_connection(
     here: Here, lists: bool, definition: Any, per_item: float, first: float

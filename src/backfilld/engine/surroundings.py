@@ -3,6 +3,7 @@
 Asked of work that runs here, that waits, and that nobody has made yet, so that all are estimated by the same.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -100,13 +101,16 @@ class Surroundings:
     def _target(self, work: Work) -> str:
         return self._context.executors.for_revision(work.revision_id, work.definition).target
 
-    def _costs(self, work: Work, to_list: int) -> Iterator[tuple[str, float, float]]:
+    def _costs(self, work: Work, to_list: int) -> list[tuple[str, float, float]]:
         """For each connection the requests of an item, and those of the plan."""
-        price, writes = self._price(work.entity_type), _writes_through(work.definition)
+        price, per_item = self._price(work.entity_type), Counter[str]()
+        for name, requests in _spent_by(work.definition):
+            per_item[name] += requests
+        found = {name: (float(requests), 0.0) for name, requests in per_item.items()}
         if price is not None:
-            yield price.connection, price.reading + (writes == price.connection), price.listing * to_list
-        if writes is not None and (price is None or writes != price.connection):
-            yield writes, 1.0, 0.0
+            name = price.connection
+            found[name] = per_item[name] + price.reading, price.listing * to_list
+        return [(name, *requests) for name, requests in found.items()]
 
     def _price(self, entity_type: str | None) -> Price | None:
         source = None if entity_type is None else self._context.sources.find(entity_type)
@@ -130,9 +134,13 @@ class Surroundings:
             )  # fmt: skip
 
 
-def _writes_through(definition: Mapping[str, Any]) -> str | None:
-    executor = definition.get("executor")
-    return executor.get("connection") if isinstance(executor, Mapping) else None
+def _spent_by(definition: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """What each start asks of which connection: what is written through it, and what the target says that it asks."""
+    executor, spends = definition.get("executor"), definition.get("spends")
+    if isinstance(executor, Mapping) and isinstance(name := executor.get("connection"), str):
+        yield name, 1
+    if isinstance(spends, Mapping):
+        yield str(spends.get("connection")), int(spends.get("requests") or 1)
 
 
 def _shares(backfill: Backfill, work: Work) -> bool:
