@@ -47,7 +47,7 @@ async def test_every_item_is_one_run_per_try_and_ends_as_its_run_did(server, wor
 
 async def test_pause_lets_runs_be_and_only_stopping_cancels_them_there(server, worker, world_on):
     world = await world_on(server)
-    await world.upload({f"T{number}": {"seconds": 3} for number in range(20)})
+    await world.upload({f"T{number:02}": {"seconds": 3 if number < 5 else 120} for number in range(20)})
     id = await world.create(max_in_flight=5)
     await until_in_flight(world, id, 5)
     await world.daemon.client.pause_backfill(id)
