@@ -21,7 +21,7 @@ from backfilld import __version__
 pytestmark = pytest.mark.slow
 
 CODE = (".py", ".pyc")
-LOCKS = ("requirements.lock", "requirements-external.lock")
+LOCKS = ("requirements.lock", "requirements-external.lock", "requirements-temporal.lock")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,8 @@ def test_the_sdist_builds_the_same_wheel(dist, scratch):
 @pytest.mark.parametrize(
     ("lock", "machine"),
     [(LOCKS[0], "x86_64-unknown-linux-gnu"), (LOCKS[0], "aarch64-unknown-linux-gnu"),
-     (LOCKS[1], "x86_64-unknown-linux-musl"), (LOCKS[1], "aarch64-unknown-linux-musl")],
+     (LOCKS[1], "x86_64-unknown-linux-musl"), (LOCKS[1], "aarch64-unknown-linux-musl"),
+     (LOCKS[2], "x86_64-unknown-linux-gnu"), (LOCKS[2], "aarch64-unknown-linux-gnu")],
 )  # fmt: skip
 def test_what_is_locked_is_there_as_wheels_for_every_machine_that_is_supported(lock, machine, python, scratch):
     uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--dry-run", "--target", scratch / "none"]

@@ -10,12 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NEEDED = (
     "src", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "config.example.toml", "LICENSE", "requirements.lock",
-    "requirements-external.lock",
+    "requirements-external.lock", "requirements-temporal.lock",
 )  # fmt: skip
 
 
 def built(folder: Path) -> Path:
-    """The folder with what `make wheel` makes of this work tree: wheel, sdist, both locks."""
+    """The folder with what `make wheel` makes of this work tree: wheel, sdist, all locks."""
     return wheel_and_sdist_of(ROOT, folder)
 
 
@@ -46,6 +46,6 @@ def wheel_and_sdist_of(tree: Path, folder: Path) -> Path:
 
     assert 0 == done.returncode, done.stdout
 
-    for lock in ("requirements.lock", "requirements-external.lock"):
+    for lock in ("requirements.lock", "requirements-external.lock", "requirements-temporal.lock"):
         shutil.copy(tree / lock, folder)
     return folder

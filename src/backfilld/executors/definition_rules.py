@@ -18,6 +18,7 @@ from backfilld.domain.schedules import parse_schedule, parse_schedule_zone
 from backfilld.executors.definition import EXECUTOR_TYPES, CommandExecutor, Executor, WorkflowDefinition
 from backfilld.executors.definitions.engines import EngineWork
 from backfilld.executors.definitions.http import HttpExecutor, Poll
+from backfilld.executors.definitions.parts import LONGEST_TIMEOUT_SECONDS
 from backfilld.executors.http.addresses import host_is_listed, host_is_never_a_target, netloc_is_fit
 from backfilld.executors.http.templated.rules import template_faults, urls_of
 from backfilld.executors.secret_use import DEFAULT_PORTS, SecretUse, is_named, secret_use_faults
@@ -90,6 +91,9 @@ def _faults(definition: WorkflowDefinition, rules: DefinitionRules) -> Iterator[
         message = f"executors of type '{executor.type}' may only be defined in the configuration file"
         allowed = tuple(name for name in EXECUTOR_TYPES if name in rules.executor_types)
         yield Fault("/executor/type", "executor_not_allowed", message, allowed)
+    if definition.timeout_seconds > LONGEST_TIMEOUT_SECONDS and not isinstance(executor, EngineWork):
+        message = f"must be at most {LONGEST_TIMEOUT_SECONDS:.0f}; only what runs on an engine may take longer"
+        yield Fault("/timeout_seconds", "out_of_range", message)
     if definition.substitutes:
         yield from substitution_faults(definition)
         if isinstance(executor, HttpExecutor) and executor.request is not None and executor.connection is None:

@@ -106,6 +106,24 @@ def test_a_workflow_names_an_engine_of_its_kind(changes, path, code):
     assert [(path, code)] == [(fault.path, fault.code) for fault in definition_faults(definition, rules)]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "executor", "faults"),
+    [
+        (86_400, {"type": "http", "url": "http://x/"}, []),
+        (86_401, {"type": "http", "url": "http://x/"}, [("/timeout_seconds", "out_of_range")]),
+        (86_401, {"type": "command", "argv": ["x"]}, [("/timeout_seconds", "out_of_range")]),
+        (30 * 86_400, WORKFLOW["executor"], []),
+    ],
+)
+def test_what_runs_on_an_engine_may_take_thirty_days_and_nothing_else_more_than_one(seconds, executor, faults):
+    definition = WorkflowDefinition.model_validate(
+        {"name": "x", "timeout_seconds": float(seconds), "executor": executor}
+    )
+    found = definition_faults(definition, DefinitionRules(engines={"main": "temporal"}))
+
+    assert faults == [(fault.path, fault.code) for fault in found]
+
+
 @pytest.mark.parametrize("key", ["task_queue", "workflow_type"])
 @pytest.mark.parametrize("value", ["", "a\nb", "x" * 1001])
 def test_names_that_no_server_takes_are_refused(key, value):

@@ -10,6 +10,7 @@ from backfilld.domain.schedules import parse_schedule_zone
 MOST_CREDITS = 1e12  # that one entity may cost, or a target may report
 DEFAULT_TIMEOUT_SECONDS = 60.0
 LONGEST_TIMEOUT_SECONDS = 86_400.0
+LONGEST_ON_ENGINES_SECONDS = 30 * 86_400.0  # a try that only waits costs nothing
 DEFAULT_POLL_SECONDS = 5.0
 MOST_HEADERS = 50
 MOST_ARGUMENTS = 1000
@@ -34,7 +35,7 @@ def _zone(value: str) -> str:
 
 
 Attempts = Annotated[int, Field(ge=1, le=20), BeforeValidator(whole)]
-Seconds = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_SECONDS)]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_ON_ENGINES_SECONDS)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Url = Annotated[str, Field(min_length=1, max_length=2048)]
 Argument = Annotated[str, Field(max_length=65_536)]
