@@ -48,7 +48,9 @@ async def ask(clock: FakeClock, serve: Serve, targets: Targets, server: Target) 
 
     async def client(*, secret: str = KEY, url: str = server.url) -> Client:
         terms = Terms("wf", url, auth=("td_key", "TD1", None))
-        engines.append(DigdagEngine(DigdagConnection(terms, SecretStore({"td_key": secret}), clock)))
+        engines.append(
+            DigdagEngine(DigdagConnection(terms, SecretStore({"td_key": secret}), clock), clock, targets.hold)
+        )
         operations = EngineOperations({"wf": engines[-1]}, targets, clock)
         return await serve(routes_of_engines.routes(operations))
 

@@ -268,7 +268,7 @@ class DaemonProcess:
 
     async def make_key(self, role: str = "admin") -> str:
         """A key of its database, used by `client` from now on. As people make one, where only that way is open."""
-        self.api_key = await (self._key_by_command(role) if self.plan.dsn is None else _key_of(self.plan.dsn, role))
+        self.api_key = await (self._key_by_command(role) if self.plan.dsn is None else key_of(self.plan.dsn, role))
         await self._forget_client()
         return self.api_key
 
@@ -323,7 +323,7 @@ class DaemonProcess:
             await asyncio.sleep(0.05)
 
 
-async def _key_of(dsn: str, role: str) -> str:
+async def key_of(dsn: str, role: str) -> str:
     await migrate(dsn)
     pool = await open_pool(dsn, size=1)
     try:

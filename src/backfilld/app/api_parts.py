@@ -10,6 +10,7 @@ from backfilld.api.framework.route_call import BodyLimits
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
+from backfilld.api.public import mirrors as mirror_routes
 from backfilld.api.public import schedules, windows
 from backfilld.api.public.backfills import ledger, progress_stream
 from backfilld.api.public.backfills import routes as backfills
@@ -31,6 +32,7 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.check import Limits
+from backfilld.operations.engines.mirrors import MirrorOperations
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.stopping import StopOperations
 from backfilld.operations.system.every import SystemOperations
@@ -78,12 +80,14 @@ def api_parts(
     operations = _backfill_operations(settings, pools, engine, sources, clock, bus)
     options = _server_options(settings, certificate)
     door = doorkeeper(authenticators, clock, options)
-    verbs = schedule_verbs(settings, pools, engine.control, operations, clock)
+    mirrors = MirrorOperations(pools.requests, engine.engines, clock)
+    verbs = schedule_verbs(settings, pools, engine.control, operations, mirrors, clock)
     directory = directory_of(settings, authenticators, clock)
     dashboard = web_parts(settings, pools, operations, system, verbs, door, directory, clock)
     routes = [
         *_work_routes(settings, pools, operations, system, verbs, clock),
         *system_routes(system, settings, clock),
+        *mirror_routes.routes(mirrors),
         *health.routes(readiness, access),
     ]
     routes = [*with_documents(routes, settings.server.public_url or ""), *dashboard.routes]

@@ -7,6 +7,8 @@ from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.engine.control import Control
 from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.engines.mirrored import MirroredSchedules
+from backfilld.operations.engines.mirrors import MirrorOperations
 from backfilld.operations.projects import ProjectOperations
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.sessions.backfill_schedule import ScheduleLimits
@@ -14,7 +16,12 @@ from backfilld.operations.workflows import WorkflowOperations
 
 
 def schedule_verbs(
-    settings: Settings, pools: Pools, control: Control, backfills: BackfillOperations, clock: Clock
+    settings: Settings,
+    pools: Pools,
+    control: Control,
+    backfills: BackfillOperations,
+    mirrors: MirrorOperations,
+    clock: Clock,
 ) -> ScheduleVerbs:
     """What is done to schedules, sessions and attempts, whoever asks."""
     limits = ScheduleLimits(
@@ -24,7 +31,8 @@ def schedule_verbs(
     )
     most = settings.executor.attempt_max_run
     return ScheduleVerbs(
-        pools.requests, backfills.sessions, control, clock, limits=limits, most_unfinished=most
+        pools.requests, backfills.sessions, control, clock, limits=limits, most_unfinished=most,
+        mirrored=MirroredSchedules(mirrors),
     )  # fmt: skip
 
 

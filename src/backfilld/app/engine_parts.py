@@ -43,6 +43,8 @@ from backfilld.executors.http.client import Limits as WireLimits
 from backfilld.executors.http.links import Link
 from backfilld.executors.registry import ExecutorOptions, ExecutorRegistry
 from backfilld.executors.secrets import SecretStore
+from backfilld.operations.engines.mirrored import MirrorKeeper
+from backfilld.operations.engines.mirrors import MirrorOperations
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.admin.connection_usage import ConnectionUsage
 from backfilld.store.admin.projects import ProjectStore
@@ -79,6 +81,7 @@ class EngineParts:
     engines: Engines
     targets: Targets
     janitor: Janitor
+    mirrors: MirrorKeeper
     brakes: Brakes
     usage: UsageKeeper
     deliverer: Deliverer
@@ -87,6 +90,7 @@ class EngineParts:
 
     async def close_sources(self) -> None:
         """Let go of what sources and engines keep open."""
+        await self.mirrors.close()
         engines, connections = self.engines.values(), self.connections.values()
         await asyncio.gather(
             self.sources.close(), *(one.close() for one in engines), *(one.close() for one in connections)
@@ -121,10 +125,12 @@ def engine_parts(
     firing = Firing(pools.engine, clock, bus, most_unfinished=settings.executor.attempt_max_run)
     news = _news(database, clock, bus, scheduler, stopping, firing, live, brakes)
     usage = UsageKeeper(ConnectionUsage(pools.engine), connections, clock)
+    mirrors = MirrorKeeper(MirrorOperations(pools.engine, engines, clock), clock)
     janitor = Janitor(
         tools.remembered, RemovalStore(pools.engine), DigestStore(pools.engine), clock, bus, retention_of(settings),
         {
             "write down what connections were asked": usage.write,
+            "see to mirrors": mirrors.wake,
             "group failures of before there were groups": partial(ErrorGroups(pools.engine).group_old, most=10_000),
         },
     )  # fmt: skip
@@ -136,7 +142,7 @@ def engine_parts(
     serving = (recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, engines,
-        tools.targets, janitor, brakes, usage, deliverer, surroundings, serving,
+        tools.targets, janitor, mirrors, brakes, usage, deliverer, surroundings, serving,
     )  # fmt: skip
 
 

@@ -56,6 +56,19 @@ class Client(BackfillRoutes):
         """Asks whether work could run there. `data`: test."""
         return await self._post(f"/engines/{part(name)}/test", None)
 
+    async def list_mirrors(self) -> Answer:
+        """`data`: mirrors."""
+        return await self._get("/mirrors")
+
+    async def create_mirror(self, engine: str, project: str, workflow: str, *, here: str | None = None) -> Answer:
+        """Make a schedule of an engine known here. `data`: mirror."""
+        body = {"engine": engine, "project": project, "workflow": workflow}
+        return await self._post("/mirrors", body if here is None else {**body, "as": here})
+
+    async def delete_mirror(self, id: int) -> Answer:
+        """Nothing changes on the engine."""
+        return await self._delete(f"/mirrors/{id}")
+
     async def list_targets(self) -> Answer:
         """`data`: targets."""
         return await self._get("/targets")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, JsonValue
 
 from backfilld.domain.backfill_settings import DEFAULT_MAX_ATTEMPTS
-from backfilld.executors.definitions.engines import TemporalExecutor
+from backfilld.executors.definitions.engines import DigdagExecutor, TemporalExecutor
 from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.definitions.parts import (
     DEFAULT_TIMEOUT_SECONDS,
@@ -80,8 +80,10 @@ class EchoExecutor(Part):
         return {}
 
 
-Executor = Annotated[HttpExecutor | CommandExecutor | EchoExecutor | TemporalExecutor, Field(discriminator="type")]
-EXECUTOR_TYPES = ("http", "command", "echo", "temporal")
+Executor = Annotated[
+    HttpExecutor | CommandExecutor | EchoExecutor | TemporalExecutor | DigdagExecutor, Field(discriminator="type")
+]
+EXECUTOR_TYPES = ("http", "command", "echo", "temporal", "digdag")
 
 
 class Spends(Part):

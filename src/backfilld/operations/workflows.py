@@ -20,6 +20,7 @@ from backfilld.store.admin.workflows import Workflow, WorkflowStore
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.positions import delete_schedule
 
+MIRROR = "mirror"
 _IDENTITY = ("name", "project")
 
 
@@ -236,6 +237,9 @@ def _writable(workflow: Workflow | None, id_: int) -> Workflow:
     if found.managed_by == "config":
         message = f"workflow {found.name!r} stands in the configuration file; change it there"
         raise Conflict(message, code="managed_by_config")
+    if found.managed_by == MIRROR:
+        message = f"workflow {found.name!r} mirrors one of an engine; change it there, or delete the mirror"
+        raise Conflict(message, code="managed_by_mirror")
     if found.managed_by == "push":
         message = f"workflow {found.name!r} was pushed with the project {found.project!r}; push it again to change it"
         raise Conflict(message, code="managed_by_push")

@@ -27,7 +27,7 @@ class WorkflowAnswer(Answer):
     id: int
     project: str
     name: str
-    managed_by: Literal["config", "api", "push"] = Field(
+    managed_by: Literal["config", "api", "push", "mirror"] = Field(
         description="those of the configuration file are read-only here"
     )
     enabled: bool

@@ -34,4 +34,4 @@ def _engine(
         connect_seconds=settings.executors.connect_timeout_seconds,
         silence_seconds=settings.executors.response_timeout_seconds,
     )
-    return DigdagEngine(DigdagConnection(terms, secrets, clock))
+    return DigdagEngine(DigdagConnection(terms, secrets, clock), clock, hold)

@@ -8,7 +8,7 @@ from backfilld.cli.inputs import JsonObject
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import print_json, print_table, print_warnings
 from backfilld.cli.running import run
-from backfilld.cli.schedules import backfill, steer
+from backfilld.cli.schedules import backfill, mirrors, steer
 from backfilld.cli.schedules.steer import print_schedule
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ for command in (
     steer.enable,
     steer.disable,
     steer.skip,
+    mirrors.mirror,
+    mirrors.mirrors,
+    mirrors.unmirror,
 ):
     group.add_command(command)
 

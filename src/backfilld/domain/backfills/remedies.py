@@ -80,6 +80,8 @@ def enabling(workflow_id: int, managed_by: str) -> str:
     """How a disabled workflow is enabled, which depends on where it comes from."""
     if managed_by == "config":
         return "`enabled = true` in the configuration file, and SIGHUP, enable it"
+    if managed_by == "mirror":
+        return "it is a mirror: mirroring it anew enables it"
     return f'PATCH /public-api/workflows/{workflow_id} with {{"enabled": true}}, by an admin, enables it'
 
 

@@ -2,11 +2,15 @@
 
 from typing import Any
 
+from backfilld.clock import Clock
 from backfilld.executors.base import Executor
 from backfilld.executors.definitions.engines import DigdagExecutor as Definition
 from backfilld.executors.digdag.connection import DigdagConnection
+from backfilld.executors.digdag.executor import DigdagExecutor
 from backfilld.executors.digdag.questions import Questions, ServerProblem
-from backfilld.executors.engines import EngineReport
+from backfilld.executors.digdag.schedules import Schedules
+from backfilld.executors.digdag.watch import Watch
+from backfilld.executors.engines import EngineReport, Hold
 
 
 class DigdagEngine:
@@ -14,9 +18,14 @@ class DigdagEngine:
 
     kind = "digdag"
 
-    def __init__(self, connection: DigdagConnection) -> None:
+    def __init__(self, connection: DigdagConnection, clock: Clock, hold: Hold) -> None:
+        """`hold` is told while the server cannot be asked how attempts go on."""
         self._connection = connection
+        self._clock = clock
         self.questions = Questions(connection)
+        self.schedules = Schedules(self.questions)
+        terms = connection.terms
+        self._watch = Watch(terms.name, self.questions, clock, terms.ask_seconds, hold)
 
     @property
     def name(self) -> str:
@@ -28,7 +37,7 @@ class DigdagEngine:
 
     def executor(self, definition: Any) -> Executor:
         assert isinstance(definition, Definition)  # noqa: S101 - the rules of definitions say so
-        raise NotImplementedError
+        return DigdagExecutor(definition, self._connection, self.questions, self._watch, self._clock)
 
     async def test(self) -> EngineReport:
         """Its version, and whether we may see its schedules."""
@@ -41,4 +50,5 @@ class DigdagEngine:
         return EngineReport(None, facts)
 
     async def close(self) -> None:
+        await self._watch.close()
         await self._connection.close()

@@ -110,6 +110,9 @@ class ScheduleOperations:
         stored = await self._store.lock(connection, id)
         if stored is None:
             raise NotFound(f"Resource does not exist: schedule id={id}")
+        if stored.managed_by == "mirror":
+            message = f"the schedule of workflow {stored.workflow_name!r} is a mirror: it fires, and is steered, there"
+            raise Conflict(message, code="managed_by_mirror")
         return stored
 
     async def _written(

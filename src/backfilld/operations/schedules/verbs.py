@@ -8,6 +8,7 @@ from backfilld.operations.schedules.steer import ScheduleOperations
 from backfilld.operations.sessions.attempts import AttemptOperations
 from backfilld.operations.sessions.backfill_schedule import ScheduleBackfills, ScheduleLimits
 from backfilld.operations.sessions.create import SessionBackfills
+from backfilld.operations.sessions.elsewhere import Elsewhere
 from backfilld.operations.sessions.kill import BackfillKiller
 from backfilld.operations.sessions.read import SessionReading
 from backfilld.store.connection.pool import Pool
@@ -25,12 +26,13 @@ class ScheduleVerbs:
         *,
         limits: ScheduleLimits,
         most_unfinished: int,
+        mirrored: Elsewhere | None = None,
     ) -> None:
         self.limits = limits
         self.reading = ScheduleReading(pool)
         self.overview = ScheduleOverview(pool, clock)
         self.steering = ScheduleOperations(pool, clock)
-        self.backfills = ScheduleBackfills(pool, rows, clock, limits)
+        self.backfills = ScheduleBackfills(pool, rows, clock, limits, mirrored)
         self.sessions = SessionReading(pool)
         killer = BackfillKiller(pool, control, clock)
         self.attempts = AttemptOperations(pool, killer, clock, most_unfinished=most_unfinished)

@@ -17,6 +17,7 @@ from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.schedules import FINISHED_AT, Range, Schedule, Slot, TooManySlots, slots_in
 from backfilld.domain.sessions.records import AttemptStatus, StoredSchedule
 from backfilld.domain.sessions.variables import local_text
+from backfilld.operations.sessions.elsewhere import There, marks_of
 from backfilld.operations.sessions.request import MOST_IN_FLIGHT, ScheduleBackfillRequest, option_faults
 from backfilld.store.connection.pool import Connection
 from backfilld.store.sessions import plans
@@ -107,11 +108,17 @@ class Rules:
             message = f"Too many attempts waiting. Limit: {limit}, Current: {waiting}, wanted: {more}"
             raise Invalid([Fault("", "too_many_attempts", message)], message)
 
-    async def survey(self, connection: Connection, stored: StoredSchedule, request: ScheduleBackfillRequest) -> Survey:
-        """Each slot with its fate. Invalid."""
+    async def survey(
+        self,
+        connection: Connection,
+        stored: StoredSchedule,
+        request: ScheduleBackfillRequest,
+        there: There | None = None,
+    ) -> Survey:
+        """Each slot with its fate. `there`: the sessions of the engine, if it is a mirror of one's. Invalid."""
         schedule = self.schedule(stored, request)
         covered = await self.covered(stored, schedule, request)
-        fates = await _fates(connection, stored, request, covered) if covered else []
+        fates = await _fates(connection, stored, request, covered, there or {}) if covered else []
         chosen = [one.slot.session_time for one in fates if one.fate == "run"]
         self.require_room(request, len(chosen))
         if chosen:
@@ -139,10 +146,15 @@ def digest_of(
 
 
 async def _fates(
-    connection: Connection, stored: StoredSchedule, request: ScheduleBackfillRequest, covered: Sequence[Slot]
+    connection: Connection,
+    stored: StoredSchedule,
+    request: ScheduleBackfillRequest,
+    covered: Sequence[Slot],
+    elsewhere: There,
 ) -> list[SlotFate]:
     first, last = covered[0].session_time, covered[-1].session_time
     marks = {mark.session_time: mark for mark in await sessions_between(connection, stored.workflow_id, first, last)}
+    marks |= {mark.session_time: mark for mark in marks_of(elsewhere)}
     there = [slot.session_time for slot in covered if slot.session_time in marks]
     name = request.attempt_name or ""
     taken = set() if request.skip_existing else await plans.list_named(connection, stored.workflow_id, there, name)

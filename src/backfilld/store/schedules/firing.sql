@@ -6,7 +6,7 @@ SELECT s.id, s.next_run_at
   FROM schedules AS s
   JOIN workflows AS w ON w.id = s.workflow_id
  WHERE s.disabled_at IS NULL AND s.next_run_at <= $1 AND s.next_session_at < '9999-01-01Z'
-   AND w.enabled AND w.deleted_at IS NULL
+   AND w.enabled AND w.deleted_at IS NULL AND w.managed_by <> 'mirror' -- which fires elsewhere
    AND (s.id, s.next_run_at) NOT IN (SELECT * FROM unnest($2::bigint[], $3::timestamptz[]))
  ORDER BY s.next_run_at, s.id
  LIMIT 1
@@ -22,7 +22,7 @@ SELECT s.id, w.project_id, p.name AS project_name, s.workflow_id, w.name AS work
   JOIN workflows AS w ON w.id = s.workflow_id
   JOIN projects AS p ON p.id = w.project_id
   JOIN revisions AS r ON r.id = w.revision_id
- WHERE s.id > $1 AND s.next_session_at < '9999-01-01Z'
+ WHERE s.id > $1 AND s.next_session_at < '9999-01-01Z' AND w.managed_by <> 'mirror'
  ORDER BY s.id
  LIMIT $2;
 
@@ -33,6 +33,7 @@ SELECT min(s.next_run_at)
   FROM schedules AS s
   JOIN workflows AS w ON w.id = s.workflow_id
  WHERE s.disabled_at IS NULL AND s.next_session_at < '9999-01-01Z' AND w.enabled AND w.deleted_at IS NULL
+   AND w.managed_by <> 'mirror'
    AND (s.id, s.next_run_at) NOT IN (SELECT * FROM unnest($1::bigint[], $2::timestamptz[]));
 
 -- name: is_running
