@@ -19,7 +19,7 @@ from backfilld.executors.answers.kept_logs import kept_log, with_reason
 from backfilld.executors.base import NotPermitted, Permit, Work
 from backfilld.executors.definitions.engines import DigdagExecutor as Definition
 from backfilld.executors.digdag.connection import DigdagConnection
-from backfilld.executors.digdag.questions import Questions, ServerProblem
+from backfilld.executors.digdag.questions import PAGE, Questions, ServerProblem
 from backfilld.executors.digdag.watch import Attempt, AttemptGone, Watch
 from backfilld.executors.http.bodies import document_of
 from backfilld.executors.http.client import Answer, OutOfTime, Start
@@ -56,7 +56,7 @@ class DigdagExecutor:
 
     async def stop(self, work: Work) -> None:
         """Kill the attempt there. ServerProblem, unless it has ended."""
-        attempt_id = self._attempts.pop(work.idempotency_key, None)
+        attempt_id = self._attempts.pop(work.idempotency_key, None) or await self._found(work)
         if attempt_id is None:
             return
         try:
@@ -64,6 +64,14 @@ class DigdagExecutor:
         except ServerProblem as problem:
             if problem.kind != "answered":
                 raise
+
+    async def _found(self, work: Work) -> int | None:
+        """The attempt of a start whose answer was not waited for, if it is among the newest."""
+        query = {"project": self._definition.project, "include_retried": "true", "page_size": PAGE}
+        for attempt in (await self._questions.get("/attempts", query)).get("attempts") or []:
+            if _is_ours(attempt, work) and not attempt.get("done"):
+                return int(attempt["id"])
+        return None
 
     async def close(self) -> None:
         """The connection is the engine's."""
@@ -130,8 +138,7 @@ class DigdagExecutor:
 
     async def _end_of_another(self, attempt: Attempt, work: Work, name: str | None, ends_at: float) -> Verdict:
         """Of the attempt that there was already: ours, or of somebody else."""
-        params = attempt.get("params")
-        if isinstance(params, Mapping) and params.get(KEY) == work.idempotency_key:
+        if _is_ours(attempt, work):
             return await self._end_of(attempt, work, ends_at)
         if name is not None:
             text = f"{self._named(attempt)} has that name already, and is not of this backfill"
@@ -196,6 +203,11 @@ class DigdagExecutor:
 
 def _is_attempt(value: Any) -> bool:
     return isinstance(value, Mapping) and str(value.get("id", "")).isdecimal()
+
+
+def _is_ours(attempt: Attempt, work: Work) -> bool:
+    params = attempt.get("params")
+    return isinstance(params, Mapping) and params.get(KEY) == work.idempotency_key
 
 
 def _status(attempt: Attempt) -> str:
