@@ -30,6 +30,13 @@ schedule = {{ "daily>" = "07:00:00" }}
 [workflows.executor]
 type = "http"
 url = "{url}/do"
+[[workflows]]
+name = "weekly"
+project = "reports"
+schedule = {{ "weekly>" = "Mon,07:00:00" }}
+[workflows.executor]
+type = "echo"
+message = "done"
 """
 HERE = """
 [secrets.key]
@@ -50,6 +57,8 @@ class Pair:
     here: Client
     there: Client
     dsn_there: str
+    url: str
+    key: str
     ends: dict[str, str]
     ran: list[str]
     schedule_there: int = 0
@@ -124,7 +133,7 @@ async def pair(databases: Databases, tmp_path: Path) -> AsyncIterator[Pair]:
                 Client(here.url, keys[0]) as ours,
                 Client(there.url, keys[1]) as theirs,
             ):
-                pair = Pair(ours, theirs, dsn_there, ends, ran)
+                pair = Pair(ours, theirs, dsn_there, here.url, keys[0], ends, ran)
                 await pair.mirror()
                 yield pair
 

@@ -240,6 +240,7 @@ CALLS = (
     lambda client: client.list_sources(),
     lambda client: client.list_engines(),
     lambda client: client.list_mirrors(),
+    lambda client: client.list_engine_schedules("wf"),
     lambda client: client.create_mirror("wf", "reports", "daily"),
     lambda client: client.delete_mirror(1),
     lambda client: client.test_engine("wf"),

@@ -56,6 +56,10 @@ class Client(BackfillRoutes):
         """Asks whether work could run there. `data`: test."""
         return await self._post(f"/engines/{part(name)}/test", None)
 
+    async def list_engine_schedules(self, name: str, *, project: str | None = None) -> Answer:
+        """`data`: schedules, each with its mirror if it has one."""
+        return await self._get(f"/engines/{part(name)}/schedules", project=project)
+
     async def list_mirrors(self) -> Answer:
         """`data`: mirrors."""
         return await self._get("/mirrors")

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from backfilld.api.framework.reading.fields import Answer, Body, Instant
+from backfilld.api.framework.reading.fields import Answer, Body, Instant, Query
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.operations.engines.mirrors import MirrorOperations
 from backfilld.store.schedules.mirrors import Mirror
@@ -65,6 +65,23 @@ class MirrorsData(Answer):
     mirrors: list[MirrorAnswer] = Field(description="All of them, by id.")
 
 
+class ScheduleThere(Answer):
+    """A schedule of an engine."""
+
+    project: str = Field(description="The project there.", examples=["reports"])
+    workflow: str = Field(description="The workflow there.", examples=["daily"])
+    mirror_id: int | None = Field(description="Its mirror; null: it has none.", examples=[1])
+    schedule_id: int | None = Field(description="The schedule here that mirrors it.", examples=[3])
+
+
+class SchedulesThereData(Answer):
+    schedules: list[ScheduleThere] = Field(description="All of them, by project and workflow.")
+
+
+class OfProject(Query):
+    project: str | None = Field(None, description="only those of this project there")
+
+
 class MakeMirror(Body):
     """What is mirrored."""
 
@@ -83,6 +100,19 @@ class _Handlers:
     async def list(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(MirrorsData(mirrors=[MirrorAnswer.of(one) for one in await self._mirrors.list()]))
 
+    async def list_there(self, asked: RequestContext[None, OfProject]) -> Reply:
+        found = await self._mirrors.list_there(asked.path["name"], asked.query.project)
+        shown = [
+            ScheduleThere(
+                project=project,
+                workflow=workflow,
+                mirror_id=None if mirror is None else mirror.id,
+                schedule_id=None if mirror is None else mirror.schedule_here,
+            )
+            for project, workflow, mirror in found
+        ]
+        return Reply(SchedulesThereData(schedules=shown))
+
     async def make(self, asked: RequestContext[MakeMirror, None]) -> Reply:
         body = asked.body
         made = await self._mirrors.create(
@@ -99,6 +129,8 @@ def routes(mirrors: MirrorOperations) -> list[Route]:
     does = _Handlers(mirrors)
     return [
         Route("GET", PATH, does.list, "viewer", "List schedules of engines that are known here", MirrorsData, tag=TAG),
+        Route("GET", "/public-api/engines/{name}/schedules", does.list_there, "operator",
+              "List the schedules of an engine", SchedulesThereData, query=OfProject, tag=TAG, errors=(404, 503)),
         Route("POST", PATH, does.make, "admin", "Mirror a schedule of an engine", MirrorData, body=MakeMirror,
               status=201, tag=TAG, errors=(404, 409, 503), description=_CREATE),
         Route("DELETE", f"{PATH}/{{id}}", does.delete, "admin", "Forget a mirror", None, status=204,

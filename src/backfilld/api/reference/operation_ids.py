@@ -47,6 +47,7 @@ _NAMES = {
     "POST /public-api/targets/try-now": "ask_target",
     "POST /public-api/sources/{type}/test": "test_source",
     "GET /public-api/engines": "list_engines",
+    "GET /public-api/engines/{name}/schedules": "list_engine_schedules",
     "GET /public-api/mirrors": "list_mirrors",
     "POST /public-api/mirrors": "create_mirror",
     "DELETE /public-api/mirrors/{id}": "delete_mirror",

@@ -7,7 +7,9 @@ import click
 from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
 from backfilld.cli.backfills import edit as editing
+from backfilld.cli.backfills import many
 from backfilld.cli.backfills.delete import delete
+from backfilld.cli.backfills.many import Which, many_options
 from backfilld.cli.backfills.progress import progress
 from backfilld.cli.backfills.report import report
 from backfilld.cli.backfills.rerun import rerun, rerun_failed
@@ -167,31 +169,31 @@ def timeline(server: Server, as_json: bool, id: str, **filters: str | None) -> N
 
 
 @group.command("pause")
-@click.argument("id")
+@many_options
 @click.option("--until", metavar="INSTANT", help="Go on by itself then, as 2027-03-01T06:00:00Z.")
 @click.option("--reason", help="Kept in the audit trail.")
 @json_option
 @server_options
-def pause(server: Server, as_json: bool, id: str, reason: str | None, until: str | None) -> None:
+def pause(server: Server, as_json: bool, which: Which, reason: str | None, until: str | None) -> None:
     """Start nothing more; what is in flight ends. Once this returns, nothing starts.
 
     Asked again, --until is replaced or, left out, taken back.
     """
-    _steer(server, as_json, "pause", id, reason=reason, **({} if until is None else {"until": until}))
+    _steer_many(server, as_json, "pause", which, reason=reason, **({} if until is None else {"until": until}))
 
 
 @group.command("resume")
-@click.argument("id")
+@many_options
 @click.option("--reason", help="Kept in the audit trail.")
 @json_option
 @server_options
-def resume(server: Server, as_json: bool, id: str, reason: str | None) -> None:
+def resume(server: Server, as_json: bool, which: Which, reason: str | None) -> None:
     """Go on; also the approval of `--start when_approved` and of a sample."""
-    _steer(server, as_json, "resume", id, reason=reason)
+    _steer_many(server, as_json, "resume", which, reason=reason)
 
 
 @group.command("cancel")
-@click.argument("id")
+@many_options
 @click.option("--reason", help="Kept in the audit trail.")
 @click.option(
     "--in-flight",
@@ -201,10 +203,10 @@ def resume(server: Server, as_json: bool, id: str, reason: str | None) -> None:
 )
 @json_option
 @server_options
-def cancel(server: Server, as_json: bool, id: str, reason: str | None, in_flight: str | None) -> None:
+def cancel(server: Server, as_json: bool, which: Which, reason: str | None, in_flight: str | None) -> None:
     """End it; the rest is written down as cancelled. Once this returns, nothing starts."""
     options = {} if in_flight is None else {"in_flight": in_flight}
-    _steer(server, as_json, "cancel", id, reason=reason, **options)
+    _steer_many(server, as_json, "cancel", which, reason=reason, **options)
 
 
 @group.command("try-now")
@@ -215,6 +217,20 @@ def cancel(server: Server, as_json: bool, id: str, reason: str | None, in_flight
 def try_now(server: Server, as_json: bool, id: str, reason: str | None) -> None:
     """Ask the target or the source that it waits for at once: somebody has mended it."""
     _steer(server, as_json, "try-now", id, reason=reason)
+
+
+def _steer_many(server: Server, as_json: bool, verb: str, which: Which, **options: str | None) -> None:
+    """That of an id; or those of a name or a reason, after their number was confirmed."""
+    if which.id is not None:
+        _steer(server, as_json, verb, which.id, **options)
+        return
+
+    async def ask() -> bool:
+        async with server.client() as client:
+            return await many.steer(client, verb, await many.found(client, which), options, which, as_json=as_json)
+
+    if not run(ask()):
+        raise SystemExit(exit_codes.ERROR)
 
 
 def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | None) -> None:

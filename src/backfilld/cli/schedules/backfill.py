@@ -1,6 +1,7 @@
 """`backfilld schedules backfill`: run a schedule for past times."""
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 
 @click.command("backfill")
-@click.argument("id", type=click.IntRange(1))
+@click.argument("id", type=click.IntRange(1), required=False)
+@click.option(
+    "--project", help="Instead of ID: every schedule of a project. What would be run is shown, and asked about."
+)
+@click.option("--all", "every", is_flag=True, help="Instead of ID: every schedule.")
+@click.option("--yes", is_flag=True, help="With --project or --all: do not ask.")
 @click.option("--from", "from_", metavar="TIME", help="The first session runs then or later.")
 @click.option("--to", metavar="TIME", help="Session times are earlier.")
 @click.option("--count", type=click.IntRange(0), help="The oldest so many.")
@@ -39,16 +45,26 @@ if TYPE_CHECKING:
 @json_option
 @server_options
 def backfill(
-    server: Server, as_json: bool, id: int, from_: str | None, to: str | None, watch_it: bool, **options: Any
-) -> None:
-    """Run the schedule ID for past times.
+    server: Server, as_json: bool, id: int | None, project: str | None, every: bool, yes: bool,
+    from_: str | None, to: str | None, watch_it: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Run the schedule ID for past times; or those of a project, or all, each as a backfill of its own.
 
     A TIME has an offset, or is read by the workflow's clock; a mere date is its midnight.
     """
+    if (id is not None) + (project is not None) + every != 1:
+        raise click.UsageError("give one of ID, --project and --all")
+    if id is None and (unfit := [name for name in ("count", "advance") if options[name]] + ["watch"] * watch_it):
+        raise click.UsageError(f"--{unfit[0]} is for one schedule")
     body = _body(options)
 
     async def ask() -> int:
         async with server.client() as client:
+            if id is None:
+                from backfilld.cli.schedules import bulk
+
+                times = partial(_times, client, fromTime=from_, toTime=to)
+                return await bulk.backfill_all(client, body, times, project=project, yes=yes, as_json=as_json)
             body.update(await _times(client, id, fromTime=from_, toTime=to))
             data = (await client.digdag.backfill_schedule(id, body)).data
             if as_json:

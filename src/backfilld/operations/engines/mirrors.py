@@ -49,6 +49,14 @@ class MirrorOperations:
         """All of them, by id."""
         return await self.store.list()
 
+    async def list_there(self, engine: str, project: str | None) -> Sequence[tuple[str, str, Mirror | None]]:
+        """Every schedule of an engine, or of one project there: its project, its workflow, and its mirror if there is
+        one. NotFound; Unavailable."""
+        known = {(one.project, one.workflow): one for one in await self.store.list() if one.engine == engine}
+        async with asking(engine):
+            found = await self.digdag(engine).schedules.list_workflows(project)
+        return [(there, workflow, known.get((there, workflow))) for there, workflow in sorted(found)]
+
     async def create(self, actor: Actor, *, engine: str, project: str, workflow: str, here: str | None) -> Mirror:
         """Mirror a workflow of `project` there into the project `here` (else one of the same name). NotFound; Invalid
         for what cannot be computed here; Conflict `workflow_exists`, `mirror_exists`; Unavailable."""
