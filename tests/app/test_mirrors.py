@@ -265,14 +265,31 @@ async def test_a_forgotten_mirror_can_be_made_again(pair: Pair) -> None:
     assert mirror["workflow_id"] == (await pair.here.list_mirrors())["mirrors"][0]["workflow_id"]
 
 
-async def test_where_the_server_is_away_nothing_is_made(databases: Databases, tmp_path: Path) -> None:
+NONSENSE: list[Any] = [
+    {"projects": 7},
+    {"projects": [{"name": "reports"}]},
+    {"projects": [{"id": "1", "name": "reports"}], "schedules": [{"id": "3", "workflow": {"name": "daily"}}],
+     "workflows": [{"id": "4", "name": "daily", "config": {"schedule": {"daily>": "07:00:00"}}}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [None, *NONSENSE], ids=str)
+async def test_where_the_server_is_away_or_talks_nonsense_nothing_is_made(
+    databases: Databases, tmp_path: Path, said: Any
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(said)
+
     (tmp_path / "backfilld.toml").touch(mode=0o600)
-    async with databases.database() as dsn:
+    async with databases.database() as dsn, target(answer) as there:
         key = await key_of(dsn, "admin")
-        text = BASE.format(state=tmp_path / "state", dsn=dsn) + HERE.format(key="x", url="http://127.0.0.1:1")
+        url = "http://127.0.0.1:1" if said is None else there.url
+        text = BASE.format(state=tmp_path / "state", dsn=dsn) + HERE.format(key="x", url=url)
         async with daemon_within(tmp_path, text) as daemon, Client(daemon.url, key) as client:
             with pytest.raises(ApiError) as problem:
                 await client.create_mirror("wf", "reports", "daily")
             workflows = [one async for one in client.every("workflows", "/workflows")]
 
-    assert (503, "engine_unreachable", []) == (problem.value.status, problem.value.code, workflows)
+    expected = (404, "not_found") if said == NONSENSE[0] else (503, "engine_unreachable")
+
+    assert (*expected, []) == (problem.value.status, problem.value.code, workflows)

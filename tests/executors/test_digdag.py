@@ -178,6 +178,31 @@ async def test_many_that_run_are_asked_for_in_pages(make: Any, there: Digdag) ->
     assert "/api/attempts" in looks
 
 
+async def test_two_who_wait_for_one_attempt_do_not_depend_on_each_other(make: Any, there: Digdag) -> None:
+    there.looks = 10**9
+    there.add(AT, None, {})
+    executor = make()
+    one, other = (asyncio.create_task(executor.execute(session("", idempotency_key=k), FreePermit())) for k in "ab")
+    await eventually(lambda: there.paths().count("/api/attempts/1") > 2)
+    one.cancel()
+    await asyncio.gather(one, return_exceptions=True)
+    there.attempts[0]["left"] = 1
+
+    assert V.SKIPPED is (await other).kind
+
+
+async def test_an_answer_that_cannot_be_read_ends_no_wait(make: Any, there: Digdag, held: list[Reason | None]) -> None:
+    there.looks = 10**9
+    executor = make()
+    trying = asyncio.create_task(executor.execute(session(), FreePermit()))
+    await eventually(lambda: "/api/attempts/1" in there.paths())
+    there.attempts[0]["id"] = "one"
+    await eventually(lambda: bool(held))
+    there.attempts[0] |= {"id": "1", "left": 1}
+
+    assert V.SUCCEEDED is (await trying).kind
+
+
 async def test_what_nobody_wants_any_more_is_killed_there(make: Any, there: Digdag) -> None:
     there.looks = 10**9
     executor = make()

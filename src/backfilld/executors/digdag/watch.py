@@ -5,8 +5,10 @@ request. Whatever happens to the connection meanwhile ends no wait: the server g
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from backfilld.clock import Clock
@@ -15,6 +17,8 @@ from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.engines import engine_target
 from backfilld.executors.digdag.questions import PAGE, Questions, ServerProblem
 from backfilld.executors.engines import Hold
+
+log = logging.getLogger(__name__)
 
 ASKED_ONE_BY_ONE = 3
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -27,6 +31,15 @@ class AttemptGone(Exception):
     """The server knows of no such attempt."""
 
 
+@dataclass(slots=True)
+class _Awaited:
+    """An attempt, and how many wait for its end."""
+
+    project: str
+    end: asyncio.Future[Attempt]
+    by: int = 0
+
+
 class Watch:
     """`hold` is told while the server cannot be asked, and once it can be again."""
 
@@ -36,21 +49,24 @@ class Watch:
         self._clock = clock
         self._ask_seconds = ask_seconds
         self._hold = hold
-        self._waiting: dict[int, tuple[str, asyncio.Future[Attempt]]] = {}
+        self._waiting: dict[int, _Awaited] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_away = False
 
     async def end_of(self, project: str, attempt_id: int) -> Attempt:
         """The attempt, once it is done. AttemptGone."""
-        if attempt_id not in self._waiting:
-            self._waiting[attempt_id] = project, asyncio.get_running_loop().create_future()
-        _, ended = self._waiting[attempt_id]
+        awaited = self._waiting.get(attempt_id)
+        if awaited is None:
+            awaited = self._waiting[attempt_id] = _Awaited(project, asyncio.get_running_loop().create_future())
+        awaited.by += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch(), name=f"digdag/{self._name}")
         try:
-            return await asyncio.shield(ended)
+            return await asyncio.shield(awaited.end)
         finally:
-            self._waiting.pop(attempt_id, None)
+            awaited.by -= 1
+            if not awaited.by and self._waiting.get(attempt_id) is awaited:
+                del self._waiting[attempt_id]
 
     async def close(self) -> None:
         """Nobody waits any more."""
@@ -67,9 +83,11 @@ class Watch:
             await self._clock.sleep(seconds * random.uniform(1 - JITTER, 1 + JITTER))
             try:
                 await self._look()
-            except ServerProblem as problem:
+            except Exception as problem:  # whatever it is, those who wait go on waiting
+                if not isinstance(problem, ServerProblem):
+                    log.exception("attempts on %s cannot be looked at", self._name)
                 pause = min(max(FIRST_PAUSE, pause * 2), LONGEST_PAUSE)
-                self._tell(str(problem))
+                self._tell(str(problem) or type(problem).__name__)
             else:
                 pause = 0.0
                 self._tell(None)
@@ -77,9 +95,9 @@ class Watch:
 
     async def _look(self) -> None:
         projects: dict[str, list[int]] = {}
-        for attempt_id, (project, ended) in list(self._waiting.items()):
-            if not ended.done():
-                projects.setdefault(project, []).append(attempt_id)
+        for attempt_id, awaited in list(self._waiting.items()):
+            if not awaited.end.done():
+                projects.setdefault(awaited.project, []).append(attempt_id)
         for project, ids in projects.items():
             left = set(ids) if len(ids) <= ASKED_ONE_BY_ONE else await self._look_through(project, set(ids))
             for attempt_id in sorted(left):
@@ -91,9 +109,9 @@ class Watch:
         except ServerProblem as problem:
             if problem.kind != "answered":
                 raise
-            ended = self._waiting.get(attempt_id)
-            if ended is not None and not ended[1].done():
-                ended[1].set_exception(AttemptGone(str(problem)))
+            awaited = self._waiting.get(attempt_id)
+            if awaited is not None and not awaited.end.done():
+                awaited.end.set_exception(AttemptGone(str(problem)))
 
     async def _look_through(self, project: str, wanted: set[int]) -> set[int]:
         """Look at pages of the project's attempts, newest first; those that remain stand on none of them."""
@@ -117,9 +135,9 @@ class Watch:
 
     def _note(self, attempt: Attempt) -> int:
         attempt_id = int(attempt["id"])
-        waiting = self._waiting.get(attempt_id)
-        if waiting is not None and attempt.get("done") and not waiting[1].done():
-            waiting[1].set_result(attempt)
+        awaited = self._waiting.get(attempt_id)
+        if awaited is not None and attempt.get("done") and not awaited.end.done():
+            awaited.end.set_result(attempt)
         return attempt_id
 
     def _tell(self, problem: str | None) -> None:

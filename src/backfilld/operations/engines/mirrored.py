@@ -82,7 +82,13 @@ class MirrorKeeper:
     async def wake(self) -> None:
         """See to them, unless that is under way; returns at once."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self.round(), name="mirrors")
+            self._task = asyncio.create_task(self._round(), name="mirrors")
+
+    async def _round(self) -> None:
+        try:
+            await self.round()
+        except Exception as problem:  # the next round begins anew
+            log.warning("mirrors cannot be seen to: %r", problem)
 
     async def round(self) -> None:
         """All of them, one after the other."""

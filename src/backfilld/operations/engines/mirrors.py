@@ -166,6 +166,10 @@ async def asking(engine: str) -> AsyncIterator[None]:
         raise Unavailable(message, code="engine_unreachable") from problem
     except ServerProblem as problem:
         raise _told(problem) from problem
+    except (LookupError, TypeError, ValueError) as problem:  # of what is no answer of digdag's
+        what = f"{type(problem).__name__}: {problem}"[:200]
+        message = f"what the engine {engine} answers cannot be read ({what}); nothing was made"
+        raise Unavailable(message, code="engine_unreachable") from problem
 
 
 def _told(problem: ServerProblem) -> BackfilldError:
