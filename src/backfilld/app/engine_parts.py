@@ -9,6 +9,7 @@ from functools import partial
 from backfilld.app.brake_parts import brakes_of
 from backfilld.app.database import Database, Pools
 from backfilld.app.engines.parts import engines_of
+from backfilld.app.engines.rereading import SecretRereader
 from backfilld.app.notification_parts import endpoints_of
 from backfilld.app.process.instance import Instance
 from backfilld.app.sources.connections import Connections, connections_of
@@ -82,6 +83,7 @@ class EngineParts:
     targets: Targets
     janitor: Janitor
     mirrors: MirrorKeeper
+    rereading: SecretRereader
     brakes: Brakes
     usage: UsageKeeper
     deliverer: Deliverer
@@ -105,7 +107,9 @@ def engine_parts(
     keeper = LeaseKeeper(leases, clock, bus)
     linger = settings.engine.record_linger_milliseconds / 1000
     recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
-    secrets = SecretStore(settings.read_secrets())
+    secrets = SecretStore(texts := settings.read_secrets())
+    rereading = SecretRereader(secrets)
+    rereading.put(settings, texts)
     connections = connections_of(settings, secrets, clock)
     targets = Targets(clock, bus)
     targets.put_budgets(budgets_of(settings))
@@ -131,6 +135,7 @@ def engine_parts(
         {
             "write down what connections were asked": usage.write,
             "see to mirrors": mirrors.wake,
+            "read secrets again": rereading.wake,
             "group failures of before there were groups": partial(ErrorGroups(pools.engine).group_old, most=10_000),
         },
     )  # fmt: skip
@@ -142,7 +147,7 @@ def engine_parts(
     serving = (recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, engines,
-        tools.targets, janitor, mirrors, brakes, usage, deliverer, surroundings, serving,
+        tools.targets, janitor, mirrors, rereading, brakes, usage, deliverer, surroundings, serving,
     )  # fmt: skip
 
 

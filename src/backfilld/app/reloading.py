@@ -92,6 +92,7 @@ class Reloader:
                 settings, links_of(self._settings, self._engine.connections, self._clock), self._engine.engines
             ),
         )
+        self._engine.rereading.put(settings, secrets)
         self._engine.brakes.put(brakes_of(settings, self._engine.executors.secrets, self._clock))
         self._engine.targets.put_budgets(budgets_of(settings))
         self._engine.deliverer.put(endpoints_of(settings, self._engine.executors.secrets))

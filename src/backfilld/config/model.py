@@ -89,6 +89,17 @@ class SecretSettings(Section):
         description="The secret itself. Then nobody else may read this file.",
     )
 
+    prefix: str = Field(
+        default="",
+        max_length=100,
+        pattern=r"^[ -~]*$",
+        description="Put in front of each of its lines: 'Bearer ' makes a header of a token.",
+    )
+    reread: bool = Field(
+        default=False,
+        description="true: its file is read again every half a minute, and not only at SIGHUP; for tokens that somebody"
+        " else renews, as Kubernetes does.",
+    )
     hosts: Annotated[tuple[Name, ...], Field(strict=False)] | None = Field(
         default=None,
         examples=[["api.example.com"]],
@@ -106,13 +117,19 @@ class SecretSettings(Section):
     def _one(self) -> "SecretSettings":
         if (self.file is None) == (self.value is None):
             raise ValueError("must have either file or value")
+        if self.reread and self.file is None:
+            raise ValueError("`reread` goes with `file`")
         return self
 
     def read(self) -> str:
         """The secret as it is now; OSError if its file cannot be read."""
         if self.file is not None:
-            return self.file.read_text(encoding="utf-8").removesuffix("\n")
-        return self.value.get_secret_value() if self.value is not None else ""
+            text = self.file.read_text(encoding="utf-8").removesuffix("\n")
+        else:
+            text = self.value.get_secret_value() if self.value is not None else ""
+        if not self.prefix:
+            return text
+        return "\n".join(f"{self.prefix}{line.strip()}" for line in text.splitlines() if line.strip())
 
 
 class Settings(Section):

@@ -114,9 +114,9 @@ class HttpExecutor:
             url = url_of(definition.url)
         if definition.content is not None:
             work = with_content(work, definition.content)
-        of_project = await self._secrets_of_project(this.ends_at)
+        of_project = _NONE if self._project_secrets is None else await _read(self._project_secrets, this.ends_at)
         writer = self._present_writer(definition, of_project)
-        wire = self._client()
+        wire = self._wire or self._client()
         request = writer.post(url, work, self._timestamp())
         this.is_prepared = True
         answer = await wire.request(url, request, this, this.ends_at)
