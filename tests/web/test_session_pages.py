@@ -55,6 +55,7 @@ async def test_an_attempt_names_the_backfill_that_made_it(anna: Person, pool: Po
     first, second = [await anna.text(f"/sessions/{one.session_id}") for one in made.attempts]
 
     assert f'<a href="/backfills/{made.backfill_id}">again</a>' in first
+    assert f'href="/schedules/{stored.id}">w1</a> over sessions' in await anna.text(f"/backfills/{made.backfill_id}")
     assert "Queued." in words(first)
     assert "Waits its turn." in words(second)
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import dropwhile, islice
 from typing import Final, Literal, get_args
 from uuid import UUID
@@ -23,6 +24,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 MOST_MISSED = 1_000
 MOST_LOOKED_AT = 5_000  # sessions, where only those of one outcome are wanted
 COMING = 3
+REMEMBERED = 500  # walks along calendars
 _SECOND = timedelta(seconds=1)
 
 
@@ -62,6 +64,9 @@ class ScheduleOverview:
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._store = OverviewStore(pool)
         self._clock = clock
+        # a page that is watched is drawn each second, and a walk along a calendar may take a second
+        self._ahead = lru_cache(REMEMBERED)(_slots_ahead)
+        self._behind = lru_cache(REMEMBERED)(_slots_behind)
 
     async def list_page(
         self,
@@ -81,11 +86,22 @@ class ScheduleOverview:
         shown = [one for rows in by_state.values() for one in rows[:limit]]
         marks = await self._store.recent([one.workflow_id for one in shown], recent)
         groups = [
-            SchedulesOf(one, [_seen(row, marks) for row in by_state[one][:limit]], len(by_state[one]) > limit)
+            SchedulesOf(one, [self._seen(row, marks) for row in by_state[one][:limit]], len(by_state[one]) > limit)
             for one in STATES
             if one in by_state
         ]
         return SchedulesPage({one: found.counts.get(one, 0) for one in STATES}, groups)
+
+    def _seen(
+        self, row: StoredSchedule | UnreadableRow, marks: Mapping[int, Sequence[SessionMark]]
+    ) -> ScheduleSeen | UnreadableRow:
+        if isinstance(row, UnreadableRow):
+            return row
+        recent = marks.get(row.workflow_id, ())
+        try:
+            return ScheduleSeen(row, self.coming(row, COMING), recent)
+        except ValueError as problem:
+            return ScheduleSeen(row, (), recent, str(problem))
 
     async def slots(self, stored: StoredSchedule, count: int) -> list[tuple[Slot, SessionMark | None]]:
         """The last `count` slots before the one at which the schedule stands, oldest first, each with its session.
@@ -93,7 +109,7 @@ class ScheduleOverview:
         They begin with the first that had a session, or came after the schedule was made. Slots that lie in the future,
         where somebody has skipped ahead, are among them. ValueError for a definition that this version cannot read.
         """
-        slots = await asyncio.to_thread(_slots_before, stored, count)
+        slots = await asyncio.to_thread(self._behind, _Place.of(stored), count)
         if not slots:
             return []
         marks = await self._store.between(stored.workflow_id, slots[0].session_time, slots[-1].session_time)
@@ -101,17 +117,18 @@ class ScheduleOverview:
         found = ((slot, by_time.get(slot.session_time)) for slot in slots)
         return list(dropwhile(lambda one: one[1] is None and one[0].run_time < stored.created_at, found))
 
-    def missed(self, stored: StoredSchedule) -> int:
+    def coming(self, stored: StoredSchedule, count: int) -> list[Slot]:
+        """The next slots, from where the schedule stands; the first runs when the schedule says. ValueError."""
+        slots = self._ahead(_Place.of(stored), count)
+        return [Slot(slots[0].session_time, stored.next_run_at), *slots[1:]] if slots else []
+
+    async def missed(self, stored: StoredSchedule) -> int:
         """How many slots should have run by now, from where the schedule stands; at most `MOST_MISSED`. ValueError."""
-        now, schedule = self._clock.now(), stored.schedule()
+        now = self._clock.now()
         if stored.next_run_at > now:
             return 0
-        count = 0
-        for slot in islice(schedule.since(schedule.next(stored.next_session_at - _SECOND)), MOST_MISSED):
-            if slot.run_time > now:
-                break
-            count += 1
-        return count
+        slots = await asyncio.to_thread(self._ahead, _Place.of(stored), MOST_MISSED)
+        return sum(slot.run_time <= now for slot in slots)
 
     async def newest(self, workflow_id: int) -> SessionMark | None:
         """How the session of the latest time stands; None: there is none."""
@@ -138,29 +155,28 @@ class ScheduleOverview:
         return await self._store.names({one.created_by for one in attempts})
 
 
-def coming(stored: StoredSchedule, count: int) -> list[Slot]:
-    """The next slots, from where the schedule stands; the first runs when the schedule says. ValueError."""
-    schedule = stored.schedule()
-    slots = list(islice(schedule.since(schedule.next(stored.next_session_at - _SECOND)), count))
-    return [Slot(slots[0].session_time, stored.next_run_at), *slots[1:]] if slots else []
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a schedule stands, and by which definition, of which there is one to each id."""
+
+    revision_id: int
+    next_session_at: datetime
+    stored: StoredSchedule = field(compare=False)
+
+    @staticmethod
+    def of(stored: StoredSchedule) -> "_Place":
+        return _Place(stored.revision_id, stored.next_session_at, stored)
 
 
-def _slots_before(stored: StoredSchedule, count: int) -> list[Slot]:
-    schedule, at = stored.schedule(), stored.next_session_at
+def _slots_ahead(place: _Place, count: int) -> Sequence[Slot]:
+    schedule = place.stored.schedule()
+    return tuple(islice(schedule.since(schedule.next(place.next_session_at - _SECOND)), count))
+
+
+def _slots_behind(place: _Place, count: int) -> Sequence[Slot]:
+    schedule, at = place.stored.schedule(), place.next_session_at
     slots: list[Slot] = []
     while len(slots) < count and (slot := schedule.previous(at)) is not None:
         slots.append(slot)
         at = slot.session_time
-    return slots[::-1]
-
-
-def _seen(
-    row: StoredSchedule | UnreadableRow, marks: Mapping[int, Sequence[SessionMark]]
-) -> ScheduleSeen | UnreadableRow:
-    if isinstance(row, UnreadableRow):
-        return row
-    recent = marks.get(row.workflow_id, ())
-    try:
-        return ScheduleSeen(row, coming(row, COMING), recent)
-    except ValueError as problem:
-        return ScheduleSeen(row, (), recent, str(problem))
+    return tuple(slots[::-1])

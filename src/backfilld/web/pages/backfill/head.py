@@ -24,6 +24,7 @@ class Head:
     sentences: Sequence[Said]
     workflow: str
     kind: str
+    schedule_id: int | None
     created_at: datetime
     owner: str
     place: str
@@ -52,6 +53,7 @@ def head_of(view: BackfillView, explanation: Explanation, now: datetime) -> Head
         sentences=[said(sentence, zone, now) for sentence in explanation.sentences if sentence],
         workflow=backfill.workflow_name,
         kind=backfill.settings.entity_type or "sessions",
+        schedule_id=backfill.schedule_id,
         created_at=backfill.created_at,
         owner=backfill.created_by_name or backfill.created_by.partition(":")[0],
         place=times.place(zone),

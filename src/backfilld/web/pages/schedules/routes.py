@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from backfilld.domain.access.callers import ROLES, Role
-from backfilld.domain.errors import NotFound
+from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.auditing import AuditFilter, AuditReading
-from backfilld.operations.schedules.overview import COMING, OUTCOMES, STATES, Outcome, SchedulesPage, State, coming
+from backfilld.operations.schedules.overview import COMING, OUTCOMES, STATES, Outcome, SchedulesPage, State
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
@@ -142,10 +142,11 @@ class SchedulePages:
         wanted = AuditFilter(subject=f"schedule/{looked.stored.id}")
         events = await self._audit.list_page(visit.caller, wanted, limit=LATEST)
         query = {"status": outcome, "cursor": visit.http.query.get("cursor") if before else None}
+        asked = urlencode({key: one for key, one in query.items() if one})
         return self._frame.page(
             visit, "schedules/schedule.html", here="schedules", looked=looked, head=looked.head,
             attention=looked.head.needs_person, days=days_of(events, zone_of(looked.stored), visit.at),
-            live=f"/events/schedules/{looked.stored.id}?" + urlencode({key: one for key, one in query.items() if one}),
+            live=f"/events/schedules/{looked.stored.id}" + (f"?{asked}" if asked else ""),
         )  # fmt: skip
 
     async def follow(self, visit: Visit) -> web.StreamResponse:
@@ -171,12 +172,12 @@ class SchedulePages:
     async def _look(self, id_: int, outcome: Outcome | None, before: datetime | None) -> Looked:
         stored, now, overview = await self._verbs.reading.get(id_), self._frame.clock.now(), self._verbs.overview
         if isinstance(stored, UnreadableRow):
-            raise NotFound(f"schedule {id_} cannot be read by this version: {stored.problem}")
+            raise Conflict(f"schedule {id_} cannot be read by this version: {stored.problem}")
         zone, problem, missed, strip = zone_of(stored), "", 0, None
         try:
             slots = await overview.slots(stored, MOST)
-            strip = strip_of(slots, coming(stored, COMING), zone, now)
-            missed = overview.missed(stored)
+            strip = strip_of(slots, overview.coming(stored, COMING), zone, now)
+            missed = await overview.missed(stored)
         except ValueError as found:
             problem = str(found)[:1].upper() + str(found)[1:]
         newest = await overview.newest(stored.workflow_id)

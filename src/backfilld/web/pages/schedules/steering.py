@@ -1,11 +1,12 @@
 """Enabling, disabling and skipping: a page that asks, and the POST that does it."""
 
+import asyncio
 from datetime import datetime, timedelta, tzinfo
-from itertools import islice
+from itertools import islice, takewhile
 
 from aiohttp import web
 
-from backfilld.domain.errors import BackfilldError, Conflict, Invalid, NotFound, Unavailable
+from backfilld.domain.errors import BackfilldError, Conflict, Invalid, Unavailable
 from backfilld.domain.schedules import FINISHED_AT, Schedule, Slot
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.unreadable import UnreadableRow
@@ -69,7 +70,7 @@ class ScheduleSteering:
         stored = await self._readable(visit)
         zone, now = zone_of(stored), self._frame.clock.now()
         try:
-            missed, schedule = self._verbs.overview.missed(stored), stored.schedule()
+            missed, schedule = await self._verbs.overview.missed(stored), stored.schedule()
         except ValueError as found:
             problem = problem or Conflict(f"its definition cannot be read: {found}")
             question = Question("That is not possible now", [], "", "", keep="Back to it")
@@ -140,11 +141,7 @@ class ScheduleSteering:
         moved = await self._verbs.steering.skip(
             visit.actor, stored.id, next_time=_spelled(visit.form.get("at")), dry_run=True
         )  # fmt: skip
-        count = 0
-        for slot in islice(schedule.since(schedule.next(stored.next_session_at - _SECOND)), MOST_LEFT_OUT):
-            if slot.session_time >= moved.next_session_at:
-                break
-            count += 1
+        count = await asyncio.to_thread(_between, schedule, stored.next_session_at, moved.next_session_at)
         out = f"at least {thousands(count)}" if count >= MOST_LEFT_OUT else thousands(count)
         sessions = "session" if count == 1 else "sessions"
         if moved.next_session_at >= FINISHED_AT:
@@ -155,12 +152,18 @@ class ScheduleSteering:
     async def _readable(self, visit: Visit) -> StoredSchedule:
         stored = await self._verbs.reading.get(visit.path["id"])
         if isinstance(stored, UnreadableRow):
-            raise NotFound(f"schedule {stored.id} cannot be read by this version: {stored.problem}")
+            raise Conflict(f"schedule {stored.id} cannot be read by this version: {stored.problem}")
         return stored
 
     def _asked(self, stored: StoredSchedule, question: Question, verb: str) -> Asked:
         back = f"/schedules/{stored.id}"
         return Asked(question, stored.workflow_name, pill_of(stored), f"{back}/{verb}", back)
+
+
+def _between(schedule: Schedule, first: datetime, to: datetime) -> int:
+    """How many slots lie there, counted no further than `MOST_LEFT_OUT`."""
+    slots = islice(schedule.since(schedule.next(first - _SECOND)), MOST_LEFT_OUT)
+    return sum(1 for _ in takewhile(lambda slot: slot.session_time < to, slots))
 
 
 def _goes_on(slot: Slot, zone: tzinfo, now: datetime) -> str:

@@ -85,7 +85,7 @@ class SessionRoutes:
         sessions, overview, now = self._verbs.sessions, self._verbs.overview, self._frame.clock.now()
         last = await sessions.session(id_)
         if isinstance(last, UnreadableRow):
-            raise NotFound(f"session {id_} cannot be read by this version: {last.problem}")
+            raise Conflict(f"session {id_} cannot be read by this version: {last.problem}")
         found = await sessions.attempts_of_session(id_, below=below, limit=PAGE_SIZE + 1)
         attempts = [one for one in found[:PAGE_SIZE] if not isinstance(one, UnreadableRow)]
         backfills, names = await overview.backfills(attempts), await overview.names(attempts)

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from backfilld.domain.errors import BackfilldError, Conflict, Invalid, NotFound, Unavailable
+from backfilld.domain.errors import BackfilldError, Conflict, Invalid, Unavailable
 from backfilld.domain.schedules import Schedule
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.unreadable import UnreadableRow
@@ -125,7 +125,7 @@ class ScheduleBackfillPages:
     async def _stored(self, visit: Visit) -> StoredSchedule:
         stored: Any = await self._verbs.reading.get(visit.path["id"])
         if isinstance(stored, UnreadableRow):
-            raise NotFound(f"schedule {stored.id} cannot be read by this version: {stored.problem}")
+            raise Conflict(f"schedule {stored.id} cannot be read by this version: {stored.problem}")
         return stored  # type: ignore[no-any-return]  # the reading says so
 
 
