@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.support.backfills import Workflow, make_backfill, put_into
+from tests.support.backfills import Workflow, make_backfill, make_workflow, put_into
 from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
@@ -301,3 +301,23 @@ async def test_whoever_approves_is_told_whether_the_filter_is_asked_again(
 
     assert said in await person.text(f"/backfills/{backfill.id}/resume")
     assert recheck == ("each is tested against the filter again" in settings)
+
+
+async def test_an_entity_leads_to_itself_in_other_backfills_of_the_workflow(
+    site: Site, pool: Pool, workflow: Workflow
+) -> None:
+    anna = await site.sign_in("viewer")
+    first, second, third = [
+        await make_backfill(pool, workflow, exclusive=False, name=name) for name in ("one", "two", "three")
+    ]
+    stranger = await make_backfill(pool, await make_workflow(pool, "other"), name="of another workflow")
+    await fail_some(pool, first, "a/b", "c")
+    await make_ledger(pool, second, {"a/b": "succeeded", "d": "succeeded"})
+    await make_ledger(pool, third, {"c": "succeeded"})
+    await make_ledger(pool, stranger, {"a/b": "succeeded"})
+    page = await anna.text(f"/backfills/{second.id}/entities/a%2Fb")
+
+    assert f'href="/backfills/{first.id}/entities/a%2Fb">one</a>' in page
+    assert "http_409" in page
+    assert not any(name in page.partition('id="elsewhere"')[2] for name in ("three", "of another workflow", "two"))
+    assert 'id="elsewhere"' not in await anna.text(f"/backfills/{second.id}/entities/d")

@@ -7,6 +7,7 @@ from uuid import UUID
 from backfilld.domain.backfills.records import Backfill, InFlight
 from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.errors import NotFound
+from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.ledger.pages import LedgerEntry as LedgerEntry
@@ -53,13 +54,17 @@ class LedgerReading:
         return [entry] if error_class in (None, entry.error_class) else []
 
     async def get(self, id: UUID, entity_id: str) -> LedgerEntry:
-        """One entry with its tries. NotFound for the backfill, and for an entity that is not in its plan."""
+        """One entry with its tries, and where else the entity is. NotFound for the backfill, and for an entity that
+        is not in its plan."""
         backfill = await self._store.get(id)
         moving = await self._in_flight(backfill)
         entry = await self._pages.find(backfill.number, entity_id, in_flight=moving)
         if entry is None:
             raise NotFound(f"{entity_id!r} is not in the plan of backfill {id}")
-        return await self._pages.with_tries(backfill.number, _as_of_now(entry, moving))
+        entry = await self._pages.with_tries(backfill.number, _as_of_now(entry, moving))
+        if isinstance(entry, UnreadableRow):
+            return entry
+        return replace(entry, elsewhere=await self._pages.list_elsewhere(backfill.number, entity_id))
 
     async def _in_flight(self, backfill: Backfill) -> Mapping[int, InFlight]:
         return {} if backfill.status in ENDED else await self._control.in_flight(backfill.number)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -28,6 +29,7 @@ EVERY = UNTOUCHED | ON_THEIR_WAY | ENDED
 POSITIONS_AT_ONCE = 1_000
 
 _sql = load("ledger.pages")
+BACKFILLS_LOOKED_AT, MOST_ELSEWHERE = 200, 20  # where an entity is looked for besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,18 @@ class TryEntry:
     error_class: str | None
     error: str | None
     http_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEntry:
+    """The same entity in another backfill of the same workflow. What is under way there counts as pending."""
+
+    backfill_id: UUID
+    name: str | None
+    created_at: datetime
+    status: str
+    finished_at: datetime | None
+    error_class: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ class LedgerEntry:
     http_status: int | None
     next_attempt_at: datetime | None
     tries: tuple[TryEntry, ...] = ()
+    elsewhere: tuple[OtherEntry, ...] = ()
 
     @property
     def duration_ms(self) -> int | None:
@@ -159,6 +174,13 @@ class LedgerPages:
         if ended_by_a_try and all(made.attempt != entry.attempts for made in tries):
             tries.append(_final_try(entry))
         return replace(entry, tries=tuple(tries))
+
+    async def list_elsewhere(self, backfill_number: int, entity_id: str) -> tuple[OtherEntry, ...]:
+        """The same entity in other backfills of the workflow, newest first."""
+        rows = await self._pool.fetch(
+            _sql.list_elsewhere, backfill_number, entity_id, BACKFILLS_LOOKED_AT, MOST_ELSEWHERE
+        )
+        return tuple(OtherEntry(**dict(row)) for row in rows)
 
     async def list_ended_ids(
         self,

@@ -101,6 +101,30 @@ SELECT i.position, i.entity_id,
   LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_number = $1 AND position = i.position OFFSET 0) r ON true
  WHERE i.backfill_number + 0 = $1 AND i.entity_id = $2;
 
+-- name: list_elsewhere
+-- The same entity in other backfills of the same workflow, newest first, of the newest that there are.
+-- $1 backfill   $2 entity id   $3 how many backfills are looked at   $4 how many are told
+SELECT b.id AS backfill_id, b.name, b.created_at,
+       CASE WHEN o.status IS NOT NULL THEN o.status::text
+            WHEN r.position IS NOT NULL THEN 'retrying'
+            ELSE 'pending' END AS status,
+       o.finished_at, coalesce(o.error_class, r.error_class) AS error_class
+  FROM (SELECT other.number, other.id, other.name, other.created_at
+          FROM backfills AS other
+          JOIN backfills AS own ON own.number = $1 AND own.workflow_id = other.workflow_id
+                               AND own.entity_type IS NOT DISTINCT FROM other.entity_type
+         WHERE other.number <> $1
+         ORDER BY other.number DESC
+         LIMIT $3) AS b
+ CROSS JOIN LATERAL (SELECT position FROM plan_items
+                      WHERE backfill_number + 0 = b.number AND entity_id = $2 OFFSET 0) AS i
+  LEFT JOIN LATERAL (SELECT * FROM outcomes WHERE backfill_number = b.number AND position = i.position OFFSET 0) AS o
+       ON true
+  LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_number = b.number AND position = i.position OFFSET 0) AS r
+       ON true
+ ORDER BY b.number DESC
+ LIMIT $4;
+
 -- name: list_tries
 -- $1 backfill   $2 position
 SELECT attempt, started_at, finished_at, error_class, error, http_status

@@ -13,7 +13,7 @@ from backfilld.api.public.backfills.answers import number
 from backfilld.api.public.backfills.bodies import LedgerStatus
 from backfilld.api.public.backfills.queries import ListLedger
 from backfilld.operations.backfills.ledger import LedgerReading
-from backfilld.store.ledger.pages import LedgerEntry, TryEntry
+from backfilld.store.ledger.pages import LedgerEntry, OtherEntry, TryEntry
 
 PATH = "/public-api/backfills/{id}/entities"
 TAG = "Ledger"
@@ -63,14 +63,33 @@ class TryAnswer(Answer):
         return cls(**{name: getattr(one, name) for name in TryAnswer.model_fields})
 
 
+class OtherEntryAnswer(Answer):
+    """The same entity in another backfill of the same workflow."""
+
+    backfill_id: UUID
+    name: str | None
+    created_at: Instant
+    status: LedgerStatus = Field(description="What is under way there is pending.")
+    finished_at: Instant | None
+    error_class: str | None
+
+    @classmethod
+    def of(cls, one: OtherEntry) -> Self:
+        return cls(**{name: getattr(one, name) for name in OtherEntryAnswer.model_fields})
+
+
 class WholeEntryAnswer(EntryAnswer):
     """A planned entity with every try that has ended."""
 
     tries: list[TryAnswer]
+    elsewhere: list[OtherEntryAnswer] = Field(
+        description="The entity in other backfills of the workflow, newest first."
+    )
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> Self:
-        return cls.model_construct(**_fields(entry), tries=rows(TryAnswer, entry.tries))
+        others = rows(OtherEntryAnswer, entry.elsewhere)
+        return cls.model_construct(**_fields(entry), tries=rows(TryAnswer, entry.tries), elsewhere=others)
 
 
 class EntriesData(Answer):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from backfilld.operations.backfills.ledger import LedgerEntry
 from backfilld.operations.backfills.view import BackfillView
@@ -55,6 +55,32 @@ class Attempt:
     took: str
     error_class: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The same entity in another backfill. `at`: when it ended there, or the backfill was made."""
+
+    name: str
+    address: str
+    word: str
+    fill: str
+    at: datetime
+    error_class: str
+
+
+def elsewhere_of(entry: LedgerEntry) -> Sequence[Elsewhere]:
+    return [
+        Elsewhere(
+            name=one.name or str(one.backfill_id)[:8],
+            address=f"/backfills/{one.backfill_id}/entities/{quote(entry.entity_id, safe='')}",
+            word=OUTCOMES[one.status][0],
+            fill=OUTCOMES[one.status][1],
+            at=one.finished_at or one.created_at,
+            error_class=one.error_class or "",
+        )
+        for one in entry.elsewhere
+    ]
 
 
 def chips_of(view: BackfillView, base: str, chosen: str) -> Sequence[Chip]:

@@ -134,7 +134,7 @@ class BackfillPages:
         return self._page(
             visit, "entity", looked, again=again if looked.view.has_ended and entry.status in RERUN else "",
             row=ledger.row_of(entry, zone, visit.at), result=ledger.pretty(entry.result),
-            attempts=ledger.attempts_of(entry, zone, visit.at),
+            elsewhere=ledger.elsewhere_of(entry), attempts=ledger.attempts_of(entry, zone, visit.at),
         )  # fmt: skip
 
     async def show_timeline(self, visit: Visit) -> web.Response:
