@@ -84,8 +84,18 @@ def _connection(name: str, known: ConnectionSettings, secrets: SecretStore, cloc
     test = None if path is None else Request("GET", path, endpoint=path)
     sender = Sender(Wire(_sockets(private=known.allow_private_address)), Budget(name, limits, clock))
     made = SYSTEMS.get(known.preset or "", _any)(known, sender, partial(_credential, secrets=secrets), clock)
-    terms = Terms(name, known.headers, test, answer_seconds)
+    terms = Terms(name, known.headers, test, _remedy(known), answer_seconds)
     return Connection(terms, made, sender, clock, Hiding)
+
+
+def _remedy(known: ConnectionSettings) -> str:
+    """What to do where credentials are refused."""
+    secrets = " or ".join(f"secrets.{name}" for name in known.secret_names())
+    if not secrets:
+        return "it wants to know who asks: say so in auth"
+    whose = f" of {known.username}" if known.username else ""
+    again = ", its zone was asked for again" if known.preset == "autotask" else ""
+    return f"the credentials{whose} are refused{again}: mend {secrets}, then SIGHUP"
 
 
 def _any(known: ConnectionSettings, sender: Sender, secret: Secret, clock: Clock) -> System:

@@ -73,16 +73,16 @@ async def _connect(origin: str) -> str | None:
 
 async def sources(settings: Settings) -> list[Finding]:
     """Whether all that entities come from can be asked: fields and a page of each."""
-    from backfilld.app.sources.check import source_faults
+    from backfilld.app.sources.check import check_sources
 
-    foreign = [name for name, known in settings.entity_types.items() if known.sql or known.http]
-    if not foreign:
-        return [ok("sources", "all records are kept in the built-in store")]
-    faults = await source_faults(settings)
     do = "`backfilld sources test TYPE` asks it again"
-    found = [problem("source", fault.removeprefix("entity_types."), do) for fault in faults]
-    broken = {fault.removeprefix("entity_types.").partition(":")[0] for fault in faults}
-    return found + [ok("source", f"{name} can be read") for name in foreign if name not in broken]
+    found = [
+        ok("source", f"{one.entity_type} can be read")
+        if one.problem is None
+        else problem("source", f"{one.entity_type}: {one.problem}", do)
+        for one in await check_sources(settings)
+    ]
+    return found or [ok("sources", "all records are kept in the built-in store")]
 
 
 async def daemon(running: str) -> list[Finding]:

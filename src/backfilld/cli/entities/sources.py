@@ -1,6 +1,6 @@
 """`backfilld sources …`: where entities come from, how that is at this moment, and a test of it, over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -9,6 +9,11 @@ from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.printing import compact, local, number, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.domain.filters.paths import spell
+from backfilld.domain.texts import many
+
+LONGEST_VALUE = 40
+ABSENT = object()
 
 
 @click.group("sources")
@@ -31,10 +36,13 @@ def list_(server: Server, as_json: bool) -> None:
         print_json(data)
         return
     rows = [
-        [one["name"], one["kind"], ", ".join(one["entity_types"]), _budget(one["budget"]), one["problem"] or "well"]
+        [one["name"], one["kind"], _budget(one["budget"]), "well" if one["healthy"] else "problem", _types(one)]
         for one in data["sources"]
     ]
-    print_table(["SOURCE", "KIND", "TYPES", "BUDGET", "HEALTH"], rows, empty="Nothing but the built-in store.")
+    print_table(["SOURCE", "KIND", "BUDGET", "HEALTH", "TYPES"], rows, empty="Nothing but the built-in store.")
+    for one in data["sources"]:
+        if not one["healthy"]:
+            click.echo(f"{one['name']}: {one['problem'].removeprefix(one['name'] + ': ')}")
 
 
 @group.command("test")
@@ -58,16 +66,38 @@ def test(server: Server, as_json: bool, entity_type: str) -> None:
 
 
 def _print_test(found: Mapping[str, Any]) -> None:
-    rows = [[name, kind] for name, kind in sorted(found["fields"].items())]
-    print_table(["FIELD", "TYPE"], rows, empty="No known fields.")
+    record = found["record"] or {"id": "-", "attributes": {}}
+    values = dict(_flat(record["attributes"], ""))
+    names = sorted(found["fields"].keys() | values.keys())
+    rows = [[name, found["fields"].get(name), _short(values.get(name, ABSENT))] for name in names]
+    print_table(["FIELD", "TYPE", f"OF {record['id']}"], rows, empty="No known fields.")
     count = "not known" if found["count"] is None else number(found["count"])
     click.echo(f"Entities: {count}")
-    if found["record"] is not None:
-        click.echo(f"One of them, {found['record']['id']}: {compact(found['record']['attributes'])}")
-    cost = "" if found["requests"] is None else f"{number(found['requests'])} requests, "
-    click.echo(f"It took {cost}{found['seconds']:g} s.")
+    cost = "" if found["requests"] is None else f"{many(found['requests'], 'request', 'requests')}, "
+    click.echo(f"It took {cost}{found['seconds']:.3g} s.")
     if found["problem"]:
         click.echo(f"Problem: {found['problem']}", err=True)
+
+
+def _types(source: Mapping[str, Any]) -> str:
+    return ", ".join(source["entity_types"])
+
+
+def _flat(record: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    """Its values by the names that filters give them."""
+    for key, value in record.items():
+        name = before + spell((key,))
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _short(value: Any) -> str:
+    if value is ABSENT:
+        return ""
+    text = value if isinstance(value, str) and value else "null" if value is None else compact(value) or ""
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 
 def _budget(budget: Mapping[str, Any] | None) -> str:

@@ -193,7 +193,7 @@ def limit(found: Mapping[str, Any]) -> str:
     whose = f" of {found['name']}" if found.get("name") else ""
     rate = found.get("items_per_minute")
     return f"{found['what'].replace('_', ' ')}{whose} {found['value']:,g}" + (
-        f", {rate:,.3g} items/min" if rate else ""
+        f", {rate:{',.0f' if rate >= 10 else '.2g'}} items/min" if rate else ""
     )
 
 

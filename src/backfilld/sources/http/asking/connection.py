@@ -83,6 +83,7 @@ class Terms:
     name: str
     headers: Mapping[str, str] = field(default_factory=dict)
     test: Request | None = None
+    remedy: str = ""  # what to do about refused credentials
     answer_seconds: float | None = None
 
 
@@ -221,8 +222,13 @@ class Connection:
             if problem is None:
                 return answer
             if is_last or not self.outdated(answer, base, let_in):
-                raise problem
+                raise self._with_remedy(problem, answer)
         raise AssertionError("the second time is the last")
+
+    def _with_remedy(self, problem: Exception, answer: Answer) -> Exception:
+        if isinstance(problem, SourceRefused) and answer.status == 401 and self.terms.remedy:
+            return SourceRefused(f"{problem}; {self.terms.remedy}")
+        return problem
 
     def outdated(self, answer: Answer, base: str, let_in: Mapping[str, str]) -> bool:
         """True if what was asked there, with these headers, may be answered otherwise the next time."""
