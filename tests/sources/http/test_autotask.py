@@ -301,3 +301,24 @@ async def test_pick_lists_are_known_with_their_labels(api: Autotask, making: Mak
     await source.known_fields()
 
     assert {"status": (("1", "New"), ("5", "Complete"))} == source.labels()
+
+
+async def test_the_zone_is_asked_for_without_credentials(api: Autotask, making: Making) -> None:
+    source = made_of(making, psa(api.url, "ticket"))["ticket"]
+    await source.known_fields()
+    [zone] = [one for one in api.asked if one.path.endswith("/zoneInformation")]
+
+    assert {"user": USER} == zone.query
+    assert not {"ApiIntegrationCode", "Secret", "UserName", "Authorization"} & zone.headers.keys()
+
+
+async def test_the_history_of_tickets_is_asked_for_by_ticket_alone(api: Autotask, making: Making) -> None:
+    source = made_of(making, psa(api.url, "ticket", "audit_trail"))["audit_trail"]
+    api.entities["TicketHistory"] = {}
+    api.entities["Tickets"] = {id: one for id, one in api.entities["Tickets"].items() if id < 3}
+    await listed(
+        source, tree_of({"combinator": "and", "rules": [{"field": "action", "operator": "=", "value": "Edit"}]})
+    )
+    asked = [one.json["filter"] for one in api.asked if "/TicketHistory/query" in one.path]
+
+    assert [[{"op": "eq", "field": "ticketID", "value": id}] for id in (0, 1, 2)] == asked

@@ -12,6 +12,7 @@ from tests.fake_psa.connectwise import CLIENT, COMPANY, PRIVATE, PUBLIC, Connect
 from tests.fake_psa.serving import serving
 from tests.sources.http.conftest import Making
 from tests.sources.sql_asking import ids, listed, rule, tree_of
+from tests.support.clock import FakeClock
 
 from backfilld.domain.filters import read_filter, resolve
 from backfilld.sources.base import (
@@ -22,6 +23,8 @@ from backfilld.sources.base import (
     SourceUnreachable,
     TypeNotOffered,
 )
+from backfilld.sources.http.answers import Answer
+from backfilld.sources.http.dialects.codebase import CodebaseBase
 from backfilld.sources.http.dialects.connectwise import ConnectWiseDialect
 from backfilld.sources.http.places import Place
 from backfilld.sources.http.shape import Paging, Resource
@@ -177,3 +180,19 @@ async def test_no_value_becomes_syntax(api: ConnectWise, making: Making) -> None
     await ids(source, tree_of(rule("summary", "=", 'x" or id>0 or summary="')))
 
     assert "conditions" not in api.asked[0].query
+
+
+async def test_the_codebase_is_asked_for_without_credentials(clock: FakeClock) -> None:
+    asked: list[str] = []
+
+    class Told:
+        async def ask_beside(self, endpoint: str, method: str, url: str) -> Answer:
+            asked.append(url)
+            return Answer(200, b'{"Codebase": "v2027_1/"}')
+
+    cloud = CodebaseBase("https://api-eu.myconnectwise.net", "example", Told(), clock)  # type: ignore[arg-type]
+    own = CodebaseBase("https://cw.example.com", "example", Told(), clock)  # type: ignore[arg-type]
+
+    assert "https://api-eu.myconnectwise.net/v2027_1/apis/3.0" == await cloud.find()
+    assert "https://cw.example.com/v4_6_release/apis/3.0" == await own.find()
+    assert ["https://api-eu.myconnectwise.net/login/companyinfo/example"] == asked

@@ -225,3 +225,35 @@ def assert_means(case: dict[str, Any], meaning: Any, resource: Resource) -> None
     if wait is not None:
         assert isinstance(raised.value, Throttled)
         assert float(wait) == raised.value.seconds
+
+
+# Those that are about more than one request, and where each is seen to
+ELSEWHERE = {
+    (
+        "autotask",
+        "which zone the user is in: no credentials are sent",
+    ): "test_the_zone_is_asked_for_without_credentials",
+    ("autotask", "company 0 exists"): "test_other_types_are_listed",
+    ("autotask", "history with any other filter"): "test_the_history_of_tickets_is_asked_for_by_ticket_alone",
+    (
+        "autotask",
+        "wrong secret, or the zone has moved",
+    ): "test_a_wrong_secret_is_refused_after_the_zone_was_asked_again",
+    ("autotask", "too many at once, with another status"): "test_too_many_at_once_slows_that_endpoint_alone",
+    ("connectwise", "codebase: no credentials are sent"): "test_the_codebase_is_asked_for_without_credentials",
+    ("connectwise", "long conditions"): "test_long_conditions_go_into_a_body",
+    ("connectwise", "audit trail of one record"): "test_what_has_no_id_over_there_is_not_offered",
+    ("halo", "token"): "test_a_token_is_asked_for_with_a_form",
+    ("halo", "token no longer good"): "test_a_token_that_ended_is_replaced_once",
+}
+
+
+@pytest.mark.parametrize("system", ["autotask", "connectwise", "halo"])
+def test_every_exchange_is_seen_to(system: str) -> None:
+    asked = {"autotask": AUTOTASK, "connectwise": CONNECTWISE, "halo": HALOPSA}[system]
+    named = {name for of, name in ELSEWHERE if of == system}
+    rest = {one["name"] for one in cases(system) if one["name"] not in asked and _problem_named(one) is None}
+    tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+
+    assert named == rest
+    assert [] == [test for test in ELSEWHERE.values() if f"def {test}(" not in tests]

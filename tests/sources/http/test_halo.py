@@ -1,5 +1,6 @@
 """HaloPSA by its preset."""
 
+import asyncio
 import json
 import tomllib
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from tests.support.clock import FakeClock
 
 from backfilld.app.sources.resources import Resources
 from backfilld.config.model import Settings
-from backfilld.sources.base import EntityQuery, SourceBusy, SourceRefused
+from backfilld.sources.base import EntityQuery, SourceBroken, SourceBusy, SourceRefused, TypeNotOffered
 from backfilld.sources.http.dialects.halo import HaloDialect
 
 CASES = Path(__file__).parents[2] / "cases" / "http_sources"
@@ -107,6 +108,28 @@ async def test_a_bare_list_is_the_only_page(api: Halo, making: Making) -> None:
     assert ["1", "2"] == await ids(made_of(making, psa(api.url, "team"))["team"])
 
 
+async def test_a_page_that_is_not_all_of_them_is_never_taken_for_all(api: Halo, making: Making) -> None:
+    source = made_of(making, psa(api.url, "ticket", "note"))["note"]
+    api.replies.append(None)  # a page of tickets
+    api.reply(200, {"record_count": 3, "actions": [{"id": 1}]})
+    with pytest.raises(SourceBroken, match="gives 1 of 3 records: it has pages"):
+        await listed(source)
+
+
+@pytest.mark.parametrize("entity_type", ["appointment", "time_entry", "task"])
+async def test_what_cannot_be_listed_whole_is_not_offered(api: Halo, making: Making, entity_type: str) -> None:
+    with pytest.raises(TypeNotOffered, match=r"HaloPSA has no entities of type .*it has .*ticket"):
+        await made_of(making, psa(api.url, entity_type))[entity_type].known_fields()
+
+
+async def test_a_type_that_is_not_offered_may_be_described_in_the_file(api: Halo, making: Making) -> None:
+    text = psa(api.url, "task").replace(
+        'http = { connection = "halo" }', 'http = { connection = "halo", path = "/tickets", records = "tickets" }'
+    )
+
+    assert 250 == len(await listed(made_of(making, text)["task"]))
+
+
 async def test_notes_are_listed_under_each_ticket(api: Halo, making: Making) -> None:
     api.records = {n: api.records[n] for n in (1, 2)}
     api.actions = {1: [{"id": 1}, {"id": 2}]}
@@ -140,3 +163,13 @@ async def test_without_saying_how_long_it_is_waited_ever_longer(api: Halo, makin
         await clock.advance(pauses[-1])
 
     assert [30, 60, 120] == pauses
+
+
+async def test_a_token_is_asked_for_with_a_form(api: Halo, making: Making) -> None:
+    source = made_of(making, psa(api.url, "ticket"))["ticket"]
+    await asyncio.gather(*(listed(source) for _ in range(3)))
+    [token] = [one for one in api.asked if one.path == "/auth/token"]  # one request for all that wait
+
+    assert ({"tenant": TENANT}, None) == (token.query, token.headers.get("Authorization"))
+    assert "application/x-www-form-urlencoded" == token.headers["Content-Type"]
+    assert {f"Bearer {api.token}"} == {one.headers["Authorization"] for one in api.asked if one is not token}

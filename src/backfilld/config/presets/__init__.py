@@ -30,7 +30,7 @@ class Preset(Section):
     def listing_of(self, entity_type: str, own: Mapping[str, Any]) -> dict[str, Any] | None:
         """What is listed for a type, with what the file says of it; None where the system has no such type."""
         known = self.types.get(entity_type)
-        if known is None and "entity" not in own:
+        if known is None and not {"entity", "path"} & own.keys():
             return None
         whole = {**self.listing, **(known or {}), **own}
         if "path" in whole:

@@ -163,6 +163,7 @@ class Lister:
                 resource, place, answer, document, ids, short_is_last=is_short and self.learned.gives_full_pages
             )
             names = set(map(str, ids))
+            self._require_all(document, names)
             self._require_progress(names, following, walk)
         except SourceBroken as problem:
             raise SourceBroken(f"{where}: {problem}") from problem
@@ -173,6 +174,15 @@ class Lister:
             entities = [one for one, id in zip(entities, ids, strict=True) if str(id) not in walk.given]
             walk.given |= names
         return entities, following
+
+    def _require_all(self, document: Any, names: set[str]) -> None:
+        """SourceBroken where one page is said to be all, and the API says that there are more."""
+        paging = self.resource.paging
+        told = inside(document, paging.total) if paging.kind == "none" and paging.total else None
+        if type(told) is int and told > len(names):
+            raise SourceBroken(
+                f"gives {len(names):,} of {told:,} records: it has pages, and paging says that it has none"
+            )
 
     def _require_progress(self, names: set[str], following: Place | None, walk: _Walk) -> None:
         """SourceBroken where the API gives again what it gave, so that the listing would never end."""
