@@ -87,6 +87,7 @@ async def test_a_queue_without_a_worker_is_named_until_there_is_one(server, worl
         return "no_workers" == await world.reason(id)
 
     await eventually(named, seconds=30)
+    tested = (await world.daemon.client.test_engine("main")).data["test"]
     lonely = WorkerProcess(place, server, "lonely")
     await lonely.start()
     try:
@@ -94,6 +95,8 @@ async def test_a_queue_without_a_worker_is_named_until_there_is_one(server, worl
     finally:
         lonely.kill()
 
+    assert (True, "0") == (tested["healthy"], tested["facts"]["workers on lonely"])
+    assert "the queue lonely has no worker" in tested["warnings"]
     assert ("completed", 5) == (ended["status"], ended["succeeded_count"])
     assert {("completed",): 5} == counted(await server.ended(f"bf_{id}_", 5))
 
