@@ -5,10 +5,10 @@ second sees what the first has made of it. Then whoever runs the backfill has to
 the caller answered.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from backfilld.bus import Bus
@@ -26,6 +26,9 @@ from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.store.admin import audit
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Connection, Pool
+
+Values = Mapping[str, Any]
+HOURS: Final = frozenset({"daily_execution_windows", "timezone", "excluded_dates", "override_until"})
 
 
 class CannotBeChanged(Conflict):
@@ -46,7 +49,7 @@ def require_changeable(backfill: Backfill) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """What a backfill is to be; `old` and `new` are the values that differ, as the audit log keeps them."""
+    """What a backfill is to be; `old` and `new` are the values that differ, as the audit log keeps them, a row each."""
 
     settings: BackfillSettings
     override_until: datetime | None
@@ -123,9 +126,14 @@ class Altering:
                 on=on,
             )
             after = moved or after
-        stood, stands = audit.standing_of(present), audit.standing_of(after)
-        old, new = dict(alteration.old), dict(alteration.new)
-        if stood != stands:
-            old, new = old | stood, new | stands
-        await audit.record_on(on, actor, verb.action, present, at=now, reason=why, old=old, new=new)
+        for old, new in _rows(alteration, audit.standing_of(present), audit.standing_of(after)):
+            await audit.record_on(on, actor, verb.action, present, at=now, reason=why, old=old, new=new)
         return after
+
+
+def _rows(alteration: Alteration, stood: Values, stands: Values) -> Iterator[tuple[Values, Values]]:
+    """Old and new of each value by itself. Where it stands follows from its hours, so it is told beside these."""
+    moving = next((name for name in alteration.new if name in HOURS), None) if stood != stands else None
+    for name, value in alteration.new.items():
+        moves = name == moving
+        yield {name: alteration.old[name], **(stood if moves else {})}, {name: value, **(stands if moves else {})}
