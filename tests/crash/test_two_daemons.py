@@ -143,7 +143,6 @@ async def test_owners_change_again_and_again_and_never_are_there_two(daemons, ta
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("point", [Point.STOP_HEARD, Point.STOP_ACKNOWLEDGED], ids=str)
 async def test_an_owner_that_dies_of_a_pause_has_obeyed_it_or_is_waited_for(daemons, target, dsn, point):
     id, owner = await begun(daemons, target, random.Random(8))
@@ -174,6 +173,34 @@ async def test_an_owner_that_dies_of_a_pause_has_obeyed_it_or_is_waited_for(daem
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 0.02])
+async def test_an_edit_during_which_the_owner_is_killed_is_in_force_at_the_next_before_its_first_start(
+    daemons, target, dsn, seconds
+):
+    """Asked of the other daemon."""
+    id, owner = await begun(daemons, target, random.Random(9))
+    dying, heir = daemons[owner], daemons[other_than(owner)]
+    asking = asyncio.create_task(heir.client.edit_backfill(id, {"max_in_flight": 1, "max_attempts": 7}))
+    await asyncio.sleep(seconds)
+    await dying.kill()
+    target.next_generation()
+    await asking
+    answered = time.monotonic()
+    await starts(target, other_than(owner), since=answered)
+    shown = await heir.backfill(id)
+    most = most_live(target, id, of=other_than(owner), since=answered)
+    await heir.client.cancel_backfill(id)
+    await heir.ends(id)
+    told = await assert_audit_is_whole(dsn, id)
+
+    assert (1, 7) == (shown["max_in_flight"], shown["max_attempts"])
+    assert 1 == most
+    assert 2 == told["backfill.change"]  # a row for each value
+    await assert_exact(heir, dsn, id, planned=len(IDS))
+    assert_keys_never_change(target)
+
+
+@pytest.mark.slow
 async def test_two_backfills_are_shared_out_and_each_keeps_its_limit(daemons, target, dsn):
     target.script = lambda _: Reply(seconds=0.01)
     await daemons["A"].upload(IDS[:1000])
@@ -193,8 +220,10 @@ async def test_two_backfills_are_shared_out_and_each_keeps_its_limit(daemons, ta
         await assert_exact(daemons["A"], dsn, id, planned=1000)
 
 
-def most_live(target, backfill_id):
-    """The most calls of one backfill that were ever open at once."""
-    calls = [call for call in target.calls if call.backfill_id == backfill_id]
-    moments = sorted([(call.ended_at, -1) for call in calls] + [(call.arrived_at, 1) for call in calls])
+def most_live(target, backfill_id, *, of=None, since=0.0):
+    """The most calls of one backfill, started since then by one daemon (None: any), that were ever open at once."""
+    calls = [call for call in target.calls if call.backfill_id == backfill_id and call.arrived_at > since]
+    calls = [call for call in calls if of in (None, who(call))]
+    ends = [(call.ended_at, -1) for call in calls if call.ended_at is not None]
+    moments = sorted(ends + [(call.arrived_at, 1) for call in calls])
     return max(itertools.accumulate(change for _, change in moments))

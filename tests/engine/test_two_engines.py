@@ -1,6 +1,7 @@
 """Several daemons on one database: one owner at a time, and somebody takes over from whoever is gone."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from tests.support.backfills import make_backfill
@@ -126,3 +127,31 @@ async def test_a_cancel_of_what_nobody_runs_yet_is_confirmed_whoever_takes_it(ds
         await one.until(backfill, "cancelled")
 
     assert {"cancelled": 30} == await one.outcomes(backfill)
+
+
+async def test_what_one_works_on_is_known_to_the_other_with_its_start(dsn, pool):
+    """Within a second, by what stands beside its lease."""
+    held = asyncio.Event()
+
+    async def script(work: Work) -> Verdict:
+        await held.wait()
+        return SUCCEEDED
+
+    backfill = await make_backfill(pool, filter_resolved={"match_all": True}, max_in_flight=3)
+    executor = ScriptedExecutor(script)
+    async with engine_on(dsn, pool, executor) as one, engine_on(dsn, pool, ScriptedExecutor(script)) as two:
+        await eventually(lambda: len(executor.starts) == 3 or len(two.executor.starts) == 3)
+        owner, other = (one, two) if executor.starts else (two, one)
+        told = await eventually(lambda: all_three(other, backfill))
+        known = await owner.control.in_flight(backfill.number)
+        held.set()
+
+    off = {position: abs(one.started_at - told[position].started_at) for position, one in known.items()}
+    assert known.keys() == told.keys()
+    assert all(difference < timedelta(milliseconds=1) for difference in off.values())
+
+
+async def all_three(engine, backfill):
+    """What is in flight, once it is all that there can be."""
+    found = await engine.control.in_flight(backfill.number)
+    return found if len(found) == 3 else None
