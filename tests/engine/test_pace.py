@@ -85,8 +85,11 @@ async def test_a_slow_pace_is_no_reason_and_the_backfill_runs(dsn, pool):
         row = await engine.until(backfill, succeeded=1)
         await asyncio.sleep(APART)
         row = await engine.until(backfill, "running")
+        next_turn = engine.control.live(backfill.number).sharing.known()["turn"]
+        away = (next_turn - engine.clock.now()).total_seconds()
 
     assert (1, None) == (len(engine.executor.starts), row.reason)
+    assert 500 < away <= 600
 
 
 async def test_a_restart_may_start_one_at_once(dsn, pool):

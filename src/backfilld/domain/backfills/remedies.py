@@ -52,7 +52,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         "/public-api/workflows/{workflow_id}",
     ),
     R.SOURCE_UNREACHABLE: Remedy(f"{ASKED_AGAIN}; nothing fails, and it goes on by itself."),
-    R.SOURCE_REFUSED: Remedy(f"{ASKED_AGAIN}; mend its credentials; nothing fails meanwhile."),
+    R.SOURCE_REFUSED: Remedy(f"{ASKED_AGAIN}; mend its credentials, and SIGHUP asks at once. Nothing fails meanwhile."),
     R.SOURCE_BUDGET: Remedy("It goes on by itself[; used by {others_at_source}, too]. " + LEFT),
     R.RATE_LIMITED: Remedy("Holds for every backfill that uses it[: also {others_at_target}]."),
     R.WAITING_FOR_CAPACITY: Remedy("It goes on by itself as soon as there is room."),
