@@ -155,3 +155,24 @@ async def test_windows_that_cannot_be_read_hide_nothing_else(client: Client, poo
 
 async def test_an_unknown_backfill_is_not_found(client: Client):
     assert 404 == (await client.get(f"{PATH}/{uuid4()}/explain")).status
+
+
+@pytest.mark.parametrize("status", [Status.PLANNING, Status.PAUSED, Status.RUNNING, Status.WAITING])
+async def test_its_own_limits_are_told_whether_it_may_start_or_not(client: Client, pool: Pool, status: Status) -> None:
+    backfill = await make_backfill(pool, starts_per_minute=10, max_credits=20)
+    if status is not Status.PLANNING:
+        await put_into(pool, backfill, status)
+    data = await explained(client, backfill.id)
+
+    assert {"max_in_flight": 5, "starts_per_minute": 10, "max_credits": 20} == {
+        limit["what"]: limit["value"] for limit in data["limits"]
+    }
+
+
+async def test_an_end_that_is_too_far_is_said_so(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool, starts_per_minute=0.00001)
+    await pool.execute("UPDATE backfill_progress SET planned = 1000, throughput = 1")
+    await put_into(pool, backfill, Status.RUNNING)
+    data = await explained(client, backfill.id)
+
+    assert "1,000 are left; the end cannot be estimated: it is more than ten years away." == data["sentences"][-1]

@@ -157,9 +157,11 @@ class Viewer:
             rate_while_open_per_minute=None if rate is None else round(rate.per_minute, 2),
             live=live,
         )
-        if backfill.status not in STARTABLE or window is CANNOT_BE_TOLD:
+        if backfill.status in ENDED:
             return view
-        return self._with_estimate(view, calendar, speed) if goes_on else self._with_limits(view)
+        view = self._with_limits(view)
+        can_start = goes_on and backfill.status in STARTABLE and window is not CANNOT_BE_TOLD
+        return self._with_estimate(view, calendar, speed) if can_start else view
 
     def _with_limits(self, view: BackfillView) -> BackfillView:
         work, own = Work.of(view.backfill), own_bounds(view.backfill.settings)
@@ -169,7 +171,6 @@ class Viewer:
     def _with_estimate(self, view: BackfillView, calendar: Calendar | None, known: Speed) -> BackfillView:
         """With when it ends: by the open time of late where enough is known of it, else by its pace, else by that of
         its workflow."""
-        view = self._with_limits(view)
         rate, pace, usual = known.rate, view.progress.throughput, known.usual
         by_rate = rate is not None and rate.has_range
         speed: float | None = pace if pace > 0 else None

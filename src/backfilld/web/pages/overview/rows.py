@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from backfilld.domain.backfills.estimating.ends import Unknown
 from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.calendars import shown_zone
@@ -117,6 +118,8 @@ def _end(view: BackfillView, now: datetime) -> End | None:
         return End(times.clock_time(at, zone, now), at, times.whole(at, zone), times.place(zone))
     if view.reason is not None and view.reason.code is R.AWAITING_APPROVAL:
         return End("after approval")
+    if view.estimate is not None and view.estimate.unknown is Unknown.TOO_FAR:
+        return End("not in ten years")
     return None
 
 
