@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 from tests.support.backfills import ALWAYS
 from tests.support.daemon_within import daemon_within
 from tests.support.database import Databases
@@ -55,9 +55,16 @@ class Complaints:
     found: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
-        page.on("console", lambda message: self.found.append(f"console: {message.text}"))
+        page.on("console", lambda message: self._hear(message, page))
         page.on("pageerror", lambda error: self.found.append(f"error: {error}"))
         page.on("request", self._request)
+
+    def _hear(self, message: ConsoleMessage, page: Page) -> None:
+        is_of_page = message.location.get("url") == page.url  # a page that says no is one all the same
+        if not (
+            is_of_page and message.text.startswith("Failed to load resource: the server responded with a status of 4")
+        ):
+            self.found.append(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:
         if urlsplit(request.url).netloc != urlsplit(self.url).netloc:
