@@ -78,3 +78,11 @@ def test_of_less_than_half_an_hour_there_is_no_range():
 @pytest.mark.parametrize("points", [[], [point(0, 0)], [point(1, 0, "paused_by_user"), point(0, 0, "paused_by_user")]])
 def test_without_an_open_minute_no_rate_is_known(points: list[Point]):
     assert open_rate(points, None, since=NOON) is None
+
+
+def test_the_last_hour_is_told_in_twelve_parts():
+    rate = open_rate(newest_first(*(point(minute, minute * 4) for minute in range(100))), None, since=NOON)
+    young = open_rate(newest_first(point(0, 0), point(7, 30), point(12, 31)), None, since=NOON)
+
+    assert (20,) * 12 == rate.last_hour
+    assert (0,) * 10 + (30, 1) == young.last_hour

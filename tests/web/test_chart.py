@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from tests.support.backfills import make_backfill
-from tests.support.clock import NOON
+from tests.support.clock import NOON, FakeClock
 
 from backfilld.domain.backfills.open_rates import Point
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.store.connection.pool import Pool
 from backfilld.web.pages.backfill.chart import HEIGHT, MOST_BARS, WIDTH, ChartShown, chart_of
+from backfilld.web.pages.backfill.openings import openings_of
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NIGHTS = {day: [{"run_start_time": "22:00", "run_end_time": "06:00"}] for day in DAYS}
@@ -70,3 +71,24 @@ async def test_too_little_is_not_drawn(pool: Pool, operations: BackfillOperation
     assert chart_of(view, points(1), NOON) is None
     still = [replace(one, succeeded=0, failed=0) for one in points(30)]
     assert chart_of(view, still, NOON) is None
+
+
+async def test_minutes_in_which_it_was_held_up_are_told_below(pool: Pool, operations: BackfillOperations) -> None:
+    held = [replace(points(12)[10], at=NOON + timedelta(minutes=at), reason_code="target_refuses") for at in (11, 12)]
+    slowed = replace(held[0], at=NOON + timedelta(minutes=13), reason_code="rate_limited")
+    shown = drawn(await view_of(pool, operations), [*points(10), *held, slowed])
+
+    assert ["bad", "bad", "warn"] == [band.tone for band in shown.bands]
+    assert "12:10–12:11: The target refused us" in shown.bands[0].title
+    assert all(band.x + band.width <= WIDTH + 1 for band in shown.bands)
+
+
+async def test_an_override_is_drawn_until_its_end(pool: Pool, operations: BackfillOperations, clock: FakeClock) -> None:
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
+    until = clock.now() + timedelta(hours=14)
+    await pool.execute("UPDATE backfills SET status = 'waiting', planned_at = $1, override_until = $2", NOON, until)
+    shown = openings_of(await operations.get(backfill.id), clock.now())
+
+    assert shown is not None
+    assert 2 == len(shown.override)  # today, and after midnight
+    assert sum(one.width for one in shown.override) == pytest.approx(14 / 24 * 480)

@@ -12,6 +12,7 @@ from itertools import pairwise
 from backfilld.domain.windows.openings import Calendar
 
 LOOKS_BACK_MINUTES = 60.0  # of open time
+PARTS_OF_AN_HOUR = 12
 ENOUGH_MINUTES = 30.0  # for a range
 LONGEST_STRETCH_MINUTES = 60.0  # between two points; what is longer was not looked at in between
 
@@ -43,6 +44,7 @@ class OpenRate:
     minutes: float
     slow: float
     fast: float
+    last_hour: tuple[int, ...] = ()  # what ended in each five minutes of it, the latest last
 
     @property
     def has_range(self) -> bool:
@@ -63,7 +65,20 @@ def open_rate(points: Sequence[Point], calendar: Calendar | None, *, since: date
             break
     if minutes <= 0:
         return None
-    return OpenRate(ended / minutes, minutes, _quantile(stretches, 0.25), _quantile(stretches, 0.75))
+    return OpenRate(
+        ended / minutes, minutes, _quantile(stretches, 0.25), _quantile(stretches, 0.75), _last_hour(points)
+    )  # fmt: skip
+
+
+def _last_hour(points: Sequence[Point]) -> tuple[int, ...]:
+    """What ended in each twelfth of the hour before the newest point."""
+    counts = [0] * PARTS_OF_AN_HOUR
+    for newer, older in pairwise(points):
+        ago = (points[0].at - newer.at).total_seconds() / 3600
+        if ago >= 1:
+            break
+        counts[PARTS_OF_AN_HOUR - 1 - int(ago * PARTS_OF_AN_HOUR)] += max(0, newer.ended - older.ended)
+    return tuple(counts)
 
 
 def _open_stretches(

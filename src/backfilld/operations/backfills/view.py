@@ -72,6 +72,7 @@ class BackfillView:
     reasons: tuple[Reason, ...] = ()  # all that keeps something from starting; `reason` is the first
     rate_while_open_per_minute: float | None = None  # over the last hour of open time
     completion_range: tuple[datetime, datetime] | None = None  # a quarter of the minutes was faster, slower
+    last_hour: tuple[int, ...] = ()  # what ended in each five minutes of it, the latest last
     live: Live | None = None  # what its owner knows, if that is this process
     estimate: Estimate | None = None  # None: nothing can start, and nobody can tell until when
     bounds: tuple[Bound, ...] = ()  # what slows it down from outside, and its own pace

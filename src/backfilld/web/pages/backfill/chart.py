@@ -3,12 +3,16 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
+from backfilld.domain.backfills.holding import ENTRIES
 from backfilld.domain.backfills.open_rates import Point
+from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zone
 from backfilld.domain.windows.openings import Opening
 from backfilld.operations.backfills.view import BackfillView
+from backfilld.web.pages.backfill.timeline import word_of
+from backfilld.web.words import times
 from backfilld.web.words.numbers import thousands
 
 STEPS = (1, 2, 5, 10, 15, 30, 60, 180, 360, 720, 1440, 10_080)  # minutes
@@ -48,6 +52,16 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch in which nothing ended, and why."""
+
+    x: float
+    width: float
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChartShown:
     """The picture; `bars` with nothing in them are not drawn, but stand in the table."""
 
@@ -59,6 +73,8 @@ class ChartShown:
     rest: tuple[float, float, float, float] | None  # x, y, width, height
     base: float
     has_breaks: bool
+    zone: str
+    bands: Sequence[Band] = ()
 
 
 @dataclass(slots=True)
@@ -69,6 +85,7 @@ class _Bucket:
     succeeded: int = 0
     skipped: int = 0
     failed: int = 0
+    held_by: str | None = None
 
     @property
     def total(self) -> int:
@@ -116,6 +133,8 @@ def _fill(buckets: Sequence[_Bucket], points: Sequence[Point]) -> None:
             found.succeeded += max(0, point.succeeded - before.succeeded)
             found.skipped += max(0, point.skipped - before.skipped)
             found.failed += max(0, point.failed - before.failed)
+            if point.reason_code is not None and point.ended == before.ended:
+                found.held_by = point.reason_code
         before = point
 
 
@@ -128,7 +147,7 @@ def _drawn(view: BackfillView, buckets: Sequence[_Bucket], step: int, now: datet
     base = HEIGHT - BOTTOM
     top = _nice(max(one.total for one in buckets))
     scale = (base - TOP) / top
-    bars, labels, breaks = [], [], []
+    bars, labels, breaks, bands = [], [], [], []
     x, last_label = float(LEFT), -1_000.0
     for number, one in enumerate(buckets):
         is_new = number == 0 or one.opening != buckets[number - 1].opening
@@ -139,6 +158,8 @@ def _drawn(view: BackfillView, buckets: Sequence[_Bucket], step: int, now: datet
             labels.append(Label(x, f"{one.begins_at.astimezone(zone):%a %H:%M}"))
             last_label = x
         bars.append(_bar(one, x, max(1.0, slot - 1), base, scale, zone))
+        if one.held_by is not None and not one.total:
+            bands.append(_band(one, x, slot, zone))
         x += slot
     rest = None
     if ahead:
@@ -154,7 +175,14 @@ def _drawn(view: BackfillView, buckets: Sequence[_Bucket], step: int, now: datet
     elif x - last_label > 130:
         labels.append(Label(x, f"{buckets[-1].ends_at.astimezone(zone):%a %H:%M}", "end"))
     lines = [(base - top * scale * part / 2, thousands(top * part / 2)) for part in (0, 1, 2)]
-    return ChartShown(_step_name(step), bars, lines, labels, breaks, rest, base, gaps > 0)
+    return ChartShown(_step_name(step), bars, lines, labels, breaks, rest, base, gaps > 0, times.place(zone), bands)
+
+
+def _band(one: _Bucket, x: float, width: float, zone: tzinfo) -> Band:
+    code = one.held_by or ""
+    needs_person = code in set(ReasonCode) and ENTRIES[ReasonCode(code)].needs_person
+    begin, end = one.begins_at.astimezone(zone), one.ends_at.astimezone(zone)
+    return Band(x, width, "bad" if needs_person else "warn", f"{begin:%a %H:%M}–{end:%H:%M}: {word_of(code)}")
 
 
 def _ahead(view: BackfillView, step: int, now: datetime) -> float:

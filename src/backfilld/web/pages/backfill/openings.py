@@ -26,6 +26,16 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """Part of a day in which its windows count as open, whatever they say."""
+
+    x: float
+    y: int
+    width: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """A row. `note` names a day that is shorter or longer than others."""
 
@@ -46,6 +56,7 @@ class OpeningsShown:
     now: tuple[float, int] | None
     end: tuple[float, int, str] | None
     table: Sequence[tuple[str, str]]
+    override: Sequence[Override] = ()
 
 
 def openings_of(view: BackfillView, now: datetime) -> OpeningsShown | None:
@@ -71,8 +82,21 @@ def openings_of(view: BackfillView, now: datetime) -> OpeningsShown | None:
         height=ROW * count,
         now=_place(now, dates, zone),
         end=_flag(end, dates, zone),
+        override=list(_override(view.window.override_until, now, dates, zone)),
         table=[(day.label, ", ".join(block.title for block in day.blocks)) for day in days if day.blocks],
     )
+
+
+def _override(until: datetime | None, now: datetime, dates: Sequence[date], zone: ZoneInfo) -> Iterator[Override]:
+    if until is None:
+        return
+    title = f"Runs outside of its windows until {until.astimezone(zone):%a %H:%M}"
+    for number, day in enumerate(dates):
+        begin = max(now, _midnight(day, zone))
+        end = min(until, _midnight(day + timedelta(days=1), zone))
+        if begin < end:
+            x, to = _hour(begin, zone) / 24 * WIDTH, (_hour(end, zone) or 24.0) / 24 * WIDTH
+            yield Override(x, number * ROW, max(2.0, to - x), title)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -71,6 +71,12 @@ def days_of(events: Sequence[AuditEvent], zone: tzinfo, now: datetime) -> Sequen
     ]
 
 
+def word_of(code: str) -> str:
+    """Why nothing started, in a few words."""
+    told = _OUTAGES.get(code) or _WHY.get(code) or code.replace("_", " ")
+    return told[:1].upper() + told[1:]
+
+
 def _day(day: date, today: date) -> str:
     if day == today:
         return "Today"

@@ -18,6 +18,7 @@ from backfilld.web.words.sentences import Said, said
 from backfilld.web.words.states import Pill, pill
 
 R = ReasonCode
+HOUR_HEIGHT, HOUR_STEP = 16, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Row:
     counted: str
     bar: Sequence[Segment]
     rate: str
+    hour: Sequence[tuple[int, int]]  # x and height of the last hour's bars
     end: End | None
     remedy: Remedy | None
 
@@ -88,6 +90,7 @@ def row_of(seen: tuple[BackfillView, Explanation] | UnreadableRow, now: datetime
         counted=_counted(view),
         bar=segments(counts),
         rate=_rate(view),
+        hour=_hour(view),
         end=_end(view, now),
         remedy=remedy(view),
     )
@@ -100,6 +103,15 @@ def _owner(view: BackfillView) -> str:
 def _rate(view: BackfillView) -> str:
     rate = view.throughput_per_minute or 0
     return f"{numbers.thousands(round(rate))}/min" if view.backfill.status is Status.RUNNING and rate >= 0.5 else ""
+
+
+def _hour(view: BackfillView) -> Sequence[tuple[int, int]]:
+    """Nothing where nothing has ended, or nothing goes on."""
+    most = max(view.last_hour, default=0)
+    if view.backfill.status is not Status.RUNNING or not most:
+        return ()
+    heights = [-(-HOUR_HEIGHT * count // most) for count in view.last_hour]
+    return [(number * HOUR_STEP, height) for number, height in enumerate(heights) if height]
 
 
 def _counted(view: BackfillView) -> str:
