@@ -30,7 +30,7 @@ from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.mirrors import Mirror, MirrorStore, MirrorTaken
 from backfilld.store.schedules.positions import delete_schedule
 
-ATTEMPT_SECONDS = 86_400.0  # longest wait of one try; the next one finds the attempt again
+ATTEMPT_SECONDS = 7 * 86_400.0  # longest wait of one try; the next one finds the attempt again
 TRIES = 20
 ASK_SECONDS = 60.0
 
