@@ -114,6 +114,16 @@ async def test_a_count_and_a_read_are_one_request_each(api: ConnectWise, making:
     assert ["status/id = 16", "id in (1,2,99999)"] == [one.query["conditions"] for one in api.asked]
 
 
+async def test_many_long_ids_are_read_with_addresses_that_are_not_too_long(api: ConnectWise, making: Making) -> None:
+    source = made_of(making, psa(api.url, "ticket"))["ticket"]
+    wanted = [str(10**14 + n) for n in range(200)]
+    found = await source.read("ticket", ["1", *wanted])
+
+    assert ["1"] == list(found)
+    assert 3 == len(api.asked)
+    assert 201 == sum(one.query["conditions"].count(",") + 1 for one in api.asked)
+
+
 async def test_long_conditions_go_into_a_body(api: ConnectWise, making: Making) -> None:
     source = made_of(making, psa(api.url, "ticket"))["ticket"]
     wanted = list(range(1_000_000, 1_000_400))

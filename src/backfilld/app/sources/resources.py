@@ -92,6 +92,7 @@ def _resource(name: str, http: PresetListing, known: EntityTypeSettings | None, 
         entity=http.entity or "",
         parent_field=http.parent_field,
         can_search=http.can_search,
+        longest_url=http.longest_url,
     )
 
 

@@ -11,11 +11,11 @@ from backfilld.clock import Clock
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import SourceBroken
 from backfilld.sources.http.answers import Answer, NotThere, TooLarge, Unreachable
-from backfilld.sources.http.asking.connection import Connection
+from backfilld.sources.http.asking.connection import Connection, url_of
 from backfilld.sources.http.asking.rates import Purpose
 from backfilld.sources.http.dialects.base import Dialect
 from backfilld.sources.http.records import RecordReader
-from backfilld.sources.http.shape import Resource
+from backfilld.sources.http.shape import Request, Resource
 
 WINDOW_SECONDS = 0.02
 MOST_AT_ONCE = 4
@@ -84,19 +84,24 @@ class Rereader:
         """
         if self._resource.read.kind == "one":
             return await self._read_one(ids[0])
+        request = self._dialect.many(self._resource, ids)
+        if len(ids) > 1 and len(url_of("", request)) > self._resource.longest_url:
+            return await self._halves(ids)
         try:
-            found = await self._read(ids)
+            found = await self._read(request, ids)
         except (TooLarge, Unreachable) as problem:
             may_do = isinstance(problem, TooLarge) or problem.is_slow
             if not may_do or len(ids) == 1:
                 raise
-            half = len(ids) // 2
-            return {**await self._whole(ids[:half]), **await self._whole(ids[half:])}
+            return await self._halves(ids)
         missing = [] if self._resource.paging.size_is_kept else [id for id in ids if id not in found]
         return {**found, **await self._whole(missing)} if found and missing else found
 
-    async def _read(self, ids: list[str]) -> dict[str, Entity]:
-        request = self._dialect.many(self._resource, ids)
+    async def _halves(self, ids: list[str]) -> dict[str, Entity]:
+        half = len(ids) // 2
+        return {**await self._whole(ids[:half]), **await self._whole(ids[half:])}
+
+    async def _read(self, request: Request, ids: list[str]) -> dict[str, Entity]:
         where = self._connection.where(request)
         answer = await self._connection.ask(request, self._purpose)
         records = self._reader.listed(answer.document(), where)

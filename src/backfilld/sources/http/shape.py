@@ -106,6 +106,7 @@ class Resource:
     plans_outside_windows: bool = False
     entity: str = ""  # what the API calls it, where a path alone does not say
     can_search: bool = False  # its filter may be sent in a body, so it may be long
+    longest_url: int = 7_500  # of a read of many, without the base: beyond it fewer are asked for
     parent_field: str = ""  # the field of a child that holds its parent's id, where it is asked by that
 
 

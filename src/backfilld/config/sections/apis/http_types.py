@@ -235,6 +235,7 @@ class PresetListing(HttpSettings):
     connection: Name = "of the file"
     parent_field: str = ""
     can_search: bool = False
+    longest_url: int = 7_500
 
 
 def faults_in_http_types(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:
