@@ -48,7 +48,7 @@ async def test_a_backfill_is_watched_and_then_left_out_of_the_next(backfilld, sc
 
     assert "completed in" in watched
     assert [f"{tokyo(day)}T00:00:00+09:00" for day in (-4, -3, -2)] == [session for session, _ in rows]
-    assert ["left out: it has an attempt"] * 2 + ["queued"] == [what for _, what in rows]
+    assert ["left out: it has an attempt (success)"] * 2 + ["queued"] == [what for _, what in rows]
     assert f"it was {tokyo(-3)}\n" == await backfilld("attempts", "log", attempts[0]["id"])
 
 
