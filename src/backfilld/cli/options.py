@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from backfilld.cli.output.error_output import WANTS_JSON
+from backfilld.cli.profiles import present
 
 if TYPE_CHECKING:
     from backfilld.client import Client
@@ -37,6 +38,10 @@ def server_options(command: Command) -> Command:
 
     def join(context: click.Context, parameter: click.Parameter, value: str | None) -> Server:
         url, api_key = context.params.pop("url"), (value or "").strip()
+        if url is None or not api_key:
+            kept = present()
+            url = url or (kept.url if kept else DEFAULT_URL)
+            api_key = api_key or (kept.api_key if kept and kept.url == url.rstrip("/") else "")
         if not url.startswith(("http://", "https://")):
             raise click.BadParameter(f"{url!r} is not an address; write it as http://HOST:PORT", param_hint="--url")
         if not (api_key.isascii() and api_key.isprintable()):
@@ -46,11 +51,9 @@ def server_options(command: Command) -> Command:
     url = click.option(
         "--url",
         envvar="BACKFILLD_URL",
-        default=DEFAULT_URL,
-        show_default=True,
         show_envvar=True,
         is_eager=True,
-        help="Where the daemon is.",
+        help=f"Where the daemon is.  [default: as `login` has kept, else {DEFAULT_URL}]",
     )
     key = click.option(
         "--api-key",

@@ -19,6 +19,7 @@ class Answer:
     next_cursor: str | None = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    meta: Json = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
@@ -92,6 +93,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         pagination.get("next_cursor") if pagination.get("has_more") else None,
         status,
         headers,
+        meta,
     )
 
 

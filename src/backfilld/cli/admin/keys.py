@@ -13,8 +13,9 @@ import click
 
 from backfilld.cli.admin.database import migrated_pool
 from backfilld.cli.options import config_option, json_option
-from backfilld.cli.output.printing import print_fields, print_json, print_table
+from backfilld.cli.output.printing import local, print_fields, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 from backfilld.clock import SystemClock
 from backfilld.domain.access.callers import ROLES, Actor, Role
 from backfilld.domain.errors import Fault
@@ -23,7 +24,7 @@ from backfilld.domain.instants import beyond, bounded
 ACTOR = Actor.local("cli")
 
 
-@click.group("keys")
+@click.group("keys", cls=WholeGroup)
 def group() -> None:
     """Make, list and revoke API keys, directly on the database."""
 
@@ -97,7 +98,10 @@ def list_(config: Path | None, as_json: bool) -> None:
         print_json({"api_keys": keys})
         return
     names = ("id", "name", "role", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at")
-    print_table([name.upper().replace("_", " ") for name in names], [[key[name] for name in names] for key in keys])
+    print_table(
+        [name.upper().replace("_", " ") for name in names],
+        [[local(key[name]) if name.endswith("_at") else key[name] for name in names] for key in keys],
+    )
 
 
 async def _all(config: Path | None) -> list[dict[str, Any]]:

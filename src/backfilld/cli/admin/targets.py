@@ -9,11 +9,44 @@ from backfilld.cli.output.printing import local, print_json, print_table
 from backfilld.cli.running import run
 
 
-@click.command("targets")
+@click.group("targets", invoke_without_command=True)
 @json_option
 @server_options
-def targets(server: Server, as_json: bool) -> None:
+@click.pass_context
+def targets(ctx: click.Context, server: Server, as_json: bool) -> None:
     """See every target that the daemon has used: whether it can be reached, its budget, and what uses it."""
+    if ctx.invoked_subcommand is None:
+        _list(server, as_json)
+
+
+@targets.command("list")
+@json_option
+@server_options
+def list_(server: Server, as_json: bool) -> None:
+    """List them."""
+    _list(server, as_json)
+
+
+@targets.command("try-now")
+@click.argument("target")
+@click.option("--reason", help="Kept in the audit trail.")
+@json_option
+@server_options
+def try_now(server: Server, as_json: bool, target: str, reason: str | None) -> None:
+    """Have TARGET (as the list names it) asked again at once, of an outage or of a refusal."""
+
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            return dict((await client.ask_target(target, reason=reason)).data)
+
+    data = run(ask())
+    if as_json:
+        print_json(data)
+    else:
+        click.echo(f"{target}: {data['message']}")
+
+
+def _list(server: Server, as_json: bool) -> None:
 
     async def ask() -> dict[str, Any]:
         async with server.client() as client:

@@ -1,17 +1,23 @@
-"""`backfilld workflows …`: what can be run, over HTTP."""
+"""`backfilld workflows …`: what can be run, and changing it, over HTTP."""
 
 from typing import Any
 
 import click
 
+from backfilld.cli.inputs import JsonObject
+from backfilld.cli.naming import complete_workflows
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import print_json, print_table
+from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table, print_warnings
+from backfilld.cli.output.workflow_lookup import workflow_id
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
+
+named = click.argument("workflow", shell_complete=complete_workflows)
 
 
-@click.group("workflows")
+@click.group("workflows", cls=WholeGroup)
 def group() -> None:
-    """See what can be run."""
+    """See and change what can be run."""
 
 
 @group.command("list")
@@ -40,3 +46,114 @@ def list_(server: Server, as_json: bool) -> None:
         for workflow in workflows
     ]
     print_table(("ID", "PROJECT", "NAME", "EXECUTOR", "ENABLED", "MANAGED BY"), rows, empty="No workflows.")
+
+
+@group.command("show")
+@named
+@json_option
+@server_options
+def show(server: Server, as_json: bool, workflow: str) -> None:
+    """Show one, by id, name or PROJECT/NAME."""
+
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            return (await client.get_workflow(await workflow_id(client, workflow))).data
+
+    _print(run(ask()), as_json)
+
+
+@group.command("create")
+@click.argument("definition", type=JsonObject())
+@json_option
+@server_options
+def create(server: Server, as_json: bool, definition: dict[str, Any]) -> None:
+    """Make one of DEFINITION: JSON, @FILE or @- (standard input), as for POST /public-api/workflows."""
+
+    async def ask() -> dict[str, Any]:
+        async with server.client() as client:
+            answer = await client.create_workflow(definition)
+            print_warnings(answer.warnings)
+            return answer.data
+
+    _print(run(ask()), as_json)
+
+
+@group.command("edit")
+@named
+@click.argument("changes", type=JsonObject())
+@json_option
+@server_options
+def edit(server: Server, as_json: bool, workflow: str, changes: dict[str, Any]) -> None:
+    """Change the fields that CHANGES (JSON, @FILE or @-) names; null restores a default. Backfills keep theirs."""
+    _print(run(_patch(server, workflow, changes)), as_json)
+
+
+@group.command("enable")
+@named
+@json_option
+@server_options
+def enable(server: Server, as_json: bool, workflow: str) -> None:
+    """Let backfills of it go on, and new ones be made."""
+    _print(run(_patch(server, workflow, {"enabled": True})), as_json)
+
+
+@group.command("disable")
+@named
+@json_option
+@server_options
+def disable(server: Server, as_json: bool, workflow: str) -> None:
+    """Start nothing of it any more; its backfills wait."""
+    _print(run(_patch(server, workflow, {"enabled": False})), as_json)
+
+
+@group.command("delete")
+@named
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@server_options
+def delete(server: Server, as_json: bool, workflow: str, yes: bool) -> None:
+    """Delete it. Its backfills and their ledgers stay."""
+    if not yes:
+        click.confirm(f"Delete the workflow {workflow}?", abort=True, err=True)
+
+    async def ask() -> int:
+        async with server.client() as client:
+            id = await workflow_id(client, workflow)
+            await client.delete_workflow(id)
+            return id
+
+    id = run(ask())
+    if as_json:
+        print_json({"id": id})
+    else:
+        click.echo(f"{workflow} is deleted.")
+
+
+async def _patch(server: Server, workflow: str, changes: dict[str, Any]) -> dict[str, Any]:
+    async with server.client() as client:
+        answer = await client.edit_workflow(await workflow_id(client, workflow), changes)
+        print_warnings(answer.warnings)
+        return answer.data
+
+
+def _print(data: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(data)
+        return
+    one = data["workflow"]
+    print_fields(
+        {
+            "id": one["id"],
+            "name": f"{one['project']}/{one['name']}",
+            "enabled": "yes" if one["enabled"] else "no",
+            "managed by": one["managed_by"],
+            "executor": compact(one["executor"]),
+            "timezone": one["timezone"],
+            "schedule": compact(one["schedule"]),
+            "credits": one["credits_per_entity"],
+            "max attempts": one["max_attempts"],
+            "timeout": f"{one['timeout_seconds']:g} s",
+            "version": one["version"],
+            "changed": local(one["updated_at"]),
+        }
+    )

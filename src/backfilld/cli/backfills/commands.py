@@ -1,29 +1,30 @@
 """`backfilld backfills …`: create, look at, watch and steer backfills, over HTTP."""
 
-from typing import Any, get_args
+from typing import Any
 
 import click
 
 from backfilld.cli.admin.audit import event_filters
 from backfilld.cli.backfills import create as creating
 from backfilld.cli.backfills import edit as editing
-from backfilld.cli.backfills import many
+from backfilld.cli.backfills import ledger, many
 from backfilld.cli.backfills.delete import delete
+from backfilld.cli.backfills.listing import list_
 from backfilld.cli.backfills.many import Which, many_options
 from backfilld.cli.backfills.progress import progress
 from backfilld.cli.backfills.report import report
 from backfilld.cli.backfills.rerun import rerun, rerun_failed
 from backfilld.cli.backfills.steer import clone, override
+from backfilld.cli.naming import backfill_argument, optional_backfill_argument, zone_of
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
-from backfilld.cli.output.backfill_text import backfill_fields, limit_row, share, status, why
-from backfilld.cli.output.printing import local, number, print_fields, print_json, print_table, print_warnings
+from backfilld.cli.output.backfill_text import backfill_fields, limit_row
+from backfilld.cli.output.printing import number, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.running import run
-from backfilld.domain.backfills.holding import Group
-from backfilld.domain.backfills.states import Status
+from backfilld.cli.whole import WholeGroup
 
 
-@click.group("backfills")
+@click.group("backfills", cls=WholeGroup)
 def group() -> None:
     """Create, watch and steer backfills."""
 
@@ -31,9 +32,12 @@ def group() -> None:
 group.add_command(creating.create)
 group.add_command(creating.preview)
 group.add_command(creating.verify)
+group.add_command(list_)
 group.add_command(progress)
 group.add_command(report)
 group.add_command(delete)
+group.add_command(ledger.entities)
+group.add_command(ledger.entity)
 group.add_command(editing.edit)
 group.add_command(clone)
 group.add_command(override)
@@ -41,56 +45,8 @@ group.add_command(rerun)
 group.add_command(rerun_failed)
 
 
-@group.command("list")
-@click.option("--status", multiple=True, type=click.Choice([str(status) for status in Status]), help="Repeatable.")
-@click.option("--kind", type=click.Choice(["entities", "schedule"]))
-@click.option("--entity-type")
-@click.option("--workflow", help="Id or name.")
-@click.option("--created-by")
-@click.option("--group", type=click.Choice(get_args(Group)), help="attention: what needs a person.")
-@click.option("--search", "q", help="In name, workflow or entity type, or the beginning of an id.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
-@json_option
-@server_options
-def list_(server: Server, as_json: bool, limit: int, workflow: str | None, **query: Any) -> None:
-    """List backfills, newest first."""
-    from backfilld.cli.output.workflow_lookup import workflow_id
-
-    async def ask() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        async with server.client() as client:
-            target = None if workflow is None else await workflow_id(client, workflow)
-            filters = query | {"status": list(query["status"]), "target_workflow_id": target}
-            async for backfill in client.every("backfills", "/backfills", page_size=min(limit, 200), **filters):
-                found.append(backfill)
-                if len(found) == limit:
-                    break
-        return found
-
-    backfills = run(ask())
-    if as_json:
-        print_json({"backfills": backfills})
-        return
-    header = ("ID", "STATUS", "WHY", "WORKFLOW", "TYPE", "DONE", "FAILED", "CREATED", "NAME")
-    rows = [
-        (
-            backfill["id"],
-            status(backfill),
-            why(backfill),
-            backfill["target_workflow_name"],
-            backfill["entity_type"] or "sessions",
-            share(backfill),
-            number(backfill["failed_count"]),
-            local(backfill["created_at"]),
-            backfill.get("name"),
-        )
-        for backfill in backfills
-    ]
-    print_table(header, rows, empty="No backfills.")
-
-
 @group.command("show")
-@click.argument("id")
+@backfill_argument
 @json_option
 @server_options
 def show(server: Server, as_json: bool, id: str) -> None:
@@ -110,7 +66,7 @@ def show(server: Server, as_json: bool, id: str) -> None:
 
 
 @group.command("explain")
-@click.argument("id")
+@backfill_argument
 @json_option
 @server_options
 def explain(server: Server, as_json: bool, id: str) -> None:
@@ -133,23 +89,34 @@ def explain(server: Server, as_json: bool, id: str) -> None:
 
 
 @group.command("watch")
-@click.argument("id")
+@optional_backfill_argument
 @creating.allow_empty_option
 @json_option
 @server_options
-def watch(server: Server, as_json: bool, id: str, allow_empty: bool) -> None:
-    """Follow a backfill until it ends; the exit code says how it ended."""
+def watch(server: Server, as_json: bool, id: str | None, allow_empty: bool) -> None:
+    """Follow a backfill until it ends; the exit code says how it ended. Without ID: all that are active."""
+    if id is None:
+        run(_watch_all(server, as_json))
+        return
+    whole: str = id
     from backfilld.cli.backfills import watch as watching
 
     async def follow() -> int:
         async with server.client() as client:
-            return exit_codes.of_end(await watching.watch(client, id, as_json=as_json))
+            return exit_codes.of_end(await watching.watch(client, whole, as_json=as_json))
 
     raise click.exceptions.Exit(exit_codes.allowing_empty(run(follow()), allow_empty=allow_empty))
 
 
+async def _watch_all(server: Server, as_json: bool) -> None:
+    from backfilld.cli.backfills.watch import watch_all
+
+    async with server.client() as client:
+        await watch_all(client, as_json=as_json)
+
+
 @group.command("timeline")
-@click.argument("id")
+@backfill_argument
 @event_filters
 @json_option
 @server_options
@@ -157,15 +124,16 @@ def timeline(server: Server, as_json: bool, id: str, **filters: str | None) -> N
     """Tell what happened to a backfill, oldest first: what people did, each change of status, each outage."""
     from backfilld.cli.output.audit_table import print_events
 
-    async def ask() -> list[dict[str, Any]]:
+    async def ask() -> tuple[list[dict[str, Any]], str | None]:
         async with server.client() as client:
-            return [event async for event in client.timeline(id, **filters)]
+            events = [event async for event in client.timeline(id, **filters)]
+            return events, None if as_json else await zone_of(client, id)
 
-    events = run(ask())
+    events, zone = run(ask())
     if as_json:
         print_json({"events": events})
     else:
-        print_events(events, with_subject=False)
+        print_events(events, with_subject=False, zone=zone)
 
 
 @group.command("pause")
@@ -210,7 +178,7 @@ def cancel(server: Server, as_json: bool, which: Which, reason: str | None, in_f
 
 
 @group.command("try-now")
-@click.argument("id")
+@backfill_argument
 @click.option("--reason", help="Kept in the audit trail.")
 @json_option
 @server_options
@@ -254,7 +222,7 @@ def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | N
 
 
 @group.command("errors")
-@click.argument("id")
+@backfill_argument
 @json_option
 @server_options
 def errors(server: Server, as_json: bool, id: str) -> None:

@@ -13,6 +13,7 @@ from backfilld.cli.output import exit_codes
 from backfilld.cli.output.backfill_text import print_created, print_preview, print_verified
 from backfilld.cli.output.printing import print_json, print_warnings
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeCommand
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import bounded_date
 
@@ -156,7 +157,7 @@ def backfill_body(options: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-@click.command("create")
+@click.command("create", cls=WholeCommand)
 @plan_options
 @click.option("--workflow", required=True, help=_WORKFLOW)
 @click.option("--idempotency-key", help="The same key again gives the same answer instead of another backfill.")
@@ -187,7 +188,7 @@ def create(
     raise click.exceptions.Exit(exit_codes.allowing_empty(run(ask()), allow_empty=allow_empty))
 
 
-@click.command("preview")
+@click.command("preview", cls=WholeCommand)
 @plan_options
 @click.option("--workflow", help=f"{_WORKFLOW} Without it neither cost nor end is told.")
 @click.option("--wait", type=click.FloatRange(0, 30), default=0, help="Seconds to look for, if numbers take long.")
@@ -218,7 +219,7 @@ def preview(
         raise click.exceptions.Exit(exit_codes.allowing_empty(exit_codes.NOTHING_MATCHED, allow_empty=allow_empty))
 
 
-@click.command("verify")
+@click.command("verify", cls=WholeCommand)
 @click.option("--entity-type", required=True, help="ticket, company, contact, …")
 @click.option("--filter", "filter_spec", type=JsonOrFile(), required=True, help="Which entities; {} is everything.")
 @click.option("--timezone", help="IANA name, of dates in the filter. Default: UTC.")

@@ -4,14 +4,16 @@ from typing import Any
 
 import click
 
+from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, server_options
 from backfilld.cli.output.backfill_text import counts, status
 from backfilld.cli.output.printing import number
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeCommand
 
 
-@click.command("delete")
-@click.argument("id")
+@click.command("delete", cls=WholeCommand)
+@backfill_argument
 @click.option("--reason", help="Kept in the audit log, which is all that is left.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @server_options

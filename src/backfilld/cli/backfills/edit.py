@@ -6,18 +6,20 @@ import click
 
 from backfilld.cli.backfills.create import date_option, limit_options
 from backfilld.cli.inputs import read_windows
+from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.backfill_text import backfill_fields
 from backfilld.cli.output.printing import print_fields, print_json, print_warnings
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeCommand
 
 _LIMITS = ("starts_per_minute", "max_credits", "failure_policy", "slow_down", "recheck")
 _COPIED = ("max_in_flight", "timezone", "max_attempts", *_LIMITS, "name", "reason")
 _RESTORED = ("timezone", "excluded_dates", "max_attempts", *_LIMITS, "name", "daily_execution_windows")
 
 
-@click.command("edit")
-@click.argument("id")
+@click.command("edit", cls=WholeCommand)
+@backfill_argument
 @click.option("--max-in-flight", type=int, help="Entities worked on at once.")
 @click.option("--window", "windows", multiple=True, metavar="'DAYS HH:MM-HH:MM'", help="All windows anew. Repeatable.")
 @click.option("--timezone", help="IANA name, of the windows.")

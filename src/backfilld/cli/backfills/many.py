@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from backfilld.cli.naming import optional_backfill_argument
 from backfilld.cli.output.printing import print_json, print_table
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Which:
 def many_options(command: F) -> F:
     """`which`: ID, or --name and --reason-code with --yes."""
 
-    @click.argument("id", required=False)
+    @optional_backfill_argument
     @click.option("--name", help="Instead of ID: every active one of that name.")
     @click.option("--reason-code", help="Instead of ID: every active one that is held by that reason.")
     @click.option("--yes", is_flag=True, help="Do not ask whether so many are meant.")

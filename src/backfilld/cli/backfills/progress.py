@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import local, number, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeCommand
 
 HEADER = (
     "AT", "ENDED", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELLED", "RETRYING", "IN FLIGHT", "CREDITS", "NOTHING STARTS"
@@ -16,8 +18,8 @@ HEADER = (
 ENDS = ("succeeded", "failed", "skipped", "cancelled")
 
 
-@click.command("progress")
-@click.argument("id")
+@click.command("progress", cls=WholeCommand)
+@backfill_argument
 @click.option("--from", "from_", metavar="INSTANT", help="At or after, as 2027-03-01T06:00:00Z.  [default: the first]")
 @click.option("--to", metavar="INSTANT", help="Before.  [default: up to now]")
 @click.option("--step", type=click.IntRange(60, 7 * 86_400), metavar="SECONDS", help="From one line to the next.")

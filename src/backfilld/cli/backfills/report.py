@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, server_options
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeCommand
 
 
-@click.command("report")
-@click.argument("id")
+@click.command("report", cls=WholeCommand)
+@backfill_argument
 @click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @click.option(
     "--status",

@@ -6,14 +6,16 @@ from typing import Any, TypeVar
 import click
 
 from backfilld.cli.backfills import create as creating
+from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import number, print_json, print_warnings
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeCommand
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.argument("id"),
+    backfill_argument,
     click.option("--error-class", help="Only failures of this class, as `backfills errors` names them."),
     click.option("--error-group", help="Only this group of failures, as `backfills errors --json` names it."),
     creating.ids_file_option,
@@ -33,14 +35,14 @@ def _rerun_options(command: Command) -> Command:
     return command
 
 
-@click.command("rerun-failed")
+@click.command("rerun-failed", cls=WholeCommand)
 @_rerun_options
 def rerun_failed(server: Server, as_json: bool, id: str, watch_it: bool, **options: Any) -> None:
     """Run the failed entities of an ended backfill again, as a backfill of their own."""
     raise click.exceptions.Exit(_rerun(server, as_json, id, watch_it, None, options))
 
 
-@click.command("rerun")
+@click.command("rerun", cls=WholeCommand)
 @click.option(
     "--status",
     "statuses",

@@ -2,13 +2,15 @@
 
 import click
 
+from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import print_json, print_warnings
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeCommand
 
 
-@click.command("override")
-@click.argument("id")
+@click.command("override", cls=WholeCommand)
+@backfill_argument
 @click.option("--until", metavar="INSTANT", help="At most 24 hours ahead, as 2027-03-01T18:00:00Z.")
 @click.option("--end", is_flag=True, help="Let the windows alone count again.")
 @click.option("--reason", help="Kept in the audit trail.")
@@ -35,8 +37,8 @@ def override(server: Server, as_json: bool, id: str, until: str | None, end: boo
         click.echo(f"{data['backfill_id']}: {data['message']}")
 
 
-@click.command("clone")
-@click.argument("id")
+@click.command("clone", cls=WholeCommand)
+@backfill_argument
 @server_options
 def clone(server: Server, id: str) -> None:
     """Print what asks for another backfill like it: the body of POST /public-api/backfills, as JSON."""

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from backfilld.cli.backfills.progress_text import ending, failure, progress_line
-from backfilld.cli.output.backfill_text import is_held
+from backfilld.cli.output.backfill_text import is_held, share, why
 from backfilld.cli.output.error_output import Failure
 from backfilld.cli.output.failure_groups import Errors, failures_of
 from backfilld.cli.output.printing import print_json
 from backfilld.cli.output.program import program
 from backfilld.clock import Clock, SystemClock
+from backfilld.domain.backfills.states import ACTIVE
 
 if TYPE_CHECKING:
     from backfilld.client import Client
 
 SECONDS_BETWEEN_LINES = 5.0
+LOOKS_EVERY_SECONDS = 2.0  # at all that are active
+MOST = 200
 FAILURES_PER_SECOND = 100  # that are read of the ledger, to leave the daemon to its work
 
 
@@ -129,3 +132,55 @@ class PlainLines:
 
     def _time(self) -> str:
         return self._clock.now().astimezone().strftime("%H:%M:%S")
+
+
+async def active(client: "Client") -> list[dict[str, Any]]:
+    """Those that have not ended, newest first."""
+    statuses = [str(status) for status in sorted(ACTIVE)]
+    return list((await client.list_backfills(status=statuses, page_size=MOST)).data["backfills"])
+
+
+async def watch_all(client: "Client", *, as_json: bool) -> None:
+    """Until none is active any more."""
+    clock = SystemClock()
+    if as_json or not sys.stdout.isatty():
+        await _lines(client, as_json=as_json)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from backfilld.cli.output.fitted import fitted
+
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+        while found := await active(client):
+            live.update(fitted(HEADER, [cells(one) for one in found]), refresh=True)
+            await clock.sleep(LOOKS_EVERY_SECONDS)
+    click.echo("Nothing is active any more.")
+
+
+HEADER = ("ID", "STATUS", "DONE", "FAILED", "NAME", "WHY")
+
+
+def cells(one: dict[str, Any]) -> tuple[object, ...]:
+    """A row of the table."""
+    name = one.get("name") or one["target_workflow_name"]
+    return one["id"][:8], one["status"], share(one), one["failed_count"], name, why(one)
+
+
+async def _lines(client: "Client", *, as_json: bool) -> None:
+    """A line whenever something of one has changed."""
+    clock, known = SystemClock(), dict[str, tuple[object, ...]]()
+    while found := await active(client):
+        for one in found:
+            row = cells(one)
+            if known.get(one["id"]) == row:
+                continue
+            known[one["id"]] = row
+            if as_json:
+                print_json({"backfill": one})
+            else:
+                told = "  ".join("-" if cell is None else str(cell) for cell in row)
+                click.echo(f"{clock.now().astimezone():%H:%M:%S}  {told}")
+        await clock.sleep(LOOKS_EVERY_SECONDS)
+    if not as_json:
+        click.echo("Nothing is active any more.")

@@ -14,6 +14,7 @@ from backfilld.cli.output.error_output import Failure
 from backfilld.clock import SystemClock
 from backfilld.config import Settings
 from backfilld.domain.errors import BackfilldError
+from backfilld.embedded.directory import Directory
 from backfilld.embedded.errors import EmbeddedError
 from backfilld.store.admin.system import SystemStore
 from backfilld.store.connection.address import Address
@@ -34,7 +35,7 @@ class Looked:
 async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
     """An embedded database is started for it where no daemon runs, but never made."""
     looked = Looked()
-    if settings.database.is_embedded and not (settings.state.postgres / "data").exists():
+    if settings.database.is_embedded and not Directory(settings.state.postgres).data.exists():
         looked.findings = [ok("database", "the embedded one, which the first `serve` makes")]
         yield looked
         return
@@ -50,7 +51,8 @@ async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
 async def _opened(settings: Settings, looked: Looked) -> AsyncIterator[Pool | None]:
     async with database_of(settings, quiet=True) as address:
         survey = await look_over(address)
-        looked.findings += [warning("database", told, "see docs/database.md") for told in survey.warnings]
+        if not settings.database.is_embedded:
+            looked.findings += [warning("database", told, "see docs/database.md") for told in survey.warnings]
         schema = await _schema(address)
         looked.findings += schema
         pool = await open_pool(address, size=2)

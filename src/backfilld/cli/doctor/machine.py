@@ -1,6 +1,7 @@
 """What of the machine a daemon needs: a folder of its own, room on the disk, a right clock, zones, an address."""
 
 import os
+import pwd
 import shutil
 import socket
 import stat
@@ -132,4 +133,7 @@ def address(settings: Settings, *, running: str) -> Finding:
 
 
 def _user() -> str:
-    return os.environ.get("USER") or str(os.getuid())
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

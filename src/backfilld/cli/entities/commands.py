@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backfilld.cli.entities import records
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import number, print_json, print_table, print_warnings
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 from backfilld.domain.entities.records import FieldType
 
 if TYPE_CHECKING:
@@ -21,9 +23,15 @@ if TYPE_CHECKING:
 TYPES = "string, number, integer, boolean or date"
 
 
-@click.group("entities")
+@click.group("entities", cls=WholeGroup)
 def group() -> None:
-    """Load records into the built-in entity store."""
+    """Load records into the built-in entity store, and look at them."""
+
+
+group.add_command(records.types)
+group.add_command(records.list_)
+group.add_command(records.show)
+group.add_command(records.delete)
 
 
 @group.command("import")

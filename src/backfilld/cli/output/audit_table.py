@@ -8,18 +8,18 @@ from backfilld.cli.output.printing import compact, local, print_table
 LONGEST_CHANGE = 60
 
 
-def print_events(events: Iterable[Mapping[str, Any]], *, with_subject: bool) -> None:
+def print_events(events: Iterable[Mapping[str, Any]], *, with_subject: bool, zone: str | None = None) -> None:
     """A table of events; `with_subject` unless all of them are of one thing."""
     header = ("AT", "WHO", "WHAT", "TO", "CHANGED", "WHY")
     columns = [name for name in header if with_subject or name != "TO"]
     rows = []
     for event in events:
         cells = (
-            local(event["at"]),
+            local(event["at"], zone),
             event["actor_name"] or event["actor"],
             event["action"] if with_subject else _done(event),
             event["subject"],
-            lasted(event) or changed(event["old"], event["new"]),
+            lasted(event, zone) or changed(event["old"], event["new"]),
             event["reason"],
         )
         rows.append([cell for name, cell in zip(header, cells, strict=True) if name in columns])
@@ -35,11 +35,11 @@ def _done(event: Mapping[str, Any]) -> str:
     return f"{action} {subject}{session}"
 
 
-def lasted(event: Mapping[str, Any]) -> str | None:
+def lasted(event: Mapping[str, Any], zone: str | None = None) -> str | None:
     """`rate_limited until … (27 times)`, of what came and went."""
     if event.get("began_at") is None:
         return None
-    ended = f"until {local(event['ended_at'])}" if event["ended_at"] else "since then"
+    ended = f"until {local(event['ended_at'], zone)}" if event["ended_at"] else "since then"
     times = "" if event["probes"] == 1 else f" ({event['probes']} times)"
     return f"{event['new']['status_reason']} {ended}{times}"
 

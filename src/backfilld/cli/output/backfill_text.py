@@ -48,14 +48,14 @@ def reason(backfill: dict[str, Any]) -> str | None:
     why = backfill.get("status_reason")
     if not why:
         return None
-    until = f", until {local(why['until'])}" if why.get("until") else ""
-    return f"{why['message']} ({why['code']}, since {local(why['since'])}{until})"
+    until = f", until {local(why['until'], backfill.get('timezone'))}" if why.get("until") else ""
+    return f"{why['message']} ({why['code']}, since {local(why['since'], backfill.get('timezone'))}{until})"
 
 
 def why(backfill: dict[str, Any]) -> str | None:
     """The reason in a cell: `target_unreachable since 2027-03-01 12:00:05 +0000`."""
     found = backfill.get("status_reason")
-    return f"{found['code']} since {local(found['since'])}" if found else None
+    return f"{found['code']} since {local(found['since'], backfill.get('timezone'))}" if found else None
 
 
 def counts(backfill: dict[str, Any]) -> str:
@@ -84,7 +84,8 @@ def limits(backfill: dict[str, Any]) -> str | None:
 def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
     """What `backfills show` shows, by name."""
     windows = backfill.get("effective_windows") or {}
-    rate = backfill.get("throughput_per_minute")
+    rate, zone = backfill.get("throughput_per_minute"), backfill.get("timezone")
+    creator = backfill.get("created_by_name") or backfill["created_by"]
     return {
         "id": backfill["id"],
         "name": backfill.get("name"),
@@ -98,17 +99,17 @@ def backfill_fields(backfill: dict[str, Any]) -> dict[str, object]:
         "done": share(backfill),
         "counts": counts(backfill),
         "rate": f"{rate:,.0f}/min" if rate else None,
-        "finished about": local(backfill.get("estimated_completion_at")),
+        "finished about": local(backfill.get("estimated_completion_at"), zone),
         "max in flight": backfill["max_in_flight"],
         "limits": limits(backfill),
         "windows": window_lines(windows) or "always",
         "timezone": backfill["timezone"],
-        "next opening": local((backfill.get("window") or {}).get("next_open_at")),
+        "next opening": local((backfill.get("window") or {}).get("next_open_at"), zone),
         "reason given": backfill.get("reason"),
         "rerun of": backfill.get("parent_backfill_run_id"),
-        "created": f"{local(backfill['created_at'])} by {backfill.get('created_by_name') or backfill['created_by']}",
-        "started": local(backfill.get("started_at")),
-        "completed": local(backfill.get("completed_at")),
+        "created": f"{local(backfill['created_at'], zone)} by {creator}",
+        "started": local(backfill.get("started_at"), zone),
+        "completed": local(backfill.get("completed_at"), zone),
         "ledger SHA-256": backfill.get("ledger_digest"),
     }
 

@@ -1,5 +1,6 @@
 """How results look: JSON for programs, plain aligned text for people. Results go to stdout, remarks to stderr."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import click
 import orjson
 
-LONGEST_CELL = 100
+from backfilld.domain.windows.timezones import find_zone
+
+SHORT_ID = 8
 
 
 def print_json(document: Any) -> None:
@@ -21,7 +24,16 @@ def print_warnings(warnings: Iterable[str]) -> None:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "Nothing.") -> None:
-    """Columns as wide as they must be; numbers to the right; `empty` instead of a table without rows."""
+    """Columns as wide as they must be; numbers to the right; `empty` instead of a table without rows.
+
+    On a terminal it fits, and what is too long goes on below; elsewhere each row is one line, whole.
+    """
+    rows = list(rows)
+    if rows and sys.stdout.isatty():
+        from backfilld.cli.output.fitted import print_fitted
+
+        print_fitted(header, [[_cell(value) for value in row] for row in rows])
+        return
     written = [[_cell(value) for value in row] for row in rows]
     if not written:
         click.echo(empty, err=True)
@@ -52,8 +64,12 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, int) and not isinstance(value, bool):
         return number(value)
-    text = " ".join(str(value).split())
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+    return " ".join(str(value).split())
+
+
+def short_id(id: str) -> str:
+    """The beginning of an id, where somebody reads it; the whole one, where a program may."""
+    return id[:SHORT_ID] if sys.stdout.isatty() else id
 
 
 def _is_number(text: str) -> bool:
@@ -82,12 +98,22 @@ def instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
-def local(text: str | None) -> str | None:
-    """An instant of the API as the machine's wall clock shows it, with its offset; as it came, where no clock can."""
+def local(text: str | None, zone: str | None = None) -> str | None:
+    """An instant of the API as clocks in `zone` show it (None: this machine's), with its offset; as it came, where no
+    clock can."""
     try:
         when = instant(text)
-        return None if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+        there = None if zone is None else find_zone(zone)
+        return None if when is None else when.astimezone(there).strftime("%Y-%m-%d %H:%M:%S %z")
     except (OverflowError, ValueError):
+        return text
+
+
+def spelled(text: str | None) -> str | None:
+    """A local time of the API in the same spelling, in its own offset."""
+    try:
+        return None if text is None else datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S %z")
+    except ValueError:
         return text
 
 
