@@ -12,6 +12,7 @@ from backfilld.engine.starting.stop_order import Stopping
 from backfilld.engine.starting.stop_switch import StopSwitch
 from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.executors.definition_rules import DefinitionRules
+from backfilld.executors.engines import Engine
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.brakes import BrakeOperations
 from backfilld.operations.engines.looking import EngineOperations
@@ -44,6 +45,7 @@ class System:
     targets: Targets
     brakes: Brakes
     deliverer: Deliverer
+    engines: dict[str, Engine]
     switch: StopSwitch
     checks: dict[str, str | None] = field(default_factory=lambda: {"database": None, "scheduler": None})
 
@@ -56,6 +58,7 @@ def make_system(pool: Pool, clock: FakeClock) -> System:
         return (await store.get_type(entity_type)).fields
 
     sources = SourceRegistry({"builtin": BuiltinSource(store)}, learned=learned)
+    engines: dict[str, Engine] = {}
     targets, brakes = Targets(clock, bus), Brakes(BrakeStore(pool), clock, bus)
     deliverer = Deliverer(DeliveryStore(pool), clock, bus)
     stopping = Stopping(StopStore(pool), switch, (), clock, bus)
@@ -69,7 +72,7 @@ def make_system(pool: Pool, clock: FakeClock) -> System:
         status=SystemReading(pool, daemon, lambda: switch.order, clock),
         stopping=StopOperations(pool, StopStore(pool), stopping, clock),
         targets=TargetOperations(pool, targets, clock),
-        engines=EngineOperations({}, targets, clock),
+        engines=EngineOperations(engines, targets, clock),
         sources=SourceOperations(sources, {}, clock),
         entities=Entities(store, EntityUploads(pool), sources, clock),
         workflows=WorkflowOperations(pool, clock, DefinitionRules(("http",), (), (), {})),
@@ -78,4 +81,4 @@ def make_system(pool: Pool, clock: FakeClock) -> System:
         brakes=BrakeOperations(pool, brakes, clock),
         audit=AuditReading(pool),
     )
-    return System(verbs, targets, brakes, deliverer, switch, checks)
+    return System(verbs, targets, brakes, deliverer, engines, switch, checks)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -18,6 +19,7 @@ from backfilld.engine.notifications.endpoint import Endpoint
 from backfilld.engine.starting.targets.budget import BudgetTerms
 from backfilld.engine.starting.targets.target_health import Route
 from backfilld.executors.definition import WorkflowDefinition
+from backfilld.executors.engines import EngineReport
 from backfilld.operations.keys import create_key
 from backfilld.store.connection.pool import Pool
 
@@ -231,6 +233,32 @@ async def test_a_source_is_tested_and_says_what_it_found(site: Site, system: Sys
     assert "ticket: it can be read" in seen
     assert "none known" in seen
     assert 404 == unknown.status
+
+
+@pytest.mark.parametrize(("problem", "words"), [(None, "work could run there"), ("answers 401", "answers 401")])
+async def test_an_engine_is_listed_and_tested(site: Site, system: System, problem: str | None, words: str) -> None:
+    system.engines["wf"] = cast(Any, Engine_(problem))
+    person = await site.sign_in("operator")
+    listed = await person.text("/system/targets")
+    tested = await (await person.post("/system/engines/wf/test")).text()
+    unknown = await person.post("/system/engines/nobody/test")
+
+    assert "digdag at https://wf.example" in listed
+    assert words in tested
+    assert "runs are kept for one day" in tested
+    assert 404 == unknown.status
+
+
+class Engine_:
+    """One that answers as it is told."""
+
+    name, kind, address = "wf", "digdag", "https://wf.example"
+
+    def __init__(self, problem: str | None) -> None:
+        self._problem = problem
+
+    async def test(self) -> EngineReport:
+        return EngineReport(self._problem, {"version": "0.10.6"}, ("runs are kept for one day there",))
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -1,6 +1,6 @@
 """The engines over HTTP: how each is, and a test of one."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -36,6 +36,20 @@ class EngineAnswer(Answer):
         description="Which workflows were run on it since the daemon began.", examples=[["daily"]]
     )
 
+    @classmethod
+    def of(cls, one: KnownEngine) -> Self:
+        engine, state = one.engine, one.state
+        return cls(
+            name=engine.name,
+            kind=engine.kind,
+            address=engine.address,
+            state="closed" if state is None else state.state,
+            since=None if state is None else state.since,
+            problem=None if state is None else state.problem,
+            paused_until=None if state is None else state.paused_until,
+            workflows=[] if state is None else list(state.workflows),
+        )
+
 
 class EnginesData(Answer):
     engines: list[EngineAnswer] = Field(description="All of them, by name.")
@@ -63,7 +77,7 @@ class _Handlers:
         self._engines = engines
 
     async def list(self, asked: RequestContext[None, None]) -> Reply:
-        return Reply(EnginesData(engines=[_shown(one) for one in self._engines.list()]))
+        return Reply(EnginesData(engines=[EngineAnswer.of(one) for one in self._engines.list()]))
 
     async def test(self, asked: RequestContext[None, None]) -> Reply:
         return Reply(EngineTestData(test=_tested(await self._engines.test(asked.path["name"]))))
@@ -77,20 +91,6 @@ def routes(engines: EngineOperations) -> list[Route]:
         Route("POST", f"{PATH}/{{name}}/test", does.test, "operator", "Test an engine", EngineTestData,
               tag=TAG, errors=(404,), description="Asks it whether work could run there. Nothing is started."),
     ]  # fmt: skip
-
-
-def _shown(one: KnownEngine) -> EngineAnswer:
-    engine, state = one.engine, one.state
-    return EngineAnswer(
-        name=engine.name,
-        kind=engine.kind,
-        address=engine.address,
-        state="closed" if state is None else state.state,
-        since=None if state is None else state.since,
-        problem=None if state is None else state.problem,
-        paused_until=None if state is None else state.paused_until,
-        workflows=[] if state is None else list(state.workflows),
-    )
 
 
 def _tested(one: TestedEngine) -> EngineTestAnswer:

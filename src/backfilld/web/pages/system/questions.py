@@ -74,6 +74,13 @@ def test_source(entity_type: str) -> Ask:
     )  # fmt: skip
 
 
+def test_engine(name: str) -> Ask:
+    told = "It is asked whether work could run there. Nothing is started."
+    return Ask(
+        "Test it?", (told,), "Test", "Testing…", back="/system/targets", about=name, asks_why=False, keep="Not now"
+    )
+
+
 def look(name: str) -> Ask:
     told = "It looks once more than usual, and the verdict is taken from that look."
     return Ask(

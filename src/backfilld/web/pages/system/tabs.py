@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backfilld.api.public.brakes import BrakeAnswer
+from backfilld.api.public.engines import EngineAnswer
 from backfilld.api.public.notifications import NotificationAnswer
 from backfilld.api.public.sources import SourceAnswer
 from backfilld.api.public.system import SystemAnswer
@@ -68,7 +69,11 @@ class Reading:
         """Those in trouble first."""
         found = [TargetAnswer.of(one) for one in self._system.targets.list_all()]
         rows = [(one, target_pill(one), one.state != "closed" or bool(one.refuses)) for one in found]
-        return {"rows": sorted(rows, key=lambda row: (not row[2], row[1].tone != "warn", row[0].target))}
+        engines = [EngineAnswer.of(one) for one in self._system.engines.list()]
+        return {
+            "rows": sorted(rows, key=lambda row: (not row[2], row[1].tone != "warn", row[0].target)),
+            "engines": [(one, engine_pill(one)) for one in engines],
+        }
 
     async def sources(self) -> Mapping[str, Any]:
         """What is asked elsewhere, and the types that are kept here."""
@@ -102,6 +107,13 @@ def target_pill(one: TargetAnswer) -> Pill:
         return Pill("Being asked", "alert", "bad")
     if one.refuses:
         return Pill("Refuses us", "alert", "bad")
+    return Pill("Asked us to wait", "hold", "warn") if one.paused_until else WELL
+
+
+def engine_pill(one: EngineAnswer) -> Pill:
+    """How an engine is, as far as work has shown."""
+    if one.state != "closed":
+        return Pill("Unreachable" if one.state == "open" else "Being asked", "alert", "bad")
     return Pill("Asked us to wait", "hold", "warn") if one.paused_until else WELL
 
 

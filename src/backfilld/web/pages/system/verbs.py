@@ -102,6 +102,15 @@ class SystemVerbs:
         test = await self._system.sources.test(visit.path["type"])
         return self._told(visit, "tested_source", test=test, attributes=pretty(test.record and test.record.attributes))
 
+    async def ask_engine(self, visit: Visit) -> Ask:
+        name = str(visit.path["name"])
+        if not any(one.engine.name == name for one in self._system.engines.list()):
+            raise NotFound("there is no such engine")
+        return questions.test_engine(name)
+
+    async def test_engine(self, visit: Visit, why: str | None) -> web.Response:
+        return self._told(visit, "tested_engine", test=await self._system.engines.test(visit.path["name"]))
+
     # -- brakes
 
     async def ask_look(self, visit: Visit) -> Ask:
@@ -234,6 +243,7 @@ def pages(frame: Frame, system: SystemOperations) -> list[Page]:
         Verb("/system/stop-all", "operator", _always(questions.STOP), does.stop_all),
         Verb("/system/start-all", "admin", _always(questions.START), does.start_all),
         Verb("/system/targets/try-now", "operator", does.ask_target, does.try_target),
+        Verb("/system/engines/{name}/test", "operator", does.ask_engine, does.test_engine),
         Verb("/system/sources/{type}/test", "operator", does.ask_source, does.test_source),
         Verb(brake + "/test", "operator", does.ask_look, does.look),
         Verb(brake + "/reset", "operator", does.ask_reset, does.reset),
