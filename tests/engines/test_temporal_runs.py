@@ -55,6 +55,7 @@ async def test_pause_lets_runs_be_and_only_stopping_cancels_them_there(server, w
     paused = await server.ended(f"bf_{id}_", 5)
     await world.daemon.client.resume_backfill(id)
     await until_in_flight(world, id, 5)
+    await eventually(lambda: are_there(server, id, 10))
     await world.daemon.client.cancel_backfill(id, in_flight="cancel")
     ended = await world.daemon.ends(id)
     runs = await server.ended(f"bf_{id}_", 10)
@@ -99,6 +100,11 @@ async def test_a_queue_without_a_worker_is_named_until_there_is_one(server, worl
     assert "the queue lonely has no worker" in tested["warnings"]
     assert ("completed", 5) == (ended["status"], ended["succeeded_count"])
     assert {("completed",): 5} == counted(await server.ended(f"bf_{id}_", 5))
+
+
+async def are_there(server, id, count):
+    await asyncio.sleep(0.2)
+    return count == len(await server.runs(f"bf_{id}_"))
 
 
 async def until_in_flight(world, id, count):

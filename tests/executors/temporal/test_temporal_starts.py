@@ -240,6 +240,24 @@ async def test_a_cancellation_that_fails_is_asked_for_twice_and_told_to_nobody(e
     assert 2 == len(script.calls("cancel"))
 
 
+async def test_a_start_that_was_cut_off_is_cancelled_when_it_arrives(executor, script):
+    async def never():
+        await asyncio.Event().wait()
+
+    script.put("start", never)
+    item, permit = work(), FreePermit()
+    task = asyncio.create_task(executor.execute(item, permit))
+    await permit.was_started.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    script.put("cancel", *[error(RPCStatusCode.NOT_FOUND, "workflow not found")] * 5, None)
+    await executor.stop(item)
+
+    assert 6 == len(script.calls("cancel"))
+
+
 async def test_the_log_of_a_session_names_the_run(executor, script):
     script.put("closing", failed(message="it broke"))
     verdict = await executor.execute(work(wants_log=True, session={"session_time": "x"}), FreePermit())

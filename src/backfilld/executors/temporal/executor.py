@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 LAST_LOOK_SECONDS = 3.0
 CANCEL_AGAIN_SECONDS = 0.5
+CANCELS, CANCELS_OF_A_CUT_START = 2, 8  # times that it is asked for; all of them within what a stop may take
 
 
 class Definition(Protocol):
@@ -64,6 +65,7 @@ class TemporalExecutor:
     def __init__(self, definition: Definition, parts: Parts) -> None:
         self._definition = definition
         self._parts = parts
+        self._cut: set[str] = set()  # keys of starts that were cut off before their answer: they may still arrive there
 
     @property
     def target(self) -> str:
@@ -79,14 +81,18 @@ class TemporalExecutor:
 
     async def stop(self, work: Work) -> None:
         """Ask the run to cancel itself; without waiting for its end."""
-        for wait in (CANCEL_AGAIN_SECONDS, 0.0):
+        key = work.idempotency_key
+        times = CANCELS_OF_A_CUT_START if key in self._cut else CANCELS
+        self._cut.discard(key)
+        for left in reversed(range(times)):
             try:
-                await self._parts.connection.cancel(work.idempotency_key, "nobody wants it any more")
+                await self._parts.connection.cancel(key, "nobody wants it any more")
                 return
             except (RPCError, NotConnected) as problem:
-                if not wait:
+                if not left:
                     log.info("a run of %s was not cancelled: %s", self.target, problem)
-            await self._parts.clock.sleep(wait)
+                    return
+            await self._parts.clock.sleep(CANCEL_AGAIN_SECONDS)
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Do it once; whatever happens after the gate is a verdict."""
@@ -98,6 +104,9 @@ class TemporalExecutor:
         try:
             try:
                 found = await started_run(self._parts.connection, request, work.attempt, self._parts.clock)
+            except asyncio.CancelledError:
+                self._cut.add(work.idempotency_key)
+                raise
             finally:
                 permit.sent()
             if isinstance(found, Verdict):
