@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.clock import FakeClock
 from tests.web.conftest import Site
 
 import backfilld.web
 from backfilld.operations.backfill_verbs import BackfillOperations
-from backfilld.web.frame.frame import Frame, Place
 
 STATIC = Path(backfilld.web.__file__).parent / "static"
 VENDOR = STATIC / "vendor"
@@ -135,11 +133,3 @@ async def test_a_form_that_is_none_is_refused(site: Site) -> None:
         assert 400 == answer.status
     wrong = await person.session.post("/sign-out", json={}, headers={"Origin": person.url})
     assert 415 == wrong.status
-
-
-@pytest.mark.parametrize(("url", "base"), [("", ""), ("https://x.example", ""), ("https://x.example/bf/", "/bf")])
-def test_one_is_led_on_below_the_path_of_the_proxy(clock: FakeClock, url: str, base: str) -> None:
-    nothing: Any = None
-    frame = Frame(nothing, nothing, clock, Place(public_url=url))
-
-    assert f"{base}/backfills/x?y=1" == frame.see_other("/backfills/x?y=1").headers["Location"]

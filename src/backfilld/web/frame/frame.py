@@ -167,8 +167,8 @@ class Frame:
         return self._templates.piece(template, macro, *values)
 
     def see_other(self, path: str) -> web.Response:
-        """On to another of our pages."""
-        return web.Response(status=303, headers={"Location": self.place.base + path})
+        """On to another of our pages; the server puts its public address in front, as of every such path."""
+        return web.Response(status=303, headers={"Location": path})
 
     async def error_page(self, request: web.Request, error: BackfilldError, request_id: UUID) -> web.Response | None:
         """An error for people; None for programs: then the API's answer is right."""
