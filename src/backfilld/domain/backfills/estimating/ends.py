@@ -138,6 +138,8 @@ def _steadily(work: Workload, speed: float) -> tuple[float, Bound | None]:
 
 def _start(work: Workload) -> datetime | None:
     """When the first of it may start: the plan is made then, and a window is open."""
+    if work.calendar is not None and work.calendar.next_opening(max(_known(work.now, work.not_before))) is None:
+        return None  # so far ahead nobody looks, wherever the limits alone would lead
     ready = max(_known(work.now, work.not_before, *(one.until for one in work.allowances if one.is_needed)))
     for allowance in work.allowances:
         if allowance.first:
