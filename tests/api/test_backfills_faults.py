@@ -77,8 +77,10 @@ async def test_a_wrong_value_is_refused_with_its_path(
     for value in WRONG[field]:
         sent = body(workflow.workflow_id, **{field: value})
         created = await client.post(PATH, json=sent, headers={"Idempotency-Key": "k"})
-        previewed = await client.post(PATH + "/preview", json=sent)
-        for answer in (created, previewed):
+        answers = [created]
+        if field != "target_workflow_id" or value not in (..., None):  # a preview need not know it
+            answers.append(await client.post(PATH + "/preview", json=sent))
+        for answer in answers:
             error = (await answer.json())["error"]
             paths = [detail["path"] for detail in error["details"]]
 
