@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _TRY_ENDED, _SUCCEEDED = Point.TRY_ENDED, VerdictKind.SUCCEEDED
 _REFUSED, _TRY_AGAIN = VerdictKind.REFUSED, VerdictKind.TRY_AGAIN
 STOP_SECONDS = 5.0
+_STOPPING: set[asyncio.Task[None]] = set()  # so that none is forgotten half way
 Result: TypeAlias = Outcome | Try | Held
 
 
@@ -71,7 +72,16 @@ class OneTry:
             return self._ended_by(problem, item, permit)
 
     async def stop(self, item: Item, work_of: Callable[[Item], Work]) -> None:
-        """Nobody wants what was started for `item`, and cut off: let the executor say so, if it can be quick."""
+        """Nobody wants what was started for `item`, and cut off: let the executor say so, if it can be quick.
+
+        Whoever waits for it may be cut off again meanwhile, which does not end it.
+        """
+        stopping = asyncio.create_task(self._stop(item, work_of))
+        _STOPPING.add(stopping)
+        stopping.add_done_callback(_STOPPING.discard)
+        await asyncio.shield(stopping)
+
+    async def _stop(self, item: Item, work_of: Callable[[Item], Work]) -> None:
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self._executor.stop(work_of(item))
