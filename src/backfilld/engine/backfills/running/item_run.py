@@ -116,8 +116,9 @@ class ItemRun:
                 self.end_killed(item.position, item, permit.started_at)
                 await self._stop(item, permit)
                 return True
-            if self._run.backfill.status is Status.CANCELLING and permit.started:
-                self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
+            if self._run.backfill.status is Status.CANCELLING:
+                if permit.started:
+                    self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
                 if self._run.backfill.cancel_in_flight:
                     await self._stop(item, permit)
             elif permit.started and not item.in_doubt:  # else it is known already that its target may be at it
@@ -137,8 +138,8 @@ class ItemRun:
         return True
 
     async def _stop(self, item: Item, permit: Permit[Item]) -> None:
-        """A person wants it to end, which is more than that it was cut off."""
-        if permit.started:
+        """A person wants it to end, which is more than that it was cut off: also what a dead owner may have started."""
+        if permit.started or item.in_doubt:
             await self._one_try.stop(item, self._work)
 
     def skip(self, item: Item, why: str) -> None:

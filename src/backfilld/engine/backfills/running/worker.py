@@ -63,6 +63,7 @@ class Worker:
         )
         self._following = FastPath(run.gate, account, reader, recovery, self._slots, tools.capacity, tools.recorder)
         self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
+        self._cut_off: set[asyncio.Task[None]] = set()  # each once: it may be telling its target so
         self._left: WorkerExit = WorkerExit.NOT_NOW
         self._bug: BaseException | None = None
 
@@ -95,8 +96,9 @@ class Worker:
 
     def cancel_in_flight(self) -> None:
         """Stop what is running: somebody asked for it, the grace is over, or the lease is lost."""
-        for task in self._tasks:
+        for task in self._tasks.keys() - self._cut_off:
             task.cancel()
+        self._cut_off = set(self._tasks)
 
     async def obey_kills(self) -> None:
         """End what somebody wants to end: cut it off if it is on its way, else write its end down."""
