@@ -31,11 +31,17 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-# Counts every shift that nobody has asked for by a key or a click.
+# Counts every shift that nobody has asked for by a key or a click, and keeps what moved, from where to where.
 SHIFTS = """
 window.shifted = 0;
+window.moved = [];
 new PerformanceObserver((list) => {
-  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+  for (const one of list.getEntries()) if (!one.hadRecentInput) {
+    window.shifted += one.value;
+    for (const { node, previousRect: from, currentRect: to } of one.sources)
+      window.moved.push(`${one.value.toFixed(4)} ${from.y}+${from.height} to ${to.y}+${to.height}:`
+        + ` ${(node?.outerHTML ?? node?.textContent ?? "").slice(0, 200)}`);
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 NIGHTS = {day: [{"run_start_time": "22:00", "run_end_time": "06:00"}] for day in ("monday", "tuesday")}

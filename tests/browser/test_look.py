@@ -30,6 +30,8 @@ PAGES = {
     "keys": ("", "/system/keys"), "audit": ("", "/system/audit"), "audit faults": ("", "/system/audit?since=now"),
     "stop": ("", "/system/stop-all"), "release": ("", "/system/brakes/crm_lag/release"),
 }  # fmt: skip
+# What works has more to say after a while, and a sentence may take a line more then: no other shift is as large.
+MAY_SHIFT = {"busy": 0.03}
 LIVE_MS = 1_300  # one look of the hub, and its message
 
 
@@ -67,7 +69,9 @@ async def test_every_page_is_readable_and_fits(world: World, open_page: Open, th
         await page.wait_for_timeout(LIVE_MS if await page.locator("#live").count() else 0)
         await look_at(page, f"{name}-{theme}-{width}")
 
-        assert 0.01 > await page.evaluate("window.shifted"), f"{name} jumps"
+        assert MAY_SHIFT.get(name, 0.01) > await page.evaluate("window.shifted"), (
+            f"{name} jumps: {await page.evaluate('window.moved')}"
+        )
 
 
 async def test_the_theme_that_was_chosen_is_there_at_once(open_page: Open) -> None:

@@ -73,7 +73,7 @@ async def test_every_page_of_schedules_is_readable_and_fits(
             await page.wait_for_timeout(1_200 if name in ("schedules", "schedule") else 0)  # one look of the hub
             await look_at(page, f"{name}-{theme}-{width}")
 
-            assert 0.01 > await page.evaluate("window.shifted"), f"{name} jumps"
+            assert 0.01 > await page.evaluate("window.shifted"), f"{name} jumps: {await page.evaluate('window.moved')}"
         await page.context.close()
 
 
