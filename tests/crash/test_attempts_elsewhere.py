@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from tests.crash.mortal import points
 from tests.fake_engines.digdag import TOKEN, Digdag
+from tests.fake_engines.killable import KillableServer
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import eventually
 
@@ -29,24 +29,12 @@ requests_per_minute = 100000
 """
 
 
-class Server:
+class Server(KillableServer):
     """A digdag that can be killed: its attempts go on."""
 
     def __init__(self) -> None:
         self.digdag = Digdag(looks=3)
-        self.port = 0
-        self._runner: web.AppRunner | None = None
-
-    async def start(self) -> None:
-        self._runner = web.AppRunner(self.digdag.application(), access_log=None, shutdown_timeout=0.05)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def kill(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        super().__init__(self.digdag)
 
     def is_each_once(self) -> bool:
         return len({one["sessionTime"] for one in self.digdag.attempts}) == len(self.digdag.attempts) == SESSIONS

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiohttp import web
 from tests.crash.mortal import points
 from tests.fake_engines.airflow import TOKEN, Airflow
+from tests.fake_engines.killable import KillableServer
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import eventually
 
@@ -20,25 +20,12 @@ from backfilld.crash_points import VARIABLE, Point
 ITEMS = [f"T{number:02}" for number in range(12)]
 
 
-class Server:
+class Server(KillableServer):
     """An Airflow that can be killed: its runs are kept, and go on."""
 
     def __init__(self) -> None:
         self.airflow = Airflow(looks=3)
-        self.port = 0
-        self._runner: web.AppRunner | None = None
-
-    async def start(self) -> None:
-        self._runner = web.AppRunner(self.airflow.application(), access_log=None, shutdown_timeout=0.05)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-    async def kill(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        super().__init__(self.airflow)
 
 
 @pytest.fixture
