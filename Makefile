@@ -82,7 +82,7 @@ test-all: test test-slow test-clients test-browser test-engines ## all rings
 
 bench: .venv/.setup-test $(if $(QUICK),,.venv/.setup-temporal) ## compare with peers and limits, 15 to 20 minutes, then docs/scaling.md (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
 	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue)
-	@$(if $(QUICK),true,$(B)/python -m bench.scaling)
+	@$(if $(QUICK),true,$(B)/python -m bench.alone.scaling)
 
 check: .venv/.setup-test ## format, lint, types, import arrows, unused dependencies
 	@$(B)/ruff format --check src tests bench

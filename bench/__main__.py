@@ -7,13 +7,11 @@ once; after an interruption `--continue` goes on.
 import argparse
 import asyncio
 import compileall
-import importlib
 import os
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,106 +21,20 @@ import asyncpg
 import backfilld
 from backfilld.clock import SystemClock
 from backfilld.logs import configure_logging
-from bench import report
-from bench.contenders import Peers, run_contender
-from bench.judging import figures, quiet_rounds
-from bench.measured import Run
-from bench.notebook import Notebook
-from bench.plan import FULL, QUICK, Scale, Step, one_round, rounds, sizes
+from bench.comparison import Comparison, tell
+from bench.contenders import Peers
+from bench.figures import report
+from bench.figures.gates import figures
+from bench.figures.notebook import Notebook
+from bench.figures.table import figures_table
+from bench.plan import FULL, QUICK, Scale
 from bench.postgres import running_postgres
-from bench.project import OURS, SETTINGS, run_ours
 from bench.setting import Setting
 from bench.stock import Stock
-from bench.table import figures_table
 from bench.target import target
-from bench.workloads import W2, Request, request_of
 
 CACHE = Path(__file__).parent / ".cache"
-MEASURES = ("recovery", "slow_disk", "answers", "idle", "planning", "points")
 BUDGET_SECONDS = 19 * 60.0
-ROUND_SECONDS = 60.0
-FIRST_ITEMS = 100
-
-
-class Comparison:
-    """One pass over everything that is to be measured."""
-
-    def __init__(self, setting: Setting, book: Notebook, budget_seconds: float) -> None:
-        self._setting = setting
-        self._book = book
-        self._until = time.monotonic() + budget_seconds
-
-    async def run(self) -> None:
-        """The rounds first: the ratios stand on them. The shortest last: what has begun is not cut off."""
-        request = await self._request()
-        await self._steps(rounds(self._setting.scale), request)
-        await self._steps(sizes(self._setting.scale), request)
-        for name in MEASURES:
-            await self._measure(name)
-        await self._make_up(request)
-
-    async def _make_up(self, request: Request) -> None:
-        """More rounds for those that others disturbed, at most as many again, and only in what time is left."""
-        scale = self._setting.scale
-        for number in range(scale.rounds, 2 * scale.rounds):
-            if quiet_rounds(self._book) >= scale.rounds or time.monotonic() > self._until - ROUND_SECONDS:
-                return
-            await self._steps(one_round(scale, number), request)
-
-    async def _request(self) -> Request:
-        """What our daemon sends; a first run warms everything up, and does not count."""
-        await self._ours(Step(OURS, W2, FIRST_ITEMS, 0))
-        return request_of((await self._setting.target.tally()).sample)
-
-    async def _steps(self, steps: Iterable[Step], request: Request) -> None:
-        for step in steps:
-            name = f"{step.contender} {step.workload.name}, {step.items:,} items, round {step.round + 1}"
-            if self._book.has(step.contender, step.workload.name, step.items, step.round) or self._is_late(name):
-                continue
-            try:
-                run = await (self._ours(step) if step.contender in SETTINGS else self._other(step, request))
-            except Exception as problem:
-                self._book.trouble(f"{name}: {problem!r}")
-                tell(f"{name}: {problem!r}")
-            else:
-                self._book.add(run)
-                tell(f"{name}: {run.micros:,.1f} µs/item{'' if run.is_quiet else ' (others used the machine)'}")
-
-    async def _ours(self, step: Step) -> Run:
-        setting = self._setting
-        return await run_ours(
-            step.workload, step.items, step.round, postgres=setting.postgres, stock=setting.stock,
-            target=setting.target, folder=setting.folder, contender=step.contender,
-        )  # fmt: skip
-
-    async def _other(self, step: Step, request: Request) -> Run:
-        setting = self._setting
-        return await run_contender(
-            step.contender, step.workload, step.items, step.round, postgres=setting.postgres, target=setting.target,
-            peers=setting.peers, request=request,
-        )  # fmt: skip
-
-    async def _measure(self, name: str) -> None:
-        if name in self._book.findings or self._is_late(name):
-            return
-        try:
-            finding = await importlib.import_module(f"bench.measures.{name}").measure(self._setting)
-        except Exception as problem:
-            self._book.trouble(f"{name}: {problem!r}")
-            tell(f"{name}: {problem!r}")
-        else:
-            self._book.find(name, finding)
-            tell(f"{name}: {finding}")
-
-    def _is_late(self, name: str) -> bool:
-        late = time.monotonic() > self._until
-        if late:
-            self._book.trouble(f"{name}: the time was up")
-        return late
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @asynccontextmanager

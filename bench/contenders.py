@@ -10,14 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.figures.measured import Run, used
 from bench.machine import peak_bytes
-from bench.measured import Run, used
 from bench.postgres import Postgres
 from bench.target import Target
 from bench.workloads import Request, Workload
 
 PEERS = Path(__file__).parent / "peers"
-PROGRAMS = {"bare aiohttp": "bare_aiohttp.py", "PgQueuer": "pgqueuer_peer.py", "Procrastinate": "procrastinate_peer.py"}
+PROGRAMS = {
+    "aiohttp": "bare_aiohttp.py", "aiohttp, tuned": "tuned_aiohttp.py", "httptools, by hand": "lean_httptools.py",
+    "PgQueuer": "pgqueuer_peer.py", "Procrastinate": "procrastinate_peer.py",
+}  # fmt: skip
 REQUIREMENTS = {"PgQueuer": "pgqueuer.txt", "Procrastinate": "procrastinate.txt"}
 LONGEST_SECONDS = 300.0
 
@@ -53,7 +56,7 @@ async def run_contender(
 ) -> Run:  # fmt: skip
     """One run, on a fresh database if it wants one."""
     async with asyncio.timeout(LONGEST_SECONDS), postgres.database() as dsn:
-        await target.begin(delay=workload.delay)
+        await target.begin(delay=workload.delay, answer=workload.answer)
         orders = {
             "items": items, "in_flight": workload.in_flight, "dsn": dsn,
             "url": f"{target.url}/do" if workload.is_http else None,

@@ -1,18 +1,18 @@
-"""Which runs there are, in which order, and what all of it may take.
+"""Which runs there are, in which order, and how large they are.
 
 Contenders are interleaved: a round has every contender once, so that whatever the machine does for a minute happens to
-all of them. Sizes are chosen so that seven rounds and everything else take some fifteen minutes on two quiet cores: a
-round takes 45 s, the larger sizes four minutes, what is measured by itself as long. What is left of twenty makes up for
-rounds that others disturbed.
+all of them, and those of one ratio stand side by side. Sizes are chosen so that everything takes less than twenty
+minutes on two quiet cores (docs/benchmarks.md says what takes how long).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.project import NARROWER, OURS
-from bench.workloads import W1, W2, W3, W3_MANY, Workload
+from bench.workloads import W1, W2, W2_JSON, W3, W3_MANY, Workload
 
-LIMIT, PGQUEUER, PROCRASTINATE = "bare aiohttp", "PgQueuer", "Procrastinate"
+AIOHTTP, TUNED, BY_HAND = "aiohttp", "aiohttp, tuned", "httptools, by hand"
+PGQUEUER, PROCRASTINATE = "PgQueuer", "Procrastinate"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Scale:
     few: int = 1_000
     slow_items: int = 3_000
     many_items: int = 20_000
+    beside_rounds: int = 2
     medium: int = 100_000
-    medium_rounds: int = 3
+    medium_rounds: int = 2
     large: int = 1_000_000
     waiting: int = 1_000
     idle_seconds: float = 30.0
@@ -46,8 +47,8 @@ class Scale:
 
 FULL = Scale()
 QUICK = Scale(
-    rounds=2, items=5_000, noop_items=10_000, few=500, slow_items=500, many_items=5_000, medium=20_000, medium_rounds=1,
-    large=100_000, waiting=100, idle_seconds=5.0, slow_disk_rounds=1, restarts=1,
+    rounds=2, items=5_000, noop_items=10_000, few=500, slow_items=500, many_items=5_000, beside_rounds=1,
+    medium=20_000, medium_rounds=1, large=100_000, waiting=100, idle_seconds=5.0, slow_disk_rounds=1, restarts=1,
 )  # fmt: skip
 
 
@@ -55,39 +56,39 @@ def rounds(scale: Scale) -> Iterator[Step]:
     """The small sizes, of which the ratios are made."""
     for number in range(scale.rounds):
         yield from one_round(scale, number)
-        if number < scale.medium_rounds:
-            yield from _beside(scale, number)
 
 
 def one_round(scale: Scale, number: int) -> Iterator[Step]:
-    """Whoever is part of a ratio, once."""
-    yield Step(LIMIT, W2, scale.items, number)
+    """Whoever is part of a ratio, and the limit beside them, once."""
+    yield Step(TUNED, W2_JSON, scale.items, number)
+    yield Step(OURS, W2_JSON, scale.items, number)
+    yield Step(AIOHTTP, W2_JSON, scale.items, number)
+    yield Step(BY_HAND, W2_JSON, scale.items, number)
+    yield Step(PGQUEUER, W2_JSON, scale.items, number)
+    yield Step(TUNED, W2, scale.items, number)
     yield Step(OURS, W2, scale.items, number)
-    yield Step(PGQUEUER, W2, scale.items, number)
-    yield Step(OURS, W1, scale.noop_items, number)
     yield Step(PGQUEUER, W1, scale.noop_items, number)
-    yield Step(LIMIT, W3, scale.slow_items, number)
+    yield Step(OURS, W1, scale.noop_items, number)
+    yield Step(AIOHTTP, W3, scale.slow_items, number)
     yield Step(OURS, W3, scale.slow_items, number)
-    yield Step(LIMIT, W3_MANY, scale.many_items, number)
+    yield Step(AIOHTTP, W3_MANY, scale.many_items, number)
     yield Step(OURS, W3_MANY, scale.many_items, number)
-
-
-def _beside(scale: Scale, number: int) -> Iterator[Step]:
-    """The slowest, and ours at their size; no ratio is made of them."""
-    for workload in (W1, W2, W3):
-        yield Step(PROCRASTINATE, workload, scale.few, number)
-    for workload in (W1, W2):
-        yield Step(OURS, workload, scale.few, number)
-    yield Step(NARROWER, W1, scale.noop_items, number)
-    yield Step(NARROWER, W2, scale.items, number)
-    yield Step(PGQUEUER, W3, scale.few, number)
 
 
 def sizes(scale: Scale) -> Iterator[Step]:
     """The larger sizes, with fewer rounds."""
-    for round in range(scale.medium_rounds):
-        yield Step(LIMIT, W2, scale.medium, round)
-        yield Step(OURS, W2, scale.medium, round)
-        yield Step(OURS, W1, scale.medium, round)
-    yield Step(OURS, W1, scale.large, 0)
+    for number in range(scale.medium_rounds):
+        yield Step(OURS, W2, scale.medium, number)
     yield Step(OURS, W2, scale.large, 0)
+
+
+def beside(scale: Scale) -> Iterator[Step]:
+    """What no ratio is made of: the slowest, ours at their size, and ours with other settings."""
+    for number in range(scale.beside_rounds):
+        for workload in (W1, W2, W3):
+            yield Step(PROCRASTINATE, workload, scale.few, number)
+        for workload in (W1, W2):
+            yield Step(OURS, workload, scale.few, number)
+        yield Step(NARROWER, W1, scale.noop_items, number)
+        yield Step(NARROWER, W2, scale.items, number)
+        yield Step(PGQUEUER, W3, scale.few, number)

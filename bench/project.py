@@ -18,8 +18,8 @@ from typing import IO, Any
 import aiohttp
 from tests.support.daemon import DaemonProcess, Plan
 
+from bench.figures.measured import Run, used
 from bench.machine import cpu_seconds, peak_bytes
-from bench.measured import Run, used
 from bench.postgres import Postgres
 from bench.stock import ENTITY_TYPE, FILTER, Stock
 from bench.target import Target
@@ -114,7 +114,7 @@ async def run_ours(
         postgres.database(template) as dsn,
         benched_daemon(folder, dsn, key, target, does_nothing=not workload.is_http, engine=engine) as daemon,
     ):
-        await target.begin(delay=workload.delay)
+        await target.begin(delay=workload.delay, answer=workload.answer)
         began = time.monotonic()
         ids = [await daemon.planned() for _ in range(workload.backfills)]
         planned = time.monotonic() - began

@@ -14,7 +14,6 @@ from typing import Any
 
 import uvloop
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 LENGTH, KEY = b"content-length:", b"idempotency-key:"
 PATIENCE_SECONDS = 30.0
 
@@ -65,9 +64,15 @@ class Answering(asyncio.Protocol):
 
     def _answer(self) -> None:
         if self._serving.delay:
-            asyncio.get_running_loop().call_later(self._serving.delay, self._transport.write, ANSWER)
+            asyncio.get_running_loop().call_later(self._serving.delay, self._transport.write, self._serving.answer)
         else:
-            self._transport.write(ANSWER)
+            self._transport.write(self._serving.answer)
+
+
+def answer_with(body: bytes) -> bytes:
+    """A whole answer; what has a body is JSON."""
+    kind = b"Content-Type: application/json\r\n" if body else b""
+    return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (kind, len(body), body)
 
 
 class Serving:
@@ -76,6 +81,7 @@ class Serving:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self.delay = 0.0
+        self.answer = answer_with(b"")
         self.tally = Tally()
 
     async def serve(self) -> None:
@@ -88,7 +94,8 @@ class Serving:
     def _asked(self) -> None:
         word, value = self._pipe.recv()
         if word == "begin":
-            self.delay, remembers_keys = value
+            self.delay, remembers_keys, body = value
+            self.answer = answer_with(body)
             self.tally = Tally(keys=set() if remembers_keys else None)
         elif word == "forget":  # and keep the keys: what comes now may repeat what came before
             self.tally = Tally(keys=self.tally.keys)
@@ -108,9 +115,9 @@ class Target:
         self.pid = pid
         self._pipe = pipe
 
-    async def begin(self, *, delay: float = 0.0, remembers_keys: bool = False) -> None:
-        """Count anew; answer after `delay` seconds from now on."""
-        await self._ask("begin", (delay, remembers_keys))
+    async def begin(self, *, delay: float = 0.0, remembers_keys: bool = False, answer: bytes = b"") -> None:
+        """Count anew; from now on answer after `delay` seconds, with the body `answer`."""
+        await self._ask("begin", (delay, remembers_keys, answer))
 
     async def forget(self) -> None:
         """Count anew, but know a repeat of what came before."""

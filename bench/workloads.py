@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
+JSON = b'{"ok":true}'
+
 WRITTEN_BY_CLIENTS = ("host", "content-length", "connection")
 
 
 @dataclass(frozen=True)
 class Workload:
-    """`delay`: seconds that the server takes; None: there is no server, and nothing is done."""
+    """`delay`: seconds that the server takes; `answer`: its body. Not `is_http`: there is no server."""
 
     name: str
     delay: float = 0.0
+    answer: bytes = b""
     is_http: bool = True
     backfills: int = 1
 
@@ -21,6 +24,7 @@ class Workload:
 
 W1 = Workload("W1", is_http=False)
 W2 = Workload("W2")
+W2_JSON = Workload("W2, JSON answer", answer=JSON)
 W3 = Workload("W3", delay=0.020)
 W3_MANY = Workload("W3 x 10", delay=0.020, backfills=10)
 

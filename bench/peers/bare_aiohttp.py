@@ -1,4 +1,4 @@
-"""The limit: aiohttp's client on uvloop, with nothing around it. No database, no retries, nothing is remembered."""
+"""aiohttp's client on uvloop as it comes, with nothing around it. No database, no retries, nothing is remembered."""
 
 import asyncio
 

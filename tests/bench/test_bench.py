@@ -1,51 +1,22 @@
-"""The comparison can be made: small, ours alone, with every part that needs nothing but Python."""
+"""The comparison can be made: small, without those that need an environment of their own."""
 
-import json
 from dataclasses import replace
-from itertools import product
 
 import pytest
-from bench.__main__ import Comparison, prepared
-from bench.judging import Figure, quiet_rounds, ratio
-from bench.measured import Run
-from bench.notebook import Notebook
-from bench.plan import LIMIT, PGQUEUER, QUICK
+from bench.__main__ import prepared
+from bench.comparison import Comparison
+from bench.contenders import run_contender
+from bench.figures import report
+from bench.figures.notebook import Notebook
+from bench.plan import AIOHTTP, BY_HAND, QUICK, TUNED
 from bench.postgres import RECORDING
-from bench.project import OURS, run_ours
-from bench.workloads import W1, W2, W3_MANY, Request, request_of
+from bench.project import run_ours
+from bench.target import Tally, answer_with
+from bench.workloads import JSON, W1, W2, W2_JSON, W3_MANY, Request, request_of
 
 from backfilld.store.connection.queries import load
-from bench import report, scaling
 
 TINY = replace(QUICK, medium=300, waiting=3, idle_seconds=0.5, restarts=1, large=50_000)
-
-
-def run(contender: str, seconds: float, number: int, *, others: float = 0.0) -> Run:
-    return Run(contender, "W2", 1000, number, seconds, 0.1, 0.1, others, 0, 0)
-
-
-def test_a_ratio_is_the_median_over_the_rounds_in_which_nobody_else_worked():
-    ours = [run(OURS, seconds, number) for number, seconds in enumerate((2.0, 4.0, 5.0, 1.0))]
-    theirs = [run(LIMIT, 1.0, number, others=0.9 if number == 3 else 0.0) for number in range(4)]
-
-    (found,) = ratio("P1", "", ours, theirs, ">= 0.75", ">= 0.95")
-
-    assert (0.25, 0.2, 0.5, 3) == (found.value, found.low, found.high, found.rounds)
-    assert "1 rounds dropped" in found.note
-
-
-def test_a_round_is_quiet_if_it_is_for_every_ratio():
-    def disturbed(workload: str, number: int) -> float:
-        return 0.9 if (workload, number) == ("W3", 2) else 0.0
-
-    book = Notebook()
-    for number in range(3):
-        for contender, workload in ((OURS, "W1"), (PGQUEUER, "W1"), (PGQUEUER, "W2")):
-            book.add(replace(run(contender, 1.0, number), workload=workload))
-        for contender, workload in product((OURS, LIMIT), ("W2", "W3", "W3 x 10")):
-            book.add(replace(run(contender, 1.0, number, others=disturbed(workload, number)), workload=workload))
-
-    assert 2 == quiet_rounds(book)
 
 
 def test_the_backend_of_the_recorder_is_known_by_what_it_says():
@@ -61,45 +32,45 @@ def test_others_send_what_ours_sends_but_for_what_belongs_to_a_connection():
     assert Request("{}", {"User-Agent": "backfilld", "webhook-id": "1"}) == request_of(head)
 
 
-@pytest.mark.parametrize(("value", "verdict"), [(1.0, "aim"), (0.8, "gate"), (0.7, "missed")])
-def test_a_figure_is_judged_by_gate_and_aim(value, verdict):
-    assert verdict == Figure("P1", "", value, ">= 0.75", ">= 0.95").verdict
+def test_a_target_answers_with_nothing_or_with_json():
+    empty, document = answer_with(b""), answer_with(JSON)
+
+    assert empty.endswith(b"Content-Length: 0\r\n\r\n")
+    assert b"Content-Type" not in empty
+    assert document.endswith(b"Content-Type: application/json\r\nContent-Length: 11\r\n\r\n" + JSON)
 
 
-def test_the_page_keeps_what_stands_around_its_figures():
-    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+def test_a_target_counts_keys_that_come_again():
+    tally = Tally(keys=set())
+    for key in (b"a", b"b", b"a"):
+        tally.note(b"POST / HTTP/1.1\r\nIdempotency-Key: " + key + b"\r\n\r\n")
 
-    assert f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n" == report.with_figures(page, "new")
-
-
-def test_the_page_has_its_marks():
-    assert "new" in report.with_figures(report.PAGE.read_text(), "new")
-
-
-def test_what_was_measured_is_still_there_after_an_interruption(tmp_path):
-    Notebook.opened(tmp_path / "notes").add(run(OURS, 1.0, 0))
-    again = Notebook.opened(tmp_path / "notes")
-
-    assert again.has(OURS, "W2", 1000, 0)
+    assert (3, 1) == (tally.requests, tally.repeats)
 
 
 @pytest.mark.slow
-async def test_ours_can_be_measured_in_every_workload():
+async def test_ours_and_the_clients_can_be_measured_in_every_workload():
     async with prepared(TINY, with_peers=False) as setting:
-        book = Notebook()
-        for workload in (W1, W2, W3_MANY):
-            book.add(
-                await run_ours(
-                    workload, 300, 0, postgres=setting.postgres, stock=setting.stock, target=setting.target,
-                    folder=setting.folder,
-                )
+        ours, others = Notebook(), Notebook()
+        for workload in (W1, W2, W2_JSON, W3_MANY):
+            made = await run_ours(
+                workload, 300, 0, postgres=setting.postgres, stock=setting.stock, target=setting.target,
+                folder=setting.folder,
             )  # fmt: skip
+            ours.add(made)
+        request = Request("{}", {"Content-Type": "application/json"})
+        for contender in (AIOHTTP, TUNED, BY_HAND):
+            for workload in (W2, W2_JSON):
+                made = await run_contender(
+                    contender, workload, 300, 0, postgres=setting.postgres, target=setting.target,
+                    peers=setting.peers, request=request,
+                )  # fmt: skip
+                others.add(made)
 
-    assert all(run.seconds > 0 and run.client_cpu > 0 and run.wal_bytes > 0 for run in book.runs)
-    assert all(run.commits > 0 and run.recorder_cpu > 0 for run in book.runs)
-    assert "| backfilld | W2 | 300 |" in report.markdown(
-        book, {"when": "", "cores": 1, "python": "", "postgres": "", "scale": ""}
-    )
+    assert all(run.seconds > 0 and run.client_cpu > 0 for run in [*ours.runs, *others.runs])
+    assert all(run.commits > 0 and run.recorder_cpu > 0 and run.wal_bytes > 0 for run in ours.runs)
+    about = {"when": "", "cores": 1, "python": "", "postgres": "", "scale": ""}
+    assert "| backfilld | W2, JSON answer | 300 |" in report.markdown(ours, about)
 
 
 @pytest.mark.slow
@@ -111,21 +82,3 @@ async def test_what_is_no_ratio_of_rounds_can_be_measured(name):
 
     assert [] == book.troubles
     assert name in book.findings
-
-
-def test_the_page_on_scaling_says_what_was_measured_and_nothing_else():
-    document = json.loads(scaling.RESULTS.read_text())
-    page = scaling.PAGE.read_text()
-
-    assert page == scaling.with_figures(page, scaling.rendered(document))
-
-
-def test_what_is_used_while_nothing_happens_is_taken_off(monkeypatch):
-    seconds = iter((0.0, 10.0))
-    monkeypatch.setattr(scaling.time, "monotonic", lambda: next(seconds))
-    used = iter((5.0, 9.0))
-    meter = scaling.Meter({"daemon": lambda: next(used)})
-    meter._idle = {"daemon": 0.1}
-    meter.begin()
-
-    assert {"daemon": 3.0} == meter.used()

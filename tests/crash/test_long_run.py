@@ -1,7 +1,7 @@
 """A hundred thousand entities: all of them, in memory that stays as it was."""
 
 import pytest
-from bench.memory_100k import FLAT_MIB, MIB, measure
+from bench.alone.memory_100k import FLAT_MIB, MIB, measure
 
 ENTITIES = 100_000
 

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.chart import chart
-from bench.judging import Figure, figures
-from bench.notebook import Notebook
-from bench.table import figures_table, runs_table
+from bench.figures.chart import chart
+from bench.figures.gates import figures
+from bench.figures.judging import Figure
+from bench.figures.notebook import Notebook
+from bench.figures.table import figures_table, runs_table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "bench" / "results"
 CHART = RESULTS / "latest.svg"

@@ -1,6 +1,6 @@
 """What a plan over somebody's REST API costs the daemon: CPU per record.
 
-    python -m bench.plan_over_http [RECORDS]
+    python -m bench.alone.plan_over_http [RECORDS]
 
 The real daemon with its embedded PostgreSQL; the API is another process, which gives pages of 500 records of 1 kB each
 (ready-made, so that it takes as little as possible of the machine away). The filter is one that the API does not do, so

@@ -1,6 +1,6 @@
 """How fast entities get into the built-in store, over HTTP, with everything on this machine.
 
-    python -m bench.entities_upload [ENTITIES] [ROUNDS]
+    python -m bench.alone.entities_upload [ENTITIES] [ROUNDS]
 
 An embedded PostgreSQL with fsync on, the API in this process, the sender in another. A round is three uploads of
 ~300 bytes an entity: into an empty type, the same again, and all of them changed.

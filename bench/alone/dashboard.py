@@ -1,6 +1,6 @@
 """What the dashboard costs: how heavy its pages are, how long daemon and browser take, and what fifty viewers cost.
 
-    python -m bench.dashboard [SECONDS]
+    python -m bench.alone.dashboard [SECONDS]
 
 The daemon of `backfilld demo --keep`, with eight backfills of which one runs; Debian's chromium for the first paint.
 """

@@ -1,6 +1,6 @@
 """What an item costs each part, over HTTP and on Temporal, and what follows for many of them: docs/scaling.md.
 
-    python -m bench.scaling [--items N] [--no-page]
+    python -m bench.alone.scaling [--items N] [--no-page]
 
 CPU is what counts: rates of a machine that does everything at once say nothing of another one. Each part is a process
 of its own; what it uses while nothing happens is measured before, and taken off. Bounded: two or three minutes.
@@ -27,9 +27,9 @@ from bench.postgres import Postgres, running_postgres
 from bench.project import BenchedDaemon
 from bench.target import target
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PAGE, RESULTS = ROOT / "docs" / "scaling.md", ROOT / "bench" / "results" / "scaling.json"
-BEGIN, END = "<!-- figures: written by `python -m bench.scaling` -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures: written by `python -m bench.alone.scaling` -->", "<!-- end of figures -->"
 IDLE_SECONDS = 5.0
 LOOKS_EVERY_SECONDS = 3.0
 HTTP_ITEMS, TEMPORAL_ITEMS = 6_000, 300

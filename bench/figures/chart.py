@@ -3,12 +3,18 @@
 from statistics import median
 from xml.sax.saxutils import escape
 
-from bench.notebook import Notebook
-from bench.plan import LIMIT, PGQUEUER, PROCRASTINATE
+from bench.figures.notebook import Notebook
+from bench.plan import AIOHTTP, BY_HAND, PGQUEUER, PROCRASTINATE, TUNED
 from bench.project import OURS
 
-COLOURS = {LIMIT: "#8a8f98", OURS: "#2f6fdf", PGQUEUER: "#c98a1b", PROCRASTINATE: "#a4508b"}
-TITLES = {"W1": "W1: nothing", "W2": "W2: a POST answered at once", "W3": "W3: a POST answered after 20 ms"}
+COLOURS = {
+    BY_HAND: "#b9bdc4", TUNED: "#a2a7af", AIOHTTP: "#8a8f98", OURS: "#2f6fdf", PGQUEUER: "#c98a1b",
+    PROCRASTINATE: "#a4508b",
+}  # fmt: skip
+TITLES = {
+    "W1": "W1: nothing", "W2, JSON answer": "W2: a POST answered at once, with JSON",
+    "W2": "W2: a POST answered at once, with nothing", "W3": "W3: a POST answered after 20 ms",
+}  # fmt: skip
 WIDTH, NAMES, NUMBERS, BAR, GAP = 760, 130, 110, 18, 6
 TEXT = 'font-family="system-ui, sans-serif" font-size="13" fill="#7a7f87"'
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.measured import Run
+from bench.figures.measured import Run
 
 Finding = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """What the daemon's memory does over a long backfill, and how fast the whole goes, with everything on this machine.
 
-    python -m bench.memory_100k [ENTITIES] [MAX_IN_FLIGHT]
+    python -m bench.alone.memory_100k [ENTITIES] [MAX_IN_FLIGHT]
 
 The real daemon with its embedded PostgreSQL (fsync on), its entities uploaded over HTTP; the target is another
 process that answers at once. Ends with exit code 1 if an outcome is missing or the memory is not flat.

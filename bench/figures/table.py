@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from statistics import median
 
-from bench.judging import Figure
-from bench.measured import Run
-from bench.notebook import Notebook
+from bench.figures.judging import Figure
+from bench.figures.measured import Run
+from bench.figures.notebook import Notebook
 
 MIB = 1 << 20
 WORDS = {"aim": "aim reached", "gate": "gate passed", "missed": "**missed**"}

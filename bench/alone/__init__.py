@@ -1,0 +1,1 @@
+"""What is measured by itself, each with a command of its own; it says what it needs."""
