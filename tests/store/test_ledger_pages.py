@@ -7,6 +7,7 @@ from tests.support.ledgers import MOMENT, insert_try, make_ledger
 
 from backfilld.domain.backfills.records import Backfill
 from backfilld.store.connection.pool import Pool
+from backfilld.store.connection.queries import load
 from backfilld.store.ledger.pages import LedgerPages
 
 ENTRIES = {
@@ -94,6 +95,41 @@ async def test_an_error_class_narrows_every_way_of_looking(
     assert expected == "".join(entry.entity_id for entry in found)
 
 
+async def test_a_status_that_nothing_has_is_known_from_the_counters(
+    pages: LedgerPages, pool: Pool, backfill: Backfill
+) -> None:
+    await pool.execute(
+        "UPDATE backfill_progress SET skipped = 0, cancelled = 0, retrying = 0 WHERE backfill_number = $1",
+        backfill.number,
+    )
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("LOCK TABLE outcomes, retries, plan_items IN ACCESS EXCLUSIVE MODE")
+        found = await pages.list_page(backfill.number, statuses=["skipped", "cancelled", "retrying"], limit=99)
+
+    assert [] == found
+
+
+async def test_the_successes_between_long_stretches_that_were_left_out_are_found_page_by_page(
+    pages: LedgerPages, pool: Pool
+) -> None:
+    backfill = await make_backfill(pool)
+    ran = {40, 41, 90}
+    await make_ledger(pool, backfill, {f"e{n:02}": "pending" if n in ran else "skipped" for n in range(120)})
+    await pool.execute(load("backfills.plans").note_gaps, backfill.number, 32)
+    await pool.execute(
+        "INSERT INTO outcomes (backfill_number, position, status, started_at, finished_at, attempts)"
+        " SELECT $1, n, 'succeeded', $3, $3, 1 FROM unnest($2::integer[]) AS n",
+        backfill.number, ran, NOON,
+    )  # fmt: skip
+    await pool.execute("UPDATE backfill_progress SET succeeded = 3 WHERE backfill_number = $1", backfill.number)
+    seen, behind = [], -1
+    while page := await pages.list_page(backfill.number, statuses=["succeeded"], behind=behind, limit=2):
+        seen, behind = [*seen, *(entry.position for entry in page)], page[-1].position
+
+    assert sorted(ran) == seen
+    assert 2 <= await pool.fetchval("SELECT count(*) FROM plan_gaps WHERE backfill_number = $1", backfill.number)
+
+
 async def test_an_entry_says_what_became_of_it(pages: LedgerPages, backfill: Backfill) -> None:
     done, failed = await pages.find(backfill.number, "a"), await pages.find(backfill.number, "b")
 
@@ -151,7 +187,7 @@ async def test_the_last_failure_is_found_along_the_index_of_failures(pool: Pool,
 
     async with pool.acquire() as connection:
         await connection.execute("SET enable_seqscan = off")
-        plan = await connection.fetch("EXPLAIN " + _sql.list_failed, backfill.number, -1, 50, None, None)
+        plan = await connection.fetch("EXPLAIN " + _sql.list_failed, backfill.number, -1, 50)
         await connection.execute("RESET enable_seqscan")
 
     assert "outcomes_failed" in "\n".join(row[0] for row in plan)

@@ -33,11 +33,12 @@ REMEMBERED, REMOVAL, ENTITIES, SELECTIONS = (
     load("entities.entities"),
     load("backfills.selections"),
 )
-RECOVERY = load("ledger.recovery")
+RECOVERY, GROUPS = load("ledger.recovery"), load("history.error_groups")
 LEASES, BACKFILLS = load("backfills.leases"), load("backfills.backfills")
 TABLES = ("plan_items", "outcomes", "retries", "tries", "last_runs", "entities", "backfills", "backfill_progress")
 IN_FLIGHT = list(range(30))
 ADDED = 60
+COMMON_GROUP, RARE_GROUP = b"common", b"rare"
 TOMORROW = NOON + timedelta(days=1)
 
 # The backfills that nobody has analyzed, by number; each is as large as the one that is known.
@@ -74,6 +75,7 @@ async def _fill_unknown(world: World) -> None:
     await _fill(world, LEFT_OUT, "skipped")
     await world.pool.execute(PLANS.note_gaps, LEFT_OUT, SHORTEST_GAP)
     await _fill(world, FAILED, "failed")
+    await _add_what_is_rare(world, FAILED)
     await _fill(world, RETRYING, None)
     await _wait_for_retries(world, RETRYING)
     await _fill(world, UNTOUCHED, None)
@@ -104,6 +106,20 @@ async def _fill(world: World, number: int, status: str | None) -> None:
         number, world.items + ADDED, world.items if status == "skipped" else 0,
     )  # fmt: skip
     await world.pool.execute("UPDATE backfills SET status = 'running', planned_at = $2 WHERE number = $1", number, NOON)
+
+
+async def _add_what_is_rare(world: World, number: int) -> None:
+    """The last of many failures is of another class and group, and what comes behind it was skipped."""
+    await world.pool.execute("UPDATE outcomes SET fingerprint = $2 WHERE backfill_number = $1", number, COMMON_GROUP)
+    await world.pool.execute(
+        "UPDATE outcomes SET error_class = 'rare', fingerprint = $3 WHERE backfill_number = $1 AND position = $2",
+        number, world.items - 1, RARE_GROUP,
+    )  # fmt: skip
+    await world.pool.execute(
+        "INSERT INTO outcomes (backfill_number, position, status, finished_at, attempts, skip_reason)"
+        " VALUES ($1, $2, 'skipped', $3, 0, 'entity_gone')",
+        number, world.items, NOON,
+    )  # fmt: skip
 
 
 async def _wait_for_retries(world: World, number: int) -> None:
@@ -166,14 +182,31 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "find_owner": (LEASES.find_owner, [RETRYING], 1),
         "find_progress": (BACKFILLS.find_progress, [RETRYING], 1),
         "list_items": (PAGES.list_items, [FAILED, many // 2, 100, IN_FLIGHT], 100),
-        "list_ended": (PAGES.list_ended, [FAILED, many // 2, 100, ["failed", "skipped"]], 100),
-        "list_failed": (PAGES.list_failed, [FAILED, many // 2, 100, None, None], 100),
-        "list_failed where nothing failed": (PAGES.list_failed, [LEFT_OUT, -1, 100, None, None], 0),
+        "list_failed": (PAGES.list_failed, [FAILED, many // 2, 100], 100),
+        "list_failed where nothing failed": (PAGES.list_failed, [LEFT_OUT, -1, 100], 0),
+        "list_failed_of_class": (PAGES.list_failed_of_class, [FAILED, many // 2, 100, "http_500"], 100),
+        "list_failed_of_class that is rare": (PAGES.list_failed_of_class, [FAILED, -1, 100, "rare"], 1),
+        "list_failed_of_group": (PAGES.list_failed_of_group, [FAILED, -1, 100, COMMON_GROUP, None], 100),
+        "list_failed_of_group that is rare": (PAGES.list_failed_of_group, [FAILED, -1, 100, RARE_GROUP, None], 1),
+        "list_succeeded behind what was left out": (PAGES.list_succeeded, [LEFT_OUT, -1, 100], 0),
+        "list_succeeded": (PAGES.list_succeeded, [KNOWN, many // 2, 100], 100),
+        "list_unusual": (PAGES.list_unusual, [LEFT_OUT, many // 2, 100, "skipped"], 100),
+        "list_unusual of failures": (PAGES.list_unusual, [FAILED, -1, 100, "skipped"], 1),
+        "list_unusual of successes": (PAGES.list_unusual, [KNOWN, -1, 100, "skipped"], 0),
+        "list_unusual_ids of failures": (PAGES.list_unusual_ids, [FAILED, "skipped"], 1),
+        "list_failed_ids_of_class that is rare": (PAGES.list_failed_ids_of_class, [FAILED, "rare"], 1),
+        "list_failed_ids_of_group that is rare": (PAGES.list_failed_ids_of_group, [FAILED, RARE_GROUP, None], 1),
+        "count_failed_of_class that is rare": (PAGES.count_failed_of_class, [FAILED, "rare"], 1),
+        "count_failed_of_group that is rare": (PAGES.count_failed_of_group, [FAILED, RARE_GROUP, None], 1),
+        "list_error_classes": (PAGES.list_error_classes, [FAILED, 20], 2),
+        "find_counters": (PAGES.find_counters, [FAILED], 1),
+        "find_group that is rare": (GROUPS.find_group, [FAILED, RARE_GROUP], 1),
+        "list_examples": (GROUPS.list_examples, [FAILED, [COMMON_GROUP, RARE_GROUP], 5], 10),
         "list_at in flight": (PAGES.list_at, [RETRYING, -1, 100, ["in_flight"], None, IN_FLIGHT], 100),
         "list_at retrying": (PAGES.list_at, [RETRYING, many // 2, 100, ["retrying"], None, IN_FLIGHT], 100),
         "find_item": (PAGES.find_item, [RETRYING, "e0000077", IN_FLIGHT], 1),
         "list_tries": (PAGES.list_tries, [RETRYING, 77], 1),
-        "list_failed_ids": (PAGES.list_failed_ids, [FAILED, None, None], many),
+        "list_failed_ids": (PAGES.list_failed_ids, [FAILED], many),
         "list_ended_among": (PAGES.list_ended_among, [FAILED, None, some, ["failed"], None], len(some)),
         "list_planned_ids": (PAGES.list_planned_ids, [LEFT_OUT, some], len(some)),
         "count_run_before": (PAGES.count_run_before, [workflow, "ticket", some], len(some)),
@@ -266,7 +299,7 @@ async def test_no_second_index_can_be_taken_for_the_key_of_an_item(world: World)
     """With two that begin alike, and one row expected, the planner takes either."""
     indexes = await world.pool.fetch(
         "SELECT tablename || ': ' || indexdef FROM pg_indexes"
-        " WHERE tablename IN ('plan_items', 'retries') AND indexname NOT LIKE '%_pkey'"
+        " WHERE tablename IN ('plan_items', 'retries', 'outcomes') AND indexname NOT LIKE '%_pkey'"
     )
 
-    assert [] == [row[0] for row in indexes if "(backfill_number," in row[0]]
+    assert [] == [row[0] for row in indexes if "(backfill_number," in row[0] and "WHERE" not in row[0]]

@@ -43,7 +43,10 @@ class ErrorGroups:
 
     async def list_groups(self, backfill_number: int, *, only: bytes | None = None, most: int) -> list[GroupRow]:
         """The most frequent first."""
-        rows = await self._pool.fetch(_sql.list_groups, backfill_number, only, most)
+        if only is None:
+            rows = await self._pool.fetch(_sql.list_groups, backfill_number, most)
+        else:
+            rows = await self._pool.fetch(_sql.find_group, backfill_number, only)
         return [GroupRow(*row) for row in rows]
 
     async def sum_up(self, backfill_number: int) -> tuple[int, datetime | None, datetime | None]:

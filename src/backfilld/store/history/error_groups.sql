@@ -1,13 +1,20 @@
 -- name: list_groups
 -- How often each kind of failure occurred, the most frequent first. Reads failures alone.
--- $1 backfill   $2 fingerprint (null: every one)   $3 how many
+-- $1 backfill   $2 how many
 SELECT fingerprint, count(*) AS failures, min(finished_at) AS first_at, max(finished_at) AS last_at
   FROM outcomes
  WHERE backfill_number = $1 AND status = 'failed' AND fingerprint IS NOT NULL
-   AND ($2::bytea IS NULL OR fingerprint = $2)
  GROUP BY fingerprint
  ORDER BY failures DESC, first_at, fingerprint
- LIMIT $3;
+ LIMIT $2;
+
+-- name: find_group
+-- The same of one, whatever else failed.
+-- $1 backfill   $2 fingerprint
+SELECT fingerprint, count(*) AS failures, min(finished_at) AS first_at, max(finished_at) AS last_at
+  FROM outcomes
+ WHERE backfill_number + 0 = $1 AND fingerprint = $2
+ GROUP BY fingerprint;
 
 -- name: sum_up
 -- $1 backfill
@@ -23,7 +30,7 @@ SELECT wanted.fingerprint, o.position, i.entity_id, o.error_class, o.error
  CROSS JOIN LATERAL (
        SELECT position, error_class, error
          FROM outcomes
-        WHERE backfill_number = $1 AND status = 'failed' AND fingerprint = wanted.fingerprint
+        WHERE backfill_number + 0 = $1 AND fingerprint = wanted.fingerprint
         ORDER BY position
         LIMIT $3) AS o
  CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) AS i

@@ -6,10 +6,12 @@ quickly at its last failure as at its first item.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
+from heapq import merge
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -115,41 +117,46 @@ class LedgerPages:
         if wanted == EVERY:
             rows = await self._pool.fetch(_sql.list_items, backfill_number, behind, limit, list(in_flight))
             return each(rows, _entry)
-        # in the order in which items move on: whatever moves between two looks is found by the second, or by both
+        # in the order in which items move on, each counted before it is looked for: whatever moves between two looks is
+        # found by the second, or by both
         found: dict[int, LedgerEntry] = {}
-        if wanted & UNTOUCHED:
-            found |= _by_position(await self._list_pending(backfill_number, behind, limit, in_flight))
-        if moving := list(wanted & ON_THEIR_WAY):
+        if wanted & UNTOUCHED and (counted := await self._counters(backfill_number))["pending"]:
+            first = max(behind + 1, counted["low_water_mark"])
+            found |= _by_position(await self._list_pending(backfill_number, first, limit, in_flight))
+        moving = list(wanted & ON_THEIR_WAY)
+        if moving and (in_flight or (await self._counters(backfill_number))["retrying"]):
             query, moved = _sql.list_at, list(in_flight)
             rows = await self._pool.fetch(query, backfill_number, behind, limit, moving, error_class, moved)
             found |= _by_position(each(rows, _entry))
         if ended := wanted & ENDED:
-            found |= _by_position(
-                await self._list_ended(backfill_number, behind, limit, ended, error_class, error_group)
-            )
+            counted, place = await self._counters(backfill_number), (backfill_number, behind, limit)
+            for status in sorted(status for status in ended if counted[status]):
+                found |= _by_position(each(await self._list_ended(place, status, error_class, error_group), _entry))
         return [found[position] for position in sorted(found)[:limit]]
 
+    async def _counters(self, backfill_number: int) -> Mapping[str, int]:
+        row = await self._pool.fetchrow(_sql.find_counters, backfill_number)
+        return dict(row) if row is not None else dict.fromkeys(("low_water_mark", *EVERY), 0)
+
     async def _list_ended(
-        self,
-        backfill_number: int,
-        behind: int,
-        limit: int,
-        statuses: frozenset[str],
-        error_class: str | None,
-        error_group: bytes | None = None,
-    ) -> list[LedgerEntry]:
-        if statuses == FAILED:
-            rows = await self._pool.fetch(_sql.list_failed, backfill_number, behind, limit, error_class, error_group)
-        else:
-            rows = await self._pool.fetch(_sql.list_ended, backfill_number, behind, limit, list(statuses))
-        return each(rows, _entry)
+        self, place: tuple[int, int, int], status: str, error_class: str | None, error_group: bytes | None
+    ) -> list[asyncpg.Record]:
+        """`place`: the backfill, behind which position, and how many."""
+        if status == "succeeded":
+            return await self._pool.fetch(_sql.list_succeeded, *place)
+        if status != "failed":
+            return await self._pool.fetch(_sql.list_unusual, *place, status)
+        if error_group is not None:
+            return await self._pool.fetch(_sql.list_failed_of_group, *place, error_group, error_class)
+        if error_class is not None:
+            return await self._pool.fetch(_sql.list_failed_of_class, *place, error_class)
+        return await self._pool.fetch(_sql.list_failed, *place)
 
     async def _list_pending(
-        self, backfill_number: int, behind: int, limit: int, in_flight: Collection[int]
+        self, backfill_number: int, first: int, limit: int, in_flight: Collection[int]
     ) -> list[LedgerEntry]:
-        """What nobody has touched: no outcome, no retry, and not on its way."""
-        mark = await self._pool.fetchval(_sql.find_mark, backfill_number)
-        since: int | None = max(behind + 1, mark or 0)
+        """What nobody has touched, from position `first` on: no outcome, no retry, and not on its way."""
+        since: int | None = first
         found: list[LedgerEntry] = []
         while since is not None and len(found) < limit:
             page = await self._plan.read(backfill_number, since=since, most=POSITIONS_AT_ONCE)
@@ -197,17 +204,36 @@ class LedgerPages:
             rows = await self._pool.fetch(
                 _sql.list_ended_among, backfill_number, error_class, wanted, list(statuses), error_group
             )
-        elif list(statuses) == ["failed"]:
-            rows = await self._pool.fetch(_sql.list_failed_ids, backfill_number, error_class, error_group)
-        else:
-            rows = await self._pool.fetch(_sql.list_ended_ids, backfill_number, error_class, list(statuses))
-        return [row["entity_id"] for row in rows]
+            return [row["entity_id"] for row in rows]
+        if error_class is not None or error_group is not None:
+            statuses = [status for status in statuses if status in FAILED]  # nothing else has a class
+        lists = [await self._list_ids(backfill_number, each, error_class, error_group) for each in set(statuses)]
+        return [row["entity_id"] for row in merge(*lists, key=itemgetter("position"))]
+
+    async def _list_ids(
+        self, backfill_number: int, status: str, error_class: str | None, error_group: bytes | None
+    ) -> list[asyncpg.Record]:
+        if status == "succeeded":
+            return await self._pool.fetch(_sql.list_succeeded_ids, backfill_number)
+        if status != "failed":
+            return await self._pool.fetch(_sql.list_unusual_ids, backfill_number, status)
+        if error_group is not None:
+            return await self._pool.fetch(_sql.list_failed_ids_of_group, backfill_number, error_group, error_class)
+        if error_class is not None:
+            return await self._pool.fetch(_sql.list_failed_ids_of_class, backfill_number, error_class)
+        return await self._pool.fetch(_sql.list_failed_ids, backfill_number)
 
     async def count_failed(
         self, backfill_number: int, error_class: str | None, error_group: bytes | None = None
     ) -> int:
         """How many entities failed finally in that way."""
-        return int(await self._pool.fetchval(_sql.count_failed, backfill_number, error_class, error_group))
+        if error_group is not None:
+            found = await self._pool.fetchval(_sql.count_failed_of_group, backfill_number, error_group, error_class)
+        elif error_class is not None:
+            found = await self._pool.fetchval(_sql.count_failed_of_class, backfill_number, error_class)
+        else:
+            found = await self._pool.fetchval(_sql.count_failed, backfill_number)
+        return int(found or 0)
 
     async def list_error_classes(self, backfill_number: int, *, limit: int = 20) -> list[str]:
         """The classes of final failures, by name."""

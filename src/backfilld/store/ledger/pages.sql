@@ -21,31 +21,84 @@ SELECT i.position, i.entity_id,
   LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_number = $1 AND position = i.position OFFSET 0) r ON true
  ORDER BY i.position;
 
--- name: list_ended
--- Some kinds of outcome alone: what has none is not looked at.
--- $1 backfill   $2 behind position   $3 how many   $4 statuses
+-- part: ended
 SELECT o.position, i.entity_id, o.status::text AS status, o.attempts, o.started_at, o.finished_at, o.message, o.result,
        o.credits, o.skip_reason, o.error_class, o.error, o.http_status, NULL::timestamptz AS next_attempt_at
+
+-- part: entity
+CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
+
+-- name: list_succeeded
+-- Along the key, since a success pays for no other index; what the planner left out is jumped over.
+-- $1 backfill   $2 behind position   $3 how many
+WITH gaps AS MATERIALIZED (
+    SELECT first, past FROM plan_gaps WHERE backfill_number = $1 AND past > $2::integer + 1 ORDER BY past
+), stretches AS MATERIALIZED (
+    SELECT lag(past, 1, $2::integer + 1) OVER (ORDER BY past) AS first, first AS past FROM gaps
+     UNION ALL
+    SELECT coalesce(max(past), $2::integer + 1), (SELECT planned FROM backfill_progress WHERE backfill_number = $1) FROM gaps
+)
+/* part: ended */
+  FROM (SELECT found.*
+          FROM (SELECT first, past FROM stretches WHERE first < past ORDER BY first OFFSET 0) AS s
+         CROSS JOIN LATERAL (
+               SELECT *
+                 FROM outcomes
+                WHERE backfill_number = $1 AND position >= s.first AND position < s.past AND status = 'succeeded'
+                ORDER BY position
+                LIMIT $3) AS found
+         LIMIT $3) o
+ /* part: entity */
+ ORDER BY o.position;
+
+-- name: list_unusual
+-- What was skipped, or cancelled, along the index that holds nothing else.
+-- $1 backfill   $2 behind position   $3 how many   $4 status
+/* part: ended */
   FROM (SELECT *
           FROM outcomes
-         WHERE backfill_number = $1 AND position > $2 AND status = ANY($4::text[]::outcome_status[])
+         WHERE backfill_number + 0 = $1 AND status IN ('skipped', 'cancelled') AND status = $4::text::outcome_status
+           AND position > $2
          ORDER BY position
          LIMIT $3) o
- CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
+ /* part: entity */
  ORDER BY o.position;
 
 -- name: list_failed
--- Failures alone, along the index that holds nothing else: a million successes between two of them cost nothing.
--- $1 backfill   $2 behind position   $3 how many   $4 error class   $5 fingerprint
-SELECT o.position, i.entity_id, 'failed' AS status, o.attempts, o.started_at, o.finished_at, o.message, o.result,
-       o.credits, o.skip_reason, o.error_class, o.error, o.http_status, NULL::timestamptz AS next_attempt_at
+-- Failures alone, along the index that holds nothing else: a million successes between two of them cost nothing. Here and
+-- below, those of a class or of a group have an index and a statement of their own, so that the rare among many costs no more.
+-- What has a class has failed; that is not said besides, because then any index of failures would do.
+-- $1 backfill   $2 behind position   $3 how many
+/* part: ended */
   FROM (SELECT *
           FROM outcomes
-         WHERE backfill_number = $1 AND status = 'failed' AND position > $2 AND ($4::text IS NULL OR error_class = $4)
-           AND ($5::bytea IS NULL OR fingerprint = $5)
+         WHERE backfill_number = $1 AND status = 'failed' AND position > $2
          ORDER BY position
          LIMIT $3) o
- CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
+ /* part: entity */
+ ORDER BY o.position;
+
+-- name: list_failed_of_class
+-- $1 backfill   $2 behind position   $3 how many   $4 error class
+/* part: ended */
+  FROM (SELECT *
+          FROM outcomes
+         WHERE backfill_number + 0 = $1 AND error_class = $4 AND position > $2
+         ORDER BY position
+         LIMIT $3) o
+ /* part: entity */
+ ORDER BY o.position;
+
+-- name: list_failed_of_group
+-- $1 backfill   $2 behind position   $3 how many   $4 fingerprint   $5 error class (null: any)
+/* part: ended */
+  FROM (SELECT *
+          FROM outcomes
+         WHERE backfill_number + 0 = $1 AND fingerprint = $4 AND position > $2
+           AND ($5::text IS NULL OR error_class = $5)
+         ORDER BY position
+         LIMIT $3) o
+ /* part: entity */
  ORDER BY o.position;
 
 -- name: list_at
@@ -79,10 +132,13 @@ SELECT *
  ORDER BY position
  LIMIT $3;
 
--- name: find_mark
--- What nobody has touched lies behind the low-water mark.
+-- name: find_counters
+-- What there is to find: of a status that counts zero nothing is asked. What nobody has touched lies behind the mark.
 -- $1 backfill
-SELECT low_water_mark FROM backfill_progress WHERE backfill_number = $1;
+SELECT low_water_mark, planned - succeeded - failed - skipped - cancelled - retrying AS pending,
+       retrying, succeeded, failed, skipped, cancelled
+  FROM backfill_progress
+ WHERE backfill_number = $1;
 
 -- name: find_item
 -- $1 backfill   $2 entity id   $3 positions in flight
@@ -132,36 +188,75 @@ SELECT attempt, started_at, finished_at, error_class, error, http_status
  WHERE backfill_number = $1 AND position = $2
  ORDER BY attempt;
 
--- name: list_failed_ids
--- $1 backfill   $2 error class   $3 fingerprint (both null: any)
-SELECT i.entity_id
+-- name: list_succeeded_ids
+-- $1 backfill
+SELECT o.position, i.entity_id
   FROM (SELECT position
           FROM outcomes
-         WHERE backfill_number = $1 AND status = 'failed' AND ($2::text IS NULL OR error_class = $2)
-           AND ($3::bytea IS NULL OR fingerprint = $3)
+         WHERE backfill_number = $1 AND status = 'succeeded'
          ORDER BY position
         OFFSET 0) o
- CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
+ /* part: entity */
  ORDER BY o.position;
 
--- name: list_ended_ids
--- $1 backfill   $2 error class   $3 statuses
-SELECT i.entity_id
+-- name: list_unusual_ids
+-- $1 backfill   $2 status
+SELECT o.position, i.entity_id
   FROM (SELECT position
           FROM outcomes
-         WHERE backfill_number = $1 AND status = ANY ($3::text[]::outcome_status[])
-           AND ($2::text IS NULL OR error_class = $2)
+         WHERE backfill_number + 0 = $1 AND status IN ('skipped', 'cancelled') AND status = $2::text::outcome_status
          ORDER BY position
         OFFSET 0) o
- CROSS JOIN LATERAL (SELECT entity_id FROM plan_items WHERE backfill_number = $1 AND position = o.position OFFSET 0) i
+ /* part: entity */
+ ORDER BY o.position;
+
+-- name: list_failed_ids
+-- $1 backfill
+SELECT o.position, i.entity_id
+  FROM (SELECT position
+          FROM outcomes
+         WHERE backfill_number = $1 AND status = 'failed'
+         ORDER BY position
+        OFFSET 0) o
+ /* part: entity */
+ ORDER BY o.position;
+
+-- name: list_failed_ids_of_class
+-- $1 backfill   $2 error class
+SELECT o.position, i.entity_id
+  FROM (SELECT position
+          FROM outcomes
+         WHERE backfill_number + 0 = $1 AND error_class = $2
+         ORDER BY position
+        OFFSET 0) o
+ /* part: entity */
+ ORDER BY o.position;
+
+-- name: list_failed_ids_of_group
+-- $1 backfill   $2 fingerprint   $3 error class (null: any)
+SELECT o.position, i.entity_id
+  FROM (SELECT position
+          FROM outcomes
+         WHERE backfill_number + 0 = $1 AND fingerprint = $2
+           AND ($3::text IS NULL OR error_class = $3)
+         ORDER BY position
+        OFFSET 0) o
+ /* part: entity */
  ORDER BY o.position;
 
 -- name: count_failed
--- $1 backfill   $2 error class   $3 fingerprint (both null: any)
+-- $1 backfill
+SELECT failed FROM backfill_progress WHERE backfill_number = $1;
+
+-- name: count_failed_of_class
+-- $1 backfill   $2 error class
+SELECT count(*) FROM outcomes WHERE backfill_number + 0 = $1 AND error_class = $2;
+
+-- name: count_failed_of_group
+-- $1 backfill   $2 fingerprint   $3 error class (null: any)
 SELECT count(*)
   FROM outcomes
- WHERE backfill_number = $1 AND status = 'failed'
-   AND ($2::text IS NULL OR error_class = $2) AND ($3::bytea IS NULL OR fingerprint = $3);
+ WHERE backfill_number + 0 = $1 AND fingerprint = $2 AND ($3::text IS NULL OR error_class = $3);
 
 -- name: list_ended_among
 -- $1 backfill   $2 error class   $3 only these ids, each once   $4 statuses   $5 fingerprint
@@ -213,5 +308,22 @@ SELECT error_class
  LIMIT $2;
 
 -- name: list_error_classes
+-- From one class to the next, and not through all failures.
 -- $1 backfill   $2 how many
-SELECT DISTINCT error_class FROM outcomes WHERE backfill_number = $1 AND status = 'failed' ORDER BY error_class LIMIT $2;
+WITH RECURSIVE class AS (
+    (SELECT error_class
+       FROM outcomes
+      WHERE backfill_number + 0 = $1 AND error_class IS NOT NULL
+      ORDER BY error_class
+      LIMIT 1)
+     UNION ALL
+    SELECT next.error_class
+      FROM class
+     CROSS JOIN LATERAL (
+           SELECT error_class
+             FROM outcomes
+            WHERE backfill_number + 0 = $1 AND error_class > class.error_class
+            ORDER BY error_class
+            LIMIT 1) AS next
+)
+SELECT error_class FROM class LIMIT $2;
