@@ -17,9 +17,11 @@ pytestmark = pytest.mark.slow
 PATIENCE_SECONDS = 90
 
 
-async def start_demo(folder: Path, *options: str) -> asyncio.subprocess.Process:
+async def start_demo(folder: Path, *options: str, in_background: bool = False) -> asyncio.subprocess.Process:
+    """`in_background`: as by a shell, which has what it starts there ignore Ctrl-C."""
+    shell = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh") if in_background else ()
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "backfilld", "demo", "--json", "--state-directory", str(folder), *options,
+        *shell, sys.executable, "-m", "backfilld", "demo", "--json", "--state-directory", str(folder), *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"BACKFILLD_DATABASE__DSN": "postgresql://nobody@127.0.0.1:1/somebodys_real_database"},
     )  # fmt: skip
@@ -95,9 +97,11 @@ async def test_a_kept_demo_can_be_asked_and_stopped(tmp_path):
     await eventually(lambda: processes_about(tmp_path) == [], seconds=PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_demo_leaves_nothing_running_and_does_not_hurt_the_next(tmp_path, number):
-    process = await start_demo(tmp_path / "demo")
+@pytest.mark.parametrize(
+    ("number", "in_background"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)]
+)
+async def test_an_interrupted_demo_leaves_nothing_running_and_does_not_hurt_the_next(tmp_path, number, in_background):
+    process = await start_demo(tmp_path / "demo", in_background=in_background)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while b"created backfill" not in await process.stderr.readline():
             pass

@@ -12,7 +12,8 @@ import click
 
 from backfilld import __version__
 from backfilld.cli.output.error_output import translated
-from backfilld.cli.output.exit_codes import EXIT_CODES
+from backfilld.cli.output.exit_codes import EXIT_CODES, INTERRUPTED
+from backfilld.cli.running import hear_interrupts
 
 # name: (module, what it is called there, its line in --help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
@@ -65,6 +66,12 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **options)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         with translated(ctx):
             return super().invoke(ctx)
@@ -81,4 +88,5 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of the program; ends the process."""
+    hear_interrupts()
     cli(prog_name="backfilld")

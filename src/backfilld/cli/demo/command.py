@@ -6,7 +6,7 @@ and the backfill is created through the public API, and what is shown is what `b
 
 import asyncio
 import os
-import signal
+from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import click
 
 from backfilld.cli.options import json_option
 from backfilld.cli.output import exit_codes
+from backfilld.cli.running import run
 from backfilld.domain.access.callers import Actor
 
 if TYPE_CHECKING:
@@ -42,11 +43,7 @@ DEMO = Actor.local("demo")
 def command(keep: bool, state_directory: Path | None, engine: str | None, as_json: bool) -> None:
     """Watch a real backfill: 2,500 tickets, a filter that picks some, a target that does not always behave."""
     demo = Demo(state_directory, keep=keep, as_json=as_json, on_temporal=engine is not None)
-    try:
-        exit_code = asyncio.run(demo.run())
-    except asyncio.CancelledError:
-        exit_code = exit_codes.INTERRUPTED
-    raise click.exceptions.Exit(exit_code)
+    raise click.exceptions.Exit(run(demo.run()))
 
 
 class Demo:
@@ -67,7 +64,6 @@ class Demo:
 
     async def run(self) -> int:
         """The exit code."""
-        _end_politely(signal.SIGTERM, signal.SIGHUP)
         finished = False
         try:
             status = await self._play()
@@ -101,10 +97,11 @@ class Demo:
             if not self._as_json:
                 click.echo()
             id = backfill["id"]
-            async with asyncio.TaskGroup() as both:
-                both.create_task(watch_until_end(client, id, quiet=self._as_json))
-                if self._temporal is not None:
-                    both.create_task(self._temporal.kill_in_the_middle(client, id))
+            watching = watch_until_end(client, id, quiet=self._as_json)
+            if self._temporal is None:
+                await watching
+            else:
+                await _both(watching, self._temporal.kill_in_the_middle(client, id))
             told = await story.summary(client, id)
             if self._temporal is not None:
                 told |= await self._temporal.told(id, told["tries"])
@@ -162,9 +159,11 @@ class Demo:
             print_summary(told)
 
 
-def _end_politely(*signals: signal.Signals) -> None:
-    """Have the demo unwind, and end what it started, also when it is told to end by a signal."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  # this is called from a coroutine
-    for number in signals:
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+async def _both(one: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, None]) -> None:
+    """Side by side; what the first of them raises ends both."""
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(one)
+            both.create_task(other)
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None

@@ -1,5 +1,6 @@
 """The demo's processes, started and ended by their own ids."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -69,11 +70,9 @@ class Processes:
     def kill_beside(self, name: str) -> int:
         """End that one, with all that it started, by SIGKILL; its id."""
         process = self._beside.pop(name)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         if process.stdin is not None:
             process.stdin.close()
-        process.wait()
         return process.pid
 
     def _start(self, log: str, arguments: list[str], stdin: int) -> "subprocess.Popen[bytes]":
@@ -101,26 +100,39 @@ class Processes:
         return "\n".join(f"  {line}" for line in text.splitlines()[-LINES_SHOWN:]) or "  (empty)"
 
     async def stop(self) -> None:
-        """End the daemon, then its target: politely, and after a grace by force."""
-        for process in (self._daemon, self._target, *reversed(self._beside.values())):
-            if process is None:
-                continue
-            if process.stdin is not None:
-                process.stdin.close()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                await self._ended(process)
-        if self._daemon is not None:
-            self._folder.daemon_pid.unlink(missing_ok=True)
+        """End the daemon, then its target: politely, and by force after a grace, or once nobody waits for it."""
+        processes = [
+            each for each in (self._daemon, self._target, *reversed(self._beside.values())) if each is not None
+        ]
+        try:
+            for process in processes:
+                if process.stdin is not None:
+                    process.stdin.close()
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGTERM)
+                    await self._ended(process)
+        except asyncio.CancelledError:
+            for process in processes:
+                _kill(process)
+            raise
+        finally:
+            if self._daemon is not None:
+                self._folder.daemon_pid.unlink(missing_ok=True)
 
     async def _ended(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = self._clock.monotonic() + GRACE_SECONDS
         while process.poll() is None:
             if self._clock.monotonic() > deadline:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                _kill(process)
                 return
             await self._clock.sleep(POLL_SECONDS)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """With all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _read(file: Path) -> str | None:

@@ -41,7 +41,11 @@ def translated(context: click.Context) -> Iterator[None]:
             raise
         _show(context, {"code": "usage", "message": problem.format_message(), "details": []})
         _leave(context, exit_codes.USAGE)
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except click.Abort as answer:
+        if isinstance(answer.__context__, KeyboardInterrupt):  # at a question, which takes it for a no
+            context.exit(exit_codes.INTERRUPTED)
+        raise
+    except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as problem:
         described = _describe(problem)
