@@ -10,7 +10,7 @@ from tests.support.fake_control import FakeControl
 from backfilld.api.public.backfills import ledger, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.steering import routes as steering
-from backfilld.api.public.watching import errors, explain, history, report
+from backfilld.api.public.watching import attributes, errors, explain, history, report
 from backfilld.api.public.watching import fields as field_routes
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.store.connection.pool import Pool
@@ -37,5 +37,6 @@ def operations(pool: Pool, clock: FakeClock, control: FakeControl) -> BackfillOp
 async def client(operations: BackfillOperations, clock: FakeClock, serve: Serve) -> Client:
     routes = backfills.routes(operations) + ledger.routes(operations.ledger) + steering.routes(operations)
     routes += explain.routes(operations) + history.routes(operations) + errors.routes(operations)
+    routes += attributes.routes(operations)
     routes += report.routes(operations) + field_routes.routes(operations)
     return await serve(routes + progress_stream.routes(operations, clock))

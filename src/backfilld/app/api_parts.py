@@ -15,7 +15,7 @@ from backfilld.api.public import schedules, windows
 from backfilld.api.public.backfills import ledger, progress_stream
 from backfilld.api.public.backfills import routes as backfills
 from backfilld.api.public.steering import routes as steering
-from backfilld.api.public.watching import errors, explain, fields, history, report
+from backfilld.api.public.watching import attributes, errors, explain, fields, history, report
 from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
 from backfilld.app.digdag_parts import digdag_routes, schedule_verbs
@@ -161,6 +161,7 @@ def _work_routes(
         *explain.routes(operations),
         *history.routes(operations),
         *errors.routes(operations),
+        *attributes.routes(operations),
         *report.routes(operations),
         *fields.routes(operations),
         *progress_stream.routes(operations, clock),

@@ -39,6 +39,7 @@ from backfilld.operations.steering.clone import Cloner
 from backfilld.operations.steering.edit import Editor
 from backfilld.operations.steering.override import Overriding
 from backfilld.operations.steering.try_now import TryingNow
+from backfilld.operations.watching.attributes import AttributeReading
 from backfilld.operations.watching.errors import ErrorReading
 from backfilld.operations.watching.explain import Explainer
 from backfilld.operations.watching.history import History
@@ -113,6 +114,7 @@ class BackfillOperations:
         self.field_sampler = FieldSampler(sources, clock)
         self.errors = ErrorReading(self._store, ErrorGroups(pool))
         self.ledger = LedgerReading(self._store, ledger, control)
+        self.attributes = AttributeReading(ledger, sources, clock)
         self.overview = Overview(self._store, self._viewer, control, clock)
 
     async def check(self, asked: Asked) -> Checked:

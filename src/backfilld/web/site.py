@@ -9,7 +9,7 @@ from backfilld.web.live.hub import Hub
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.account import routes as account
 from backfilld.web.pages.account.sign_in_page import Directory
-from backfilld.web.pages.backfill import editing, reruns, steering
+from backfilld.web.pages.backfill import editing, entity, reruns, steering
 from backfilld.web.pages.backfill import routes as backfill
 from backfilld.web.pages.new_backfill import routes as new_backfill
 from backfilld.web.pages.overview import routes as overview
@@ -31,6 +31,7 @@ def pages(
         *overview.pages(frame, streams, operations),
         *new_backfill.pages(frame, operations),
         *backfill.pages(frame, streams, operations, system.audit),
+        *entity.pages(frame, operations),
         *steering.pages(frame, operations),
         *reruns.pages(frame, operations),
         *editing.pages(frame, operations),

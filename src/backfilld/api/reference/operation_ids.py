@@ -35,6 +35,7 @@ _NAMES = {
     "GET /public-api/backfills/{id}/entities": "list_ledger",
     "GET /public-api/backfills/{id}/entities/{entity_id}": "get_ledger_entry",
     "GET /public-api/backfills/{id}/errors": "list_errors",
+    "GET /public-api/backfills/{id}/entities/{entity_id}/attributes": "get_backfill_entity_attributes",
     "GET /public-api/backfills/{id}/events": "follow_backfill",
     "GET /public-api/backfills/{id}/explain": "explain_backfill",
     "GET /public-api/backfills/{id}/progress": "list_progress",

@@ -171,6 +171,12 @@ class LedgerPages:
         row = await self._pool.fetchrow(_sql.find_item, backfill_number, entity_id, list(in_flight))
         return made(row, _entry) if row else None
 
+    async def find_attributes(self, backfill_number: int, position: int) -> dict[str, Any]:
+        """What the plan keeps of an entity: nothing where its source can be read again."""
+        kept = await self._pool.fetchval(_sql.find_attributes, backfill_number, position)
+        found: dict[str, Any] = json.loads(kept or "{}")
+        return found
+
     async def with_tries(self, backfill_number: int, entry: LedgerEntry) -> LedgerEntry:
         """The same entry with every try that has ended, the final one included."""
         if isinstance(entry, UnreadableRow):

@@ -157,6 +157,10 @@ SELECT i.position, i.entity_id,
   LEFT JOIN LATERAL (SELECT * FROM retries WHERE backfill_number = $1 AND position = i.position OFFSET 0) r ON true
  WHERE i.backfill_number + 0 = $1 AND i.entity_id = $2;
 
+-- name: find_attributes
+-- $1 backfill   $2 position
+SELECT attributes FROM plan_items WHERE backfill_number = $1 AND position = $2;
+
 -- name: list_elsewhere
 -- The same entity in other backfills of the same workflow, newest first, of the newest that there are.
 -- $1 backfill   $2 entity id   $3 how many backfills are looked at   $4 how many are told

@@ -43,6 +43,36 @@
       if (!menu.contains(event.target)) menu.open = false;
     }
   });
+  // What an element says, into the clipboard: over plain HTTP browsers have no way to it but a selection.
+  const copied = async (element) => {
+    const text = element.textContent;
+    if (navigator.clipboard) {
+      try {
+        await navigator.clipboard.writeText(text);
+        return true;
+      } catch { /* not allowed: the other way asks nobody */ }
+    }
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.className = "copying";
+    element.after(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const element = document.getElementById(button.dataset.copy);
+    const done = await copied(element);
+    button.focus();
+    button.textContent = done ? "Copied" : "Press Ctrl+C";
+    if (!done) getSelection().selectAllChildren(element);
+    document.getElementById("told").textContent = done ? "Copied" : "It is selected: copy it with Ctrl+C";
+    clearTimeout(button.timer);
+    button.timer = setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) {
       menu.open = false;

@@ -16,7 +16,7 @@ from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
 from backfilld.web.pages.backfill import edit_form, settings
 from backfilld.web.pages.backfill.edit_form import GROUPS, Fields
-from backfilld.web.pages.backfill.routes import IDS, PATH
+from backfilld.web.pages.backfill.shell import IDS, PATH
 from backfilld.web.words import times
 from backfilld.web.words.states import pill
 

@@ -18,7 +18,7 @@ from backfilld.operations.rerun import Wanted
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
 from backfilld.web.pages.backfill.errors import GroupShown, groups_of
-from backfilld.web.pages.backfill.routes import IDS, PATH
+from backfilld.web.pages.backfill.shell import IDS, PATH
 from backfilld.web.words.states import pill
 
 STATUSES = ("failed", "succeeded", "skipped", "cancelled")

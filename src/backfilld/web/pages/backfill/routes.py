@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import web
@@ -13,23 +13,18 @@ from backfilld.domain.access.callers import ROLES, Role
 from backfilld.domain.calendars import shown_zone
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
-from backfilld.operations.backfills.view import BackfillView
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
 from backfilld.web.live.regions import Picture, Region
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.backfill import ledger, settings
-from backfilld.web.pages.backfill.chart import chart_of
 from backfilld.web.pages.backfill.errors import groups_of
-from backfilld.web.pages.backfill.head import Head, head_of
-from backfilld.web.pages.backfill.openings import openings_of
+from backfilld.web.pages.backfill.pictures.chart import chart_of
+from backfilld.web.pages.backfill.pictures.openings import openings_of
 from backfilld.web.pages.backfill.progress import progress_of
+from backfilld.web.pages.backfill.shell import IDS, PATH, RERUN, Looked, Shell, quoted
 from backfilld.web.pages.backfill.timeline import days_of
-from backfilld.web.pages.backfill.verbs import Verb, verbs_of
-from backfilld.web.words import times
 
-PATH = "/backfills/{id}"
-IDS = {"id": UUID}
 PAGE_SIZE = 50
 MOST_SLOTS = 64
 LATEST = 7
@@ -37,17 +32,7 @@ LARGEST_CURSOR = 18  # digits
 LONGEST_FINGERPRINT = 16
 MOST_GROUPS = 6
 SLOW_SECONDS = 10.0
-RERUN = ("failed", "succeeded", "skipped", "cancelled")
 PARTS = "backfill/regions.html"
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What all pages of a backfill need."""
-
-    view: BackfillView
-    head: Head
-    verbs: tuple[Verb, ...]
 
 
 @dataclass(slots=True)
@@ -65,6 +50,7 @@ class BackfillPages:
         self, frame: Frame, streams: Streams, operations: BackfillOperations, audit: AuditReading
     ) -> None:  # fmt: skip
         self._frame = frame
+        self._shell = Shell(frame, operations)
         self._streams = streams
         self._operations = operations
         self._audit = audit
@@ -72,13 +58,13 @@ class BackfillPages:
 
     async def show(self, visit: Visit) -> web.Response:
         """How far it is."""
-        looked = await self._look(visit.path["id"])
+        looked = await self._shell.look(visit.path["id"])
         shown = {**await self._moving(looked), **await self._history(looked)}
-        return self._page(visit, "progress", looked, **shown)
+        return self._shell.page(visit, "progress", looked, **shown)
 
     async def show_ledger(self, visit: Visit) -> web.Response:
         """Its items, in plan order."""
-        looked = await self._look(visit.path["id"])
+        looked = await self._shell.look(visit.path["id"])
         view, query = looked.view, visit.http.query
         status = query.get("status", "") if query.get("status", "") in ledger.OUTCOMES else ""
         entity_id, error_class = query.get("entity_id", "").strip(), query.get("error_class", "").strip()
@@ -101,7 +87,7 @@ class BackfillPages:
         chosen = {"status": status, "error_group": group.hex() if group else "", "error_class": error_class}
         chosen = {name: value for name, value in chosen.items() if value}
         can_rerun = view.has_ended and status in RERUN and not entity_id and bool(found)
-        return self._page(
+        return self._shell.page(
             visit, "ledger", looked, told=told, rows=[ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
             files=None if entity_id or error_class else urlencode(chosen), again=urlencode(chosen) if can_rerun else "",
             chips=ledger.chips_of(view, base, status), outcome=status, entity_id=entity_id, error_class=error_class,
@@ -119,27 +105,14 @@ class BackfillPages:
 
     async def show_errors(self, visit: Visit) -> web.Response:
         """What failed, by what the failures have in common."""
-        looked = await self._look(visit.path["id"])
+        looked = await self._shell.look(visit.path["id"])
         id_ = looked.view.backfill.id
         failures = await self._operations.errors.list_groups(id_)
-        return self._page(visit, "errors", looked, groups=groups_of(failures, id_), ungrouped=failures.ungrouped)
-
-    async def show_entity(self, visit: Visit) -> web.Response:
-        """One item, with all its tries."""
-        looked = await self._look(visit.path["id"])
-        backfill = looked.view.backfill
-        entry = await self._operations.ledger.get(backfill.id, visit.path["entity_id"])
-        zone = shown_zone(backfill)
-        again = urlencode({"status": entry.status, "entity_ids": entry.entity_id})
-        return self._page(
-            visit, "entity", looked, again=again if looked.view.has_ended and entry.status in RERUN else "",
-            row=ledger.row_of(entry, zone, visit.at), result=ledger.pretty(entry.result),
-            elsewhere=ledger.elsewhere_of(entry), attempts=ledger.attempts_of(entry, zone, visit.at),
-        )  # fmt: skip
+        return self._shell.page(visit, "errors", looked, groups=groups_of(failures, id_), ungrouped=failures.ungrouped)
 
     async def show_timeline(self, visit: Visit) -> web.Response:
         """What happened to it, newest first."""
-        looked = await self._look(visit.path["id"])
+        looked = await self._shell.look(visit.path["id"])
         backfill = looked.view.backfill
         before = _number(visit.http.query.get("cursor", ""), 0) or None
         events = await self._audit.latest(backfill.number, before=before, limit=PAGE_SIZE + 1)
@@ -147,15 +120,15 @@ class BackfillPages:
         if len(events) > PAGE_SIZE:
             more = f"/backfills/{backfill.id}/timeline?cursor={events[PAGE_SIZE - 1].id}"
         days = days_of(events[:PAGE_SIZE], shown_zone(backfill), visit.at)
-        return self._page(visit, "timeline", looked, more=more, days=days)
+        return self._shell.page(visit, "timeline", looked, more=more, days=days)
 
     async def show_settings(self, visit: Visit) -> web.Response:
         """How it was set up."""
-        looked = await self._look(visit.path["id"])
+        looked = await self._shell.look(visit.path["id"])
         changes = await self._audit.last_changes(looked.view.number)
         may_change = any(verb.name == "edit" for verb in looked.verbs)
         groups = settings.groups_of(looked.view, changes)
-        return self._page(visit, "settings", looked, groups=groups, may_change=may_change)
+        return self._shell.page(visit, "settings", looked, groups=groups, may_change=may_change)
 
     async def follow(self, visit: Visit) -> web.StreamResponse:
         """What changes of any page of it."""
@@ -169,7 +142,7 @@ class BackfillPages:
         return await self._streams.serve(visit, ("backfill", id_, tab), look)
 
     async def _picture(self, id_: UUID, role: Role, tab: str, slow: "_Slow") -> Picture:
-        looked = await self._look(id_)
+        looked = await self._shell.look(id_)
         head, draw = looked.head, self._frame.piece
 
         def may(needed: Role) -> bool:
@@ -203,7 +176,7 @@ class BackfillPages:
                 view.backfill.id, statuses={"in_flight"}, limit=MOST_SLOTS
             )  # fmt: skip
             moving = list(found)
-        return {"progress": progress_of(view, moving, self._frame.clock.now()), "quote": _quoted}
+        return {"progress": progress_of(view, moving, self._frame.clock.now()), "quote": quoted}
 
     async def _history(self, looked: Looked) -> Mapping[str, Any]:
         """What has happened so far, which takes longer to read."""
@@ -218,24 +191,6 @@ class BackfillPages:
             "groups": groups_of(failures, id_)[:MOST_GROUPS] if failures else [],
             "days": days_of(events, shown_zone(view.backfill), now),
         }
-
-    async def _look(self, id_: UUID) -> Looked:
-        view, explanation = await self._operations.explainer.look(id_)
-        verbs = verbs_of(view, delete_needs_admin=self._operations.limits.delete_needs_admin)
-        return Looked(view, head_of(view, explanation, self._frame.clock.now()), tuple(verbs))
-
-    def _page(self, visit: Visit, tab: str, looked: Looked, **values: Any) -> web.Response:
-        head, backfill = looked.head, looked.view.backfill
-        live = "" if looked.view.has_ended else f"/events/backfills/{backfill.id}/{tab}"
-        more = {"quote": _quoted} | values
-        return self._frame.page(
-            visit, f"backfill/{tab}.html", here="backfills", tab=tab, head=head, verbs=looked.verbs,
-            attention=head.needs_person, zone=times.place(shown_zone(backfill)), live=live, **more,
-        )  # fmt: skip
-
-
-def _quoted(entity_id: str) -> str:
-    return quote(entity_id, safe="")
 
 
 def _fingerprint(text: str) -> bytes | None:
@@ -256,7 +211,6 @@ def pages(frame: Frame, streams: Streams, operations: BackfillOperations, audit:
     return [
         Page("GET", PATH, does.show, path_types=IDS),
         Page("GET", PATH + "/entities", does.show_ledger, path_types=IDS),
-        Page("GET", PATH + "/entities/{entity_id}", does.show_entity, path_types=IDS),
         Page("GET", PATH + "/report", does.send_report, path_types=IDS, is_stream=True),
         Page("GET", PATH + "/errors", does.show_errors, path_types=IDS),
         Page("GET", PATH + "/timeline", does.show_timeline, path_types=IDS),

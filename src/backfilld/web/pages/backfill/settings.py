@@ -8,7 +8,7 @@ from backfilld.domain.backfill_settings import FailurePolicy, SlowDown
 from backfilld.operations.auditing import LastChange
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.web.pages.backfill.edit_form import GROUPS
-from backfilld.web.pages.backfill.ledger import pretty
+from backfilld.web.words.documents import pretty
 from backfilld.web.words.numbers import thousands
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

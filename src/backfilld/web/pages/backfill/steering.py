@@ -17,7 +17,7 @@ from backfilld.operations.rerun import Wanted
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, PageHandler, Visit
 from backfilld.web.pages.backfill.reruns import rerun_once
-from backfilld.web.pages.backfill.routes import IDS, PATH
+from backfilld.web.pages.backfill.shell import IDS, PATH
 from backfilld.web.pages.backfill.verbs import VERBS, Question, question
 from backfilld.web.words import times
 from backfilld.web.words.states import pill

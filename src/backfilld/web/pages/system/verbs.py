@@ -15,9 +15,9 @@ from backfilld.domain.errors import BackfilldError, Conflict, Fault, Forbidden, 
 from backfilld.operations.system.every import SystemOperations
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit
-from backfilld.web.pages.backfill.ledger import pretty
 from backfilld.web.pages.system import questions
 from backfilld.web.pages.system.questions import Ask
+from backfilld.web.words.documents import pretty
 
 Asking = Callable[[Visit], Awaitable[Ask]]
 Doing = Callable[[Visit, str | None], Awaitable[web.Response]]

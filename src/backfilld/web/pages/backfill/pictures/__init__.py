@@ -1,0 +1,1 @@
+"""What of a backfill is drawn: what ended when, and when it may run."""
