@@ -78,7 +78,7 @@ class MachineOfTwo(RuleBasedStateMachine):
     @rule(which=which, seconds=st.sampled_from([0.0, 0.05, 0.1, LONGER_THAN_A_LEASE_SECONDS]))
     def take_the_database_away_from_one(self, which: int, seconds: float) -> None:
         if self.began:
-            self.run(self.whole.daemons[which].cut(seconds))
+            self.run(self.whole.cut_one(which, seconds))
 
     @rule()
     def break_every_connection(self) -> None:

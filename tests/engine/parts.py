@@ -22,6 +22,7 @@ from backfilld.store.backfills.leases import Grant
 from backfilld.store.connection.pool import Pool
 
 TARGET = "http://target"
+OPEN = {"combinator": "and", "not": False, "rules": [{"field": "status", "operator": "=", "value": "open"}]}
 MONDAY_NOON_TO_ONE = {"monday": [{"run_start_time": "12:00", "run_end_time": "13:00"}]}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.engine.parts import a_backfill
+from tests.engine.parts import OPEN, a_backfill
 from tests.engine.test_reader import Reading, reading
 from tests.support.backfill_api import make_operations
 from tests.support.backfills import make_backfill
@@ -26,7 +26,6 @@ from backfilld.executors.base import Work
 from backfilld.operations.backfills.check import Checked
 from backfilld.operations.steering.edit import Change
 
-OPEN = {"combinator": "and", "not": False, "rules": [{"field": "status", "operator": "=", "value": "open"}]}
 HTTP_500 = Verdict(VerdictKind.TRY_AGAIN, error_class="http_500", error="broken", http_status=500)
 CHANGES: dict[str, dict[str, Any] | None] = {
     "changed": {"status": "closed"}, "lost its field": {}, "of another type": {"status": ["open"]},

@@ -14,7 +14,6 @@ LIMITS: dict[str, dict[str, Any]] = {
     "pace": {"starts_per_minute": 60 / APART},
     "credits": {"max_credits": 5, "credits_per_entity": Decimal(1)},
     "latency": {"slow_down": SlowDown(latency_ms=5, over=4)},
-    "recheck": {"recheck": True},
     "approval": {"start": "when_approved"},
     "failures": {"failure_policy": FailurePolicy(window=6, min_sample=4, max_consecutive_failures=3)},
 }

@@ -38,9 +38,12 @@ EDITS: dict[str, list[Any]] = {
     "name": [None, "another"],
     "max_credits": [None, 100.0],  # nothing costs anything here
     "excluded_dates": [None],
+    "timezone": [None, "Asia/Tokyo", "Europe/Paris"],
+    "recheck": [None, False, True],  # which is refused: there is no filter that could be asked again
 }
 KNOWN = """
-SELECT id, max_in_flight, settings -> 'daily_execution_windows' AS windows FROM backfills WHERE deleted_at IS NULL
+SELECT id, max_in_flight, settings -> 'daily_execution_windows' AS windows, settings ->> 'timezone' AS zone
+  FROM backfills WHERE deleted_at IS NULL
 """
 OF_STATUS = """
 SELECT count(*) FROM outcomes AS o JOIN backfills AS b ON b.number = o.backfill_number
@@ -54,12 +57,14 @@ class Known:
 
     most: int
     always: bool
+    zones: frozenset[str]  # by the clocks of any of which its windows may count
     overridden: datetime | None = None  # the windows may count as open until then
     deleted: bool = False
 
     def is_open(self, at: datetime) -> bool:
         is_overridden = self.overridden is not None and at < self.overridden
-        return self.always or is_overridden or (at.weekday() == 0 and at.hour == 12)
+        there = [at.astimezone(ZoneInfo(zone)) for zone in self.zones]
+        return self.always or is_overridden or any(one.weekday() == 0 and one.hour == 12 for one in there)
 
 
 class SteeredSchedule(WholeSchedule):
@@ -150,7 +155,9 @@ class SteeredSchedule(WholeSchedule):
         """Of backfills that are new, as the database has them."""
         for row in await self._fetch(KNOWN):
             if row["id"] not in self.known:
-                self.known[row["id"]] = Known(row["max_in_flight"], row["windows"] in (None, "null"))
+                self.known[row["id"]] = Known(
+                    row["max_in_flight"], row["windows"] in (None, "null"), frozenset({row["zone"]})
+                )
 
     async def move(self, verb: str) -> None:
         """It may take the end of a pause back, of which one only the database knows: those are not judged any more."""
@@ -179,21 +186,28 @@ class SteeredSchedule(WholeSchedule):
             return
         await self._learn()
         known, value = self.known[id], self.chance.choice(EDITS[name])
-        before = known.most, known.always
+        before = known.most, known.always, known.zones
+        zone = value or "UTC"
         if name == "max_in_flight":
             known.most = max(known.most, value)
         if name == "daily_execution_windows":
             known.always = known.always or value is None
+        if name == "timezone":
+            known.zones |= {zone}
+        is_refused = name == "recheck" and value is True
         crosses = name == "max_in_flight" and before[0] != value and 1 in (before[0], value)
         change = Change({name: value}, Checked(ZoneInfo("UTC")))
         refused = await self._refusal(self._operations.editor.edit(ANNA, id, change))
+        if is_refused and refused is None:
+            self.faults.append("sessions are to be tested again by a filter that they have not")
         if crosses and refused is None:
             self.faults.append("a serial chain was made one of several at once, or the other way round")
         if refused is None:
             known.most = value if name == "max_in_flight" else known.most
             known.always = value is None if name == "daily_execution_windows" else known.always
+            known.zones = frozenset({zone}) if name == "timezone" else known.zones
         elif isinstance(refused, Invalid | Conflict):
-            known.most, known.always = before
+            known.most, known.always, known.zones = before
 
     async def override(self, hours: float | None) -> None:
         id = await self._any_id()

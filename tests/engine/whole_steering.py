@@ -1,14 +1,15 @@
 """What else people do to backfills over entities, and what the model knows of it: in small, for tests by chance."""
 
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tests.engine.whole import NOON, Known, Whole
+from tests.engine.parts import OPEN
+from tests.engine.whole import NOON, OUTCOMES, K, Known, Whole
 from tests.engine.whole_limits import APART, LATE
 from tests.support.backfills import make_backfill
 from tests.support.schedules import ANNA
@@ -17,8 +18,10 @@ from tests.support.small_daemon import SmallDaemon
 from backfilld.domain.backfill_settings import FailurePolicy, SlowDown
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode
 from backfilld.domain.backfills.verdicts import Verdict
+from backfilld.domain.entities.records import Entity
 from backfilld.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from backfilld.domain.notifications.messages import Notice
+from backfilld.engine.backfills.running.attributes import NO_LONGER_MATCHES
 from backfilld.engine.starting.targets.budget import BudgetTerms
 from backfilld.executors.base import Work
 from backfilld.operations.backfills.check import Checked
@@ -31,6 +34,7 @@ from backfilld.store.connection import transient_errors
 from backfilld.store.steering.deliveries import DeliveryStore, ForEndpoint
 
 TARGET = "http://target"
+CHANGES = 0.3  # of the tries: a record is another one after them
 TODAY = frozenset({NOON.date()})
 EDITS: dict[str, list[Any]] = {
     "starts_per_minute": [None, 60 / APART],
@@ -39,6 +43,8 @@ EDITS: dict[str, list[Any]] = {
     "slow_down": [None, SlowDown(latency_ms=5, over=4)],
     "excluded_dates": [None, TODAY],
     "max_attempts": [None, 1, 2],
+    "timezone": [None, "Asia/Tokyo", "Europe/Paris"],
+    "recheck": [None, True, False],
     "name": [None, "another"],
 }
 ENDED_SO = """
@@ -69,12 +75,32 @@ class Steered(Whole):
         self._budgets: dict[tuple[str, int], float] = {}  # what a life of a daemon knows of it
         self._last: dict[tuple[str, int], float] = {}  # its last start
         self._begun: dict[UUID, set[str]] = defaultdict(set)  # entities that were started, by backfill
+        self._under_way: Counter[tuple[UUID, str]] = Counter()  # starts that were not refused, by backfill and entity
+        self._rechecks: dict[UUID, set[bool]] = {}  # what may be in force
+        self._rechecked: set[UUID] = set()  # some time, as far as anybody can tell
+        self._may_repeat = False  # a daemon died, or was cut off: what it may have started is not tested again
 
     # The target
 
     async def _answer(self, daemon: SmallDaemon, life: int, work: Work) -> Verdict:
+        assert work.backfill_id is not None
+        self._judge_match(self.known[work.backfill_id], work)
         self._begun[work.backfill_id].add(work.entity_id)
-        return await super()._answer(daemon, life, work)
+        self._under_way[work.backfill_id, work.entity_id] += 1
+        if self.chance.random() < CHANGES:
+            self._change_a_record()
+        verdict = await super()._answer(daemon, life, work)
+        self._under_way[work.backfill_id, work.entity_id] -= verdict.kind is K.REFUSED
+        return verdict
+
+    def _judge_match(self, known: Known, work: Work) -> None:
+        """What matches no more is not started for the first time, as far as the backfill knows of itself."""
+        is_first = work.entity_id not in self._begun[known.backfill.id] and not self._may_repeat
+        if is_first and self._rechecks_of(known) == {True} and work.attributes != {"status": "open"}:
+            self.faults.append(f"a start of {work.entity_id}, which matches no more: {work.attributes}")
+
+    def _rechecks_of(self, known: Known) -> set[bool]:
+        return self._rechecks.setdefault(known.backfill.id, {known.backfill.settings.recheck})
 
     def _judge_start(self, known: Known, owner: tuple[str, int]) -> None:
         super()._judge_start(known, owner)
@@ -89,6 +115,27 @@ class Steered(Whole):
     async def launch(self) -> None:
         await super().launch()
         self._put_budgets()
+
+    async def kill(self) -> None:
+        self._may_repeat = True
+        await super().kill()
+
+    async def kill_one(self, which: int) -> None:
+        self._may_repeat = True
+        await super().kill_one(which)
+
+    async def break_connections(self) -> None:
+        self._may_repeat = True
+        await super().break_connections()
+
+    async def cut_one(self, which: int, seconds: float) -> None:
+        self._may_repeat = True
+        await super().cut_one(which, seconds)
+
+    def _change_a_record(self) -> None:
+        """The world goes on while a backfill runs over it."""
+        id = self.chance.choice(sorted(self._source.entities))
+        self._source.entities[id] = Entity(id, {"status": self.chance.choice(["open", "closed"])})
 
     def budget(self, apart: float) -> None:
         """So far apart are starts of everything that one daemon sends to the target; 0: as it likes."""
@@ -158,9 +205,18 @@ class Steered(Whole):
             limits.cap = None
         if name == "excluded_dates":
             was, known.excluded = known.excluded, frozenset[date]()
-        ended = await self._has_ended(known)
+        if name == "timezone":
+            known.zones |= {value or "UTC"}
+        if name == "recheck":
+            self._rechecks_of(known).add(bool(value))
+            self._rechecked |= {known.backfill.id} if value else set()
+        impossible = await self._has_ended(known) or (name == "recheck" and value and await self._is_child(known))
         change = Change({name: value}, Checked(ZoneInfo("UTC")))
-        granted = await self._had(self.operations.editor.edit(ANNA, known.backfill.id, change), known, ended)
+        granted = await self._had(self.operations.editor.edit(ANNA, known.backfill.id, change), known, impossible)
+        if granted and name == "timezone":
+            known.zones = frozenset({value or "UTC"})
+        if granted and name == "recheck":
+            self._rechecks[known.backfill.id] = {bool(value)}
         if granted and name == "starts_per_minute":
             limits.apart = after
         if granted and name == "max_credits" and value is not None:
@@ -178,7 +234,7 @@ class Steered(Whole):
         row = await self._row(known)
         assert row.settings == found.settings
         made = await make_backfill(
-            self._pool, known.backfill, filter_resolved={"match_all": True}, created_at=self.clock.now(),
+            self._pool, known.backfill, filter_resolved=OPEN, created_at=self.clock.now(),
             settings=found.settings, entity_ids=found.entity_ids, exclusive=False,
             credits_per_entity=row.credits_per_entity,
         )  # fmt: skip
@@ -234,6 +290,13 @@ class Steered(Whole):
         store = DeliveryStore(self._pool)
         await self._again(lambda: store.hand_out(self.clock.now(), made, 5))
 
+    async def _is_changed(self, known: Known, values: dict[str, Any]) -> bool:
+        change = Change(values, Checked(ZoneInfo("UTC")))
+        return await self._had(self.operations.editor.edit(ANNA, known.backfill.id, change), known, False)
+
+    async def _is_child(self, known: Known) -> bool:
+        return not known.deleted and (await self._row(known)).parent_number is not None
+
     # What must be true
 
     async def check(self) -> list[Any]:
@@ -249,6 +312,22 @@ class Steered(Whole):
         self.is_stopped = False
         for known in self.known.values():
             known.excluded = frozenset()
+            while not (known.deleted or await self._has_ended(known)):
+                if await self._is_changed(known, {"timezone": None}):
+                    break
+            known.zones = frozenset({"UTC"})
         await super().finish()
+        for row in await self._pool.fetch(OUTCOMES):
+            self._judge_skip(row)
         await self.tell()
         await self.check()
+
+    def _judge_skip(self, row: Any) -> None:
+        """What was left out because it matched no more may not have been under way before."""
+        known = self.known[row["id"]]
+        if row["skip_reason"] == NO_LONGER_MATCHES:
+            assert known.backfill.settings.recheck or known.backfill.id in self._rechecked, (
+                "tested again though nobody wanted that"
+            )
+            assert known.backfill.parent_number is None, "a child runs what was chosen"
+            assert not self._under_way[row["id"], row["entity_id"]], f"{row['entity_id']} was under way before"

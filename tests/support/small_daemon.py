@@ -18,12 +18,14 @@ from tests.support.wire import Wire
 from backfilld.domain.backfills.verdicts import Verdict
 from backfilld.engine import news
 from backfilld.engine.backfills import scheduler
+from backfilld.engine.backfills.context import Limits
 from backfilld.engine.starting import leases
 from backfilld.executors.base import Work
 from backfilld.store.backfills import leases as lease_store
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.sessions import live_attempts
 
+FRESH_SECONDS = 0.02  # so that what waited is read again, though nothing takes long here
 Answer = Callable[["SmallDaemon", int, Work], Awaitable[Verdict]]
 _ACTING: ContextVar["SmallDaemon | None"] = ContextVar("acting", default=None)
 
@@ -53,6 +55,7 @@ class SmallDaemon:
             self.engine = Engine(
                 self._wire.dsn, pool, own, executor, self.source,
                 clock=self.clock, instance=self.name, listens=False, most_unfinished=10_000,
+                limits=Limits(ramp_seconds=0, freshness_seconds=FRESH_SECONDS),
             )  # fmt: skip
             self._loops = [asyncio.create_task(part.serve()) for part in self._parts(with_schedules)]
         finally:
@@ -122,6 +125,10 @@ class TwoDaemons:
         await self.daemons[which].kill()
         if not self.alive:
             await self.launch()
+
+    async def cut_one(self, which: int, seconds: float) -> None:
+        """The database is away for one of them."""
+        await self.daemons[which].cut(seconds)
 
     def nudge(self) -> None:
         for daemon in self.alive:
