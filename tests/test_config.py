@@ -206,6 +206,15 @@ def test_a_wrong_value_from_a_variable_names_the_variable():
         ),
         ('[entity_types.ticket]\nlists = { udf = "name" }', "joined by an underscore"),
         ('[entity_types.ticket]\nlists = { "a..b" = "name_value" }', "before and after each dot"),
+        ('[entity_types.ticket]\nindexes = ["a..b"]', "before and after each dot"),
+        ('[entity_types.ticket]\nindexes = "status"', "entity_types.ticket.indexes"),
+        (
+            '[entity_types.ticket]\nindexes = [{ field = "status" }]',
+            "entity_types.ticket.indexes[0]: must be a valid string",
+        ),
+        ('[entity_types.ticket]\nindexes = ["status", "id", "status"]', "'status' stands there twice"),
+        ('[entity_types.ticket]\nindexes = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]', "at most 8"),
+        (SQL_TICKET.replace("source", 'indexes = ["status"]\nsource') + SQL, "made in our own entity table"),
     ],
 )
 def test_nonsense_is_refused(written, text, fault):

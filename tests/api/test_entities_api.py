@@ -370,6 +370,7 @@ async def test_known_fields_come_from_imports_and_from_the_configuration_which_w
         "name": "ticket", "source": "builtin", "healthy": True, "problem": None, "budget": None, "count": 1,
         "loaded_at": "2027-03-01T12:00:00Z",
         "fields": imported | {"n": "number"}, "fields_configured": {"n": "number"}, "fields_imported": imported,
+        "indexes": [],
     } == found["ticket"]  # fmt: skip
     assert (0, None, {}) == (found["company"]["count"], found["company"]["loaded_at"], found["company"]["fields"])
     assert ("sql", None) == (found["project"]["source"], found["project"]["count"])

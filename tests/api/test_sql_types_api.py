@@ -63,7 +63,7 @@ async def test_the_type_tells_of_its_source_and_its_fields(client_of: Serving) -
         "name": "ticket", "source": "sql", "healthy": True, "problem": None, "budget": None, "count": None,
         "loaded_at": None,
         "fields": {"id": "integer", "status": "string", "priority": "integer", "closed_at": "date"},
-        "fields_configured": {"status": "string"}, "fields_imported": {},
+        "fields_configured": {"status": "string"}, "fields_imported": {}, "indexes": [],
     } == await ticket_type(await client_of())  # fmt: skip
 
 

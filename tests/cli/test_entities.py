@@ -172,3 +172,20 @@ async def test_the_fields_of_a_type_are_shown(backfilld, daemon):
     ended = await backfilld("entities", "fields", "ticket")
 
     assert ["FIELD   KIND  HAVE IT  COMMON VALUES", "status  text  98%      open"] == ended.out.splitlines()
+
+
+async def test_indexes_of_attributes_are_listed_below_the_types(backfilld, daemon):
+    ticket = {
+        "name": "ticket", "source": "builtin", "count": 3, "loaded_at": None, "fields": {}, "problem": None,
+        "indexes": [
+            {"field": "status", "state": "ready", "share": 1.0, "problem": None},
+            {"field": "account.id", "state": "building", "share": 0.42, "problem": None},
+            {"field": "closed_at", "state": "failed", "share": None, "problem": "the disk is full"},
+        ],
+    }  # fmt: skip
+    daemon.script("GET", "/public-api/entity-types", Scripted(data={"entity_types": [ticket]}))
+    told = (await backfilld("entities", "types")).out
+
+    assert ["status", "ready"] in [line.split()[1:] for line in told.splitlines()]
+    assert "building, 42%" in told
+    assert "failed: the disk is full" in told

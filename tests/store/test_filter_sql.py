@@ -25,6 +25,7 @@ from tests.support.examples import examples
 
 from backfilld.domain.filters import Group, MatchAll, Tree, compile_predicate
 from backfilld.domain.filters.operators import OPERATORS, Takes
+from backfilld.domain.filters.tree import rules_of
 from backfilld.store.connection.pool import Pool
 from backfilld.store.entities.filters import to_sql
 
@@ -45,10 +46,29 @@ async def compare(pool: Pool, tree: Tree, texts: Sequence[str]) -> tuple[list[st
         list(texts),
         *condition.parameters,
     )
+    await _narrowed_the_same(pool, tree, texts, [row["selected"] for row in rows])
     matches = compile_predicate(tree)
     taken = [row["text"] for row in rows if matches(json.loads(row["text"]))]
     assert None not in [row["selected"] for row in rows]
     return taken, [row["text"] for row in rows if row["selected"]], condition.exact
+
+
+async def _narrowed_the_same(pool: Pool, tree: Tree, texts: Sequence[str], selected: Sequence[bool]) -> None:
+    """With an index of every field that the filter asks for the same are selected."""
+    condition = to_sql(tree, first_parameter=2, indexed={rule.field for rule in rules_of(tree)})
+    if not condition.narrowed:
+        return
+    rows = await pool.fetch(
+        f"""
+        SELECT ({condition.sql}) AS selected
+          FROM (SELECT text::jsonb AS attributes, n FROM unnest($1::text[]) WITH ORDINALITY AS given (text, n)) records
+         ORDER BY n
+        """,  # noqa: S608 # the text under test
+        list(texts),
+        *condition.parameters,
+    )
+
+    assert list(selected) == [row["selected"] for row in rows]
 
 
 @given(tree_list=st.lists(trees(), min_size=1, max_size=8), texts=st.lists(records(), min_size=1, max_size=30))

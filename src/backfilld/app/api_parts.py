@@ -65,7 +65,9 @@ def api_parts(
 ) -> ApiParts:
     """Everything that people and programs can ask; not listening yet."""
     authenticators = authenticators_of(settings, pools.requests, clock)
-    sources = sources_of(settings, pools.requests, engine.executors.secrets, clock, engine.connections, LOOKING)
+    sources = sources_of(
+        settings, pools.requests, engine.executors.secrets, clock, engine.connections, LOOKING, engine.indexes.ready
+    )
     system = system_operations(settings, pools, engine, readiness, sources, clock)
     certificate = _certificate(settings)
     metrics = metrics_of(engine, certificate, clock, bus)

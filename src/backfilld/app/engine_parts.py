@@ -27,6 +27,7 @@ from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.brakes.board import Brakes
 from backfilld.engine.control import Control
+from backfilld.engine.entity_indexes import EntityIndexes
 from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.news import Lookout, News
 from backfilld.engine.notifications.deliverer import Deliverer
@@ -54,6 +55,7 @@ from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.channel import Channel
+from backfilld.store.entities.indexes import EntityIndexStore
 from backfilld.store.history.error_groups import ErrorGroups
 from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.last_runs import LastRunsStore
@@ -82,6 +84,7 @@ class EngineParts:
     engines: Engines
     targets: Targets
     janitor: Janitor
+    indexes: EntityIndexes
     mirrors: MirrorKeeper
     rereading: SecretRereader
     brakes: Brakes
@@ -116,7 +119,9 @@ def engine_parts(
     engines = engines_of(settings, secrets, clock, targets.hold)
     options = executor_options(settings, links_of(settings, connections, clock), engines)
     executors = ExecutorRegistry(options, clock, secrets, ProjectStore(pools.engine).read_secrets)
-    sources = sources_of(settings, pools.engine, secrets, clock, connections)
+    indexes = EntityIndexes(EntityIndexStore(pools.engine, database.direct), clock, bus)
+    indexes.put(indexes_of(settings))
+    sources = sources_of(settings, pools.engine, secrets, clock, connections, indexed=indexes.ready)
     brakes = Brakes(BrakeStore(pools.engine), clock, bus)
     brakes.put(brakes_of(settings, secrets, clock))
     tools = _tools(settings, targets, pools, clock, bus, keeper, recorder, executors, sources, brakes)
@@ -144,10 +149,12 @@ def engine_parts(
     control = Control(scheduler, leases, clock)
     budgets = {name: connection.budget for name, connection in connections.items()}
     surroundings = Surroundings(scheduler, tools, budgets)
-    serving = (recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, firing, live, scheduler)
+    serving = (
+        recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, indexes, firing, live, scheduler
+    )  # fmt: skip
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, engines,
-        tools.targets, janitor, mirrors, rereading, brakes, usage, deliverer, surroundings, serving,
+        tools.targets, janitor, indexes, mirrors, rereading, brakes, usage, deliverer, surroundings, serving,
     )  # fmt: skip
 
 
@@ -253,6 +260,11 @@ def retention_of(settings: Settings) -> Retention:
     """What `[retention]` says."""
     chosen = settings.retention
     return Retention(ledgers=chosen.ledgers, entities=chosen.entities, audit=chosen.audit)
+
+
+def indexes_of(settings: Settings) -> dict[str, list[str]]:
+    """Which attributes of our own entities are to have an index, by type."""
+    return {name: known.indexes for name, known in settings.entity_types.items() if known.indexes}
 
 
 def definition_rules(settings: Settings) -> DefinitionRules:

@@ -8,12 +8,20 @@ import structlog
 
 from backfilld.app.api_parts import ApiParts
 from backfilld.app.brake_parts import brakes_of
-from backfilld.app.engine_parts import EngineParts, budgets_of, definition_rules, executor_options, retention_of
+from backfilld.app.engine_parts import (
+    EngineParts,
+    budgets_of,
+    definition_rules,
+    executor_options,
+    indexes_of,
+    retention_of,
+)
 from backfilld.app.notification_parts import endpoints_of
 from backfilld.app.sources.links import links_of
 from backfilld.app.status_line import StatusLine
 from backfilld.clock import Clock
 from backfilld.config import ConfigError, Settings, cautions_of
+from backfilld.config.sections.entity_types import EntityTypeSettings
 from backfilld.logs import configure_logging
 from backfilld.store.connection import transient_errors
 from backfilld.systemd import Notifier
@@ -100,9 +108,10 @@ class Reloader:
         for connection in self._engine.connections.values():
             connection.heal()
         self._engine.janitor.retention = retention_of(settings)
+        self._engine.indexes.put(indexes_of(settings))
         self._exchange_certificate(settings)
         configure_logging(settings.logging.level, settings.logging.format)
-        before, after = _without_certificate(self._settings), _without_certificate(settings)
+        before, after = _as_restarted_for(self._settings), _as_restarted_for(settings)
         late = [name for name in NEEDS_RESTART if getattr(after, name) != getattr(before, name)]
         self._settings = settings
         self._engine.scheduler.hear(None)
@@ -116,9 +125,11 @@ class Reloader:
             self._api.certificate.exchange(context, settings.server.read_expiry())
 
 
-def _without_certificate(settings: Settings) -> Settings:
-    """As far as a restart is needed: whether there is TLS, but not which files it comes from."""
+def _as_restarted_for(settings: Settings) -> Settings:
+    """As far as a restart is needed: whether there is TLS, but not which files it comes from; and no indexes."""
     server = settings.server
     some_file = Path() if server.speaks_tls else None
     kept = server.model_copy(update={"tls_certificate_file": some_file, "tls_key_file": None})
-    return settings.model_copy(update={"server": kept})
+    types = {name: known.model_copy(update={"indexes": []}) for name, known in settings.entity_types.items()}
+    shown = {name: known for name, known in types.items() if known != EntityTypeSettings()}
+    return settings.model_copy(update={"server": kept, "entity_types": shown})

@@ -189,6 +189,7 @@ _SAMPLES_OF: dict[str, dict[str, Any]] = {
 }
 # Of the sample, what does not go with its type.
 _NOT_IN_SAMPLE = {
+    "entity_types": ("indexes",),
     "brakes": ("url", "value", "headers", "ca_file", "path", "hold_below", "release_above", "critical_below"),
 }
 

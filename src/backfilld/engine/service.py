@@ -36,6 +36,7 @@ class Part(Enum):
     NOTIFICATIONS = "keep what people are to be told"
     NEWS = "tell us what others change"
     CLEANING = "let old rows be cleaned up"
+    INDEXES = "let indexes of entities be made"
 
     @property
     def label(self) -> str:
@@ -45,7 +46,7 @@ class Part(Enum):
     @property
     def is_vital(self) -> bool:
         """False: the work goes on without it, and the daemon is ready."""
-        return self not in (Part.NEWS, Part.CLEANING, Part.BRAKES, Part.NOTIFICATIONS)
+        return self not in (Part.NEWS, Part.CLEANING, Part.INDEXES, Part.BRAKES, Part.NOTIFICATIONS)
 
 
 class Serving(Protocol):

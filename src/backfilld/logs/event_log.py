@@ -16,6 +16,7 @@ from backfilld.events import (
     BreakerMoved,
     DatabaseLost,
     DeliveryFailed,
+    EntityIndexFailed,
     Event,
     ItemInterrupted,
     LeaseLost,
@@ -35,6 +36,7 @@ QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
 ALARMING = (
     BackfillHeldUp, RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed,
     SchedulesWait, WorkHeldUp, BrakeLookFailed, DeliveryFailed,
+    EntityIndexFailed,
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Only types whose source is the built-in store can be filled and emptied here; of
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,10 +18,13 @@ from backfilld.domain.entities.pair_lists import PairLists
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE, Entity, FieldType
 from backfilld.domain.entities.upload_remarks import IdRemarks, older_warning, replaced_warning
 from backfilld.domain.errors import Conflict, Fault, Invalid, NotFound, did_you_mean
+from backfilld.engine.entity_indexes import IndexState
 from backfilld.sources.http.asking.budget import Usage
 from backfilld.sources.registry import BUILTIN, Look, SourceRegistry
 from backfilld.store.entities.entities import EntityStore, StoredType
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
+
+IndexStates = Callable[[], Awaitable[Mapping[str, Sequence[IndexState]]]]  # by type
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class KnownType:
     """An entity type: where it comes from and what is known. `fields` are those in force: the configuration wins.
 
     `problem` says why its source can list nothing at this moment; None: it can. `usage`: of its connection's budget.
+    `indexes`: those that the configuration wants.
     """
 
     name: str
@@ -40,6 +44,7 @@ class KnownType:
     fields_imported: Mapping[str, FieldType]
     problem: str | None = None
     usage: Usage | None = None
+    indexes: Sequence[IndexState] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,15 @@ class Uploaded:
 class Entities:
     """The verbs. Every method raises NotFound for an entity type that does not exist."""
 
-    def __init__(self, store: EntityStore, uploads: EntityUploads, sources: SourceRegistry, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: EntityStore,
+        uploads: EntityUploads,
+        sources: SourceRegistry,
+        clock: Clock,
+        indexes: IndexStates | None = None,
+    ) -> None:
+        self._indexes = indexes
         self._store = store
         self._uploads = uploads
         self._sources = sources
@@ -113,9 +126,10 @@ class Entities:
         stored = await self._store.list_types()
         looks = await asyncio.gather(*(self._sources.look(name) for name in ENUMERABLE_TYPES))
         types = zip(ENUMERABLE_TYPES, looks, strict=True)
-        return [self._known(stored.get(name) or StoredType(name), look) for name, look in types]
+        indexes = await self._indexes() if self._indexes else {}
+        return [self._known(stored.get(name) or StoredType(name), look, indexes.get(name, ())) for name, look in types]
 
-    def _known(self, stored: StoredType, look: Look) -> KnownType:
+    def _known(self, stored: StoredType, look: Look, indexes: Sequence[IndexState]) -> KnownType:
         source = self._sources.name_of(stored.name)
         kept_here = source == BUILTIN
         configured = self._sources.configured_fields(stored.name)
@@ -130,6 +144,7 @@ class Entities:
             imported,
             look.problem,
             self._sources.usage_of(stored.name),
+            indexes,
         )
 
     def _require_kept_here(self, entity_type: str) -> None:

@@ -5,7 +5,7 @@ again and a plan is made where the entities lie; where it selects too much, the 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 import orjson
 
 from backfilld.domain.entities.records import Entity
-from backfilld.domain.filters import MatchAll, Tree, compile_predicate, forgiving
+from backfilld.domain.filters import compile_predicate, forgiving
 from backfilld.sources.base import EntityQuery, Order, Page, SourceUnreachable
 from backfilld.store.backfills.selections import FIRST_PARAMETER, Selection
 from backfilld.store.connection.transient_errors import is_transient
 from backfilld.store.entities.entities import EntityStore
-from backfilld.store.entities.filters import SqlFilter, to_sql
+from backfilld.store.entities.filters import SqlFilter, entities_that
+from backfilld.store.entities.keys import Path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+IndexedFields = Callable[[str], Collection[Path]]  # entity type → fields
 
 _COUNT_PAGE = 1_000
 
@@ -39,8 +42,10 @@ class BuiltinSource:
     plans_early = False
     freshness_seconds = None
 
-    def __init__(self, store: EntityStore) -> None:
+    def __init__(self, store: EntityStore, indexed: IndexedFields = lambda _: ()) -> None:
+        """`indexed`: the fields of a type that have an index at this moment."""
         self._store = store
+        self._indexed = indexed
 
     async def count(self, query: EntityQuery, *, within_seconds: float) -> int | None:
         """How many match, exactly; None if that takes longer."""
@@ -55,7 +60,7 @@ class BuiltinSource:
 
     async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncGenerator[Page, None]:
         """Pages of up to `page_size`, none of them empty; ValueError for a cursor of another order."""
-        lister = _Lister(self._store, query, page_size)
+        lister = _Lister(self._store, query, page_size, self._indexed)
         place: _Place | None = _Place.read(cursor, query.order)
         while place is not None:
             with _reached():
@@ -66,7 +71,7 @@ class BuiltinSource:
 
     def selection(self, query: EntityQuery) -> Selection | None:
         """A query as SQL alone answers it, in the order of ids; None if the predicate must have the last word."""
-        condition = _condition(query.tree, FIRST_PARAMETER)
+        condition = _condition(query, FIRST_PARAMETER, self._indexed)
         if condition is not None and not condition.exact:
             return None
         return Selection(query.entity_type, condition, lambda id: _Place("source", id).written())
@@ -81,7 +86,7 @@ class BuiltinSource:
             return await self._store.read(entity_type, ids)
 
     async def _count(self, query: EntityQuery) -> int:
-        condition = _condition(query.tree, EntityStore.FIRST_IN_COUNT)
+        condition = _condition(query, EntityStore.FIRST_IN_COUNT, self._indexed)
         if condition is None or condition.exact:
             return await self._store.count(query.entity_type, condition)
         matches = forgiving(compile_predicate(query.tree), otherwise=True)  # as the plan counts
@@ -125,12 +130,12 @@ class _Place:
 class _Lister:
     """One query, ready to be asked page by page."""
 
-    def __init__(self, store: EntityStore, query: EntityQuery, limit: int) -> None:
+    def __init__(self, store: EntityStore, query: EntityQuery, limit: int, indexed: IndexedFields) -> None:
         self._store = store
         self._query = query
         self._limit = limit
-        self._by_id = _condition(query.tree, EntityStore.FIRST_BY_ID)
-        self._by_time = _condition(query.tree, EntityStore.FIRST_BY_TIME)
+        self._by_id = _condition(query, EntityStore.FIRST_BY_ID, indexed)
+        self._by_time = _condition(query, EntityStore.FIRST_BY_TIME, indexed)
         self.exact = self._by_id is None or self._by_id.exact
         self._attributes = query.with_attributes or not self.exact
 
@@ -149,10 +154,9 @@ class _Lister:
         )
 
 
-def _condition(tree: Tree | None, first_parameter: int) -> SqlFilter | None:
-    if tree is None or isinstance(tree, MatchAll):
-        return None
-    return to_sql(tree, column="e.attributes", first_parameter=first_parameter)
+def _condition(query: EntityQuery, first_parameter: int, indexed: IndexedFields) -> SqlFilter | None:
+    fields = indexed(query.entity_type)
+    return entities_that(query.entity_type, query.tree, first_parameter=first_parameter, indexed=fields)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from backfilld.domain.filters import parse_path
 from backfilld.executors.http.addresses import host_is_never_a_target
 from backfilld.executors.secrets import SecretMissing, SecretStore
 from backfilld.sources.base import SourceUnreachable
-from backfilld.sources.builtin import BuiltinSource
+from backfilld.sources.builtin import BuiltinSource, IndexedFields
 from backfilld.sources.http.source import Purposes
 from backfilld.sources.paired import PairedSource
 from backfilld.sources.registry import BUILTIN, Fields, ForeignSource, SourceRegistry
@@ -31,10 +31,12 @@ def sources_of(
     clock: Clock,
     connections: Connections | None = None,
     purposes: Purposes | None = None,
+    indexed: IndexedFields = lambda _: (),
 ) -> SourceRegistry:
     """Every source, with connections of its own to databases; the caller closes them. Nothing is connected yet.
 
-    `connections` are those to APIs, which whoever made them closes; `purposes`: for whom they are asked.
+    `connections` are those to APIs, which whoever made them closes; `purposes`: for whom they are asked. `indexed`: the
+    fields of our own entities that have an index.
     """
     store = EntityStore(pool)
 
@@ -51,7 +53,7 @@ def sources_of(
     }
     foreign |= http_sources(dict(types.items()), settings.connections, connections or {}, clock, purposes or Purposes())
     return SourceRegistry(
-        {BUILTIN: BuiltinSource(store)},
+        {BUILTIN: BuiltinSource(store, indexed)},
         source_of={name: known.source for name, known in types.items()},
         configured={name: known.fields for name, known in types.items()},
         learned=learned,

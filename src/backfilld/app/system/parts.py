@@ -48,7 +48,7 @@ def system_operations(
         targets=TargetOperations(pool, engine.targets, clock),
         engines=EngineOperations(engine.engines, engine.targets, clock),
         sources=SourceOperations(sources, engine.connections, clock),
-        entities=Entities(EntityStore(pool), EntityUploads(pool), sources, clock),
+        entities=Entities(EntityStore(pool), EntityUploads(pool), sources, clock, engine.indexes.states),
         workflows=WorkflowOperations(pool, clock, definition_rules(settings)),
         keys=KeyOperations(pool, clock, settings.auth.key_environment),
         notifications=NotificationOperations(pool, engine.deliverer, clock),

@@ -17,7 +17,8 @@ of_type = click.argument("entity_type", metavar="TYPE", shell_complete=complete_
 @json_option
 @server_options
 def types(server: Server, as_json: bool) -> None:
-    """List entity types: where each comes from, how many there are, whether its source is well."""
+    """List entity types: where each comes from, how many there are, whether its source is well, and how indexes of
+    attributes are."""
 
     async def ask() -> dict[str, Any]:
         async with server.client() as client:
@@ -39,6 +40,16 @@ def types(server: Server, as_json: bool) -> None:
         for one in data["entity_types"]
     ]
     print_table(("TYPE", "SOURCE", "COUNT", "LOADED", "FIELDS", "HEALTH"), rows)
+    indexes = [(one["name"], index) for one in data["entity_types"] for index in one["indexes"]]
+    if indexes:
+        click.echo()
+        print_table(("TYPE", "INDEX", "STATE"), [(name, index["field"], _state(index)) for name, index in indexes])
+
+
+def _state(index: dict[str, Any]) -> str:
+    if index["state"] == "building" and index["share"] is not None:
+        return f"building, {index['share']:.0%}"
+    return f"failed: {index['problem']}" if index["problem"] else str(index["state"])
 
 
 @click.command("list", cls=WholeCommand)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import Name, Seconds, Section
@@ -15,6 +15,7 @@ from backfilld.domain.filters import parse_path
 from backfilld.executors.definitions.parts import SecretReference, Zone
 
 MOST_QUERY = 100_000
+MOST_INDEXES = 8  # each is written with every upload
 
 
 def read_only_query(value: str) -> str:
@@ -86,6 +87,13 @@ class EntityTypeSettings(Section):
         examples=["closed_at"],
         description="The attribute that newest_first and oldest_first sort by; default: updated_at.",
     )
+    indexes: list[Annotated[Name, AfterValidator(_path)]] = Field(
+        default_factory=list,
+        max_length=MOST_INDEXES,
+        examples=[["status", "address.country"]],
+        description="Attributes of our own entity table that filters ask for: an index of each is made in the"
+        " background, and removed when it stands here no more. SIGHUP reads them.",
+    )
     source: Literal["builtin", "sql", "http"] = Field(
         default="builtin",
         examples=["sql"],
@@ -105,7 +113,20 @@ class EntityTypeSettings(Section):
             raise ValueError("source is 'http', but there is no [entity_types.….http] that says which connection")
         if self.source != "http" and self.http is not None:
             raise ValueError("there is a connection in [….http], but source is not 'http'; set source = \"http\"")
+        if self.source != "builtin" and self.indexes:
+            raise ValueError(
+                f"indexes are made in our own entity table, and source is '{self.source}'; make them where its entities"
+                " are, and leave 'indexes' out"
+            )
         return self
+
+    @field_validator("indexes")
+    @classmethod
+    def _each_once(cls, fields: list[str]) -> list[str]:
+        twice = [field for place, field in enumerate(fields) if parse_path(field) in map(parse_path, fields[:place])]
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands there twice")
+        return fields
 
 
 def faults_in_entity_types(tree: Mapping[str, Any], where: str) -> Iterator[ConfigFault]:

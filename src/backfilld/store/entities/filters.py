@@ -6,8 +6,8 @@ What users wrote goes into parameters only; every condition is true or false, ne
 read into ranges in sub-selects, which PostgreSQL evaluates once a query and not once a row.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -15,28 +15,50 @@ from backfilld.domain.filters.dates import DATE, TIMESTAMP, spell_instant
 from backfilld.domain.filters.operators import positive
 from backfilld.domain.filters.spans import DateSpan, are_rounded_alike, date_span, number_spans
 from backfilld.domain.filters.tree import MatchAll, Moment, Node, Rule, Tree
+from backfilld.store.entities.keys import Path, literal, narrowing
 
 
 @dataclass(frozen=True, slots=True)
 class SqlFilter:
-    """A condition, its parameters in order, and whether it selects exactly what the predicate takes."""
+    """A condition, its parameters in order, and whether it selects exactly what the predicate takes.
+
+    `narrowed`: an index of an attribute can serve it.
+    """
 
     sql: str
     parameters: list[Any]
     exact: bool
+    narrowed: bool = False
 
 
-def to_sql(tree: Tree, *, column: str = "attributes", first_parameter: int = 1) -> SqlFilter:
+def to_sql(
+    tree: Tree, *, column: str = "attributes", first_parameter: int = 1, indexed: Collection[Path] = ()
+) -> SqlFilter:
     """The condition for a resolved tree, to stand in a WHERE clause.
 
     `column` is an SQL expression of type jsonb (trusted text); the parameters are numbered from
-    `first_parameter`. Texts must be free of NUL, as those of `read_filter` are.
+    `first_parameter`. Texts must be free of NUL, as those of `read_filter` are. `indexed`: the fields that have an
+    index; what its keys tell of the filter stands first, and says nothing that the rest does not.
     """
     if isinstance(tree, MatchAll):
         return SqlFilter("TRUE", [], True)
     writer = _Writer(column, first_parameter)
     may, must = writer.node(tree)
-    return SqlFilter(may, writer.parameters, may == must)
+    narrow = narrowing(tree, indexed, writer.parameter, column=column)
+    sql = may if narrow is None else f"{narrow} AND {may}"
+    return SqlFilter(sql, writer.parameters, may == must, narrow is not None)
+
+
+def entities_that(
+    entity_type: str, tree: Tree | None, *, first_parameter: int, indexed: Collection[Path] = ()
+) -> SqlFilter | None:
+    """The condition on `e`, entities of this type; None if all of them match. An index is of one type, and names it."""
+    if tree is None or isinstance(tree, MatchAll):
+        return None
+    condition = to_sql(tree, column="e.attributes", first_parameter=first_parameter, indexed=indexed)
+    if not condition.narrowed:
+        return condition
+    return replace(condition, sql=f"e.entity_type = {literal(entity_type)} AND {condition.sql}")
 
 
 class _Bounds(NamedTuple):

@@ -12,6 +12,7 @@ from backfilld.api.public.entities.schemas import (
     BODIES,
     BudgetAnswer,
     EntityTypeAnswer,
+    IndexAnswer,
     ListEntities,
     ManyEntities,
     ManyEntityTypes,
@@ -111,6 +112,7 @@ class _Handlers:
                 fields=dict(type.fields),
                 fields_configured=dict(type.fields_configured),
                 fields_imported=dict(type.fields_imported),
+                indexes=[IndexAnswer(**asdict(index)) for index in type.indexes],
             )
             for type in await self._entities.list_types()
         ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
@@ -104,6 +104,17 @@ class BudgetAnswer(Answer):
         return None if usage is None else cls(limit=usage.limit, used=usage.used, until=usage.until)
 
 
+class IndexAnswer(Answer):
+    """An index of an attribute, as the configuration wants it."""
+
+    field: str
+    state: Literal["ready", "building", "waiting", "failed"] = Field(
+        description="building: filters do without it meanwhile. failed: it is tried again."
+    )
+    share: float | None = Field(description="Of one that is being built, 0 to 1, where that is known.")
+    problem: str | None = Field(description="Why it could not be built.")
+
+
 class EntityTypeAnswer(Answer):
     """An entity type. `count` is null where only the source knows it."""
 
@@ -119,6 +130,7 @@ class EntityTypeAnswer(Answer):
     )
     fields_configured: dict[str, FieldType]
     fields_imported: dict[str, FieldType]
+    indexes: list[IndexAnswer] = Field(description="Of attributes in our own entity table.")
 
 
 class ManyEntityTypes(Answer):
