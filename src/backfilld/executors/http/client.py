@@ -6,6 +6,7 @@ So this is a client of our own, which does what an executor needs and nothing el
 proxies, no cookies, no redirects. It is also a fraction of what a general client costs per request.
 """
 
+import asyncio
 import ssl
 from math import inf
 
@@ -39,6 +40,8 @@ class Client:
     """The requests of one executor. Made inside a running event loop."""
 
     def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
+        # Of the loop that it is made in. To ask which loop runs is a call of the system each time (until Python 3.12).
+        self.time = asyncio.get_running_loop().time
         self._limits = limits
         self._connections = ConnectionPool(limits, tls)
         self._url: URL | None = None  # that of the last request, which is nearly always that of the next

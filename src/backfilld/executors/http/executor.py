@@ -97,7 +97,7 @@ class HttpExecutor:
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         """Do it once. As every executor, it raises only what comes before the first byte, and `CancelledError`."""
-        this = ThisTry(permit, asyncio.get_running_loop().time() + work.timeout_seconds)
+        this = ThisTry(permit, self._client().time() + work.timeout_seconds)
         try:
             verdict = await self._run(work, this)
         except NotPermitted:
@@ -116,7 +116,7 @@ class HttpExecutor:
             work = with_content(work, definition.content)
         of_project = _NONE if self._project_secrets is None else await _read(self._project_secrets, this.ends_at)
         writer = self._present_writer(definition, of_project)
-        wire = self._wire or self._client()
+        wire = self._client()
         request = writer.post(url, work, self._timestamp())
         this.is_prepared = True
         answer = await wire.request(url, request, this, this.ends_at)
