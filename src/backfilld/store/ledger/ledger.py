@@ -13,6 +13,7 @@ from backfilld.domain.backfills.failures.fingerprints import common_text, finger
 from backfilld.domain.backfills.records import Outcome
 from backfilld.domain.backfills.retries import INTERRUPTED, LastError
 from backfilld.store.connection.deadlines import allow
+from backfilld.store.connection.literals import integers, microseconds_before
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.ledger import session_items as items
@@ -57,6 +58,8 @@ async def _record_outcomes(
     connection: Connection, standings: Sequence[Checkpoint], ended: Sequence[EndedItem], now: datetime
 ) -> set[int]:
     outcomes = [item.outcome for item in ended]
+    answers = [o.http_status for o in outcomes]
+    answered_alike = bool(answers) and answers.count(answers[0]) == len(answers)
     rows = await connection.fetch(
         queries.record_outcomes,
         [s.backfill_number for s in standings],
@@ -66,12 +69,12 @@ async def _record_outcomes(
         [s.hand_out_limit for s in standings],
         now,
         None if len(standings) == 1 else [item.backfill_number for item in ended],
-        [item.position for item in ended],
+        integers([item.position for item in ended]),
         _unless_all([o.status for o in outcomes], "succeeded"),
-        _unless_all([o.started_at for o in outcomes], None),
-        [o.finished_at for o in outcomes],
+        microseconds_before(now, [o.started_at for o in outcomes]),
+        microseconds_before(now, [o.finished_at for o in outcomes]),
         _unless_all([o.attempts for o in outcomes], 1),
-        _unless_all([o.http_status for o in outcomes], None),
+        None if answered_alike else answers,
         _unless_all([o.message for o in outcomes], None),
         _unless_all([o.result for o in outcomes], None),
         _unless_all([o.credits for o in outcomes], None),
@@ -81,6 +84,7 @@ async def _record_outcomes(
         _unless_all([item.had_retry for item in ended], False),
         [s.failure_counts for s in standings],
         _fingerprints(outcomes),
+        answers[0] if answered_alike else None,
     )
     return {row["backfill_number"] for row in rows}
 

@@ -2,11 +2,13 @@
 -- Final outcomes of any number of backfills, their counters and low-water marks, in one statement.
 -- A batch that is repeated after a COMMIT of unknown result writes no row, and so counts nothing.
 -- $1 backfills   $2 fences   $3 marks   $4 items a second   $5 limits of handing out (one of each per backfill)   $6 now
--- $7 backfill   $8 position   $9 status   $10 started   $11 finished   $12 attempts   $13 http status   $14 message
--- $15 result   $16 credits   $17 error class   $18 error   $19 skip reason   $20 had a retry row  (one of each per outcome)
+-- $7 backfill   $8 position   $9 status   $10 started, $11 finished: so many microseconds before $6   $12 attempts
+-- $13 http status   $14 message   $15 result   $16 credits   $17 error class   $18 error   $19 skip reason
+-- $20 had a retry row   (one of each per outcome)
 -- $21 counts of failures (one of each per backfill)   $22 fingerprint (one of each per outcome)
--- Every list of these but $8 and $21 may be NULL, which stands for the usual in all of them: the one backfill, a success at the
--- first attempt, and nothing else to tell.
+-- $23 the http status of all of them, where they have the same
+-- Every list of these but $8, $10, $11 and $21 may be NULL, which stands for the usual in all of them: the one backfill, a
+-- success at the first attempt, and nothing else to tell. Lists of numbers that are long and always there come as text.
 WITH given AS (
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::integer[], $21::text[])
         AS g (backfill_number, fence, mark, throughput, hand_out_limit, failure_counts)
@@ -18,13 +20,15 @@ WITH given AS (
      ORDER BY p.backfill_number
        FOR NO KEY UPDATE OF p
 ), ended AS (
-    SELECT owned.backfill_number, r.position, COALESCE(r.status, 'succeeded') AS status, r.started_at, r.finished_at,
-           COALESCE(r.attempts, 1) AS attempts, r.http_status, r.message, r.result, r.credits, r.error_class, r.error,
-           r.skip_reason, r.had_retry, r.fingerprint
-      FROM unnest($7::bigint[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::smallint[],
+    SELECT owned.backfill_number, r.position, COALESCE(r.status, 'succeeded') AS status,
+           $6::timestamptz - r.started * interval '1 microsecond' AS started_at,
+           $6::timestamptz - r.finished * interval '1 microsecond' AS finished_at,
+           COALESCE(r.attempts, 1) AS attempts, COALESCE(r.http_status, $23::smallint) AS http_status, r.message, r.result,
+           r.credits, r.error_class, r.error, r.skip_reason, r.had_retry, r.fingerprint
+      FROM unnest($7::bigint[], $8::text::integer[], $9::text[], $10::text::bigint[], $11::text::bigint[], $12::smallint[],
                   $13::smallint[], $14::text[], $15::text[], $16::numeric[], $17::text[], $18::text[], $19::text[],
                   $20::boolean[], $22::bytea[])
-        AS r (backfill_number, position, status, started_at, finished_at, attempts, http_status, message,
+        AS r (backfill_number, position, status, started, finished, attempts, http_status, message,
               result, credits, error_class, error, skip_reason, had_retry, fingerprint)
       JOIN owned ON owned.backfill_number = COALESCE(r.backfill_number, ($1::bigint[])[1])
 ), written AS (
