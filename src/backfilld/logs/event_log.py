@@ -54,6 +54,8 @@ class EventLog:
         self._held: dict[str, str] = {}  # what was told last of each target that is not well
 
     def __call__(self, event: Event) -> None:
+        if type(event) in QUIET and not self._threshold.isEnabledFor(logging.DEBUG):
+            return
         level = level_of(event)
         if level > logging.DEBUG and self._is_known(event):
             level = logging.DEBUG
