@@ -1,8 +1,9 @@
 """What an executor is handed: an item, told in the words of its workflow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from backfilld.domain.backfills.records import SESSION, Backfill, Item, idempotency_key
@@ -10,6 +11,8 @@ from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.planning.session_source import session_item
 from backfilld.engine.starting.work_payload import seconds_of, session_work
 from backfilld.executors.base import Work
+
+NO_VARIABLES: Mapping[str, Any] = {}
 
 
 def payloads_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], Work]:
@@ -25,10 +28,9 @@ def payloads_of(backfill: Backfill, timeout_seconds: float) -> Callable[[Item], 
     def work(item: Item) -> Work:
         as_of = None if item.as_of is None else _text_of(item.as_of)
         key = idempotency_key(id_text, entity_type, item.entity_id)
-        return Work(
+        return Work(  # in order: to name them costs twice as much
             backfill.workflow_id, backfill.workflow_name, id, name, item.entity_id, entity_type,
-            item.attributes, as_of, params, rehearsal=rehearsal, attempt=item.tries + 1, idempotency_key=key,
-            timeout_seconds=seconds,
+            item.attributes, as_of, params, rehearsal, item.tries + 1, key, seconds, None, NO_VARIABLES,
         )  # fmt: skip
 
     return work

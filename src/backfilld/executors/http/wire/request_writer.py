@@ -74,7 +74,7 @@ class RequestWriter:
         if not key.isprintable() or not key.isascii():
             raise ValueError("the idempotency key cannot be the value of a header")
         # Nobody has to be unable to guess it, so it need not come from the kernel.
-        drawn = f"{random.getrandbits(192) or 1:048x}"
+        drawn = random.randbytes(24).hex()
         signature = f"webhook-signature: {signatures(self._signers, key, timestamp, body)}\r\n" if self._signers else ""
         return (
             f"webhook-id: {key}\r\nwebhook-timestamp: {timestamp}\r\n{signature}Idempotency-Key: {key}\r\n"
