@@ -200,6 +200,7 @@ async def test_uploads_that_wait_for_their_turn_hold_nothing(pool: Any) -> None:
         ("page_newest_first", ("ticket", "5", LATER, 10, True), "entities_by_time"),
         ("page_without_time", ("ticket", "5", 10, True), "entities_"),
         ("read_entities", ("ticket", ["1", "2"]), "entities_pkey"),
+        ("read_unparsed", ("ticket", '["1", "2"]'), "entities_pkey"),
     ],
 )
 async def test_a_page_is_found_by_an_index_and_never_sorted(

@@ -227,6 +227,7 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "find_stale_entities": (REMOVAL.find_stale_entities, ["ticket", some[0], NOON, 1000], 1000),
         "delete_stale_entities": (REMOVAL.delete_stale_entities, ["ticket", some, TOMORROW], len(some)),
         "read_entities": (ENTITIES.read_entities, ["ticket", some], len(some)),
+        "read_unparsed": (ENTITIES.read_unparsed, ["ticket", json.dumps(some)], len(some)),
     }
 
 

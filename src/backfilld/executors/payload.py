@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from backfilld.domain.entities.attributes_text import AttributesText
 from backfilld.domain.texts import exact_numbers
 from backfilld.executors.base import Work
 
@@ -20,10 +21,13 @@ def item_body(work: Work) -> bytes:
     if work.session is not None:
         item["session"] = work.session
     else:
+        attributes: Any = work.attributes
+        if type(attributes) is AttributesText:
+            attributes = orjson.Fragment(attributes.as_json())
         item["entity"] = {
             "id": work.entity_id,
             "type": work.entity_type,
-            "attributes": work.attributes,
+            "attributes": attributes,
             "as_of": work.as_of,
         }
     item["params"] = work.params
@@ -33,6 +37,8 @@ def item_body(work: Work) -> bytes:
     try:
         return orjson.dumps(item, default=_plain)
     except TypeError:  # an integer beyond 64 bits, which goes as text, or half a surrogate pair
+        if "entity" in item:
+            item["entity"]["attributes"] = dict(work.attributes)
         return json.dumps(exact_numbers(item), default=_plainer).encode()
 
 

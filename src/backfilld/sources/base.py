@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from backfilld.domain.entities.attributes_text import Content
 from backfilld.domain.entities.records import Entity
 
 Order = Literal["source", "newest_first", "oldest_first"]
@@ -108,6 +109,14 @@ class EntitySource(Protocol):
 
     async def read(self, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
         """The present entities among `ids`; those that are gone are missing."""
+
+
+@runtime_checkable
+class HandsOn(Protocol):
+    """A source that has JSON as text, which need not be read to be sent."""
+
+    async def read_unparsed(self, entity_type: str, ids: Sequence[str]) -> Mapping[str, Content]:
+        """As `read`, for whoever sends it."""
 
 
 @runtime_checkable

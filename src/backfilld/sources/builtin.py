@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from backfilld.domain.entities.attributes_text import Unparsed
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import compile_predicate, forgiving
 from backfilld.sources.base import EntityQuery, Order, Page, SourceUnreachable
@@ -84,6 +85,11 @@ class BuiltinSource:
         """Those of `ids` that there are."""
         with _reached():
             return await self._store.read(entity_type, ids)
+
+    async def read_unparsed(self, entity_type: str, ids: Sequence[str]) -> dict[str, Unparsed]:
+        """Those of `ids` that there are, to be sent."""
+        with _reached():
+            return await self._store.read_unparsed(entity_type, ids)
 
     async def _count(self, query: EntityQuery) -> int:
         condition = _condition(query, EntityStore.FIRST_IN_COUNT, self._indexed)

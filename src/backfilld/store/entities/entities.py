@@ -13,6 +13,7 @@ import asyncpg
 import orjson
 
 from backfilld.domain.access.callers import Actor
+from backfilld.domain.entities.attributes_text import AttributesText, Unparsed
 from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
@@ -67,6 +68,11 @@ class EntityStore:
         """Those of `ids` that there are."""
         rows = await self._pool.fetch(SQL.read_entities, entity_type, list(ids))
         return {entity.id: entity for entity in map(entity_of, rows)}
+
+    async def read_unparsed(self, entity_type: str, ids: Sequence[str]) -> dict[str, Unparsed]:
+        """The same for whoever hands them on."""
+        rows = await self._pool.fetch(SQL.read_unparsed, entity_type, orjson.dumps(ids).decode())
+        return {id: Unparsed(AttributesText(attributes), loaded_at) for id, attributes, loaded_at in rows}
 
     async def page_by_id(
         self, entity_type: str, *, after: str, limit: int, condition: Condition | None = None, attributes: bool = True

@@ -6,6 +6,7 @@ from weakref import WeakSet
 import orjson
 
 from backfilld.domain.backfills.records import Item
+from backfilld.domain.entities.attributes_text import AttributesText
 
 MOST_ITEMS = 1000  # of one backfill
 MOST_UNSEEN = 100  # as long as nobody knows how large they are
@@ -39,7 +40,10 @@ def bytes_of(items: Sequence[Item]) -> float:
 
 
 def _size(item: Item) -> int:
+    attributes = item.attributes
+    if isinstance(attributes, AttributesText):
+        return len(attributes.text)
     try:
-        return len(orjson.dumps(item.attributes, default=str))
+        return len(orjson.dumps(attributes, default=str))
     except (TypeError, ValueError):  # what cannot be JSON is not sent either
         return 0

@@ -3,17 +3,18 @@
 And what they say: of an entity that is gone, or that matches no more, nothing is started.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.entities.attributes_text import AttributesText, Content
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, compile_predicate, forgiving
 from backfilld.domain.filters.resolve import from_json
-from backfilld.sources.base import EntitySource, SourceBroken, SourceUnreachable
+from backfilld.sources.base import EntitySource, HandsOn, SourceBroken, SourceUnreachable
 from backfilld.store.connection import transient_errors
 from backfilld.store.ledger.entries import PlanRow
 
@@ -40,21 +41,28 @@ def planned(row: PlanRow) -> Entity:
         return Entity(row.entity_id, Unreadable(problem))
 
 
-async def read_each(source: EntitySource, entity_type: str, ids: Sequence[str]) -> dict[str, Entity]:
-    """What the source has of `ids`. If that raises what nobody foresaw, one by one. SourceUnreachable, SourceBroken."""
-    found = await _unless_broken(lambda: source.read(entity_type, ids))
+async def read_content(source: EntitySource, entity_type: str, ids: Sequence[str]) -> Mapping[str, Content]:
+    """What is to be sent of `ids`, as far as the source has them. SourceUnreachable, SourceBroken."""
+    return await (source.read_unparsed if isinstance(source, HandsOn) else source.read)(entity_type, ids)
+
+
+async def read_each(source: EntitySource, entity_type: str, ids: Sequence[str]) -> Mapping[str, Content]:
+    """The same. If that raises what nobody foresaw, one by one."""
+    found = await _unless_broken(source, entity_type, ids)
     if not isinstance(found, Exception):
         return found
-    entities: dict[str, Entity] = {}
+    contents: dict[str, Content] = {}
     for id in ids:
-        one = await _unless_broken(lambda id=id: source.read(entity_type, [id]))  # type: ignore[misc]
-        entities |= {id: Entity(id, Unreadable(one))} if isinstance(one, Exception) else one
-    return entities
+        one = await _unless_broken(source, entity_type, [id])
+        contents |= {id: Entity(id, Unreadable(one))} if isinstance(one, Exception) else one
+    return contents
 
 
-async def _unless_broken(read: Callable[[], Awaitable[dict[str, Entity]]]) -> dict[str, Entity] | Exception:
+async def _unless_broken(
+    source: EntitySource, entity_type: str, ids: Sequence[str]
+) -> Mapping[str, Content] | Exception:
     try:
-        return await read()
+        return await read_content(source, entity_type, ids)
     except (SourceBroken, SourceUnreachable):
         raise
     except Exception as problem:
@@ -71,14 +79,19 @@ def still_matching(backfill: Backfill) -> Matches | None:
     tree = from_json(resolved)
     if isinstance(tree, MatchAll):
         return None
-    matches = forgiving(compile_predicate(tree), otherwise=True)
-    return lambda attributes: type(attributes) is Unreadable or matches(attributes)
+    predicate = compile_predicate(tree)
+
+    def matches(attributes: Any) -> bool:
+        return predicate(attributes.parsed() if type(attributes) is AttributesText else attributes)
+
+    still = forgiving(matches, otherwise=True)
+    return lambda attributes: type(attributes) is Unreadable or still(attributes)
 
 
 def items_of(
     number: int,
     rows: Sequence[PlanRow],
-    entities: Iterable[Entity],
+    entities: Iterable[Content],
     read_at: float,
     *,
     is_retry: bool,
@@ -111,7 +124,7 @@ def items_of(
     ]
 
 
-def renewed(item: Item, found: Entity | None, read_at: float, matches: Matches | None) -> Item:
+def renewed(item: Item, found: Content | None, read_at: float, matches: Matches | None) -> Item:
     """The item as its source has it now."""
     if found is None:
         return replace(item, skip_reason=ENTITY_GONE, read_at=read_at)

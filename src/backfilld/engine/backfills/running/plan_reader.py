@@ -14,7 +14,8 @@ from datetime import datetime
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
-from backfilld.domain.entities.records import NOT_ENUMERABLE, Entity
+from backfilld.domain.entities.attributes_text import Content
+from backfilld.domain.entities.records import NOT_ENUMERABLE
 from backfilld.engine.backfills.limits.read_ahead import ReadAhead, bytes_of
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.attributes import (
@@ -22,6 +23,7 @@ from backfilld.engine.backfills.running.attributes import (
     items_of,
     judged,
     planned,
+    read_content,
     read_each,
     renewed,
     still_matching,
@@ -215,7 +217,7 @@ class PlanReader:
         read_at = self._clock.boottime()
         soon = self._freshness * NEARLY_STALE
         ahead = [] if source.freshness_seconds is None else [one for one in self._ahead if read_at - one.read_at > soon]
-        found = await source.read(self._entity_type, [item.entity_id, *(one.entity_id for one in ahead)])
+        found = await read_content(source, self._entity_type, [item.entity_id, *(one.entity_id for one in ahead)])
         if ahead:
             anew = {one.position: renewed(one, found.get(one.entity_id), read_at, self._matches) for one in ahead}
             self._ahead = deque(anew.get(one.position, one) for one in self._ahead)
@@ -283,7 +285,7 @@ class PlanReader:
         matches = None if is_retry else self._matches
         return items_of(self._number, rows, entities, read_at, is_retry=is_retry, matches=matches)
 
-    async def _read_entities(self, rows: Sequence[PlanRow]) -> list[Entity]:
+    async def _read_entities(self, rows: Sequence[PlanRow]) -> list[Content]:
         """The entities as they are now; as the plan holds them where they cannot be read again."""
         source = self._source
         if source is None or not self._reads_again:
