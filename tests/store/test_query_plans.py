@@ -143,7 +143,10 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "next_look": (LEASES.next_look, [RUNNABLE, NOON, "a"]),
     "list_over_pauses": (LEASES.list_over_pauses, [NOON]),
     "find_owner": (LEASES.find_owner, [1]),
-    "renew_leases": (LEASES.renew_leases, [[1, 2], [1, 1], timedelta(seconds=3), [0, 0], [0, 0], 0, [None, "[]"]]),
+    "renew_leases": (
+        LEASES.renew_leases,
+        [[1, 2], [1, 1], timedelta(seconds=3), [0, 0], [0, 0], 0, [None, "[]"], [None, "{}"]],
+    ),
     "find_progress": (BACKFILL.find_progress, [1]),
     "list_items": (PAGES.list_items, [1, 3000, 100, EVERY]),
     "list_failed": (PAGES.list_failed, [1, 3000, 100]),

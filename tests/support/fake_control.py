@@ -1,9 +1,11 @@
 """An engine that runs nothing: it remembers what it was told, and says what a test wants it to say."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.owners_word import OwnersWord
 from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.errors import Unavailable
 
@@ -28,6 +30,7 @@ class FakeControl:
     confirmed: list[tuple[int, int]] = field(default_factory=list)
     opened: list[int] = field(default_factory=list)
     lives: dict[int, FakeLive] = field(default_factory=dict)
+    said: dict[int, OwnersWord | None] = field(default_factory=dict)  # by owners in other daemons
     is_deaf: bool = False  # nobody confirms anything
     stopped: Reason | None = None
 
@@ -48,6 +51,9 @@ class FakeControl:
     async def in_flight(self, backfill_number: int) -> dict[int, InFlight]:
         live = self.live(backfill_number)
         return {} if live is None else {position: live.items.get(position) for position in live.in_flight}
+
+    async def words(self, backfill_numbers: Sequence[int]) -> Mapping[int, OwnersWord | None]:
+        return {number: self.said.get(number, OwnersWord(None)) for number in backfill_numbers}
 
     def live(self, backfill_number: int) -> FakeLive | None:
         return self.lives.get(backfill_number)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.owners_word import OwnersWord, Shared
 from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.backfills.sharing import Sharing
 from backfilld.domain.errors import Unavailable
@@ -36,7 +37,7 @@ class Live:
     hold: Reason | None
     reasons: Sequence[Reason] = ()
     items: Mapping[int, InFlight] = field(default_factory=dict)
-    sharing: Sharing | None = None
+    sharing: Sharing | Shared | None = None
 
 
 class Control:
@@ -61,6 +62,11 @@ class Control:
         if live is not None:
             return live.items
         return {one.position: one for one in await self._leases.list_in_flight(backfill_number)}
+
+    async def words(self, backfill_numbers: Sequence[int]) -> Mapping[int, OwnersWord | None]:
+        """What owners in other daemons said a moment ago; None of one that has said nothing yet. Those that nobody
+        owns are not in it."""
+        return await self._leases.list_words(backfill_numbers) if backfill_numbers else {}
 
     async def confirm(self, backfill_number: int, version: int) -> None:
         """Return once nothing starts any more that `version` forbids; Unavailable `not_confirmed` after 10 s."""

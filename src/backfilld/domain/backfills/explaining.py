@@ -40,7 +40,7 @@ class Standing:
     """A backfill at one moment. `reasons`: all that keeps something from starting, as `in_order` puts them.
 
     `known` is what else sentences may name. `places` are those of the daemon that runs it: taken, and in all; None
-    where another daemon does. `bounds` and `allowances` are what the estimate knows of; `by_workflow`: it goes by what
+    where that is not known. `bounds` and `allowances` are what the estimate knows of; `by_workflow`: it goes by what
     the workflow did before.
     """
 
@@ -58,6 +58,7 @@ class Standing:
     places: tuple[int, int] | None = None
     credits_used: float | None = None
     slowed: Slowed | None = None  # how its limit follows the latency of the target
+    unheard: str | None = None  # why nobody here knows what its owner knows
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -106,7 +107,7 @@ def explain(standing: Standing) -> Explanation:
         sentences = _of_speed(standing)
     return Explanation(
         starting=starts,
-        sentences=(*sentences, *_of_plan(standing)),
+        sentences=(*sentences, *_of_owner(standing), *_of_plan(standing)),
         blockers=blockers,
         limits=tuple(_limits(standing)),
         next_start_at=None if starts or backfill.status in ENDED else _next_start(standing),
@@ -190,6 +191,14 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
         yield fill(f"{speed}; more would need a higher limit." if is_full else f"{speed}.", facts)
     yield from told(standing.bounds, standing.estimate, standing.known, now=standing.now)
     yield fill(LEFT, facts)
+
+
+def _of_owner(standing: Standing) -> Iterator[Sentence]:
+    """What is not known here, so that nobody takes it for nothing."""
+    if standing.unheard is not None:
+        yield fill(
+            "Whether its target, a brake or a limit holds it is not known here: {why}.", {"why": standing.unheard}
+        )
 
 
 def _of_plan(standing: Standing) -> Iterator[Sentence]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from backfilld.domain.backfills.owners_word import Shared
 from backfilld.domain.backfills.slowing import Slowed
 from backfilld.domain.texts import many
 
@@ -36,10 +37,17 @@ class Sharing:
     turn_at: datetime | None = None  # when its own pace lets the next one start; None: now, as far as that goes
 
     def known(self) -> dict[str, Any]:
-        """What sentences may name: who has the places, and who else uses what it waits for. None: nobody else."""
+        """What sentences may name."""
+        return self.shared().known()
+
+    def shared(self) -> Shared:
+        """The same, without the others themselves."""
+        return Shared(self.places_in_use, self.places, self.slowed, self.turn_at, self._names())
+
+    def _names(self) -> dict[str, str | None]:
+        """Who has the places, and who else uses what it waits for. None: nobody else."""
         me, others = self.one, self.others
         return {
-            "turn": self.turn_at,
             "holders": self._holders(),
             "others_at_target": _listed(other.name for other in others if other.target == me.target),
             "others_at_budget": _listed(other.name for other in others if me.budget and other.budget == me.budget),

@@ -7,6 +7,7 @@ the database is away.
 from collections.abc import Callable, Iterable
 
 from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.owners_word import OwnersWord
 from backfilld.domain.backfills.sharing import Neighbour, Sharing
 from backfilld.domain.backfills.states import STARTABLE, Status
 from backfilld.engine.backfills.run import Run
@@ -59,6 +60,13 @@ class Obstacles:
             None if budget is None else budget.terms.name,
             None if entity_type is None else self._tools.sources.connection_of(entity_type),
         )
+
+    def word(self, others: Iterable["Obstacles"]) -> OwnersWord:
+        """What another daemon is to tell of it. Others are named where a sentence may name them: that costs most."""
+        hold, reasons, me = self.hold(), self.all(), self.neighbour()
+        names_others = hold is not None or reasons or me.budget is not None or me.connection is not None
+        sharing = self.sharing(others if names_others else ())
+        return OwnersWord(hold, reasons, sharing.shared())
 
     def sharing(self, others: Iterable["Obstacles"]) -> Sharing:
         """What it shares with the `others` of this process."""

@@ -6,11 +6,14 @@ arrives at any moment only changes what the next step is.
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Callable, Sequence
 
 from structlog.contextvars import bind_contextvars
 
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import because
+from backfilld.domain.backfills.owners_word import OwnersWord
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.domain.entities.records import NOT_ENUMERABLE
@@ -37,6 +40,8 @@ from backfilld.store.backfills.leases import MOST_ITEMS, Grant, Word
 from backfilld.store.backfills.plans import FenceLost
 from backfilld.store.connection import transient_errors
 
+log = logging.getLogger(__name__)
+
 
 class Runner:
     """One backfill, one lease. `run` returns when the lease is given back or lost."""
@@ -56,9 +61,11 @@ class Runner:
         self._chain = Chain(run)
         self._worker: Worker | None = None
         self.obstacles = Obstacles(run, self._recovery, lambda: self._worker)
+        self.others: Callable[[], Sequence[Runner]] = lambda: ()  # that run here
         self._news = asyncio.Event()
         lease.in_flight = lambda: len(self.gate.in_flight)
         lease.items = lambda: self.gate.oldest(MOST_ITEMS)
+        lease.says = self.says
         lease.on_lost = self._lost
         lease.on_word = self._heard
 
@@ -123,6 +130,14 @@ class Runner:
         self._obey_cancel()  # what is on its way out may be stuck there, and ends by this
         await self.gate.settled()
         return version
+
+    def says(self) -> OwnersWord | None:
+        """What others are to know of it; an error of our own costs the word and not the lease."""
+        try:
+            return self.obstacles.word(other.obstacles for other in self.others())
+        except Exception:
+            log.exception("what holds backfill %s cannot be told", self.backfill.id)
+            return None
 
     @property
     def obstacle(self) -> Exception | None:

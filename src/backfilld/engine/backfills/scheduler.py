@@ -178,6 +178,7 @@ class Scheduler:
         if number in self._opened:
             self._opened.discard(number)
             runner.gate.open_slowly()
+        runner.others = lambda: self.others(number)
         self._runners[number] = runner
         self._tasks[number] = task = asyncio.create_task(runner.run(), name=f"{backfill.id}/run")
         task.add_done_callback(lambda done: self._ended(number, done))

@@ -20,6 +20,7 @@ from typing import Generic, Protocol, TypeVar
 from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
+from backfilld.domain.backfills.owners_word import OwnersWord
 from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.stopping import StopOrder
 from backfilld.engine.service import Part, Patience
@@ -70,6 +71,7 @@ class Lease(Generic[G]):
     newest_version: int = 0  # of what it is the lease of, as far as the renewals told
     in_flight: Callable[[], int] = field(default=lambda: 0)
     items: Callable[[], Sequence[InFlight]] = field(default=lambda: ())  # the oldest of them
+    says: Callable[[], OwnersWord | None] = field(default=lambda: None)  # why nothing starts
     hand_out: HandOut | None = None  # of whoever starts items of a backfill now
     on_lost: Callable[[], None] = field(default=lambda: None)
     on_word: Callable[[Word], None] = field(default=lambda _: None)  # what each renewal says of it
@@ -90,7 +92,7 @@ class Lease(Generic[G]):
         """What its next renewal says."""
         in_flight = self.in_flight()
         limit = 0 if self.hand_out is None else self.hand_out.next_limit(in_flight + self.hand_out.unrecorded())
-        return Holding(self.key, self.fence, in_flight, limit, self.items())
+        return Holding(self.key, self.fence, in_flight, limit, self.items(), self.says())
 
     def is_safe(self, boottime: float) -> bool:
         """True while nobody else can have the lease, and nobody was told that it is over."""

@@ -12,6 +12,7 @@ from backfilld.domain.backfills.estimating.allowances import Allowance
 from backfilld.domain.backfills.estimating.ends import Bound, Estimate, Workload, between, estimate, own_bounds
 from backfilld.domain.backfills.explaining import Explanation, Standing, explain, in_order
 from backfilld.domain.backfills.holding import Reason, because, closed
+from backfilld.domain.backfills.owners_word import OwnersWord
 from backfilld.domain.backfills.progress import Counts, counts
 from backfilld.domain.backfills.records import Backfill, Progress
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
@@ -34,6 +35,9 @@ NO_PACE = frozenset(ReasonCode) - {
 }
 # When it is known that nothing starts before, and that something may then.
 HOLDS_UNTIL = frozenset({ReasonCode.RATE_LIMITED, ReasonCode.WAITING_FOR_RETRY, ReasonCode.SOURCE_BUDGET})
+OWNED = frozenset({Status.PLANNING, Status.RUNNING, Status.CANCELLING})  # somebody has a lease, or is about to
+NOBODY_RUNS_IT = "no daemon runs it at this moment; one takes it up within seconds"
+NOTHING_SAID = "the daemon that runs it has taken it up a moment ago and has said nothing yet"
 CHOSEN = frozenset({Status.PAUSED, Status.CANCELLING})  # what somebody decided comes before whatever else holds
 
 
@@ -73,7 +77,8 @@ class BackfillView:
     rate_while_open_per_minute: float | None = None  # over the last hour of open time
     completion_range: tuple[datetime, datetime] | None = None  # a quarter of the minutes was faster, slower
     last_hour: tuple[int, ...] = ()  # what ended in each five minutes of it, the latest last
-    live: Live | None = None  # what its owner knows, if that is this process
+    owner: Live | OwnersWord | None = None  # what its owner knows, or has said of it in another process
+    unheard: str | None = None  # why its owner's word is not known here, if it ought to be
     estimate: Estimate | None = None  # None: nothing can start, and nobody can tell until when
     bounds: tuple[Bound, ...] = ()  # what slows it down from outside, and its own pace
     allowances: tuple[Allowance, ...] = ()
@@ -109,34 +114,40 @@ class Viewer:
     async def see_all(self, found: Sequence[tuple[Backfill, Progress]]) -> list[BackfillView]:
         """The same of several, asked for at once."""
         known = await self._speeds.known(backfill for backfill, _ in found)
-        return [self.view(*one, known.get(one[0].number, UNKNOWN_SPEED)) for one in found]
+        owned = [one.number for one, _ in found if one.status in OWNED and self._control.live(one.number) is None]
+        words = await self._control.words(owned)
+        views = [self.view(*one, known.get(one[0].number, UNKNOWN_SPEED), words.get(one[0].number)) for one in found]
+        return [replace(view, unheard=_unheard(view, words)) if view.number in owned else view for view in views]
 
     async def expected(self, workflow_id: int) -> Speed:
         """What is known of one that is about to be made, for `view`."""
         usual = await self._speeds.usual([workflow_id])
         return Speed(usual=usual.get(workflow_id))
 
-    def view(self, backfill: Backfill, progress: Progress, speed: Speed = UNKNOWN_SPEED) -> BackfillView:
-        """The same, where nobody can wait: of one that has just been made nothing is known yet.
+    def view(
+        self, backfill: Backfill, progress: Progress, speed: Speed = UNKNOWN_SPEED, word: OwnersWord | None = None
+    ) -> BackfillView:
+        """The same, where nobody can wait: of one that has just been made nothing is known yet. `word`: of its owner,
+        if that is in another process.
 
         What cannot be reckoned is left out, and hides nothing else.
         """
         live = None if backfill.status in ENDED else self._control.live(backfill.number)
         found = _counts(progress, live, has_ended=backfill.status in ENDED)
         try:
-            return self._view(backfill, progress, live, found, speed)
+            return self._view(backfill, progress, live or word, found, speed)
         except Exception:
             log.exception("when backfill %s is open, or ends, cannot be told", backfill.id)
             planned = backfill.planned_at is not None
             return BackfillView(backfill, found, planned, backfill.reason, NOT_SHOWN, None, None, progress)
 
     def _view(
-        self, backfill: Backfill, progress: Progress, live: Live | None, found: Counts, speed: Speed
+        self, backfill: Backfill, progress: Progress, owner: Live | OwnersWord | None, found: Counts, speed: Speed
     ) -> BackfillView:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
-        reasons = tuple(_reasons(backfill, live, self._control.stop_reason(), calendar, now))
-        reason = _first(backfill, reasons, {**_known(live), **_counted(found)}, now)
+        reasons = tuple(_reasons(backfill, owner, self._control.stop_reason(), calendar, now))
+        reason = _first(backfill, reasons, {**_known(owner), **_counted(found)}, now)
         goes_on = reason is None or reason.code not in NO_PACE
         pace = progress.throughput if goes_on else 0.0
         rate = speed.rate
@@ -156,7 +167,7 @@ class Viewer:
             progress=progress,
             reasons=reasons,
             rate_while_open_per_minute=None if rate is None else round(rate.per_minute, 2),
-            live=live,
+            owner=owner,
         )
         if backfill.status in ENDED:
             return view
@@ -206,8 +217,8 @@ class Viewer:
 
     def explain(self, view: BackfillView, known: Mapping[str, Any]) -> Explanation:
         """Why nothing, or not more, is starting; `known`: what else sentences may name."""
-        sharing = None if view.live is None else view.live.sharing
-        known = {**_known(view.live), **known}
+        sharing = None if view.owner is None else view.owner.sharing
+        known = {**_known(view.owner), **known}
         try:
             calendar = calendar_of(view.backfill)
         except UnreadableWindows:
@@ -228,6 +239,7 @@ class Viewer:
                 places=None if sharing is None else (sharing.places_in_use, sharing.places),
                 credits_used=float(view.progress.credits_used),
                 slowed=None if sharing is None else sharing.slowed,
+                unheard=view.unheard,
                 known=known,
             )
         )
@@ -235,7 +247,7 @@ class Viewer:
 
 def _slots(view: BackfillView) -> int:
     """How many may be in flight: as the settings say, and the target takes them."""
-    limit, sharing = view.backfill.settings.max_in_flight, None if view.live is None else view.live.sharing
+    limit, sharing = view.backfill.settings.max_in_flight, None if view.owner is None else view.owner.sharing
     slowed = None if sharing is None else sharing.slowed
     return limit if slowed is None else max(1, min(limit, slowed.limit))
 
@@ -257,18 +269,19 @@ def _counts(progress: Progress, live: Live | None, *, has_ended: bool) -> Counts
 
 
 def _reasons(
-    backfill: Backfill, live: Live | None, stop: Reason | None, calendar: Calendar | None, now: datetime
+    backfill: Backfill, owner: Live | OwnersWord | None, stop: Reason | None, calendar: Calendar | None, now: datetime
 ) -> list[Reason]:
     """All that keeps something from starting, in the gate's order.
 
-    The owner knows best. Where there is none here, it is what was written down, with what anybody can tell.
+    The owner knows best, also one elsewhere. Where there is none, it is what was written down, with what anybody can
+    tell.
     """
     status, written = backfill.status, backfill.reason
     if status in ENDED:
         return []
     found: list[Reason] = []
-    if live is not None and live.hold is not None:
-        found += [live.hold, *live.reasons]
+    if owner is not None and owner.hold is not None:
+        found += [owner.hold, *owner.reasons]
     if written is not None and (not found or status in CHOSEN):
         found.insert(0, written)
     if stop is not None:
@@ -281,8 +294,14 @@ def _reasons(
     return in_order(found)
 
 
-def _known(live: Live | None) -> Mapping[str, Any]:
-    return {} if live is None or live.sharing is None else live.sharing.known()
+def _unheard(view: BackfillView, words: Mapping[int, OwnersWord | None]) -> str | None:
+    if view.backfill.status is Status.CANCELLING or view.owner is not None:
+        return None
+    return NOTHING_SAID if view.number in words else NOBODY_RUNS_IT
+
+
+def _known(owner: Live | OwnersWord | None) -> Mapping[str, Any]:
+    return {} if owner is None or owner.sharing is None else owner.sharing.known()
 
 
 def _counted(found: Counts) -> Mapping[str, Any]:

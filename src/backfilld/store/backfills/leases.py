@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from backfilld.domain.backfills.owners_word import OwnersWord
 from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.backfills.states import RUNNABLE
 from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
@@ -19,6 +22,7 @@ queries = load("backfills.leases")
 MOST_ITEMS = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LENGTH = timedelta(seconds=3)
+_WORD = TypeAdapter(OwnersWord)
 _RUNNABLE = [status.value for status in sorted(RUNNABLE)]
 
 
@@ -56,6 +60,7 @@ class Holding(NamedTuple):
     in_flight: int
     hand_out_limit: int = 0
     items: Sequence[InFlight] = ()  # the oldest MOST_ITEMS of what is in flight, for those who are asked elsewhere
+    says: OwnersWord | None = None  # why nothing starts, for the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +114,15 @@ class LeaseStore:
 
         TimeoutError if the database does not answer in time; it may have renewed them nevertheless.
         """
-        numbers, fences, in_flight, limits, items = zip(*held, strict=True)
+        numbers, fences, in_flight, limits, items, words = zip(*held, strict=True)
         written = [_items_text(some) for some in items]
+        said = [None if word is None else _WORD.dump_json(word).decode() for word in words]
         async with connection_within(self._pool, within_seconds) as connection:
             rows = await connection.fetch(
-                queries.renew_leases, numbers, fences, LENGTH, in_flight, limits, obeys_stop, written
+                queries.renew_leases, numbers, fences, LENGTH, in_flight, limits, obeys_stop, written, said
             )
-        words = {row["backfill_number"]: Word(version=row["backfill_version"]) for row in rows}
-        return Renewal(words, order_of(rows[0]) if rows else None)
+        heard = {row["backfill_number"]: Word(version=row["backfill_version"]) for row in rows}
+        return Renewal(heard, order_of(rows[0]) if rows else None)
 
     async def obey(self, held: Sequence[tuple[int, int]], version: int) -> None:
         """Whoever holds these (backfill, fence) starts nothing any more that `version` of the stop order forbids."""
@@ -141,6 +147,11 @@ class LeaseStore:
         items = [] if text is None else json.loads(text)
         return [InFlight(position, attempt, _EPOCH + timedelta(milliseconds=ms)) for position, attempt, ms in items]
 
+    async def list_words(self, backfill_numbers: Sequence[int]) -> dict[int, OwnersWord | None]:
+        """What the owner of each says; None of one that has said nothing yet. Nothing of one that nobody owns."""
+        rows = await self._pool.fetch(queries.list_words, backfill_numbers)
+        return {row["backfill_number"]: _word(row["says"]) for row in rows}
+
     async def list_candidates(self, now: datetime, *, all_of_them: bool = False) -> list[int]:
         """Backfills that somebody should run now; `all_of_them` also those that are not due yet."""
         rows = await self._pool.fetch(queries.list_candidates, _RUNNABLE, now, self.instance, all_of_them)
@@ -155,6 +166,14 @@ class LeaseStore:
     async def list_over_pauses(self, now: datetime) -> list[int]:
         """Backfills that somebody wanted to be paused until now, or earlier."""
         return [row["number"] for row in await self._pool.fetch(queries.list_over_pauses, now)]
+
+
+def _word(text: str | None) -> OwnersWord | None:
+    """None also for one of another version, which has words that we do not know."""
+    try:
+        return None if text is None else _WORD.validate_json(text)
+    except ValidationError:
+        return None
 
 
 def _items_text(items: Sequence[InFlight]) -> str | None:

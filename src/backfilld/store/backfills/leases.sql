@@ -28,7 +28,7 @@ WITH wanted AS (
     ON CONFLICT (backfill_number) DO UPDATE
        SET holder = excluded.holder, fence = l.fence + 1, expires_at = excluded.expires_at,
            acknowledged_version = excluded.acknowledged_version, obeys_stop = excluded.obeys_stop,
-           released = false, in_order = false, in_flight = 0, in_flight_items = NULL
+           released = false, in_order = false, in_flight = 0, in_flight_items = NULL, says = NULL
      WHERE l.released
         OR l.expires_at <= clock_timestamp()
         OR (split_part(l.holder, '/', 1) = $2 AND l.holder <> excluded.holder)
@@ -58,19 +58,21 @@ SELECT taken.fence, taken.holder, taken.is_first OR COALESCE((SELECT in_order FR
 -- name: renew_leases
 -- While its fence stands the holder may renew, even after expiry: expiry only lets others in.
 -- $1 backfills   $2 fences   $3 length   $4 in flight   $5 limits of handing out
--- $6 version of the stop order that the holder obeys   $7 the oldest items in flight
+-- $6 version of the stop order that the holder obeys   $7 the oldest items in flight   $8 what the holder says of them
 UPDATE leases AS l
    SET expires_at = clock_timestamp() + $3, in_flight = held.in_flight, in_flight_items = held.items::json,
+       says = held.says::json,
        hand_out_limit = GREATEST(l.hand_out_limit, held.hand_out_limit), obeys_stop = GREATEST(l.obeys_stop, $6)
-  FROM unnest($1::bigint[], $2::bigint[], $4::integer[], $5::integer[], $7::text[])
-       AS held (backfill_number, fence, in_flight, hand_out_limit, items), stop_order AS stop
+  FROM unnest($1::bigint[], $2::bigint[], $4::integer[], $5::integer[], $7::text[], $8::text[])
+       AS held (backfill_number, fence, in_flight, hand_out_limit, items, says), stop_order AS stop
  WHERE l.backfill_number = held.backfill_number AND l.fence = held.fence AND NOT l.released
 RETURNING l.backfill_number, (SELECT b.version FROM backfills AS b WHERE b.number = l.backfill_number) AS backfill_version, stop.*;
 
 -- name: release_lease
 -- $1 backfill   $2 fence   $3 in order
 UPDATE leases
-   SET released = true, in_order = $3, expires_at = clock_timestamp(), in_flight = 0, in_flight_items = NULL
+   SET released = true, in_order = $3, expires_at = clock_timestamp(), in_flight = 0, in_flight_items = NULL,
+       says = NULL
  WHERE backfill_number = $1 AND fence = $2;
 
 -- name: acknowledge
@@ -96,6 +98,13 @@ SELECT holder, fence, acknowledged_version
 -- name: find_in_flight
 -- $1 backfill
 SELECT in_flight_items FROM leases WHERE backfill_number = $1 AND NOT released AND expires_at > clock_timestamp();
+
+-- name: list_words
+-- What the owners say; NULL of one that has not renewed yet, and no row where nobody living owns it.
+-- $1 backfills
+SELECT backfill_number, says
+  FROM leases
+ WHERE backfill_number = ANY ($1::bigint[]) AND NOT released AND expires_at > clock_timestamp();
 
 -- name: list_candidates
 -- What a daemon could run now: runnable, due, and not held by a living owner. What runs or is being cancelled has nothing

@@ -1,0 +1,101 @@
+"""Whoever is asked, the owner or another daemon, says the same of a backfill, or that it is not known there."""
+
+import asyncio
+from datetime import UTC
+from typing import Any
+
+import pytest
+from tests.engine.brakes.signals import Scripted, brake
+from tests.support.backfill_api import make_operations
+from tests.support.backfills import make_backfill, put_into
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.waiting import eventually
+
+from backfilld.domain.backfill_settings import SlowDown
+from backfilld.domain.backfills.explaining import Explanation
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.domain.sentences import plain
+from backfilld.executors.base import Work
+from backfilld.store.backfills.leases import LeaseStore
+
+ALL = {"filter_resolved": {"match_all": True}}
+DOWN = Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed", error="nobody listens")
+REFUSED = Verdict(VerdictKind.REFUSED, error_class="http_401", error="invalid token")
+
+
+async def held_for_ever(_: Work) -> Verdict:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def explained(engine: Engine, backfill: Backfill) -> Explanation:
+    operations = make_operations(engine.pool, engine.clock, engine.control)  # type: ignore[arg-type]
+    _, found = await operations.explainer.look(backfill.id)
+    return found
+
+
+def told(found: Explanation) -> Any:
+    """What does not change from one moment to the next."""
+    blockers = [(one.code.value, one.since, one.text[0]) for one in found.blockers]
+    return found.starting, blockers, [(one.what, one.value, one.in_use) for one in found.limits]
+
+
+async def as_the_other_says(one: Engine, two: Engine, backfill: Backfill, code: str | None) -> Explanation | None:
+    """What the daemon says that does not run it, once both say the same, and it is what is wanted."""
+    owner, other = (one, two) if one.scheduler.runner(backfill.number) else (two, one)
+    assert other.scheduler.runner(backfill.number) is None
+    by_owner, by_other = await explained(owner, backfill), await explained(other, backfill)
+    known = [blocker.code.value for blocker in by_owner.blockers]
+    is_wanted = code in known if code else not known and by_owner.limits[0].in_use
+    return by_other if is_wanted and told(by_owner) == told(by_other) else None
+
+
+@pytest.mark.parametrize(
+    ("script", "settings", "parts", "code", "limit"),
+    [
+        (lambda _: DOWN, {}, {}, "target_unreachable", "max_in_flight"),
+        (lambda _: REFUSED, {}, {}, "target_refuses", "max_in_flight"),
+        (held_for_ever, {"slow_down": SlowDown(latency_ms=5, over=4)}, {}, None, "slow_down"),
+        (held_for_ever, {}, {"capacity": 7}, None, "max_in_flight_total"),
+        (held_for_ever, {"max_in_flight": 9}, {"capacity": 4, "reserve": 0}, "waiting_for_capacity", "max_in_flight"),
+    ],
+    ids=["target away", "target refuses", "latency followed", "places", "no places"],
+)
+async def test_another_daemon_than_the_owner_says_the_same(dsn, pool, script, settings, parts, code, limit):
+    executor, source = ScriptedExecutor(script), ListSource(entities(20))
+    backfill = await make_backfill(pool, **ALL, **settings)
+    async with (
+        engine_on(dsn, pool, executor, source, **parts) as one,
+        engine_on(dsn, pool, executor, source, **parts) as two,
+    ):
+        await eventually(lambda: bool(executor.starts))
+        found = await eventually(lambda: as_the_other_says(one, two, backfill, code))
+
+    assert limit in [one.what for one in found.limits]
+
+
+async def test_a_brake_and_a_target_that_is_away_are_both_named_by_another_daemon(dsn, pool):
+    """The brake is one of the owner's alone."""
+    executor, signal = ScriptedExecutor(lambda _: DOWN), Scripted(1)
+    backfill = await make_backfill(pool, **ALL)
+    async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal)]) as one:
+        await eventually(lambda: bool(executor.starts))
+        async with engine_on(dsn, pool, executor) as two:
+            signal.value = 11
+            found = await eventually(lambda: as_the_other_says(one, two, backfill, "braked"))
+
+    assert ["braked", "target_unreachable"] == [blocker.code for blocker in found.blockers][:2]
+
+
+async def test_what_nobody_runs_is_said_to_be_unknown_and_what_its_owner_has_not_said_yet(dsn, pool):
+    backfill = await make_backfill(pool, **ALL)
+    await put_into(pool, backfill, Status.RUNNING)
+    engine = Engine(dsn, pool, pool, ScriptedExecutor(), ListSource())  # which nobody starts
+    nobody = await explained(engine, backfill)
+    await LeaseStore(pool, instance="far", process="away").acquire(backfill.number)
+    silent = await explained(engine, backfill)
+
+    assert "not known here: no daemon runs it at this moment" in plain(nobody.sentences[-1], UTC)
+    assert "not known here: the daemon that runs it has taken it up a moment ago" in plain(silent.sentences[-1], UTC)
