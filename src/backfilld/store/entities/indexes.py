@@ -14,6 +14,9 @@ from backfilld.store.entities.keys import PREFIX, Path, index_name, key_of
 LOCK = 0x656E_7469_7479_2020  # any number will do, as long as it stays the same
 
 _sql = load("entities.indexes")
+# Held by a session of its own, unlike anything in the files of statements. Not waited for: whoever waits for a lock has
+# a snapshot, and what is made beside others waits for snapshots.
+_LOCK = "SELECT pg_try_advisory_lock($1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class EntityIndexStore:
         assert self._direct is not None  # noqa: S101 - asked before
         connection = await connect(self._direct, statement_timeout="0", lock_timeout="0")
         try:
-            is_ours = await connection.fetchval(_sql.try_to_be_the_only_one, LOCK)
+            is_ours = await connection.fetchval(_LOCK, LOCK)
             yield IndexMaker(connection) if is_ours else None
         finally:
             await _closed(connection)

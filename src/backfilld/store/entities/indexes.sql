@@ -9,11 +9,6 @@ SELECT c.relname AS name, i.indisvalid AND i.indisready AS is_ready, p.pid IS NO
  WHERE i.indrelid = 'entities'::regclass AND starts_with(c.relname::text, $1)
  ORDER BY c.relname;
 
--- name: try_to_be_the_only_one
--- Not waited for: whoever waits for a lock has a snapshot, and what is made beside others waits for snapshots.
--- $1 lock
-SELECT pg_try_advisory_lock($1);
-
 -- name: write_create
 -- $1 name   $2 key, as SQL   $3 entity type
 SELECT format('CREATE INDEX CONCURRENTLY %I ON entities ((%s), id) WHERE entity_type = %L', $1::text, $2::text, $3::text);
