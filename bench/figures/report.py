@@ -1,12 +1,12 @@
 """Where the figures go: a JSON file, a chart, and the marked part of docs/benchmarks.md."""
 
 import json
-import platform
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bench.figures.build import python_build
 from bench.figures.chart import chart
 from bench.figures.gates import figures
 from bench.figures.judging import Figure
@@ -25,12 +25,12 @@ def markdown(book: Notebook, about: dict[str, Any]) -> str:
     troubles = [f"- not measured: {trouble}" for trouble in book.troubles]
     return "\n".join(
         [
-            f"Measured {about['when'][:10]}: {about['cores']} cores, Python {about['python']}, PostgreSQL"
-            f" {about['postgres']}, {about['scale']}. Medians; CPU in µs per item.",
+            f"Measured {about['when'][:10]}: {about['cores']} cores, PostgreSQL {about['postgres']}, {about['scale']};"
+            f" {about['python']}. Medians; CPU in µs per item.",
             "",
             figures_table(figures(book)),
             "",
-            runs_table(book),
+            *([runs_table(book)] if book.runs else []),
             *(["", *troubles] if troubles else []),
         ]
     )
@@ -39,7 +39,7 @@ def markdown(book: Notebook, about: dict[str, Any]) -> str:
 def about(now: datetime, postgres: str, cores: int, scale: str) -> dict[str, Any]:
     """What the figures were made on."""
     return {
-        "when": now.isoformat(), "python": platform.python_version(), "postgres": postgres, "cores": cores,
+        "when": now.isoformat(), "python": python_build(), "postgres": postgres, "cores": cores,
         "scale": scale,
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from bench.measures.one_entity import planning_seconds
 from bench.project import benched_daemon
 from bench.setting import Setting
 from bench.stock import ENTITY_TYPE, STATUSES
@@ -30,7 +31,7 @@ async def measure(setting: Setting) -> dict[str, Any]:
             plain = await _copied(dsn)
             async with benched_daemon(setting.folder, dsn, key, setting.target) as daemon:
                 id = await daemon.planned()
-                planned = await _planning_seconds(dsn, id)
+                planned = await planning_seconds(dsn, id)
         ratios.append(planned / plain)
         seconds.append(planned)
     items = setting.scale.medium
@@ -52,16 +53,5 @@ async def _copied(dsn: str) -> float:
         seconds = time.monotonic() - began
         await connection.execute("DROP TABLE plain")
         return seconds
-    finally:
-        await connection.close()
-
-
-async def _planning_seconds(dsn: str, id: str) -> float:
-    """From the row of the backfill to its frozen plan, by the daemon's own clock."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        row = await connection.fetchrow("SELECT planned_at - created_at AS took FROM backfills WHERE id = $1", id)
-        assert row is not None
-        return float(row["took"].total_seconds())
     finally:
         await connection.close()

@@ -1,5 +1,8 @@
 """P10: SIGKILL with half of a large plan done, and how long it takes until the next daemon starts something.
 
+P15, too: with half of it done, how long one entity takes to be planned beside it. The first of them pays for what was
+not looked at before, and stands by itself.
+
 The first half is done by a daemon whose executors do nothing, so that it takes seconds; then the real one goes on, is
 killed under load, and started again. Its start-up and the lease that its predecessor left behind are both in the time.
 """
@@ -9,12 +12,14 @@ import time
 from statistics import median
 from typing import Any
 
+from bench.measures.one_entity import PLANS, one_entity_plans
 from bench.project import BenchedDaemon, benched_daemon
 from bench.setting import Setting
 
 UNDER_LOAD_SECONDS = 1.0
 POLL_SECONDS = 0.005
 PATIENCE_SECONDS = 120.0
+SEVERAL = {"allow_concurrent_backfills_per_workflow": True}
 BOUND = 200 + 10  # engine.max_unrecorded, and what is in flight
 
 
@@ -24,9 +29,13 @@ async def measure(setting: Setting) -> dict[str, Any]:
     template, key = await setting.stock.template(items)
     async with setting.postgres.database(template) as dsn:
         await setting.target.begin()
-        async with benched_daemon(setting.folder, dsn, key, setting.target, does_nothing=True) as daemon:
+        async with benched_daemon(
+            setting.folder, dsn, key, setting.target, does_nothing=True, engine=SEVERAL
+        ) as daemon:
+            alone = await one_entity_plans(daemon, dsn)
             id = await daemon.planned()
             await _half_done(daemon, id, items)
+            first, *others = await one_entity_plans(daemon, dsn, PLANS + 1)
             daemon.does_nothing = False
             await daemon.stop()
             await daemon.start()
@@ -35,6 +44,7 @@ async def measure(setting: Setting) -> dict[str, Any]:
     return {
         "seconds": median(seconds), "seconds_low": min(seconds), "seconds_high": max(seconds), "rounds": len(kills),
         "repeats": max(repeats), "repeats_over_bound": max(0, max(repeats) - BOUND), "items": items,
+        "beside_ratio": median(others) / median(alone), "beside_first_seconds": first,
     }  # fmt: skip
 
 

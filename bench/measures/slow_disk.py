@@ -1,7 +1,7 @@
 """P13: W2 on a server whose every flush takes 5 ms more, beside the same on one without.
 
 A small library comes between PostgreSQL and the C library and waits before each fsync and fdatasync (slow_flush.c). It
-needs a C compiler; without one this is not measured, and the table says so.
+needs a C compiler; without one this is not measured, and the page says so.
 """
 
 import os
@@ -31,7 +31,7 @@ async def measure(setting: Setting) -> dict[str, Any]:
     """The median of the per-round ratios; one server of each kind, used in turns."""
     compiler = shutil.which("cc")
     if compiler is None:
-        return {"note": "not measured: no C compiler (cc) on this machine"}
+        raise RuntimeError("it needs a C compiler (cc), which is not on this machine")
     ratios = []
     with tempfile.TemporaryDirectory(prefix="bd-slow-", dir="/var/tmp") as folder:
         slowed = _slowed(Path(folder), compiler)

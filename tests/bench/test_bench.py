@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from bench.__main__ import prepared
-from bench.comparison import Comparison
+from bench.comparison import MEASURES, Comparison
 from bench.contenders import run_contender
 from bench.figures import report
 from bench.figures.notebook import Notebook
@@ -16,7 +16,9 @@ from bench.workloads import JSON, W1, W2, W2_JSON, W3_MANY, Request, request_of
 
 from backfilld.store.connection.queries import load
 
-TINY = replace(QUICK, medium=300, waiting=3, idle_seconds=0.5, restarts=1, large=50_000)
+TINY = replace(
+    QUICK, medium=300, waiting=3, idle_seconds=0.5, restarts=1, large=50_000, starts=1, viewers=22, long_seconds=0.2
+)  # fmt: skip
 
 
 def test_the_backend_of_the_recorder_is_known_by_what_it_says():
@@ -74,11 +76,11 @@ async def test_ours_and_the_clients_can_be_measured_in_every_workload():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["planning", "points", "recovery", "idle"])
+@pytest.mark.parametrize("name", sorted(MEASURES.keys() - {"answers", "slow_disk"}))
 async def test_what_is_no_ratio_of_rounds_can_be_measured(name):
     book = Notebook()
     async with prepared(TINY, with_peers=False) as setting:
-        await Comparison(setting, book, budget_seconds=300)._measure(name)
+        await Comparison(setting, book, budget_seconds=300).measure([name])
 
     assert [] == book.troubles
     assert name in book.findings
