@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from tests.cli.conftest import Backfilld
+from tests.cli.every_command import commands
 from tests.support.stub_daemon import Scripted, StubDaemon
 
-from backfilld.cli.main import cli
+from backfilld.cli.whole import WholeCommand
 
 ID, OTHER = "6f1c1a34-5d0e-4a53-9f43-0e9b4d3f7c11", "6f1c2b00-5d0e-4a53-9f43-0e9b4d3f7c11"
 BACKFILLS = "/public-api/backfills"
@@ -243,14 +243,8 @@ async def test_a_shell_is_taught_to_complete(backfilld: Backfilld, shell: str) -
     assert "_BACKFILLD_COMPLETE" in ended.out
 
 
-async def test_ids_are_completed_with_their_names(daemon: StubDaemon, backfilld: Backfilld) -> None:
-    import asyncio
+def test_every_command_says_at_once_what_is_missing():
+    asking = [(path, one) for path, one in commands() if sum(parameter.required for parameter in one.params) > 1]
 
-    one = {"id": ID, "status": "running", "name": "nights", "target_workflow_name": "notify"}
-    daemon.script("GET", BACKFILLS, Scripted(data={"backfills": [one]}))
-    asked = {"_BACKFILLD_COMPLETE": "zsh_complete", "COMP_WORDS": "backfilld backfills pause 6f", "COMP_CWORD": "3"}
-    runner = CliRunner(env=asked)
-    ended = await asyncio.to_thread(runner.invoke, cli, [], prog_name="backfilld")
-
-    assert ID in ended.stdout
-    assert "running nights" in ended.stdout
+    assert 8 < len(asking)
+    assert [] == [path for path, one in asking if not isinstance(one, WholeCommand)]

@@ -17,6 +17,7 @@ from tests.support.database import scratch_folder
 from tests.support.waiting import eventually
 
 from backfilld import __version__
+from backfilld.cli.manual.shared_files import shared_files
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def test_the_wheel_holds_whatever_lies_beside_the_code(dist):
     assert set() == beside - inside
     pages = {file.name for file in (ROOT / "docs").glob("*.md")} | {"README.md", "CHANGELOG.md", "config.example.toml"}
     assert {f"guide/{page}" for page in pages} <= inside
-    assert {"backfilld", f"backfilld-{__version__}.dist-info"} == others
+    assert {"backfilld", f"backfilld-{__version__}.dist-info", f"backfilld-{__version__}.data"} == others
 
 
 def test_the_sdist_builds_the_same_wheel(dist, scratch):
@@ -120,6 +121,12 @@ def test_without_the_embedded_database_it_works_on_another(dist, scratch, dsn):
 def test_it_says_its_version_and_checks_a_configuration(installed, scratch):
     assert f"backfilld {__version__}\n" == run(installed / "backfilld", "--version", cwd=scratch)
     assert "is all right" in run(installed / "backfilld", "config", "check", "--config", ROOT / "config.example.toml")
+
+
+def test_man_and_shells_find_what_they_look_for_below_its_prefix(installed):
+    share = installed.parent / "share"
+
+    assert [] == [place for place, text in shared_files().items() if text != (share / place).read_text()]
 
 
 def test_it_brings_its_units_and_the_data_of_the_demo(installed, scratch):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NEEDED = (
-    "src", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "config.example.toml", "LICENSE", "requirements.lock",
-    "requirements-external.lock", "requirements-temporal.lock",
+    "src", "docs", "hatch_build.py", "pyproject.toml", "README.md", "CHANGELOG.md", "config.example.toml", "LICENSE",
+    "requirements.lock", "requirements-external.lock", "requirements-temporal.lock",
 )  # fmt: skip
 
 

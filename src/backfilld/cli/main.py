@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "upgrade": ("admin.upgrade.command", "group", "Go to this version and back, with a dump, on a VM."),
     "login": ("login", "login", "Keep where the daemon is, and your key, for later commands."),
     "logout": ("login", "logout", "Forget what `login` has kept."),
-    "completion": ("completion", "command", "Let a shell complete words of this program."),
+    "completion": ("completion.command", "command", "Let a shell complete words of this program."),
     "install-service": ("admin.install_service", "command", "Write or print the systemd unit of this installation."),
 }
 
@@ -60,6 +60,10 @@ class LazyGroup(click.Group):
         module, attribute, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(f"backfilld.cli.{module}"), attribute)
         assert isinstance(command, click.Command)  # noqa: S101  # the table above says so
+        if ctx.resilient_parsing:  # a shell asks what could come next
+            from backfilld.cli.completion.names import complete
+
+            complete(command, (cmd_name,))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

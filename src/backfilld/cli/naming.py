@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 LAST = "last"
 SHORTEST = 4  # of the beginning of an id
 MOST_NAMED = 5
-MOST_COMPLETED = 50
-COMPLETING_SECONDS = 2.0
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -81,55 +79,9 @@ def _argument(command: Command, *, required: bool) -> Command:
             id = run(_asked(server, id))
         return command(server=server, id=id, **rest)
 
-    declare = click.argument("id", required=required, shell_complete=complete_backfills)
-    return declare(named)  # type: ignore[return-value]
+    return click.argument("id", required=required)(named)  # type: ignore[return-value]
 
 
 async def _asked(server: Server, given: str) -> str:
     async with server.client() as client:
         return await backfill_id(client, given)
-
-
-def complete_backfills(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    """Ids with names, for a shell; nothing where the daemon does not answer at once."""
-    from click.shell_completion import CompletionItem
-
-    found = completed(ctx, lambda client: client.list_backfills(page_size=MOST_COMPLETED), "backfills")
-    return [
-        CompletionItem(one["id"], help=f"{one['status']} {one.get('name') or one['target_workflow_name']}")
-        for one in found
-        if str(one["id"]).startswith(incomplete)
-    ]
-
-
-def complete_workflows(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    """Names of workflows."""
-    found = completed(ctx, lambda client: client.list_workflows(page_size=200), "workflows")
-    return [one["name"] for one in found if str(one["name"]).startswith(incomplete)]
-
-
-def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    """Entity types."""
-    from backfilld.domain.entities.records import ENTITY_TYPES
-
-    return [name for name in ENTITY_TYPES if name.startswith(incomplete)]
-
-
-def completed(ctx: click.Context, ask: Callable[["Client"], Any], key: str) -> list[dict[str, Any]]:
-    """What the daemon lists, by the same address and key as the command would use."""
-    import asyncio
-    import os
-
-    from backfilld.cli.options import DEFAULT_URL
-
-    url = ctx.params.get("url") or os.environ.get("BACKFILLD_URL") or DEFAULT_URL
-    server = Server(url, os.environ.get("BACKFILLD_API_KEY"))
-
-    async def asked() -> list[dict[str, Any]]:
-        async with asyncio.timeout(COMPLETING_SECONDS), server.client() as client:
-            return list((await ask(client)).data[key])
-
-    try:
-        return run(asked())
-    except Exception:
-        return []  # a shell has no use for the reason

@@ -33,20 +33,25 @@ class Server:
             yield client
 
 
+def server_of(url: str | None, api_key: str | None) -> Server:
+    """The daemon that was named, else the one that `login` has kept. BadParameter if it is no address or no key."""
+    key = (api_key or "").strip()
+    if url is None or not key:
+        kept = present()
+        url = url or (kept.url if kept else DEFAULT_URL)
+        key = key or (kept.api_key if kept and kept.url == url.rstrip("/") else "")
+    if not url.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{url!r} is not an address; write it as http://HOST:PORT", param_hint="--url")
+    if not (key.isascii() and key.isprintable()):
+        raise click.BadParameter("holds characters that no key has", param_hint="--api-key")
+    return Server(url, key or None)
+
+
 def server_options(command: Command) -> Command:
     """`--url` and `--api-key`; the command is handed `server: Server`."""
 
     def join(context: click.Context, parameter: click.Parameter, value: str | None) -> Server:
-        url, api_key = context.params.pop("url"), (value or "").strip()
-        if url is None or not api_key:
-            kept = present()
-            url = url or (kept.url if kept else DEFAULT_URL)
-            api_key = api_key or (kept.api_key if kept and kept.url == url.rstrip("/") else "")
-        if not url.startswith(("http://", "https://")):
-            raise click.BadParameter(f"{url!r} is not an address; write it as http://HOST:PORT", param_hint="--url")
-        if not (api_key.isascii() and api_key.isprintable()):
-            raise click.BadParameter("holds characters that no key has", param_hint="--api-key")
-        return Server(url, api_key or None)
+        return server_of(context.params.pop("url"), value)
 
     url = click.option(
         "--url",
@@ -76,6 +81,13 @@ def json_option(command: Command) -> Command:
     return click.option(
         "--json", "as_json", is_flag=True, is_eager=True, callback=remember, help="Print JSON, also for errors."
     )(command)
+
+
+def limit_option(command: Command) -> Command:
+    """`--limit`; the command is handed `limit: int`."""
+    return click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Show at most so many.")(
+        command
+    )
 
 
 def config_option(command: Command) -> Command:

@@ -44,6 +44,11 @@ def present() -> Profile | None:
     return found
 
 
+def names() -> list[str]:
+    """Of all that are kept."""
+    return sorted(_read())
+
+
 def keep(name: str, profile: Profile) -> Path:
     """Write it down beside the others; the file appears whole, and with its mode."""
     kept = {**_read(), name: profile}

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, limit_option, server_options
 from backfilld.cli.output.printing import print_json
 from backfilld.cli.running import run
 
@@ -30,7 +30,7 @@ def event_filters(command: Command) -> Command:
 
 @click.command("audit-log")
 @event_filters
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@limit_option
 @json_option
 @server_options
 def command(server: Server, as_json: bool, limit: int, **filters: str | None) -> None:

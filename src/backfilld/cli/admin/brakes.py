@@ -7,9 +7,10 @@ import click
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import compact, duration, local, print_fields, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 
 
-@click.group("brakes", invoke_without_command=True)
+@click.group("brakes", cls=WholeGroup, invoke_without_command=True)
 @json_option
 @server_options
 @click.pass_context

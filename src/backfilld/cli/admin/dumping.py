@@ -15,6 +15,7 @@ from backfilld.cli.options import config_option
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.error_output import Failure
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 
 if TYPE_CHECKING:
     from backfilld.config import Settings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 STDOUT = "-"
 
 
-@click.group("db")
+@click.group("db", cls=WholeGroup)
 def group() -> None:
     """Back the embedded database up, and restore it."""
 

@@ -8,9 +8,10 @@ from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.printing import local, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 
 
-@click.group("engines")
+@click.group("engines", cls=WholeGroup)
 def group() -> None:
     """See the engines that workflows run on, and test them."""
 

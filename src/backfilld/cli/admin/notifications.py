@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, limit_option, server_options
 from backfilld.cli.output.printing import local, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 
 
-@click.group("notifications")
+@click.group("notifications", cls=WholeGroup)
 def group() -> None:
     """See who is told what happens, test it, and send again what did not arrive."""
 
@@ -66,8 +67,8 @@ def test(server: Server, as_json: bool, name: str) -> None:
 
 @group.command("deliveries")
 @click.argument("name")
-@click.option("--state", type=click.Choice(["pending", "delivered", "dead"]))
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--state", type=click.Choice(["pending", "delivered", "dead"]), help="dead: nobody tries any more.")
+@limit_option
 @json_option
 @server_options
 def deliveries(server: Server, as_json: bool, name: str, state: str | None, limit: int) -> None:

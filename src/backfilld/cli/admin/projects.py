@@ -10,6 +10,7 @@ from backfilld.cli.options import Server, config_option, json_option, server_opt
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.printing import print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 
 if TYPE_CHECKING:
     from backfilld.projects import ProjectFault, PushedWorkflow
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group("projects")
+@click.group("projects", cls=WholeGroup)
 def group() -> None:
     """Check and push workflows in .dig files."""
 

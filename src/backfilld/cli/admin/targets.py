@@ -7,9 +7,10 @@ import click
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import local, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 
 
-@click.group("targets", invoke_without_command=True)
+@click.group("targets", cls=WholeGroup, invoke_without_command=True)
 @json_option
 @server_options
 @click.pass_context

@@ -5,14 +5,13 @@ from typing import Any
 import click
 
 from backfilld.cli.inputs import JsonObject
-from backfilld.cli.naming import complete_workflows
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.output.workflow_lookup import workflow_id
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 
-named = click.argument("workflow", shell_complete=complete_workflows)
+named = click.argument("workflow")
 
 
 @click.group("workflows", cls=WholeGroup)

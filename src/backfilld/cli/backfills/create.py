@@ -100,7 +100,7 @@ _PLAN = (
     ),
     ids_file_option,
     id_column_option,
-    click.option("--order", type=click.Choice(["source", "newest_first", "oldest_first"])),
+    click.option("--order", type=click.Choice(["source", "newest_first", "oldest_first"]), help="Default: source."),
     click.option(
         "--reprocess",
         "reprocess_behavior",

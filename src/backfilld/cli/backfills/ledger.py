@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from backfilld.cli.naming import backfill_argument, zone_of
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, limit_option, server_options
 from backfilld.cli.output.printing import compact, duration, local, print_fields, print_json, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
@@ -15,11 +15,11 @@ OUTCOMES = ("pending", "in_flight", "retrying", "succeeded", "failed", "skipped"
 
 @click.command("entities", cls=WholeCommand)
 @backfill_argument
-@click.option("--status", type=click.Choice(OUTCOMES))
+@click.option("--status", type=click.Choice(OUTCOMES), help="Only these.")
 @click.option("--error-class", help="As `backfills errors` names it.")
 @click.option("--error-group", help="As `backfills errors --json` names it.")
 @click.option("--ids-only", is_flag=True, help="Only ids, a line each.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@limit_option
 @json_option
 @server_options
 def entities(server: Server, as_json: bool, id: str, ids_only: bool, limit: int, **query: str | None) -> None:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, limit_option, server_options
 from backfilld.cli.output.backfill_text import share, status, why
 from backfilld.cli.output.printing import local, number, print_json, print_table, short_id
 from backfilld.cli.running import run
@@ -15,13 +15,13 @@ from backfilld.domain.backfills.states import Status
 
 @click.command("list")
 @click.option("--status", multiple=True, type=click.Choice([str(status) for status in Status]), help="Repeatable.")
-@click.option("--kind", type=click.Choice(["entities", "schedule"]))
-@click.option("--entity-type")
+@click.option("--kind", type=click.Choice(["entities", "schedule"]), help="Over what they run.")
+@click.option("--entity-type", help="Only of this type.")
 @click.option("--workflow", help="Id or name.")
-@click.option("--created-by")
+@click.option("--created-by", help="As `show` names who made it.")
 @click.option("--group", type=click.Choice(get_args(Group)), help="attention: what needs a person.")
 @click.option("--search", "q", help="In name, workflow or entity type, or the beginning of an id.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@limit_option
 @json_option
 @server_options
 def list_(server: Server, as_json: bool, limit: int, workflow: str | None, **query: Any) -> None:

@@ -14,7 +14,9 @@ from backfilld.cli.whole import WholeCommand
 
 @click.command("report", cls=WholeCommand)
 @backfill_argument
-@click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option(
+    "--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Of the file."
+)
 @click.option(
     "--status",
     multiple=True,

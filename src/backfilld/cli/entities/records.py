@@ -4,13 +4,12 @@ from typing import Any
 
 import click
 
-from backfilld.cli.naming import complete_types
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, limit_option, server_options
 from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
 
-of_type = click.argument("entity_type", metavar="TYPE", shell_complete=complete_types)
+of_type = click.argument("entity_type", metavar="TYPE")
 
 
 @click.command("types", cls=WholeCommand)
@@ -54,7 +53,7 @@ def _state(index: dict[str, Any]) -> str:
 
 @click.command("list", cls=WholeCommand)
 @of_type
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@limit_option
 @json_option
 @server_options
 def list_(server: Server, as_json: bool, entity_type: str, limit: int) -> None:

@@ -9,6 +9,7 @@ from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.printing import compact, local, number, print_json, print_table
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 from backfilld.domain.filters.paths import spell
 from backfilld.domain.texts import many
 
@@ -16,7 +17,7 @@ LONGEST_VALUE = 40
 ABSENT = object()
 
 
-@click.group("sources")
+@click.group("sources", cls=WholeGroup)
 def group() -> None:
     """See where entities come from, and test it."""
 

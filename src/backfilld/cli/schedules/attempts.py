@@ -6,10 +6,11 @@ from uuid import uuid4
 import click
 
 from backfilld.cli.inputs import JsonObject
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, limit_option, server_options
 from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.output.times import with_offset
 from backfilld.cli.running import run
+from backfilld.cli.whole import WholeGroup
 
 if TYPE_CHECKING:
     from backfilld.client import Answer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 ID = click.IntRange(1)
 
 
-@click.group("attempts")
+@click.group("attempts", cls=WholeGroup)
 def group() -> None:
     """See, start and kill runs of sessions, and what they printed."""
 
@@ -26,7 +27,7 @@ def group() -> None:
 @click.option("--project", help="Name of a project.")
 @click.option("--workflow", help="Name of a workflow of that project.")
 @click.option("--retried", is_flag=True, help="All attempts, and not only the last one of each session.")
-@click.option("--limit", type=ID, default=50, show_default=True)
+@limit_option
 @json_option
 @server_options
 def list_(server: Server, as_json: bool, retried: bool, limit: int, **query: str | None) -> None:

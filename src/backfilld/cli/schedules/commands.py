@@ -10,12 +10,13 @@ from backfilld.cli.output.printing import print_json, print_table, print_warning
 from backfilld.cli.running import run
 from backfilld.cli.schedules import backfill, mirrors, steer
 from backfilld.cli.schedules.steer import print_schedule
+from backfilld.cli.whole import WholeGroup
 
 if TYPE_CHECKING:
     from backfilld.client import Answer
 
 
-@click.group("schedules")
+@click.group("schedules", cls=WholeGroup)
 def group() -> None:
     """See when schedules fire, steer them, and run them for past times."""
 

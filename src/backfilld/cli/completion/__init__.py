@@ -1,0 +1,1 @@
+"""Lets a shell complete words of the program."""
