@@ -22,6 +22,7 @@ help: ## list the commands
 
 $(VENV)/.setup: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("backfilld needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
+	@echo "putting backfilld and what it needs into $(VENV); the first time that takes about a minute …"
 	@test -x $(B)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 has no venv: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@test -x $(B)/uv || $(B)/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1'
 	@VIRTUAL_ENV=$(VENV) $(B)/uv pip install -q --compile-bytecode --require-hashes -r requirements.lock

@@ -78,12 +78,17 @@ class Demo:
     async def _play(self) -> str:
         from backfilld.cli.backfills.watch import watch_until_end
         from backfilld.cli.demo import scenes, story
+        from backfilld.cli.demo.terminal import enter, is_watched
         from backfilld.client import Client
 
         started = self._clock.monotonic()
+        goes_on = self._folder.has_database
         self._folder.prepare()
         self._say(f"everything of the demo lies in {self._folder.root}")
+        if goes_on:
+            self._say("it goes on with the database of an earlier demo; to begin anew, remove that folder first")
         await self._start_target()
+        self._say(f"starting the daemon, {'on' if goes_on else 'and making'} a PostgreSQL of its own …")
         url = await self._processes.start_daemon()
         async with Client(url) as nobody:
             await story.wait_until_ready(nobody, self._clock)
@@ -110,6 +115,9 @@ class Demo:
         told |= {"seconds": round(self._clock.monotonic() - started, 1), "url": url, "api_key": key, "sign_in": sign_in}
         told["pids"] = self._processes.pids if self._keep else []
         self._tell(told)
+        if not (self._keep or self._as_json) and is_watched():
+            click.echo("\nEverything goes on until you press Enter here. ", nl=False)
+            await enter()
         return str(told["backfill"]["status"])
 
     def _part_on_temporal(self) -> "TemporalPart":

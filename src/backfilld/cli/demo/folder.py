@@ -95,6 +95,11 @@ class Folder:
     def daemon_pid(self) -> Path:
         return self.root / "daemon-pid"
 
+    @property
+    def has_database(self) -> bool:
+        """Whether an earlier demo has left one."""
+        return (self.root / "postgres" / "pg").exists()
+
     def prepare(self) -> None:
         """Make the folder and the secret; Failure if the daemon of an earlier demo still runs in it."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """The last page of the demo: what happened, and where to go on from here."""
 
+import shlex
 from typing import Any
 
 import click
@@ -52,27 +53,26 @@ def _duration(backfill: dict[str, Any]) -> str | None:
 
 
 def _print_way_on(told: dict[str, Any], id: str) -> None:
-    url, key, pids = told["url"], told["api_key"], told["pids"]
+    pids = told["pids"]
     click.echo("\n" + click.style("Look around", bold=True))
-    if pids:
-        click.echo("The daemon and its target are still running. Stop them with:")
-        click.echo(f"  kill {' '.join(str(pid) for pid in pids)}")
-    else:
-        click.echo("The daemon ends with this demo. To leave it running: make demo KEEP=1 (or backfilld demo --keep)")
-        click.echo("This time it was at:")
-    print_fields({"  API": url, "  its docs": f"{url}/docs", "  API key": key})
-    click.echo("and these are ways to ask it:")
-    for line in _ways_to_ask(told, id):
+    print_fields({"in a browser": told["url"], "its HTTP API": f"{told['url']}/docs", "key of both": told["api_key"]})
+    click.echo("or by the command line, in any terminal:")
+    for line in ways_to_ask(told, id):
         click.echo(f"  {line}")
+    if pids:
+        click.echo("The daemon and its target go on. Stop them with:")
+        click.echo(f"  kill {' '.join(str(pid) for pid in pids)}")
 
 
-def _ways_to_ask(told: dict[str, Any], id: str) -> list[str]:
+def ways_to_ask(told: dict[str, Any], id: str) -> list[str]:
+    """Lines for a shell, wherever it stands."""
     curl = 'curl -s -H "Authorization: Bearer $BACKFILLD_API_KEY" "$BACKFILLD_URL/public-api/backfills'
+    name = shlex.quote(program(anywhere=True))
     lines = [
         f"export BACKFILLD_URL={told['url']} BACKFILLD_API_KEY={told['api_key']}",
-        f'{curl}/{id}"',
-        f'{curl}/{id}/entities?status=failed"',
+        f"{name} backfills show {id}",
+        f"{name} backfills entities {id} --status failed",
     ]
     if told["errors"]:
-        lines.append(f'{curl}/{id}/entities/{told["errors"][0]["entity_ids"][0]}"')
-    return [*lines, f"{program()} backfills show {id}", f"{program()} backfills rerun-failed {id} --watch"]
+        lines.append(f"{name} backfills entity {id} {told['errors'][0]['entity_ids'][0]}")
+    return [*lines, f"{name} backfills rerun-failed {id} --watch", f'{curl}/{id}"']
