@@ -12,6 +12,7 @@ import pytest
 from tests.engine.parts import cut_connections
 from tests.support.backfills import make_backfill
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.ledgers import ENDED_ITEMS
 from tests.support.waiting import eventually
 from tests.support.wire import wire_to
 
@@ -143,18 +144,18 @@ async def run(seed: int, dsn: str, pool: Pool) -> tuple[Schedule, Backfill]:
     return schedule, backfill
 
 
-ACCOUNT = """
+ACCOUNT = f"""
 SELECT p.planned, p.succeeded, p.failed, p.skipped, p.cancelled, p.retrying, p.low_water_mark,
        (SELECT count(*) FROM plan_items) AS items,
-       (SELECT count(*) FROM outcomes o JOIN plan_items USING (backfill_number, position)) AS outcomes,
+       (SELECT count(*) FROM {ENDED_ITEMS} o JOIN plan_items USING (backfill_number, position)) AS outcomes,
        (SELECT count(*) FROM outcomes WHERE status = 'succeeded') AS has_succeeded,
        (SELECT count(*) FROM outcomes WHERE status = 'failed') AS has_failed,
        (SELECT count(*) FROM outcomes WHERE status = 'skipped') AS has_skipped,
-       (SELECT count(*) FROM outcomes WHERE status = 'cancelled') AS has_cancelled,
+       (SELECT count(*) FROM {ENDED_ITEMS} o WHERE status = 'cancelled') AS has_cancelled,
        (SELECT count(*) FROM retries) AS retries,
        (SELECT count(*) FROM leases WHERE NOT released) AS held
   FROM backfill_progress p
-"""
+"""  # noqa: S608 - names of ours
 
 
 async def check(seed: int, dsn: str, pool: Pool) -> None:

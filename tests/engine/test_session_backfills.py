@@ -8,6 +8,7 @@ import pytest
 from tests.support.backfills import change_settings
 from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on
 from tests.support.fake_control import FakeControl
+from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA, DAYS, backfill_days, make_schedule
 from tests.support.waiting import eventually
 
@@ -51,7 +52,8 @@ def days_of(executor: ScriptedExecutor) -> list[str]:
 async def counters_equal_the_ledger(pool: Pool, backfill: Backfill) -> None:
     progress = await BackfillStore(pool).get_progress(backfill.number)
     rows = await pool.fetch(
-        "SELECT status::text, count(*) FROM outcomes WHERE backfill_number = $1 GROUP BY 1", backfill.number
+        f"SELECT status, count(*) FROM {ENDED_ITEMS} AS o WHERE backfill_number = $1 GROUP BY 1",  # noqa: S608
+        backfill.number,
     )
     counted = {name: getattr(progress, name) for name in ("succeeded", "failed", "skipped", "cancelled")}
 

@@ -20,6 +20,7 @@ from tests.engine.whole_limits import KnownLimits
 from tests.support.backfill_api import make_operations
 from tests.support.backfills import ALWAYS, change_settings, make_backfill
 from tests.support.engine import ListSource, SteppedClock
+from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA
 from tests.support.small_daemon import SmallDaemon, TwoDaemons
 from tests.support.waiting import Patience
@@ -61,18 +62,18 @@ SELECT b.id, b.status, b.planned_at, p.planned, {", ".join(f"p.{name}" for name 
        (SELECT count(*) FROM retries r WHERE r.backfill_number = b.number) AS has_retrying,
        {
     ", ".join(
-        f"(SELECT count(*) FROM outcomes o WHERE o.backfill_number = b.number AND o.status = '{name}') AS has_{name}"
+        f"(SELECT count(*) FROM {ENDED_ITEMS} o WHERE backfill_number = b.number AND status = '{name}') AS has_{name}"
         for name in COUNTERS
     )
 }
   FROM backfills b JOIN backfill_progress p ON p.backfill_number = b.number WHERE b.deleted_at IS NULL
 """  # noqa: S608 - names of ours
-OUTCOMES = """
+OUTCOMES = f"""
 SELECT b.id, i.entity_id, o.status, o.error_class, o.skip_reason
   FROM backfills b JOIN plan_items i ON i.backfill_number = b.number
-  LEFT JOIN outcomes o USING (backfill_number, position)
+  LEFT JOIN {ENDED_ITEMS} o USING (backfill_number, position)
  WHERE b.deleted_at IS NULL
-"""
+"""  # noqa: S608 - names of ours
 
 
 @dataclass

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from tests.engine.parts import MONDAY_NOON_TO_ONE
 from tests.engine.whole_limits import APART, LATE
 from tests.engine.whole_schedules import WholeSchedule
+from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA, maker
 from tests.support.small_daemon import SmallDaemon
 
@@ -45,10 +46,10 @@ KNOWN = """
 SELECT id, max_in_flight, settings -> 'daily_execution_windows' AS windows, settings ->> 'timezone' AS zone
   FROM backfills WHERE deleted_at IS NULL
 """
-OF_STATUS = """
-SELECT count(*) FROM outcomes AS o JOIN backfills AS b ON b.number = o.backfill_number
- WHERE b.id = $1 AND o.status::text = $2
-"""
+OF_STATUS = f"""
+SELECT count(*) FROM {ENDED_ITEMS} AS o JOIN backfills AS b ON b.number = o.backfill_number
+ WHERE b.id = $1 AND o.status = $2
+"""  # noqa: S608 - names of ours
 
 
 @dataclass

@@ -17,6 +17,7 @@ import orjson
 from tests.engine.parts import cut_connections
 from tests.support.backfill_api import make_operations
 from tests.support.engine import ListSource, SteppedClock
+from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA, make_schedule, maker
 from tests.support.small_daemon import SmallDaemon, TwoDaemons
 from tests.support.waiting import Patience
@@ -44,7 +45,7 @@ ENDS = [SUCCEEDED, SUCCEEDED, SUCCEEDED, AGAIN, FAILED]
 SLOTS = "SELECT session_time, attempts FROM sessions"
 FIRED = "SELECT session_id FROM attempts WHERE created_by LIKE 'schedule:%'"
 LEFT_OUT = "SELECT old, new FROM audit_log WHERE action IN ('schedule.enable', 'schedule.skip', 'schedule.advance')"
-COUNTERS = """
+COUNTERS = f"""
 SELECT p.planned, p.succeeded + p.skipped AS succeeded, p.failed, p.cancelled,
        count(a.id) AS attempts, count(a.id) FILTER (WHERE a.succeeded) AS has_succeeded,
        count(a.id) FILTER (WHERE o.status = 'failed') AS has_failed,
@@ -53,10 +54,10 @@ SELECT p.planned, p.succeeded + p.skipped AS succeeded, p.failed, p.cancelled,
   FROM backfill_progress AS p
   JOIN backfills AS b ON b.number = p.backfill_number
   LEFT JOIN attempts AS a ON a.backfill_number = p.backfill_number
-  LEFT JOIN outcomes AS o ON o.backfill_number = a.backfill_number AND o.position = a.position
+  LEFT JOIN {ENDED_ITEMS} AS o ON o.backfill_number = a.backfill_number AND o.position = a.position
  WHERE b.deleted_at IS NULL
  GROUP BY p.backfill_number
-"""
+"""  # noqa: S608 - names of ours
 UNFINISHED = """
 SELECT (SELECT count(*) FROM attempts WHERE finished_at IS NULL) AS attempts,
        (SELECT count(*) FROM backfills WHERE completed_at IS NULL) AS backfills,

@@ -12,6 +12,7 @@ from tests.engine.parts import OPEN
 from tests.engine.whole import NOON, OUTCOMES, K, Known, Whole
 from tests.engine.whole_limits import APART, LATE
 from tests.support.backfills import make_backfill
+from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA
 from tests.support.small_daemon import SmallDaemon
 
@@ -47,11 +48,11 @@ EDITS: dict[str, list[Any]] = {
     "recheck": [None, True, False],
     "name": [None, "another"],
 }
-ENDED_SO = """
-SELECT i.entity_id, o.status::text AS status, o.error_class, o.fingerprint
-  FROM outcomes AS o JOIN plan_items AS i USING (backfill_number, position)
+ENDED_SO = f"""
+SELECT i.entity_id, o.status, o.error_class, o.fingerprint
+  FROM {ENDED_ITEMS} AS o JOIN plan_items AS i USING (backfill_number, position)
  WHERE o.backfill_number = $1 ORDER BY position
-"""
+"""  # noqa: S608 - names of ours
 NOTICES = """
 SELECT b.id, b.status, count(*) FILTER (WHERE n.event = 'created') AS made,
        count(*) FILTER (WHERE n.event IN ('completed', 'completed_with_failures', 'cancelled', 'failed')) AS ended

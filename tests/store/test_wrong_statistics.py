@@ -34,7 +34,7 @@ REMEMBERED, REMOVAL, ENTITIES, SELECTIONS = (
     load("backfills.selections"),
 )
 RECOVERY, GROUPS = load("ledger.recovery"), load("history.error_groups")
-LEASES, BACKFILLS = load("backfills.leases"), load("backfills.backfills")
+LEASES, BACKFILLS, IDS = load("backfills.leases"), load("backfills.backfills"), load("backfills.ids")
 TABLES = ("plan_items", "outcomes", "retries", "tries", "last_runs", "entities", "backfills", "backfill_progress")
 IN_FLIGHT = list(range(30))
 ADDED = 60
@@ -42,7 +42,7 @@ COMMON_GROUP, RARE_GROUP = b"common", b"rare"
 TOMORROW = NOON + timedelta(days=1)
 
 # The backfills that nobody has analyzed, by number; each is as large as the one that is known.
-KNOWN, LEFT_OUT, FAILED, RETRYING, UNTOUCHED = range(1, 6)
+KNOWN, LEFT_OUT, FAILED, RETRYING, UNTOUCHED, REST = range(1, 7)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ async def _fill_unknown(world: World) -> None:
     await _fill(world, RETRYING, None)
     await _wait_for_retries(world, RETRYING)
     await _fill(world, UNTOUCHED, None)
+    await _fill(world, REST, None)
+    await world.pool.execute(LEDGER.cancel_rest, REST, 1, NOON)
     await _fill_by_id(world)
 
 
@@ -177,8 +179,16 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "find_alone": (RECOVERY.find_alone, [RETRYING], 1),
         "start_alone": (RECOVERY.start_alone, [RETRYING, 1, 5, "a/1"], 1),
         "charge_interruption": (RECOVERY.charge_interruption, [RETRYING, 1, 5, 2, NOON, "a/1"], 1),
-        "cancel_rest": (LEDGER.cancel_rest, [UNTOUCHED, 1, 1000, 2000, NOON], 2000),
-        "cancel_rest of retries": (LEDGER.cancel_rest, [RETRYING, 1, 1000, 2000, NOON], 2 * 2000),
+        "cancel_rest": (LEDGER.cancel_rest, [UNTOUCHED, 1, NOON], 1),
+        "cancel_retries": (LEDGER.cancel_retries, [RETRYING, 1, 2000, NOON], 2 * 2000),
+        "cancel_retries where there are none": (LEDGER.cancel_retries, [UNTOUCHED, 1, 2000, NOON], 1),
+        "list_rest_ids": (PAGES.list_rest_ids, [REST], many),
+        "copy_failed": (IDS.copy_failed, [99, FAILED], many),
+        "copy_failed_of_class that is rare": (IDS.copy_failed_of_class, [99, FAILED, "rare"], 1),
+        "copy_failed_of_group that is rare": (IDS.copy_failed_of_group, [99, FAILED, RARE_GROUP, None], 1),
+        "copy_ended, skipped": (IDS.copy_ended, [99, FAILED, ["skipped"]], 1),
+        "copy_ended, cancelled with the rest": (IDS.copy_ended, [99, REST, ["cancelled"]], many),
+        "list_items of what was cancelled with the rest": (PAGES.list_items, [REST, many // 2, 100, []], 100),
         "find_owner": (LEASES.find_owner, [RETRYING], 1),
         "find_progress": (BACKFILLS.find_progress, [RETRYING], 1),
         "list_items": (PAGES.list_items, [FAILED, many // 2, 100, IN_FLIGHT], 100),

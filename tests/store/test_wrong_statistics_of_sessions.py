@@ -93,7 +93,7 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "rest_attempts": (ITEMS.rest_attempts, [[number], [half], [1], [NOON], [NOON], [None]], 1),
         "request_kill": (ITEMS.request_kill, [world.first + half, NOON], 1),
         "end_killed": (ITEMS.end_killed, [number, half, NOON], 1),
-        "cancel_attempts": (ITEMS.cancel_attempts, [number, half, half + 1000], 1000),
+        "cancel_attempts": (ITEMS.cancel_attempts, [number, NOON], world.many),
         "find_named": (PLANS.find_named, [workflow, times, "n"], len(times)),
         "list_session_times": (PLANS.list_session_times, [workflow, times[0], times[-1]], len(times)),
         "find_session_before": (PLANS.find_session_before, [workflow, NOON], 1),

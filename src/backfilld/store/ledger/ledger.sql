@@ -203,39 +203,32 @@ SELECT min(error_class) AS error_class, count(*) AS times,
 -- $1 backfill   $2 fence   $3 when
 UPDATE backfill_progress SET started_at = $3 WHERE backfill_number = $1 AND fence = $2 AND started_at IS NULL;
 
--- name: cancel_rest
--- Everything without an outcome ends cancelled, a bounded number at a time; the items in flight have ended by now.
--- $1 backfill   $2 fence   $3 from position   $4 how many positions   $5 now
+-- name: cancel_retries
+-- What had been tried ends cancelled with its tries, so many at a time; the items in flight have ended by now.
+-- $1 backfill   $2 fence   $3 how many (null: all)   $4 now
 WITH owned AS (
     SELECT backfill_number FROM backfill_progress WHERE backfill_number = $1 AND fence = $2 FOR NO KEY UPDATE
-), rest AS (
-    SELECT i.position, COALESCE(r.tries, 0) AS attempts, r.first_started_at
-      FROM owned
-     CROSS JOIN LATERAL (
-           SELECT position
-             FROM plan_items
-            WHERE backfill_number = $1 AND position >= $3 AND position < $3 + $4
-            ORDER BY position
-           OFFSET 0) AS i
-      LEFT JOIN LATERAL (
-           SELECT tries, first_started_at
-             FROM retries
-            WHERE backfill_number = $1 AND position = i.position
-           OFFSET 0) AS r ON true
+), over AS (
+    DELETE FROM retries
+     WHERE backfill_number = $1
+       AND position = ANY (ARRAY(SELECT position FROM retries WHERE backfill_number = $1 ORDER BY position LIMIT $3))
+       AND EXISTS (SELECT FROM owned)
+    RETURNING position, tries, first_started_at
 ), written AS (
     INSERT INTO outcomes AS o (backfill_number, position, status, started_at, finished_at, attempts)
-    SELECT $1, position, 'cancelled', first_started_at, $5, attempts FROM rest
+    SELECT $1, position, 'cancelled', first_started_at, $4, tries FROM over
     ON CONFLICT (backfill_number, position) DO NOTHING
     RETURNING o.backfill_number
-), over AS (
-    DELETE FROM retries AS r
-     WHERE r.backfill_number = $1 AND r.position >= $3 AND r.position < $3 + $4 AND EXISTS (SELECT FROM owned)
-    RETURNING r.backfill_number
 )
 UPDATE backfill_progress AS p
-   SET cancelled = p.cancelled + (SELECT count(*) FROM written),
-       retrying = p.retrying - (SELECT count(*) FROM over),
-       low_water_mark = GREATEST(p.low_water_mark, LEAST($3 + $4, p.planned))
+   SET cancelled = p.cancelled + (SELECT count(*) FROM written), retrying = p.retrying - (SELECT count(*) FROM over)
   FROM owned
  WHERE p.backfill_number = owned.backfill_number
-RETURNING p.planned;
+RETURNING (SELECT count(*) FROM over) AS ended;
+
+-- name: cancel_rest
+-- In the same transaction as the last of these: everything else without an outcome is cancelled from now on, and needs no row that says so.
+-- $1 backfill   $2 fence   $3 now
+UPDATE backfill_progress
+   SET cancelled = planned - succeeded - failed - skipped, rest_cancelled_at = coalesce(rest_cancelled_at, $3)
+ WHERE backfill_number = $1 AND fence = $2;

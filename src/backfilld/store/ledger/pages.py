@@ -7,7 +7,7 @@ quickly at its last failure as at its first item.
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from heapq import merge
@@ -130,11 +130,13 @@ class LedgerPages:
             found |= _by_position(each(rows, _entry))
         if ended := wanted & ENDED:
             counted, place = await self._counters(backfill_number), (backfill_number, behind, limit)
+            if "cancelled" in ended and counted["rest_cancelled_at"] is not None:
+                found |= _by_position(await self._list_rest(backfill_number, behind, limit, counted))
             for status in sorted(status for status in ended if counted[status]):
                 found |= _by_position(each(await self._list_ended(place, status, error_class, error_group), _entry))
         return [found[position] for position in sorted(found)[:limit]]
 
-    async def _counters(self, backfill_number: int) -> Mapping[str, int]:
+    async def _counters(self, backfill_number: int) -> Mapping[str, Any]:
         row = await self._pool.fetchrow(_sql.find_counters, backfill_number)
         return dict(row) if row is not None else dict.fromkeys(("low_water_mark", *EVERY), 0)
 
@@ -151,6 +153,14 @@ class LedgerPages:
         if error_class is not None:
             return await self._pool.fetch(_sql.list_failed_of_class, *place, error_class)
         return await self._pool.fetch(_sql.list_failed, *place)
+
+    async def _list_rest(
+        self, backfill_number: int, behind: int, limit: int, counted: Mapping[str, Any]
+    ) -> list[LedgerEntry]:
+        """What was cancelled without a row that says so."""
+        first = max(behind + 1, counted["low_water_mark"])
+        rest = await self._list_pending(backfill_number, first, limit, ())
+        return [replace(entry, status="cancelled", finished_at=counted["rest_cancelled_at"]) for entry in rest]
 
     async def _list_pending(
         self, backfill_number: int, first: int, limit: int, in_flight: Collection[int]
@@ -214,6 +224,8 @@ class LedgerPages:
         if error_class is not None or error_group is not None:
             statuses = [status for status in statuses if status in FAILED]  # nothing else has a class
         lists = [await self._list_ids(backfill_number, each, error_class, error_group) for each in set(statuses)]
+        if "cancelled" in statuses:
+            lists.append(await self._pool.fetch(_sql.list_rest_ids, backfill_number))
         return [row["entity_id"] for row in merge(*lists, key=itemgetter("position"))]
 
     async def _list_ids(
@@ -269,8 +281,8 @@ def _by_position(entries: Iterable[LedgerEntry]) -> dict[int, LedgerEntry]:
 
 
 def _pending(row: PlanRow) -> LedgerEntry:
-    values: dict[str, Any] = {field.name: None for field in fields(LedgerEntry)}
-    values |= {"position": row.position, "entity_id": row.entity_id, "status": "pending", "attempts": 0, "tries": ()}
+    values: dict[str, Any] = {field.name: None for field in fields(LedgerEntry) if field.default is MISSING}
+    values |= {"position": row.position, "entity_id": row.entity_id, "status": "pending", "attempts": 0}
     return LedgerEntry(**values)
 
 

@@ -1,3 +1,6 @@
+-- part: rest_cancelled_at
+(SELECT rest_cancelled_at FROM backfill_progress WHERE backfill_number = $1)
+
 -- name: list_items
 -- The whole ledger in plan order. What is known of an item is looked up by its whole key, here and below: for a join the
 -- planner may compare every outcome with every item, as long as its statistics do not know the backfill.
@@ -6,10 +9,11 @@ SELECT i.position, i.entity_id,
        CASE WHEN o.status IS NOT NULL THEN o.status::text
             WHEN i.position = ANY($4::integer[]) THEN 'in_flight'
             WHEN r.position IS NOT NULL THEN 'retrying'
+            WHEN /* part: rest_cancelled_at */ IS NOT NULL THEN 'cancelled'
             ELSE 'pending' END AS status,
        coalesce(o.attempts, r.tries, 0) AS attempts,
        coalesce(o.started_at, r.first_started_at) AS started_at,
-       o.finished_at, o.message, o.result, o.credits, o.skip_reason,
+       coalesce(o.finished_at, CASE WHEN r.position IS NULL THEN /* part: rest_cancelled_at */ END) AS finished_at, o.message, o.result, o.credits, o.skip_reason,
        coalesce(o.error_class, r.error_class) AS error_class, coalesce(o.error, r.error) AS error,
        o.http_status, r.next_attempt_at
   FROM (SELECT position, entity_id
@@ -136,7 +140,7 @@ SELECT *
 -- What there is to find: of a status that counts zero nothing is asked. What nobody has touched lies behind the mark.
 -- $1 backfill
 SELECT low_water_mark, planned - succeeded - failed - skipped - cancelled - retrying AS pending,
-       retrying, succeeded, failed, skipped, cancelled
+       retrying, succeeded, failed, skipped, cancelled, rest_cancelled_at
   FROM backfill_progress
  WHERE backfill_number = $1;
 
@@ -146,10 +150,11 @@ SELECT i.position, i.entity_id,
        CASE WHEN o.status IS NOT NULL THEN o.status::text
             WHEN i.position = ANY($3::integer[]) THEN 'in_flight'
             WHEN r.position IS NOT NULL THEN 'retrying'
+            WHEN /* part: rest_cancelled_at */ IS NOT NULL THEN 'cancelled'
             ELSE 'pending' END AS status,
        coalesce(o.attempts, r.tries, 0) AS attempts,
        coalesce(o.started_at, r.first_started_at) AS started_at,
-       o.finished_at, o.message, o.result, o.credits, o.skip_reason,
+       coalesce(o.finished_at, CASE WHEN r.position IS NULL THEN /* part: rest_cancelled_at */ END) AS finished_at, o.message, o.result, o.credits, o.skip_reason,
        coalesce(o.error_class, r.error_class) AS error_class, coalesce(o.error, r.error) AS error,
        o.http_status, r.next_attempt_at
   FROM plan_items i
@@ -167,10 +172,12 @@ SELECT attributes FROM plan_items WHERE backfill_number = $1 AND position = $2;
 SELECT b.id AS backfill_id, b.name, b.created_at,
        CASE WHEN o.status IS NOT NULL THEN o.status::text
             WHEN r.position IS NOT NULL THEN 'retrying'
+            WHEN b.rest_cancelled_at IS NOT NULL THEN 'cancelled'
             ELSE 'pending' END AS status,
-       o.finished_at, coalesce(o.error_class, r.error_class) AS error_class
-  FROM (SELECT other.number, other.id, other.name, other.created_at
+       coalesce(o.finished_at, b.rest_cancelled_at) AS finished_at, coalesce(o.error_class, r.error_class) AS error_class
+  FROM (SELECT other.number, other.id, other.name, other.created_at, p.rest_cancelled_at
           FROM backfills AS other
+          JOIN backfill_progress AS p ON p.backfill_number = other.number
           JOIN backfills AS own ON own.number = $1 AND own.workflow_id = other.workflow_id
                                AND own.entity_type IS NOT DISTINCT FROM other.entity_type
          WHERE other.number <> $1
@@ -213,6 +220,21 @@ SELECT o.position, i.entity_id
         OFFSET 0) o
  /* part: entity */
  ORDER BY o.position;
+
+-- name: list_rest_ids
+-- What was cancelled with the rest, and has no row: all of it lies behind the mark.
+-- $1 backfill
+SELECT i.position, i.entity_id
+  FROM backfill_progress AS p
+ CROSS JOIN LATERAL (
+       SELECT position, entity_id
+         FROM plan_items
+        WHERE backfill_number = $1 AND position >= p.low_water_mark
+        ORDER BY position
+       OFFSET 0) AS i
+ WHERE p.backfill_number = $1 AND p.rest_cancelled_at IS NOT NULL
+   AND (SELECT o.position FROM outcomes AS o WHERE o.backfill_number = $1 AND o.position = i.position) IS NULL
+ ORDER BY i.position;
 
 -- name: list_failed_ids
 -- $1 backfill
@@ -268,9 +290,11 @@ SELECT wanted.entity_id
   FROM unnest($3::text[]) AS wanted (entity_id)
  CROSS JOIN LATERAL (
        SELECT position FROM plan_items WHERE backfill_number + 0 = $1 AND entity_id = wanted.entity_id OFFSET 0) i
- CROSS JOIN LATERAL (
+  LEFT JOIN LATERAL (
        SELECT status, error_class, fingerprint FROM outcomes WHERE backfill_number = $1 AND position = i.position OFFSET 0) o
- WHERE o.status = ANY ($4::text[]::outcome_status[]) AND ($2::text IS NULL OR o.error_class = $2)
+    ON true
+ WHERE coalesce(o.status::text, CASE WHEN /* part: rest_cancelled_at */ IS NOT NULL THEN 'cancelled' END) = ANY ($4::text[])
+   AND ($2::text IS NULL OR o.error_class = $2)
    AND ($5::bytea IS NULL OR o.fingerprint = $5)
  ORDER BY i.position;
 

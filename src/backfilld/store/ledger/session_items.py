@@ -89,9 +89,9 @@ async def finish(connection: Connection, ended: Sequence[EndedItem], tried: Sequ
         )
 
 
-async def cancel(connection: Connection, backfill_number: int, since: int, before: int) -> None:
-    """End the attempts whose items a cancel has just ended."""
-    await connection.execute(_sql.cancel_attempts, backfill_number, since, before)
+async def cancel(connection: Connection, backfill_number: int, at: datetime) -> None:
+    """End the attempts whose items a cancel is ending."""
+    await connection.execute(_sql.cancel_attempts, backfill_number, at)
 
 
 async def request_kill(

@@ -80,17 +80,11 @@ SELECT id, try, finished_at, log FROM tried WHERE log IS NOT NULL
 ON CONFLICT (attempt_id, try) DO NOTHING;
 
 -- name: cancel_attempts
--- The attempts of outcomes that a cancel wrote.
--- $1 backfill   $2 from position   $3 to position, exclusive
-UPDATE attempts AS a
-   SET finished_at = o.finished_at, cancel_requested_at = coalesce(a.cancel_requested_at, o.finished_at),
-       running_since = NULL, next_attempt_at = NULL
-  FROM (SELECT w.id, (SELECT o.finished_at FROM outcomes AS o WHERE o.backfill_number = $1 AND o.position = w.position)
-                     AS finished_at
-          FROM attempts AS w
-         WHERE w.backfill_number = $1 AND w.finished_at IS NULL AND w.position >= $2 AND w.position < $3
-        OFFSET 0) AS o
- WHERE a.id = o.id AND a.finished_at IS NULL AND o.finished_at IS NOT NULL;
+-- The attempts of what a cancel ends. Nothing is in flight any more: whatever has not finished is one of them.
+-- $1 backfill   $2 now
+UPDATE attempts
+   SET finished_at = $2, cancel_requested_at = coalesce(cancel_requested_at, $2), running_since = NULL, next_attempt_at = NULL
+ WHERE backfill_number = $1 AND finished_at IS NULL;
 
 -- name: lock_backfill
 -- Whoever takes the lease, or records, comes before this or after it; locked in their order.
