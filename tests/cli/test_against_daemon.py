@@ -220,6 +220,7 @@ CALLS = (
     lambda client: client.get_backfill("A"),
     lambda client: client.explain_backfill("A"),
     lambda client: client.list_progress("A"),
+    lambda client: client.get_attributes("1", "2"),
     lambda client: client.list_errors("A"),
     lambda client: anext(client.report("A")),
     lambda client: client.edit_backfill("A", {}),

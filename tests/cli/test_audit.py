@@ -70,7 +70,7 @@ async def test_a_timeline_says_which_attempt_was_killed(backfilld, daemon):
     daemon.script("GET", f"/public-api/backfills/{ID}/timeline", Scripted(data={"events": [killed]}))
     ended = await backfilld("backfills", "timeline", ID)
 
-    assert "attempt.kill attempt/7 (session 2027-03-01T00:00:00Z)" in ended.out
+    assert "attempt.kill attempt/7 (session 2027-03-01 00:00:00 +0000)" in ended.out
 
 
 def test_only_what_differs_is_a_change():

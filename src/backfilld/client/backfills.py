@@ -44,6 +44,10 @@ class BackfillRoutes(Calling):
         except (aiohttp.ClientError, TimeoutError) as problem:
             raise unreachable(self.url, problem) from problem
 
+    async def get_attributes(self, id: str, entity_id: str) -> Answer:
+        """Of an entity of its plan. `data`: attributes, standing (as_sent, as_planned or as_now), read_at."""
+        return await self._get(f"/backfills/{part(id)}/entities/{part(entity_id)}/attributes")
+
     async def list_errors(self, id: str, **query: object) -> Answer:
         """What failed, by what failures have in common; `error_group`. `data`: errors."""
         return await self._get(f"/backfills/{part(id)}/errors", **query)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import compact, duration, local, print_fields, print_json, print_table
+from backfilld.cli.output.printing import compact, duration, local, print_fields, print_json, print_prose, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 
@@ -104,7 +104,7 @@ def reset(server: Server, as_json: bool, name: str, reason: str | None) -> None:
     if as_json:
         print_json(data)
     else:
-        click.echo(data["message"])
+        print_prose(data["message"])
 
 
 @group.command("release")
@@ -124,4 +124,4 @@ def release(server: Server, as_json: bool, name: str, until: str, reason: str | 
     if as_json:
         print_json(data)
     else:
-        click.echo(data["message"])
+        print_prose(data["message"])

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import print_json, print_warnings
+from backfilld.cli.output.printing import print_json, print_prose, print_warnings
 from backfilld.cli.running import run
 
 
@@ -41,4 +41,4 @@ def _order(server: Server, as_json: bool, verb: str, reason: str | None) -> None
     if as_json:
         print_json(data)
     else:
-        click.echo(data["message"])
+        print_prose(data["message"])

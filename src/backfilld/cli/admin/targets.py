@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import local, print_json, print_table
+from backfilld.cli.output.printing import local, print_json, print_prose, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 
@@ -44,7 +44,7 @@ def try_now(server: Server, as_json: bool, target: str, reason: str | None) -> N
     if as_json:
         print_json(data)
     else:
-        click.echo(f"{target}: {data['message']}")
+        print_prose(f"{target}: {data['message']}")
 
 
 def _list(server: Server, as_json: bool) -> None:

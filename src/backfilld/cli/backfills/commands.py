@@ -19,7 +19,7 @@ from backfilld.cli.naming import backfill_argument, optional_backfill_argument, 
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.backfill_text import backfill_fields, limit_row
-from backfilld.cli.output.printing import number, print_fields, print_json, print_table, print_warnings
+from backfilld.cli.output.printing import number, print_fields, print_json, print_prose, print_table, print_warnings
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 
@@ -81,7 +81,7 @@ def explain(server: Server, as_json: bool, id: str) -> None:
         print_json(data)
         return
     for sentence in data["sentences"]:
-        click.echo(sentence)
+        print_prose(sentence)
     if data["limits"]:
         click.echo()
         rows = [limit_row(limit) for limit in data["limits"]]
@@ -218,7 +218,7 @@ def _steer(server: Server, as_json: bool, verb: str, id: str, **options: str | N
     if as_json:
         print_json(data)
         return
-    click.echo(f"{data['backfill_id']}: {data['message']}")
+    print_prose(f"{data['backfill_id']}: {data['message']}")
 
 
 @group.command("errors")

@@ -7,7 +7,7 @@ import click
 from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, server_options
 from backfilld.cli.output.backfill_text import counts, status
-from backfilld.cli.output.printing import number
+from backfilld.cli.output.printing import number, print_prose
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
 
@@ -32,7 +32,7 @@ def delete(server: Server, id: str, reason: str | None, yes: bool) -> None:
     if not yes:
         click.confirm(f"{_told(run(ask()))}\nDelete it for good?", abort=True, err=True)
     run(act())
-    click.echo(f"{id}: deleted; `backfilld backfills timeline {id}` says what it was")
+    print_prose(f"{id}: deleted; `backfilld backfills timeline {id}` says what it was")
 
 
 def _told(backfill: dict[str, Any]) -> str:

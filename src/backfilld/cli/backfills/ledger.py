@@ -6,11 +6,16 @@ import click
 
 from backfilld.cli.naming import backfill_argument, zone_of
 from backfilld.cli.options import Server, json_option, limit_option, server_options
-from backfilld.cli.output.printing import compact, duration, local, print_fields, print_json, print_table
+from backfilld.cli.output.printing import compact, duration, local, print_fields, print_json, print_prose, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
 
 OUTCOMES = ("pending", "in_flight", "retrying", "succeeded", "failed", "skipped", "cancelled")
+STANDINGS = {
+    "as_sent": "What its target was sent",
+    "as_planned": "What its target will be sent",
+    "as_now": "As its source has it now, which need not be what was sent",
+}
 
 
 @click.command("entities", cls=WholeCommand)
@@ -59,15 +64,19 @@ def _cells(one: dict[str, Any], zone: str | None) -> tuple[object, ...]:
 @click.command("entity", cls=WholeCommand)
 @backfill_argument
 @click.argument("entity_id", metavar="ENTITY")
+@click.option("--attributes", "with_attributes", is_flag=True, help="Also what its target was, or will be, sent.")
 @json_option
 @server_options
-def entity(server: Server, as_json: bool, id: str, entity_id: str) -> None:
+def entity(server: Server, as_json: bool, id: str, entity_id: str, with_attributes: bool) -> None:
     """Show one of its entities, with every try."""
 
     async def ask() -> tuple[dict[str, Any], str | None]:
         async with server.client() as client:
             zone = await zone_of(client, id)
-            return (await client.get_ledger_item(id, entity_id)).data, zone
+            data = dict((await client.get_ledger_item(id, entity_id)).data)
+            if with_attributes:
+                data["attributes"] = (await client.get_attributes(id, entity_id)).data
+            return data, zone
 
     data, zone = run(ask())
     if as_json:
@@ -89,6 +98,8 @@ def entity(server: Server, as_json: bool, id: str, entity_id: str) -> None:
             "result": compact(one["result"]),
         }
     )
+    if with_attributes:
+        _print_attributes(data["attributes"], zone)
     if one.get("tries"):
         click.echo()
         rows = [
@@ -97,3 +108,12 @@ def entity(server: Server, as_json: bool, id: str, entity_id: str) -> None:
             for each in one["tries"]
         ]  # fmt: skip
         print_table(("TRY", "STARTED", "ENDED", "CLASS", "HTTP", "ERROR"), rows)
+
+
+def _print_attributes(told: dict[str, Any], zone: str | None) -> None:
+    click.echo()
+    print_prose(f"{STANDINGS[told['standing']]}, read {local(told['read_at'], zone)}")
+    if told["attributes"] is None:
+        click.echo("  its source has no such entity any more")
+    for name, value in (told["attributes"] or {}).items():
+        print_prose(f"  {name}: {value if isinstance(value, str) else compact(value)}", indent=4)

@@ -4,7 +4,7 @@ import click
 
 from backfilld.cli.naming import backfill_argument
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import print_json, print_warnings
+from backfilld.cli.output.printing import print_json, print_prose, print_warnings
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
 
@@ -34,7 +34,7 @@ def override(server: Server, as_json: bool, id: str, until: str | None, end: boo
     if as_json:
         print_json(data)
     else:
-        click.echo(f"{data['backfill_id']}: {data['message']}")
+        print_prose(f"{data['backfill_id']}: {data['message']}")
 
 
 @click.command("clone", cls=WholeCommand)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from backfilld.cli.options import Server, json_option, limit_option, server_options
-from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table
+from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_prose, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
 
@@ -98,7 +98,7 @@ def show(server: Server, as_json: bool, entity_type: str, id: str) -> None:
     one = data["entity"]
     print_fields({"id": one["id"], "type": entity_type, "as of": local(one.get("as_of"))})
     for name, value in one["attributes"].items():
-        click.echo(f"  {name}: {value if isinstance(value, str) else compact(value)}")
+        print_prose(f"  {name}: {value if isinstance(value, str) else compact(value)}", indent=4)
 
 
 @click.command("delete", cls=WholeCommand)

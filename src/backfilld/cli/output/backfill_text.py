@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from backfilld.cli.output.printing import compact, local, number, print_fields, print_table
+from backfilld.cli.output.printing import compact, local, number, print_fields, print_prose, print_table, spelled
 
 
 def done(backfill: dict[str, Any]) -> int:
@@ -177,7 +177,8 @@ def print_preview(data: dict[str, Any]) -> None:
     if openings:
         click.echo("\nopenings, local time")
         for opening in openings:
-            click.echo(f"  {opening['opens_at_local']} to {opening['closes_at_local'] or 'further notice'}")
+            closes = spelled(opening["closes_at_local"]) or "further notice"
+            click.echo(f"  {spelled(opening['opens_at_local'])} to {closes}")
     print_sample(data.get("sample") or ())
 
 
@@ -210,7 +211,7 @@ def limit_row(found: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def print_verified(data: dict[str, Any]) -> None:
     """What a filter matches."""
-    click.echo(f"{data['level']}: {data['message']}")
+    print_prose(f"{data['level']}: {data['message']}")
     print_fields({"matching": number(data["matching_entities"])})
     print_sample(data.get("sample") or ())
 

@@ -1,7 +1,8 @@
 """How results look: JSON for programs, plain aligned text for people. Results go to stdout, remarks to stderr."""
 
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ import orjson
 from backfilld.domain.windows.timezones import find_zone
 
 SHORT_ID = 8
+SPELLING = "%Y-%m-%d %H:%M:%S %z"  # of times
+LEAST_ROOM = 20  # cells in which lines are broken
 
 
 def print_json(document: Any) -> None:
@@ -28,35 +31,59 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, empt
 
     On a terminal it fits, and what is too long goes on below; elsewhere each row is one line, whole.
     """
-    rows = list(rows)
-    if rows and sys.stdout.isatty():
-        from backfilld.cli.output.fitted import print_fitted
-
-        print_fitted(header, [[_cell(value) for value in row] for row in rows])
-        return
     written = [[_cell(value) for value in row] for row in rows]
     if not written:
         click.echo(empty, err=True)
-        return
-    widths = [max(len(row[column]) for row in [list(header), *written]) for column in range(len(header))]
-    numeric = [all(_is_number(row[column]) for row in written) for column in range(len(header))]
-    for row in [list(header), *written]:
+    elif sys.stdout.isatty():
+        from backfilld.cli.output.fitted import print_fitted
+
+        print_fitted(header, written)
+    else:
+        for line in whole_lines([list(header), *written]):
+            click.echo(line)
+
+
+def whole_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A line each, in columns; the first is the header."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, cells)) for cells in columns]
+    numeric = [all(_is_number(cell) for cell in cells[1:]) for cells in columns]
+    for row in rows:
         cells = (
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(row, widths, numeric, strict=True)
         )
-        click.echo("  ".join(cells).rstrip())
+        yield "  ".join(cells).rstrip()
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """Names and values beneath each other; what is None is left out."""
+    """Names and values beneath each other; what is None is left out. On a terminal long values go on below."""
     present = {name: value for name, value in fields.items() if value is not None}
     width = max((len(name) for name in present), default=0)
     for name, value in present.items():
-        first, *more = str(value).split("\n")
-        click.echo(f"{name.ljust(width)}  {first}")
+        first, *more = [shown for line in str(value).split("\n") for shown in _within(line, indent=width + 2)]
+        click.echo(f"{name.ljust(width)}  {first}".rstrip())
         for line in more:
-            click.echo(f"{' ' * width}  {line}")
+            click.echo(f"{' ' * width}  {line}".rstrip())
+
+
+def print_prose(text: str, *, indent: int = 0) -> None:
+    """A sentence or more; on a terminal broken between words, the lines behind the first indented."""
+    first, *more = _within(text, indent=indent)
+    click.echo(first)
+    for line in more:
+        click.echo(f"{' ' * indent}{line.lstrip()}")
+
+
+def _within(line: str, *, indent: int) -> list[str]:
+    """The line as the terminal has room for it; elsewhere whole."""
+    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
+    if len(line) <= room or room < LEAST_ROOM:
+        return [line]
+    from backfilld.cli.output.wrapping import wrapped
+
+    begun = line[: len(line) - len(line.lstrip())]
+    return [begun + part for part in wrapped(line, room - len(begun))]
 
 
 def _cell(value: object) -> str:
@@ -104,7 +131,7 @@ def local(text: str | None, zone: str | None = None) -> str | None:
     try:
         when = instant(text)
         there = None if zone is None else find_zone(zone)
-        return None if when is None else when.astimezone(there).strftime("%Y-%m-%d %H:%M:%S %z")
+        return None if when is None else when.astimezone(there).strftime(SPELLING)
     except (OverflowError, ValueError):
         return text
 
@@ -112,8 +139,17 @@ def local(text: str | None, zone: str | None = None) -> str | None:
 def spelled(text: str | None) -> str | None:
     """A local time of the API in the same spelling, in its own offset."""
     try:
-        return None if text is None else datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S %z")
+        return None if text is None else datetime.fromisoformat(text).strftime(SPELLING)
     except ValueError:
+        return text
+
+
+def beside(text: str | None, other: str) -> str | None:
+    """An instant of the API in the offset of `other`, a local time that stands beside it."""
+    try:
+        there = datetime.fromisoformat(other).tzinfo
+        return None if text is None else datetime.fromisoformat(text).astimezone(there).strftime(SPELLING)
+    except (OverflowError, ValueError):
         return text
 
 

@@ -7,7 +7,15 @@ import click
 
 from backfilld.cli.inputs import JsonObject
 from backfilld.cli.options import Server, json_option, limit_option, server_options
-from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table, print_warnings
+from backfilld.cli.output.printing import (
+    beside,
+    compact,
+    print_fields,
+    print_json,
+    print_table,
+    print_warnings,
+    spelled,
+)
 from backfilld.cli.output.times import with_offset
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
@@ -53,7 +61,7 @@ def list_(server: Server, as_json: bool, retried: bool, limit: int, **query: str
             attempt["status"],
             attempt["project"]["name"],
             attempt["workflow"]["name"],
-            attempt["sessionTime"],
+            spelled(attempt["sessionTime"]),
             attempt["retryAttemptName"],
         )
         for attempt in attempts
@@ -164,10 +172,10 @@ def _print(answer: "Answer", as_json: bool) -> None:
             "status": attempt["status"],
             "project": attempt["project"]["name"],
             "workflow": attempt["workflow"]["name"],
-            "session": f"{attempt['sessionTime']} ({attempt['sessionId']})",
+            "session": f"{spelled(attempt['sessionTime'])} ({attempt['sessionId']})",
             "name": attempt["retryAttemptName"] or None,
             "params": compact(attempt["params"]) if attempt["params"] else None,
-            "created": local(attempt["createdAt"]),
-            "finished": local(attempt["finishedAt"]),
+            "created": beside(attempt["createdAt"], attempt["sessionTime"]),
+            "finished": beside(attempt["finishedAt"], attempt["sessionTime"]),
         }
     )

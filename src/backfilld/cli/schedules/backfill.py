@@ -10,7 +10,7 @@ import click
 from backfilld.cli.inputs import read_windows
 from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output import exit_codes
-from backfilld.cli.output.printing import print_fields, print_json, print_table
+from backfilld.cli.output.printing import print_fields, print_json, print_table, spelled
 from backfilld.cli.output.times import has_offset, with_offset
 from backfilld.cli.running import run
 
@@ -114,7 +114,7 @@ async def _times(client: "Client", id: int, **texts: str | None) -> dict[str, st
 
 async def _why_none(client: "Client", id: int, body: dict[str, Any]) -> str:
     """What bounds the range in which there is no session."""
-    stands = (await client.digdag.get_schedule(id))["nextScheduleTime"]
+    stands = spelled((await client.digdag.get_schedule(id))["nextScheduleTime"])
     if body.get("advanceSchedule"):
         return f"No sessions: nothing should have run by now; the schedule's next session is {stands}."
     return f"No sessions to run before the schedule's next one, {stands}; --advance runs what it has missed."
@@ -125,14 +125,14 @@ def _print_dry(data: dict[str, Any], none: str) -> None:
     rows = [(attempt["sessionTime"], attempt["status"], attempt["retryAttemptName"]) for attempt in runs]
     rows += [(one["sessionTime"], f"left out: it has an attempt ({one['status']})", None) for one in left_out]
     rows.sort(key=lambda row: datetime.fromisoformat(row[0]))
-    print_table(("SESSION", "STATUS", "NAME"), rows, empty=none)
+    print_table(("SESSION", "STATUS", "NAME"), [(spelled(row[0]), *row[1:]) for row in rows], empty=none)
     besides = f", {len(left_out)} left out" if left_out else ""
     click.echo(f"{len(runs)} would be run{besides}; nothing was made.", err=True)
 
 
 def _print_made(data: dict[str, Any], none: str) -> None:
     rows = [
-        (attempt["sessionTime"], attempt["status"], attempt["id"], attempt["retryAttemptName"])
+        (spelled(attempt["sessionTime"]), attempt["status"], attempt["id"], attempt["retryAttemptName"])
         for attempt in data["attempts"]
     ]
     print_table(("SESSION", "STATUS", "ATTEMPT", "NAME"), rows, empty=none)

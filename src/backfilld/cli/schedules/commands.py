@@ -6,7 +6,7 @@ import click
 
 from backfilld.cli.inputs import JsonObject
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import print_json, print_table, print_warnings
+from backfilld.cli.output.printing import beside, print_json, print_table, print_warnings, spelled
 from backfilld.cli.running import run
 from backfilld.cli.schedules import backfill, mirrors, steer
 from backfilld.cli.schedules.steer import print_schedule
@@ -57,8 +57,8 @@ def list_(server: Server, as_json: bool, project: int | None, workflow: str | No
             schedule["id"],
             schedule["project"]["name"],
             schedule["workflow"]["name"],
-            schedule["nextScheduleTime"],
-            schedule["nextRunTime"],
+            spelled(schedule["nextScheduleTime"]),
+            beside(schedule["nextRunTime"], schedule["nextScheduleTime"]),
             "no" if schedule["disabledAt"] else "yes",
         )
         for schedule in schedules
@@ -106,8 +106,11 @@ def preview(server: Server, as_json: bool, schedule: dict[str, Any], from_: str 
     if as_json:
         print_json(answer.data)
         return
-    rows = [(each["session_time"], each["run_time"], each["session_time_local"]) for each in answer["sessions"]]
-    print_table(("SESSION", "RUNS AT", "SESSION, LOCAL TIME"), rows, empty="No sessions.")
+    rows = [
+        (spelled(each["session_time_local"]), beside(each["run_time"], each["session_time_local"]))
+        for each in answer["sessions"]
+    ]
+    print_table(("SESSION", "RUNS AT"), rows, empty="No sessions.")
 
 
 def _now() -> str:

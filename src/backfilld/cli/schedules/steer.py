@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backfilld.cli.options import Server, json_option, server_options
-from backfilld.cli.output.printing import local, print_fields, print_json
+from backfilld.cli.output.printing import beside, print_fields, print_json, spelled
 from backfilld.cli.output.times import with_time_of_day
 from backfilld.cli.running import run
 
@@ -90,8 +90,8 @@ def print_schedule(answer: "Answer", *, as_json: bool) -> None:
             "id": schedule["id"],
             "project": f"{schedule['project']['name']} ({schedule['project']['id']})",
             "workflow": f"{schedule['workflow']['name']} ({schedule['workflow']['id']})",
-            "next session": schedule["nextScheduleTime"],
-            "runs at": schedule["nextRunTime"],
-            "disabled": local(schedule["disabledAt"]),
+            "next session": spelled(schedule["nextScheduleTime"]),
+            "runs at": beside(schedule["nextRunTime"], schedule["nextScheduleTime"]),
+            "disabled": beside(schedule["disabledAt"], schedule["nextScheduleTime"]),
         }
     )
