@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "workflows": ("admin.workflows", "group", "See and change what can be run."),
     "projects": ("admin.projects", "group", "Check and push workflows in .dig files."),
     "schedules": ("schedules.commands", "group", "See when schedules fire, steer them, and run them for past times."),
+    "sessions": ("schedules.sessions", "group", "See what was run of each slot of time, attempt by attempt."),
     "attempts": ("schedules.attempts", "group", "See, start and kill runs of sessions, and what they printed."),
     "entities": ("entities.commands", "group", "Load records into the built-in store, and look at them."),
     "targets": ("admin.targets", "targets", "See the systems that workflows send to."),

@@ -35,6 +35,9 @@ class DigdagRoutes:
     async def skip_schedule(self, id: int, body: Json) -> Answer:
         return await self._post(f"/schedules/{id}/skip", body)
 
+    async def get_session(self, id: int) -> Answer:
+        return await self._get(f"/sessions/{id}")
+
     async def get_attempt(self, id: int) -> Answer:
         return await self._get(f"/attempts/{id}")
 

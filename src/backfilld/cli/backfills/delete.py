@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from backfilld.cli.naming import backfill_argument
-from backfilld.cli.options import Server, server_options
+from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.backfill_text import counts, status
-from backfilld.cli.output.printing import number, print_prose
+from backfilld.cli.output.printing import number, print_json, print_prose
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
 
@@ -16,8 +16,9 @@ from backfilld.cli.whole import WholeCommand
 @backfill_argument
 @click.option("--reason", help="Kept in the audit log, which is all that is left.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @server_options
-def delete(server: Server, id: str, reason: str | None, yes: bool) -> None:
+def delete(server: Server, as_json: bool, id: str, reason: str | None, yes: bool) -> None:
     """Delete an ended backfill: settings, plan and outcomes. The audit log keeps what it was, and its digest."""
 
     async def ask() -> dict[str, Any]:
@@ -32,6 +33,9 @@ def delete(server: Server, id: str, reason: str | None, yes: bool) -> None:
     if not yes:
         click.confirm(f"{_told(run(ask()))}\nDelete it for good?", abort=True, err=True)
     run(act())
+    if as_json:
+        print_json({"deleted": id})
+        return
     print_prose(f"{id}: deleted; `backfilld backfills timeline {id}` says what it was")
 
 

@@ -39,9 +39,10 @@ def override(server: Server, as_json: bool, id: str, until: str | None, end: boo
 
 @click.command("clone", cls=WholeCommand)
 @backfill_argument
+@json_option
 @server_options
-def clone(server: Server, id: str) -> None:
-    """Print what asks for another backfill like it: the body of POST /public-api/backfills, as JSON."""
+def clone(server: Server, as_json: bool, id: str) -> None:
+    """Print what asks for another backfill like it: the body of POST /public-api/backfills, always as JSON."""
 
     async def ask() -> dict[str, object]:
         async with server.client() as client:

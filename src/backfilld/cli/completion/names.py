@@ -77,6 +77,11 @@ async def _attempts(client: "Client", _: dict[str, Any]) -> AsyncIterator[Named]
         yield str(one["id"]), f"{one['project']['name']}/{one['workflow']['name']} {one['sessionTime']}"
 
 
+async def _sessions(client: "Client", _: dict[str, Any]) -> AsyncIterator[Named]:
+    async for one in client.digdag.every("sessions", "/sessions", page_size=MOST):
+        yield str(one["id"]), f"{one['project']['name']}/{one['workflow']['name']} {one['sessionTime']}"
+
+
 async def _projects(client: "Client", _: dict[str, Any]) -> AsyncIterator[Named]:
     async for one in client.digdag.every("projects", "/projects", page_size=MOST):
         yield one["name"], f"project {one['id']}"
@@ -164,6 +169,8 @@ LISTED: dict[str, Lister] = {
     "schedules id": _schedules,
     "schedules unmirror id": _mirrors,
     "schedules list project": _project_ids,
+    "sessions list project": _project_ids,
+    "sessions id": _sessions,
     "project": _projects,
     "projects name": _projects,
     "attempts id": _attempts,

@@ -144,20 +144,24 @@ def kill(server: Server, as_json: bool, id: int) -> None:
 
 @group.command("log")
 @click.argument("id", type=ID)
+@json_option
 @server_options
-def log(server: Server, id: int) -> None:
+def log(server: Server, as_json: bool, id: int) -> None:
     """Print what an attempt printed, or its target answered, try after try."""
 
-    async def ask() -> list[str]:
+    async def ask() -> list[dict[str, Any]]:
         async with server.client() as client:
             files = (await client.digdag.list_log_files(id))["files"]
-            return [await client.digdag.read_log(id, file["fileName"]) for file in files]
+            return [{**file, "text": await client.digdag.read_log(id, file["fileName"])} for file in files]
 
-    printed = run(ask())
-    if not printed:
+    files = run(ask())
+    if as_json:
+        print_json({"files": files})
+        return
+    if not files:
         click.echo("No log.", err=True)
-    for text in printed:
-        click.echo(text, nl=not text.endswith("\n"))
+    for file in files:
+        click.echo(file["text"], nl=not file["text"].endswith("\n"))
 
 
 def _print(answer: "Answer", as_json: bool) -> None:

@@ -86,8 +86,9 @@ def mirrors(server: Server, as_json: bool) -> None:
 
 @click.command("unmirror")
 @click.argument("id", type=click.IntRange(1))
+@json_option
 @server_options
-def unmirror(server: Server, id: int) -> None:
+def unmirror(server: Server, as_json: bool, id: int) -> None:
     """Forget the mirror ID. Its workflow here is hidden; nothing changes on the engine."""
 
     async def ask() -> None:
@@ -95,4 +96,7 @@ def unmirror(server: Server, id: int) -> None:
             await client.delete_mirror(id)
 
     run(ask())
-    click.echo(f"Mirror {id} is forgotten.")
+    if as_json:
+        print_json({"forgotten": id})
+    else:
+        click.echo(f"Mirror {id} is forgotten.")
