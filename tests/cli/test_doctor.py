@@ -1,7 +1,9 @@
 """`backfilld doctor`: each thing that can be broken is broken, and named with what to do about it."""
 
+import asyncio
 import shutil
 import socket
+import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from tests.cli.conftest import Backfilld, Ended
 from tests.support.database import Databases
 from tests.support.stub_daemon import StubDaemon, digdag
@@ -209,3 +216,92 @@ def test_a_time_server_that_was_not_reached_is_a_warning(monkeypatch: pytest.Mon
     (tmp_path / "synchronized").touch()
 
     assert ("warning", "ok") == (before, machine.clock().state)
+
+
+def pem(folder: Path, begins: datetime, ends: datetime) -> Path:
+    """A certificate of localhost for that time, with its key, in one file."""
+    key = generate_private_key(SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begins, ends)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    file = folder / "localhost.pem"
+    file.touch(mode=0o600)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.PEM) + secret)
+    return file
+
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "code", "state", "words"),
+    [
+        (NOW - 9 * DAY, NOW - DAY, 1, "problem", "has expired on"),
+        (NOW - 9 * DAY, NOW + DAY, 0, "warning", "expires on"),
+        (NOW + DAY, NOW + 9 * DAY, 1, "problem", "is not valid before"),
+    ],
+)
+async def test_a_certificate_that_nobody_believes_is_a_problem(
+    doctor: Doctor, tmp_path: Path, begins: datetime, ends: datetime, code: int, state: str, words: str
+) -> None:
+    ended = await doctor(server=f'port = 0\ntls_certificate_file = "{pem(tmp_path, begins, ends)}"')
+
+    assert code == ended.code
+    assert words in found(ended, "config", state)["found"]
+
+
+async def test_a_secret_that_everybody_may_read_is_named_with_the_command_that_mends_it(
+    doctor: Doctor, tmp_path: Path
+) -> None:
+    (tmp_path / "crm").write_text("secret")
+    (tmp_path / "crm").chmod(0o644)
+    ended = await doctor(f'[secrets.crm]\nfile = "{tmp_path}/crm"')
+
+    assert f"chmod o-r {tmp_path}/crm" == found(ended, "config", "warning")["do"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "trusted", "words", "do"),
+    [
+        (NOW - DAY, True, "certificate has expired", "renew"),
+        (NOW + DAY, False, "self-signed certificate", "SSL_CERT_FILE"),
+    ],
+)  # fmt: skip
+async def test_a_target_whose_certificate_is_not_believed(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: datetime, trusted: bool, words: str, do: str
+) -> None:
+    file = pem(tmp_path, NOW - 9 * DAY, ends)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "localhost", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        ended = await doctor(TARGET.replace("http://127.0.0.1:1", f"https://localhost:{port}"))
+    told = found(ended, "target", "problem")
+
+    assert (1, True, True) == (ended.code, words in told["found"], do in told["do"]), told
+
+
+async def test_a_name_that_nobody_knows_is_told_from_a_target_that_is_away(doctor: Doctor) -> None:
+    ended = await doctor(TARGET.replace("127.0.0.1:1", "nobody.invalid"))
+
+    assert "DNS" in found(ended, "target", "problem")["do"]
+
+
+async def test_a_file_that_is_not_there_is_not_to_be_mended(backfilld: Backfilld, tmp_path: Path) -> None:
+    ended = await backfilld("doctor", "--config", str(tmp_path / "nowhere.toml"), "--json")
+
+    assert 10 == ended.code
+    assert "--config" in found(ended, "config", "problem")["do"]
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00", b"[server\n", b"server = 3\n", b"\x00" * 100])
+async def test_garbage_instead_of_a_configuration(backfilld: Backfilld, tmp_path: Path, garbage: bytes) -> None:
+    (tmp_path / "b.toml").write_bytes(garbage)
+    ended = await backfilld("doctor", "--config", str(tmp_path / "b.toml"), "--json")
+
+    assert 10 == ended.code
+    assert "b.toml" in found(ended, "config", "problem")["found"]

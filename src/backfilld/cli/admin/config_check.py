@@ -34,7 +34,7 @@ def check(config: Path | None, as_json: bool, connect: bool) -> None:
     from backfilld.config import ConfigError, cautions_of, load_settings
 
     faults: list[str] = []
-    warnings: list[str] = []
+    warnings: Sequence[str] = ()
     checked: Sequence[Checked] = ()
     try:
         settings = load_settings(config)

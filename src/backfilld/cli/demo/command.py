@@ -155,7 +155,17 @@ class Demo:
             return made.key, await WebSessions(pool, self._clock).make_link(made.id)
 
     def _say(self, text: str) -> None:
-        click.echo(f"{click.style('•', fg='green')} {text}", err=self._as_json)
+        """A sentence; a link below it is a line of its own, and stays whole."""
+        from backfilld.cli.output.printing import print_prose
+
+        said, *links = text.split("\n")
+        if self._as_json:
+            click.echo(f"{click.style('•', fg='green')} {text}", err=True)
+            return
+        click.echo(f"{click.style('•', fg='green')} ", nl=False)
+        print_prose(said, indent=2)
+        for link in links:
+            click.echo(link)
 
     def _tell(self, told: dict[str, Any]) -> None:
         from backfilld.cli.demo.summary import print_summary

@@ -1,6 +1,7 @@
 """What stands around a daemon: the targets of its workflows, its sources, and the daemon itself if it runs."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,10 @@ from backfilld.store.connection.pool import Pool
 SECONDS = 5.0
 MOST_TARGETS = 100
 PORTS = {"http": 80, "https": 443}
+EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+REACH = "is it up, and may this machine reach it?"
+RENEW = "whoever runs it has to renew the certificate; if it is new, look at this machine's clock"
+TRUST = "is it the right host? If so, name what vouches for it by SSL_CERT_FILE in the daemon's environment"
 
 
 async def targets(settings: Settings, pool: Pool | None) -> list[Finding]:
@@ -48,25 +53,34 @@ def _origin(url: str) -> str:
         return ""
 
 
-def _target(name: str, users: Iterable[str], fault: str | None) -> Finding:
+def _target(name: str, users: Iterable[str], fault: tuple[str, str] | None) -> Finding:
     used = ", ".join(sorted(users))
     if fault is None:
         return ok("target", f"{name} takes connections (used by {used})")
-    return problem("target", f"{name}: {fault} (used by {used})", "is it up, and may this machine reach it?")
+    told, do = fault
+    return problem("target", f"{name}: {told} (used by {used})", do)
 
 
-async def _connect(origin: str) -> str | None:
+async def _connect(origin: str) -> tuple[str, str] | None:
+    """What is wrong, and what to do about it."""
     split = urlsplit(origin)
     context = ssl.create_default_context() if split.scheme == "https" else None
     try:
         async with asyncio.timeout(SECONDS):
             _, writer = await asyncio.open_connection(split.hostname, split.port, ssl=context)
     except ssl.SSLCertVerificationError as fault:
-        return f"its certificate is not believed: {fault.verify_message}"
+        told = f"its certificate is not believed: {fault.verify_message}"
+        return told, RENEW if fault.verify_code == EXPIRED else TRUST
+    except socket.gaierror as fault:
+        return fault.strerror or str(
+            fault
+        ), "is the name in the workflow's URL right, and does this machine's DNS know it?"
     except TimeoutError:
-        return f"no connection within {SECONDS:g} s"
-    except (OSError, ssl.SSLError) as fault:
-        return fault.strerror or str(fault)
+        return f"no connection within {SECONDS:g} s", REACH
+    except ssl.SSLError as fault:
+        return f"no TLS with it: {fault.reason or fault}", "does it speak TLS there? If not, write its URL as http://"
+    except OSError as fault:
+        return fault.strerror or str(fault), REACH
     writer.close()
     return None
 

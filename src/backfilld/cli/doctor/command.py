@@ -8,7 +8,7 @@ import click
 from backfilld.cli.doctor.findings import Finding, State, problem, unknown, worst
 from backfilld.cli.options import config_option, json_option
 from backfilld.cli.output import exit_codes
-from backfilld.cli.output.printing import print_json
+from backfilld.cli.output.printing import print_json, within
 from backfilld.cli.running import run
 
 MARKS: dict[State, tuple[str, str]] = {
@@ -16,6 +16,7 @@ MARKS: dict[State, tuple[str, str]] = {
     "unknown": ("unknown", "yellow"),
 }  # fmt: skip
 WIDEST = 12
+NAME_IT = "name the right file by --config or BACKFILLD_CONFIG"
 REST = ("database", "disk", "state", "targets", "sources", "daemon")
 
 
@@ -58,16 +59,20 @@ async def _look(config: Path | None) -> list[Finding]:
     try:
         settings = load_settings(config)
     except ConfigError as error:
-        do = "mend it, then `backfilld config check`"
-        found += [problem("config", str(fault), do, vital=True) for fault in error.faults]
+        found += [problem("config", str(fault), _mended(config), vital=True) for fault in error.faults]
         return [*found, *machine.config_file(config), *(unknown(name, "needs a configuration") for name in REST)]
     from backfilld.cli.doctor.surroundings import look_around
 
     cautions = cautions_of(settings, now)
-    found += [Finding("config", "warning", told, "see docs/operations.md") for told in cautions]
+    found += [Finding("config", "problem" if one.hurts else "warning", one.told, one.do) for one in cautions]
     found += [] if cautions else [Finding("config", "ok", f"{config or 'defaults and environment'}")]
     found += [*machine.config_file(config), *machine.state_folder(settings), machine.disk(settings)]
     return found + await look_around(settings)
+
+
+def _mended(config: Path | None) -> str:
+    """How a configuration with faults is."""
+    return NAME_IT if config is not None and not config.exists() else "mend it, then `backfilld config check`"
 
 
 def _plain(one: Finding) -> dict[str, object]:
@@ -76,6 +81,8 @@ def _plain(one: Finding) -> dict[str, object]:
 
 def _show(one: Finding) -> None:
     mark, colour = MARKS[one.state]
-    click.echo(f"{click.style(mark, fg=colour)}  {one.what.ljust(WIDEST)}  {one.told}")
-    if one.do:
-        click.echo(f"{' ' * (len(mark) + WIDEST + 4)}-> {one.do}")
+    indent = len(mark) + WIDEST + 4
+    first, *more = within(one.told, indent=indent)
+    click.echo(f"{click.style(mark, fg=colour)}  {one.what.ljust(WIDEST)}  {first}")
+    for line in [*more, *(within(f"-> {one.do}", indent=indent) if one.do else ())]:
+        click.echo(" " * indent + line)

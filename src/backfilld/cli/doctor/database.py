@@ -18,9 +18,19 @@ from backfilld.embedded.directory import Directory
 from backfilld.embedded.errors import EmbeddedError
 from backfilld.store.admin.system import SystemStore
 from backfilld.store.connection.address import Address
+from backfilld.store.connection.connect_errors import DatabaseRefused
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.migrate import MigrationRefused, pending
 from backfilld.store.preflight import look_over
+
+KNOWN = (
+    Failure,
+    BackfilldError,
+    EmbeddedError,
+    DatabaseRefused,
+    OSError,
+    click.ClickException,
+)  # they say it themselves
 
 
 @dataclass(slots=True)
@@ -88,7 +98,7 @@ async def _figures(pool: Pool, name: str, *, embedded: bool) -> list[Finding]:
 
 
 def _unreachable(settings: Settings, fault: Exception) -> Finding:
-    known = isinstance(fault, Failure | BackfilldError | EmbeddedError | OSError | click.ClickException)
+    known = isinstance(fault, KNOWN)
     told = str(getattr(fault, "message", fault)) or type(fault).__name__
     if settings.database.is_embedded:
         do = f"look at the log in {settings.state.postgres}; is the disk full, or the folder somebody else's?"

@@ -61,7 +61,7 @@ def print_fields(fields: Mapping[str, object]) -> None:
     present = {name: value for name, value in fields.items() if value is not None}
     width = max((len(name) for name in present), default=0)
     for name, value in present.items():
-        first, *more = [shown for line in str(value).split("\n") for shown in _within(line, indent=width + 2)]
+        first, *more = [shown for line in str(value).split("\n") for shown in within(line, indent=width + 2)]
         click.echo(f"{name.ljust(width)}  {first}".rstrip())
         for line in more:
             click.echo(f"{' ' * width}  {line}".rstrip())
@@ -69,14 +69,14 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 def print_prose(text: str, *, indent: int = 0) -> None:
     """A sentence or more; on a terminal broken between words, the lines behind the first indented."""
-    first, *more = _within(text, indent=indent)
+    first, *more = within(text, indent=indent)
     click.echo(first)
     for line in more:
         click.echo(f"{' ' * indent}{line.lstrip()}")
 
 
-def _within(line: str, *, indent: int) -> list[str]:
-    """The line as the terminal has room for it; elsewhere whole."""
+def within(line: str, *, indent: int) -> list[str]:
+    """The line in as many as the terminal has room for behind `indent`; elsewhere whole."""
     room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
     if len(line) <= room or room < LEAST_ROOM:
         return [line]
