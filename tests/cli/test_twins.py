@@ -9,6 +9,7 @@ from tests.cli.conftest import Backfilld
 from tests.cli.every_command import commands
 from tests.support.stub_daemon import Scripted, StubDaemon
 
+from backfilld.cli.backfills import watch
 from backfilld.cli.whole import WholeCommand
 
 ID, OTHER = "6f1c1a34-5d0e-4a53-9f43-0e9b4d3f7c11", "6f1c2b00-5d0e-4a53-9f43-0e9b4d3f7c11"
@@ -28,6 +29,10 @@ WORKFLOW: dict[str, Any] = {
 
 def found(*ids: str) -> Scripted:
     return Scripted(data={"backfills": [{"id": id} for id in ids]})
+
+
+def found_whole(*backfills: dict[str, Any]) -> Scripted:
+    return Scripted(data={"backfills": list(backfills)})
 
 
 @pytest.mark.parametrize(
@@ -180,6 +185,27 @@ async def test_all_that_is_active_is_watched_until_nothing_is(backfilld: Backfil
     assert 0 == ended.code, ended.err
     assert "6f1c1a34  running  1/4 (25%)  0  nights" in ended.out
     assert "Nothing is active any more." in ended.out
+
+
+async def test_watching_all_outlasts_a_daemon_that_starts_anew(
+    backfilld: Backfilld, daemon: StubDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOKS_EVERY_SECONDS", 0.0)
+    one = {
+        "id": ID, "status": "running", "total_entities": 4, "to_run_count": 4, "processed_count": 1, "failed_count": 0,
+        "name": "nights", "target_workflow_name": "notify", "status_reason": None,
+    }  # fmt: skip
+    away = Scripted(raw=b"", hang_up=True)
+    daemon.script(
+        "GET", BACKFILLS, found_whole(one), away, away, found_whole(one | {"status": "paused"}), found_whole()
+    )
+    ended = await backfilld("backfills", "watch")
+    daemon.script("GET", BACKFILLS, away)
+    never = await backfilld("backfills", "watch")
+
+    assert 0 == ended.code, ended.err
+    assert ["running", "paused"] == [line.split()[2] for line in ended.out.splitlines()[:2]]
+    assert 7 == never.code
 
 
 @pytest.mark.parametrize(

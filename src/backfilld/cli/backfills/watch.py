@@ -6,6 +6,7 @@ Three ways to say the same: a live picture for a terminal, a line now and then w
 
 import asyncio
 import sys
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 LOOKS_EVERY_SECONDS = 2.0  # at all that are active
+AWAY_SECONDS = 60.0  # that a daemon may take to come back
 MOST = 200
 FAILURES_PER_SECOND = 100  # that are read of the ledger, to leave the daemon to its work
 
@@ -143,19 +145,44 @@ async def active(client: "Client") -> list[dict[str, Any]]:
 async def watch_all(client: "Client", *, as_json: bool) -> None:
     """Until none is active any more."""
     clock = SystemClock()
-    if as_json or not sys.stdout.isatty():
-        await _lines(client, as_json=as_json)
-        return
+    async with aclosing(_looks(client, clock)) as looks:
+        if as_json or not sys.stdout.isatty():
+            await _lines(looks, clock, as_json=as_json)
+        else:
+            await _table(looks)
+    if not as_json:
+        click.echo("Nothing is active any more.")
+
+
+async def _looks(client: "Client", clock: Clock) -> AsyncGenerator[list[dict[str, Any]], None]:
+    """What is active, again and again, until nothing is. A daemon that goes away is waited for, as one is that starts
+    anew; ServerUnreachable once that takes too long, and at once if there never was one."""
+    from backfilld.client import ServerUnreachable
+
+    seen_at: float | None = None
+    while True:
+        try:
+            found = await active(client)
+        except ServerUnreachable:
+            if seen_at is None or clock.monotonic() - seen_at > AWAY_SECONDS:
+                raise
+        else:
+            seen_at = clock.monotonic()
+            if not found:
+                return
+            yield found
+        await clock.sleep(LOOKS_EVERY_SECONDS)
+
+
+async def _table(looks: AsyncGenerator[list[dict[str, Any]], None]) -> None:
     from rich.console import Console
     from rich.live import Live
 
     from backfilld.cli.output.fitted import fitted
 
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
-        while found := await active(client):
+        async for found in looks:
             live.update(fitted(HEADER, [cells(one) for one in found]), refresh=True)
-            await clock.sleep(LOOKS_EVERY_SECONDS)
-    click.echo("Nothing is active any more.")
 
 
 HEADER = ("ID", "STATUS", "DONE", "FAILED", "NAME", "WHY")
@@ -167,10 +194,10 @@ def cells(one: dict[str, Any]) -> tuple[object, ...]:
     return one["id"][:8], one["status"], share(one), one["failed_count"], name, why(one)
 
 
-async def _lines(client: "Client", *, as_json: bool) -> None:
+async def _lines(looks: AsyncGenerator[list[dict[str, Any]], None], clock: Clock, *, as_json: bool) -> None:
     """A line whenever something of one has changed."""
-    clock, known = SystemClock(), dict[str, tuple[object, ...]]()
-    while found := await active(client):
+    known = dict[str, tuple[object, ...]]()
+    async for found in looks:
         for one in found:
             row = cells(one)
             if known.get(one["id"]) == row:
@@ -181,6 +208,3 @@ async def _lines(client: "Client", *, as_json: bool) -> None:
             else:
                 told = "  ".join("-" if cell is None else str(cell) for cell in row)
                 click.echo(f"{clock.now().astimezone():%H:%M:%S}  {told}")
-        await clock.sleep(LOOKS_EVERY_SECONDS)
-    if not as_json:
-        click.echo("Nothing is active any more.")
