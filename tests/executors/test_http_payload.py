@@ -5,14 +5,18 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
+from uuid import UUID
 
 import pytest
 from standardwebhooks import Webhook
 from tests.support.executing import BACKFILL, FreePermit, HurryingClock, work
 from tests.support.targets import answering, target
 
+from backfilld.domain.entities.attributes_text import AttributesText
 from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.http.wire.request_writer import RequestWriter, url_of
+from backfilld.executors.payload import BodyWriter, item_body
 from backfilld.executors.secrets import SecretStore
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -160,3 +164,34 @@ def test_one_writer_writes_for_any_url():
         [b"POST /do?x=1 HTTP/1.1", b"Host: one.example"],
         [b"POST /do?x=1 HTTP/1.1", b"Host: two.example:81"],
     ] == [request.split(b"\r\n")[:2] for request in requests]
+
+
+PARAMS = {"model": "small"}
+OTHERS: list[dict[str, Any]] = [
+    {},
+    {"entity_id": "T-2", "attempt": 3},
+    {"params": {"model": "large"}},
+    {"params": {"n": 2**70}},
+    {"rehearsal": True},
+    {"backfill_id": UUID(int=7)},
+    {"backfill_name": None},
+    {"backfill_id": None, "backfill_name": None},
+    {"workflow_id": 8, "workflow_name": "notify"},
+    {"entity_type": "task"},
+    {"as_of": None},
+    {"as_of": "2027-03-01T12:00:00Z"},
+    {"attributes": AttributesText('{"a": "Grüße"}')},
+    {"attributes": {"n": 2**70}},
+    {"entity_id": 'a"\\\u2028 ü'},
+    {"session": {"session_time": "2027-03-01T00:00:00+00:00"}, "attributes": {}},
+    {"idempotency_key": 'k"'},
+]
+
+
+@pytest.mark.parametrize("first", range(len(OTHERS)))
+def test_what_bodies_have_in_common_is_never_that_of_another_item(first):
+    one, *others = (work(**{"params": PARAMS} | changes) for changes in (OTHERS[first], *OTHERS))
+    for other in others:
+        bodies = BodyWriter()
+
+        assert [item_body(one), item_body(other), item_body(one)] == [bodies.body(each) for each in (one, other, one)]

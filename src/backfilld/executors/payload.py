@@ -12,34 +12,55 @@ from backfilld.domain.texts import exact_numbers
 from backfilld.executors.base import Work
 
 
+class BodyWriter:
+    """The items of an executor as JSON (API §3.4). What one has in common with the one before is not written again."""
+
+    def __init__(self) -> None:
+        self._common: tuple[object, ...] = ()
+        self._params: Mapping[str, Any] | None = None
+        self._head = self._type = self._tail = b""
+        self._as_of: str | None = None
+        self._as_of_json = b"null"
+
+    def body(self, work: Work) -> bytes:
+        """What the target of `work` receives."""
+        common = (
+            work.workflow_id, work.workflow_name, work.backfill_id, work.backfill_name, work.entity_type, work.rehearsal
+        )  # fmt: skip
+        if work.params is not self._params or common != self._common:
+            self._common, self._params = common, work.params
+            backfill = None if work.backfill_id is None else {"id": work.backfill_id, "name": work.backfill_name}
+            workflow = {"id": work.workflow_id, "name": work.workflow_name}
+            self._head = b'{"workflow":%b,"backfill":%b,' % (_json(workflow), _json(backfill))
+            self._type = _json(work.entity_type)
+            self._tail = b',"params":%b,"rehearsal":%b,"attempt":' % (_json(work.params), _json(work.rehearsal))
+        what = self._entity(work) if work.session is None else b'"session":%b' % _json(work.session)
+        return b'%b%b%b%d,"idempotency_key":%b}' % (
+            self._head, what, self._tail, work.attempt, _json(work.idempotency_key),
+        )  # fmt: skip
+
+    def _entity(self, work: Work) -> bytes:
+        attributes = work.attributes
+        if work.as_of is not self._as_of:  # what was loaded together is equally old
+            self._as_of, self._as_of_json = work.as_of, _json(work.as_of)
+        return b'"entity":{"id":%b,"type":%b,"attributes":%b,"as_of":%b}' % (
+            _json(work.entity_id),
+            self._type,
+            attributes.as_json() if type(attributes) is AttributesText else _json(attributes),
+            self._as_of_json,
+        )
+
+
 def item_body(work: Work) -> bytes:
-    """The item as JSON (API §3.4)."""
-    item: dict[str, Any] = {
-        "workflow": {"id": work.workflow_id, "name": work.workflow_name},
-        "backfill": None if work.backfill_id is None else {"id": work.backfill_id, "name": work.backfill_name},
-    }
-    if work.session is not None:
-        item["session"] = work.session
-    else:
-        attributes: Any = work.attributes
-        if type(attributes) is AttributesText:
-            attributes = orjson.Fragment(attributes.as_json())
-        item["entity"] = {
-            "id": work.entity_id,
-            "type": work.entity_type,
-            "attributes": attributes,
-            "as_of": work.as_of,
-        }
-    item["params"] = work.params
-    item["rehearsal"] = work.rehearsal
-    item["attempt"] = work.attempt
-    item["idempotency_key"] = work.idempotency_key
+    """A single item as JSON."""
+    return BodyWriter().body(work)
+
+
+def _json(value: Any) -> bytes:
     try:
-        return orjson.dumps(item, default=_plain)
+        return orjson.dumps(value, default=_plain)
     except TypeError:  # an integer beyond 64 bits, which goes as text, or half a surrogate pair
-        if "entity" in item:
-            item["entity"]["attributes"] = dict(work.attributes)
-        return json.dumps(exact_numbers(item), default=_plainer).encode()
+        return json.dumps(exact_numbers(value), default=_plainer).encode()
 
 
 def _plain(value: Any) -> Any:

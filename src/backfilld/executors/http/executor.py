@@ -10,7 +10,6 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from yarl import URL
@@ -35,7 +34,6 @@ from backfilld.executors.templates.substitution import Filling, unfilled_verdict
 
 log = logging.getLogger(__name__)
 
-_EPOCH, _SECOND = datetime.fromtimestamp(0, UTC), timedelta(seconds=1)
 _NONE: Mapping[str, str] = {}
 
 
@@ -175,7 +173,7 @@ class HttpExecutor:
         return wire
 
     def _timestamp(self) -> int:
-        return (self._clock.now() - _EPOCH) // _SECOND
+        return int(self._clock.now().timestamp())
 
     def _out_of_time(self, work: Work, this: ThisTry) -> Verdict:
         limit = f"{work.timeout_seconds:g} s"

@@ -46,8 +46,9 @@ class FastPath:
     async def next(self) -> Item | None:
         """The item that may follow; None: let the worker look."""
         gate, account = self._gate, self._account
-        while not (account.has_room and account.may_hand_out()) and not self._capacity.waiting:
-            await self._recorder.room_for(account)
+        if not (account.has_room and account.hand_out.has_room):
+            while not (account.has_room and account.may_hand_out()) and not self._capacity.waiting:
+                await self._recorder.room_for(account)
         if gate.backfill is not self._seen:
             self._seen = gate.backfill
             self._is_plain = _is_plain(gate.backfill)

@@ -137,10 +137,12 @@ class PlanReader:
     def take_read(self) -> Item | None:
         """The next of the plan if it is at hand and there is nothing to be said of it; never waits."""
         ahead = self._ahead
-        if self._returned or self._refused or not ahead or ahead[0].skip_reason or not self._hand_out.has_room:
+        hand_out = self._hand_out
+        if self._returned or self._refused or not ahead or ahead[0].skip_reason or hand_out.handed >= hand_out.limit:
             return None
-        self._read_on()
-        self._hand_out.handed += 1
+        if len(ahead) <= self._reads_on_at:
+            self._read_on()
+        hand_out.handed += 1
         return ahead.popleft()
 
     async def next_retries(self, now: datetime, most: int) -> list[Item]:

@@ -13,7 +13,7 @@ from backfilld.executors.base import Work
 from backfilld.executors.definitions.http import HttpExecutor
 from backfilld.executors.definitions.parts import ProjectSecretReference, SecretReference
 from backfilld.executors.http.signing import Signer, signatures, signing_key
-from backfilld.executors.payload import item_body
+from backfilld.executors.payload import BodyWriter
 from backfilld.executors.secrets import Secret, SecretMissing, SecretStore, UnusableSecret
 from backfilld.executors.templates.header_values import header_value_is_fit
 
@@ -43,6 +43,7 @@ class RequestWriter:
             confidential += values
         self.without_secrets = Hiding(confidential)
         self._shared = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._bodies = BodyWriter()
         self._start_url: URL | None = None
         self._start = ""
 
@@ -50,7 +51,7 @@ class RequestWriter:
         """The request that starts an item."""
         if url is not self._start_url:  # the same for all items, unless something is put into it
             self._start_url, self._start = url, self._beginning("POST", url) + "Content-Type: application/json\r\n"
-        body = item_body(work)
+        body = self._bodies.body(work)
         own = self._own(work.idempotency_key, timestamp, body)
         return f"{self._start}{own}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
