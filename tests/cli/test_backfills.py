@@ -393,6 +393,21 @@ async def test_what_waits_for_another_try_is_an_error_that_is_shown(backfilld, d
     assert "out of memory" in ended.out
 
 
+async def test_a_preview_is_told_in_the_zone_of_its_windows(backfilld, daemon):
+    opening = {"opens_at_local": "2027-03-01T22:00:00.123456+01:00", "closes_at_local": None}
+    windows = {"monday": [{"run_start_time": "22:00:00", "run_end_time": "06:00:30"}]}
+    data = {
+        "total_entities": 3, "to_run_count": 3, "estimated_start_at": "2027-03-01T21:00:00Z", "openings": [opening],
+        "effective_windows": windows,
+    }  # fmt: skip
+    daemon.script("POST", "/public-api/backfills/preview", Scripted(data=data))
+    ended = await backfilld("backfills", "preview", *CREATE[2:], "--timezone", "Europe/Berlin")
+
+    assert "starts about  2027-03-01 22:00:00 +0100" in ended.out
+    assert "  2027-03-01 22:00:00 +0100 to further notice" in ended.out
+    assert "mon 22:00-06:00:30" in ended.out
+
+
 async def test_a_preview_needs_no_workflow_and_says_what_is_known(backfilld, daemon):
     limits = [{"what": "starts_per_minute", "value": 10, "in_use": None, "name": None, "items_per_minute": 10}]
     data = {"total_entities": None, "at_least": 40, "at_most": 900, "to_run_count": None, "to_run_at_least": 38,

@@ -213,6 +213,7 @@ GONE = """
 test ! -e /opt/backfilld
 test ! -e /etc/systemd/system/backfilld.service.d
 test ! -e /var/lib/private/backfilld
+test ! -L /usr/local/share/man/man1/backfilld.1
 fails systemctl cat backfilld
 """
 EMBEDDED = """

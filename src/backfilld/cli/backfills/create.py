@@ -212,7 +212,7 @@ def preview(
     if as_json:
         print_json(answer.data)
     else:
-        print_preview(answer.data)
+        print_preview(answer.data, options.get("timezone") or "UTC")
     skipped = answer.data.get("skipped") or {}
     unfit = skipped.get("not_found", 0) + skipped.get("not_matching", 0)
     if answer.data["total_entities"] is not None and answer.data["total_entities"] == unfit:

@@ -123,9 +123,9 @@ def named_ids(backfill: dict[str, Any]) -> str | None:
 
 
 def window_lines(windows: dict[str, Any]) -> str:
-    """`monday 22:00:00-06:00:00`, a day a line; equal days in a row are joined."""
+    """`mon-fri 22:00-06:00`, as `--window` takes it: a day a line, equal days in a row joined."""
     by_day = [
-        (day, ", ".join(f"{entry['run_start_time']}-{entry['run_end_time']}" for entry in entries))
+        (day, ", ".join(f"{_clock(entry['run_start_time'])}-{_clock(entry['run_end_time'])}" for entry in entries))
         for day, entries in windows.items()
         if entries
     ]
@@ -136,6 +136,11 @@ def window_lines(windows: dict[str, Any]) -> str:
         else:
             joined.append(([day], times))
     return "\n".join(f"{days[0][:3]}{'-' + days[-1][:3] if len(days) > 1 else ''} {times}" for days, times in joined)
+
+
+def _clock(time: str) -> str:
+    """Without seconds that say nothing."""
+    return time.removesuffix(":00") if time.count(":") == 2 else time
 
 
 def print_created(data: dict[str, Any]) -> None:
@@ -157,8 +162,8 @@ def _total(data: dict[str, Any], backfill: dict[str, Any]) -> int | None:
     return found if found is not None else backfill.get("total_entities")
 
 
-def print_preview(data: dict[str, Any]) -> None:
-    """What a backfill would do."""
+def print_preview(data: dict[str, Any], zone: str | None) -> None:
+    """What a backfill would do, which is to have that zone."""
     skipped = ", ".join(f"{number(count)} {why}" for why, count in (data.get("skipped") or {}).items() if count)
     print_fields(
         {
@@ -166,8 +171,8 @@ def print_preview(data: dict[str, Any]) -> None:
             "to run": _counted(data["to_run_count"], data.get("to_run_at_least")),
             "skipped": skipped or None,
             "credits": (data.get("cost_estimate") or {}).get("total_credits_estimated") or None,
-            "starts about": local(data.get("estimated_start_at")),
-            "finished about": local(data.get("estimated_completion_at")),
+            "starts about": local(data.get("estimated_start_at"), zone),
+            "finished about": local(data.get("estimated_completion_at"), zone),
             "bounded by": "\n".join(map(limit, data.get("limits") or ())) or None,
             "windows": window_lines(data.get("effective_windows") or {}),
             "notes": "\n".join(_text(note) for note in data.get("notes") or ()) or None,
