@@ -1,6 +1,7 @@
 """A shell completes whatever a command names."""
 
 import asyncio
+import sys
 
 import click
 import orjson
@@ -11,6 +12,7 @@ from tests.support.stub_daemon import Scripted
 
 from backfilld.cli.completion.names import completer
 from backfilld.cli.main import cli
+from backfilld.cli.manual.shared_files import shared_files
 
 BACKFILLS = "/public-api/backfills"
 ID = "6f1c1a34-7a8e-4f4e-9a53-2f0d0c3b1e11"
@@ -119,3 +121,21 @@ async def test_the_daemon_that_login_has_kept_is_asked(daemon, monkeypatch, tmp_
 
     assert ID in ended.stdout
     assert "Bearer neo_sk_test_kept" == daemon.received[-1].headers["Authorization"]
+
+
+async def test_bash_completes_by_the_script_that_is_installed(daemon, tmp_path):
+    daemon.script("GET", BACKFILLS, Scripted(data={"backfills": [ONE]}))
+    (tmp_path / "backfilld").write_text(f'#!/bin/sh\nexec {sys.executable} -m backfilld "$@"\n')
+    (tmp_path / "backfilld").chmod(0o755)
+    (tmp_path / "script").write_text(shared_files()["bash-completion/completions/backfilld"])
+    typed = f"""
+        source {tmp_path}/script
+        COMP_WORDS=(backfilld backfills pause 6f) COMP_CWORD=3
+        $(complete -p backfilld | sed 's/.*-F \\([^ ]*\\).*/\\1/') backfilld
+        echo "${{COMPREPLY[@]}}"
+    """
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "BACKFILLD_URL": daemon.url, "BACKFILLD_API_KEY": "neo_sk_x"}
+    process = await asyncio.create_subprocess_exec("bash", "-c", typed, stdout=asyncio.subprocess.PIPE, env=environment)
+    out, _ = await process.communicate()
+
+    assert f"{ID}\n" == out.decode()

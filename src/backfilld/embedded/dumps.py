@@ -29,7 +29,7 @@ async def dump(dsn: str, file: Path | None) -> None:
     if file is None:
         await _run(command)
         return
-    if _is_device(file):
+    if is_device(file):
         with file.open("wb") as out:
             await _ended_well(await _start(command, stdout=out.fileno()), "pg_dump")
         return
@@ -69,7 +69,7 @@ async def restore(dsn: str, file: Path, *, then: str) -> None:
     await _ended_well(loader, "psql")
 
 
-def _is_device(file: Path) -> bool:
+def is_device(file: Path) -> bool:
     """True for what is written to and not replaced: a device, a pipe. FileNotFoundError names a missing folder."""
     if not file.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no folder", str(file.parent))

@@ -44,7 +44,14 @@ def report(
 
 
 async def _save(pieces: AsyncIterator[bytes], output: Path) -> None:
-    """Beside its place first, so that no part is ever taken for the whole."""
+    """Beside its place first, so that no part is ever taken for the whole; into a device or a pipe as it comes."""
+    from backfilld.embedded.dumps import is_device
+
+    if is_device(output):
+        with output.open("wb") as device:
+            async for piece in pieces:
+                device.write(piece)
+        return
     part = output.with_name(f".{output.name}.part")
     try:
         with part.open("wb") as file:
