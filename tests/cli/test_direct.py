@@ -46,6 +46,17 @@ async def test_a_list_shows_no_key(backfilld, config):
     assert made.json["key"] not in listed.out
 
 
+async def test_a_key_is_named_by_the_beginning_of_its_id(backfilld, config):
+    made = await backfilld("keys", "create", "--name", "me", "--role", "viewer", "--json", "--config", config)
+    id = made.json["id"]
+    ended = await backfilld("keys", "revoke", id[:8], "--config", config)
+    unknown = await backfilld("keys", "revoke", "0000" if not id.startswith("0000") else "1111", "--config", config)
+    nonsense = await backfilld("keys", "revoke", "me", "--config", config)
+
+    assert (0, f"revoked me ({id})\n") == (ended.code, ended.out)
+    assert (3, 2) == (unknown.code, nonsense.code)
+
+
 async def test_a_revoked_key_says_so_in_the_list(backfilld, config):
     made = await backfilld("keys", "create", "--config", config, "--name", "ci", "--role", "viewer", "--json")
     ended = await backfilld("keys", "revoke", made.json["id"], "--config", config)

@@ -39,7 +39,7 @@ async def test_messages_are_listed_and_sent_again(backfilld, daemon):
     listed = await backfilld("notifications", "deliveries", "oncall", "--state", "dead")
     every, single = (
         await backfilld("notifications", "resend", "oncall"),
-        await backfilld("notifications", "resend", "oncall", one["id"]),
+        await backfilld("notifications", "resend", "oncall", one["id"][:8]),
     )
 
     assert ["dead"] == daemon.received[0].query["state"]

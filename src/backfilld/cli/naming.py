@@ -1,7 +1,7 @@
 """How people name a backfill: by its id, the beginning of that, or `last`."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -28,16 +28,21 @@ async def backfill_id(client: "Client", given: str) -> str:
         if not newest:
             raise Failure("there is no backfill yet", exit_code=exit_codes.NOT_FOUND, code="not_found")
         return str(newest[0]["id"])
-    if _is_whole(given) or not _is_beginning(given):
+    if not is_beginning(given):
         return given
     found = (await client.list_backfills(q=given, page_size=200)).data["backfills"]
-    ids = [str(one["id"]) for one in found if str(one["id"]).startswith(given.lower())]
-    if len(ids) == 1:
-        return ids[0]
-    if not ids:
-        raise Failure(f"no backfill's id begins with {given}", exit_code=exit_codes.NOT_FOUND, code="not_found")
-    several = ", ".join(ids[:MOST_NAMED]) + (", …" if len(ids) > MOST_NAMED else "")
-    raise Failure(f"{len(ids)} backfills' ids begin with {given}: {several}", exit_code=exit_codes.USAGE)
+    return the_one(given, (str(one["id"]) for one in found), "backfill")
+
+
+def the_one(given: str, ids: Iterable[str], what: str) -> str:
+    """The only one of `ids` that begins so. Failure if none does, or several do."""
+    fitting = [id for id in ids if id.startswith(given.lower())]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise Failure(f"no {what}'s id begins with {given}", exit_code=exit_codes.NOT_FOUND, code="not_found")
+    several = ", ".join(fitting[:MOST_NAMED]) + (", …" if len(fitting) > MOST_NAMED else "")
+    raise Failure(f"{len(fitting)} {what}s' ids begin with {given}: {several}", exit_code=exit_codes.USAGE)
 
 
 async def zone_of(client: "Client", id: str) -> str | None:
@@ -58,8 +63,13 @@ def _is_whole(given: str) -> bool:
     return True
 
 
-def _is_beginning(given: str) -> bool:
-    return SHORTEST <= len(given) < 36 and all(char in "0123456789abcdef-" for char in given.lower())
+def is_beginning(given: str) -> bool:
+    """Whether it may stand for an id that begins so; a whole id does not."""
+    return (
+        not _is_whole(given)
+        and SHORTEST <= len(given) < 36
+        and all(char in "0123456789abcdef-" for char in given.lower())
+    )
 
 
 def backfill_argument(command: Command) -> Command:

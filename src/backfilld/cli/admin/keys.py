@@ -4,22 +4,28 @@ The first key cannot be asked for over HTTP, and a key may not make keys. So who
 here: beside a running daemon, or before its first start.
 """
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from backfilld.cli.admin.database import migrated_pool
+from backfilld.cli.naming import is_beginning, the_one
 from backfilld.cli.options import config_option, json_option
-from backfilld.cli.output.printing import local, print_fields, print_json, print_table
+from backfilld.cli.output.printing import local, print_fields, print_json, print_table, short_id
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 from backfilld.clock import SystemClock
 from backfilld.domain.access.callers import ROLES, Actor, Role
 from backfilld.domain.errors import Fault
 from backfilld.domain.instants import beyond, bounded
+
+if TYPE_CHECKING:
+    from backfilld.domain.access.keys import ApiKey
+    from backfilld.store.connection.pool import Pool
 
 ACTOR = Actor.local("cli")
 
@@ -100,46 +106,56 @@ def list_(config: Path | None, as_json: bool) -> None:
     names = ("id", "name", "role", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at")
     print_table(
         [name.upper().replace("_", " ") for name in names],
-        [[local(key[name]) if name.endswith("_at") else key[name] for name in names] for key in keys],
+        [[_shown(name, key[name]) for name in names] for key in keys],
     )
 
 
+def _shown(name: str, value: str | None) -> str | None:
+    if name.endswith("_at"):
+        return local(value)
+    return short_id(value) if name == "id" and value else value
+
+
 async def _all(config: Path | None) -> list[dict[str, Any]]:
+    async with migrated_pool(config) as (_, pool):
+        return [
+            {
+                "id": str(key.id),
+                "name": key.name,
+                "role": key.role,
+                "prefix": key.prefix,
+                "created_by": key.created_by,
+                "created_at": _written(key.created_at),
+                "expires_at": _written(key.expires_at),
+                "last_used_at": _written(key.last_used_at),
+                "revoked_at": _written(key.revoked_at),
+            }
+            async for key in _every(pool)
+        ]
+
+
+async def _every(pool: "Pool") -> "AsyncIterator[ApiKey]":
     from backfilld.operations.keys import list_keys
 
-    found: list[dict[str, Any]] = []
-    async with migrated_pool(config) as (_, pool):
-        page = await list_keys(pool)
-        while page:
-            found += [
-                {
-                    "id": str(key.id),
-                    "name": key.name,
-                    "role": key.role,
-                    "prefix": key.prefix,
-                    "created_by": key.created_by,
-                    "created_at": _written(key.created_at),
-                    "expires_at": _written(key.expires_at),
-                    "last_used_at": _written(key.last_used_at),
-                    "revoked_at": _written(key.revoked_at),
-                }
-                for key in page
-            ]
-            page = await list_keys(pool, after=(page[-1].created_at, page[-1].id))
-    return found
+    page = await list_keys(pool)
+    while page:
+        for key in page:
+            yield key
+        page = await list_keys(pool, after=(page[-1].created_at, page[-1].id))
 
 
 @group.command("revoke")
-@click.argument("id", type=click.UUID)
+@click.argument("id")
 @json_option
 @config_option
-def revoke(config: Path | None, as_json: bool, id: UUID) -> None:
-    """Make a key useless, everywhere within a second. Repeating is harmless."""
+def revoke(config: Path | None, as_json: bool, id: str) -> None:
+    """Make a key useless, everywhere within a second. Repeating is harmless. ID may be the beginning of one."""
     from backfilld.operations.keys import revoke_key
 
     async def work() -> dict[str, Any]:
         async with migrated_pool(config) as (_, pool):
-            key = await revoke_key(pool, SystemClock(), id, actor=ACTOR)
+            whole = the_one(id, [str(key.id) async for key in _every(pool)], "key") if is_beginning(id) else id
+            key = await revoke_key(pool, SystemClock(), _uuid(whole), actor=ACTOR)
             return {"id": str(key.id), "name": key.name, "revoked_at": _written(key.revoked_at)}
 
     revoked = run(work())
@@ -147,6 +163,13 @@ def revoke(config: Path | None, as_json: bool, id: UUID) -> None:
         print_json(revoked)
     else:
         click.echo(f"revoked {revoked['name']} ({revoked['id']})")
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no id of a key, nor the beginning of one", param_hint="ID") from None
 
 
 def _written(instant: datetime | None) -> str | None:

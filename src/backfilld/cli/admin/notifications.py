@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
+from backfilld.cli.naming import is_beginning, the_one
 from backfilld.cli.options import Server, json_option, limit_option, server_options
-from backfilld.cli.output.printing import local, print_json, print_table
+from backfilld.cli.output.printing import local, print_json, print_table, short_id
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 
@@ -85,7 +86,7 @@ def deliveries(server: Server, as_json: bool, name: str, state: str | None, limi
         print_json({"deliveries": found})
         return
     rows = [
-        (one["id"], local(one["created_at"]), one["event"], one["state"], one["attempts"], one["last_error"])
+        (short_id(one["id"]), local(one["created_at"]), one["event"], one["state"], one["attempts"], one["last_error"])
         for one in found
     ]
     print_table(("ID", "MADE", "EVENT", "STATE", "TRIES", "LAST ERROR"), rows, empty="No messages.")
@@ -97,11 +98,18 @@ def deliveries(server: Server, as_json: bool, name: str, state: str | None, limi
 @json_option
 @server_options
 def resend(server: Server, as_json: bool, name: str, id: str | None) -> None:
-    """Send message ID of an endpoint again; without ID every one that nobody tries to deliver any more."""
+    """Send message ID of an endpoint again; without ID every one that nobody tries to deliver any more.
+
+    ID may be the beginning of one of the latest.
+    """
 
     async def ask() -> dict[str, Any]:
         async with server.client() as client:
-            return dict((await client.resend_delivery(name, id)).data)
+            whole = id
+            if id is not None and is_beginning(id):
+                latest = (await client.list_deliveries(name, page_size=200)).data["deliveries"]
+                whole = the_one(id, (str(one["id"]) for one in latest), "message")
+            return dict((await client.resend_delivery(name, whole)).data)
 
     data = run(ask())
     if as_json:
