@@ -117,11 +117,20 @@ async def every_end(number: int, daemon, *words: str, prepared: str = "") -> lis
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"BACKFILLD_URL": daemon.url, "BACKFILLD_API_KEY": "neo_sk_test_abc"},
     )  # fmt: skip
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        out, err = await process.communicate()
+    ends = []
+    while line := await _next_line(process):
+        ends.append(tuple(json.loads(line)))
+    err = await process.stderr.read()
+    await process.wait()
 
     assert b"" == err
-    return [tuple(json.loads(line)) for line in out.splitlines()]
+    return ends
+
+
+async def _next_line(process: asyncio.subprocess.Process) -> bytes:
+    """How one more run has ended."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return await process.stdout.readline()
 
 
 @pytest.fixture
