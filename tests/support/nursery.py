@@ -28,7 +28,14 @@ from backfilld.cli.lean_start import lean_start
 REPOSITORY = Path(__file__).parents[2]
 LONGEST_REQUEST = 1 << 20
 STANDARD = (0, 1, 2)
-IMPORTED = ("uvloop", "backfilld.app", "backfilld.cli.main", "backfilld.cli.serve", "backfilld.client")
+IMPORTED = (
+    "uvloop",
+    "backfilld.app",
+    "backfilld.app.routes.every_route",
+    "backfilld.cli.main",
+    "backfilld.cli.serve",
+    "backfilld.client",
+)
 
 
 # What tests use

@@ -1,5 +1,12 @@
-"""The ways in, joined: operations, their routes, and the server in front of them."""
+"""The way in, as far as it stands at the start: a server, its doors, and the daemon's health.
 
+Every other route is made over that by `app/routes`, which is imported when the daemon is at work already.
+"""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -7,38 +14,27 @@ from backfilld.api import health
 from backfilld.api.client_addresses import ClientAddresses
 from backfilld.api.framework.connections import ConnectionLimits
 from backfilld.api.framework.route_call import BodyLimits
-from backfilld.api.framework.routing import Route
+from backfilld.api.framework.route_table import EveryRoute
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
 from backfilld.api.framework.tls import Certificate
-from backfilld.api.public import mirrors as mirror_routes
-from backfilld.api.public import schedules, windows
-from backfilld.api.public.backfills import ledger, progress_stream
-from backfilld.api.public.backfills import routes as backfills
-from backfilld.api.public.steering import routes as steering
-from backfilld.api.public.watching import attributes, errors, explain, fields, history, report
-from backfilld.api.reference.documents import with_documents
 from backfilld.app.database import Pools
-from backfilld.app.digdag_parts import digdag_routes, schedule_verbs
-from backfilld.app.engine_parts import EngineParts
+from backfilld.app.engine_parts import EngineParts, definition_rules
+from backfilld.app.first_parts import FirstParts
 from backfilld.app.metric_parts import backlog_of, metrics_of
 from backfilld.app.process.descriptors import connections_within, raise_soft_limit
 from backfilld.app.readiness import Readiness
-from backfilld.app.sign_in import Closable, authenticators_of, directory_of
+from backfilld.app.sign_in import Closable, authenticators_of
 from backfilld.app.sources.parts import sources_of
-from backfilld.app.system.parts import system_operations, system_routes
-from backfilld.app.web_parts import web_parts
 from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.config import Settings
-from backfilld.operations.backfill_verbs import BackfillOperations
-from backfilld.operations.backfills.check import Limits
-from backfilld.operations.engines.mirrors import MirrorOperations
-from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.stopping import StopOperations
-from backfilld.operations.system.every import SystemOperations
 from backfilld.operations.workflows import WorkflowOperations
 from backfilld.sources.http.source import LOOKING
 from backfilld.sources.registry import SourceRegistry
+from backfilld.store.admin.stopping import StopStore
+
+GIVES_WAY_SECONDS = 0.0005  # a tenth of Python's own: the loop has much to do just then, and little each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,6 @@ def api_parts(
     sources = sources_of(
         settings, pools.requests, engine.executors.secrets, clock, engine.connections, LOOKING, engine.indexes.ready
     )
-    system = system_operations(settings, pools, engine, readiness, sources, clock)
     certificate = _certificate(settings)
     metrics = metrics_of(engine, certificate, clock, bus)
     is_private = settings.server.is_loopback and not settings.server.trusted_proxies
@@ -79,29 +74,45 @@ def api_parts(
         clock=clock,
         only_direct=is_private and not settings.metrics.public,
     )
-    operations = _backfill_operations(settings, pools, engine, sources, clock, bus)
     options = _server_options(settings, certificate)
-    door = doorkeeper(authenticators, clock, options)
-    mirrors = MirrorOperations(pools.requests, engine.engines, clock)
-    verbs = schedule_verbs(settings, pools, engine.control, operations, mirrors, clock)
-    directory = directory_of(settings, authenticators, clock)
-    dashboard = web_parts(settings, pools, operations, system, verbs, door, directory, clock)
-    routes = [
-        *_work_routes(settings, pools, operations, system, verbs, clock),
-        *system_routes(system, settings, clock),
-        *mirror_routes.routes(mirrors),
-        *health.routes(readiness, access),
-    ]
-    routes = [*with_documents(routes, settings.server.public_url or ""), *dashboard.routes]
+    first = FirstParts(
+        settings, pools, engine, readiness, sources,
+        workflows=WorkflowOperations(pools.requests, clock, definition_rules(settings)),
+        stopping=StopOperations(pools.requests, StopStore(pools.requests), engine.stopping, clock),
+        authenticators=authenticators,
+        door=doorkeeper(authenticators, clock, options),
+        health=health.routes(readiness, access),
+        clock=clock,
+        bus=bus,
+    )  # fmt: skip
     server = ApiServer(
-        routes,
-        door=door,
+        first.health,
+        door=first.door,
         clock=clock,
         options=options,
         observe=metrics.observe_request,
-        error_page=dashboard.frame.error_page,
+        every=partial(_every_route, first),
     )
-    return ApiParts(server, certificate, system.workflows, system.stopping, authenticators, sources)
+    return ApiParts(server, certificate, first.workflows, first.stopping, authenticators, sources)
+
+
+async def _every_route(first: FirstParts) -> EveryRoute:
+    """Imported in a thread that gives way often, so that what is at work goes on."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(GIVES_WAY_SECONDS)
+    try:
+        make = await asyncio.to_thread(_imported)
+    finally:
+        sys.setswitchinterval(interval)
+    made = make(first)
+    gc.freeze()  # it stays for good, and need not be looked through (`lean_start`)
+    return made
+
+
+def _imported() -> Callable[[FirstParts], EveryRoute]:
+    from backfilld.app.routes.every_route import every_route
+
+    return every_route
 
 
 def _certificate(settings: Settings) -> Certificate | None:
@@ -123,52 +134,3 @@ def _server_options(settings: Settings, certificate: Certificate | None) -> Serv
             connections_within(settings, raise_soft_limit()), chosen.max_connections_per_address
         ),
     )
-
-
-def _backfill_operations(
-    settings: Settings, pools: Pools, engine: EngineParts, sources: SourceRegistry, clock: Clock, bus: Bus
-) -> BackfillOperations:
-    chosen = settings.engine
-    limits = Limits(
-        max_in_flight=chosen.max_in_flight_limit,
-        count_timeout_seconds=chosen.count_timeout_seconds,
-        require_explicit_match_all=chosen.require_explicit_match_all,
-        allow_concurrent_per_workflow=chosen.allow_concurrent_backfills_per_workflow,
-        approval_by_another=chosen.approval_by_another,
-        delete_needs_admin=chosen.delete_needs_admin,
-    )
-    return BackfillOperations(
-        pools.requests,
-        sources=sources,
-        control=engine.control,
-        clock=clock,
-        limits=limits,
-        bus=bus,
-        around=engine.surroundings,
-    )
-
-
-def _work_routes(
-    settings: Settings,
-    pools: Pools,
-    operations: BackfillOperations,
-    system: SystemOperations,
-    verbs: ScheduleVerbs,
-    clock: Clock,
-) -> list[Route]:
-    """Backfills, and in the other dialect sessions."""
-    return [
-        *backfills.routes(operations),
-        *ledger.routes(operations.ledger),
-        *explain.routes(operations),
-        *history.routes(operations),
-        *errors.routes(operations),
-        *attributes.routes(operations),
-        *report.routes(operations),
-        *fields.routes(operations),
-        *progress_stream.routes(operations, clock),
-        *steering.routes(operations),
-        *schedules.routes(),
-        *windows.routes(clock),
-        *digdag_routes(settings, pools, verbs, system.workflows, clock),
-    ]

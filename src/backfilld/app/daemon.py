@@ -179,6 +179,7 @@ class Daemon:
             status.serving = f"serving {self.url} on {database.name}"
             self._notifier.ready(status.text)
             log.info("ready", url=self.url)
+            await api.server.complete()
 
     async def _reload_when_told(self, reloader: Reloader) -> None:
         while True:

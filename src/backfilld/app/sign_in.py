@@ -13,10 +13,10 @@ from backfilld.config import Settings
 from backfilld.config.sections.entra import EntraSettings
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
-from backfilld.web.pages.account.sign_in_page import Directory
 
 if TYPE_CHECKING:
     from backfilld.api.auth.entra_claims import Acceptance
+    from backfilld.web.pages.account.sign_in_page import Directory
 
 
 class Closable(Authenticator, Protocol):
@@ -37,7 +37,7 @@ def authenticators_of(settings: Settings, pool: Pool, clock: Clock) -> tuple[Clo
     return keys, EntraAuthenticator(_acceptance(chosen), clock)
 
 
-def directory_of(settings: Settings, known: Sequence[Authenticator], clock: Clock) -> Directory | None:
+def directory_of(settings: Settings, known: Sequence[Authenticator], clock: Clock) -> "Directory | None":
     """Where people sign in to the dashboard beside API keys; None: nowhere else."""
     chosen = settings.auth.entra
     if chosen is None or chosen.client_secret is None:

@@ -13,7 +13,7 @@ from backfilld.store.connection.address import hosts_of, session_attribute
 class Section(BaseModel):
     """Strict, so that `port = "80"` is a fault and not a guess; closed, so that a misspelt key is one too."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def _path(value: Any, info: ValidationInfo) -> Any:

@@ -7,7 +7,7 @@ cause, which goes into the log beside the request id.
 import asyncio
 import re
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -18,10 +18,11 @@ from backfilld.api.client_addresses import CLIENT_ADDRESS, ClientAddresses
 from backfilld.api.framework.answering import responses
 from backfilld.api.framework.answering.responses import Internal, Meta, MethodNotAllowed
 from backfilld.api.framework.route_call import ANSWER_HEADERS, Endpoint
-from backfilld.api.framework.router import Match, OtherMethods, Router
+from backfilld.api.framework.route_table import RouteTable
+from backfilld.api.framework.router import Match, OtherMethods
 from backfilld.api.framework.routing import Reply, Route
 from backfilld.clock import Clock
-from backfilld.domain.errors import BackfilldError, NotFound
+from backfilld.domain.errors import NotFound
 from backfilld.store.connection import transient_errors
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,6 @@ GZIP_WBITS = 16 + zlib.MAX_WBITS
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 UNKNOWN_ROUTE = "unknown"
 Observer = Callable[[str, str, int, float], None]  # route, method, status, seconds
-ErrorPage = Callable[[web.Request, BackfilldError, UUID], Awaitable[web.Response | None]]  # None: no page, but JSON
 
 SERVER = "backfilld"  # no versions: they help attackers more than anybody else
 SECURITY_HEADERS = {
@@ -69,14 +69,12 @@ class Dispatcher:
 
     def __init__(
         self,
-        table: Router,
+        table: RouteTable,
         endpoint: Endpoint,
         clock: Clock,
         observe: Observer,
         ways: ProxySettings | None = None,
-        error_page: ErrorPage | None = None,
     ) -> None:
-        self._error_page = error_page
         self._ways = ways or ProxySettings()
         self._table = table
         self._endpoint = endpoint
@@ -90,11 +88,12 @@ class Dispatcher:
         request_id = request_id_of(request)
         request[ANSWER_HEADERS] = {"X-Request-Id": str(request_id)}
         request[CLIENT_ADDRESS] = self._ways.addresses.of(request)
-        found = self._table.find(request.method, request.rel_url.raw_path)
-        route = found.route if isinstance(found, Match) else None
+        route: Route | None = None
         status = 499  # the caller went away before he was answered
         with structlog.contextvars.bound_contextvars(request_id=str(request_id)):  # of whatever is logged meanwhile
             try:
+                found = await self._table.find(request.method, request.rel_url.raw_path)
+                route = found.route if isinstance(found, Match) else None
                 response = await self._answer(found, request, request_id, began)
                 status = response.status
             except Exception as problem:
@@ -144,10 +143,10 @@ class Dispatcher:
         elif transient_errors.is_transient(problem):
             log.warning("database away", error=f"{type(problem).__name__}: {problem}")
         plain = responses.failure(error, request, request_id)
-        if self._error_page is None:
+        if self._table.error_page is None:
             return plain
         try:
-            page = await self._error_page(request, error, request_id)
+            page = await self._table.error_page(request, error, request_id)
         except Exception:
             log.exception("no page for an error could be made", path=request.path)
             return plain

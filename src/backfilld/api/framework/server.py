@@ -7,7 +7,7 @@ protocol is taught to answer them in our shape as well.
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -24,7 +24,6 @@ from backfilld.api.framework.dispatcher import (
     SECURITY_HEADERS,
     SERVER,
     Dispatcher,
-    ErrorPage,
     Observer,
     ProxySettings,
     add_headers,
@@ -32,7 +31,7 @@ from backfilld.api.framework.dispatcher import (
 )
 from backfilld.api.framework.listener import Listener, bound
 from backfilld.api.framework.route_call import BodyLimits, Endpoint
-from backfilld.api.framework.router import Router
+from backfilld.api.framework.route_table import ErrorPage, EveryRoute, RouteTable
 from backfilld.api.framework.routing import Route
 from backfilld.api.framework.tls import Certificate
 from backfilld.clock import Clock
@@ -74,7 +73,7 @@ def doorkeeper(authenticators: Sequence[Authenticator], clock: Clock, options: S
 
 
 class ApiServer:
-    """Serves `routes` between `start` and `stop`."""
+    """Serves `routes` between `start` and `stop`; once somebody needs them, those that `every` gives in their place."""
 
     def __init__(
         self,
@@ -85,11 +84,13 @@ class ApiServer:
         options: ServerOptions = ServerOptions(),  # frozen
         observe: Observer = lambda *_: None,
         error_page: ErrorPage | None = None,
+        every: Callable[[], Awaitable[EveryRoute]] | None = None,
     ) -> None:
         self._options = options
+        self._table = RouteTable(routes, error_page, every)
         endpoint = Endpoint(door, options.body)
         ways = ProxySettings(options.addresses, options.public_url)
-        self._dispatcher = Dispatcher(Router(routes), endpoint, clock, observe, ways, error_page)
+        self._dispatcher = Dispatcher(self._table, endpoint, clock, observe, ways)
         self._runner: web.AppRunner | None = None
         self.port = options.port
 
@@ -98,6 +99,10 @@ class ApiServer:
         """Where it can be reached; valid once started."""
         host, scheme = self._options.host, "https" if self._options.certificate else "http"
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+
+    async def complete(self) -> None:
+        """Return when every route is there; until then requests for others than the first ones wait."""
+        await self._table.complete()
 
     async def start(self, sockets: Sequence[socket.socket] | None = None) -> None:
         """Listen on what `bound` has returned, or on the address of the options. OSError if that is taken."""

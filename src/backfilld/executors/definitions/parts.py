@@ -20,7 +20,7 @@ MOST_VARIABLES = 200
 class Part(BaseModel):
     """Strict and closed: a misspelt key is a fault, and "3" is not a number."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def whole(value: Any) -> Any:

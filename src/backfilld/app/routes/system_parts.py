@@ -14,9 +14,7 @@ from backfilld.api.public import (
     workflows,
 )
 from backfilld.api.public.entities import routes as entities
-from backfilld.app.database import Pools
-from backfilld.app.engine_parts import EngineParts, definition_rules
-from backfilld.app.readiness import Readiness
+from backfilld.app.first_parts import FirstParts
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.operations.auditing import AuditReading
@@ -26,31 +24,25 @@ from backfilld.operations.entities import Entities
 from backfilld.operations.keys import KeyOperations
 from backfilld.operations.notifications import NotificationOperations
 from backfilld.operations.sources import SourceOperations
-from backfilld.operations.stopping import StopOperations
 from backfilld.operations.system.every import SystemOperations
 from backfilld.operations.system.status import SystemReading
 from backfilld.operations.system.targets import TargetOperations
-from backfilld.operations.workflows import WorkflowOperations
-from backfilld.sources.registry import SourceRegistry
-from backfilld.store.admin.stopping import StopStore
 from backfilld.store.entities.entities import EntityStore
 from backfilld.store.entities.uploads import EntityUploads
 
 
-def system_operations(
-    settings: Settings, pools: Pools, engine: EngineParts, readiness: Readiness, sources: SourceRegistry, clock: Clock
-) -> SystemOperations:
+def system_operations(first: FirstParts) -> SystemOperations:
     """All of them, each once."""
-    pool = pools.requests
+    pool, engine, sources, clock = first.pools.requests, first.engine, first.sources, first.clock
     return SystemOperations(
-        status=SystemReading(pool, readiness.this_daemon, lambda: engine.stopping.order, clock),
-        stopping=StopOperations(pool, StopStore(pool), engine.stopping, clock),
+        status=SystemReading(pool, first.readiness.this_daemon, lambda: engine.stopping.order, clock),
+        stopping=first.stopping,
         targets=TargetOperations(pool, engine.targets, clock),
         engines=EngineOperations(engine.engines, engine.targets, clock),
         sources=SourceOperations(sources, engine.connections, clock),
         entities=Entities(EntityStore(pool), EntityUploads(pool), sources, clock, engine.indexes.states),
-        workflows=WorkflowOperations(pool, clock, definition_rules(settings)),
-        keys=KeyOperations(pool, clock, settings.auth.key_environment),
+        workflows=first.workflows,
+        keys=KeyOperations(pool, clock, first.settings.auth.key_environment),
         notifications=NotificationOperations(pool, engine.deliverer, clock),
         brakes=BrakeOperations(pool, engine.brakes, clock),
         audit=AuditReading(pool),

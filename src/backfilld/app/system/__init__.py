@@ -1,1 +1,0 @@
-"""What concerns the installation as a whole."""
