@@ -1,8 +1,10 @@
 """What the dashboard costs: how heavy its pages are, how long daemon and browser take, and what fifty viewers cost.
 
     python -m bench.alone.dashboard [SECONDS]
+    python -m bench.alone.dashboard --large
 
 The daemon of `backfilld demo --keep`, with eight backfills of which one runs; Debian's chromium for the first paint.
+`--large`: every page over a million items and 2,000 backfills instead, two of them with a million each.
 """
 
 import asyncio
@@ -22,7 +24,15 @@ from typing import Any
 
 import aiohttp
 from playwright.async_api import async_playwright
+from tests.support.crowd import Shape, fill, paths
+from tests.support.daemon import Plan, daemon_process
+from tests.support.database import running_server
 
+from backfilld.clock import SystemClock
+from backfilld.store.connection.pool import open_pool
+
+LARGE = Shape(items=1_000_000, backfills=2_000, schedules=100)
+NOWHERE = "http://127.0.0.1:9"
 TICKS = os.sysconf("SC_CLK_TCK")
 VIEWERS, OF_A_KEY = 50, 20
 ROUNDS = 20
@@ -55,17 +65,18 @@ async def signed_in(stack: AsyncExitStack, url: str, secret: str) -> aiohttp.Cli
     return session
 
 
-async def weigh(session: aiohttp.ClientSession, pages: dict[str, str]) -> None:
-    """Bytes of each page, packed ones too, and the middle of so many times."""
+async def weigh(session: aiohttp.ClientSession, pages: dict[str, str], pid: int) -> None:
+    """Bytes of each page, packed ones too, the middle of so many times, and what one takes of the processor."""
     for name, path in pages.items():
-        took, text = [], b""
+        took, text, before = [], b"", processor_seconds(pid)
         for _ in range(ROUNDS):
             began = time.perf_counter()
             async with session.get(path) as answer:
                 text = await answer.read()
             took.append((time.perf_counter() - began) * 1000)
+        own = (processor_seconds(pid) - before) / ROUNDS * 1000
         packed = len(gzip.compress(text))
-        print(f"{name:14} {len(text):>7,} bytes {packed:>7,} packed {median(took):>6.0f} ms from the daemon")
+        print(f"{name:30} {len(text):>7,} bytes {packed:>7,} packed {median(took):>6.0f} ms, {own:.0f} ms of processor")
 
 
 async def paint(url: str, secret: str, pages: dict[str, str]) -> None:
@@ -118,6 +129,23 @@ async def watch(sessions: list[aiohttp.ClientSession], pid: int, path: str, seco
     print(f"{path.partition('?')[0][:24]:24} {VIEWERS} viewers: {cost:.1f} % of a core, {each:.2f} KiB/s each")
 
 
+async def large() -> None:
+    """Nothing is started there: what is active is leased elsewhere."""
+    async with running_server() as databases:
+        await databases.make_template()
+        async with databases.database() as dsn:
+            pool = await open_pool(dsn, statement_timeout="0")
+            crowd = await fill(pool, LARGE, SystemClock().now())
+            await pool.close()
+            folder = Path(tempfile.mkdtemp(prefix="backfilld-dashboard-"))
+            async with AsyncExitStack() as stack:
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                daemon = await stack.enter_async_context(daemon_process(folder / "d", Plan(NOWHERE, dsn=dsn)))
+                await daemon.start()
+                session = await signed_in(stack, daemon.url, await daemon.make_key("admin"))
+                await weigh(session, paths(crowd), daemon.pid)
+
+
 async def main(seconds: float) -> None:
     folder = tempfile.mkdtemp(prefix="backfilld-dashboard-")
     demo: dict[str, Any] = json.loads(await told_by("demo", "--keep", "--json", "--state-directory", folder))
@@ -132,9 +160,9 @@ async def main(seconds: float) -> None:
                 "overview": "/", "one that runs": one, "one that ended": ended, "ledger": f"{ended}/entities",
                 "settings": f"{one}/settings",
             }  # fmt: skip
-            await weigh(sessions[0], pages)
-            await paint(demo["url"], demo["api_key"], {name: pages[name] for name in ("overview", "one that runs")})
             pid = int((Path(folder) / "daemon-pid").read_text())
+            await weigh(sessions[0], pages, pid)
+            await paint(demo["url"], demo["api_key"], {name: pages[name] for name in ("overview", "one that runs")})
             for path in ("/events/overview", f"/events{one}/progress"):
                 await watch(sessions, pid, path, seconds)
     finally:
@@ -145,4 +173,7 @@ async def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0))
+    if sys.argv[1:] == ["--large"]:
+        asyncio.run(large())
+    else:
+        asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0))

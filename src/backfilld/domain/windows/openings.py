@@ -164,6 +164,11 @@ class Calendar:
 
     def _open_seconds(self, since: int, until: int) -> Iterator[tuple[int, int]]:
         """What is open in `[since, until)`, by start; neighbours may touch or overlap. Lazy, as a walk may be long."""
+        if (
+            self._never_closes
+        ):  # one stretch: whoever joins its days would walk through all of them for the first opening
+            yield from [(since, min(until, LATEST_SECOND))] if since < min(until, LATEST_SECOND) else []
+            return
         if since < self._override:
             yield since, min(self._override, until)
         for piece in pieces(self.zone, since, min(until, LATEST_SECOND)):

@@ -78,17 +78,20 @@ class ScheduleOverview:
         limit: int,
         recent: int,
     ) -> SchedulesPage:
-        """All states, or one, with at most `limit` of each; `recent` sessions of each schedule."""
+        """All states, or one, with at most `limit` schedules; `recent` sessions of each."""
         found = await self._store.list_page(text=text, project=project, state=state, behind=behind, limit=limit + 1)
-        by_state: dict[str, list[StoredSchedule | UnreadableRow]] = {}
+        by_state: dict[str, list[StoredSchedule | UnreadableRow]] = {one: [] for one in STATES}
         for row_state, stored in found.rows:
-            by_state.setdefault(row_state, []).append(stored)
-        shown = [one for rows in by_state.values() for one in rows[:limit]]
+            by_state[row_state].append(stored)
+        shares = _shares({one: len(by_state[one]) for one in STATES}, limit)
+        shown = [one for state in STATES for one in by_state[state][: shares[state]]]
         marks = await self._store.recent([one.workflow_id for one in shown], recent)
         groups = [
-            SchedulesOf(one, [self._seen(row, marks) for row in by_state[one][:limit]], len(by_state[one]) > limit)
+            SchedulesOf(
+                one, [self._seen(row, marks) for row in by_state[one][: shares[one]]], len(by_state[one]) > shares[one]
+            )
             for one in STATES
-            if one in by_state
+            if by_state[one]
         ]
         return SchedulesPage({one: found.counts.get(one, 0) for one in STATES}, groups)
 
@@ -153,6 +156,14 @@ class ScheduleOverview:
     async def names(self, attempts: Collection[Attempt]) -> dict[str, str]:
         """What the keys are called that have made them."""
         return await self._store.names({one.created_by for one in attempts})
+
+
+def _shares(found: Mapping[State, int], most: int) -> dict[State, int]:
+    """How many of each state a page has room for: an equal part each; what some leave the first take that have more."""
+    shares = {state: min(count, most // len(found)) for state, count in found.items()}
+    for state, count in found.items():
+        shares[state] += min(count - shares[state], most - sum(shares.values()))
+    return shares
 
 
 @dataclass(frozen=True, slots=True)

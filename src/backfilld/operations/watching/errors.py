@@ -12,6 +12,7 @@ from backfilld.store.history.error_groups import ErrorGroups, Example, GroupRow
 MOST_GROUPS = 200
 EXAMPLES = 5
 COMPARED = 20  # messages of a group, to see in which of its parts they differ
+EVERY = slice(None)
 OLD_AT_ONCE = 20_000  # failures of before there were groups that a look at them may group
 
 
@@ -44,22 +45,31 @@ class ErrorReading:
         self._store = store
         self._groups = groups
 
-    async def list_groups(self, id: UUID, *, only: bytes | None = None) -> Failures:
-        """At most MOST_GROUPS, and one that stands for all the others. NotFound for the backfill."""
-        number = (await self._store.get(id)).number
-        await self._groups.group_old(number, most=OLD_AT_ONCE)
-        found = await self._groups.list_groups(number, only=only, most=MOST_GROUPS + 1)
-        shown = found[:MOST_GROUPS]
-        examples = await self._groups.list_examples(number, [row.fingerprint for row in shown], most=COMPARED)
-        groups = [_group(row, examples[row.fingerprint]) for row in shown]
+    async def list_groups(self, id: UUID, *, only: bytes | None = None, part: slice = EVERY) -> Failures:
+        """At most MOST_GROUPS, and one that stands for all the others; of these a `part`. NotFound for the backfill."""
+        backfill, progress = await self._store.get_with_progress(id)
+        await self._groups.group_old(backfill.number, most=OLD_AT_ONCE)
+        found = await self._groups.list_groups(backfill.number, only=only, most=MOST_GROUPS + 1)
+        groups = await self._with_examples(backfill.number, found[:MOST_GROUPS][part])
         if only is not None:
             return Failures(groups, 0)
-        total, first_at, last_at = await self._groups.sum_up(number)
-        rest = total - sum(group.count for group in groups)
-        if len(found) > MOST_GROUPS:
+        rest = progress.failed - sum(row.failures for row in found[:MOST_GROUPS])
+        if len(found) <= MOST_GROUPS:
+            return Failures(groups, max(0, rest))
+        if MOST_GROUPS in range(MOST_GROUPS + 1)[part]:
+            first_at, last_at = await self._groups.find_bounds(backfill.number)
             groups.append(ErrorGroup(None, None, "others", rest, first_at, last_at, (), ()))
-            rest = 0
-        return Failures(groups, max(0, rest))
+        return Failures(groups, 0)
+
+    async def list_largest(self, id: UUID, most: int) -> Sequence[ErrorGroup]:
+        """The `most` frequent alone, as a page shows them that goes on being looked at. NotFound for the backfill."""
+        number = (await self._store.get(id)).number
+        await self._groups.group_old(number, most=OLD_AT_ONCE)
+        return await self._with_examples(number, await self._groups.list_groups(number, only=None, most=most))
+
+    async def _with_examples(self, number: int, rows: Sequence[GroupRow]) -> list[ErrorGroup]:
+        examples = await self._groups.list_examples(number, [row.fingerprint for row in rows], most=COMPARED)
+        return [_group(row, examples[row.fingerprint]) for row in rows]
 
 
 def _group(row: GroupRow, examples: Sequence[Example]) -> ErrorGroup:

@@ -92,8 +92,9 @@ class AuditPages:
     ) -> list[AuditEvent]:
         """The newest `limit` that `wanted` lets through and that come before (at, id), newest first."""
         at, id = before or ((wanted.until, 0) if wanted.until else (END, _LAST_ID))
+        query = _sql.list_events if wanted.subject is None else _sql.list_events_of
         rows = await self._pool.fetch(
-            _sql.list_events, at, id, wanted.since or BEGINNING, wanted.actor, wanted.action, wanted.subject,
+            query, at, id, wanted.since or BEGINNING, wanted.actor, wanted.action, wanted.subject,
             wanted.with_keys, limit,
         )  # fmt: skip
         return _events(rows)

@@ -1,46 +1,43 @@
 -- What people read of `audit_log`.
 
--- part: of_interest
-WITH of_interest AS (
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
-           NULL::timestamptz AS began_at, NULL::timestamptz AS ended_at, NULL::integer AS probes
-      FROM audit_log AS a
-     WHERE a.backfill_number = $1
-    UNION ALL
-    SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_number, o.message, NULL,
-           CASE WHEN held.worst IS NULL THEN json_build_object('status_reason', o.code)
-                ELSE json_build_object('status_reason', o.code, 'worst', held.worst) END,
-           NULL, o.began_at, o.ended_at, o.probes
-      FROM outages AS o
-      JOIN backfills AS b ON b.number = o.backfill_number
-      LEFT JOIN LATERAL (
-        -- of the brake that its sentence names: the last time that it held meanwhile, with the worst value
-        SELECT e.worst
-          FROM brake_episodes AS e
-         WHERE o.code = 'braked' AND starts_with(o.message, 'Braked by ' || e.brake || ' ')
-           AND e.began_at <= coalesce(o.ended_at, 'infinity') AND coalesce(e.ended_at, 'infinity') >= o.began_at
-         ORDER BY e.began_at DESC
-         LIMIT 1) AS held ON true
-     WHERE o.backfill_number = $1
-    UNION ALL
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
-           NULL, NULL, NULL
-      FROM backfills AS b
-      JOIN audit_log AS a ON a.at >= b.created_at AND a.at <= coalesce(b.completed_at, 'infinity')
-     WHERE b.number = $1 AND a.action IN ('daemon.stop_all', 'daemon.start_all')
-    UNION ALL
-    SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
-           NULL, NULL, NULL
-      FROM backfills AS child
-      JOIN audit_log AS a ON a.backfill_number = child.number AND a.action = 'backfill.rerun'
-     WHERE child.parent_number = $1
-)
+-- part: own
+-- The columns of an event, from audit_log a.
+SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
+       NULL::timestamptz AS began_at, NULL::timestamptz AS ended_at, NULL::integer AS probes
+  FROM audit_log AS a
 
--- name: list_events
--- Who did what, newest first; what the engine does by itself stands in the timelines alone.
--- The bounds are plain comparisons, so that a page is read along the index whatever else is asked for.
--- $1 before this time   $2 and before this id of it   $3 at or after   $4 actor, or the name of a key   $5 action, or what it begins with
--- $6 subject   $7 what was done to API keys, too   $8 how many
+-- part: outages
+-- The same of what came and went, from outages o.
+SELECT o.id, o.began_at, 'system', 'backfill.outage', 'backfill/' || b.id, o.backfill_number, o.message, NULL,
+       CASE WHEN held.worst IS NULL THEN json_build_object('status_reason', o.code)
+            ELSE json_build_object('status_reason', o.code, 'worst', held.worst) END,
+       NULL, o.began_at, o.ended_at, o.probes
+  FROM outages AS o
+  JOIN backfills AS b ON b.number = o.backfill_number
+  LEFT JOIN LATERAL (
+    -- of the brake that its sentence names: the last time that it held meanwhile, with the worst value
+    SELECT e.worst
+      FROM brake_episodes AS e
+     WHERE o.code = 'braked' AND starts_with(o.message, 'Braked by ' || e.brake || ' ')
+       AND e.began_at <= coalesce(o.ended_at, 'infinity') AND coalesce(e.ended_at, 'infinity') >= o.began_at
+     ORDER BY e.began_at DESC
+     LIMIT 1) AS held ON true
+
+-- part: around
+-- Orders to stop and to start that held it, too, and the reruns that were made of it.
+SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
+       NULL::timestamptz, NULL::timestamptz, NULL::integer
+  FROM backfills AS b
+  JOIN audit_log AS a ON a.at >= b.created_at AND a.at <= coalesce(b.completed_at, 'infinity')
+ WHERE b.number = $1 AND a.action IN ('daemon.stop_all', 'daemon.start_all')
+UNION ALL
+SELECT a.id, a.at, a.actor, a.action, a.subject, a.backfill_number, a.reason, a.old, a.new, a.request_id,
+       NULL::timestamptz, NULL::timestamptz, NULL::integer
+  FROM backfills AS child
+  JOIN audit_log AS a ON a.backfill_number = child.number AND a.action = 'backfill.rerun'
+ WHERE child.parent_number = $1
+
+-- part: events
 SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS backfill_id, a.reason, a.old, a.new,
        a.request_id
   FROM audit_log AS a
@@ -51,8 +48,33 @@ SELECT a.id, a.at, a.actor, k.name AS actor_name, a.action, a.subject, b.id AS b
    AND a.at >= $3
    AND ($4::text IS NULL OR a.actor = $4 OR k.name = $4)
    AND ($5::text IS NULL OR a.action = $5 OR starts_with(a.action, $5 || '.'))
-   AND ($6::text IS NULL OR a.subject = $6)
    AND ($7::boolean OR NOT starts_with(a.subject, 'api_key/'))
+
+-- part: of_interest
+WITH of_interest AS (
+    /* part: own */
+     WHERE a.backfill_number = $1
+    UNION ALL
+    /* part: outages */
+     WHERE o.backfill_number = $1
+    UNION ALL
+    /* part: around */
+)
+
+-- name: list_events
+-- Who did what, newest first; what the engine does by itself stands in the timelines alone.
+-- The bounds are plain comparisons, so that a page is read along the index whatever else is asked for.
+-- $1 before this time   $2 and before this id of it   $3 at or after   $4 actor, or the name of a key   $5 action, or what it begins with
+-- $6 null   $7 what was done to API keys, too   $8 how many
+/* part: events */
+   AND $6::text IS NULL
+ ORDER BY a.at DESC, a.id DESC
+ LIMIT $8;
+
+-- name: list_events_of
+-- The same of one subject, $6, along an index that begins with it.
+/* part: events */
+   AND a.subject = $6
  ORDER BY a.at DESC, a.id DESC
  LIMIT $8;
 
@@ -82,9 +104,22 @@ SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS b
  LIMIT $3;
 
 -- name: list_timeline_back
--- The same, newest first.
+-- The same, newest first. A backfill may have ten thousand events of its own: no more are read than are shown. A range
+-- of one number, instead of that number, keeps the planner from walking back through everybody's events to find them.
 -- $1 backfill   $2 only ids below (null: any)   $3 how many
-/* part: of_interest */
+WITH of_interest AS (
+    (/* part: own */
+      WHERE a.backfill_number >= $1 AND a.backfill_number <= $1 AND a.id < coalesce($2::bigint, 9223372036854775807)
+      ORDER BY a.backfill_number DESC, a.id DESC
+      LIMIT $3)
+    UNION ALL
+    (/* part: outages */
+      WHERE o.backfill_number >= $1 AND o.backfill_number <= $1 AND o.id < coalesce($2::bigint, 9223372036854775807)
+      ORDER BY o.backfill_number DESC, o.id DESC
+      LIMIT $3)
+    UNION ALL
+    (/* part: around */)
+)
 SELECT e.id, e.at, e.actor, k.name AS actor_name, e.action, e.subject, b.id AS backfill_id, e.reason, e.old, e.new,
        e.request_id, e.began_at, e.ended_at, e.probes
   FROM of_interest AS e

@@ -49,10 +49,10 @@ class ErrorGroups:
             rows = await self._pool.fetch(_sql.find_group, backfill_number, only)
         return [GroupRow(*row) for row in rows]
 
-    async def sum_up(self, backfill_number: int) -> tuple[int, datetime | None, datetime | None]:
-        """How many failed in all, when the first and when the last."""
-        row = await self._pool.fetchrow(_sql.sum_up, backfill_number)
-        return (0, None, None) if row is None else (row["failures"], row["first_at"], row["last_at"])
+    async def find_bounds(self, backfill_number: int) -> tuple[datetime | None, datetime | None]:
+        """When the first of all failed, and when the last."""
+        row = await self._pool.fetchrow(_sql.find_bounds, backfill_number)
+        return (None, None) if row is None else (row["first_at"], row["last_at"])
 
     async def list_examples(
         self, backfill_number: int, fingerprints: Sequence[bytes], *, most: int

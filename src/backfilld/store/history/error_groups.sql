@@ -16,9 +16,9 @@ SELECT fingerprint, count(*) AS failures, min(finished_at) AS first_at, max(fini
  WHERE backfill_number + 0 = $1 AND fingerprint = $2
  GROUP BY fingerprint;
 
--- name: sum_up
+-- name: find_bounds
 -- $1 backfill
-SELECT count(*) AS failures, min(finished_at) AS first_at, max(finished_at) AS last_at
+SELECT min(finished_at) AS first_at, max(finished_at) AS last_at
   FROM outcomes
  WHERE backfill_number = $1 AND status = 'failed';
 

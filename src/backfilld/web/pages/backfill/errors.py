@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from backfilld.operations.watching.errors import Failures
+from backfilld.operations.watching.errors import ErrorGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class GroupShown:
     key: str
 
 
-def groups_of(failures: Failures, id_: UUID) -> Sequence[GroupShown]:
+def groups_of(groups: Sequence[ErrorGroup], id_: UUID) -> Sequence[GroupShown]:
     """The most frequent first."""
     base = f"/backfills/{id_}/entities?status=failed"
     return [
@@ -36,5 +36,5 @@ def groups_of(failures: Failures, id_: UUID) -> Sequence[GroupShown]:
             address=f"{base}&error_group={one.fingerprint.hex()}" if one.fingerprint else base,
             key=one.fingerprint.hex() if one.fingerprint else "",
         )
-        for one in failures.groups
+        for one in groups
     ]

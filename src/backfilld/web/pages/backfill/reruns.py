@@ -123,7 +123,7 @@ class RerunPages:
         id_, counts = view.backfill.id, view.counts
         groups: Sequence[GroupShown] = []
         if counts.failed:
-            groups = groups_of(await self._operations.errors.list_groups(id_), id_)[:MOST_GROUPS]
+            groups = groups_of(await self._operations.errors.list_largest(id_, MOST_GROUPS), id_)
         there: Mapping[str, int] = {one: getattr(counts, one) for one in STATUSES}
         is_asked = refused is not None and visit.http.method == "POST" and visit.form.get("do") == "rerun"
         return self._frame.page(

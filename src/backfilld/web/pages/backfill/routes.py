@@ -107,8 +107,14 @@ class BackfillPages:
         """What failed, by what the failures have in common."""
         looked = await self._shell.look(visit.path["id"])
         id_ = looked.view.backfill.id
-        failures = await self._operations.errors.list_groups(id_)
-        return self._shell.page(visit, "errors", looked, groups=groups_of(failures, id_), ungrouped=failures.ungrouped)
+        first = _number(visit.http.query.get("cursor", ""), 0)
+        end = first + PAGE_SIZE
+        failures = await self._operations.errors.list_groups(id_, part=slice(first, end + 1))
+        found = groups_of(failures.groups, id_)
+        return self._shell.page(
+            visit, "errors", looked, groups=found[:PAGE_SIZE], ungrouped=failures.ungrouped, is_later=first > 0,
+            more=f"/backfills/{id_}/errors?cursor={end}" if len(found) > PAGE_SIZE else "",
+        )  # fmt: skip
 
     async def show_timeline(self, visit: Visit) -> web.Response:
         """What happened to it, newest first."""
@@ -182,13 +188,13 @@ class BackfillPages:
         """What has happened so far, which takes longer to read."""
         view, now = looked.view, self._frame.clock.now()
         id_ = view.backfill.id
-        failures = await self._operations.errors.list_groups(id_) if view.counts.failed else None
+        failed = await self._operations.errors.list_largest(id_, MOST_GROUPS) if view.counts.failed else []
         samples = await self._operations.history.samples(id_, None, None, None) if view.planned else None
         events = await self._audit.latest(view.number, limit=LATEST)
         return {
             "chart": chart_of(view, samples.points, now) if samples else None,
             "openings": openings_of(view, now),
-            "groups": groups_of(failures, id_)[:MOST_GROUPS] if failures else [],
+            "groups": groups_of(failed, id_),
             "days": days_of(events, shown_zone(view.backfill), now),
         }
 

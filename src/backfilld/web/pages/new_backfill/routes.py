@@ -1,5 +1,6 @@
 """`/backfills/new`: the form as it was sent comes back with what it would do, until it is created."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -31,6 +32,7 @@ STARTS = {"wait": "when_approved", "start": "now"}
 LONGEST_KEY = 64
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL_IN_FLIGHT = 5
+PATIENCE_SECONDS = 0.15  # a large source is counted once the form is there
 Shown = Mapping[str, Any]
 
 
@@ -55,7 +57,7 @@ class NewBackfillPages:
                 fields |= filter_fields_of(json.loads(spec))
             except (ValueError, RecursionError):
                 fields |= {"mode": AS_JSON, "json": spec}
-        return await self._draw(visit, fields)
+        return await self._draw(visit, fields, within=PATIENCE_SECONDS)
 
     async def take(self, visit: Visit) -> web.Response:
         """The form as it was changed; or the backfill that it asks for."""
@@ -90,13 +92,19 @@ class NewBackfillPages:
 
     async def _draw(
         self, visit: Visit, fields: dict[str, str], *, document: Document | None = None, status: int = 200,
-        problem: str = "", other: str = "",
+        problem: str = "", other: str = "", within: float | None = None,
     ) -> web.Response:  # fmt: skip
+        """The form with its preview; what is not known `within` so many seconds the page asks for by itself."""
         workflows = await self._operations.runnable(MOST_WORKFLOWS)
         fields.setdefault("workflow", str(workflows[0][0]) if workflows else "")
         fields.setdefault("key", uuid4().hex)
         document = document or document_of(fields)
-        preview, general = await self._preview(document)
+        preview, general, is_late = None, list[str](), False
+        try:
+            async with asyncio.timeout(within):
+                preview, general = await self._preview(document)
+        except TimeoutError:
+            is_late = True
         sample = await self._fields_of(fields.get("entity_type", ""))
         group = group_of(fields)
         rules = [at.replace(".", "-") for at in group.places()]
@@ -104,7 +112,8 @@ class NewBackfillPages:
             visit, "new_backfill/new.html", status=status, here="backfills", fields=fields, workflows=workflows,
             types=ENTITY_TYPES, group=group, rules=rules, windows=rows_of(fields), presets=PRESETS, days=DAYS,
             words_for=filter_fields.words_for, sample=sample, faults=document.faults, preview=preview, general=general,
-            asks_for_all=document.asks_for_all, problem=problem, other=other, places=_places(document.faults),
+            is_late=is_late, asks_for_all=document.asks_for_all, problem=problem, other=other,
+            places=_places(document.faults),
             spec=json.dumps(document.body["filter_spec"], ensure_ascii=False, indent=2),
         )  # fmt: skip
 

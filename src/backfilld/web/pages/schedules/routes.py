@@ -30,6 +30,7 @@ from backfilld.web.pages.schedules.verbs import verbs_of
 PATH = "/schedules/{id}"
 IDS = {"id": int}
 PAGE_SIZE = 50
+SCHEDULES = 20  # on a page; with its marks one weighs more than a session
 LATEST = 7
 LONGEST_SEARCH = 200
 LONGEST_CURSOR = 18  # digits
@@ -102,7 +103,7 @@ class SchedulePages:
     async def _read(self, wanted: Wanted) -> tuple[SchedulesPage, Sequence[dict[str, Any]]]:
         page = await self._verbs.overview.list_page(
             text=wanted.text or None, project=wanted.project or None, state=wanted.only, behind=wanted.behind,
-            limit=PAGE_SIZE, recent=RECENT,
+            limit=SCHEDULES, recent=RECENT,
         )  # fmt: skip
         now = self._frame.clock.now()
         groups = [
