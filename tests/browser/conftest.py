@@ -55,9 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Complaints:
-    """What a page did that no page of ours does."""
+    """What a page did that no page of ours does. `neighbours`: hosts that it may lead to all the same."""
 
     url: str
+    neighbours: frozenset[str] = frozenset()
     found: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
@@ -73,7 +74,7 @@ class Complaints:
             self.found.append(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != urlsplit(self.url).netloc:
+        if urlsplit(request.url).netloc not in {urlsplit(self.url).netloc, *self.neighbours}:
             self.found.append(f"request to {request.url}")
 
 
@@ -163,9 +164,21 @@ def _config(folder: Path, dsn: str, url: str) -> str:
 
 
 @pytest.fixture
-async def world(databases: Databases, dsn: str, tmp_path: Path) -> AsyncIterator[World]:
+def more_config() -> str:
+    """What else stands in the daemon's file."""
+    return ""
+
+
+@pytest.fixture
+def neighbours() -> frozenset[str]:
+    """Hosts (with ports) that pages may lead to."""
+    return frozenset()
+
+
+@pytest.fixture
+async def world(databases: Databases, dsn: str, tmp_path: Path, more_config: str) -> AsyncIterator[World]:
     held = asyncio.Event()
-    async with target(held) as url, daemon_within(tmp_path, _config(tmp_path, dsn, url)) as daemon:
+    async with target(held) as url, daemon_within(tmp_path, _config(tmp_path, dsn, url) + more_config) as daemon:
         pool = await open_pool(dsn)
         made = {
             role: await create_key(pool, SystemClock(), name=f"the {role}", role=role, actor=Actor.local("cli"))
@@ -223,9 +236,9 @@ async def _filled(call: Callable[..., Awaitable[Any]]) -> dict[str, str]:
 
 
 @pytest.fixture
-async def open_page(browser: Browser, world: World) -> AsyncIterator[Open]:
+async def open_page(browser: Browser, world: World, neighbours: frozenset[str]) -> AsyncIterator[Open]:
     """`await open_page("viewer")`: a window in which somebody is signed in; None: nobody is. Ends with no complaint."""
-    complaints = Complaints(world.url)
+    complaints = Complaints(world.url, neighbours)
     contexts: list[BrowserContext] = []
 
     async def opened(role: Role | None = "operator", **settings: Any) -> Page:

@@ -18,6 +18,7 @@ START_PATIENCE_SECONDS = 60.0
 async def daemon_within(folder: Path, text: str) -> AsyncIterator[Daemon]:
     """One that is ready: before it has looked at its database it answers 503, and stopped it would leave loose ends."""
     file = folder / "backfilld.toml"
+    file.touch(mode=0o600)  # it may hold secrets
     file.write_text(text)
     daemon = Daemon(load_settings(file, {}), lambda: load_settings(file, {}))
     running = asyncio.create_task(daemon.run())

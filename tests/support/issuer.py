@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -121,6 +122,8 @@ class Issuer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Both documents, or what is there instead."""
         self.fetched[request.path] += 1
+        if request.path.endswith("/authorize"):
+            return self._ask(request)
         if self.outage in ("stranger", "elsewhere", "nothing", "endless") or self.outage is None:
             return web.json_response(self._document(request))
         if self.outage == "silence":
@@ -130,6 +133,14 @@ class Issuer:
         bodies = {"500": (500, b"{}"), "garbage": (200, b"<html>"), "list": (200, b"[]")}
         status, body = bodies[self.outage]
         return web.Response(status=status, body=body)
+
+    def _ask(self, request: web.Request) -> web.Response:
+        """The page on which a person says who he is, or that he would rather not."""
+        back = self.sign_in(str(request.url))
+        declined = f"{back.partition('?')[0]}?{urlencode({'error': 'access_denied', 'state': request.query['state']})}"
+        links = f'<a href="{escape(back)}">Ada</a> <a href="{escape(declined)}">Nobody</a>'
+        head = '<title>Who are you?</title><link rel="icon" href="data:,">'
+        return web.Response(text=f'<!doctype html><html lang="en">{head}{links}', content_type="text/html")
 
     def _document(self, request: web.Request) -> Any:
         tenant = request.path.strip("/").removeprefix("elsewhere/").split("/")[0]
