@@ -14,6 +14,7 @@ from backfilld.web.frame.preferences import THEMES, Preferences, Theme
 from backfilld.web.frame.visit import Page, Visit
 from backfilld.web.pages.account import entra
 from backfilld.web.pages.account.sign_in_page import Directory, SignInPage
+from backfilld.web.words.browsers import browser_of
 
 UNKNOWN = "This key is not known, or no longer. Look whether it is whole."
 USED_UP = "This link was used already, or is older than five minutes. Make another, or sign in with an API key."
@@ -80,7 +81,7 @@ class Account:
 
     async def show_sessions(self, visit: Visit) -> web.Response:
         return self._frame.page(
-            visit, "account/account.html", sessions=await self._frame.sessions.list(visit.caller)
+            visit, "account/account.html", sessions=await self._frame.sessions.list(visit.caller), browser_of=browser_of
         )  # fmt: skip
 
     async def end_session(self, visit: Visit) -> web.Response:
