@@ -10,6 +10,7 @@ from tests.support.schedules import make_schedule
 
 from backfilld.bus import Bus
 from backfilld.domain.schedules import FINISHED_AT
+from backfilld.engine.schedules import full_house
 from backfilld.engine.schedules.firing import LOOKS_AGAIN, Firing
 from backfilld.events import (
     AttemptEnded,
@@ -405,3 +406,27 @@ async def test_a_drained_tick_fires_nothing(tick, pool):
     await tick.at(NOON)
 
     assert [] == await tick.sessions()
+
+
+async def test_room_is_counted_once_however_many_slots_one_transaction_fires(tick, pool, monkeypatch):
+    stored = await make_schedule(pool, HOURLY)
+    counted: list[int] = []
+
+    async def count(connection, most: int) -> int:
+        counted.append(await firing.count_crowd(connection, most))
+        return counted[-1]
+
+    monkeypatch.setattr(full_house, "count_crowd", count)
+    await tick.at(stored.next_run_at + 25 * HOUR)
+
+    assert 26 == len(await tick.attempts())
+    assert [0, 20] == counted
+
+
+async def test_room_that_ends_within_a_transaction_leaves_the_next_slot_waiting(pool, clock):
+    tick = Tick(pool, clock, most_unfinished=3)
+    stored = await make_schedule(pool, HOURLY)
+    await tick.at(stored.next_run_at + 9 * HOUR)
+
+    assert 3 == len(await tick.attempts())
+    assert stored.next_run_at + 3 * HOUR == (await tick.schedule())["next_run_at"]

@@ -1,14 +1,14 @@
 """Attempts that no backfill carries: leased one by one, started behind a gate, ended once."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from tests.engine.parts import break_down
 from tests.support.attempts import all_ended, attempt_of, make_attempts, statuses
 from tests.support.clock import NOON
-from tests.support.engine import ScriptedExecutor, SteppedClock, engine_on
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock, engine_on
 from tests.support.schedules import make_schedule
 from tests.support.waiting import eventually
 from tests.support.wire import wire_to
@@ -20,6 +20,7 @@ from backfilld.events import AttemptInterrupted
 from backfilld.executors.base import Work
 from backfilld.store.admin.workflows import WorkflowStore
 from backfilld.store.connection.pool import open_pool
+from backfilld.store.sessions.live_attempts import LiveAttemptStore
 
 FAILED = Verdict(VerdictKind.FAILED, error_class="http_404", error="not there", http_status=404, log="gone")
 AGAIN = Verdict(VerdictKind.TRY_AGAIN, error_class="http_500", error="oops", log="oops")
@@ -395,3 +396,23 @@ async def test_a_database_that_is_away_is_waited_for(dsn, pool):
         await far.close()
 
     assert ("success", 1) == ((await attempt_of(pool, id)).status, len(held.began))
+
+
+async def test_all_that_is_unfinished_is_gone_through_once_a_second_at_most(dsn, pool, clock, monkeypatch):
+    looked: list[datetime] = []
+    original = LiveAttemptStore.sweep
+
+    async def sweep(self: LiveAttemptStore, now: datetime, made_before: datetime) -> None:
+        looked.append(now)
+        await original(self, now, made_before)
+
+    monkeypatch.setattr(LiveAttemptStore, "sweep", sweep)
+    engine = Engine(dsn, pool, pool, ScriptedExecutor(), ListSource(), clock=clock, listens=False)
+    wake_at = [await engine.live.tick() for _ in range(5)]
+    await clock.advance(0.4)
+    wake_at.append(await engine.live.tick())
+    await clock.advance(0.6)
+    wake_at.append(await engine.live.tick())
+
+    assert [NOON, NOON + timedelta(seconds=1)] == looked
+    assert [None, *[NOON + timedelta(seconds=1)] * 5, None] == wake_at

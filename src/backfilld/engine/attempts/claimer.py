@@ -21,7 +21,7 @@ from backfilld.store.sessions.live_attempts import AttemptUnreadable, LiveAttemp
 
 log = logging.getLogger(__name__)
 
-LOOKS_AGAIN = timedelta(seconds=1)  # at what others hold, and what found no place
+LOOKS_AGAIN = timedelta(seconds=1)  # at what others hold, what found no place, and all that is unfinished
 CUT_OFF_SECONDS = 5.0  # for what was cut off, to put away what it has to
 Release = Callable[[], None]
 
@@ -43,6 +43,7 @@ class Claimer:
         patience = Patience.of(self.part, context.clock, context.bus)  # of the loop and of every run
         self._service = Service(self.tick, context.clock, patience, self.changed)
         self._draining = False
+        self._looks_at = 0.0  # through all that is unfinished, once a second however often it is nudged
         context.repeats.listen(self.nudge)
         if context.brakes is not None:
             context.brakes.on_live_change = self.nudge
@@ -77,12 +78,16 @@ class Claimer:
 
     async def tick(self) -> datetime | None:
         """Cut off what is killed, start what is due; when to look again (None: only when nudged)."""
-        now = self._context.clock.now()
+        now, looks = self._context.clock.now(), self._context.clock.monotonic() >= self._looks_at
         await self._leases.look_for_kills()
-        await self._store.sweep(now, now - self._longest)
+        if looks:
+            self._looks_at = self._context.clock.monotonic() + LOOKS_AGAIN.total_seconds()
+            await self._store.sweep(now, now - self._longest)
         while self._may_take and (release := self._context.capacity.take_live()) is not None:
             if not await self._take(release):
                 break
+        if not looks:
+            return now + timedelta(seconds=max(0.0, self._looks_at - self._context.clock.monotonic()))
         wake_at, waits = await self._store.next_look(now)
         soon = now + LOOKS_AGAIN
         return min(wake_at or soon, soon) if waits else wake_at

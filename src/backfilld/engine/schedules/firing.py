@@ -17,7 +17,7 @@ from backfilld.domain.schedules import Schedule, Slot
 from backfilld.domain.sessions.positions import FINISHED, left_out_before
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.sessions.variables import params_of_slot
-from backfilld.engine.schedules.full_house import FullHouse
+from backfilld.engine.schedules.full_house import FullHouse, Room
 from backfilld.engine.schedules.put_aside import LASTS, PutAside
 from backfilld.engine.schedules.tz_rule_changes import obey_new_rules
 from backfilld.engine.service import Part, Patience, Service
@@ -161,10 +161,11 @@ class Firing:
             why = str(problem)[:500]
             return [self._put_aside(stored.id, stored.next_run_at, stored.workflow_name, why, now)], None
         told: list[Event] = []
+        room = Room(connection, self._house.most)
         most = 1 if self._house.is_full else MOST_FIRED  # others wait, for slots that may be older than its next
         slot, last = Slot(stored.next_session_at, stored.next_run_at), stored.last_session_at
         while slot.run_time <= now and slot != FINISHED and len(told) < most:
-            moved = await self._step(connection, stored, schedule, slot, last, now)
+            moved = await self._step(connection, stored, schedule, slot, last, room, now)
             if moved is None:
                 return told, slot.run_time
             await self._move(connection, stored, slot, moved, now)
@@ -192,6 +193,7 @@ class Firing:
         schedule: Schedule,
         slot: Slot,
         last: datetime | None,
+        room: Room,
         now: datetime,
     ) -> Moved | None:
         """What becomes of one slot that is due. None: too many attempts are unfinished, and it has to wait."""
@@ -200,9 +202,11 @@ class Firing:
             return _leave_out(stored, schedule, slot, until=now - patience, why="delayed")
         if schedule.skip_on_overtime and await firing.is_running(connection, stored.workflow_id):
             return _leave_out(stored, schedule, slot, until=now + timedelta(microseconds=1), why="overtime")
-        if await firing.count_crowd(connection, self._house.most) >= self._house.most:
+        if not await room.is_left():
             return None
         made = await self._open(connection, stored, schedule, slot, last, now)
+        if made is not None:
+            room.taken()
         following = schedule.next(slot.session_time) or FINISHED
         event = SessionFired(stored.id, stored.workflow_name, slot.session_time, made)
         return Moved(following, event, slot.session_time)

@@ -10,6 +10,28 @@ from datetime import datetime
 from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.events import SchedulesGoOn, SchedulesWait
+from backfilld.store.connection.pool import Connection
+from backfilld.store.schedules.firing import count_crowd
+
+
+class Room:
+    """For how many more attempts there is room. Counted once in a transaction: nobody else adds one until it ends."""
+
+    def __init__(self, connection: Connection, most_unfinished: int) -> None:
+        self._connection = connection
+        self._most = most_unfinished
+        self._left: int | None = None
+
+    async def is_left(self) -> bool:
+        """False: the next one has to wait."""
+        if self._left is None:
+            self._left = self._most - await count_crowd(self._connection, self._most)
+        return self._left > 0
+
+    def taken(self) -> None:
+        """One more was added."""
+        if self._left is not None:
+            self._left -= 1
 
 
 class FullHouse:
