@@ -198,3 +198,26 @@ async def test_daemons_that_start_at_once_agree(workflows: WorkflowOperations) -
     found = await workflows.list()
 
     assert [1] * 5 == [workflow.version for workflow in found]
+
+
+async def test_what_stands_as_in_the_file_is_not_even_locked(workflows: WorkflowOperations, pool: Pool) -> None:
+    await workflows.sync_config([plain("a"), plain("b"), plain("c", enabled=False)])
+    await workflows.sync_config([plain("a"), plain("b"), plain("c", enabled=False)])
+    written = await pool.fetchval("SELECT count(*) FROM audit_log")
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM workflows WHERE name <> 'b' FOR UPDATE")
+        async with asyncio.timeout(5):
+            await workflows.sync_config([plain("a"), plain("b", max_attempts=7), plain("c", enabled=False)])
+
+    assert 3 == written
+    assert 7 == (await by_name(workflows))["b"].definition["max_attempts"]
+
+
+async def test_a_definition_that_was_written_in_another_order_is_no_news(
+    workflows: WorkflowOperations, pool: Pool
+) -> None:
+    await workflows.sync_config([plain("a", max_attempts=7)])
+    await pool.execute("UPDATE revisions SET definition = definition::jsonb::json")
+    await workflows.sync_config([plain("a", max_attempts=7)])
+
+    assert 1 == (await by_name(workflows))["a"].version

@@ -1,5 +1,6 @@
 """SIGHUP: the configuration is read again; a file with faults changes nothing and says why."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -75,7 +76,7 @@ class Reloader:
         self._notifier.reloading()
         faults = 1
         try:
-            await self._apply(self._load())
+            await self._apply(await asyncio.to_thread(self._load))  # thousands of workflows take a second
             faults = 0
         except ConfigError as error:
             log.error("configuration not reloaded", faults=[str(fault) for fault in error.faults])
@@ -91,7 +92,7 @@ class Reloader:
             self._notifier.ready(self._status.text)
 
     async def _apply(self, settings: Settings) -> None:
-        secrets = settings.read_secrets()
+        secrets = await asyncio.to_thread(settings.read_secrets)
         self._api.workflows.rules = definition_rules(settings)
         await self._api.workflows.sync_config(workflow.definition() for workflow in settings.workflows)
         self._engine.executors.reload(

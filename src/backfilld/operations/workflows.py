@@ -4,6 +4,7 @@ What stands in the file rules: it is read-only over HTTP, and takes over a workf
 vanished from the file is disabled, never deleted, since backfills refer to it.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,12 +17,13 @@ from backfilld.executors.definition import Executor, WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
 from backfilld.operations.schedules.place import place_schedule, skip_missed
 from backfilld.store.admin import audit
-from backfilld.store.admin.workflows import Workflow, WorkflowStore
+from backfilld.store.admin.workflows import Standing, Workflow, WorkflowStore, text_of
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.schedules.positions import delete_schedule
 
 MIRROR = "mirror"
 _IDENTITY = ("name", "project")
+Named = Mapping[tuple[str, str], WorkflowDefinition]  # by project and name
 
 
 class WorkflowOperations:
@@ -113,19 +115,24 @@ class WorkflowOperations:
 
         Invalid (paths `/workflows/N/…`) before anything is changed. All or nothing; doing it again changes nothing.
         """
-        wanted = [WorkflowDefinition.model_validate(dict(definition)) for definition in definitions]
-        self._check_config(wanted)
+        named = await asyncio.to_thread(self._read_config, definitions)
         at, actor = self._clock.now(), OURSELVES
-        named = {(definition.project, definition.name): definition for definition in wanted}
         async with self._pool.acquire() as conn, conn.transaction():
             known = await self._store.list_managed_by_config(conn)
+            differing = await asyncio.to_thread(_differing, named, known)
             # Always in the same order, so that two daemons that start at once do not lock each other out, whatever
             # stands in their files.
-            for project, name in sorted(named.keys() | known.keys()):
+            for project, name in sorted(differing):
                 if (definition := named.get((project, name))) is not None:
                     await self._sync(conn, definition, actor, at)
                 else:
-                    await self._disable(conn, known[project, name], f"{project}/{name}", actor, at)
+                    await self._disable(conn, known[project, name].id, f"{project}/{name}", actor, at)
+
+    def _read_config(self, definitions: Iterable[Mapping[str, Any]]) -> Named:
+        """Read and checked; beside the event loop, since of thousands that takes a second."""
+        wanted = [WorkflowDefinition.model_validate(dict(definition)) for definition in definitions]
+        self._check_config(wanted)
+        return {(definition.project, definition.name): definition for definition in wanted}
 
     async def _disable(self, conn: Connection, id_: int, name: str, actor: Actor, at: datetime) -> None:
         await self._store.set(conn, id_, managed_by="config", enabled=False, at=at)
@@ -197,6 +204,21 @@ class WorkflowOperations:
         reason: str | None = None,
     ) -> None:
         await audit.record(conn, actor, action, f"workflow/{id_}", at=at, reason=reason, old=old, new=new)
+
+
+def _differing(named: Named, known: Mapping[tuple[str, str], Standing]) -> set[tuple[str, str]]:
+    """The workflows of the file that do not stand as they do there, and those that stand there no more."""
+    gone = {name for name, standing in known.items() if standing.enabled and name not in named}
+    return gone | {name for name, definition in named.items() if not _stands(known.get(name), definition)}
+
+
+def _stands(standing: Standing | None, definition: WorkflowDefinition) -> bool:
+    """False also of one whose definition another version wrote with its keys in another order: that is looked at."""
+    return (
+        standing is not None
+        and standing.enabled == definition.enabled
+        and standing.text == text_of(plain_of(definition))
+    )
 
 
 def plain_of(definition: WorkflowDefinition) -> dict[str, Any]:

@@ -43,6 +43,20 @@ class Workflow:
     deleted_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a workflow is at this moment. `text` is its definition as it was written, by `text_of`."""
+
+    id: int
+    enabled: bool
+    text: str
+
+
+def text_of(definition: Mapping[str, Any]) -> str:
+    """A definition as it is stored: of two that are alike the same, as far as one version has written both."""
+    return orjson.dumps(definition).decode()
+
+
 class WorkflowStore:
     """The tables `projects`, `workflows` and `revisions`. Writing takes the connection of a transaction."""
 
@@ -65,10 +79,10 @@ class WorkflowStore:
         row = await self._pool.fetchrow(_sql.find_workflow, id_)
         return made(row, _workflow) if row else None
 
-    async def list_managed_by_config(self, conn: Connection) -> dict[tuple[str, str], int]:
-        """(project, name) → id of the enabled ones that came from a configuration file."""
+    async def list_managed_by_config(self, conn: Connection) -> dict[tuple[str, str], Standing]:
+        """(project, name) → those that came from a configuration file."""
         rows = await conn.fetch(_sql.list_managed_by_config)
-        return {(row["project"], row["name"]): row["id"] for row in rows}
+        return {(project, name): Standing(id, enabled, text) for id, project, name, enabled, text in rows}
 
     async def lock(self, conn: Connection, id_: int) -> Workflow | None:
         """The workflow (by its own id or a revision's), which nobody else changes until the transaction ends."""
@@ -107,7 +121,7 @@ class WorkflowStore:
     ) -> int:
         """Make `definition` the present one; the id of its revision. `push`, `document`: where it came from, and as
         what it was written."""
-        plain = orjson.dumps(definition).decode()
+        plain = text_of(definition)
         written = None if document is None else orjson.dumps(document).decode()
         revision: int = await conn.fetchval(_sql.add_revision, id_, plain, at, push, written)
         await conn.execute(_sql.set_revision, id_, revision)

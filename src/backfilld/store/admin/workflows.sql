@@ -49,9 +49,12 @@ SELECT w.id, p.name AS project, w.name, w.managed_by, w.enabled, w.revision_id, 
  LIMIT $4;
 
 -- name: list_managed_by_config
-SELECT w.id, p.name AS project, w.name
-  FROM workflows w JOIN projects p ON p.id = w.project_id
- WHERE w.managed_by = 'config' AND w.enabled AND w.deleted_at IS NULL
+-- As they stand, each with the text of its definition.
+SELECT w.id, p.name AS project, w.name, w.enabled, r.definition
+  FROM workflows w
+  JOIN projects p ON p.id = w.project_id
+  JOIN revisions r ON r.id = w.revision_id
+ WHERE w.managed_by = 'config' AND w.deleted_at IS NULL AND p.deleted_at IS NULL
  ORDER BY w.id;
 
 -- name: add_revision
