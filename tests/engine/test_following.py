@@ -42,9 +42,10 @@ class Short:
         self.recovery = Recovery(backfill, lease, None, tools, None)  # type: ignore[arg-type]
         self.slots = Slots(5)
         self.capacity = Capacity(1)
+        self.places = self.capacity.share("https://t.example")
         recorder = Recorder(None, clock, Bus(), linger_seconds=0)  # type: ignore[arg-type]
         self.following = FastPath(
-            self.gate, self.account, self.reader, self.recovery, self.slots, self.capacity, recorder
+            self.gate, self.account, self.reader, self.recovery, self.slots, self.places, recorder
         )
 
     def apply(self, **changes: object) -> None:
@@ -75,7 +76,7 @@ OUT_OF_THE_ORDINARY: dict[str, Callable[[Short], object]] = {
     "a window has just opened": lambda short: short.gate.open_slowly(),
     "the target is being probed": lambda short: break_down(short.gate.health),
     "fewer slots than before": lambda short: take_all_and_shrink(short.slots),
-    "another backfill waits": lambda short: setattr(short.capacity, "waiting", 1),
+    "another backfill waits that has less": lambda short: another_waits(short, has=0),
     "retries are not known": lambda short: setattr(short.account, "retries_known", False),
     "a retry is due": lambda short: short.account.note_retry(short.clock.now()),
     "items of a dead process": lambda short: setattr(short.recovery, "wants_planned", True),
@@ -91,11 +92,24 @@ def take_all_and_shrink(slots: Slots) -> None:
     slots.resize(2)
 
 
+def another_waits(short: Short, *, has: int) -> None:
+    """For a place, all of which are taken; one of them by us."""
+    other = short.capacity.share("https://t.example")
+    other.held, short.places.held = has, 1
+    short.capacity.waiting, short.capacity.shares_waiting[other] = 1, None
+
+
 @pytest.mark.parametrize("what", OUT_OF_THE_ORDINARY)
 async def test_whatever_is_out_of_the_ordinary_is_left_to_the_worker(short: Short, what: str):
     OUT_OF_THE_ORDINARY[what](short)
 
     assert await short.next() is None
+
+
+async def test_a_place_is_kept_while_nobody_waits_who_has_less(short: Short):
+    another_waits(short, has=1)
+
+    assert an_item(0) == await short.next()
 
 
 async def test_a_retry_that_is_not_due_yet_stops_nothing(short: Short):
@@ -129,6 +143,6 @@ async def test_without_room_it_waits_for_a_commit_and_looks_again_then(short: Sh
 async def test_without_room_it_leaves_its_place_to_a_backfill_that_waits_for_one(short: Short):
     for position in range(3):
         short.account.ended(position, finally_=True)
-    short.capacity.waiting = 1
+    another_waits(short, has=1)
 
     assert await short.next() is None

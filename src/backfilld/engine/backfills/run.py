@@ -7,6 +7,7 @@ from backfilld.domain.brakes.settings import Start
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.status_writer import StatusWriter
+from backfilld.engine.starting.capacity import Share
 from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.store.backfills.leases import Grant
@@ -20,6 +21,7 @@ class Run:
     gate: Gate
     status_writer: StatusWriter
     context: BackfillContext
+    places: Share
 
     @staticmethod
     def begun(backfill: Backfill, lease: Lease[Grant], health: TargetHealth, context: BackfillContext) -> "Run":
@@ -27,7 +29,8 @@ class Run:
         gate = Gate(backfill, lease, health, context.clock, ramp_seconds=context.limits.ramp_seconds)
         workflow = f"{backfill.project_name}/{backfill.workflow_name}"
         gate.obey(context.brakes, Start(workflow, health.origin.target))
-        return Run(lease, gate, StatusWriter(backfill, lease, gate, context), context)
+        places = context.capacity.share(health.origin.target)
+        return Run(lease, gate, StatusWriter(backfill, lease, gate, context), context, places)
 
     def __repr__(self) -> str:
         backfill = self.backfill

@@ -15,7 +15,7 @@ from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.slots import Slots
-from backfilld.engine.starting.capacity import Capacity
+from backfilld.engine.starting.capacity import Share
 
 
 class FastPath:
@@ -28,7 +28,7 @@ class FastPath:
         reader: PlanReader,
         recovery: Recovery,
         slots: Slots,
-        capacity: Capacity,
+        places: Share,
         recorder: Recorder,
     ) -> None:
         self._gate = gate
@@ -37,7 +37,8 @@ class FastPath:
         self._reader = reader
         self._recovery = recovery
         self._slots = slots
-        self._capacity = capacity
+        self._places = places
+        self._capacity = places.capacity
         self._recorder = recorder
         self._seen: Backfill | None = None  # the settings that were looked at last
         self._is_plain = False
@@ -47,7 +48,9 @@ class FastPath:
         """The item that may follow; None: let the worker look."""
         gate, account = self._gate, self._account
         if not (account.has_room and account.hand_out.has_room):
-            while not (account.has_room and account.may_hand_out()) and not self._capacity.waiting:
+            while not (account.has_room and account.may_hand_out()):
+                if self._capacity.waiting:
+                    return None  # for a place, which is not to stand idle
                 await self._recorder.room_for(account)
         if gate.backfill is not self._seen:
             self._seen = gate.backfill
@@ -59,7 +62,7 @@ class FastPath:
         if (
             self._limit != self._slots.limit
             or self._slots.are_owed
-            or self._capacity.waiting
+            or (self._capacity.waiting and self._places.is_owed)
             or gate.opens_slowly
             or self._recovery.holds_others
             or self._origin.budget is not None

@@ -50,6 +50,7 @@ class ItemRun:
         self._tools = run.context
         self._works_of = run.backfill
         self._make_work = payloads_of(run.backfill, run.context.timeout_seconds)
+        self._places = run.places
         self._source_hold: tuple[SourceUnreachable, datetime] | None = None  # what it said, and since when
         self._price = run.backfill.credits_per_entity or None  # of an item whose target does not say what it cost
         self._asks_source_again = BootDeadline(run.context.clock)
@@ -63,7 +64,7 @@ class ItemRun:
         item: Item | None = first
         done = 0
         try:
-            async with self._tools.capacity.place():  # waiting for it may take longer than attributes stay fresh
+            async with self._places:  # waiting for it may take longer than attributes stay fresh
                 while item is not None and await self._process(item) and self._source_hold is None:
                     done += 1
                     if done % TURN == 0:

@@ -6,8 +6,6 @@ places that come free are kept back until the new limit is reached; nothing in f
 
 import asyncio
 
-from backfilld.engine.starting.capacity import take_free
-
 
 class Slots:
     """`limit` places. Acquire one before a task is made, release it when the item has ended."""
@@ -44,3 +42,14 @@ class Slots:
         while self._owed and not self._free.locked():
             take_free(self._free)
             self._owed -= 1
+
+
+def take_free(places: asyncio.Semaphore) -> None:
+    """Take a place that nobody holds. Without waiters and unlocked, acquiring never suspends."""
+    coroutine = places.acquire()
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise AssertionError("an unlocked semaphore made us wait")
