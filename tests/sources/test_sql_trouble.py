@@ -13,6 +13,7 @@ from tests.sources.sql_asking import Foreign, Making, ids, listed
 from tests.support.database import scratch_folder
 from tests.support.system_postgres import system_postgres
 from tests.support.waiting import eventually
+from tests.support.wire import wire_to
 
 from backfilld.sources.base import EntityQuery, SourceBroken, SourceUnreachable
 from backfilld.sources.sql import SqlSource
@@ -258,3 +259,39 @@ async def test_few_connections_are_made_and_none_is_kept_busy(foreign: Foreign, 
 
     assert 1 <= len(states) <= 3
     assert {"idle"} == {row["state"] for row in states}
+
+
+@pytest.mark.parametrize("way", [way for name, way in WAYS.items() if name != "fields"])
+async def test_a_connection_that_is_cut_in_the_middle_is_told_in_words(
+    foreign: Foreign, source_of: Making, empty_dsn: str, way: Callable[[SqlSource], Awaitable[Any]]
+) -> None:
+    await foreign.execute(TABLE)
+    async with wire_to(empty_dsn) as wire:
+        source = source_of("SELECT id, pg_sleep(60) IS NULL AS title FROM tickets", dsn=wire.dsn)
+        asked = asyncio.create_task(way(source))
+
+        async def is_under_way() -> bool:
+            asks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
+            return bool(await foreign.fetchval(asks)) or asked.done()
+
+        await eventually(is_under_way)
+        wire.cut()
+        with pytest.raises(SourceUnreachable) as caught:
+            await asked
+
+    assert "the connection was lost" == str(caught.value)
+
+
+async def test_a_connection_that_is_lost_between_two_pages_is_told_in_words(
+    foreign: Foreign, source_of: Making, empty_dsn: str
+) -> None:
+    await foreign.execute(TABLE)
+    async with wire_to(empty_dsn) as wire:
+        pages = source_of(QUERY, dsn=wire.dsn).pages(EntityQuery("ticket"), cursor=None, page_size=1)
+        await anext(pages)
+        wire.cut()
+        with pytest.raises(SourceUnreachable) as caught:
+            assert [] == [page async for page in pages]
+
+    assert "__" not in str(caught.value)
+    assert "Error" not in str(caught.value)

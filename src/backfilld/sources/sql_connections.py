@@ -98,6 +98,12 @@ class SqlConnections:
             return self._pool
 
 
+# What a connection ends with in the middle of something: words of asyncpg for us, and numbers of the system.
+LOST = (
+    asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError,
+)  # fmt: skip
+
+
 def _translated(problem: Exception, seconds: float, *, let_in: bool) -> Exception | None:
     """None for what is no error of the database. Somebody has to let us in; then everything goes on as it was."""
     if isinstance(problem, SourceUnreachable | SourceBroken):
@@ -121,9 +127,14 @@ def _words(problem: Exception) -> str:
     """In one line; a detail and a hint are worth repeating, the context is not."""
     if isinstance(problem, TimeoutError) and not str(problem):
         return "no answer in time"
-    if isinstance(problem, asyncpg.InterfaceError):  # whose text names methods of Python
+    if isinstance(problem, LOST) or (isinstance(problem, asyncpg.PostgresConnectionError) and not _said(problem)):
         return "the connection was lost"
     if not isinstance(problem, asyncpg.PostgresError):
         return str(problem) or type(problem).__name__
     more = [text for text in (getattr(problem, "detail", None), getattr(problem, "hint", None)) if text]
-    return " ".join([getattr(problem, "message", None) or type(problem).__name__, *(f"({text})" for text in more)])
+    return " ".join([_said(problem) or type(problem).__name__, *(f"({text})" for text in more)])
+
+
+def _said(problem: asyncpg.PostgresError) -> str | None:
+    """The server's own words; None of what asyncpg has found out by itself."""
+    return getattr(problem, "message", None)
