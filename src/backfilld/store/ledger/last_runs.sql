@@ -97,7 +97,8 @@ UPDATE backfill_progress
 
 -- name: list_unremembered
 -- Those that have outcomes which nobody has looked at; and those that have ended, to be done with them. In a rehearsal
--- nothing happened that anybody could build on.
+-- nothing happened that anybody could build on; that is read in the settings, which costs most, of what is left (the
+-- CASE holds the planner to it).
 -- $1 workflow (null: any)   $2 only what has ended
 SELECT b.number, p.remembered_mark, p.low_water_mark, p.planned, e.ended,
        p.succeeded + p.failed + p.skipped - p.skipped_in_plan AS outcomes
@@ -105,9 +106,9 @@ SELECT b.number, p.remembered_mark, p.low_water_mark, p.planned, e.ended,
   JOIN backfill_progress AS p ON p.backfill_number = b.number
  CROSS JOIN LATERAL (
        SELECT b.status IN ('cancelled', 'completed', 'completed_with_failures', 'failed') AS ended) AS e
- WHERE b.kind = 'entities' AND NOT p.remembered AND p.planned > 0 AND b.settings ->> 'rehearsal' IS DISTINCT FROM 'true'
-   AND ($1::bigint IS NULL OR b.workflow_id = $1)
-   AND (e.ended OR (NOT $2 AND p.succeeded + p.failed + p.skipped - p.skipped_in_plan <> p.remembered_count))
+ WHERE b.kind = 'entities' AND NOT p.remembered AND p.planned > 0 AND ($1::bigint IS NULL OR b.workflow_id = $1)
+   AND CASE WHEN e.ended OR (NOT $2 AND p.succeeded + p.failed + p.skipped - p.skipped_in_plan <> p.remembered_count)
+            THEN b.settings ->> 'rehearsal' IS DISTINCT FROM 'true' ELSE false END
  ORDER BY b.number;
 
 -- name: forget_idempotency_keys
