@@ -220,24 +220,6 @@ class RowsRemoved(Event):
 
 
 @plain_record
-class EntityIndexMade(Event):
-    """An index of an attribute of our own entities is ready."""
-
-    entity_type: str
-    field: str
-    seconds: float
-
-
-@plain_record
-class EntityIndexFailed(Event):
-    """It could not be made; that is tried again."""
-
-    entity_type: str
-    field: str
-    problem: str
-
-
-@plain_record
 class SessionFired(Event):
     """The tick of a schedule made an attempt; `attempt_id` None: that session had one already."""
 

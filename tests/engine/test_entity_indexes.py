@@ -10,8 +10,8 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.waiting import eventually
 
 from backfilld.bus import Bus
+from backfilld.engine import entity_indexes
 from backfilld.engine.entity_indexes import NO_RIGHT, NO_SESSION, EntityIndexes
-from backfilld.events import EntityIndexFailed, EntityIndexMade, Event
 from backfilld.store.connection.address import address_of
 from backfilld.store.connection.pool import Pool
 from backfilld.store.entities.indexes import EntityIndexStore
@@ -21,11 +21,9 @@ class Daemon:
     """The part of one that sees to indexes."""
 
     def __init__(self, pool: Pool, dsn: str | None) -> None:
-        self.clock, self.told = FakeClock(), list[Event]()
-        bus = Bus()
-        bus.listen(self.told.append)
+        self.clock = FakeClock()
         self.store = EntityIndexStore(pool, address_of(dsn) if dsn else None)
-        self.indexes = EntityIndexes(self.store, self.clock, bus)
+        self.indexes = EntityIndexes(self.store, self.clock, Bus())
 
     async def wants(self, **fields: list[str]) -> None:
         self.indexes.put(fields)
@@ -40,6 +38,15 @@ class Daemon:
 @pytest.fixture
 def daemon(pool: Pool, dsn: str) -> Daemon:
     return Daemon(pool, dsn)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the log was told."""
+    lines: list[str] = []
+    for level in ("info", "warning"):
+        monkeypatch.setattr(entity_indexes.log, level, lambda words, *values: lines.append(words % values))
+    return lines
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ async def upload(connection: asyncpg.Connection | Pool, id: str) -> None:
     )
 
 
-async def test_those_that_are_wanted_are_made_and_others_removed(daemon: Daemon) -> None:
+async def test_those_that_are_wanted_are_made_and_others_removed(daemon: Daemon, told: list[str]) -> None:
     await daemon.wants(ticket=["status", "deep.one"], invoice=["status"])
     made = await daemon.states()
     ready = {kind: set(daemon.indexes.ready(kind)) for kind in ("ticket", "invoice", "company")}
@@ -69,7 +76,7 @@ async def test_those_that_are_wanted_are_made_and_others_removed(daemon: Daemon)
 
     assert {"ticket.status": "ready", "ticket.deep.one": "ready", "invoice.status": "ready"} == made
     assert {"ticket": {("status",), ("deep", "one")}, "invoice": {("status",)}, "company": set()} == ready
-    assert 3 == sum(isinstance(event, EntityIndexMade) for event in daemon.told)
+    assert 3 == len([line for line in told if line.endswith("is ready")])
     assert {"ticket.deep.one": "ready"} == await daemon.states()
     assert 1 == len(await daemon.store.list_found())
     assert set() == set(daemon.indexes.ready("invoice"))
@@ -130,7 +137,7 @@ async def test_one_that_is_left_half_made_and_wanted_no_more_goes(daemon: Daemon
 
 
 async def test_of_two_daemons_one_makes_them_and_both_use_them(
-    daemon: Daemon, pool: Pool, dsn: str, held: asyncpg.Connection
+    daemon: Daemon, pool: Pool, dsn: str, held: asyncpg.Connection, told: list[str]
 ) -> None:
     other = Daemon(pool, dsn)
     making = asyncio.create_task(daemon.wants(ticket=["status"]))
@@ -148,7 +155,7 @@ async def test_of_two_daemons_one_makes_them_and_both_use_them(
     assert again_at is not None
     assert again_at > other.clock.now()
     assert {("status",)} == set(other.indexes.ready("ticket"))
-    assert [] == [event for event in other.told if isinstance(event, EntityIndexMade)]
+    assert ["the index of ticket by status is ready"] == told
 
 
 @pytest.fixture
@@ -164,20 +171,22 @@ async def poor(pool: Pool, dsn: str) -> AsyncIterator[tuple[Daemon, str]]:
     await pool.execute(f"DROP ROLE {role}")
 
 
-async def test_one_that_cannot_be_made_says_why_and_is_tried_again(poor: tuple[Daemon, str], pool: Pool) -> None:
+async def test_one_that_cannot_be_made_says_why_and_is_tried_again(
+    poor: tuple[Daemon, str], pool: Pool, told: list[str]
+) -> None:
     daemon, role = poor
     await daemon.wants(ticket=["status"])
     state = (await daemon.indexes.states())["ticket"][0]
     await daemon.indexes.tick()  # not at once
-    told = list(daemon.told)
+    told_so_far = list(told)
     await pool.execute(f"ALTER TABLE entities OWNER TO {role}")
     await pool.execute(f"GRANT CREATE ON SCHEMA public TO {role}")
     await daemon.clock.advance(301)
     await daemon.indexes.tick()
 
     assert ("failed", NO_RIGHT) == (state.state, state.problem)
-    assert [EntityIndexFailed("ticket", "status", NO_RIGHT)] == told
-    assert EntityIndexMade is type(daemon.told[-1])
+    assert [f"no index of ticket by status could be made: {NO_RIGHT}"] == told_so_far
+    assert "the index of ticket by status is ready" == told[-1]
     assert {"ticket.status": "ready"} == await daemon.states()
 
 

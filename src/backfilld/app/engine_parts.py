@@ -108,8 +108,7 @@ def engine_parts(
     """Everything of the engine; `loops` are to be run once the database is there and migrated."""
     leases = LeaseStore(pools.leases, instance=instance.name, process=instance.process)
     keeper = LeaseKeeper(leases, clock, bus)
-    linger = settings.engine.record_linger_milliseconds / 1000
-    recorder = Recorder(pools.recorder, clock, bus, linger_seconds=linger)
+    recorder = Recorder(pools.recorder, clock, bus, linger_seconds=settings.engine.record_linger_milliseconds / 1000)
     secrets = SecretStore(texts := settings.read_secrets())
     rereading = SecretRereader(secrets)
     rereading.put(settings, texts)
@@ -119,8 +118,7 @@ def engine_parts(
     engines = engines_of(settings, secrets, clock, targets.hold)
     options = executor_options(settings, links_of(settings, connections, clock), engines)
     executors = ExecutorRegistry(options, clock, secrets, ProjectStore(pools.engine).read_secrets)
-    indexes = EntityIndexes(EntityIndexStore(pools.engine, database.direct), clock, bus)
-    indexes.put(indexes_of(settings))
+    indexes = _indexes(settings, database, pools, clock, bus)
     sources = sources_of(settings, pools.engine, secrets, clock, connections, indexed=indexes.ready)
     brakes = Brakes(BrakeStore(pools.engine), clock, bus)
     brakes.put(brakes_of(settings, secrets, clock))
@@ -147,15 +145,19 @@ def engine_parts(
     deliverer = Deliverer(DeliveryStore(pools.engine), clock, bus, public_url=settings.server.public_url or "")
     deliverer.put(endpoints_of(settings, secrets))
     control = Control(scheduler, leases, clock)
-    budgets = {name: connection.budget for name, connection in connections.items()}
-    surroundings = Surroundings(scheduler, tools, budgets)
-    serving = (
-        recorder, keeper, live_leases, stopping, brakes, deliverer, news, janitor, indexes, firing, live, scheduler
-    )  # fmt: skip
+    surroundings = Surroundings(scheduler, tools, {name: one.budget for name, one in connections.items()})
+    background = (news, janitor, indexes, deliverer)
+    serving = (recorder, keeper, live_leases, stopping, brakes, *background, firing, live, scheduler)
     return EngineParts(
         tools, scheduler, firing, live, control, stopping, recorder, executors, sources, connections, engines,
         tools.targets, janitor, indexes, mirrors, rereading, brakes, usage, deliverer, surroundings, serving,
     )  # fmt: skip
+
+
+def _indexes(settings: Settings, database: Database, pools: Pools, clock: Clock, bus: Bus) -> EntityIndexes:
+    indexes = EntityIndexes(EntityIndexStore(pools.engine, database.direct), clock, bus)
+    indexes.put(indexes_of(settings))
+    return indexes
 
 
 def budgets_of(settings: Settings) -> list[BudgetTerms]:

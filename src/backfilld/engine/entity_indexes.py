@@ -5,6 +5,7 @@ bookkeeping: a look compares what there is with what is wanted. One daemon makes
 counts asks here which are ready, and is right without them, too.
 """
 
+import logging
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +16,10 @@ from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.domain.filters import parse_path
 from backfilld.engine.service import Part, Patience, Service
-from backfilld.events import EntityIndexFailed, EntityIndexMade
 from backfilld.store.entities.indexes import EntityIndexStore, FoundIndex, IndexMaker
 from backfilld.store.entities.keys import Path, index_name
+
+log = logging.getLogger(__name__)
 
 LOOKS_AGAIN = timedelta(seconds=5)  # while another daemon is at it
 TRIES_AGAIN = timedelta(minutes=5)  # what could not be made
@@ -54,7 +56,6 @@ class EntityIndexes:
         self._ready: dict[str, frozenset[Path]] = {}
         self._problems: dict[str, str] = {}
         self._again_at: datetime | None = None  # not before this, while there are problems
-        self._bus = bus
         self._service = Service(self.tick, clock, Patience.of(self.part, clock, bus))
 
     @property
@@ -136,11 +137,10 @@ class EntityIndexes:
             is_there = name in found and found[name].is_ready
             if is_there or name in self._problems or name not in self._wanted:
                 continue
-            began = self._clock.monotonic()
             if await self._does(name, maker.make(entity_type, path)):
-                self._bus.tell(EntityIndexMade(entity_type, field, round(self._clock.monotonic() - began, 3)))
+                log.info("the index of %s by %s is ready", entity_type, field)
             else:
-                self._bus.tell(EntityIndexFailed(entity_type, field, self._problems[name]))
+                log.warning("no index of %s by %s could be made: %s", entity_type, field, self._problems[name])
             await self._looked()
 
     async def _does(self, name: str, work: Awaitable[None]) -> bool:

@@ -16,7 +16,6 @@ from backfilld.events import (
     BreakerMoved,
     DatabaseLost,
     DeliveryFailed,
-    EntityIndexFailed,
     Event,
     ItemInterrupted,
     LeaseLost,
@@ -36,7 +35,6 @@ QUIET = (TryEnded, AttemptEnded, SessionFired, OutcomesRecorded)
 ALARMING = (
     BackfillHeldUp, RecorderFailed, LeaseLost, ItemInterrupted, AttemptInterrupted, DatabaseLost, SchedulePostponed,
     SchedulesWait, WorkHeldUp, BrakeLookFailed, DeliveryFailed,
-    EntityIndexFailed,
 )  # fmt: skip
 
 

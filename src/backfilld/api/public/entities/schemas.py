@@ -107,12 +107,14 @@ class BudgetAnswer(Answer):
 class IndexAnswer(Answer):
     """An index of an attribute, as the configuration wants it."""
 
-    field: str
+    field: str = Field(description="As filters spell it.", examples=["status"])
     state: Literal["ready", "building", "waiting", "failed"] = Field(
         description="building: filters do without it meanwhile. failed: it is tried again."
     )
-    share: float | None = Field(description="Of one that is being built, 0 to 1, where that is known.")
-    problem: str | None = Field(description="Why it could not be built.")
+    share: float | None = Field(description="Of one that is being built, 0 to 1, where that is known.", examples=[0.42])
+    problem: str | None = Field(
+        description="Why it could not be built.", examples=["the role of the daemon does not own the table"]
+    )
 
 
 class EntityTypeAnswer(Answer):
