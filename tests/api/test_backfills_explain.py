@@ -141,7 +141,7 @@ async def test_retries_are_told_with_how_they_failed(client: Client, pool: Pool)
 
     assert [
         "Only retries are left: 4, the next in 38 s.",
-        "They failed with http_500. After their last try they count as failed.",
+        "They failed with http_500; after 2 more tries each counts as failed.",
     ] == data["sentences"]
 
 

@@ -36,6 +36,11 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in Formatter().parse(text.replace("[", "").replace("]", "")) if name)
 
 
+def required(text: str) -> frozenset[str]:
+    """The names of values without which `text` cannot be said."""
+    return placeholders(_OPTIONAL.sub("", text))
+
+
 def fill(text: str, values: Mapping[str, Any], now: datetime | None = None) -> Sentence:
     """`text` with its values, for somebody who reads it `now`. KeyError for one that is missing outside of brackets."""
 

@@ -125,7 +125,7 @@ async def test_it_latches_beyond_the_critical_limit_until_the_latch_is_taken_awa
 
     assert "braked_critically" == latched
     assert (clock.now(), 121.0) == unwritten
-    assert "which was at 121" in still
+    assert "was at 121" in still
     assert None is world.code
 
 

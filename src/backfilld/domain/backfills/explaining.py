@@ -15,7 +15,7 @@ from backfilld.domain.backfills.estimating.limits import Limit, limits_of, round
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.progress import Counts
 from backfilld.domain.backfills.records import Backfill
-from backfilld.domain.backfills.remedies import LEFT, link_of, remedy_of
+from backfilld.domain.backfills.remedies import LEFT, link_of, mends, remedy_of
 from backfilld.domain.backfills.slowing import Slowed
 from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
 from backfilld.domain.sentences import Sentence, fill
@@ -30,6 +30,8 @@ ORDER: Final[tuple[str, ...]] = (
     R.TOO_MANY_FAILURES, R.BUDGET_EXHAUSTED, R.WAITING_FOR_RETRY, R.WAITING_FOR_CAPACITY, R.RECOVERING,
 )  # fmt: skip
 _RANK = {code: rank for rank, code in enumerate(ORDER)}
+JUST_THAT = "What is approved is exactly what runs"
+STILL_MATCHING = "Of what is approved only what still matches then will run, and nothing else"
 OF_TRIES: Final = {
     "p50": "half of the tries", "p75": "three of four", "p90": "nine of ten", "p95": "19 of 20", "p99": "99 of 100"
 }  # fmt: skip
@@ -121,6 +123,9 @@ def facts_of(standing: Standing) -> dict[str, Any]:
         "items_left": counts.remaining,
         "retrying": counts.retrying,
         "in_flight": counts.in_flight,
+        "runs": counts.in_flight or None,
+        "approved": STILL_MATCHING if standing.backfill.settings.recheck else JUST_THAT,
+        "mends": mends(standing.backfill.definition),
         **_end_of(standing),
         "workflow": standing.backfill.workflow_name,
     } | dict(standing.known)

@@ -96,13 +96,14 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         "The source may not be asked more now[: {problem}][; it goes on {until:time}].", comes_and_goes=True
     ),
     R.ENGINE_UNREACHABLE: Entry(
-        "The engine {target:name} cannot be reached since {since:time}[: {problem}]. What runs there goes on.",
+        "The engine {target:name} cannot be reached since {since:time}[: {problem}]"
+        "[; what runs there ({runs:count}) goes on and is found again].",
         comes_and_goes=True,
         needs_person=True,
     ),
     R.NO_WORKERS: Entry(
-        "Nobody works on the queue {queue:name} of the engine {engine:name} since {since:time}. What waits there is not"
-        " lost.",
+        "Nobody works on the queue {queue:name} of the engine {engine:name} since {since:time}"
+        "[; waiting there: {runs:count}].",
         comes_and_goes=True,
         needs_person=True,
     ),
@@ -139,21 +140,16 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
     ),
     R.BRAKED: Entry(
         {
-            "above": "Braked by {brake:name} since {since:time}: {value} is more than {limit}[ (now {now})]."
-            " Looked at every {every} s; goes on after {looks} at or below {release}.",
-            "below": "Braked by {brake:name} since {since:time}: {value} is less than {limit}[ (now {now})]."
-            " Looked at every {every} s; goes on after {looks} at or above {release}.",
-            "said": "Braked by {brake:name} since {since:time}[: {why}]."
-            " Looked at every {every} s; goes on after {looks} that find nothing.",
-            "blind": "Braked by {brake:name} since {since:time}, because it cannot be seen: {problem}."
-            " Looked at every {every} s; goes on after {looks} that find it well.",
+            "above": "Braked by {brake:name} since {since:time}: {value} is more than {limit}[ (now {now})].",
+            "below": "Braked by {brake:name} since {since:time}: {value} is less than {limit}[ (now {now})].",
+            "said": "Braked by {brake:name} since {since:time}[: {why}].",
+            "blind": "Braked by {brake:name} since {since:time}, because it cannot be seen: {problem}.",
             "first": "Braked by {brake:name}, which has not been looked at yet.",
         },
         comes_and_goes=True,
     ),
     R.BRAKED_CRITICALLY: Entry(
-        "Braked by {brake:name}, which was at {value} at {since:time}[ (critical {side} {limit})]."
-        " Nothing that it applies to starts until somebody resets it.",
+        "The brake {brake:name} was at {value} at {since:time}[ (critical {side} {limit})].",
         comes_and_goes=True,
         needs_person=True,
     ),

@@ -305,7 +305,7 @@ def _known(owner: Live | OwnersWord | None) -> Mapping[str, Any]:
 
 
 def _counted(found: Counts) -> Mapping[str, Any]:
-    return {"retrying": found.retrying, "in_flight": found.in_flight}
+    return {"retrying": found.retrying, "in_flight": found.in_flight, "runs": found.in_flight or None}
 
 
 def _first(backfill: Backfill, reasons: Sequence[Reason], known: Mapping[str, Any], now: datetime) -> Reason | None:

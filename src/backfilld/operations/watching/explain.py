@@ -42,11 +42,24 @@ class Explainer:
     async def _known(self, backfill: Backfill, codes: set[ReasonCode]) -> Mapping[str, Any]:
         known: dict[str, Any] = {}
         if ReasonCode.WAITING_FOR_RETRY in codes:
-            classes = await self._ledger.list_retry_classes(backfill.number, limit=CLASSES_NAMED)
-            known["classes"] = ", ".join(classes) or None
+            known |= await self._about_retries(backfill)
         if ReasonCode.WORKFLOW_DISABLED in codes and (event := await self._who_disabled(backfill.workflow_id)):
             known |= {"disabled_at": event.at, "who": event.actor_name or event.actor}
         return known
+
+    async def _about_retries(self, backfill: Backfill) -> Mapping[str, Any]:
+        """How they failed, and how many tries they have left; nothing of these where one has none and ends when due."""
+        classes = await self._ledger.list_retry_classes(backfill.number, limit=CLASSES_NAMED)
+        if not classes:
+            return {}
+        allowed = backfill.settings.max_attempts
+        left = [allowed - max(one.most for one in classes), allowed - min(one.fewest for one in classes)]
+        return {
+            "classes": ", ".join(one.error_class for one in classes),
+            "tries_left": left[1] if left[0] > 0 else None,
+            "tries": "try" if left[1] == 1 else "tries",
+            "at_most": "at most" if left[0] != left[1] else None,
+        }
 
     async def _who_disabled(self, workflow_id: int) -> AuditEvent | None:
         wanted = AuditFilter(subject=f"workflow/{workflow_id}")

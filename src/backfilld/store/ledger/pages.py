@@ -59,6 +59,15 @@ class OtherEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryClass:
+    """Of items that wait for another try and failed last so: the fewest and the most tries that count."""
+
+    error_class: str
+    fewest: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """One planned entity and what is known of it. `attempts` counts tries made; `result` is a JSON value."""
 
@@ -257,9 +266,11 @@ class LedgerPages:
         """The classes of final failures, by name."""
         return [row["error_class"] for row in await self._pool.fetch(_sql.list_error_classes, backfill_number, limit)]
 
-    async def list_retry_classes(self, backfill_number: int, *, limit: int) -> list[str]:
-        """The classes of what waits for another try, the commonest first."""
-        return [row["error_class"] for row in await self._pool.fetch(_sql.list_retry_classes, backfill_number, limit)]
+    async def list_retry_classes(self, backfill_number: int, *, limit: int) -> list[RetryClass]:
+        """How what waits for another try failed, the commonest first."""
+        return [
+            RetryClass(**dict(row)) for row in await self._pool.fetch(_sql.list_retry_classes, backfill_number, limit)
+        ]
 
     async def list_planned_among(self, backfill_number: int, ids: Sequence[str]) -> frozenset[str]:
         """Which of `ids` the plan holds."""

@@ -327,10 +327,11 @@ SELECT status::text AS status, count(*) AS entities
  GROUP BY status;
 
 -- name: list_retry_classes
--- How those failed that wait for another try, the commonest first. Of very many, the first ones stand for all.
+-- How those failed that wait for another try, the commonest first, with the fewest and most tries that count of those
+-- that failed so. Of very many, the first ones stand for all.
 -- $1 backfill   $2 how many
-SELECT error_class
-  FROM (SELECT error_class FROM retries WHERE backfill_number = $1 LIMIT 10000) AS waiting
+SELECT error_class, min(counted) AS fewest, max(counted) AS most
+  FROM (SELECT error_class, counted FROM retries WHERE backfill_number = $1 LIMIT 10000) AS waiting
  GROUP BY error_class
  ORDER BY count(*) DESC, error_class
  LIMIT $2;
