@@ -127,6 +127,27 @@ async def test_who_disabled_the_workflow_is_said(client: Client, pool: Pool):
     assert "cli" == data["blockers"][0]["by"]
 
 
+async def test_who_disabled_it_is_not_taken_for_who_paused_it_and_both_say_why(client: Client, pool: Pool):
+    backfill = await make_backfill(pool)
+    await put_into(pool, backfill, Status.RUNNING)
+    await BackfillStore(pool).move(backfill.number, Status.PAUSED, reason=because(
+        R.PAUSED_BY_USER, since=NOON, who="ops", why="re-indexing"), at=NOON)  # fmt: skip
+    await pool.execute("UPDATE workflows SET enabled = false")
+    await pool.execute(
+        "INSERT INTO audit_log (at, actor, action, subject, reason, new)"
+        " VALUES ($1, 'cli', 'workflow.edit', $2, $3, $4)",
+        NOON, f"workflow/{backfill.workflow_id}", "its address is wrong", '{"enabled": false}',
+    )  # fmt: skip
+    data = await explained(client, backfill.id)
+    told = {blocker["code"]: (blocker["by"], blocker["text"]) for blocker in data["blockers"]}
+
+    assert ("ops", "Paused by ops just now: “re-indexing”.") == told["paused_by_user"]
+    name = backfill.workflow_name
+    assert (
+        "cli", f"The workflow {name} is disabled since Mon 12:00 UTC by cli: “its address is wrong”.",
+    ) == told["workflow_disabled"]  # fmt: skip
+
+
 async def test_retries_are_told_with_how_they_failed(client: Client, pool: Pool):
     backfill = await make_backfill(pool)
     await put_into(pool, backfill, Status.RUNNING)

@@ -194,6 +194,18 @@ async def test_an_unknown_workflow_has_an_empty_list_and_an_unknown_project_none
     assert 404 == (await client.get("/api/projects/x/schedules")).status
 
 
+async def test_why_a_schedule_was_steered_is_written_down(client: Client, stored: StoredSchedule, pool: Pool) -> None:
+    one = f"/api/schedules/{stored.id}"
+    await post(client, f"{one}/disable", json={"reason": "the source is moved"})
+    await post(client, f"{one}/enable", json={"reason": "it is moved"})
+    await post(client, f"{one}/skip", json={"dryRun": False, "nextTime": "2027-06-01 00:00:00", "reason": "holidays"})
+    rows = await pool.fetch("SELECT action, reason FROM audit_log WHERE action LIKE 'schedule.%' ORDER BY id")
+
+    assert [
+        ("schedule.disable", "the source is moved"), ("schedule.enable", "it is moved"), ("schedule.skip", "holidays"),
+    ] == [tuple(row) for row in rows]  # fmt: skip
+
+
 @pytest.mark.parametrize("sent", [{}, {"json": {}}, {"data": b""}])
 async def test_disable_and_enable_need_no_body(client: Client, stored: StoredSchedule, sent: dict[str, Any]) -> None:
     disabled = await post(client, f"/api/schedules/{stored.id}/disable", **sent)

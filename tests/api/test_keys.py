@@ -43,6 +43,14 @@ async def test_a_key_cannot_make_keys_whatever_it_sends(serve: Serve, pool: Pool
     assert "keys_cannot_make_keys" == (await answer.json())["error"]["code"]
 
 
+async def test_why_a_key_was_revoked_is_written_down(serve: Serve, pool: Pool, clock: FakeClock) -> None:
+    client = await serve(keys.routes(KeyOperations(pool, clock)), role="admin")
+    new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))
+    await client.delete(f"/public-api/api-keys/{new.id}?reason=it leaked")
+
+    assert "it leaked" == await pool.fetchval("SELECT reason FROM audit_log WHERE action = 'api_key.revoke'")
+
+
 async def test_revoking_twice_is_harmless(serve: Serve, pool: Pool, clock: FakeClock) -> None:
     client = await serve(keys.routes(KeyOperations(pool, clock)), role="admin")
     new = await create_key(pool, clock, name="ci", role="viewer", actor=Actor.local("cli"))

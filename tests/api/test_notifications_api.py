@@ -1,12 +1,13 @@
 """Notifications over HTTP: what became of messages, a test, and sending again."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 from tests.api.conftest import Client, Serve
 from tests.engine.notifications.listening import Listening, listening
 from tests.support.backfills import make_backfill
-from tests.support.clock import FakeClock
+from tests.support.clock import NOON, FakeClock
 
 from backfilld.api.public.notifications import routes
 from backfilld.bus import Bus
@@ -66,6 +67,22 @@ async def test_an_endpoint_shows_where_it_is_and_what_became_of_its_messages(wor
         (one["event"], one["state"], one["attempts"], one["http_status"]) for one in delivered
     ]
     assert world.hook.ids == [f"msg_{one['id'].replace('-', '')}" for one in delivered]
+
+
+async def test_who_sent_a_test_is_written_down_and_whether_it_arrived(world: World, pool: Pool):
+    world.hook.answers = [500, 200]
+    await data(await world.operator.post(f"{PATH}/oncall/test"))
+    await DeliveryStore(pool).switch_off("oncall", at=NOON, why="it answered 410", address=world.hook.url)
+    await data(await world.operator.post(f"{PATH}/oncall/test"))
+    rows = await pool.fetch(
+        "SELECT actor, subject, old, new FROM audit_log WHERE action = 'notification.test' ORDER BY id"
+    )
+    failed, sent = (json.loads(row["new"]) for row in rows)
+
+    assert {("key:operator", "notification/oncall")} == {(row["actor"], row["subject"]) for row in rows}
+    assert {"arrived": False, "http_status": 500, "error": "it answers HTTP 500"} == failed
+    assert {"arrived": True, "http_status": 200, "error": None, "enabled": True} == sent
+    assert [None, {"enabled": False}] == [row["old"] and json.loads(row["old"]) for row in rows]
 
 
 async def test_a_test_arrives_at_once_and_says_how_it_went(world: World):

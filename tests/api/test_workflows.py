@@ -141,10 +141,25 @@ async def test_a_change_is_shown_and_written_down(client: Client, pool: Pool) ->
     assert answer.headers["X-Request-Id"] == str(row["request_id"])
 
 
+async def test_why_it_was_disabled_and_deleted_is_written_down(client: Client, pool: Pool) -> None:
+    made = await make(client)
+    one = f"{PATH}/{made['id']}"
+    answer = await client.patch(one, json={"enabled": False, "reason": "its address is wrong"})
+    gone = await client.delete(f"{one}?reason=nobody needs it")
+    rows = await pool.fetch("SELECT action, reason FROM audit_log WHERE reason IS NOT NULL ORDER BY id")
+
+    assert (200, 204) == (answer.status, gone.status)
+    assert "reason" not in (await answer.json())["data"]["workflow"]
+    assert [("workflow.edit", "its address is wrong"), ("workflow.delete", "nobody needs it")] == [
+        tuple(row) for row in rows
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [
         ({}, ""),
+        ({"reason": "because"}, ""),
         ({"executor": None}, "/executor"),
         ({"name": "b"}, "/name"),
         ({"executor": {"type": "http"}}, "/executor/url"),

@@ -25,7 +25,7 @@ FACTS = {
     "items": 12, "retrying": 4, "sample": 12, "succeeded": 11, "places": 90, "in_flight": 3, "disabled_at": NOON,
     "reserved": 1, "left": 1, "needs": 2, "more": 3,
     "holders": "“a” 2", "of": 200, "limit": "50 %", "common": "http_422", "common_count": 61,
-    "queue": "enrich", "runs": 3, "engine": "main",
+    "queue": "enrich", "runs": 3, "disabled_by": "ops", "disabled_why": "a wrong address", "engine": "main",
     "brake": "crm_lag", "value": "14.2", "release": "5", "every": "5",
     "looks": "three looks", "side": "above", "now": "7", "how": "as it was deleted",
 }  # fmt: skip

@@ -162,8 +162,10 @@ TABLE: list[tuple[ReasonCode, dict[str, Any], Status, dict[str, Any], str, str]]
         "The daemon is stopping; 3 in flight may finish.", "Nothing more starts here.",
     ),
     (
-        R.WORKFLOW_DISABLED, {"workflow": "w"}, S.RUNNING, {"disabled_at": SIX, "who": "ops"},
-        "The workflow w is disabled since Mon 06:00 New York by ops.", "Enable it; then it goes on by itself.",
+        R.WORKFLOW_DISABLED, {"workflow": "w"}, S.RUNNING,
+        {"disabled_at": SIX, "disabled_by": "ops", "disabled_why": "a wrong address"},
+        "The workflow w is disabled since Mon 06:00 New York by ops: “a wrong address”.",
+        "Enable it; then it goes on by itself.",
     ),
     (
         R.BRAKED, {"case": "above"} | BRAKE, S.RUNNING, {},

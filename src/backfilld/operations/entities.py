@@ -114,11 +114,11 @@ class Entities:
         self._require_kept_here(entity_type)
         return await self._store.page_by_id(entity_type, after=after, limit=limit)
 
-    async def delete(self, entity_type: str, id: str, *, actor: Actor) -> None:
+    async def delete(self, entity_type: str, id: str, *, actor: Actor, why: str | None = None) -> None:
         """Remove it; NotFound if there is none."""
         self._require_kept_here(entity_type)
         at = self._clock.now()
-        if not await self._store.delete(entity_type, id, at=at, actor=actor):
+        if not await self._store.delete(entity_type, id, at=at, actor=actor, why=why):
             raise NotFound(f"there is no {entity_type} with this id")
 
     async def list_types(self) -> Sequence[KnownType]:

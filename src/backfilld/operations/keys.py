@@ -86,9 +86,9 @@ class KeyOperations:
         """The keys, newest first, revoked ones included."""
         return await list_keys(self._pool, after=after, limit=limit)
 
-    async def revoke(self, actor: Actor, id: UUID) -> ApiKey:
+    async def revoke(self, actor: Actor, id: UUID, *, why: str | None = None) -> ApiKey:
         """Make the key useless, everywhere within a second. NotFound."""
-        return await revoke_key(self._pool, self._clock, id, actor=actor)
+        return await revoke_key(self._pool, self._clock, id, actor=actor, why=why)
 
 
 async def list_keys(pool: Pool, *, after: tuple[datetime, UUID] | None = None, limit: int = 200) -> list[ApiKey]:
@@ -96,7 +96,7 @@ async def list_keys(pool: Pool, *, after: tuple[datetime, UUID] | None = None, l
     return await KeyStore(pool).list(after=after, limit=limit)
 
 
-async def revoke_key(pool: Pool, clock: Clock, id_: UUID, *, actor: Actor) -> ApiKey:
+async def revoke_key(pool: Pool, clock: Clock, id_: UUID, *, actor: Actor, why: str | None = None) -> ApiKey:
     """Make the key useless, everywhere within a second. Revoking twice changes nothing. NotFound."""
     now = clock.now()
     async with pool.acquire() as conn, conn.transaction():
@@ -107,5 +107,5 @@ async def revoke_key(pool: Pool, clock: Clock, id_: UUID, *, actor: Actor) -> Ap
         if revoked_now:
             old = {"name": key.name, "role": key.role, "prefix": key.prefix}
             subject = f"api_key/{key.id}"
-            await audit.record(conn, actor, "api_key.revoke", subject, at=now, old=old)
+            await audit.record(conn, actor, "api_key.revoke", subject, at=now, reason=why, old=old)
     return key

@@ -44,15 +44,22 @@ class NotificationOperations:
             for one in self._deliverer
         ]
 
-    async def test(self, name: str) -> tuple[Tried, float]:
+    async def test(self, actor: Actor, name: str) -> tuple[Tried, float]:
         """Send a test now, and how long it took. One that arrives switches the endpoint on again."""
         courier = self._get(name)
         began = self._clock.monotonic()
         tried = await courier.sender.send(f"msg_{uuid4().hex}", test_message(name, self._clock.now()))
+        took = self._clock.monotonic() - began
+        async with self._pool.acquire() as connection, connection.transaction():
+            was_off = tried.is_done and await self._store.switch_on(name, on=connection)
+            new = {"arrived": tried.is_done, "http_status": tried.status, "error": tried.error}
+            await audit.record(
+                connection, actor, "notification.test", f"notification/{name}", at=self._clock.now(),
+                old={"enabled": False} if was_off else None, new=new | ({"enabled": True} if was_off else {}),
+            )  # fmt: skip
         if tried.is_done:
-            await self._store.switch_on(name)
             self._deliverer.nudge()
-        return tried, self._clock.monotonic() - began
+        return tried, took
 
     async def list_deliveries(
         self, name: str, state: str | None, *, before: tuple[datetime, UUID] | None, limit: int

@@ -66,7 +66,7 @@ class WorkflowOperations:
             await self._audit(conn, "workflow.create", id_, actor, at, new=_shown(plain, enabled=definition.enabled))
             return await self._present(conn, id_)
 
-    async def patch(self, id_: int, changes: Mapping[str, Any], actor: Actor) -> Workflow:
+    async def patch(self, id_: int, changes: Mapping[str, Any], actor: Actor, *, why: str | None = None) -> Workflow:
         """Change fields of the definition (JSON data; None restores a default).
 
         Conflict `managed_by_config`, `managed_by_push`.
@@ -88,13 +88,13 @@ class WorkflowOperations:
             await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=wanted.enabled, at=at)
             left_out = await self._place(conn, old.id, old, plain, enabled=wanted.enabled, at=at)
             await self._audit(
-                conn, "workflow.edit", old.id, actor, at,
+                conn, "workflow.edit", old.id, actor, at, reason=why,
                 old={key: before.get(key) for key in sorted(difference)},
                 new={key: after.get(key) for key in sorted(difference)} | left_out,
             )  # fmt: skip
             return await self._present(conn, old.id)
 
-    async def delete(self, id_: int, actor: Actor) -> None:
+    async def delete(self, id_: int, actor: Actor, *, why: str | None = None) -> None:
         """Hide it; its backfills stay. Conflict `managed_by_config`, `managed_by_push`, `workflow_in_use`."""
         at = self._clock.now()
         async with self._pool.acquire() as conn, conn.transaction():
@@ -108,7 +108,7 @@ class WorkflowOperations:
             await self._store.set(conn, old.id, managed_by=old.managed_by, enabled=False, at=at, deleted_at=at)
             await delete_schedule(conn, old.id)
             shown = _shown(old.definition, enabled=old.enabled)
-            await self._audit(conn, "workflow.delete", old.id, actor, at, old=shown)
+            await self._audit(conn, "workflow.delete", old.id, actor, at, reason=why, old=shown)
 
     async def sync_config(self, definitions: Iterable[Mapping[str, Any]]) -> None:
         """Make the workflows of the configuration file (`WorkflowSettings.definition()` of each) the present ones.

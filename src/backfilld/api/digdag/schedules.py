@@ -10,6 +10,7 @@ from backfilld.api.digdag import shapes
 from backfilld.api.digdag.times import Moment, MomentText
 from backfilld.api.framework.reading.fields import WHOLE
 from backfilld.api.framework.reading.lenient_models import LastId, LenientBody
+from backfilld.api.framework.reading.reasons import Reason
 from backfilld.api.framework.routing import Reply, RequestContext, Route
 from backfilld.api.public.backfills.bodies import WINDOWS_SCHEMA
 from backfilld.domain.sessions.records import StoredSchedule
@@ -42,11 +43,21 @@ class BackfillSchedule(LenientBody):
     plan_digest: str | None = Field(None, description="of a dry run: make exactly what that showed, else 409")
 
 
+_WHY: Any = Field(None, description="why; kept in the audit log")
+
+
+class DisableSchedule(LenientBody):
+    """Why. May be left out altogether."""
+
+    reason: Reason | None = _WHY
+
+
 class EnableSchedule(LenientBody):
     """How to go on."""
 
     skip_schedule: bool | None = Field(None, description="false: everything that was missed runs at once")
     next_time: MomentText | None = Field(None, description="skip to this run time; default: now")
+    reason: Reason | None = _WHY
 
 
 class SkipSchedule(LenientBody):
@@ -57,6 +68,7 @@ class SkipSchedule(LenientBody):
     from_time: MomentText | None = None
     count: Number | None = None
     next_run_time: MomentText | None = None
+    reason: Reason | None = _WHY
 
 
 class OfProject(LastId):
@@ -103,12 +115,13 @@ class ScheduleRoutes:
         body = asked.body or EnableSchedule.model_validate({})
         skips = True if body.skip_schedule is None else body.skip_schedule
         stored = await self._steering.enable(
-            asked.actor, asked.path["id"], skip_schedule=skips, next_time=body.next_time
+            asked.actor, asked.path["id"], skip_schedule=skips, next_time=body.next_time, why=body.reason
         )
         return Reply(shapes.schedule_summary(stored))
 
-    async def disable(self, asked: RequestContext[LenientBody | None, None]) -> Reply:
-        return Reply(shapes.schedule_summary(await self._steering.disable(asked.actor, asked.path["id"])))
+    async def disable(self, asked: RequestContext[DisableSchedule | None, None]) -> Reply:
+        why = asked.body.reason if asked.body else None
+        return Reply(shapes.schedule_summary(await self._steering.disable(asked.actor, asked.path["id"], why=why)))
 
     async def skip(self, asked: RequestContext[SkipSchedule, None]) -> Reply:
         body = asked.body
@@ -120,6 +133,7 @@ class ScheduleRoutes:
             count=body.count,
             next_run_time=body.next_run_time,
             dry_run=body.dry_run,
+            why=body.reason,
         )
         return Reply(shapes.schedule_summary(stored))
 
@@ -171,13 +185,9 @@ def routes(reading: ScheduleReading, steering: ScheduleOperations, backfills: Sc
               description="All sessions are made in one transaction, and run as one durable backfill."),
         Route("POST", one + "/enable", does.enable, "operator", "Enable a schedule", summary, body=EnableSchedule,
               body_optional=True, path_types=ids, description="Skips what was missed, unless told otherwise."),
-        Route("POST", one + "/disable", does.disable, "operator", "Disable a schedule", summary, body=Nothing,
+        Route("POST", one + "/disable", does.disable, "operator", "Disable a schedule", summary, body=DisableSchedule,
               body_optional=True, path_types=ids),
         Route("POST", one + "/skip", does.skip, "operator", "Skip sessions of a schedule", summary, body=SkipSchedule,
               path_types=ids, errors=(409,)),
     ]  # fmt: skip
     return [replace(route, tag=TAG) for route in all_routes]
-
-
-class Nothing(LenientBody):
-    """No keys."""

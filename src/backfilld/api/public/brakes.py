@@ -6,8 +6,8 @@ from typing import Self
 from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Answer, Body, Instant
+from backfilld.api.framework.reading.reasons import Reason
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.api.public.backfills.bodies import Reason
 from backfilld.domain.brakes.history import History
 from backfilld.domain.brakes.settings import BrakeSettings, Thresholds
 from backfilld.operations.brakes import BrakeNow, BrakeOperations, Looked

@@ -9,6 +9,7 @@ from pydantic import Field
 from backfilld.api.framework.answering.rows import rows
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, Instant, Page
+from backfilld.api.framework.reading.reasons import Why
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.domain.access.callers import Role
 from backfilld.domain.access.keys import ApiKey
@@ -86,8 +87,8 @@ class KeyRoutes:
         shown = NewKeyAnswer(key=new.key, **KeyAnswer.of(new.kept).model_dump())
         return Reply(KeyData(api_key=shown), headers={"Location": f"{PATH}/{new.id}"})
 
-    async def revoke(self, asked: RequestContext[None, None]) -> Reply:
-        await self._keys.revoke(asked.actor, asked.path["id"])
+    async def revoke(self, asked: RequestContext[None, Why]) -> Reply:
+        await self._keys.revoke(asked.actor, asked.path["id"], why=asked.query.reason)
         return Reply()
 
 
@@ -103,7 +104,8 @@ def routes(operations: KeyOperations) -> list[Route]:
             description="Only for people: a key cannot make keys. Keys are also made by the command line.",
         ),
         Route(
-            "DELETE", PATH + "/{id}", does.revoke, "admin", "Revoke an API key", None, status=204, path_types=ids,
-            tag="API keys", description="In force everywhere within a second. Revoking again changes nothing.",
+            "DELETE", PATH + "/{id}", does.revoke, "admin", "Revoke an API key", None, query=Why, status=204,
+            path_types=ids, tag="API keys",
+            description="In force everywhere within a second. Revoking again changes nothing.",
         ),
     ]  # fmt: skip

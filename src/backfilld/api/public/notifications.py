@@ -127,7 +127,7 @@ def routes(operations: NotificationOperations) -> list[Route]:
         return Reply(ManyNotifications(notifications=[NotificationAnswer.of(now) for now in found]))
 
     async def test(asked: RequestContext[None, None]) -> Reply:
-        tried, seconds = await operations.test(asked.path["name"])
+        tried, seconds = await operations.test(asked.actor, asked.path["name"])
         return Reply(
             NotificationTestAnswer(
                 delivered=tried.is_done, http_status=tried.status, error=tried.error, took_ms=round(seconds * 1000, 1)

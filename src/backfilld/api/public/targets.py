@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Answer, Body, Instant
+from backfilld.api.framework.reading.reasons import Reason
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.api.public.backfills.bodies import Reason
 from backfilld.engine.starting.targets.budget import TargetBudget
 from backfilld.engine.starting.targets.state import TargetState
 from backfilld.operations.system.targets import TargetOperations

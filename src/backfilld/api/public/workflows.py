@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, create_mo
 from backfilld.api.framework.answering.rows import rows, shown
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Body, FaultsFound, Instant, Page, ZoneName
+from backfilld.api.framework.reading.reasons import Reason, Why
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.domain.windows.zone_hints import zone_warnings
@@ -90,6 +91,7 @@ class PatchBase(Body):
     rehearsal: bool | None = None
     spends: Spends | None = None
     enabled: bool | None = None
+    reason: Reason | None = Field(None, description="Why; kept in the audit log, and said of what is disabled.")
 
     @field_validator("schedule")
     @classmethod
@@ -169,14 +171,14 @@ class WorkflowRoutes:
         return Reply(WorkflowData.model_construct(workflow=shown(WorkflowAnswer, found)))
 
     async def patch(self, asked: RequestContext[PatchBase, None]) -> Reply:
-        if not asked.body.model_fields_set:
+        changes = asked.body.model_dump(mode="json", exclude_unset=True, exclude={"reason"})
+        if not changes:
             raise Invalid([Fault("", "empty", "names nothing to change")])
-        changes = asked.body.model_dump(mode="json", exclude_unset=True)
-        workflow = await self._operations.patch(asked.path["id"], changes, asked.actor)
+        workflow = await self._operations.patch(asked.path["id"], changes, asked.actor, why=asked.body.reason)
         return Reply(_data(workflow), warnings=zone_warnings(asked.body.timezone or ""))
 
-    async def delete(self, asked: RequestContext[None, None]) -> Reply:
-        await self._operations.delete(asked.path["id"], asked.actor)
+    async def delete(self, asked: RequestContext[None, Why]) -> Reply:
+        await self._operations.delete(asked.path["id"], asked.actor, why=asked.query.reason)
         return Reply()
 
 
@@ -197,7 +199,7 @@ def routes(operations: WorkflowOperations) -> list[Route]:
         Route("GET", one, does.show, "viewer", "Show a workflow", WorkflowData, path_types=ids, description=either),
         Route("PATCH", one, does.patch, "admin", "Change a workflow", WorkflowData, body=patch, path_types=ids,
               errors=(409,), description="Backfills that exist keep the definition they were made with."),
-        Route("DELETE", one, does.delete, "admin", "Delete a workflow", None, path_types=ids, status=204,
+        Route("DELETE", one, does.delete, "admin", "Delete a workflow", None, query=Why, path_types=ids, status=204,
               errors=(409,), description="Refused while a backfill of it is active. Its backfills stay."),
     ]  # fmt: skip
     return [replace(route, tag=TAG) for route in all_routes]

@@ -159,7 +159,7 @@ def _blocker(reason: Reason, standing: Standing) -> Blocker:
         text=reason.sentence_at(now, known),
         since=reason.since,
         until=reason.until,
-        by=own.get("who") or (known.get("who") if reason.code is R.WORKFLOW_DISABLED else None),
+        by=own.get("who") or (known.get("disabled_by") if reason.code is R.WORKFLOW_DISABLED else None),
         remedy=remedy_of(reason.code, facts, now=now),
         link=link_of(reason.code, id=backfill.id, workflow_id=backfill.workflow_id),
     )

@@ -127,7 +127,8 @@ ENTRIES: Final[Mapping[ReasonCode, Entry]] = {
         }
     ),
     R.WORKFLOW_DISABLED: Entry(
-        "The workflow {workflow:name} is disabled[ {how}][ since {disabled_at:time}][ by {who:name}].",
+        "The workflow {workflow:name} is disabled[ {how}][ since {disabled_at:time}][ by {disabled_by:name}]"
+        "[: “{disabled_why}”].",
         needs_person=True,
     ),
     R.RECOVERING: Entry(

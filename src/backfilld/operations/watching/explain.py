@@ -44,7 +44,8 @@ class Explainer:
         if ReasonCode.WAITING_FOR_RETRY in codes:
             known |= await self._about_retries(backfill)
         if ReasonCode.WORKFLOW_DISABLED in codes and (event := await self._who_disabled(backfill.workflow_id)):
-            known |= {"disabled_at": event.at, "who": event.actor_name or event.actor}
+            by = event.actor_name or event.actor
+            known |= {"disabled_at": event.at, "disabled_by": by, "disabled_why": event.reason}
         return known
 
     async def _about_retries(self, backfill: Backfill) -> Mapping[str, Any]:

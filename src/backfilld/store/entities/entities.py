@@ -117,7 +117,7 @@ class EntityStore:
         sql, parameters = with_condition(SQL.count_entities, condition)
         return int(await self._pool.fetchval(sql, entity_type, *parameters))
 
-    async def delete(self, entity_type: str, id: str, *, at: datetime, actor: Actor) -> bool:
+    async def delete(self, entity_type: str, id: str, *, at: datetime, actor: Actor, why: str | None = None) -> bool:
         """Remove one and note it in the audit log; False if there was none."""
         async with self._pool.acquire() as connection, connection.transaction():
             await lock_type(connection, entity_type)
@@ -125,7 +125,7 @@ class EntityStore:
                 return False
             await connection.execute(SQL.count_deleted, entity_type, 1)
             subject = f"entity:{entity_type}/{id}"
-            await audit.record(connection, actor, "entity.delete", subject, at=at)
+            await audit.record(connection, actor, "entity.delete", subject, at=at, reason=why)
         return True
 
     async def get_type(self, entity_type: str) -> StoredType:

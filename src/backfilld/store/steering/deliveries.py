@@ -150,9 +150,9 @@ class DeliveryStore:
             await connection.execute(_sql.switch_off, endpoint, at, why, address)
             await connection.execute(_sql.give_up, endpoint, at, why)
 
-    async def switch_on(self, endpoint: str) -> None:
-        """It wants messages again."""
-        await self._pool.execute(_sql.switch_on, endpoint)
+    async def switch_on(self, endpoint: str, *, on: Connection | None = None) -> bool:
+        """It wants messages again; whether it wanted none."""
+        return await (on or self._pool).fetchval(_sql.switch_on, endpoint) is not None
 
     async def forget(self, before: datetime) -> None:
         """Remove what is so old, and waits for nothing."""

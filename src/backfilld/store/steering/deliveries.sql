@@ -91,4 +91,4 @@ ON CONFLICT (endpoint) DO UPDATE SET off_at = $2, why = $3, address = $4;
 
 -- name: switch_on
 -- $1 endpoint
-DELETE FROM notification_switches WHERE endpoint = $1;
+DELETE FROM notification_switches WHERE endpoint = $1 RETURNING endpoint;

@@ -19,6 +19,7 @@ from backfilld.api.framework.reading.fields import (
     Instant,
     LocalDate,
 )
+from backfilld.api.framework.reading.reasons import Reason
 from backfilld.api.public.backfills.limit_fields import (
     Credits,
     SetFailurePolicy,
@@ -33,7 +34,6 @@ from backfilld.domain.backfill_settings import (
     MOST_EXCLUDED_DATES,
     MOST_NAME,
     MOST_PARAMS_BYTES,
-    MOST_REASON,
     MOST_SAMPLE,
     BackfillSettings,
     Order,
@@ -87,7 +87,6 @@ NAMED_SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 Name = Annotated[str, Field(max_length=MOST_NAME)]
-Reason = Annotated[str, Field(max_length=MOST_REASON)]
 # The upper ends of the unchecked ones are looked at where they are taken apart.
 FilterSpec = Annotated[Any, WithJsonSchema(FILTER_SCHEMA)]
 Windows = Annotated[Any, WithJsonSchema(WINDOWS_SCHEMA)]
@@ -247,12 +246,6 @@ class PauseBackfill(SteerBackfill):
 
 class DeleteBackfill(SteerBackfill):
     """Why it goes; kept in the audit log."""
-
-
-class WhyDelete(Body):
-    """The same for clients that send no body with a DELETE."""
-
-    reason: Reason | None = Field(None, description="Why it goes.", examples=["asked for by the customer"])
 
 
 class CancelBackfill(SteerBackfill):

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from backfilld.api.framework.answering.rows import rows, shown
 from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.reading.reasons import Why
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.api.public.backfills.answers import BackfillAnswer
 from backfilld.api.public.backfills.bodies import (
@@ -13,7 +14,6 @@ from backfilld.api.public.backfills.bodies import (
     PauseBackfill,
     SteerBackfill,
     VerifyFilter,
-    WhyDelete,
     create_body,
     preview_body,
 )
@@ -91,7 +91,7 @@ class BackfillRoutes:
         warnings = await self._operations.approval.warnings(view.backfill)
         return Reply(data, headers={"ETag": f'"{view.backfill.version}"'}, warnings=warnings)
 
-    async def delete(self, asked: RequestContext[DeleteBackfill | None, WhyDelete]) -> Reply:
+    async def delete(self, asked: RequestContext[DeleteBackfill | None, Why]) -> Reply:
         why = (asked.body.reason if asked.body else None) or asked.query.reason
         await self._operations.delete(asked.actor, asked.path["id"], why=why)
         return Reply()
@@ -147,7 +147,7 @@ def routes(operations: BackfillOperations) -> list[Route]:
               paged=True, tag=TAG),
         Route("GET", ONE, does.get, "viewer", "Show a backfill", BackfillData, path_types=ids, tag=TAG),
         Route("DELETE", ONE, does.delete, "admin" if operations.limits.delete_needs_admin else "operator",
-              "Delete an ended backfill", None, body=DeleteBackfill, body_optional=True, query=WhyDelete,
+              "Delete an ended backfill", None, body=DeleteBackfill, body_optional=True, query=Why,
               status=204, path_types=ids, errors=(409,), tag=TAG),
         Route("POST", ONE + "/pause", does.pause, "operator", "Pause a backfill", SignalData, body=PauseBackfill,
               body_optional=True, status=202, path_types=ids, errors=(409,), tag=TAG, description=_PAUSE),

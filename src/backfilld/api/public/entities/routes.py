@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 
 from backfilld.api.framework.cursors import encode_cursor
+from backfilld.api.framework.reading.reasons import Why
 from backfilld.api.framework.reading.request_body import content_type
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
 from backfilld.api.public.entities.bodies import STALL_SECONDS, rows_of_lines, rows_of_list
@@ -54,7 +55,7 @@ def routes(
         Route("GET", many, handlers.list, "viewer", "List the entities of a type, by id", ManyEntities,
               query=ListEntities, paged=True, tag="entities", errors=(404, 409)),
         Route("GET", one, handlers.get, "viewer", "Show an entity", OneEntity, tag="entities", errors=(409,)),
-        Route("DELETE", one, handlers.delete, "operator", "Remove an entity", None,
+        Route("DELETE", one, handlers.delete, "operator", "Remove an entity", None, query=Why,
               status=204, tag="entities", errors=(409,)),
         Route("GET", "/public-api/entity-types", handlers.list_types, "viewer",
               "List the entity types with their sources and known fields", ManyEntityTypes, tag="entities"),
@@ -94,9 +95,9 @@ class _Handlers:
         entity = await self._entities.get(entity_type, asked.path["id"])
         return Reply({"entity": shown(entity_type, entity)})
 
-    async def delete(self, asked: RequestContext[None, None]) -> Reply:
+    async def delete(self, asked: RequestContext[None, Why]) -> Reply:
         entity_type, id = asked.path["entity_type"], asked.path["id"]
-        await self._entities.delete(entity_type, id, actor=asked.actor)
+        await self._entities.delete(entity_type, id, actor=asked.actor, why=asked.query.reason)
         return Reply()
 
     async def list_types(self, asked: RequestContext[None, None]) -> Reply:

@@ -5,8 +5,9 @@ from uuid import UUID
 from pydantic import Field
 
 from backfilld.api.framework.reading.fields import Body, Instant
+from backfilld.api.framework.reading.reasons import Reason
 from backfilld.api.framework.routing import Reply, RequestContext, Route
-from backfilld.api.public.backfills.bodies import Reason, SteerBackfill
+from backfilld.api.public.backfills.bodies import SteerBackfill
 from backfilld.api.public.backfills.data import SignalData
 from backfilld.api.public.backfills.routes import ONE, TAG, signalled
 from backfilld.operations.backfill_verbs import BackfillOperations

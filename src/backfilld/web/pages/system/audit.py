@@ -30,6 +30,7 @@ _WORDS = {
     "workflow.delete": "deleted a workflow", "workflow.disable": "disabled a workflow",
     "brake.reset": "reset a brake", "brake.release": "held a brake open",
     "target.try_now": "had a target asked at once", "notification.resend": "sent messages again",
+    "notification.test": "sent a test",
 }  # fmt: skip
 
 

@@ -152,7 +152,7 @@ class SystemVerbs:
 
     async def send_test(self, visit: Visit, _: str | None) -> web.Response:
         name = visit.path["name"]
-        tried, seconds = await self._system.notifications.test(name)
+        tried, seconds = await self._system.notifications.test(visit.actor, name)
         return self._told(visit, "tested_endpoint", name=name, tried=tried, seconds=seconds)
 
     async def ask_resend(self, visit: Visit) -> Ask:
