@@ -16,7 +16,9 @@ from backfilld.api.public.backfills import routes as backfills
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.entities.records import Entity
 from backfilld.sources.base import Page, SourceUnreachable
+from backfilld.sources.builtin import BuiltinSource
 from backfilld.store.connection.pool import Pool
+from backfilld.store.entities.entities import EntityStore
 
 PATH = "/public-api/backfills"
 NIGHTS = {"monday": [{"run_start_time": "22:00", "run_end_time": "06:00"}]}
@@ -214,6 +216,48 @@ async def test_what_was_counted_until_the_time_was_over_is_a_least(
     assert ["the end cannot be estimated: how much would run is not known; it is not before Mon 12:38 UTC"] == data[
         "notes"
     ]
+
+
+class Dear(Endless):
+    """The same, and a page is a request."""
+
+    freshness_seconds = 1.0
+
+
+class NoCounter(BuiltinSource):
+    """Counts for longer than anybody waits."""
+
+    async def count(self, query: object, *, within_seconds: float) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("source", [Endless, Dear])
+@pytest.mark.parametrize("wanted", [{"target_workflow_id": ...}, {"reprocess_behavior": "completed"}])
+async def test_what_was_seen_is_a_least_also_where_nobody_asks_what_was_run_before(
+    pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve, source: type[Endless], wanted: dict[str, Any]
+) -> None:
+    operations = make_operations(pool, clock, FakeControl(), source=source(), count_timeout_seconds=0.4)
+    client = await serve(backfills.routes(operations))
+    data, warnings = await ask(client, "/preview", body(workflow.workflow_id, **wanted))
+    verified, _ = await ask(client, "/verify", {"entity_type": "ticket", "filter_spec": {}})
+
+    assert (None, None, 40, 40) == (
+        data["total_entities"], data["to_run_count"], data["at_least"], data["to_run_at_least"],
+    )  # fmt: skip
+    assert any("the total is not known, at least 40: looking took longer" in warning for warning in warnings)
+    assert (None, 40) == (verified["matching_entities"], verified["at_least"])
+    assert "at least 40" in verified["message"]
+
+
+async def test_what_is_not_counted_in_time_is_looked_through(pool: Pool, clock: FakeClock, serve: Serve) -> None:
+    await store_entities(pool, *({"n": n} for n in range(30)))
+    operations = make_operations(pool, clock, FakeControl(), source=NoCounter(EntityStore(pool)))
+    client = await serve(backfills.routes(operations))
+    rule = {"combinator": "and", "rules": [{"field": "n", "operator": "<", "value": 20}]}
+    wanted = body(0, target_workflow_id=..., filter_spec=rule)
+    data, _ = await ask(client, "/preview", wanted)
+
+    assert (20, 20, None) == (data["total_entities"], data["to_run_count"], data["at_least"])
 
 
 async def test_it_works_without_a_workflow(client: Client, pool: Pool) -> None:

@@ -217,7 +217,7 @@ def limit_row(found: Mapping[str, Any]) -> tuple[str, str, str, str]:
 def print_verified(data: dict[str, Any]) -> None:
     """What a filter matches."""
     print_prose(f"{data['level']}: {data['message']}")
-    print_fields({"matching": number(data["matching_entities"])})
+    print_fields({"matching": _counted(data["matching_entities"], data.get("at_least"), data.get("at_most"))})
     print_sample(data.get("sample") or ())
 
 

@@ -20,7 +20,8 @@ from backfilld.sources.base import Bounded, EntityQuery, EntitySource, SourceBro
 from backfilld.sources.registry import SourceRegistry
 from backfilld.store.ledger.last_runs import LastRunsStore
 
-PAGE = 1_000
+PAGE = 1_000  # small ones: what was seen of a page that is not there yet is nothing
+COUNTS_ALONE = 1 / 8  # of the time, before what matches is looked at beside the counting
 SAMPLE = 10
 SAMPLED_FROM = 100
 MOST_DEAR_PAGES = 3  # for a few records to show, where a page is a request
@@ -86,6 +87,8 @@ class PlanPreviewer:
             looking = [self._take_sample(scope, source, order, survey)]
             if walks:
                 looking.append(self._walk(scope, source, survey))
+            elif source is not None:
+                looking.append(self._look_beside(counting, scope, source, survey, within))
             await asyncio.gather(*map(bounded, looking))
             if survey.total is None:
                 await counting
@@ -104,7 +107,8 @@ class PlanPreviewer:
             survey.warnings.append(survey.problem)
         elif survey.to_run is None:
             if survey.at_most is not None:
-                survey.warnings.append(f"at most {survey.at_most:,} match; how many exactly the plan will tell")
+                least = f"at least {survey.seen:,} and " if survey.seen else ""
+                survey.warnings.append(f"{least}at most {survey.at_most:,} match; how many exactly the plan will tell")
                 return survey
             survey.warnings.append(_took_longer(within, survey, unknown="what would run" if walks else "the total"))
         return survey
@@ -134,6 +138,7 @@ class PlanPreviewer:
                 if page.is_last:
                     survey.total = len({entity.id for entity in seen})
                     return
+                survey.seen = survey.seen_to_run = len({entity.id for entity in seen})
                 pages_read += bool(page.entities)
                 if len(seen) >= SAMPLE or pages_read == MOST_DEAR_PAGES:
                     break
@@ -152,11 +157,27 @@ class PlanPreviewer:
             if survey.total is None and isinstance(source, Bounded):
                 survey.at_most = await source.at_most(query)
 
+    async def _look_beside(
+        self, counting: asyncio.Task[None], scope: Scope, source: EntitySource, survey: PlanPreview, seconds: float
+    ) -> None:
+        """While the source counts for longer than it mostly does, see what matches: there are at least so many."""
+        await asyncio.wait({counting}, timeout=seconds * COUNTS_ALONE)
+        if counting.done():
+            return
+        walking = asyncio.ensure_future(self._walk(scope, source, survey))
+        try:
+            await asyncio.wait({counting, walking}, return_when=asyncio.FIRST_COMPLETED)
+            if walking.done() or survey.total is None:
+                await walking
+        finally:
+            walking.cancel()
+            await asyncio.gather(walking, return_exceptions=True)
+
     async def _walk(self, scope: Scope, source: EntitySource | None, survey: PlanPreview) -> None:
         total, skipped = 0, Counter[str]()
         if scope.asks_for_history:
             await self._last_runs.bring_up_to_date(scope.workflow_id)
-        async with aclosing(PlanWalk(scope, source, self._last_runs).lines()) as pages:
+        async with aclosing(PlanWalk(scope, source, self._last_runs, page_size=PAGE).lines()) as pages:
             async for lines in pages:
                 total += len(lines)
                 skipped.update(line.skip_reason for line in lines if line.skip_reason is not None)
@@ -202,7 +223,8 @@ class PlanPreviewer:
 
 
 def _took_longer(seconds: float, survey: PlanPreview, *, unknown: str) -> str:
-    seen = f", at least {survey.seen_to_run:,} of the {survey.seen:,} that were seen" if survey.seen else ""
+    of_those = f" of the {survey.seen:,} that were seen" if survey.seen != survey.seen_to_run else ""
+    seen = f", at least {survey.seen_to_run:,}{of_those}" if survey.seen else ""
     return (
         f"{unknown} is not known{seen}: looking took longer than {seconds:g} s;"
         f" ask again with ?wait={LONGEST_WAIT_SECONDS:g}, or raise engine.count_timeout_seconds"

@@ -58,6 +58,7 @@ class Verified:
     sample: tuple[Entity, ...]
     warnings: tuple[str, ...]
     at_most: int | None = None
+    at_least: int | None = None
 
     @property
     def success(self) -> bool:
@@ -160,7 +161,7 @@ class Previewer:
         warnings = [*checked.warnings, *look.sentences]
         level, message = await self._judge(entity_type, checked.tree, warnings, survey)
         told = (*warnings, *survey.warnings, *await self._hints.remarks(entity_type))
-        return Verified(survey.total, level, message, tuple(survey.sample), told, survey.at_most)
+        return Verified(survey.total, level, message, tuple(survey.sample), told, survey.at_most, survey.at_least)
 
     async def _judge(
         self, entity_type: str, tree: Tree, warnings: Sequence[str], survey: PlanPreview

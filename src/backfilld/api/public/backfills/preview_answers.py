@@ -116,6 +116,9 @@ class VerifiedData(Answer):
     at_most: int | None = Field(
         description="No more than so many match; null where the number is known, or nobody knows.", examples=[1200]
     )
+    at_least: int | None = Field(
+        description="No fewer match; null where the number is known, or nothing was seen in time.", examples=[800]
+    )
     success: bool
     message: str
     level: Literal["OK", "WARNING", "ERROR"]
@@ -126,6 +129,7 @@ class VerifiedData(Answer):
         return cls.model_construct(
             matching_entities=verified.matching,
             at_most=verified.at_most,
+            at_least=verified.at_least,
             success=verified.success,
             message=verified.message,
             level=verified.level,

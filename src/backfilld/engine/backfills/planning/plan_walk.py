@@ -86,8 +86,11 @@ class Line:
 class PlanWalk:
     """Pages of a plan as it would be made now."""
 
-    def __init__(self, scope: Scope, source: EntitySource | None, last_runs: LastRunsStore) -> None:
+    def __init__(
+        self, scope: Scope, source: EntitySource | None, last_runs: LastRunsStore, *, page_size: int = PAGE
+    ) -> None:
         self._scope = scope
+        self._page_size = page_size
         self._source = source
         self._last_runs = last_runs
         self._matches = predicate_of(scope)
@@ -103,7 +106,7 @@ class PlanWalk:
         query = EntityQuery(
             self._scope.entity_type, self._scope.tree, with_attributes=with_attributes, early=self._scope.early
         )
-        async with aclosing(source.pages(query, cursor=cursor, page_size=PAGE)) as pages:
+        async with aclosing(source.pages(query, cursor=cursor, page_size=self._page_size)) as pages:
             async for page in pages:
                 lines = await (self._with_history if page.exact else self._filtered)(page.entities)
                 unreadable = [Line(one.id, None, UNREADABLE) for one in page.left_out if one.id is not None]
