@@ -1,11 +1,13 @@
 """The ledger of a backfill over HTTP: every planned entity, and what became of it."""
 
+from operator import attrgetter
 from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from backfilld.api.framework.answering.rows import rows, shown
+from backfilld.api.framework.answering.responses import encode
+from backfilld.api.framework.answering.rows import must_be_read, rows, shown
 from backfilld.api.framework.cursors import encode_cursor
 from backfilld.api.framework.reading.fields import Answer, Instant
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
@@ -43,9 +45,23 @@ class EntryAnswer(Answer):
         return cls.model_construct(**_fields(entry))
 
 
+_NAMES = tuple(EntryAnswer.model_fields)
+_VALUES = attrgetter(*_NAMES)
+
+
 def _fields(entry: LedgerEntry) -> dict[str, Any]:
-    values = {name: getattr(entry, name) for name in EntryAnswer.model_fields}
-    return values | {"credits": number(entry.credits)}
+    values = dict(zip(_NAMES, _VALUES(entry), strict=True))
+    values["credits"] = number(entry.credits)
+    return values
+
+
+def entry_line(entry: LedgerEntry) -> bytes:
+    """An entry as one line of JSON, the same as the answer has; for those who write a million of them."""
+    try:
+        must_be_read(entry)
+        return encode(_fields(entry)) + b"\n"
+    except Exception:  # with what can be read of it
+        return encode(shown(EntryAnswer, entry)) + b"\n"
 
 
 class TryAnswer(Answer):

@@ -9,8 +9,11 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
+from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -19,12 +22,12 @@ import orjson
 from aiohttp import web
 from pydantic import Field
 
-from backfilld.api.framework.answering.responses import encode
-from backfilld.api.framework.answering.rows import rows
+from backfilld.api.framework.answering.rows import must_be_read, shown
 from backfilld.api.framework.reading.fields import Query
 from backfilld.api.framework.routing import RequestContext, Route
+from backfilld.api.public.backfills.answers import number
 from backfilld.api.public.backfills.bodies import LedgerStatus
-from backfilld.api.public.backfills.ledger import EntryAnswer
+from backfilld.api.public.backfills.ledger import EntryAnswer, entry_line
 from backfilld.api.public.watching.errors import GroupKey, key_of
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ENDED
@@ -34,13 +37,14 @@ from backfilld.operations.backfill_verbs import BackfillOperations
 log = logging.getLogger(__name__)
 
 PATH = "/public-api/backfills/{id}/report"
-AT_ONCE = 5_000
+AT_ONCE = 2_000  # two pages are in memory: one is read while the other is written
 MOST_REPORTS = 4  # at the same time, each with a page in memory
 SLOWEST_WRITE_SECONDS = 60.0  # of a reader that does not read
 COLUMNS = (
     "entity_id", "position", "status", "attempts", "started_at", "finished_at", "duration_ms", "message",
     "error_class", "error", "skip_reason", "credits", "result",
 )  # fmt: skip
+_VALUES = attrgetter(*COLUMNS)
 Format = Literal["csv", "jsonl"]
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/jsonl; charset=utf-8"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for more than text
@@ -81,6 +85,20 @@ class Reports:
             id, statuses=wanted.status, error_group=key_of(wanted.error_group), behind=behind, limit=AT_ONCE
         )
 
+    async def _pages(self, id: UUID, wanted: WantedReport, page: Sequence[Any]) -> AsyncGenerator[Sequence[Any], None]:
+        """`page` and those behind it; the next one is read while somebody does something with the present one."""
+        while page:
+            if len(page) < AT_ONCE:
+                yield page
+                return
+            reading = asyncio.create_task(self._page(id, wanted, page[-1].position))
+            try:
+                yield page
+                page = await reading
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
     async def _send(
         self, request: web.Request, wanted: WantedReport, backfill: Backfill, page: Sequence[Any]
     ) -> web.StreamResponse:
@@ -96,12 +114,10 @@ class Reports:
         await response.prepare(request)
         try:
             if wanted.format == "csv":
-                await _write(response, csv_lines([dict(zip(COLUMNS, COLUMNS, strict=True))]))
-            while page:
-                await _write(response, await asyncio.to_thread(_written, page, wanted.format))
-                if len(page) < AT_ONCE:
-                    break
-                page = await self._page(backfill.id, wanted, page[-1].position)
+                await _write(response, csv_lines([COLUMNS]))
+            async with aclosing(self._pages(backfill.id, wanted, page)) as pages:
+                async for one in pages:
+                    await _write(response, await asyncio.to_thread(_written, one, wanted.format))
             await response.write_eof()
         except BaseException as problem:
             if request.transport is not None:
@@ -119,31 +135,44 @@ async def _write(response: web.StreamResponse, piece: bytes) -> None:
 
 
 def _written(page: Sequence[Any], format: Format) -> bytes:
-    shown = rows(EntryAnswer, page)
     if format == "jsonl":
-        return b"".join(encode(one) + b"\n" for one in shown)
-    return csv_lines([one if isinstance(one, dict) else one.__dict__ for one in shown])
+        return b"".join(map(entry_line, page))
+    return csv_lines(map(_cells_of, page))
 
 
-def csv_lines(entries: Sequence[dict[str, Any]]) -> bytes:
-    """Entries as lines of CSV, in which nothing is a formula."""
+def _cells_of(entry: Any) -> Iterable[Any]:
+    try:
+        must_be_read(entry)
+        *values, result = _VALUES(entry)
+        return [*map(cell, values), "" if result is None else _text(result)]
+    except Exception:  # with what can be read of it
+        one = shown(EntryAnswer, entry)
+        known = one if isinstance(one, dict) else one.__dict__
+        return [cell(known.get(name)) for name in COLUMNS]
+
+
+def csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Cells as lines of CSV."""
     file = io.StringIO()
-    csv.writer(file, lineterminator="\r\n").writerows(
-        [_cell(name, entry.get(name)) for name in COLUMNS] for entry in entries
-    )
+    csv.writer(file, lineterminator="\r\n").writerows(rows)
     return file.getvalue().encode()
 
 
-def _cell(name: str, value: Any) -> str | int | float:
+def cell(value: Any) -> str | int | float:
+    """Nothing that a spreadsheet would compute."""
     if value is None:
         return ""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if name == "result" and not isinstance(value, str):
-        value = orjson.dumps(value, default=str).decode()
-    if isinstance(value, int | float):
-        return value
-    text = str(value)
+    kind = type(value)
+    if kind is int or kind is float:
+        return value  # type: ignore[no-any-return]
+    if kind is datetime:
+        at = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return at.isoformat()[:-6] + "Z"  # type: ignore[no-any-return]
+    return number(value) or 0 if kind is Decimal else _text(value)
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
