@@ -29,7 +29,9 @@ from backfilld.store.connection import transient_errors
 log = logging.getLogger(__name__)
 
 SOURCE_PAUSE_SECONDS = 5.0
-TURN = 10  # items that one slot may end without waiting for anything, before others have their turn
+# Items that one slot may end without waiting for anything, before others have their turn. The recorder is one of them:
+# its commit has to begin while there is room for what ends meanwhile.
+TURN = 5
 
 
 async def no_other() -> Item | None:
