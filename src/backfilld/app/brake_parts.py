@@ -32,7 +32,7 @@ def _signal(chosen: BrakeSettings, secrets: SecretStore, clock: Clock) -> Signal
     if chosen.type == "sql" and chosen.dsn is not None:
         connections = SqlConnections(dsn_of(chosen.dsn.secret, secrets), longest_statement_seconds=seconds)
         return SqlSignal(connections, chosen.query or "", seconds=seconds, by_word=limits is None)
-    asking = HttpAsking(lambda: headers_of(chosen.headers, secrets), chosen.ca_file)
+    asking = HttpAsking(lambda: headers_of(chosen.headers, secrets), chosen.ca_file, keeps=False)
     if chosen.type == "prometheus" and limits is not None:
         return PrometheusSignal(asking, chosen.url or "", chosen.query or "", limits, seconds=seconds)
     value = None if chosen.value is None else tuple(parse_path(chosen.value))

@@ -40,8 +40,15 @@ def trust_of(ca_file: Path | None) -> ssl.SSLContext | None:
 class HttpAsking:
     """Asks one server. Made anywhere; connections are opened by the first request."""
 
-    def __init__(self, headers: Callable[[], Mapping[str, str]] = dict, ca_file: Path | None = None) -> None:
-        """`headers` are asked anew for each request, so that a secret may be replaced; they may raise SecretMissing."""
+    def __init__(
+        self, headers: Callable[[], Mapping[str, str]] = dict, ca_file: Path | None = None, *, keeps: bool = True
+    ) -> None:
+        """`headers` are asked anew for each request, so that a secret may be replaced; they may raise SecretMissing.
+
+        Whoever asks more rarely than every few seconds `keeps` no connection: it would be over by then, and to watch
+        over it costs more than to open one.
+        """
+        self._keeps = keeps
         self._headers = headers
         self._ca_file = ca_file
         self._client: Client | None = None
@@ -64,7 +71,11 @@ class HttpAsking:
                 self._client = Client(limits, trust_of(self._ca_file))
         except (SecretMissing, OSError, ValueError) as problem:
             raise AskingFailed(str(problem), was_sent=False) from problem
-        return await self._asked(target, data, seconds)
+        try:
+            return await self._asked(target, data, seconds)
+        finally:
+            if not self._keeps:
+                await self.close()
 
     async def _asked(self, url: URL, data: bytes, seconds: float) -> Answer:
         assert self._client is not None  # noqa: S101  # made by whoever calls this

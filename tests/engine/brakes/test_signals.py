@@ -229,3 +229,19 @@ async def test_a_folder_holds_too_and_so_does_a_link_to_nowhere(tmp_path: Path):
 
     assert Seen(bad=True, text=f"{tmp_path}/folder exists") == await seen(FileSignal(tmp_path / "folder"))
     assert Seen(bad=True, text=f"{tmp_path}/link exists") == await seen(FileSignal(tmp_path / "link"))
+
+
+async def test_no_connection_is_kept_between_looks_that_are_rare(answering: Answering):
+    """A kept one is watched over ten times a second, and would be over before the next look."""
+    callers: set[Any] = set()
+
+    async def handler(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        callers.add(request.transport.get_extra_info("peername"))
+        return web.Response()
+
+    signal = HttpSignal(HttpAsking(keeps=False), await answering(handler), SystemClock(), seconds=5)
+    for _ in range(2):
+        await signal.look()
+
+    assert 2 == len(callers)
