@@ -56,7 +56,7 @@ class Answering(asyncio.Protocol):
         head, end, body = self._buffer.partition(b"\r\n\r\n")
         if not end:
             return
-        length = int(head.lower().partition(LENGTH)[2].split(b"\r\n", 1)[0])
+        length = int(head.lower().partition(LENGTH)[2].split(b"\r\n", 1)[0] or 0)
         if len(body) >= length:
             self._serving.tally.note(self._buffer)
             self._buffer = body[length:]

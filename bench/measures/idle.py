@@ -12,6 +12,7 @@ from tests.support.daemon import DAYS
 
 from backfilld.clock import SystemClock
 from bench.machine import cpu_seconds, peak_bytes
+from bench.measures import brakes
 from bench.measures.one_entity import one_entity_plans
 from bench.project import benched_daemon
 from bench.setting import Setting
@@ -40,11 +41,12 @@ async def measure(setting: Setting) -> dict[str, Any]:
         await asyncio.sleep(setting.scale.idle_seconds)
         used, served = cpu_seconds([daemon.pid]) - before, setting.postgres.cpu_seconds() - of_server
         beside = await one_entity_plans(daemon, dsn)
+        of_brakes = await brakes.beyond_none(daemon, dsn, setting)
         return {
             "core_percent": used / setting.scale.idle_seconds * 100,
             "postgres_core_percent": served / setting.scale.idle_seconds * 100,
             "peak_mib": peak_bytes(daemon.pid) / MIB, "waiting": setting.scale.waiting,
-            "beside_ratio": median(beside) / median(alone),
+            "beside_ratio": median(beside) / median(alone), "brakes_core_percent": of_brakes,
         }  # fmt: skip
 
 
