@@ -5,6 +5,7 @@ the same body.
 """
 
 from dataclasses import fields
+from functools import cache
 from typing import Annotated, Any, Literal, Optional
 
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
@@ -189,6 +190,7 @@ def chosen(name: str, value: Any) -> Any:
     return frozenset(value) if name == "excluded_dates" and value is not None else value
 
 
+@cache
 def create_body(max_in_flight_limit: int) -> type[CreateBackfill]:
     """`CreateBackfill` with the bound that the configuration sets."""
     return create_model(
@@ -199,6 +201,7 @@ def create_body(max_in_flight_limit: int) -> type[CreateBackfill]:
     )
 
 
+@cache
 def preview_body(max_in_flight_limit: int) -> type[CreateBackfill]:
     """The same of a backfill that need not say yet by which workflow."""
     named = Field(None, description="Left out: nothing is told of what it ran before, of its cost and of its speed.")
@@ -210,6 +213,7 @@ def preview_body(max_in_flight_limit: int) -> type[CreateBackfill]:
     )
 
 
+@cache
 def change_body(max_in_flight_limit: int) -> type[ChangeBackfill]:
     """`ChangeBackfill` with the same bound."""
     bounded: Any = Optional[_in_flight(max_in_flight_limit)]  # noqa: UP045  # made at run time

@@ -32,6 +32,7 @@ class WholeBody(RootModel[dict[str, Any]]):
         return handler(cls.described.__pydantic_core_schema__)
 
 
+@cache
 def whole(model: type[BaseModel]) -> type[WholeBody]:
     """The body of a route that reads it as `model` by itself."""
     made: type[WholeBody] = create_model(model.__name__, __base__=WholeBody, __doc__=model.__doc__)
