@@ -44,24 +44,17 @@ class Router:
     """All routes of a server. ValueError for two routes of the same method and path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
+        by_shape: dict[tuple[str, ...], dict[str, Route]] = {}
         self._by_length: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
         for route in routes:
-            self._add(route)
+            segments = _segments(route.path)
+            shape = tuple("{}" if part[:1] == "{" else part for part in segments)
+            if shape not in by_shape:
+                by_shape[shape] = {}
+                self._by_length.setdefault(len(segments), []).append((segments, by_shape[shape]))
+            _add(by_shape[shape], route)
         for entries in self._by_length.values():
             entries.sort(key=lambda entry: [segment.startswith("{") for segment in entry[0]])
-
-    def _add(self, route: Route) -> None:
-        segments = _segments(route.path)
-        entries = self._by_length.setdefault(len(segments), [])
-        methods = next((methods for known, methods in entries if _same(known, segments)), None)
-        if methods is None:
-            methods = {}
-            entries.append((segments, methods))
-        if route.method in methods:
-            raise ValueError(f"two routes answer {route.method} {route.path}")
-        methods[route.method] = route
-        if route.method == "GET" and not route.streams:
-            methods["HEAD"] = route
 
     def find(self, method: str, raw_path: str) -> Match | OtherMethods | None:
         """The route for a request; the methods that its path has, if not this one; None if there is no such path."""
@@ -77,6 +70,14 @@ class Router:
                 return _matched(route, segments)
             allowed.update(methods)
         return OtherMethods(tuple(sorted(allowed))) if allowed else None
+
+
+def _add(methods: dict[str, Route], route: Route) -> None:
+    if route.method in methods:
+        raise ValueError(f"two routes answer {route.method} {route.path}")
+    methods[route.method] = route
+    if route.method == "GET" and not route.streams:
+        methods["HEAD"] = route
 
 
 def _matched(route: Route, segments: tuple[str, ...]) -> Match:
@@ -103,10 +104,6 @@ def _segments(path: str) -> tuple[str, ...]:
 
 def _fits(part: str, given: str) -> bool:
     return given != "" if part[:1] == "{" else part == given
-
-
-def _same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return all(a == b or (a[:1] == "{" and b[:1] == "{") for a, b in zip(one, other, strict=True))
 
 
 def _converted(raw: str, kind: type) -> Any:
