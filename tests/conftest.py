@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.clock import FakeClock
+from tests.support.compiled_templates import compile_templates_once
 from tests.support.database import Databases, running_server
 from tests.support.examples import register_profiles
 
@@ -13,6 +14,7 @@ from backfilld.domain.windows.timezones import use_pinned_tzdata
 from backfilld.store.connection.pool import Pool, open_pool
 
 register_profiles()
+compile_templates_once()
 use_pinned_tzdata()  # the rules of the package, as in the daemon, whichever tests run beside each other
 
 

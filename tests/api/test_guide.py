@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -45,18 +46,23 @@ async def test_a_page_that_is_not_there_is_not_found(serve: Serve, name: str) ->
     assert 404 == answer.status
 
 
+@cache
+def places() -> dict[str, set[str]]:
+    """The anchors of each page."""
+    return {address: set(re.findall(r' id="([^"]+)"', guide().page(name))) for name, address in ADDRESSES.items()}
+
+
 @pytest.mark.parametrize("name", guide().names)
 def test_every_link_leads_somewhere(name: str) -> None:
-    places = {address: set(re.findall(r' id="([^"]+)"', guide().page(name))) for name, address in ADDRESSES.items()}
     text = re.sub(r"<(pre|code).*?</\1>", "", guide().page(name), flags=re.DOTALL)
     broken = []
     for link in re.findall(r'href="([^"]+)"', text):
         page, _, anchor = urljoin(ADDRESSES[name], link).partition("#")
-        inside = places.get(page, set())
+        inside = places().get(page, set())
         if (
             not link.startswith(("http:", "https:"))
             and page != "/docs"
-            and (page not in places or (anchor and anchor not in inside))
+            and (page not in places() or (anchor and anchor not in inside))
         ):
             broken.append(link)
 

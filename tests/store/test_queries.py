@@ -66,7 +66,13 @@ def test_a_malformed_file_fails_when_it_is_loaded(text, message):
 
 def used_queries() -> dict[Path, set[str]]:
     """For every loaded file the names that are read off it, where it is loaded or where that variable is imported."""
-    modules = {module_name(file): ast.parse(file.read_text(encoding="utf-8")) for file in SOURCES.rglob("*.py")}
+    texts = {module_name(file): file.read_text(encoding="utf-8") for file in SOURCES.rglob("*.py")}
+    loading = {module for module, text in texts.items() if " = load(" in text}
+    modules = {
+        module: ast.parse(text)
+        for module, text in texts.items()
+        if module in loading or any(f"from {one} import" in text for one in loading)
+    }
     loaded = {(module, variable): file for module, tree in modules.items() for variable, file in loads(tree)}
     used: dict[Path, set[str]] = defaultdict(set)
     for module, tree in modules.items():

@@ -1,5 +1,6 @@
 """Every route that the daemon serves, with nothing behind it: for what is made from the routes themselves."""
 
+from functools import cache
 from typing import Any, cast
 from unittest.mock import MagicMock
 
@@ -13,8 +14,9 @@ from backfilld.config import Settings
 from backfilld.metrics import Metrics
 
 
+@cache
 def all_routes() -> list[Route]:
-    """As `app` joins them; the handlers must not be called."""
+    """As `app` joins them, the same list each time; the handlers must not be called."""
     nothing = cast(Any, MagicMock())
     access = health.MetricsAccess(Metrics(), nothing, public=False, clock=FakeClock())
     first = FirstParts(
