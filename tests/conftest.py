@@ -1,10 +1,12 @@
 """What any test may ask for: a database of its own, and a clock that it moves."""
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any
 
 import pytest
+import uvloop
 from tests.support.clock import FakeClock
 from tests.support.compiled_templates import compile_templates_once
 from tests.support.database import Databases, running_server
@@ -12,6 +14,8 @@ from tests.support.examples import register_profiles
 
 from backfilld.domain.windows.timezones import use_pinned_tzdata
 from backfilld.store.connection.pool import Pool, open_pool
+
+FACTORY = "_asyncio_loop_factory"  # the fixture behind the hook below
 
 register_profiles()
 compile_templates_once()
@@ -68,3 +72,18 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 def clock() -> FakeClock:
     """Monday, 2027-03-01 12:00 UTC, until it is moved."""
     return FakeClock()
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The daemon's own loop."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Fixtures of tests that are no coroutines are on the same loop, which pytest-asyncio tells to the others alone."""
+    if "databases" in metafunc.fixturenames and FACTORY not in metafunc.fixturenames:
+        metafunc.fixturenames.append(FACTORY)
+        metafunc.parametrize(
+            FACTORY, [uvloop.new_event_loop], ids=[pytest.HIDDEN_PARAM], indirect=True, scope="session"
+        )
