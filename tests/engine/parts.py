@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -12,8 +13,12 @@ from backfilld.bus import Bus
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.engine.backfills.context import Limits
 from backfilld.engine.backfills.gate import Gate
+from backfilld.engine.backfills.limits.read_ahead import ReadAhead
+from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
+from backfilld.engine.starting.capacity import Capacity
 from backfilld.engine.starting.leases import Lease
 from backfilld.engine.starting.targets.known_targets import Targets
 from backfilld.engine.starting.targets.target_health import TargetHealth
@@ -67,6 +72,13 @@ class Target:
     def gate(self, lease: Lease | None = None, *, ramp_seconds: float = 0.0, **settings: Any) -> Gate:
         lease = lease or a_lease(self.clock)
         return Gate(a_backfill(**settings), lease, self.health, self.clock, ramp_seconds=ramp_seconds)
+
+
+def a_run(gate: Gate, clock: FakeClock, lease: Lease | None = None, **parts: Any) -> Run:
+    """What carries the backfill of `gate`; `parts` are what it finds in its context, beside a clock and limits."""
+    plain = {"clock": clock, "bus": Bus(), "limits": Limits(), "read_ahead": ReadAhead(), "capacity": Capacity(1)}
+    context: Any = SimpleNamespace(**{"ledger": None} | plain | parts)
+    return Run(lease or a_lease(clock), gate, None, context, context.capacity.share(gate.health.origin.target))
 
 
 def break_down(health: TargetHealth) -> None:

@@ -4,17 +4,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
-from tests.engine.parts import Target, an_account, an_item, break_down
+from tests.engine.parts import TARGET, Target, a_run, an_account, an_item, break_down
 from tests.support.clock import NOON, FakeClock
 
 from backfilld.bus import Bus
 from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.engine.backfills.context import Limits
 from backfilld.engine.backfills.recorder import Recorder
 from backfilld.engine.backfills.running.fast_path import FastPath
 from backfilld.engine.backfills.running.plan_reader import PlanReader
@@ -33,20 +31,15 @@ class Short:
         self.gate = Target(clock).gate(ramp_seconds=2.0)
         self.account = an_account(clock, most=3)
         self.account.retries_known = True
-        backfill = self.gate.backfill
-        self.reader = PlanReader(backfill, None, None, self.account, clock, freshness_seconds=5)  # type: ignore[arg-type]
+        self.slots, self.capacity = Slots(5), Capacity(1)
+        recorder = Recorder(None, clock, Bus(), linger_seconds=0)  # type: ignore[arg-type]
+        run = a_run(self.gate, clock, recovery=None, repeats=Repeats(), capacity=self.capacity, recorder=recorder)
+        self.places = run.places
+        self.reader = PlanReader(run, None, self.account)
         self.reader._ahead.extend([an_item(0), an_item(1)])
         self.reader._exhausted = True
-        lease = self.account.lease
-        tools = SimpleNamespace(recovery=None, repeats=Repeats(), clock=clock, bus=Bus(), limits=Limits())
-        self.recovery = Recovery(backfill, lease, None, tools, None)  # type: ignore[arg-type]
-        self.slots = Slots(5)
-        self.capacity = Capacity(1)
-        self.places = self.capacity.share("https://t.example")
-        recorder = Recorder(None, clock, Bus(), linger_seconds=0)  # type: ignore[arg-type]
-        self.following = FastPath(
-            self.gate, self.account, self.reader, self.recovery, self.slots, self.places, recorder
-        )
+        self.recovery = Recovery(run, None)  # type: ignore[arg-type]
+        self.following = FastPath(run, self.account, self.reader, self.recovery, self.slots)
 
     def apply(self, **changes: object) -> None:
         self.gate.apply(replace(self.gate.backfill, version=self.gate.backfill.version + 1, **changes))  # type: ignore[arg-type]
@@ -94,7 +87,7 @@ def take_all_and_shrink(slots: Slots) -> None:
 
 def another_waits(short: Short, *, has: int) -> None:
     """For a place, all of which are taken; one of them by us."""
-    other = short.capacity.share("https://t.example")
+    other = short.capacity.share(TARGET)
     other.held, short.places.held = has, 1
     short.capacity.waiting, short.capacity.shares_waiting[other] = 1, None
 

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.engine.parts import a_backfill, an_account, an_item
+from tests.engine.parts import Target, a_run, an_account, an_item
 
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.starting.hand_out import HandOut
@@ -109,7 +109,7 @@ def test_a_limit_that_was_committed_never_comes_back(clock):
 async def test_what_comes_back_and_goes_out_again_counts_once(clock):
     account = an_account(clock)
     account.hand_out = HandOut(handed=0, limit=2)
-    reader = PlanReader(a_backfill(), None, None, account, clock, freshness_seconds=5)  # type: ignore[arg-type]
+    reader = PlanReader(a_run(Target(clock).gate(), clock), None, account)
     reader._ahead.extend(an_item(n) for n in range(3))
     reader._exhausted = True
     first = await reader.next_planned(5)

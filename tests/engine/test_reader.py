@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.engine.parts import a_lease
+from tests.engine.parts import Target, a_lease, a_run
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON, FakeClock
 from tests.support.engine import ListSource, entities
@@ -13,6 +13,7 @@ from tests.support.ledgers import make_ledger, rows_touched
 
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.records import Entity
+from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.sources.base import SourceUnreachable
@@ -30,7 +31,8 @@ class Reading:
         self.pool, self.clock, self.source = pool, clock, source
         lease = a_lease(clock, backfill.number)
         self.account = RunState(lease, clock, mark=0, max_unrecorded=100, throughput=0.0)
-        self.reader = PlanReader(backfill, ledger, source, self.account, clock, freshness_seconds=5.0)
+        gate = Gate(backfill, lease, Target(clock).health, clock, ramp_seconds=0.0)
+        self.reader = PlanReader(a_run(gate, clock, lease, ledger=ledger), source, self.account)
 
     async def rest(self, slots: int = 5) -> list[Item]:
         """Everything of the plan that is left."""

@@ -56,7 +56,7 @@ class Runner:
         health.suspect(backfill.reason)
         self._standing = run.status_writer
         self._takeover = Takeover(backfill, lease, tools)
-        self._recovery = Recovery(backfill, lease, self._standing, tools, self._takeover)
+        self._recovery = Recovery(run, self._takeover)
         self._stop_listening = self._recovery.listen(self.gate.changed.set)
         self._chain = Chain(run)
         self._worker: Worker | None = None
@@ -201,14 +201,10 @@ class Runner:
         self._recovery.serve(account, left)
         source = self._source()
         reader = PlanReader(
-            backfill,
-            tools.ledger,
+            self._run,
             source,
             account,
-            tools.clock,
-            freshness_seconds=tools.limits.freshness_seconds,
             wants_another=lambda: self.gate.health.wants_another and not self._chain.is_serial,
-            read_ahead=tools.read_ahead,
         )
         one_try = OneTry(self._executor, tools)
         processor = ItemRun(self._run, account, reader, one_try, self._chain)

@@ -9,37 +9,26 @@ always.
 
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.backfills.states import ReasonCode, Status
-from backfilld.engine.backfills.gate import Gate
-from backfilld.engine.backfills.recorder import Recorder
+from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.plan_reader import PlanReader
 from backfilld.engine.backfills.running.recovery import Recovery
 from backfilld.engine.backfills.running.slots import Slots
-from backfilld.engine.starting.capacity import Share
 
 
 class FastPath:
     """The items of one backfill that follow each other without a detour."""
 
-    def __init__(
-        self,
-        gate: Gate,
-        account: RunState,
-        reader: PlanReader,
-        recovery: Recovery,
-        slots: Slots,
-        places: Share,
-        recorder: Recorder,
-    ) -> None:
-        self._gate = gate
-        self._origin = gate.health.origin
+    def __init__(self, run: Run, account: RunState, reader: PlanReader, recovery: Recovery, slots: Slots) -> None:
+        self._gate = run.gate
+        self._origin = run.gate.health.origin
         self._account = account
         self._reader = reader
         self._recovery = recovery
         self._slots = slots
-        self._places = places
-        self._capacity = places.capacity
-        self._recorder = recorder
+        self._places = run.places
+        self._capacity = run.places.capacity
+        self._recorder = run.context.recorder
         self._seen: Backfill | None = None  # the settings that were looked at last
         self._is_plain = False
         self._limit = 0

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.records import Backfill, Item
 from backfilld.domain.entities.attributes_text import Content
 from backfilld.domain.entities.records import NOT_ENUMERABLE
-from backfilld.engine.backfills.limits.read_ahead import ReadAhead, bytes_of
+from backfilld.engine.backfills.limits.read_ahead import bytes_of
+from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.attributes import (
     GONE,
@@ -30,7 +30,6 @@ from backfilld.engine.backfills.running.attributes import (
 )
 from backfilld.sources.base import EntitySource
 from backfilld.store.ledger.entries import PlanRow
-from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.plan_pages import PlanPage
 from backfilld.store.ledger.recovery import RecoveryStore
 
@@ -43,29 +42,26 @@ class PlanReader:
 
     def __init__(
         self,
-        backfill: Backfill,
-        ledger: Ledger,
+        run: Run,
         source: EntitySource | None,
         account: RunState,
-        clock: Clock,
         *,
-        freshness_seconds: float,
         wants_another: Callable[[], bool] = lambda: False,
-        read_ahead: ReadAhead | None = None,
     ) -> None:
         """`wants_another`: whether what was refused shall come last, since the next one is to show who is meant."""
+        backfill, tools = run.backfill, run.context
         self._number = backfill.number
         self._entity_type = backfill.settings.entity_type or NOT_ENUMERABLE
-        self._ledger = ledger
+        self._ledger = tools.ledger
         self._source = source
         self._reads_again = source is not None and source.can_be_read_again
         self._rechecks = backfill.settings.recheck
         self._matches = still_matching(backfill) if self._reads_again else None
         self._account = account
         self._hand_out = account.hand_out
-        self._clock = clock
+        self._clock = tools.clock
         own = None if source is None else source.freshness_seconds
-        self._freshness = freshness_seconds if own is None else own
+        self._freshness = tools.limits.freshness_seconds if own is None else own
         self._least = 1 if own is None else LEAST_AHEAD
         self._sample = backfill.sample_open
         self._sample_position = 0
@@ -75,7 +71,7 @@ class PlanReader:
         self._ahead: deque[Item] = deque()
         self._reads_on_at = 0  # so few left ahead, and more is read
         self._slots = 1
-        self._read_ahead = read_ahead or ReadAhead()
+        self._read_ahead = tools.read_ahead
         self._read_ahead.join(self)
         self._item_bytes = 0.0  # about, by the last page
         self._loading: asyncio.Task[None] | None = None

@@ -16,16 +16,14 @@ from typing import Any, TypeVar
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import Reason, because
-from backfilld.domain.backfills.records import Backfill, Item
+from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
-from backfilld.engine.backfills.context import BackfillContext
+from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.run_state import RunState
 from backfilld.engine.backfills.running.takeover import Takeover, not_lost
-from backfilld.engine.backfills.status_writer import StatusWriter
-from backfilld.engine.starting.leases import Lease, LeaseGone
+from backfilld.engine.starting.leases import LeaseGone
 from backfilld.engine.starting.repeats import SECONDS_APART, Repeats
 from backfilld.events import RecoveryBegan, RecoveryEnded
-from backfilld.store.backfills.leases import Grant
 from backfilld.store.ledger.recovery import RecoveryStore, Round
 
 T = TypeVar("T")
@@ -56,18 +54,12 @@ class ItemTurn:
 class Recovery:
     """Of one backfill under one lease."""
 
-    def __init__(
-        self,
-        backfill: Backfill,
-        lease: Lease[Grant],
-        standing: StatusWriter,
-        tools: BackfillContext,
-        takeover: Takeover,
-    ) -> None:
+    def __init__(self, run: Run, takeover: Takeover) -> None:
+        tools = run.context
         self._takeover = takeover
-        self._backfill = backfill
-        self._lease = lease
-        self._standing = standing
+        self._backfill = run.backfill  # its id and its number, which stay
+        self._lease = run.lease
+        self._standing = run.status_writer
         self._store: RecoveryStore = tools.recovery
         self._repeats: Repeats = tools.repeats
         self._clock: Clock = tools.clock

@@ -61,7 +61,7 @@ class Worker:
         self._chooser = ItemOrder(
             reader, recovery, processor, run.status_writer, account, chain, tools.recovery, tools.ledger
         )
-        self._following = FastPath(run.gate, account, reader, recovery, self._slots, run.places, tools.recorder)
+        self._following = FastPath(run, account, reader, recovery, self._slots)
         self._tasks: dict[asyncio.Task[None], int] = {}  # and the positions that they began with
         self._cut_off: set[asyncio.Task[None]] = set()  # each once: it may be telling its target so
         self._left: WorkerExit = WorkerExit.NOT_NOW
