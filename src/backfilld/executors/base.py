@@ -31,7 +31,7 @@ class Permit(Protocol):
 
 @plain_record
 class Work:
-    """One item as an executor receives it; the payload that a target sees is made of these (API §3.4).
+    """One item as an executor receives it; the payload that a target sees is made of these (docs/executors.md).
 
     An item is an entity or, where `session` has its variables, a session; then `entity_id` is the session time, and
     `entity_type` and `attributes` say nothing. `backfill_id` is None for an attempt that no backfill made. `variables`

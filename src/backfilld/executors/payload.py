@@ -13,7 +13,7 @@ from backfilld.executors.base import Work
 
 
 class BodyWriter:
-    """The items of an executor as JSON (API §3.4). What one has in common with the one before is not written again."""
+    """An executor's items as JSON (docs/executors.md). What one shares with the one before is not written again."""
 
     def __init__(self) -> None:
         self._common: tuple[object, ...] = ()

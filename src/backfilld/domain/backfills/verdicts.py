@@ -1,7 +1,7 @@
 """What one try came to, as an executor saw it.
 
 An executor only says what happened; whether the item is tried again, held or ended is decided by
-the engine, which knows how the other items fare (DESIGN §3.3, failures of a target).
+the engine, which knows how the other items fare (docs/executors.md).
 """
 
 from dataclasses import dataclass

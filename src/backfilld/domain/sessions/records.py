@@ -118,7 +118,7 @@ class Attempt(NamedTuple):
 
     @property
     def status(self) -> AttemptStatus:
-        """The first that applies, in this order (SCHEDULES §3.3)."""
+        """How it ended; before that whether it is being killed; before that what it waits for, or that it runs."""
         if self.succeeded:
             return AttemptStatus.SUCCESS
         if self.finished_at is not None:

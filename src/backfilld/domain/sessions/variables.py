@@ -1,4 +1,4 @@
-"""What a task is told about the slot that it runs: the built-in variables of the dialect (SCHEDULES §3.5).
+"""What a task is told about the slot that it runs: the built-in variables of the dialect.
 
 All of them are texts. Times are those of the workflow's zone; a user's parameter of the same name loses.
 """
@@ -61,7 +61,7 @@ def session_variables(run: Run) -> dict[str, str]:
 
 
 def params_of_slot(schedule: Schedule, session_time: datetime, last_executed: datetime | None) -> dict[str, Any]:
-    """What the attempts of a scheduled or backfilled slot have as params (SCHEDULES §1.6)."""
+    """What the attempts of a scheduled or backfilled slot have as params: the slots beside it, and the last one run."""
     before, after = schedule.previous(session_time), schedule.next(session_time)
     return slot_params(
         before.session_time if before else None,

@@ -42,7 +42,7 @@ def failure_of(answer: Answer, now: datetime, hide: Hiding = NOTHING_HIDDEN) -> 
 
 
 def _class_of(status: int) -> tuple[VerdictKind, str]:
-    """DESIGN §3.3, failures of a target."""
+    """What a status says, of the target or of the item, and its error class (docs/executors.md)."""
     error_class = f"http_{status}"
     if status in _UNREACHABLE:
         return VerdictKind.UNREACHABLE, error_class

@@ -1,7 +1,7 @@
 """Running a schedule for past times: one request, one transaction, one durable backfill.
 
 The schedule's row is locked all the while, so that neither its tick nor another request moves it in between; and
-either every session of the request is there afterwards, or none (SCHEDULES §1).
+either every session of the request is there afterwards, or none.
 """
 
 from collections.abc import Collection, Sequence

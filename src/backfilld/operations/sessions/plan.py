@@ -38,7 +38,7 @@ def params_of(
     existing: Sequence[datetime],
     before: datetime | None,
 ) -> list[dict[str, Any]]:
-    """The params of each chosen slot (SCHEDULES §1.6).
+    """The params of each chosen slot: `slot_params` of the slots beside it.
 
     `covered` are the slots of the range without a gap, so that each has its neighbours beside it. The last executed
     session is the newest one before a slot: of those that are chosen, of those that exist, and of what came `before`.

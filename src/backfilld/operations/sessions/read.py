@@ -117,7 +117,7 @@ class SessionReading:
         return [] if told is None else [told]
 
     async def truncated(self, workflow_id: int, time: str, mode: str | None) -> tuple[Definition, datetime, str]:
-        """The definition, the session time that is meant by `time` (SCHEDULES §4), and the zone. Invalid."""
+        """The definition, the session time that `time` means, cut as `mode` says, and the zone. Invalid."""
         found = await self._pages.find_definition(workflow_id)
         if found is None:
             raise NotFound(f"Resource does not exist: workflow id={workflow_id}")

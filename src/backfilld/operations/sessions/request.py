@@ -1,4 +1,4 @@
-"""What may be asked of a backfill over past times, and what is wrong with it beyond its types (SCHEDULES §1).
+"""What may be asked of a backfill over past times, and what is wrong with it beyond its types.
 
 The paths are those of the dialect's body. Whatever needs a look at sessions comes later, in `schedule_backfills`.
 """
