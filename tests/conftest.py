@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any
 
 import pytest
+import structlog
 import uvloop
 from tests.support.clock import FakeClock
 from tests.support.compiled_templates import compile_templates_once
@@ -19,6 +20,12 @@ FACTORY = "_asyncio_loop_factory"  # the fixture behind the hook below
 
 register_profiles()
 compile_templates_once()
+structlog.configure(  # rich takes a second to draw a traceback that nobody looks at
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 use_pinned_tzdata()  # the rules of the package, as in the daemon, whichever tests run beside each other
 
 

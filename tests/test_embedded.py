@@ -231,6 +231,7 @@ async def test_clients_do_not_keep_it_from_stopping(folder):
 # A fresh folder
 
 
+@pytest.mark.slow
 async def test_an_initdb_that_was_interrupted_leaves_nothing_half_made(scratch):
     half = scratch / "postgres" / "pg.new"
     half.mkdir(parents=True)
@@ -305,6 +306,7 @@ async def test_a_second_daemon_gets_a_clear_error(folder, owner):
     assert owner.process.poll() is None
 
 
+@pytest.mark.slow
 async def test_a_daemon_that_was_refused_leaves_the_others_address_alone(folder, owner):
     said = await owner.said()
     refused = EmbeddedPostgres(folder)
@@ -377,6 +379,7 @@ async def test_a_daemon_that_starts_beside_a_command_waits_for_its_end(folder):
     assert 1 == await starting
 
 
+@pytest.mark.slow
 async def test_a_command_after_a_killed_daemon_is_not_misled_by_its_address(folder, owner):
     await owner.said()
     owner.kill()
@@ -398,10 +401,12 @@ async def test_a_killed_daemon_takes_its_server_along_and_can_be_restarted_at_on
             assert not is_running(said["pid"])
 
 
+@pytest.mark.slow
 async def test_the_wheels_own_layer_is_never_imported(owner):
     assert not (await owner.said())["imported"]
 
 
+@pytest.mark.slow
 async def test_a_daemon_and_a_server_that_are_killed_together_lose_nothing(folder, owner):
     said = await owner.said()
     await execute(said["dsn"], "INSERT INTO things VALUES (1)")

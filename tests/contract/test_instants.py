@@ -175,6 +175,7 @@ async def test_the_first_and_the_last_instant_that_may_come_in_do_no_harm(ask: A
             assert "within the years" not in str(answer), (field, value, status)
 
 
+@pytest.mark.slow
 async def test_attempts_at_the_first_and_the_last_instant_run_to_their_end(ask: Asker) -> None:
     made = []
     for workflow in ask.workflows:
