@@ -12,8 +12,9 @@ from backfilld.store.backfills.ids import EndedIn, list_ids
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool
 from backfilld.store.ledger.digests import DigestStore
+from backfilld.store.ledger.entries import LedgerEntry
 from backfilld.store.ledger.ledger import Ledger
-from backfilld.store.ledger.pages import LedgerEntry, LedgerPages
+from backfilld.store.ledger.pages import LedgerPages
 
 ENTRIES = {
     "a": "succeeded", "b": "failed:http_404", "c": "pending", "d": "skipped", "e": "pending", "f": "pending",

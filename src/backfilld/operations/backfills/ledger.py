@@ -10,7 +10,7 @@ from backfilld.domain.errors import NotFound
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.engine.control import Control
 from backfilld.store.backfills.backfills import BackfillStore
-from backfilld.store.ledger.pages import LedgerEntry as LedgerEntry
+from backfilld.store.ledger.entries import LedgerEntry as LedgerEntry
 from backfilld.store.ledger.pages import LedgerPages
 
 

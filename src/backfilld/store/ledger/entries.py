@@ -1,7 +1,10 @@
-"""Lines of the ledger on their way into it, and out of it."""
+"""Lines of the ledger: on their way into it, out of it, and as people read them."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.domain.records import plain_record
@@ -57,3 +60,65 @@ class PlanRow:
     last_failed_at: datetime | None = None
     in_doubt: bool = False
     unknown_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryEntry:
+    """One execution of an item; `error_class` is None for one that went well."""
+
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    error_class: str | None
+    error: str | None
+    http_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEntry:
+    """The same entity in another backfill of the same workflow. What is under way there counts as pending."""
+
+    backfill_id: UUID
+    name: str | None
+    created_at: datetime
+    status: str
+    finished_at: datetime | None
+    error_class: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryClass:
+    """Of items that wait for another try and failed last so: the fewest and the most tries that count."""
+
+    error_class: str
+    fewest: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One planned entity and what is known of it. `attempts` counts tries made; `result` is a JSON value."""
+
+    position: int
+    entity_id: str
+    status: str  # pending, in_flight, retrying, or that of its outcome
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    message: str | None
+    result: Any
+    credits: Decimal | None
+    skip_reason: str | None
+    error_class: str | None
+    error: str | None
+    http_status: int | None
+    next_attempt_at: datetime | None
+    tries: tuple[TryEntry, ...] = ()
+    elsewhere: tuple[OtherEntry, ...] = ()
+
+    @property
+    def duration_ms(self) -> int | None:
+        """From the start of the execution that ended it to its end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds() * 1000)

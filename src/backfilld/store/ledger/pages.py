@@ -7,20 +7,17 @@ quickly at its last failure as at its first item.
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import MISSING, fields, replace
 from heapq import merge
 from operator import itemgetter
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
 from backfilld.domain.unreadable import UnreadableRow, each, made
 from backfilld.store.connection.pool import Pool
 from backfilld.store.connection.queries import load
-from backfilld.store.ledger.entries import PlanRow
+from backfilld.store.ledger.entries import LedgerEntry, OtherEntry, PlanRow, RetryClass, TryEntry
 from backfilld.store.ledger.plan_pages import PlanPages
 
 UNTOUCHED = frozenset({"pending"})
@@ -32,68 +29,6 @@ POSITIONS_AT_ONCE = 1_000
 
 _sql = load("ledger.pages")
 BACKFILLS_LOOKED_AT, MOST_ELSEWHERE = 200, 20  # where an entity is looked for besides
-
-
-@dataclass(frozen=True, slots=True)
-class TryEntry:
-    """One execution of an item; `error_class` is None for one that went well."""
-
-    attempt: int
-    started_at: datetime | None
-    finished_at: datetime | None
-    error_class: str | None
-    error: str | None
-    http_status: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class OtherEntry:
-    """The same entity in another backfill of the same workflow. What is under way there counts as pending."""
-
-    backfill_id: UUID
-    name: str | None
-    created_at: datetime
-    status: str
-    finished_at: datetime | None
-    error_class: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RetryClass:
-    """Of items that wait for another try and failed last so: the fewest and the most tries that count."""
-
-    error_class: str
-    fewest: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One planned entity and what is known of it. `attempts` counts tries made; `result` is a JSON value."""
-
-    position: int
-    entity_id: str
-    status: str  # pending, in_flight, retrying, or that of its outcome
-    attempts: int
-    started_at: datetime | None
-    finished_at: datetime | None
-    message: str | None
-    result: Any
-    credits: Decimal | None
-    skip_reason: str | None
-    error_class: str | None
-    error: str | None
-    http_status: int | None
-    next_attempt_at: datetime | None
-    tries: tuple[TryEntry, ...] = ()
-    elsewhere: tuple[OtherEntry, ...] = ()
-
-    @property
-    def duration_ms(self) -> int | None:
-        """From the start of the execution that ended it to its end."""
-        if self.started_at is None or self.finished_at is None:
-            return None
-        return round((self.finished_at - self.started_at).total_seconds() * 1000)
 
 
 class LedgerPages:

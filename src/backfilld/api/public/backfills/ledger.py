@@ -15,7 +15,7 @@ from backfilld.api.public.backfills.answers import number
 from backfilld.api.public.backfills.bodies import LedgerStatus
 from backfilld.api.public.backfills.queries import ListLedger
 from backfilld.operations.backfills.ledger import LedgerReading
-from backfilld.store.ledger.pages import LedgerEntry, OtherEntry, TryEntry
+from backfilld.store.ledger.entries import LedgerEntry, OtherEntry, TryEntry
 
 PATH = "/public-api/backfills/{id}/entities"
 TAG = "Ledger"
