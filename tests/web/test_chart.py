@@ -14,8 +14,8 @@ from backfilld.domain.backfills.open_rates import Point
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.store.connection.pool import Pool
-from backfilld.web.pages.backfill.pictures.chart import HEIGHT, MOST_BARS, WIDTH, ChartShown, chart_of
-from backfilld.web.pages.backfill.pictures.openings import openings_of
+from backfilld.web.pages.backfill.progress.chart import HEIGHT, MOST_BARS, WIDTH, ChartShown, chart_of
+from backfilld.web.pages.backfill.progress.openings import openings_of
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NIGHTS = {day: [{"run_start_time": "22:00", "run_end_time": "06:00"}] for day in DAYS}

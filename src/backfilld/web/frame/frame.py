@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -23,6 +23,9 @@ from backfilld.web.frame.origin import require_own
 from backfilld.web.frame.preferences import Preferences
 from backfilld.web.frame.templates import Templates
 from backfilld.web.frame.visit import Page, Visit
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +165,7 @@ class Frame:
         text = self._templates.render(template, visit, **values)
         return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
 
-    def piece(self, template: str, macro: str, /, *values: Any) -> str:
+    def piece(self, template: str, macro: str, /, *values: Any) -> "Markup":
         """What a macro makes of `values`: a part of a page, in which there is nothing of one viewer."""
         return self._templates.piece(template, macro, *values)
 

@@ -14,6 +14,7 @@ from backfilld.web.words import numbers, times
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 class Templates:
@@ -42,6 +43,7 @@ class Templates:
             "bytes": numbers.data_size,
             "iso": times.iso,
             "ago": times.relative,
+            "utc_time": lambda at: f"{at:%H:%M} UTC",
             "whole": lambda at: times.whole(at, UTC),
         }
         return made
@@ -50,9 +52,10 @@ class Templates:
         """The template with its values; `visit` is there under that name."""
         return self._environment.get_template(template).render(visit=visit, **values)
 
-    def piece(self, template: str, macro: str, /, *values: Any) -> str:
+    def piece(self, template: str, macro: str, /, *values: Any) -> "Markup":
         """What a macro makes of `values`: a part of a page, in which there is nothing of one viewer."""
-        return str(getattr(self._environment.get_template(template).module, macro)(*values)).strip()
+        found: Markup = getattr(self._environment.get_template(template).module, macro)(*values)
+        return found.strip()
 
     def _asset(self, name: str) -> str:
         return self._base + self._assets.path(name)

@@ -50,12 +50,17 @@ class Visit:
 
     def may(self, role: Role) -> bool:
         """Whether whoever looks may do what takes that role."""
-        return self.session is not None and ROLES.index(self.session.caller.role) >= ROLES.index(role)
+        return self.session is not None and may_of(self.session.caller.role)(role)
 
     @property
     def address(self) -> str:
         """The page's own path with its query, to come back to."""
         return self.http.rel_url.raw_path_qs
+
+
+def may_of(role: Role) -> Callable[[Role], bool]:
+    """What a role may, for what is drawn once for all of it."""
+    return lambda needed: ROLES.index(role) >= ROLES.index(needed)
 
 
 PageHandler = Callable[[Visit], Awaitable[web.StreamResponse]]

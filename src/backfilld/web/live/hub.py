@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from backfilld.api.framework.answering.responses import is_foreseen
 from backfilld.clock import Clock
 from backfilld.domain.errors import NotFound
 from backfilld.web.live.regions import Picture, Region
@@ -45,6 +46,7 @@ class _Topic:
     known: dict[str, str] = field(default_factory=dict)
     picture: Picture | None = None
     task: asyncio.Task[None] | None = None
+    problem: str = ""  # why it could not be looked at last
 
 
 class Hub:
@@ -95,10 +97,11 @@ class Hub:
             picture = await topic.look()
         except NotFound:
             return "gone"
-        except Exception as problem:  # most likely the database is away; what is known stays
-            log.debug("a page cannot be drawn anew", error=repr(problem))
+        except Exception as problem:  # what is known stays
+            self._complain(topic, problem)
             self._mark(topic, stale=True)
             return ""
+        topic.problem = ""
         self._mark(topic, stale=False)
         topic.picture = picture
         news = [one for one in picture.regions if topic.known.get(one.id) != one.state]
@@ -107,6 +110,16 @@ class Hub:
             for listener in topic.listeners:
                 _tell(listener, news)
         return "ended" if picture.is_last else ""
+
+    def _complain(self, topic: _Topic, problem: Exception) -> None:
+        """Once, and not each second; that the database is away is told by others."""
+        if topic.problem == repr(problem):
+            return
+        topic.problem = repr(problem)
+        if is_foreseen(problem):
+            log.debug("a page cannot be drawn anew", error=topic.problem)
+        else:
+            log.error("a page cannot be drawn anew", exc_info=problem)
 
     def _mark(self, topic: _Topic, *, stale: bool) -> None:
         for listener in topic.listeners:

@@ -119,6 +119,11 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be answered as JSON")
 
 
+def is_foreseen(problem: Exception) -> bool:
+    """Whether there is an answer to it other than `Internal`."""
+    return isinstance(problem, BackfilldError | web.HTTPException) or transient_errors.is_transient(problem)
+
+
 def as_error(problem: Exception, request: web.BaseRequest) -> BackfilldError:
     """The error to answer with when `problem` was raised; `Internal` for what nobody foresaw."""
     if isinstance(problem, BackfilldError):

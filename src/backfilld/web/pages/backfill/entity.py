@@ -1,6 +1,6 @@
 """`/backfills/{id}/entities/{entity_id}`: one entity, what it says, its tries, and where else it was run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from backfilld.domain.calendars import shown_zone
 from backfilld.domain.errors import Unavailable
+from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.ledger import LedgerEntry
 from backfilld.operations.watching.attributes import Attributes
@@ -70,6 +71,9 @@ class Elsewhere:
     error_class: str
 
 
+_UNKNOWN = ("again", "result", "elsewhere", "attempts", "attributes")  # of what cannot be read
+
+
 class EntityPage:
     """The handler."""
 
@@ -79,16 +83,20 @@ class EntityPage:
 
     async def show(self, visit: Visit) -> web.Response:
         """One item, with all its tries."""
-        looked = await self._shell.look(visit.path["id"])
+        return await self._shell.show(visit, "entity", self._read)
+
+    async def _read(self, visit: Visit, looked: Looked) -> Mapping[str, Any]:
         backfill = looked.view.backfill
         entry = await self._operations.ledger.get(backfill.id, visit.path["entity_id"])
         zone = shown_zone(backfill)
+        if isinstance(entry, UnreadableRow):
+            return {"row": row_of(entry, zone, visit.at)} | dict.fromkeys(_UNKNOWN)
         again = urlencode({"status": entry.status, "entity_ids": entry.entity_id})
-        return self._shell.page(
-            visit, "entity", looked, again=again if looked.view.has_ended and entry.status in RERUN else "",
-            row=row_of(entry, zone, visit.at), result=_json(entry.result), elsewhere=elsewhere_of(entry),
-            attempts=attempts_of(entry, zone, visit.at), attributes=await self._attributes(visit, looked, entry),
-        )  # fmt: skip
+        return {
+            "again": again if looked.view.has_ended and entry.status in RERUN else "",
+            "row": row_of(entry, zone, visit.at), "result": _json(entry.result), "elsewhere": elsewhere_of(entry),
+            "attempts": attempts_of(entry, zone, visit.at), "attributes": await self._attributes(visit, looked, entry),
+        }  # fmt: skip
 
     async def _attributes(self, visit: Visit, looked: Looked, entry: LedgerEntry) -> AttributesShown | None:
         """None for a session, which has none."""

@@ -33,6 +33,7 @@ class Head:
     children: Sequence[UUID]
     reason: str
     needs_person: bool
+    planned: bool
     total: int
     failed: int
     ended: bool
@@ -62,6 +63,7 @@ def head_of(view: BackfillView, explanation: Explanation, now: datetime) -> Head
         children=[child.id for child in getattr(backfill, "children", ())],
         reason=backfill.settings.reason or "",
         needs_person=bool(needs),
+        planned=view.planned,
         total=counts.total,
         failed=counts.failed,
         ended=view.has_ended,

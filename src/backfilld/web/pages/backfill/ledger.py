@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from urllib.parse import urlencode
 
+from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfills.ledger import LedgerEntry
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.web.words import times
@@ -57,7 +58,11 @@ def chips_of(view: BackfillView, base: str, chosen: str) -> Sequence[Chip]:
     return made
 
 
-def row_of(entry: LedgerEntry, zone: tzinfo, now: datetime) -> LedgerRow:
+def row_of(entry: LedgerEntry | UnreadableRow, zone: tzinfo, now: datetime) -> LedgerRow:
+    """Of a row that this version cannot read its id, and why."""
+    if isinstance(entry, UnreadableRow):
+        said = f"This version cannot read it: {entry.problem}"
+        return LedgerRow(str(entry.entity_id), "unreadable", "pending", 0, "", "", "", said, "")
     word, fill = OUTCOMES[entry.status]
     at = entry.finished_at
     return LedgerRow(

@@ -9,36 +9,32 @@ from uuid import UUID
 from aiohttp import web
 
 from backfilld.api.public.watching.report import Reports, WantedReport
-from backfilld.domain.access.callers import ROLES, Role
+from backfilld.domain.access.callers import Role
 from backfilld.domain.calendars import shown_zone
 from backfilld.operations.auditing import AuditReading
 from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.web.frame.cards import Cards
 from backfilld.web.frame.frame import Frame
-from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.frame.visit import Page, Visit, may_of
 from backfilld.web.live.regions import Picture, Region
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.backfill import ledger, settings
 from backfilld.web.pages.backfill.errors import groups_of
-from backfilld.web.pages.backfill.pictures.chart import chart_of
-from backfilld.web.pages.backfill.pictures.openings import openings_of
-from backfilld.web.pages.backfill.progress import progress_of
-from backfilld.web.pages.backfill.shell import IDS, PATH, RERUN, Looked, Shell, quoted
+from backfilld.web.pages.backfill.progress.cards import ProgressCards
+from backfilld.web.pages.backfill.shell import IDS, PARTS, PATH, RERUN, Looked, Shell
 from backfilld.web.pages.backfill.timeline import days_of
 
 PAGE_SIZE = 50
-MOST_SLOTS = 64
-LATEST = 7
 LARGEST_CURSOR = 18  # digits
 LONGEST_FINGERPRINT = 16
-MOST_GROUPS = 6
 SLOW_SECONDS = 10.0
-PARTS = "backfill/regions.html"
 
 
 @dataclass(slots=True)
 class _Slow:
-    """A region that is drawn now and then only."""
+    """What is kept from look to look: a region that is drawn now and then only."""
 
+    cards: Cards
     pair: Region | None = None
     drawn_at: float = 0.0
 
@@ -54,17 +50,22 @@ class BackfillPages:
         self._streams = streams
         self._operations = operations
         self._audit = audit
+        self._cards = ProgressCards(frame.piece, operations, audit, frame.clock)
         self._reports = Reports(operations)
 
     async def show(self, visit: Visit) -> web.Response:
         """How far it is."""
-        looked = await self._shell.look(visit.path["id"])
-        shown = {**await self._moving(looked), **await self._history(looked)}
-        return self._shell.page(visit, "progress", looked, **shown)
+        return await self._shell.show(visit, "progress", self._progress)
+
+    async def _progress(self, visit: Visit, looked: Looked) -> Mapping[str, Any]:
+        cards = Cards(self._frame.piece, visit.request_id, visit.address)
+        return {"moving": await self._cards.moving(looked, cards), "history": await self._cards.history(looked, cards)}
 
     async def show_ledger(self, visit: Visit) -> web.Response:
         """Its items, in plan order."""
-        looked = await self._shell.look(visit.path["id"])
+        return await self._shell.show(visit, "ledger", self._ledger)
+
+    async def _ledger(self, visit: Visit, looked: Looked) -> Mapping[str, Any]:
         view, query = looked.view, visit.http.query
         status = query.get("status", "") if query.get("status", "") in ledger.OUTCOMES else ""
         entity_id, error_class = query.get("entity_id", "").strip(), query.get("error_class", "").strip()
@@ -87,12 +88,13 @@ class BackfillPages:
         chosen = {"status": status, "error_group": group.hex() if group else "", "error_class": error_class}
         chosen = {name: value for name, value in chosen.items() if value}
         can_rerun = view.has_ended and status in RERUN and not entity_id and bool(found)
-        return self._shell.page(
-            visit, "ledger", looked, told=told, rows=[ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
-            files=None if entity_id or error_class else urlencode(chosen), again=urlencode(chosen) if can_rerun else "",
-            chips=ledger.chips_of(view, base, status), outcome=status, entity_id=entity_id, error_class=error_class,
-            more=more, is_later=behind >= 0,
-        )  # fmt: skip
+        return {
+            "told": told, "rows": [ledger.row_of(one, zone, visit.at) for one in found[:PAGE_SIZE]],
+            "files": None if entity_id or error_class else urlencode(chosen),
+            "again": urlencode(chosen) if can_rerun else "", "chips": ledger.chips_of(view, base, status),
+            "outcome": status, "entity_id": entity_id, "error_class": error_class, "more": more,
+            "is_later": behind >= 0,
+        }  # fmt: skip
 
     async def send_report(self, visit: Visit) -> web.StreamResponse:
         """The ledger as a file, all of it or what a filter of the ledger leaves."""
@@ -105,42 +107,46 @@ class BackfillPages:
 
     async def show_errors(self, visit: Visit) -> web.Response:
         """What failed, by what the failures have in common."""
-        looked = await self._shell.look(visit.path["id"])
+        return await self._shell.show(visit, "errors", self._errors)
+
+    async def _errors(self, visit: Visit, looked: Looked) -> Mapping[str, Any]:
         id_ = looked.view.backfill.id
         first = _number(visit.http.query.get("cursor", ""), 0)
         end = first + PAGE_SIZE
         failures = await self._operations.errors.list_groups(id_, part=slice(first, end + 1))
         found = groups_of(failures.groups, id_)
-        return self._shell.page(
-            visit, "errors", looked, groups=found[:PAGE_SIZE], ungrouped=failures.ungrouped, is_later=first > 0,
-            more=f"/backfills/{id_}/errors?cursor={end}" if len(found) > PAGE_SIZE else "",
-        )  # fmt: skip
+        return {
+            "groups": found[:PAGE_SIZE], "ungrouped": failures.ungrouped, "is_later": first > 0,
+            "more": f"/backfills/{id_}/errors?cursor={end}" if len(found) > PAGE_SIZE else "",
+        }  # fmt: skip
 
     async def show_timeline(self, visit: Visit) -> web.Response:
         """What happened to it, newest first."""
-        looked = await self._shell.look(visit.path["id"])
+        return await self._shell.show(visit, "timeline", self._timeline)
+
+    async def _timeline(self, visit: Visit, looked: Looked) -> Mapping[str, Any]:
         backfill = looked.view.backfill
         before = _number(visit.http.query.get("cursor", ""), 0) or None
         events = await self._audit.latest(backfill.number, before=before, limit=PAGE_SIZE + 1)
         more = ""
         if len(events) > PAGE_SIZE:
             more = f"/backfills/{backfill.id}/timeline?cursor={events[PAGE_SIZE - 1].id}"
-        days = days_of(events[:PAGE_SIZE], shown_zone(backfill), visit.at)
-        return self._shell.page(visit, "timeline", looked, more=more, days=days)
+        return {"more": more, "days": days_of(events[:PAGE_SIZE], shown_zone(backfill), visit.at)}
 
     async def show_settings(self, visit: Visit) -> web.Response:
         """How it was set up."""
-        looked = await self._shell.look(visit.path["id"])
+        return await self._shell.show(visit, "settings", self._settings)
+
+    async def _settings(self, visit: Visit, looked: Looked) -> Mapping[str, Any]:
         changes = await self._audit.last_changes(looked.view.number)
         may_change = any(verb.name == "edit" for verb in looked.verbs)
-        groups = settings.groups_of(looked.view, changes)
-        return self._shell.page(visit, "settings", looked, groups=groups, may_change=may_change)
+        return {"groups": settings.groups_of(looked.view, changes), "may_change": may_change}
 
     async def follow(self, visit: Visit) -> web.StreamResponse:
         """What changes of any page of it."""
         id_, role, tab = visit.path["id"], visit.caller.role, visit.path["tab"]
 
-        slow = _Slow()
+        slow = _Slow(Cards(self._frame.piece, visit.request_id, f"/backfills/{id_}"))
 
         async def look() -> Picture:
             return await self._picture(id_, role, tab, slow)
@@ -150,53 +156,19 @@ class BackfillPages:
     async def _picture(self, id_: UUID, role: Role, tab: str, slow: "_Slow") -> Picture:
         looked = await self._shell.look(id_)
         head, draw = looked.head, self._frame.piece
-
-        def may(needed: Role) -> bool:
-            return ROLES.index(role) >= ROLES.index(needed)
-
         regions = [
             Region("state", draw("frame/state.html", "state", head.title, head.needs_person)),
-            Region("head", draw(PARTS, "head", head, looked.verbs, role, may)),
+            Region("head", draw(PARTS, "head", head, looked.verbs, role, may_of(role))),
             Region("why", draw(PARTS, "why", head)),
             Region("tabs", draw(PARTS, "tabs", head, tab)),
         ]
         if tab == "progress":
-            shown = await self._moving(looked)
+            moving = await self._cards.moving(looked, slow.cards)
             now = self._frame.clock.monotonic()
             if slow.pair is None or now - slow.drawn_at >= SLOW_SECONDS or looked.view.has_ended:
-                more = await self._history(looked)
-                pair = (more["chart"], more["openings"], more["groups"], more["days"])
-                slow.pair, slow.drawn_at = Region("pair", draw(PARTS, "pair", head, *pair)), now
-            regions += [
-                Region("progress", draw(PARTS, "progress", head, shown["progress"])),
-                Region("flight", draw(PARTS, "flight", head, shown["progress"], shown["quote"])),
-                slow.pair,
-            ]
+                slow.pair, slow.drawn_at = Region("pair", await self._cards.history(looked, slow.cards)), now
+            regions += [Region("progress", moving.progress), Region("flight", moving.flight), slow.pair]
         return Picture(regions, is_last=looked.view.has_ended)
-
-    async def _moving(self, looked: Looked) -> Mapping[str, Any]:
-        """What changes all the time."""
-        view, moving = looked.view, []
-        if view.counts.in_flight:
-            found = await self._operations.ledger.list_page(
-                view.backfill.id, statuses={"in_flight"}, limit=MOST_SLOTS
-            )  # fmt: skip
-            moving = list(found)
-        return {"progress": progress_of(view, moving, self._frame.clock.now()), "quote": quoted}
-
-    async def _history(self, looked: Looked) -> Mapping[str, Any]:
-        """What has happened so far, which takes longer to read."""
-        view, now = looked.view, self._frame.clock.now()
-        id_ = view.backfill.id
-        failed = await self._operations.errors.list_largest(id_, MOST_GROUPS) if view.counts.failed else []
-        samples = await self._operations.history.samples(id_, None, None, None) if view.planned else None
-        events = await self._audit.latest(view.number, limit=LATEST)
-        return {
-            "chart": chart_of(view, samples.points, now) if samples else None,
-            "openings": openings_of(view, now),
-            "groups": groups_of(failed, id_),
-            "days": days_of(events, shown_zone(view.backfill), now),
-        }
 
 
 def _fingerprint(text: str) -> bytes | None:

@@ -13,6 +13,7 @@ from backfilld.web.words import times
 from backfilld.web.words.numbers import thousands
 
 R, S = ReasonCode, Status
+_STILL_COUNTING = "How many it would be is still being counted."
 OVERRIDE_USUAL = timedelta(hours=1)
 
 
@@ -113,6 +114,8 @@ def question(view: BackfillView, verb: str, now: datetime) -> Question | None:
 
 def _in_flight(view: BackfillView) -> str:
     count = view.counts.in_flight
+    if not view.planned:
+        return "Its plan stays as far as it is, and is made on afterwards."
     return "Nothing is in flight." if not count else f"{thousands(count)} in flight may finish."
 
 
@@ -147,7 +150,7 @@ def _end_override(view: BackfillView) -> Question:
 
 def _resume(view: BackfillView) -> Question:
     counts, code = view.counts, view.backfill.reason.code if view.backfill.reason else None
-    left = f"{thousands(counts.remaining)} are left."
+    left = f"{thousands(counts.remaining)} are left." if view.planned else _STILL_COUNTING
     if code is R.AWAITING_APPROVAL:
         skipped = counts.total - counts.to_run
         out = f", {thousands(skipped)} left out" if skipped else ""
@@ -181,7 +184,8 @@ def _try_now(view: BackfillView) -> Question:
 def _cancel(view: BackfillView) -> Question:
     counts = view.counts
     never = counts.pending + counts.retrying
-    told = [f"{thousands(never)} that have not ended are left out for good.", "This cannot be undone."]
+    left = f"{thousands(never)} that have not ended are left out for good."
+    told = [left if view.planned else f"{_STILL_COUNTING} Nothing of it runs.", "This cannot be undone."]
     if view.backfill.status is S.CANCELLING:
         told = [f"{thousands(counts.in_flight)} in flight are cut off, whatever their target is doing with them."]
         return Question("Cut off what is in flight?", told, "Cut off", "Cutting off…", danger=True, choices=(

@@ -2,24 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from backfilld.domain.access.callers import ROLES, Role
+from backfilld.domain.access.callers import Role
 from backfilld.domain.backfills.explaining import Explanation
 from backfilld.domain.backfills.holding import Group
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.backfills.view import BackfillView
 from backfilld.operations.overview import GROUPS, OverviewPage
+from backfilld.web.frame.cards import Cards
 from backfilld.web.frame.frame import Frame
-from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.frame.visit import Page, Visit, may_of
 from backfilld.web.live.regions import Picture, Region
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.overview.rows import row_of
 from backfilld.web.words.states import GROUP_NAMES
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 PAGE_SIZE = 50
 # Of all groups together a page, most of those that need a person.
@@ -28,6 +32,7 @@ SHOWN_ALONE: Mapping[Group, int] = dict.fromkeys(GROUPS, PAGE_SIZE)
 LONGEST_SEARCH = 200
 LONGEST_CURSOR = 18  # digits
 PARTS = "overview/list.html"
+Seen = tuple[BackfillView, Explanation] | UnreadableRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,25 @@ class Wanted:
         return f"{path}?{urlencode(given)}" if given else path
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A drawn row."""
+
+    number: int
+    html: "Markup"
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Backfills that stand alike. `more`: where the older ones are."""
+
+    group: Group
+    name: str
+    count: int
+    lines: Sequence[_Line]
+    more: str
+
+
 class OverviewPages:
     """The handlers."""
 
@@ -64,7 +88,7 @@ class OverviewPages:
 
     async def show(self, visit: Visit) -> web.Response:
         wanted = Wanted.of(visit)
-        page, groups = await self._read(wanted)
+        page, groups = await self._read(wanted, visit.caller.role, self._cards(visit, wanted))
         return self._frame.page(
             visit, "overview/overview.html", here="backfills", chips=_chips(page, wanted), groups=groups,
             only=wanted.only, q=wanted.text, attention=page.counts["attention"] > 0,
@@ -73,46 +97,51 @@ class OverviewPages:
 
     async def follow(self, visit: Visit) -> web.StreamResponse:
         wanted, role = Wanted.of(visit), visit.caller.role
+        cards = self._cards(visit, wanted)
 
         async def look() -> Picture:
-            return await self._picture(wanted, role)
+            return await self._picture(wanted, role, cards)
 
         return await self._streams.serve(visit, ("overview", wanted), look)
 
-    async def _read(self, wanted: Wanted) -> tuple[OverviewPage, Sequence[dict[str, Any]]]:
+    def _cards(self, visit: Visit, wanted: Wanted) -> Cards:
+        return Cards(self._frame.piece, visit.request_id, wanted.address())
+
+    async def _read(self, wanted: Wanted, role: Role, cards: Cards) -> tuple[OverviewPage, Sequence[_Group]]:
         page = await self._operations.overview.read(
             wanted.only,
             text=wanted.text or None,
             before_number=wanted.before,
             limits=SHOWN_ALONE if wanted.only else SHOWN_TOGETHER,
         )
-        now = self._frame.clock.now()
         groups = [
-            {
-                "group": one.group,
-                "name": GROUP_NAMES[one.group],
-                "count": page.counts[one.group],
-                "rows": [row_of(seen, now) for seen in one.seen],
-                "more": Wanted(one.group, wanted.text, _number(one.seen[-1])).address() if one.more else "",
-            }
+            _Group(
+                group=one.group,
+                name=GROUP_NAMES[one.group],
+                count=page.counts[one.group],
+                lines=[self._line(seen, role, cards) for seen in one.seen],
+                more=Wanted(one.group, wanted.text, _number(one.seen[-1])).address() if one.more else "",
+            )
             for one in page.groups
         ]
         return page, groups
 
-    async def _picture(self, wanted: Wanted, role: Role) -> Picture:
-        page, groups = await self._read(wanted)
+    def _line(self, seen: Seen, role: Role, cards: Cards) -> _Line:
+        """A row that cannot be drawn hides no other."""
+        number = _number(seen)
+        try:
+            html = self._frame.piece(PARTS, "line", row_of(seen, self._frame.clock.now()), may_of(role))
+        except Exception as problem:
+            id_ = seen.id if isinstance(seen, UnreadableRow) else seen[0].backfill.id
+            html = cards.line(f"b{number}", str(id_), f"/backfills/{id_}", problem)
+        return _Line(number, html)
 
-        def may(needed: Role) -> bool:
-            return ROLES.index(role) >= ROLES.index(needed)
-
+    async def _picture(self, wanted: Wanted, role: Role, cards: Cards) -> Picture:
+        page, groups = await self._read(wanted, role, cards)
         draw: Callable[..., str] = self._frame.piece
-        drawn = draw(PARTS, "rows", groups, wanted.text or wanted.only, wanted.before is not None, may)
-        which = repr([(one["group"], one["count"], one["more"], [row.number for row in one["rows"]]) for one in groups])
-        lines = [
-            Region(f"b{row.number}", draw(PARTS, "line", row, may), inside="rows")
-            for one in groups
-            for row in one["rows"]
-        ]
+        drawn = draw(PARTS, "rows", groups, wanted.text or wanted.only, wanted.before is not None, may_of(role))
+        which = repr([(one.group, one.count, one.more, [line.number for line in one.lines]) for one in groups])
+        lines = [Region(f"b{line.number}", line.html, inside="rows") for one in groups for line in one.lines]
         needs = page.counts["attention"] > 0
         state = draw("frame/state.html", "state", f"{'▲ ' if needs else ''}Backfills", needs)
         return Picture(
@@ -125,7 +154,7 @@ class OverviewPages:
         )
 
 
-def _number(seen: tuple[BackfillView, Explanation] | UnreadableRow) -> int:
+def _number(seen: Seen) -> int:
     return int(seen.number if isinstance(seen, UnreadableRow) else seen[0].number)
 
 

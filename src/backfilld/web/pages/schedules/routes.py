@@ -1,6 +1,6 @@
 """`/schedules` and `/schedules/{id}`, and their streams."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from backfilld.domain.access.callers import ROLES, Role
+from backfilld.domain.access.callers import Role
 from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.unreadable import UnreadableRow
@@ -16,7 +16,7 @@ from backfilld.operations.auditing import AuditFilter, AuditReading
 from backfilld.operations.schedules.overview import COMING, OUTCOMES, STATES, Outcome, SchedulesPage, State
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.web.frame.frame import Frame
-from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.frame.visit import Page, Visit, may_of
 from backfilld.web.live.regions import Picture, Region
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.backfill.timeline import days_of
@@ -193,11 +193,6 @@ class SchedulePages:
             [sessions.row_of(one, zone, now) for one in page[:PAGE_SIZE]], more,
             sessions.nothing(outcome, is_later=before is not None), sessions.chips_of(base, outcome),
         )  # fmt: skip
-
-
-def may_of(role: Role) -> Callable[[Role], bool]:
-    """What a role may do, as macros ask."""
-    return lambda needed: ROLES.index(role) >= ROLES.index(needed)
 
 
 def _id(seen: Any) -> int:

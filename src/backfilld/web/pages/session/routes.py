@@ -11,12 +11,11 @@ from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.sessions.attempts import AttemptExists
 from backfilld.web.frame.frame import HEADERS, Frame
-from backfilld.web.frame.visit import Page, Visit
+from backfilld.web.frame.visit import Page, Visit, may_of
 from backfilld.web.live.regions import Picture, Region
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.backfill.verbs import Question
 from backfilld.web.pages.schedules.asking import Asked, ask
-from backfilld.web.pages.schedules.routes import may_of
 from backfilld.web.pages.schedules.rows import zone_named
 from backfilld.web.pages.session.shown import AttemptShown, Head, Log, attempt_of, head_of, log_of, made_by
 from backfilld.web.words import times

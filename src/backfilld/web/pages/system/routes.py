@@ -1,6 +1,6 @@
 """`/system`: the pages that only look."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,11 +11,11 @@ from aiohttp import web
 from backfilld.api.framework.cursors import decode_cursor, encode_cursor
 from backfilld.api.public.keys import KeyAnswer
 from backfilld.api.public.notifications import DeliveryAnswer
-from backfilld.domain.access.callers import ROLES, Role
+from backfilld.domain.access.callers import Role
 from backfilld.domain.errors import NotFound
 from backfilld.operations.system.every import SystemOperations
 from backfilld.web.frame.frame import Frame
-from backfilld.web.frame.visit import Visit
+from backfilld.web.frame.visit import Visit, may_of
 from backfilld.web.live.regions import Picture, Region
 from backfilld.web.live.stream import Streams
 from backfilld.web.pages.system import listing
@@ -132,8 +132,3 @@ class SystemPages:
         return self._frame.page(
             visit, "system/page.html", here="system", tab=tab, tabs=TABS, word=word, part=part, shown=shown, live=live
         )  # fmt: skip
-
-
-def may_of(role: Role) -> Callable[[Role], bool]:
-    """What a role may, for what is drawn once for all of it."""
-    return lambda needed: ROLES.index(role) >= ROLES.index(needed)

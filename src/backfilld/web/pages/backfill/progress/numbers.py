@@ -44,14 +44,27 @@ class ProgressShown:
     legend: Sequence[Segment]
     pending: int
     tiles: Sequence[Tile]
-    slots: Sequence[Slot]
-    free: int
 
 
-def progress_of(view: BackfillView, moving: Sequence[LedgerEntry], now: datetime) -> ProgressShown:
+@dataclass(frozen=True, slots=True)
+class SlotsShown:
+    """What is in flight, and how many more may be."""
+
+    slots: Sequence[Slot] = ()
+    free: int = 0
+
+
+def slots_of(view: BackfillView, moving: Sequence[LedgerEntry], now: datetime) -> SlotsShown:
+    """Nothing where nothing is in flight."""
+    if not moving:
+        return SlotsShown()
+    slots = [Slot(one.entity_id, one.started_at, one.attempts) for one in moving]
+    return SlotsShown(slots, max(0, view.backfill.settings.max_in_flight - len(moving)))
+
+
+def numbers_of(view: BackfillView, now: datetime) -> ProgressShown:
     counts, backfill = view.counts, view.backfill
     bar = segments(counts)
-    most = backfill.settings.max_in_flight
     return ProgressShown(
         planned=view.planned,
         percent=numbers.percent(counts.processed + counts.cancelled, counts.total) if view.planned else "",
@@ -61,8 +74,6 @@ def progress_of(view: BackfillView, moving: Sequence[LedgerEntry], now: datetime
         legend=[*bar, *_no_failures(view)],
         pending=0 if view.has_ended else counts.pending,
         tiles=tuple(_ended_tiles(view, now) if view.has_ended else _tiles(view, now)),
-        slots=[Slot(one.entity_id, one.started_at, one.attempts) for one in moving],
-        free=max(0, most - len(moving)) if moving else 0,
     )
 
 
