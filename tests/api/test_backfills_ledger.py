@@ -49,6 +49,22 @@ async def test_what_is_in_flight_is_told_with_its_try_and_its_age(
     assert ["2027-03-01T11:59:53Z"] * 2 == [found["started_at"], shown["started_at"]]
 
 
+@pytest.mark.parametrize(("ended", "seconds", "told"), [(20, 31, True), (20, 29, False), (19, 31, None)])
+async def test_what_takes_much_longer_than_usual_is_told(
+    client: Client, pool: Pool, control: FakeControl, ended: int, seconds: int, told: bool | None
+) -> None:
+    backfill = await make_backfill(pool)
+    entries = {f"e{number}": "succeeded" for number in range(ended)} | {"left": "skipped", "slow": "pending"}
+    await make_ledger(pool, backfill, entries)
+    await pool.execute("UPDATE outcomes SET finished_at = started_at + interval '10 s' WHERE started_at IS NOT NULL")
+    begun = InFlight(ended + 1, 1, NOON - timedelta(seconds=seconds))
+    control.lives[backfill.number] = FakeLive(frozenset({ended + 1}), items={ended + 1: begun})
+    (listed,) = (await ask(client, backfill, "?status=in_flight"))["data"]["entities"]
+    shown = (await ask(client, backfill, "/slow"))["data"]["entity"]
+
+    assert [told, told] == [listed["unusually_long"], shown["unusually_long"]]
+
+
 async def test_an_entry_tells_everything(client: Client, backfill: Backfill) -> None:
     entries = (await ask(client, backfill))["data"]["entities"]
 
@@ -57,7 +73,7 @@ async def test_an_entry_tells_everything(client: Client, backfill: Backfill) -> 
         "entity_id": "a", "position": 0, "status": "succeeded", "attempts": 1, "started_at": "2027-03-01T12:00:00Z",
         "finished_at": "2027-03-01T12:00:00.250000Z", "duration_ms": 250, "message": "done", "result": {"label": "a"},
         "error_class": None, "error": None, "http_status": None, "skip_reason": None, "credits": None,
-        "next_attempt_at": None,
+        "next_attempt_at": None, "unusually_long": None,
     } == entries[0]  # fmt: skip
     assert ["succeeded", "failed", "skipped", "retrying", "cancelled", "in_flight", "pending"] == [
         entry["status"] for entry in entries

@@ -157,6 +157,7 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
     "list_unusual": (PAGES.list_unusual, [1, 3000, 100, "skipped"]),
     "list_ended_among": (PAGES.list_ended_among, [1, None, ["e77"], ["failed", "skipped"], None]),
     "find_item": (PAGES.find_item, [1, "e77", EVERY]),
+    "find_usual_seconds": (PAGES.find_usual_seconds, [1, 3000, 1000, 20]),
     "find_attributes": (PAGES.find_attributes, [1, 77]),
     "list_tries": (PAGES.list_tries, [1, 77]),
     "list_elsewhere": (PAGES.list_elsewhere, [1, "e77", 200, 20]),

@@ -113,7 +113,7 @@ class BackfillOperations:
         self.explainer = Explainer(self._store, self._viewer, ledger, AuditPages(pool))
         self.field_sampler = FieldSampler(sources, clock)
         self.errors = ErrorReading(self._store, ErrorGroups(pool))
-        self.ledger = LedgerReading(self._store, ledger, control)
+        self.ledger = LedgerReading(self._store, ledger, control, clock)
         self.attributes = AttributeReading(ledger, sources, clock)
         self.overview = Overview(self._store, self._viewer, control, clock)
 

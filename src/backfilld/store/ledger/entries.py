@@ -115,6 +115,7 @@ class LedgerEntry:
     next_attempt_at: datetime | None
     tries: tuple[TryEntry, ...] = ()
     elsewhere: tuple[OtherEntry, ...] = ()
+    unusually_long: bool | None = None  # of one in flight, as far as that can be told
 
     @property
     def duration_ms(self) -> int | None:

@@ -166,6 +166,18 @@ SELECT i.position, i.entity_id,
 -- $1 backfill   $2 position
 SELECT attributes FROM plan_items WHERE backfill_number = $1 AND position = $2;
 
+-- name: find_usual_seconds
+-- How long the last of the items took that were started before one; those that the plan left out took nothing.
+-- $1 backfill   $2 position   $3 outcomes looked at   $4 fewest that tell something
+SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM o.finished_at - o.started_at))
+  FROM (SELECT started_at, finished_at
+          FROM outcomes
+         WHERE backfill_number = $1 AND position < $2
+         ORDER BY position DESC
+         LIMIT $3) AS o
+ WHERE o.started_at IS NOT NULL AND o.finished_at IS NOT NULL
+HAVING count(*) >= $4;
+
 -- name: list_elsewhere
 -- The same entity in other backfills of the same workflow, newest first, of the newest that there are.
 -- $1 backfill   $2 entity id   $3 how many backfills are looked at   $4 how many are told

@@ -39,6 +39,11 @@ class EntryAnswer(Answer):
     skip_reason: str | None
     credits: float | None
     next_attempt_at: Instant | None = Field(description="When it is tried again, while it is retrying.")
+    unusually_long: bool | None = Field(
+        description="While it is in flight: whether it has taken more than a second, and more than three times as long"
+        " as 19 of 20 items of late; null: it is not in flight, or too few have ended to tell.",
+        examples=[False],
+    )
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> Self:

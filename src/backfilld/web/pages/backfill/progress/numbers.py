@@ -14,13 +14,17 @@ from backfilld.web.words.bars import Segment, segments
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number with its name. `at` makes of `note` a time that counts on; `whole` is what pointing at it shows."""
+    """A number with its name. `at` makes of `note` a time that counts on; `whole` is what pointing at it shows.
+
+    `span`: what it lies between.
+    """
 
     name: str
     value: str
     note: str = ""
     at: datetime | None = None
     whole: str = ""
+    span: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Slot:
     entity_id: str
     since: datetime | None
     attempt: int
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def slots_of(view: BackfillView, moving: Sequence[LedgerEntry], now: datetime) -
     """Nothing where nothing is in flight."""
     if not moving:
         return SlotsShown()
-    slots = [Slot(one.entity_id, one.started_at, one.attempts) for one in moving]
+    slots = [Slot(one.entity_id, one.started_at, one.attempts, bool(one.unusually_long)) for one in moving]
     return SlotsShown(slots, max(0, view.backfill.settings.max_in_flight - len(moving)))
 
 
@@ -94,8 +99,16 @@ def _tiles(view: BackfillView, now: datetime) -> Iterator[Tile]:
         yield Tile("In flight", f"{numbers.thousands(counts.in_flight)} of {backfill.settings.max_in_flight}")
     zone, at = shown_zone(backfill), view.estimated_completion_at
     if at is not None:
-        yield Tile("Expected end", times.clock_time(at, zone, now), "", at, times.whole(at, zone))
+        yield Tile("Expected end", times.clock_time(at, zone, now), "", at, times.whole(at, zone), _span(view, now))
     yield from _credits(view)
+
+
+def _span(view: BackfillView, now: datetime) -> str:
+    if view.completion_range is None:
+        return ""
+    zone = shown_zone(view.backfill)
+    earliest, latest = (times.clock_time(at, zone, now) for at in view.completion_range)
+    return f"between {earliest} and {latest}" if earliest != latest else ""
 
 
 def _per_minute(rate: float) -> str:
