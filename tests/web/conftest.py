@@ -124,21 +124,28 @@ def system(pool: Pool, clock: FakeClock) -> System:
     return make_system(pool, clock)
 
 
+async def open_site(
+    stack: AsyncExitStack, pool: Pool, clock: FakeClock, operations: BackfillOperations, system: System,
+    verbs: ScheduleVerbs, directory: Directory | None = None, **frame_settings: Any,
+) -> Site:  # fmt: skip
+    authenticator = KeyAuthenticator(KeyStore(pool), clock)
+    stack.push_async_callback(authenticator.close)
+    options = ServerOptions(stop_timeout_seconds=1)
+    door = doorkeeper([authenticator], clock, options)
+    frame = Frame(WebSessions(pool, clock), door, clock, order=system.verbs.status.order, **frame_settings)
+    every = pages(frame, operations, system.verbs, verbs, directory)
+    server = ApiServer(
+        frame.routes(every), door=door, clock=clock, options=options, error_page=frame.error_page
+    )  # fmt: skip
+    await server.start()
+    stack.push_async_callback(server.stop)
+    return Site(server, every, pool, clock, stack)
+
+
 @pytest.fixture
 async def site(
     pool: Pool, clock: FakeClock, operations: BackfillOperations, system: System, verbs: ScheduleVerbs,
     directory: Directory | None,
 ) -> AsyncIterator[Site]:  # fmt: skip
     async with AsyncExitStack() as stack:
-        authenticator = KeyAuthenticator(KeyStore(pool), clock)
-        stack.push_async_callback(authenticator.close)
-        options = ServerOptions(stop_timeout_seconds=1)
-        door = doorkeeper([authenticator], clock, options)
-        frame = Frame(WebSessions(pool, clock), door, clock, order=system.verbs.status.order)
-        every = pages(frame, operations, system.verbs, verbs, directory)
-        server = ApiServer(
-            frame.routes(every), door=door, clock=clock, options=options, error_page=frame.error_page
-        )  # fmt: skip
-        await server.start()
-        stack.push_async_callback(server.stop)
-        yield Site(server, every, pool, clock, stack)
+        yield await open_site(stack, pool, clock, operations, system, verbs, directory)

@@ -38,6 +38,7 @@ NEEDS_RESTART = (
     "executor",
     "schedules",
     "metrics",
+    "dashboard",
     "entity_types",
     "connections",
     "engines",

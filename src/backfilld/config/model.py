@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, model_validator
 from backfilld.config.fields import FilePath, Name, Section
 from backfilld.config.sections.apis.connections import ConnectionSettings
 from backfilld.config.sections.brakes import BrakeName, BrakeSettings
+from backfilld.config.sections.dashboard import DashboardSettings
 from backfilld.config.sections.database import DatabaseSettings
 from backfilld.config.sections.engine import EngineSettings, ExecutorsSettings
 from backfilld.config.sections.engines import AnyEngineSettings
@@ -144,6 +145,7 @@ class Settings(Section):
     executor: ExecutorSettings = ExecutorSettings()
     schedules: SchedulesSettings = SchedulesSettings()
     metrics: MetricsSettings = MetricsSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     retention: RetentionSettings = RetentionSettings()
     logging: LoggingSettings = LoggingSettings()
     secrets: dict[Name, SecretSettings] = Field(

@@ -37,5 +37,8 @@ def web_parts(
     """All pages."""
     server = settings.server
     place = Place(speaks_tls=server.speaks_tls, public_url=server.public_url or "")
-    frame = Frame(WebSessions(pools.requests, clock), door, clock, place, system.status.order)
+    frame = Frame(
+        WebSessions(pools.requests, clock), door, clock, place, system.status.order,
+        requires_reason=settings.dashboard.require_reason,
+    )  # fmt: skip
     return WebParts(frame, frame.routes(pages(frame, operations, system, verbs, directory)))

@@ -14,7 +14,7 @@ from backfilld.api.auth.roles import Doorkeeper, require
 from backfilld.api.framework.routing import RequestContext, Route
 from backfilld.clock import Clock
 from backfilld.domain.access.callers import Caller
-from backfilld.domain.errors import BackfilldError, RateLimited, Unauthenticated
+from backfilld.domain.errors import BackfilldError, Fault, Invalid, RateLimited, Unauthenticated
 from backfilld.domain.stopping import NEVER_STOPPED, StopOrder
 from backfilld.operations.web_sessions import WebSession, WebSessions, is_csrf_token
 from backfilld.web.frame import assets
@@ -84,14 +84,18 @@ class Frame:
         clock: Clock,
         place: Place = Place(),
         order: Callable[[], StopOrder] = lambda: NEVER_STOPPED,
+        *,
+        requires_reason: bool = False,
     ) -> None:
-        """`order`: whether everything is stopped, which every page says."""
+        """`order`: whether everything is stopped, which every page says. `requires_reason`: of whoever pauses, cancels
+        and the like."""
         self.sessions = sessions
         self.door = door
         self.clock = clock
         self.place = place
         self.assets = assets.Assets()
-        self._templates = Templates(self.assets, place.base, clock, order)
+        self._templates = Templates(self.assets, place.base, clock, order, requires_reason)
+        self.requires_reason = requires_reason
 
     def routes(self, pages: Sequence[Page]) -> list[Route]:
         """The pages and their files, as the server takes them."""
@@ -159,6 +163,11 @@ class Frame:
         form: Form = NO_FORM,
     ) -> Visit:  # fmt: skip
         return Visit(request, id_, self.clock.now(), Preferences.of(request), path or {}, session, token, form)
+
+    def check_reason(self, visit: Visit, *, needs_why: bool) -> None:
+        """Invalid where the configuration wants to know why, and nobody says it."""
+        if needs_why and self.requires_reason and not visit.form.get("reason"):
+            raise Invalid([Fault("/reason", "missing", "Say why: whoever looks later will want to know")])
 
     def page(self, visit: Visit, template: str, /, *, status: int = 200, **values: Any) -> web.Response:
         """A template as an answer."""

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 class Templates:
     """Those of `web/templates`, with autoescape; a name that is not there is an error."""
 
-    def __init__(self, assets: Assets, base: str, clock: Clock, order: Callable[[], StopOrder]) -> None:
+    def __init__(
+        self, assets: Assets, base: str, clock: Clock, order: Callable[[], StopOrder], requires_reason: bool = False
+    ) -> None:
         self._assets = assets
         self._base = base
         self._clock = clock
         self._order = order
+        self._requires_reason = requires_reason
 
     @cached_property
     def _environment(self) -> "Environment":
@@ -35,7 +38,7 @@ class Templates:
             lstrip_blocks=True, auto_reload=False,
         )  # fmt: skip
         made.globals |= {"asset": self._asset, "at": self._at, "version": __version__, "now": self._clock.now}
-        made.globals |= {"stop_order": self._order}
+        made.globals |= {"stop_order": self._order, "requires_reason": self._requires_reason}
         made.filters |= {
             "thousands": numbers.thousands,
             "percent": numbers.percent,

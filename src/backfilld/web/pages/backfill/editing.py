@@ -64,12 +64,14 @@ class EditPages:
         if faults:
             return self._draw(visit, view, groups, fields, was, version=_version(visit), faults=faults, status=422)
         try:
+            self._frame.check_reason(visit, needs_why=bool(patch) or and_resume)
             if patch:
                 why = {"reason": visit.form.get("reason")[:MOST_REASON]} if visit.form.get("reason") else {}
                 edited = await self._changing.change(visit.actor, id_, patch | why, frozenset({_version(visit)}))
                 warnings = edited.warnings
             if and_resume:
-                await self._operations.steering.resume(visit.actor, id_)
+                reason = visit.form.get("reason")[:MOST_REASON] or None
+                await self._operations.steering.resume(visit.actor, id_, why=reason)
         except ChangedMeanwhile as problem:
             return self._met(visit, problem.present, groups, fields, was, problem)
         except Invalid as problem:
@@ -134,7 +136,7 @@ def _version(visit: Visit) -> int:
 
 def _placed(problem: Invalid, fields: Fields) -> tuple[dict[str, str], str]:
     """Faults by the field in which each is mended, and those that are about none."""
-    names = edit_form.names_of(fields)
+    names = edit_form.names_of(fields) | {"/reason": "reason"}
     found: dict[str, str] = {}
     general: list[str] = []
     for fault in problem.faults:

@@ -55,6 +55,7 @@ class Steering:
         async def do(visit: Visit) -> web.Response:
             id_, why = visit.path["id"], visit.form.get("reason")[:MOST_REASON] or None
             try:
+                await self._check_reason(visit, verb)
                 return self._frame.see_other(await self._does[verb](visit, id_, why))
             except (Conflict, Unavailable, Invalid, Forbidden) as problem:
                 view = await self._operations.get(id_)
@@ -62,9 +63,14 @@ class Steering:
 
         return do
 
+    async def _check_reason(self, visit: Visit, verb: str) -> None:
+        if self._frame.requires_reason:
+            asked = question(await self._operations.get(visit.path["id"]), verb, visit.at)
+            self._frame.check_reason(visit, needs_why=asked is not None and asked.needs_why)
+
     def _question(self, visit: Visit, view: BackfillView, verb: str, asked: Question, **more: Any) -> web.Response:
         backfill = view.backfill
-        values: dict[str, Any] = {"problem": "", "status": 200, "reason": "", "until": None} | more
+        values: dict[str, Any] = {"problem": "", "fault": "", "status": 200, "reason": "", "until": None} | more
         return self._frame.page(
             visit, "backfill/confirm.html", here="backfills", ask=asked, verb=verb, id=backfill.id,
             name=backfill.settings.name or backfill.workflow_name, pill=pill(view),
@@ -72,15 +78,16 @@ class Steering:
         )  # fmt: skip
 
     def _refused(self, visit: Visit, view: BackfillView, verb: str, problem: BackfilldError) -> web.Response:
-        told = problem.message[:1].upper() + problem.message[1:]
+        told, fault = problem.message[:1].upper() + problem.message[1:], ""
         if isinstance(problem, Invalid):
-            told = "; ".join(fault.message for fault in problem.faults)
+            told = "; ".join(one.message for one in problem.faults if one.path != "/reason")
             told = told[:1].upper() + told[1:]
+            fault = "; ".join(one.message for one in problem.faults if one.path == "/reason")
         asked = question(view, verb, visit.at)
         if asked is None:
             asked = Question("That is not possible now", [], "", "", keep="Back to it")
         typed = {name: visit.form.get(name) for name in ("reason", "until")}
-        return self._question(visit, view, verb, asked, problem=told, status=problem.status, **typed)
+        return self._question(visit, view, verb, asked, problem=told, fault=fault, status=problem.status, **typed)
 
     async def _pause(self, visit: Visit, id_: UUID, why: str | None) -> str:
         until = await self._until(visit, id_)

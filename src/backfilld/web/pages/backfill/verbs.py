@@ -53,6 +53,7 @@ class Question:
     keep: str = "Keep as it is"
     until: Until | None = None
     once: bool = False  # asked twice it is done once
+    needs_why: bool = False  # whoever looks later has to know the reason
 
 
 RESUMES = {
@@ -126,6 +127,7 @@ def _pause(view: BackfillView) -> Question:
         "Pause",
         "Pausing…",
         until=Until("Until", "blank: until somebody resumes it"),
+        needs_why=True,
     )
 
 
@@ -140,7 +142,7 @@ def _override(view: BackfillView, now: datetime) -> Question:
         "Until", "at most 24 hours ahead", times.for_input(least + OVERRIDE_USUAL, zone), times.for_input(least, zone),
         times.for_input(now + timedelta(hours=24), zone), required=True,
     )  # fmt: skip
-    return Question("Run outside of its windows?", told, "Run now", "Opening…", until=until)
+    return Question("Run outside of its windows?", told, "Run now", "Opening…", until=until, needs_why=True)
 
 
 def _end_override(view: BackfillView) -> Question:
@@ -167,7 +169,8 @@ def _resume(view: BackfillView) -> Question:
         told.append("It stops again at once unless its cap was raised.")
     if view.window.open is False:
         told.append("Its windows are closed now: it starts with the next opening.")
-    return Question("Resume it?", told, "Resume", "Resuming…")
+    by_itself = code in (R.TOO_MANY_FAILURES, R.BUDGET_EXHAUSTED)
+    return Question("Resume it?", told, "Resume", "Resuming…", needs_why=by_itself)
 
 
 def _what_runs(view: BackfillView) -> str:
@@ -190,12 +193,14 @@ def _cancel(view: BackfillView) -> Question:
         told = [f"{thousands(counts.in_flight)} in flight are cut off, whatever their target is doing with them."]
         return Question("Cut off what is in flight?", told, "Cut off", "Cutting off…", danger=True, choices=(
             ("in_flight", "cancel", ""),
-        ))  # fmt: skip
+        ), needs_why=True)  # fmt: skip
     choices = (
         ("in_flight", "drain", "Let what is in flight finish"),
         ("in_flight", "cancel", "Cut it off as well"),
     )
-    return Question("Cancel it?", told, "Cancel the backfill", "Cancelling…", danger=True, choices=choices)
+    return Question(
+        "Cancel it?", told, "Cancel the backfill", "Cancelling…", danger=True, choices=choices, needs_why=True
+    )
 
 
 def _rerun_failed(view: BackfillView) -> Question:
@@ -213,7 +218,7 @@ def _delete(view: BackfillView) -> Question:
         f"Its ledger of {thousands(view.counts.total)} goes, for good.",
         "What it was, who ran it and how it ended stays in the audit log.",
     ]
-    return Question("Delete it?", told, "Delete", "Deleting…", danger=True)
+    return Question("Delete it?", told, "Delete", "Deleting…", danger=True, needs_why=True)
 
 
 _ASKS = {

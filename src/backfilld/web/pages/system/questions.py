@@ -20,7 +20,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """`about`: what it is done to. `back`: where one was. `asks_why`: whoever looks later reads the reason."""
+    """`about`: what it is done to. `back`: where one was. `asks_why`: whoever looks later reads the reason;
+    `needs_why`: he has to know it."""
 
     title: str
     sentences: Sequence[str]
@@ -30,6 +31,7 @@ class Ask:
     about: str = ""
     danger: bool = False
     asks_why: bool = True
+    needs_why: bool = False
     fields: Sequence[Field] = ()
     hidden: Mapping[str, str] = field(default_factory=dict)
     keep: str = "Keep as it is"
@@ -45,6 +47,7 @@ STOP = Ask(
     "Stopping…",
     back="/system",
     danger=True,
+    needs_why=True,
 )
 START = Ask(
     "Start everything again?",

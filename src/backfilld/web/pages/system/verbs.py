@@ -55,6 +55,7 @@ class SystemVerbs:
         async def do(visit: Visit) -> web.Response:
             ask = await verb.ask(visit)
             try:
+                self._frame.check_reason(visit, needs_why=ask.needs_why)
                 return await verb.do(visit, visit.form.get("reason")[:MOST_REASON] or None)
             except (Conflict, Unavailable, Invalid, Forbidden) as problem:
                 return self._question(visit, ask, problem)

@@ -1,0 +1,113 @@
+"""Why somebody did something: asked for where it will be read later, and wanted where the configuration says so."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from tests.support.backfills import make_backfill, put_into
+from tests.support.clock import NOON, FakeClock
+from tests.support.system import System
+from tests.web.conftest import Site, open_site
+from tests.web.test_backfill_pages import NIGHTS, status_of
+
+from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ReasonCode, Status
+from backfilld.operations.backfill_verbs import BackfillOperations
+from backfilld.operations.schedules.verbs import ScheduleVerbs
+from backfilld.store.connection.pool import Pool
+
+WANTED = "Say why: whoever looks later will want to know"
+R, S = ReasonCode, Status
+CASES: list[tuple[str, Status, ReasonCode | None, dict[str, str]]] = [
+    ("pause", S.RUNNING, None, {}),
+    ("cancel", S.RUNNING, None, {"in_flight": "cancel"}),
+    ("override", S.WAITING, R.OUTSIDE_WINDOW, {"until": "2027-03-01T20:00"}),
+    ("resume", S.PAUSED, R.TOO_MANY_FAILURES, {}),
+    ("delete", S.COMPLETED, None, {}),
+]
+
+
+@pytest.fixture
+async def strict(
+    pool: Pool, clock: FakeClock, operations: BackfillOperations, system: System, verbs: ScheduleVerbs
+) -> AsyncIterator[Site]:
+    """Where reasons are wanted."""
+    async with AsyncExitStack() as stack:
+        yield await open_site(stack, pool, clock, operations, system, verbs, requires_reason=True)
+
+
+async def stop_for(pool: Pool, backfill: Backfill, code: ReasonCode) -> None:
+    await pool.execute(
+        "UPDATE backfills SET reason_code = $1, reason_message = 'so', reason_since = $2 WHERE number = $3",
+        code, NOON, backfill.number,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "status", "code", "fields"), CASES)
+async def test_nothing_is_done_without_a_reason_where_one_is_wanted(
+    strict: Site, pool: Pool, verb: str, status: Status, code: ReasonCode | None, fields: dict[str, Any]
+) -> None:
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
+    await put_into(pool, backfill, status)
+    if code is not None:
+        await stop_for(pool, backfill, code)
+    admin, path = await strict.sign_in("admin"), f"/backfills/{backfill.id}/{verb}"
+    asked = await admin.text(path)
+    refused = await admin.post(path, reason="  ", **fields)
+    page = await refused.text()
+
+    assert "(required; whoever looks later reads it)" in asked
+    assert 'maxlength="2000" required' in asked
+    assert 422 == refused.status
+    assert WANTED in page
+    assert 'aria-invalid="true" aria-describedby="w-reason"' in page
+    assert all(f'value="{value}"' in page for value in fields.values())
+    assert status == await status_of(pool, backfill)
+    assert 303 == (await admin.post(path, reason="because", **fields)).status
+
+
+async def test_approving_and_going_on_by_oneself_want_none(strict: Site, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    await put_into(pool, backfill, S.PAUSED)
+    await stop_for(pool, backfill, R.AWAITING_APPROVAL)
+    admin = await strict.sign_in("admin")
+
+    assert "(optional;" in await admin.text(f"/backfills/{backfill.id}/resume")
+    assert 303 == (await admin.post(f"/backfills/{backfill.id}/resume")).status
+
+
+async def test_settings_are_changed_with_a_reason(strict: Site, pool: Pool) -> None:
+    backfill = await make_backfill(pool, max_in_flight=5)
+    operator, path = await strict.sign_in("operator"), f"/backfills/{backfill.id}/edit"
+    typed = {"group": "limits", "was": '{"max_in_flight": "5"}', "version": "1", "max_in_flight": "7", "do": "save"}
+    refused = await operator.post(path, **typed)
+    page = await refused.text()
+    done = await operator.post(path, **typed, reason="more room")
+
+    assert (422, 303) == (refused.status, done.status)
+    assert WANTED in page
+    assert 'value="7"' in page
+
+
+async def test_everything_is_stopped_with_a_reason(strict: Site) -> None:
+    operator = await strict.sign_in("operator")
+    refused = await operator.post("/system/stop-all")
+
+    assert 422 == refused.status
+    assert WANTED in await refused.text()
+    assert 303 == (await operator.post("/system/stop-all", reason="incident 4711")).status
+
+
+@pytest.mark.parametrize(("verb", "status", "code", "fields"), CASES)
+async def test_elsewhere_a_reason_is_asked_for_and_may_be_left_out(
+    site: Site, pool: Pool, verb: str, status: Status, code: ReasonCode | None, fields: dict[str, Any]
+) -> None:
+    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
+    await put_into(pool, backfill, status)
+    if code is not None:
+        await stop_for(pool, backfill, code)
+    admin, path = await site.sign_in("admin"), f"/backfills/{backfill.id}/{verb}"
+
+    assert "(optional; whoever looks later reads it)" in await admin.text(path)
+    assert 303 == (await admin.post(path, **fields)).status
