@@ -92,3 +92,36 @@ async def test_an_override_is_drawn_until_its_end(pool: Pool, operations: Backfi
     assert shown is not None
     assert 2 == len(shown.override)  # today, and after midnight
     assert sum(one.width for one in shown.override) == pytest.approx(14 / 24 * 480)
+
+
+async def test_a_past_opening_holds_what_ended_in_it(
+    pool: Pool, operations: BackfillOperations, clock: FakeClock
+) -> None:
+    """Monday from 01:00 to 03:00, and again from 06:00 on: noon of that day."""
+    spans = [{"run_start_time": "01:00", "run_end_time": "03:00"}, {"run_start_time": "06:00", "run_end_time": "07:00"}]
+    view = await view_of(pool, operations, daily_execution_windows={"monday": spans})
+    went = [replace(point, at=point.at - timedelta(hours=11)) for point in points(60)]  # from 01:00 on
+    shown = openings_of(view, clock.now(), went)
+    assert shown is not None
+    first, second = [block for day in shown.days if day.today for block in day.blocks]
+
+    assert f"{went[-1].succeeded + went[-1].failed + went[-1].skipped - _processed_first(went)}" == first.count
+    assert "ended in this part of it" in first.title
+    assert "0" == second.count
+    assert not any(block.count for day in shown.days if not day.today for block in day.blocks)
+
+
+async def test_past_openings_say_that_windows_were_others_once(
+    pool: Pool, operations: BackfillOperations, clock: FakeClock
+) -> None:
+    spans = [{"run_start_time": "01:00", "run_end_time": "03:00"}]
+    view = await view_of(pool, operations, daily_execution_windows={"monday": spans})
+    same, changed = openings_of(view, clock.now()), openings_of(view, clock.now(), changed=True)
+
+    assert same is not None
+    assert changed is not None
+    assert ("", ", past ones as its windows are now") == (same.note, changed.note)
+
+
+def _processed_first(went: Sequence[Point]) -> int:
+    return went[0].succeeded + went[0].failed + went[0].skipped

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_SLOTS = 64
 MOST_GROUPS = 6
 LATEST = 7
+WINDOWS = frozenset({"daily_execution_windows", "timezone", "excluded_dates"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,15 @@ class ProgressCards:
         return self._draw(PARTS, "chart", shown)
 
     async def _openings(self, looked: Looked) -> "Markup":
-        return self._draw(PARTS, "openings", openings_of(looked.view, self._clock.now()))
+        view = looked.view
+        if openings_of(view, self._clock.now()) is None:
+            return self._draw(PARTS, "openings", None)
+        samples = await self._operations.history.samples(view.backfill.id, None, None, None) if view.planned else None
+        changes = await self._audit.last_changes(view.number)
+        shown = openings_of(
+            view, self._clock.now(), samples.points if samples else (), changed=not WINDOWS.isdisjoint(changes)
+        )
+        return self._draw(PARTS, "openings", shown)
 
     async def _failures(self, looked: Looked) -> "Markup":
         view, id_ = looked.view, looked.view.backfill.id
