@@ -30,8 +30,8 @@ PAGES = {
     "keys": ("", "/system/keys"), "audit": ("", "/system/audit"), "audit faults": ("", "/system/audit?since=now"),
     "stop": ("", "/system/stop-all"), "release": ("", "/system/brakes/crm_lag/release"),
 }  # fmt: skip
-# What works has more to say after a while, and a sentence may take a line more then: no other shift is as large.
-MAY_SHIFT = {"busy": 0.03}
+# What works says more or less from one second to the next: there words move within a sentence, and nothing else does.
+MAY_SHIFT = {"busy": 0.02}
 LIVE_MS = 1_300  # one look of the hub, and its message
 
 

@@ -14,7 +14,7 @@ from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.backfills.states import Status
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.store.connection.pool import Pool
-from backfilld.web.pages.backfill.progress.numbers import numbers_of
+from backfilld.web.pages.backfill.progress.numbers import MOST_SLOTS, numbers_of, slots_of
 
 
 async def test_what_takes_unusually_long_says_so(site: Site, pool: Pool, control: FakeControl) -> None:
@@ -43,3 +43,17 @@ async def test_the_expected_end_stands_with_what_it_lies_between_in_one_zone(
     (tile,) = [one for one in numbers_of(view, clock.now()).tiles if one.name == "Expected end"]
 
     assert ("Mon 13:00", "between Mon 09:00 and Tue 03:00") == (tile.value, tile.span)
+
+
+async def test_slots_stay_while_it_works_and_are_never_more_than_a_page_holds(
+    pool: Pool, clock: FakeClock, operations: BackfillOperations
+) -> None:
+    backfill = await make_backfill(pool, max_in_flight=500)
+    await make_ledger(pool, backfill, {"a": "pending"})
+    await put_into(pool, backfill, Status.RUNNING)
+    view = await operations.get(backfill.id)
+    working = slots_of(replace(view, reason=None), [], clock.now())
+    await put_into(pool, backfill, Status.WAITING)
+    waiting = slots_of(await operations.get(backfill.id), [], clock.now())
+
+    assert (MOST_SLOTS, 0) == (working.free, waiting.free)

@@ -10,7 +10,7 @@ from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.web.frame.cards import Cards, Draw
 from backfilld.web.pages.backfill.errors import groups_of
 from backfilld.web.pages.backfill.progress.chart import chart_of
-from backfilld.web.pages.backfill.progress.numbers import numbers_of, slots_of
+from backfilld.web.pages.backfill.progress.numbers import MOST_SLOTS, numbers_of, slots_of
 from backfilld.web.pages.backfill.progress.openings import openings_of
 from backfilld.web.pages.backfill.shell import PARTS, Looked, quoted
 from backfilld.web.pages.backfill.timeline import days_of
@@ -18,7 +18,6 @@ from backfilld.web.pages.backfill.timeline import days_of
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MOST_SLOTS = 64
 MOST_GROUPS = 6
 LATEST = 7
 WINDOWS = frozenset({"daily_execution_windows", "timezone", "excluded_dates"})

@@ -11,6 +11,8 @@ from backfilld.operations.backfills.view import BackfillView
 from backfilld.web.words import numbers, times
 from backfilld.web.words.bars import Segment, segments
 
+MOST_SLOTS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -60,11 +62,12 @@ class SlotsShown:
 
 
 def slots_of(view: BackfillView, moving: Sequence[LedgerEntry], now: datetime) -> SlotsShown:
-    """Nothing where nothing is in flight."""
-    if not moving:
+    """Nothing where nothing is in flight, unless it may be so for a moment only: then they stay, and nothing jumps."""
+    is_at_work = view.backfill.status is Status.RUNNING and view.reason is None and view.planned
+    if not moving and not is_at_work:
         return SlotsShown()
     slots = [Slot(one.entity_id, one.started_at, one.attempts, bool(one.unusually_long)) for one in moving]
-    return SlotsShown(slots, max(0, view.backfill.settings.max_in_flight - len(moving)))
+    return SlotsShown(slots, max(0, min(view.backfill.settings.max_in_flight, MOST_SLOTS) - len(moving)))
 
 
 def numbers_of(view: BackfillView, now: datetime) -> ProgressShown:
