@@ -12,7 +12,7 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl, FakeLive
 
 from backfilld.domain.backfills.holding import because
-from backfilld.domain.backfills.sharing import Neighbour, Sharing
+from backfilld.domain.backfills.owner.sharing import Neighbour, Sharing
 from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.connection.pool import Pool

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backfilld.domain.backfills.sharing import Neighbour, Sharing
+from backfilld.domain.backfills.owner.sharing import Neighbour, Sharing
 
 ME = Neighbour("mine", 2, "https://crm:443", "crm", "autotask")
 

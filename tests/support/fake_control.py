@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backfilld.domain.backfills.holding import Reason
-from backfilld.domain.backfills.owners_word import OwnersWord
+from backfilld.domain.backfills.owner.word import OwnersWord
 from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.errors import Unavailable
 

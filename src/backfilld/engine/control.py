@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from backfilld.clock import Clock
 from backfilld.domain.backfills.holding import Reason
-from backfilld.domain.backfills.owners_word import OwnersWord, Shared
+from backfilld.domain.backfills.owner.sharing import Sharing
+from backfilld.domain.backfills.owner.word import OwnersWord, Shared
 from backfilld.domain.backfills.records import InFlight
-from backfilld.domain.backfills.sharing import Sharing
 from backfilld.domain.errors import Unavailable
 from backfilld.engine.backfills.scheduler import Scheduler
 from backfilld.engine.starting.leases import LeaseGone

@@ -18,8 +18,6 @@ from backfilld.engine.control import Control
 from backfilld.operations.backfills.approval import Approval
 from backfilld.operations.backfills.check import Asked, Checked, Checker, Limits
 from backfilld.operations.backfills.create import Creator
-from backfilld.operations.backfills.field_hints import FieldHints
-from backfilld.operations.backfills.field_sample import FieldSampler
 from backfilld.operations.backfills.idempotency import Idempotency
 from backfilld.operations.backfills.ids_found import IdsLook
 from backfilld.operations.backfills.ledger import LedgerReading
@@ -30,6 +28,8 @@ from backfilld.operations.backfills.steer import Steering
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.estimating.counting import Counter
 from backfilld.operations.estimating.speeds import Around, Nothing, Speeds
+from backfilld.operations.hints.field_hints import FieldHints
+from backfilld.operations.hints.field_sample import FieldSampler
 from backfilld.operations.overview import Overview
 from backfilld.operations.rerun import Rerunner
 from backfilld.operations.sessions.create import SessionBackfills
@@ -78,8 +78,7 @@ class BackfillOperations:
     ) -> None:
         bus = bus or Bus()
         timeout = limits.count_timeout_seconds
-        targets, ledger = RunnableWorkflowStore(pool), LedgerPages(pool)
-        last_runs = LastRunsStore(pool)
+        targets, ledger, last_runs = RunnableWorkflowStore(pool), LedgerPages(pool), LastRunsStore(pool)
         self.limits = limits
         self.clock = clock
         self._pool = pool

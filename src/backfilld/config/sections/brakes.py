@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from backfilld.config.faults import ConfigFault, dotted
 from backfilld.config.fields import FilePath, HttpUrl, Name, Seconds, Section
 from backfilld.config.sections.entity_types import MOST_QUERY, read_only_query
-from backfilld.config.sections.origins import origin_of
+from backfilld.config.sections.targets import origin_of
 from backfilld.domain.brakes.settings import BrakeSettings as Brake
 from backfilld.domain.brakes.settings import Rules, Scope, Thresholds
 from backfilld.domain.errors import did_you_mean

@@ -6,8 +6,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from backfilld.config.faults import ConfigFault, dotted
-from backfilld.config.fields import Name, Section
-from backfilld.config.sections.origins import origin_of
+from backfilld.config.fields import Name, Section, split_url
+from backfilld.executors.http.wire.request_writer import url_of
+
+
+def origin_of(value: str) -> str:
+    """The scheme, host and port that are written, as executors write them; ValueError if it is anything else."""
+    parts = split_url(value, ("http", "https"))
+    if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an origin, as https://crm.example.com or http://crm.example.com:8080")
+    return str(url_of(value).origin())
+
 
 Origin = Annotated[Name, AfterValidator(origin_of)]
 

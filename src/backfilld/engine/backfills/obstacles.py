@@ -7,8 +7,8 @@ the database is away.
 from collections.abc import Callable, Iterable
 
 from backfilld.domain.backfills.holding import Reason
-from backfilld.domain.backfills.owners_word import OwnersWord
-from backfilld.domain.backfills.sharing import Neighbour, Sharing
+from backfilld.domain.backfills.owner.sharing import Neighbour, Sharing
+from backfilld.domain.backfills.owner.word import OwnersWord
 from backfilld.domain.backfills.states import STARTABLE, Status
 from backfilld.engine.backfills.run import Run
 from backfilld.engine.backfills.running.recovery import Recovery

@@ -13,7 +13,7 @@ from structlog.contextvars import bind_contextvars
 
 from backfilld.crash_points import Point, reached
 from backfilld.domain.backfills.holding import because
-from backfilld.domain.backfills.owners_word import OwnersWord
+from backfilld.domain.backfills.owner.word import OwnersWord
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import STARTABLE, ReasonCode, Status, end_status
 from backfilld.domain.entities.records import NOT_ENUMERABLE

@@ -20,7 +20,7 @@ from typing import Generic, Protocol, TypeVar
 from backfilld.bus import Bus
 from backfilld.clock import Clock
 from backfilld.crash_points import Point, reached
-from backfilld.domain.backfills.owners_word import OwnersWord
+from backfilld.domain.backfills.owner.word import OwnersWord
 from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.stopping import StopOrder
 from backfilld.engine.service import Part, Patience

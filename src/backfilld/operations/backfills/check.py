@@ -24,7 +24,7 @@ from backfilld.domain.windows.timezones import parse_zone
 from backfilld.domain.windows.weekly import WeeklyWindows, parse_windows
 from backfilld.domain.windows.zone_hints import zone_warnings
 from backfilld.operations.backfills.ids_found import doubled_warnings
-from backfilld.operations.backfills.label_hints import with_labels
+from backfilld.operations.hints.label_hints import with_labels
 from backfilld.sources.base import SourceBroken, SourceBusy, SourceRefused, SourceUnreachable, TypeNotOffered
 from backfilld.sources.registry import Fields, SourceRegistry
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow, RunnableWorkflowStore

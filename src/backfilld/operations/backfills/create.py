@@ -18,12 +18,12 @@ from backfilld.engine.backfills.planning.plan_walk import Scope
 from backfilld.engine.control import Control
 from backfilld.events import BackfillCreated
 from backfilld.operations.backfills.check import Limits, Wanted, opening_warnings
-from backfilld.operations.backfills.field_hints import FieldHints
 from backfilld.operations.backfills.idempotency import Idempotency, Keyed
 from backfilld.operations.backfills.ids_found import IdsFound, IdsLook
 from backfilld.operations.backfills.reprocess_warning import ReprocessWarning
 from backfilld.operations.backfills.view import BackfillView, Viewer
 from backfilld.operations.estimating.counting import CostEstimate, Counter, estimate_warnings
+from backfilld.operations.hints.field_hints import FieldHints
 from backfilld.store.admin import audit
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow
 from backfilld.store.backfills.backfills import BackfillStore

@@ -17,12 +17,12 @@ from backfilld.domain.windows.openings import HORIZON, Calendar, Opening
 from backfilld.engine.backfills.planning.plan_walk import ALREADY_RUN, ALREADY_SUCCEEDED, Scope
 from backfilld.engine.surroundings import Work
 from backfilld.operations.backfills.check import Checked, Wanted, opening_warnings
-from backfilld.operations.backfills.field_hints import FieldHints, without_repeating
 from backfilld.operations.backfills.ids_found import IdsFound
 from backfilld.operations.backfills.plan_preview import PlanPreview, PlanPreviewer
 from backfilld.operations.estimating.counting import CostEstimate, estimate_warnings
 from backfilld.operations.estimating.outlook import Outlook, about_start, cap_warnings, outlook
 from backfilld.operations.estimating.speeds import Speeds
+from backfilld.operations.hints.field_hints import FieldHints, without_repeating
 from backfilld.store.admin.runnable_workflows import RunnableWorkflow
 
 DEFAULT_PROJECT = "default"

@@ -10,16 +10,17 @@ from typing import Any
 from backfilld.clock import Clock
 from backfilld.domain.backfills.estimating.allowances import Allowance
 from backfilld.domain.backfills.estimating.ends import Bound, Estimate, Workload, between, estimate, own_bounds
-from backfilld.domain.backfills.explaining import Explanation, Standing, explain, in_order
-from backfilld.domain.backfills.holding import Reason, because, closed
-from backfilld.domain.backfills.owners_word import OwnersWord
+from backfilld.domain.backfills.explaining import Explanation, Standing, explain
+from backfilld.domain.backfills.holding import Reason
+from backfilld.domain.backfills.owner.word import OwnersWord
 from backfilld.domain.backfills.progress import Counts, counts
 from backfilld.domain.backfills.records import Backfill, Progress
-from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode, Status
-from backfilld.domain.calendars import UnreadableWindows, calendar_of, shown_zone
+from backfilld.domain.backfills.states import ENDED, STARTABLE, ReasonCode
+from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.engine.control import Control, Live
 from backfilld.engine.surroundings import Work
+from backfilld.operations.backfills.holding import OWNED, counted, first_of, known_of, reasons_of, unheard_of
 from backfilld.operations.estimating.speeds import UNKNOWN_SPEED, Speed, Speeds
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,6 @@ NO_PACE = frozenset(ReasonCode) - {
 }
 # When it is known that nothing starts before, and that something may then.
 HOLDS_UNTIL = frozenset({ReasonCode.RATE_LIMITED, ReasonCode.WAITING_FOR_RETRY, ReasonCode.SOURCE_BUDGET})
-OWNED = frozenset({Status.PLANNING, Status.RUNNING, Status.CANCELLING})  # somebody has a lease, or is about to
-NOBODY_RUNS_IT = "no daemon runs it at this moment; one takes it up within seconds"
-NOTHING_SAID = "the daemon that runs it has taken it up a moment ago and has said nothing yet"
-CHOSEN = frozenset({Status.PAUSED, Status.CANCELLING})  # what somebody decided comes before whatever else holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class Viewer:
         owned = [one.number for one, _ in found if one.status in OWNED and self._control.live(one.number) is None]
         words = await self._control.words(owned)
         views = [self.view(*one, known.get(one[0].number, UNKNOWN_SPEED), words.get(one[0].number)) for one in found]
-        return [replace(view, unheard=_unheard(view, words)) if view.number in owned else view for view in views]
+        return [_heard(view, words) if view.number in owned else view for view in views]
 
     async def expected(self, workflow_id: int) -> Speed:
         """What is known of one that is about to be made, for `view`."""
@@ -146,8 +143,8 @@ class Viewer:
     ) -> BackfillView:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
-        reasons = tuple(_reasons(backfill, owner, self._control.stop_reason(), calendar, now))
-        reason = _first(backfill, reasons, {**_known(owner), **_counted(found)}, now)
+        reasons = tuple(reasons_of(backfill, owner, self._control.stop_reason(), calendar, now))
+        reason = first_of(backfill, reasons, {**known_of(owner), **counted(found)}, now)
         goes_on = reason is None or reason.code not in NO_PACE
         pace = progress.throughput if goes_on else 0.0
         rate = speed.rate
@@ -218,7 +215,7 @@ class Viewer:
     def explain(self, view: BackfillView, known: Mapping[str, Any]) -> Explanation:
         """Why nothing, or not more, is starting; `known`: what else sentences may name."""
         sharing = None if view.owner is None else view.owner.sharing
-        known = {**_known(view.owner), **known}
+        known = {**known_of(view.owner), **known}
         try:
             calendar = calendar_of(view.backfill)
         except UnreadableWindows:
@@ -245,6 +242,10 @@ class Viewer:
         )
 
 
+def _heard(view: BackfillView, words: Mapping[int, OwnersWord | None]) -> BackfillView:
+    return view if view.owner is not None else replace(view, unheard=unheard_of(view.backfill, words))
+
+
 def _slots(view: BackfillView) -> int:
     """How many may be in flight: as the settings say, and the target takes them."""
     limit, sharing = view.backfill.settings.max_in_flight, None if view.owner is None else view.owner.sharing
@@ -266,51 +267,3 @@ def _counts(progress: Progress, live: Live | None, *, has_ended: bool) -> Counts
     if live is None:
         return counts(progress)
     return counts(progress, in_flight=len(live.in_flight), in_flight_retries=live.in_flight_retries)
-
-
-def _reasons(
-    backfill: Backfill, owner: Live | OwnersWord | None, stop: Reason | None, calendar: Calendar | None, now: datetime
-) -> list[Reason]:
-    """All that keeps something from starting, in the gate's order.
-
-    The owner knows best, also one elsewhere. Where there is none, it is what was written down, with what anybody can
-    tell.
-    """
-    status, written = backfill.status, backfill.reason
-    if status in ENDED:
-        return []
-    found: list[Reason] = []
-    if owner is not None and owner.hold is not None:
-        found += [owner.hold, *owner.reasons]
-    if written is not None and (not found or status in CHOSEN):
-        found.insert(0, written)
-    if stop is not None:
-        found.append(stop)  # also where nobody has written it down: whoever waits for a window holds no lease
-    if not backfill.workflow_enabled and status is not Status.CANCELLING:
-        found.append(because(ReasonCode.WORKFLOW_DISABLED, since=now, workflow=backfill.workflow_name))
-    if status in (Status.PAUSED, *STARTABLE) and calendar is not None and backfill.planned_at is not None:
-        shut = closed(calendar, now, begun_at=backfill.planned_at)
-        found += [] if shut is None else [shut]
-    return in_order(found)
-
-
-def _unheard(view: BackfillView, words: Mapping[int, OwnersWord | None]) -> str | None:
-    if view.backfill.status is Status.CANCELLING or view.owner is not None:
-        return None
-    return NOTHING_SAID if view.number in words else NOBODY_RUNS_IT
-
-
-def _known(owner: Live | OwnersWord | None) -> Mapping[str, Any]:
-    return {} if owner is None or owner.sharing is None else owner.sharing.known()
-
-
-def _counted(found: Counts) -> Mapping[str, Any]:
-    return {"retrying": found.retrying, "in_flight": found.in_flight, "runs": found.in_flight or None}
-
-
-def _first(backfill: Backfill, reasons: Sequence[Reason], known: Mapping[str, Any], now: datetime) -> Reason | None:
-    """What `status_reason` says, with its sentence as of now."""
-    first = backfill.reason if backfill.status in CHOSEN else next(iter(reasons), None)
-    if first is None:
-        return None
-    return replace(first, message=first.told(shown_zone(backfill), now, known))

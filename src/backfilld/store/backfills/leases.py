@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from backfilld.domain.backfills.owners_word import OwnersWord
+from backfilld.domain.backfills.owner.word import OwnersWord
 from backfilld.domain.backfills.records import InFlight
 from backfilld.domain.backfills.states import RUNNABLE
 from backfilld.domain.stopping import NEVER_STOPPED, StopOrder

@@ -14,7 +14,7 @@ from backfilld.domain.entities.records import Entity
 from backfilld.domain.filters import MatchAll, Tree, explain_zero
 from backfilld.domain.filters.hints import Hints
 from backfilld.domain.filters.tree import Group, Rule
-from backfilld.operations.backfills.field_sample import DEAR_KEPT_SECONDS
+from backfilld.operations.hints.field_sample import DEAR_KEPT_SECONDS
 from backfilld.sources.base import EntityQuery, EntitySource, SourceBroken, SourceUnreachable
 from backfilld.sources.registry import SourceRegistry
 

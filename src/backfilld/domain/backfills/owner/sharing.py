@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from backfilld.domain.backfills.owners_word import Shared
+from backfilld.domain.backfills.owner.word import Shared
 from backfilld.domain.backfills.slowing import Slowed
 from backfilld.domain.texts import many
 
