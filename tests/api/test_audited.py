@@ -45,6 +45,8 @@ AUDITED: dict[tuple[str, str], tuple[str, str | None]] = {
     ("POST", f"{P}/notifications/{{name}}/deliveries/resend"): ("notification.resend", "sends what was to be sent"),
     ("POST", f"{P}/notifications/{{name}}/deliveries/{{id}}/resend"): ("notification.resend", "the same"),
     ("POST", f"{P}/notifications/{{name}}/test"): ("notification.test", "it is a test"),
+    ("POST", f"{P}/mirrors"): ("mirror.create", "a schedule of somebody else's is shown here, and goes on as it was"),
+    ("DELETE", f"{P}/mirrors/{{id}}"): ("mirror.delete", "the same"),
     ("PUT", f"{A}/projects"): ("project.push", "an archive; its revision says what it is"),
     ("DELETE", f"{A}/projects/{{id}}"): ("project.delete", "as in digdag"),
     ("PUT", f"{A}/projects/{{id}}/secrets/{{key}}"): ("project.set_secret", "as in digdag"),

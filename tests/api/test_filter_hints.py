@@ -8,7 +8,7 @@ from tests.api.conftest import Client
 from tests.support.backfill_api import body, store_entities
 from tests.support.backfills import Workflow
 
-from backfilld.operations.backfills import field_hints
+from backfilld.operations.hints import field_hints
 from backfilld.store.connection.pool import Pool
 
 PATH = "/public-api/backfills"

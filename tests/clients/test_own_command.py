@@ -47,7 +47,7 @@ async def test_a_backfill_is_watched_and_then_left_out_of_the_next(backfilld, sc
     rows = [line.split("  ")[:2] for line in dry.splitlines()[1:]]
 
     assert "completed in" in watched
-    assert [f"{tokyo(day)}T00:00:00+09:00" for day in (-4, -3, -2)] == [session for session, _ in rows]
+    assert [f"{tokyo(day)} 00:00:00 +0900" for day in (-4, -3, -2)] == [session for session, _ in rows]
     assert ["left out: it has an attempt (success)"] * 2 + ["queued"] == [what for _, what in rows]
     assert f"it was {tokyo(-3)}\n" == await backfilld("attempts", "log", attempts[0]["id"])
 
@@ -60,4 +60,4 @@ async def test_a_schedule_is_disabled_skipped_and_enabled(backfilld, schedule):
     shown = await backfilld("schedules", "show", schedule)
 
     assert '"disabledAt": "' in json.dumps(disabled)
-    assert f"{tokyo(5)}T00:00:00+09:00" in shown
+    assert f"{tokyo(5)} 00:00:00 +0900" in shown
