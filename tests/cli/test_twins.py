@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Backfilld
 from tests.cli.every_command import commands
-from tests.support.stub_daemon import Scripted, StubDaemon
+from tests.support.stub_daemon import Scripted, StubDaemon, digdag
 
 from backfilld.cli.backfills import watch
 from backfilld.cli.whole import WholeCommand
@@ -274,3 +274,34 @@ def test_every_command_says_at_once_what_is_missing():
 
     assert 8 < len(asking)
     assert [] == [path for path, one in asking if not isinstance(one, WholeCommand)]
+
+
+SCHEDULE: dict[str, Any] = {
+    "id": "4", "project": {"id": "1", "name": "sales"}, "workflow": {"id": "3", "name": "daily"},
+    "nextScheduleTime": "2027-03-02T00:00:00+09:00", "nextRunTime": "2027-03-02T00:00:00Z", "disabledAt": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "method", "path", "answer"),
+    [
+        (("workflows", "disable", "3"), "PATCH", "/public-api/workflows/3", {"workflow": WORKFLOW}),
+        (("workflows", "enable", "3"), "PATCH", "/public-api/workflows/3", {"workflow": WORKFLOW}),
+        (("workflows", "edit", "3", '{"max_attempts": 4}'), "PATCH", "/public-api/workflows/3", {"workflow": WORKFLOW}),
+        (("workflows", "delete", "3", "--yes"), "DELETE", "/public-api/workflows/3", {}),
+        (("entities", "delete", "ticket", "7", "--yes"), "DELETE", "/public-api/entities/ticket/7", {}),
+        (("schedules", "disable", "4"), "POST", "/api/schedules/4/disable", SCHEDULE),
+        (("schedules", "enable", "4"), "POST", "/api/schedules/4/enable", SCHEDULE),
+        (("schedules", "skip", "4", "--count", "2"), "POST", "/api/schedules/4/skip", SCHEDULE),
+    ],
+)
+async def test_a_reason_goes_with_what_is_changed(
+    backfilld: Backfilld, daemon: StubDaemon, words: tuple[str, ...], method: str, path: str, answer: dict[str, Any]
+) -> None:
+    daemon.script("GET", "/public-api/workflows/3", Scripted(data={"workflow": WORKFLOW}))
+    daemon.script(method, path, Scripted(data=answer) if path.startswith("/public-api") else digdag(answer))
+    ended = await backfilld(*words, "--reason", "incident 4711")
+    (sent,) = daemon.sent(method, path)
+
+    assert (0, "") == (ended.code, ended.err)
+    assert ["incident 4711"] == ([sent.json["reason"]] if sent.body else sent.query["reason"])

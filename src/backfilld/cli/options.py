@@ -83,6 +83,11 @@ def json_option(command: Command) -> Command:
     )(command)
 
 
+def reason_option(command: Command) -> Command:
+    """`--reason`; the command is handed `reason: str | None`."""
+    return click.option("--reason", help="Kept in the audit trail.")(command)
+
+
 def limit_option(command: Command) -> Command:
     """`--limit`; the command is handed `limit: int`."""
     return click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Show at most so many.")(

@@ -38,8 +38,8 @@ class Calling:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return await self._http.request("POST", PUBLIC + path, body=body, headers=headers)
 
-    async def _delete(self, path: str, body: Json | None = None) -> Answer:
-        return await self._http.request("DELETE", PUBLIC + path, body=body)
+    async def _delete(self, path: str, body: Json | None = None, **query: object) -> Answer:
+        return await self._http.request("DELETE", PUBLIC + path, body=body, query=query)
 
 
 def part(text: str) -> str:

@@ -29,8 +29,8 @@ class DigdagRoutes:
         """`data`: the schedule as it stands then; also of the next two."""
         return await self._post(f"/schedules/{id}/enable", body)
 
-    async def disable_schedule(self, id: int) -> Answer:
-        return await self._post(f"/schedules/{id}/disable", {})
+    async def disable_schedule(self, id: int, *, reason: str | None = None) -> Answer:
+        return await self._post(f"/schedules/{id}/disable", {} if reason is None else {"reason": reason})
 
     async def skip_schedule(self, id: int, body: Json) -> Answer:
         return await self._post(f"/schedules/{id}/skip", body)

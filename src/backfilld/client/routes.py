@@ -118,8 +118,8 @@ class Client(BackfillRoutes):
     async def get_entity(self, entity_type: str, id: str) -> Answer:
         return await self._get(f"/entities/{part(entity_type)}/{part(id)}")
 
-    async def delete_entity(self, entity_type: str, id: str) -> Answer:
-        return await self._delete(f"/entities/{part(entity_type)}/{part(id)}")
+    async def delete_entity(self, entity_type: str, id: str, *, reason: str | None = None) -> Answer:
+        return await self._delete(f"/entities/{part(entity_type)}/{part(id)}", reason=reason)
 
     # Workflows, windows, keys, the daemon itself
 
@@ -143,8 +143,8 @@ class Client(BackfillRoutes):
     async def edit_workflow(self, id: int, changes: Json) -> Answer:
         return await self._http.request("PATCH", f"{PUBLIC}/workflows/{id}", body=changes)
 
-    async def delete_workflow(self, id: int) -> Answer:
-        return await self._delete(f"/workflows/{id}")
+    async def delete_workflow(self, id: int, *, reason: str | None = None) -> Answer:
+        return await self._delete(f"/workflows/{id}", reason=reason)
 
     async def preview_windows(self, body: Json) -> Answer:
         return await self._post("/windows/preview", body)
@@ -156,8 +156,8 @@ class Client(BackfillRoutes):
     async def list_api_keys(self, **query: object) -> Answer:
         return await self._get("/api-keys", **query)
 
-    async def revoke_api_key(self, id: str) -> Answer:
-        return await self._delete(f"/api-keys/{part(id)}")
+    async def revoke_api_key(self, id: str, *, reason: str | None = None) -> Answer:
+        return await self._delete(f"/api-keys/{part(id)}", reason=reason)
 
     async def stop_all(self, *, reason: str | None = None) -> Answer:
         """Once this has returned, nothing starts in any daemon on the database. `data`: stopped, by, reason, since."""

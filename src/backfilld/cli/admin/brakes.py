@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output.printing import compact, duration, local, print_fields, print_json, print_prose, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
@@ -90,7 +90,7 @@ def test(server: Server, as_json: bool, name: str, since: str | None) -> None:
 
 @group.command("reset")
 @click.argument("name")
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def reset(server: Server, as_json: bool, name: str, reason: str | None) -> None:
@@ -110,7 +110,7 @@ def reset(server: Server, as_json: bool, name: str, reason: str | None) -> None:
 @group.command("release")
 @click.argument("name")
 @click.option("--until", required=True, metavar="INSTANT", help="At most 24 hours ahead, as 2027-03-01T00:00:00Z.")
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def release(server: Server, as_json: bool, name: str, until: str, reason: str | None) -> None:

@@ -14,7 +14,7 @@ import click
 
 from backfilld.cli.admin.database import migrated_pool
 from backfilld.cli.naming import is_beginning, the_one
-from backfilld.cli.options import config_option, json_option
+from backfilld.cli.options import config_option, json_option, reason_option
 from backfilld.cli.output.printing import local, print_fields, print_json, print_table, short_id
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
@@ -146,16 +146,17 @@ async def _every(pool: "Pool") -> "AsyncIterator[ApiKey]":
 
 @group.command("revoke")
 @click.argument("id")
+@reason_option
 @json_option
 @config_option
-def revoke(config: Path | None, as_json: bool, id: str) -> None:
+def revoke(config: Path | None, as_json: bool, id: str, reason: str | None) -> None:
     """Make a key useless, everywhere within a second. Repeating is harmless. ID may be the beginning of one."""
     from backfilld.operations.keys import revoke_key
 
     async def work() -> dict[str, Any]:
         async with migrated_pool(config) as (_, pool):
             whole = the_one(id, [str(key.id) async for key in _every(pool)], "key") if is_beginning(id) else id
-            key = await revoke_key(pool, SystemClock(), _uuid(whole), actor=ACTOR)
+            key = await revoke_key(pool, SystemClock(), _uuid(whole), actor=ACTOR, why=reason)
             return {"id": str(key.id), "name": key.name, "revoked_at": _written(key.revoked_at)}
 
     revoked = run(work())

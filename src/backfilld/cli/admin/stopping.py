@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output.printing import print_json, print_prose, print_warnings
 from backfilld.cli.running import run
 
@@ -22,7 +22,7 @@ def stop_all(server: Server, as_json: bool, reason: str | None) -> None:
 
 
 @click.command("start-all")
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def start_all(server: Server, as_json: bool, reason: str | None) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output.printing import local, print_json, print_prose, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
@@ -30,7 +30,7 @@ def list_(server: Server, as_json: bool) -> None:
 
 @targets.command("try-now")
 @click.argument("target")
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def try_now(server: Server, as_json: bool, target: str, reason: str | None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from backfilld.cli.inputs import JsonObject
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_table, print_warnings
 from backfilld.cli.output.workflow_lookup import workflow_id
 from backfilld.cli.running import run
@@ -80,37 +80,41 @@ def create(server: Server, as_json: bool, definition: dict[str, Any]) -> None:
 @group.command("edit")
 @named
 @click.argument("changes", type=JsonObject())
+@reason_option
 @json_option
 @server_options
-def edit(server: Server, as_json: bool, workflow: str, changes: dict[str, Any]) -> None:
+def edit(server: Server, as_json: bool, workflow: str, changes: dict[str, Any], reason: str | None) -> None:
     """Change the fields that CHANGES (JSON, @FILE or @-) names; null restores a default. Backfills keep theirs."""
-    _print(run(_patch(server, workflow, changes)), as_json)
+    _print(run(_patch(server, workflow, changes, reason)), as_json)
 
 
 @group.command("enable")
 @named
+@reason_option
 @json_option
 @server_options
-def enable(server: Server, as_json: bool, workflow: str) -> None:
+def enable(server: Server, as_json: bool, workflow: str, reason: str | None) -> None:
     """Let backfills of it go on, and new ones be made."""
-    _print(run(_patch(server, workflow, {"enabled": True})), as_json)
+    _print(run(_patch(server, workflow, {"enabled": True}, reason)), as_json)
 
 
 @group.command("disable")
 @named
+@click.option("--reason", help="Shown beside the backfills that it holds, and kept in the audit trail.")
 @json_option
 @server_options
-def disable(server: Server, as_json: bool, workflow: str) -> None:
+def disable(server: Server, as_json: bool, workflow: str, reason: str | None) -> None:
     """Start nothing of it any more; its backfills wait."""
-    _print(run(_patch(server, workflow, {"enabled": False})), as_json)
+    _print(run(_patch(server, workflow, {"enabled": False}, reason)), as_json)
 
 
 @group.command("delete")
 @named
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@reason_option
 @json_option
 @server_options
-def delete(server: Server, as_json: bool, workflow: str, yes: bool) -> None:
+def delete(server: Server, as_json: bool, workflow: str, yes: bool, reason: str | None) -> None:
     """Delete it. Its backfills and their ledgers stay."""
     if not yes:
         click.confirm(f"Delete the workflow {workflow}?", abort=True, err=True)
@@ -118,7 +122,7 @@ def delete(server: Server, as_json: bool, workflow: str, yes: bool) -> None:
     async def ask() -> int:
         async with server.client() as client:
             id = await workflow_id(client, workflow)
-            await client.delete_workflow(id)
+            await client.delete_workflow(id, reason=reason)
             return id
 
     id = run(ask())
@@ -128,7 +132,9 @@ def delete(server: Server, as_json: bool, workflow: str, yes: bool) -> None:
         click.echo(f"{workflow} is deleted.")
 
 
-async def _patch(server: Server, workflow: str, changes: dict[str, Any]) -> dict[str, Any]:
+async def _patch(server: Server, workflow: str, changes: dict[str, Any], reason: str | None) -> dict[str, Any]:
+    if reason is not None:
+        changes = changes | {"reason": reason}
     async with server.client() as client:
         answer = await client.edit_workflow(await workflow_id(client, workflow), changes)
         print_warnings(answer.warnings)

@@ -16,7 +16,7 @@ from backfilld.cli.backfills.report import report
 from backfilld.cli.backfills.rerun import rerun, rerun_failed
 from backfilld.cli.backfills.steer import clone, override
 from backfilld.cli.naming import backfill_argument, optional_backfill_argument, zone_of
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output import exit_codes
 from backfilld.cli.output.backfill_text import backfill_fields, limit_row
 from backfilld.cli.output.printing import number, print_fields, print_json, print_prose, print_table, print_warnings
@@ -139,7 +139,7 @@ def timeline(server: Server, as_json: bool, id: str, **filters: str | None) -> N
 @group.command("pause")
 @many_options
 @click.option("--until", metavar="INSTANT", help="Go on by itself then, as 2027-03-01T06:00:00Z.")
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def pause(server: Server, as_json: bool, which: Which, reason: str | None, until: str | None) -> None:
@@ -152,7 +152,7 @@ def pause(server: Server, as_json: bool, which: Which, reason: str | None, until
 
 @group.command("resume")
 @many_options
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def resume(server: Server, as_json: bool, which: Which, reason: str | None) -> None:
@@ -162,7 +162,7 @@ def resume(server: Server, as_json: bool, which: Which, reason: str | None) -> N
 
 @group.command("cancel")
 @many_options
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @click.option(
     "--in-flight",
     type=click.Choice(["drain", "cancel"]),
@@ -179,7 +179,7 @@ def cancel(server: Server, as_json: bool, which: Which, reason: str | None, in_f
 
 @group.command("try-now")
 @backfill_argument
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def try_now(server: Server, as_json: bool, id: str, reason: str | None) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from backfilld.cli.naming import backfill_argument
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output.printing import print_json, print_prose, print_warnings
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
@@ -13,7 +13,7 @@ from backfilld.cli.whole import WholeCommand
 @backfill_argument
 @click.option("--until", metavar="INSTANT", help="At most 24 hours ahead, as 2027-03-01T18:00:00Z.")
 @click.option("--end", is_flag=True, help="Let the windows alone count again.")
-@click.option("--reason", help="Kept in the audit trail.")
+@reason_option
 @json_option
 @server_options
 def override(server: Server, as_json: bool, id: str, until: str | None, end: bool, reason: str | None) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from backfilld.cli.options import Server, json_option, limit_option, server_options
+from backfilld.cli.options import Server, json_option, limit_option, reason_option, server_options
 from backfilld.cli.output.printing import compact, local, print_fields, print_json, print_prose, print_table
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeCommand
@@ -105,16 +105,17 @@ def show(server: Server, as_json: bool, entity_type: str, id: str) -> None:
 @of_type
 @click.argument("id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@reason_option
 @json_option
 @server_options
-def delete(server: Server, as_json: bool, entity_type: str, id: str, yes: bool) -> None:
+def delete(server: Server, as_json: bool, entity_type: str, id: str, yes: bool, reason: str | None) -> None:
     """Remove one record from the store. Outcomes of backfills over it stay."""
     if not yes:
         click.confirm(f"Delete the {entity_type} {id}?", abort=True, err=True)
 
     async def ask() -> None:
         async with server.client() as client:
-            await client.delete_entity(entity_type, id)
+            await client.delete_entity(entity_type, id, reason=reason)
 
     run(ask())
     if as_json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backfilld.cli.options import Server, json_option, server_options
+from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output.printing import beside, print_fields, print_json, spelled
 from backfilld.cli.output.times import with_time_of_day
 from backfilld.cli.running import run
@@ -20,15 +20,18 @@ TIME = "TIME"  # with an offset, or by the workflow's clock; a mere date is its 
 @click.argument("id", type=click.IntRange(1))
 @click.option("--next", "next_time", metavar=TIME, help="Go on with what runs then or later. Default: now.")
 @click.option("--run-missed", is_flag=True, help="Run everything that was missed, at once.")
+@reason_option
 @json_option
 @server_options
-def enable(server: Server, as_json: bool, id: int, next_time: str | None, run_missed: bool) -> None:
+def enable(server: Server, as_json: bool, id: int, next_time: str | None, run_missed: bool, reason: str | None) -> None:
     """Let a schedule fire again; what it missed is left out."""
     if run_missed and next_time is not None:
         raise click.UsageError("--next leaves out what --run-missed would run; give one of them")
     body: dict[str, Any] = {"skipSchedule": not run_missed}
     if next_time is not None:
         body["nextTime"] = with_time_of_day(next_time)
+    if reason is not None:
+        body["reason"] = reason
 
     async def ask() -> "Answer":
         async with server.client() as client:
@@ -39,14 +42,15 @@ def enable(server: Server, as_json: bool, id: int, next_time: str | None, run_mi
 
 @click.command("disable")
 @click.argument("id", type=click.IntRange(1))
+@reason_option
 @json_option
 @server_options
-def disable(server: Server, as_json: bool, id: int) -> None:
+def disable(server: Server, as_json: bool, id: int, reason: str | None) -> None:
     """Let a schedule fire no more; what runs goes on."""
 
     async def ask() -> "Answer":
         async with server.client() as client:
-            return await client.digdag.disable_schedule(id)
+            return await client.digdag.disable_schedule(id, reason=reason)
 
     _steered(ask(), as_json)
 
@@ -58,15 +62,18 @@ def disable(server: Server, as_json: bool, id: int) -> None:
 @click.option("--from", "fromTime", metavar=TIME, help="Where --count begins.")
 @click.option("--run-at", "nextRunTime", metavar=TIME, help="When the next session runs instead.")
 @click.option("--dry-run", "dryRun", is_flag=True, help="Only say where it would stand.")
+@reason_option
 @json_option
 @server_options
-def skip(server: Server, as_json: bool, id: int, **options: Any) -> None:
+def skip(server: Server, as_json: bool, id: int, reason: str | None, **options: Any) -> None:
     """Leave sessions of a schedule out: up to a time, or a number of them."""
     body = {
         name: with_time_of_day(value) if isinstance(value, str) else value
         for name, value in options.items()
         if value is not None
     }
+    if reason is not None:
+        body["reason"] = reason
 
     async def ask() -> "Answer":
         async with server.client() as client:
