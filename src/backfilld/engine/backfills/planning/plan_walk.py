@@ -87,10 +87,10 @@ class PlanWalk:
     """Pages of a plan as it would be made now."""
 
     def __init__(
-        self, scope: Scope, source: EntitySource | None, last_runs: LastRunsStore, *, page_size: int = PAGE
+        self, scope: Scope, source: EntitySource | None, last_runs: LastRunsStore, *, page_size: int | None = None
     ) -> None:
         self._scope = scope
-        self._page_size = page_size
+        self._page_size = page_size or PAGE
         self._source = source
         self._last_runs = last_runs
         self._matches = predicate_of(scope)
