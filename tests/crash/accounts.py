@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 from tests.support.daemon import DaemonProcess
+from tests.support.ledgers import ENDED_ITEMS
 from tests.support.logging_target import LoggingTarget
 
 COUNTERS = ("succeeded", "failed", "skipped", "cancelled")
@@ -29,14 +30,14 @@ async def rows_of(dsn: str, id: str) -> list[Row]:
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(
-            """
+            f"""
             SELECT i.entity_id, o.status, o.error_class, o.attempts, o.started_at
               FROM backfills AS b
               JOIN plan_items AS i ON i.backfill_number = b.number
-              LEFT JOIN outcomes AS o USING (backfill_number, position)
+              LEFT JOIN {ENDED_ITEMS} AS o USING (backfill_number, position)
              WHERE b.id = $1
              ORDER BY i.position
-            """,
+            """,  # noqa: S608
             id,
         )
     finally:

@@ -12,10 +12,11 @@ from backfilld.store.connection.pool import Connection, Pool
 MOMENT = timedelta(milliseconds=250)
 # What became of every item, also of those that were cancelled with the rest and have no row.
 ENDED_ITEMS = """(
-SELECT backfill_number, position, status::text AS status, error_class, skip_reason, fingerprint, credits
+SELECT backfill_number, position, status::text AS status, error_class, skip_reason, fingerprint, credits, attempts,
+       started_at
   FROM outcomes
  UNION ALL
-SELECT i.backfill_number, i.position, 'cancelled', NULL, NULL, NULL, NULL
+SELECT i.backfill_number, i.position, 'cancelled', NULL, NULL, NULL, NULL, 0, NULL
   FROM plan_items AS i
   JOIN backfill_progress AS p USING (backfill_number)
  WHERE p.rest_cancelled_at IS NOT NULL
