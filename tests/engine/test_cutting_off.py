@@ -40,9 +40,7 @@ async def test_what_had_not_come_to_its_start_is_cancelled_without_one(dsn, pool
     executor = ScriptedExecutor(connects=HOUR)
     backfill = await make_backfill(pool, **ALL, max_in_flight=3)
     async with engine_on(dsn, pool, executor) as engine:
-        await eventually(
-            lambda: engine.scheduler.runner(backfill.number) and engine.tools.capacity._places._value < 100
-        )
+        await eventually(lambda: engine.tools.capacity.in_use == 3)
         await engine.cancel(backfill, in_flight=True)
         await engine.until(backfill, "cancelled")
 
