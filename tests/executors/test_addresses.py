@@ -125,10 +125,15 @@ async def test_a_host_that_is_not_listed_is_refused(executor_for):
 
 
 def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    async def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+    loop = asyncio.get_running_loop()
+    original = loop.getaddrinfo
+
+    async def getaddrinfo(host: str, port: int, **given: int) -> list[tuple[object, ...]]:
+        if host != "innocent.example":  # the loop asks for addresses, too, before it connects to them
+            return await original(host, port, **given)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+from tests.support.waiting import eventually
 
 from backfilld.executors.http.wire import resolver as module
 from backfilld.executors.http.wire.resolver import Resolver
@@ -81,7 +82,7 @@ async def test_a_failure_that_comes_late_does_not_take_away_what_is_known_by_the
     names, directory.answer = Resolver(), socket.gaierror(socket.EAI_AGAIN, "try again")
     directory.may_answer.clear()
     late = asyncio.create_task(names.addresses("app.example", 80))
-    await asyncio.sleep(0.001)
+    await eventually(lambda: directory.asked)
     monkeypatch.setattr(module, "REMEMBERED_SECONDS", 1000.0)
     may_fail, directory.may_answer = directory.may_answer, asyncio.Event()
     directory.may_answer.set()
