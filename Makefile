@@ -71,7 +71,7 @@ test-clients: $(VENV)/.setup-clients ## digdag's command line and generated clie
 	@$(B)/python -m pytest -m clients tests/clients
 
 test-browser: $(VENV)/.setup-test ## the dashboard in a real browser (needs chromium)
-	@$(B)/python -m pytest -m browser tests/browser
+	@$(B)/python -m pytest -m browser -n 2 --dist worksteal tests/browser
 
 $(VENV)/.setup-temporal: $(VENV)/.setup requirements-temporal.lock requirements-engines.lock
 	@VIRTUAL_ENV=$(VENV) $(B)/uv pip install -q --require-hashes -r requirements-temporal.lock
