@@ -6,6 +6,7 @@ fails at night. So they are found at start, and told.
 
 import asyncio
 import ipaddress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import asyncpg
@@ -90,20 +91,21 @@ async def list_lacking(address: Address) -> list[str]:
 
 async def _shares(address: Address) -> bool:
     """True if a connection changes its session while another one is busy; only a pooler does that."""
-    one, other = await connect(address), await connect(address)
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            before = await one.fetchval("SELECT pg_backend_pid()")
-            async with other.transaction():
-                await other.fetchval("SELECT 1")
-                return bool(before != await one.fetchval("SELECT pg_backend_pid()"))
-    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-        return True  # what was prepared in one session is looked for in another
-    except TimeoutError:
-        return False
-    finally:
-        one.terminate()
-        other.terminate()
+    with ExitStack() as stack:
+        one = await connect(address)
+        stack.callback(one.terminate)
+        other = await connect(address)
+        stack.callback(other.terminate)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                before = await one.fetchval("SELECT pg_backend_pid()")
+                async with other.transaction():
+                    await other.fetchval("SELECT 1")
+                    return bool(before != await one.fetchval("SELECT pg_backend_pid()"))
+        except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+            return True  # what was prepared in one session is looked for in another
+        except TimeoutError:
+            return False
 
 
 def _is_near(address: Address) -> bool:
