@@ -111,12 +111,13 @@ class Pair:
 async def pair(databases: Databases, tmp_path: Path) -> AsyncIterator[Pair]:
     ends: dict[str, str] = {}
     ran: list[str] = []
+    let_go = asyncio.Event()
 
     async def do(request: web.Request) -> web.Response:
         session = (await request.json())["session"]["session_time"]
         ran.append(session)
         if "hold" in ends:
-            await asyncio.Event().wait()
+            await let_go.wait()
         return web.json_response({"status": ends.get(session[:10], "succeeded"), "message": "as told"})
 
     async with databases.database() as dsn_here, databases.database() as dsn_there, target(do) as work:
@@ -136,6 +137,7 @@ async def pair(databases: Databases, tmp_path: Path) -> AsyncIterator[Pair]:
                 pair = Pair(ours, theirs, dsn_there, here.url, keys[0], ends, ran)
                 await pair.mirror()
                 yield pair
+        let_go.set()
 
 
 async def test_a_backfill_of_a_mirrored_schedule_runs_there_one_after_another(pair: Pair) -> None:
