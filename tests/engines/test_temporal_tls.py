@@ -65,14 +65,25 @@ async def behind_tls(server, folder: Path, ca: str, own: tuple[str, str], *, ask
             writer.close()
 
     async def connected(reader, writer):
+        carrying.add(asyncio.current_task())
         there_reader, there_writer = await asyncio.open_connection(host, int(port))
-        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer), return_exceptions=True)
+        try:
+            await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer), return_exceptions=True)
+        except asyncio.CancelledError:  # asked for below, and nothing that a callback of the loop should hear of
+            pass
+        finally:
+            for one in (writer, there_writer):
+                one.transport.abort()
 
+    carrying = set()
     listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
     try:
         yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
         listening.close()
+        for task in carrying:
+            task.cancel()
+        await asyncio.gather(*carrying, return_exceptions=True)
 
 
 async def test_certificates_of_both_sides_let_us_in_and_nothing_else_does(server, worker, executor_on, scratch):
