@@ -83,6 +83,21 @@ async def test_sql_selects_no_less_than_the_predicate_and_no_more_if_exact(
         assert not exact or taken == selected
 
 
+X = {"field": "a", "operator": "=", "value": "x"}
+TELLS_NOTHING = [
+    {"combinator": "or", "rules": [X, {"field": "b", "operator": "contains", "value": "y"}]},
+    {"combinator": "and", "not": True, "rules": [X]},
+]
+
+
+@pytest.mark.parametrize("rule", TELLS_NOTHING)
+async def test_what_tells_nothing_of_a_filter_leaves_no_parameter_behind(pool: Pool, rule: dict[str, Any]) -> None:
+    tree = tree_of({"combinator": "and", "rules": [rule, {"field": "b", "operator": "=", "value": "z"}]})
+    assert tree is not None
+
+    await compare(pool, tree, ['{"a": "x", "b": "z"}', "{}"])
+
+
 def rules_on_everything() -> list[dict[str, Any]]:
     """Each operator with each value that it takes."""
     texts: list[Any] = [*TEXTS]

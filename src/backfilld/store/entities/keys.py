@@ -6,6 +6,7 @@ decided by its own condition; the keys only narrow down where that is asked. The
 collation of a machine that is upgraded can hide an entity.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -25,6 +26,7 @@ SHAPE: Final = "1"  # of `key_of`: an index of another shape is another index
 PREFIX: Final = "entities_attribute_"
 _MISSING, _BEFORE_TEXTS, _BEHIND_TEXTS, _OTHER = "", "s", "t", "j"
 _LARGEST = 2**52  # up to here every number that is read as a double lies within half of it
+_PLACE = re.compile("\0([0-9]+)\0")  # of a parameter: no text of a filter has a NUL
 _OFFSETS = timedelta(days=2)  # a text's own day and its instant in UTC are less apart
 
 
@@ -55,7 +57,15 @@ def narrowing(tree: Tree, indexed: Collection[Path], parameter: Parameter, *, co
     """A condition on indexed keys that is true of every match; None where they tell nothing of it."""
     if isinstance(tree, MatchAll) or not indexed:
         return None
-    return _node(tree, indexed, parameter, column)
+    values: list[tuple[Any, str]] = []
+
+    def named_later(value: Any, sql_type: str) -> str:
+        """Parts are put together and then dropped where they tell nothing; a parameter that nobody reads is refused."""
+        values.append((value, sql_type))
+        return f"\0{len(values) - 1}\0"
+
+    told = _node(tree, indexed, named_later, column)
+    return None if told is None else _PLACE.sub(lambda place: parameter(*values[int(place[1])]), told)
 
 
 def _node(node: Node, indexed: Collection[Path], parameter: Parameter, column: str) -> str | None:
