@@ -221,9 +221,16 @@ async def test_the_next_owner_plans_on_from_where_the_last_one_was(dsn, pool, en
         source.give(3)
         await eventually(lambda: pool.fetchval("SELECT count(*) FROM plan_drafts"))
         if ends == "vanished":
-            await pool.execute("UPDATE leases SET expires_at = $1", engine.clock.now() - timedelta(seconds=1))
             async with engine_on(dsn, pool, source=source) as other:
-                await eventually(lambda: other.scheduler.runner(backfill.number))
+
+                async def taken() -> object:
+                    """Whoever had it first renews it meanwhile."""
+                    past = engine.clock.now() - timedelta(seconds=1)
+                    await pool.execute("UPDATE leases SET expires_at = $1 WHERE fence = 1", past)
+                    other.scheduler.nudge()
+                    return other.scheduler.runner(backfill.number)
+
+                await eventually(taken)
                 source.give(9)
                 await other.until(backfill, "completed")
     if ends == "released":
