@@ -7,6 +7,7 @@ import pytest
 from tests.engine.test_runs import resolved
 from tests.support.backfills import make_backfill
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.waiting import eventually
 
 from backfilld.domain.backfill_settings import FailurePolicy
 from backfilld.domain.backfills.records import Backfill
@@ -182,6 +183,7 @@ async def test_a_changed_policy_is_in_force_with_what_was_counted_so_far(dsn, po
 
     async with engine_on(dsn, pool, ScriptedExecutor(script)) as engine:
         await engine.until(backfill, failed=10)
+        await eventually(lambda: len(engine.executor.starts) == 11)
         version = await pool.fetchval(
             "UPDATE backfills SET version = version + 1,"
             """ settings = (settings::jsonb || '{"failure_policy": {"max_consecutive_failures": 10}}')::json"""
