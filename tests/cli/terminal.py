@@ -27,8 +27,8 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, self._size)
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "backfilld", *self._words,
-            stdin=theirs, stdout=theirs, stderr=theirs, env=self._env, start_new_session=True,
-            preexec_fn=_have_it_as_own,
+            stdin=theirs, stdout=theirs, stderr=theirs, env=self._env,
+            preexec_fn=lambda: _have(theirs), pass_fds=(theirs,),
         )  # fmt: skip
         os.close(theirs)
         os.set_blocking(self._ours, False)
@@ -71,6 +71,7 @@ class Terminal:
         return code
 
 
-def _have_it_as_own() -> None:
-    """Ctrl-C that is typed there is then for the command."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def _have(terminal: int) -> None:
+    """In the child, before the loop has done anything there: a session of its own, and this is its terminal."""
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
