@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tests.support.executing import work
 
 from backfilld.domain.entities.attributes_text import AttributesText
+from backfilld.domain.placeholders import filled
+from backfilld.executors.http.templated.request_filling import variables_of
 from backfilld.executors.payload import item_body
 
 VALUES = st.recursive(
@@ -57,6 +59,14 @@ def test_the_body_of_a_request_says_the_same_with_text_and_with_what_it_says():
 
     assert orjson.loads(item_body(work(attributes=attributes))) == orjson.loads(body)
     assert stored(attributes).encode() in body
+
+
+def test_where_values_are_put_into_a_request_they_are_read_once():
+    variables = variables_of(work(attributes=AttributesText('{"a": {"b": [1]}}')))
+
+    assert {"a": {"b": [1]}} == variables["entity"]["attributes"]
+    assert dict is type(variables["entity"]["attributes"])
+    assert '{"a":{"b":[1]}}' == filled("${entity.attributes}", variables)
 
 
 def test_beside_something_that_needs_another_writer_they_are_there_as_well():

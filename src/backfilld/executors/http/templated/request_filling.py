@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+from backfilld.domain.entities.attributes_text import AttributesText
 from backfilld.domain.placeholders import LONGEST, PLACEHOLDER, Unfilled, as_text, look_up
 from backfilld.domain.texts import exact_numbers
 from backfilld.executors.base import Work
@@ -48,8 +49,11 @@ def run_name(work: Work, run: int) -> str:
 def variables_of(work: Work, run: int | None = None) -> Mapping[str, Any]:
     """What there is to put in. `run`: which run of the item it is, if not that of the attempt."""
     name = run_name(work, work.attempt if run is None else run)
+    attributes = work.attributes
+    if isinstance(attributes, AttributesText):
+        attributes = attributes.parsed()  # once, for all names that lead into them
     return {
-        "entity": {"id": work.entity_id, "type": work.entity_type, "attributes": work.attributes},
+        "entity": {"id": work.entity_id, "type": work.entity_type, "attributes": attributes},
         "entity_id": work.entity_id,
         "session": work.session or {},
         "workflow": {"id": work.workflow_id, "name": work.workflow_name},
