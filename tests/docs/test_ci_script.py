@@ -32,7 +32,17 @@ def place(tmp_path):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(0o755)
-    for name in ("apt-get", "systemd-analyze", "systemd-nspawn", "debootstrap", "mvn", "javac", "promtool", "chromium"):
+    for name in (
+        "apt-get",
+        "systemd-analyze",
+        "systemd-nspawn",
+        "debootstrap",
+        "mvn",
+        "javac",
+        "promtool",
+        "chromium",
+        "man",
+    ):
         (programs / name).symlink_to("/bin/true")
     return tmp_path
 
