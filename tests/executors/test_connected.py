@@ -17,6 +17,7 @@ from backfilld.app.sources.connections import connections_of
 from backfilld.app.sources.links import ConnectionLink
 from backfilld.config.model import Settings
 from backfilld.domain.backfills.verdicts import VerdictKind
+from backfilld.domain.entities.attributes_text import AttributesText
 from backfilld.executors.base import NotPermitted
 from backfilld.executors.definition import WorkflowDefinition
 from backfilld.executors.definition_rules import DefinitionRules, definition_faults
@@ -79,6 +80,18 @@ async def test_a_record_is_changed_where_it_lives(api: Autotask, executor: Conne
     assert (2, "was 3") == (api.entities["Tickets"][3]["priority"], api.entities["Tickets"][3]["title"])
     assert {"id": 3, "priority": 2, "title": "was 3"} == api.asked[-1].json
     assert "Idempotency-Key" in api.asked[-1].headers
+
+
+async def test_attributes_that_nobody_has_read_are_put_in_as_what_they_say(
+    api: Autotask, connection: Connection, clock: FakeClock
+) -> None:
+    body = {"id": "${entity.attributes.id}", "all": "${entity.attributes}", "title": "was ${entity.attributes}"}
+    definition = HttpExecutor.model_validate({**RECLASSIFY, "request": {"method": "PATCH", "body": body}})
+    executor = ConnectedExecutor(definition, ConnectionLink(connection, clock), clock=clock, limits=Limits())
+    for attributes in ({"id": 3}, AttributesText('{"id": 3}')):
+        await executor.execute(work(entity_id="3", attributes=attributes), FreePermit())
+        assert {"id": 3, "all": {"id": 3}, "title": 'was {"id":3}'} == api.asked[-1].json
+    await executor.close()
 
 
 async def test_a_closed_gate_costs_nothing_of_the_budget(
