@@ -2,7 +2,7 @@
 
 The clients that there are prepare, connect and send in one go, and offer no place for the gate between the last two.
 So this is a client of our own, which does what an executor needs and nothing else: find or open a connection
-(`connections`), ask the gate, write the whole request in one call, read the answer (`line`, `reading`). No HTTP/2, no
+(`pool`), ask the gate and write the whole request in one call (`outbox`), read the answer (`connection`). No HTTP/2, no
 proxies, no cookies, no redirects. It is also a fraction of what a general client costs per request.
 """
 
@@ -15,6 +15,7 @@ from yarl import URL
 from backfilld.executors.base import Permit
 from backfilld.executors.http.failures import answering_failed, connecting_failed
 from backfilld.executors.http.wire.connection import Connection, OutOfTime
+from backfilld.executors.http.wire.outbox import LostBefore, Outbox
 from backfilld.executors.http.wire.pool import ConnectionPool, Limits
 from backfilld.executors.http.wire.response_parser import Answer
 
@@ -41,9 +42,11 @@ class Client:
 
     def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
         # Of the loop that it is made in. To ask which loop runs is a call of the system each time (until Python 3.12).
-        self.time = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self.time = self._loop.time
         self._limits = limits
         self._connections = ConnectionPool(limits, tls)
+        self._outbox = Outbox()
         self._url: URL | None = None  # that of the last request, which is nearly always that of the next
         self._origin = URL()
 
@@ -62,23 +65,34 @@ class Client:
             self._url, self._origin = url, url.origin()
         origin = self._origin
         line = self._connections.idle(origin) or await self._opened(origin, ends_at)
-        if start is not None:
+        while True:
             try:
-                start.now()
-            except BaseException:
-                self._connections.give_back(line)
-                raise
-        try:
-            answer = await line.ask(data, ends_at, start.sent if start is not None else None)
-        except BaseException as problem:
-            line.abort()
-            if not isinstance(problem, Exception) or isinstance(problem, OutOfTime):
-                raise
-            raise answering_failed(problem, str(origin), reused=line.asked > 1, heard=line.was_heard) from problem
+                if start is not None:
+                    answer = await self._outbox.send(line, data, ends_at, start)
+                else:
+                    answer = await self._asked_at_once(line, data, ends_at)
+                break
+            except LostBefore as problem:
+                if line.asked == 0:
+                    raise connecting_failed(problem, str(origin), self._limits.connect_seconds) from problem
+                line = await self._opened(origin, ends_at)
+            except BaseException as problem:
+                if start is not None and not start.happened:
+                    self._connections.give_back(line)
+                    raise
+                line.abort()
+                if not isinstance(problem, Exception) or isinstance(problem, OutOfTime):
+                    raise
+                raise answering_failed(problem, str(origin), reused=line.asked > 1, heard=line.was_heard) from problem
         if line.may_be_kept:
             self._connections.give_back(line)
         else:
             line.abort()
+        return answer
+
+    def _asked_at_once(self, line: Connection, data: bytes, ends_at: float) -> asyncio.Future[Answer]:
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        line.ask(answer, data, ends_at)
         return answer
 
     async def _opened(self, origin: URL, ends_at: float) -> Connection:

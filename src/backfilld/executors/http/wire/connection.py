@@ -62,21 +62,22 @@ class Connection(asyncio.Protocol):
         """Fit for another request."""
         return self.is_open and self._reader.may_follow and not self._is_full and self._waiter is None
 
-    def ask(self, data: bytes, ends_at: float, when_sent: Callable[[], None] | None = None) -> asyncio.Future[Answer]:
-        """Write a whole request, now. `when_sent` is called when no byte of it is with us any more."""
+    def ask(
+        self, waiter: asyncio.Future[Answer], data: bytes, ends_at: float, when_sent: Callable[[], None] | None = None
+    ) -> None:
+        """Write a whole request, now; `waiter` gets the answer. `when_sent`: once no byte is with us any more."""
         transport = self._transport
         if transport is None or not self.is_open:
             raise ConnectionResetError("closed before the request was sent")
         self.asked += 1
         self.ends_at = ends_at
         self._reader.expect()
-        waiter = self._waiter = self._loop.create_future()
+        self._waiter = waiter
         transport.write(data)
         if self._is_full:
             self._when_sent = when_sent
         elif when_sent is not None:
             when_sent()
-        return waiter
 
     def look_at(self, now: float) -> None:
         """End what has lasted too long: a try, a silence, or being idle."""
