@@ -19,7 +19,7 @@ from backfilld.store.backfills.ids import EndedIn
 from backfilld.store.connection.pool import Pool
 from backfilld.store.history.error_groups import ErrorGroups
 from backfilld.store.ledger.entries import Checkpoint, EndedItem
-from backfilld.store.ledger.ledger import record
+from backfilld.store.ledger.recording import record
 
 MESSAGES = {
     0: ("http_409", "ticket 100 is locked by user u1"),

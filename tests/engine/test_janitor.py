@@ -20,7 +20,7 @@ from backfilld.events import BackfillExpired, OutcomesRecorded, RowsRemoved
 from backfilld.store.admin import audit
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.backfills.removal import RemovalStore
-from backfilld.store.ledger import ledger
+from backfilld.store.ledger import recording
 from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.entries import Checkpoint, EndedItem
 from backfilld.store.ledger.last_runs import LastRunsStore
@@ -260,7 +260,7 @@ async def test_a_commit_of_a_running_backfill_waits_for_no_removal(pool):
         removed = [size async for size in removal.remove(hidden)]
         async with pool.acquire() as recorder:
             await recorder.execute("SET lock_timeout = '200ms'")
-            written = await ledger.record(
+            written = await recording.record(
                 recorder,
                 [Checkpoint(child.number, lease.fence, 1, 1.0)],
                 [EndedItem(child.number, 0, outcome, had_retry=False)],

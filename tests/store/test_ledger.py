@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import asyncpg
 import pytest
@@ -13,8 +14,9 @@ from backfilld.domain.backfills.records import Backfill, Outcome, Try
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import Pool, open_pool
 from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
-from backfilld.store.ledger.ledger import Ledger, record
+from backfilld.store.ledger.ledger import Ledger
 from backfilld.store.ledger.pages import LedgerPages
+from backfilld.store.ledger.recording import record
 from backfilld.store.ledger.recovery import RecoveryStore
 
 DONE = Outcome("succeeded", NOON, NOON, 1)
@@ -90,6 +92,60 @@ async def test_of_two_outcomes_of_an_item_the_first_stands(pool, backfill):
     await write(pool, backfill, ended(backfill, 1, failed), ended(backfill, 1))
 
     assert {"succeeded": 1, "failed": 1, "credits": 5} == await counters(pool)
+
+
+async def test_of_a_batch_that_is_partly_there_only_the_rest_is_written_and_counted(pool, backfill):
+    dear, broken = replace(DONE, credits=3), Outcome("failed", NOON, NOON, 2, error_class="late", credits=5)
+    await write(pool, backfill, TriedItem(backfill.number, 2, AGAIN), TriedItem(backfill.number, 3, AGAIN))
+    there = [ended(backfill, 0, dear), ended(backfill, 2, had_retry=True)]
+    await write(pool, backfill, *there, mark=1)
+    rest = [ended(backfill, 1, broken), ended(backfill, 3, had_retry=True), TriedItem(backfill.number, 4, AGAIN)]
+    await write(pool, backfill, *there, *rest, mark=5)
+
+    assert {"succeeded": 3, "failed": 1, "retrying": 1, "mark": 5, "credits": 8} == await counters(pool)
+    assert [0, 1, 2, 3] == [row[0] for row in await pool.fetch("SELECT position FROM outcomes ORDER BY 1")]
+    assert [4] == [row[0] for row in await pool.fetch("SELECT position FROM retries")]
+
+
+async def test_what_is_there_is_not_counted_again_even_where_the_plan_is_too_short_for_it(pool, backfill):
+    everything_there_is = [ended(backfill, position) for position in range(10)]
+    for _ in range(2):
+        assert {backfill.number} == await write(pool, backfill, *everything_there_is, mark=10)
+
+    assert {"succeeded": 10, "mark": 10} == await counters(pool)
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+async def test_one_batch_counts_for_each_of_its_backfills(pool, backfill, is_repeated: bool):
+    other = await make_backfill(pool)
+    await make_ledger(pool, other, {f"e{n}": "pending" for n in range(10)})
+    await LeaseStore(pool, instance="a", process="1").acquire(other.number)
+    small = Decimal("1E-300")
+    failed = Outcome("failed", NOON, NOON, 2, error_class="late", credits=Decimal(10) ** 12)
+    skipped = Outcome("skipped", None, NOON, 0, skip_reason="entity_gone")
+    lines = [
+        ended(backfill, 0, failed),
+        ended(other, 0),
+        ended(other, 1, skipped),
+        ended(backfill, 1, replace(DONE, credits=small)),
+        ended(other, 2, Outcome("cancelled", None, NOON, 0)),
+    ]
+    async with pool.acquire() as connection:
+        for _ in range(1 + is_repeated):
+            await record(connection, [standing(backfill, 2), standing(other, 3)], lines, [], NOON)
+    counted = await pool.fetch(
+        "SELECT succeeded, failed, skipped, cancelled, credits_used, highest_credits"
+        "  FROM backfill_progress ORDER BY backfill_number"
+    )
+    rows = await pool.fetch(
+        "SELECT count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed'),"
+        "       count(*) FILTER (WHERE status = 'skipped'), count(*) FILTER (WHERE status = 'cancelled'),"
+        "       coalesce(sum(credits), 0), coalesce(max(credits), 0)"
+        "  FROM outcomes GROUP BY backfill_number ORDER BY backfill_number"
+    )
+
+    assert [(1, 1, 0, 0), (1, 0, 1, 1)] == [tuple(row)[:4] for row in counted]
+    assert [tuple(row) for row in rows] == [tuple(row) for row in counted]
 
 
 async def test_a_later_try_replaces_the_wait_and_keeps_the_earlier_try(pool, backfill):

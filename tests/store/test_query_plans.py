@@ -18,7 +18,7 @@ from backfilld.domain.backfills.records import Outcome, Try
 from backfilld.store.connection.pool import Connection, Pool, open_pool
 from backfilld.store.connection.queries import load
 from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
-from backfilld.store.ledger.ledger import record
+from backfilld.store.ledger.recording import record
 
 BIG = {"plan_items", "outcomes", "retries", "tries"}
 ITEMS, BACKFILLS = 6_000, 4
@@ -117,11 +117,13 @@ async def batch(number: int = 1) -> dict[str, tuple[str, Sequence[Any]]]:
     done = EndedItem(number, ITEMS - 1, Outcome("succeeded", NOON, NOON, 1), had_retry=True)
     again = TriedItem(number, ITEMS - 2, Try(1, 1, NOON, NOON, NOON, "http_500"))
     await record(spy, [Checkpoint(number, 1, 0, 1.0)], [done], [again], NOON)  # type: ignore[arg-type] # all that it uses
-    return dict(zip(["record_tries", "record_outcomes"], spy.asked, strict=True))
+    asked = dict(zip(["record_tries", "record_outcomes"], spy.asked, strict=True))
+    return asked | {"record_missing": (RECORDING.record_missing, asked["record_outcomes"][1])}
 
 
-LEDGER, LEASES, PAGES, BACKFILL = (
+LEDGER, RECORDING, LEASES, PAGES, BACKFILL = (
     load("ledger.ledger"),
+    load("ledger.recording"),
     load("backfills.leases"),
     load("ledger.pages"),
     load("backfills.backfills"),
@@ -167,7 +169,7 @@ HOT: dict[str, tuple[str, Sequence[Any]]] = {
 SELDOM = {"wait_anew"}  # it goes through the retries only where a clock was set back
 
 
-@pytest.mark.parametrize("name", [*(name for name in HOT if name not in SELDOM), "record_tries", "record_outcomes"])
+@pytest.mark.parametrize("name", [*(name for name in HOT if name not in SELDOM), *RECORDING.names()])
 async def test_what_is_asked_all_the_time_reads_no_ledger_whole(ledgers: Pool, name: str):
     asked = HOT | await batch()
     async with ledgers.acquire() as connection:

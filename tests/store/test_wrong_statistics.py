@@ -299,7 +299,7 @@ async def _undone(connection: Connection, statement: Any, values: Sequence[Any])
         await undone.rollback()
 
 
-@pytest.mark.parametrize("name", ["record_tries", "record_outcomes"])
+@pytest.mark.parametrize("name", ["record_tries", "record_outcomes", "record_missing"])
 async def test_an_outcome_that_had_retries_is_recorded_without_looking_at_the_other_retries(world: World, name: str):
     sql, values = (await batch(RETRYING))[name]
 

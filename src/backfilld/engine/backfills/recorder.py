@@ -23,7 +23,7 @@ from backfilld.store.connection import transient_errors
 from backfilld.store.connection.deadlines import connection_within
 from backfilld.store.connection.pool import Pool
 from backfilld.store.ledger.entries import Checkpoint, EndedItem, TriedItem
-from backfilld.store.ledger.ledger import record
+from backfilld.store.ledger.recording import record
 
 COMMIT_TIMEOUT_SECONDS = 15.0  # a connection that stalls is given up, and the batch repeated on another
 BUSY_BATCH = 3  # as many since the last commit mean load: the next one waits for company; fewer are committed at once
