@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.support.ledgers import ENDED_ITEMS
+from tests.support.waiting import poll_seconds
 
 from backfilld.bus import Bus
 from backfilld.clock import SystemClock
@@ -269,7 +270,8 @@ class Engine:
 
     async def until(self, backfill: Backfill, *statuses: str, seconds: float = 20.0, **counters: int) -> Backfill:
         """Wait until the backfill has one of the statuses and at least the counters; what it was then."""
-        deadline = asyncio.get_running_loop().time() + seconds
+        time = asyncio.get_running_loop().time
+        began = time()
         while True:
             row = await self.tools.backfills.get(backfill.id)
             progress = await self.progress(backfill)
@@ -277,9 +279,9 @@ class Engine:
                 getattr(progress, name) >= value for name, value in counters.items()
             ):
                 return row
-            if asyncio.get_running_loop().time() > deadline:
+            if (waited := time() - began) > seconds:
                 raise AssertionError(f"still {row.status} ({row.reason}), {progress}")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(2 * poll_seconds(waited))
 
     async def progress(self, backfill: Backfill) -> Progress:
         return await self.tools.backfills.get_progress(backfill.number)

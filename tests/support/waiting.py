@@ -1,22 +1,26 @@
 """Waiting in real time for something that another task, or another process, will bring about.
 
+Who has waited long looks less often: a look is a query or a request, and takes from what is waited for.
 `eventually` has a bound in seconds, for what takes a moment. Work that takes as long as the machine lets it is waited
 for with a `Patience`, which knows no seconds.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 30.0  # more than any stall of a machine that others use; who gives up sooner says so
 POLL_SECONDS = 0.005
+LONGEST_POLL_SECONDS = 0.025
 MOST_LOOKS_IN_VAIN = 1_000
 
 
 async def eventually(check: Callable[[], T | Awaitable[T]], *, seconds: float = PATIENCE_SECONDS) -> T:
     """The first truthy answer of `check` (plain or async), looked at again and again; else AssertionError."""
     answer: T | None = None
+    began = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -24,9 +28,14 @@ async def eventually(check: Callable[[], T | Awaitable[T]], *, seconds: float = 
                 answer = await found if isinstance(found, Awaitable) else found
                 if answer:
                     return answer
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(poll_seconds(time.monotonic() - began))
     except TimeoutError:
         raise AssertionError(f"still {answer!r} after {seconds:g} s") from None
+
+
+def poll_seconds(waited: float) -> float:
+    """How long to rest before the next look: a twentieth of what has been waited, within bounds."""
+    return min(max(POLL_SECONDS, waited / 20), LONGEST_POLL_SECONDS)
 
 
 class Patience:
