@@ -1,9 +1,11 @@
 """The process of a daemon ends when it is told to, whatever its threads do."""
 
-import subprocess
-import sys
+import asyncio
+import os
+import signal
 
 import pytest
+from tests.support import nursery
 
 PATIENCE_SECONDS = 60
 SCRIPT = """
@@ -33,9 +35,17 @@ serve.command.main([])
 
 @pytest.mark.parametrize("work", ["time.sleep(3600)", "while True: pass"], ids=["waits", "computes"])
 @pytest.mark.parametrize(("end", "code"), [("", 0), ("raise OSError('broken')", 1)], ids=["stopped", "broken"])
-def test_a_thread_that_never_ends_keeps_no_daemon(work, end, code):
-    script = SCRIPT.format(work=work, end=end)
-    ended = subprocess.run([sys.executable, "-c", script], timeout=PATIENCE_SECONDS, capture_output=True, check=False)
+async def test_a_thread_that_never_ends_keeps_no_daemon(tmp_path, work, end, code):
+    (tmp_path / "stuck_daemon.py").write_text(SCRIPT.format(work=work, end=end))
+    said = tmp_path / "said"
+    with said.open("wb") as output:
+        daemon = nursery.start("stuck_daemon", environment=os.environ | {"PYTHONPATH": str(tmp_path)}, output=output)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            ended = await daemon.wait()
+    finally:
+        if daemon.returncode is None:
+            os.kill(daemon.pid, signal.SIGKILL)
 
-    assert code == ended.returncode
-    assert b"ended while threads still worked" in ended.stdout + ended.stderr
+    assert code == ended
+    assert b"ended while threads still worked" in said.read_bytes()
