@@ -2,18 +2,42 @@
 
 import os
 import stat
+from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 import pytest
 import structlog
 from tests.support.backfills import make_backfill
 from tests.support.database import scratch_folder
+from tests.support.embedded_copies import copy
 
-from backfilld.embedded import database_for_command
+from backfilld.embedded import database_for_command, dumps
 from backfilld.store.admin.stopping import StopStore
 from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.connection.pool import open_pool
 from backfilld.store.migrate import migrate
+
+
+@dataclass(frozen=True)
+class Made:
+    """What tests take copies of: two stopped servers, and a dump of the one that is filled."""
+
+    empty: Path
+    filled: Path
+    dump: bytes
+
+
+@pytest.fixture(scope="module")
+async def made():
+    with scratch_folder() as folder:
+        empty, filled, dump = folder / "empty", folder / "filled", folder / "dump"
+        async with database_for_command(empty):
+            pass
+        async with database_for_command(copy(empty, filled)) as dsn:
+            await fill(dsn)
+            await dumps.dump(dsn, dump)
+        yield Made(empty, filled, dump.read_bytes())
 
 
 @pytest.fixture
@@ -41,19 +65,19 @@ def at(folder, monkeypatch):
     return use
 
 
-async def fill(place) -> None:
-    """A database with a backfill that is under way."""
-    async with database_for_command(place) as dsn:
-        await migrate(dsn)
-        pool = await open_pool(dsn, size=2)
-        backfill = await make_backfill(pool)
-        await LeaseStore(pool, instance="gone", process="1").acquire(backfill.number)
-        await pool.close()
+async def fill(dsn: str) -> None:
+    """With a backfill that is under way."""
+    await migrate(dsn)
+    pool = await open_pool(dsn, size=2)
+    backfill = await make_backfill(pool)
+    await LeaseStore(pool, instance="gone", process="1").acquire(backfill.number)
+    await pool.close()
 
 
-async def test_a_dump_comes_back_whole_and_nothing_starts_by_itself(backfilld, folder, at):
+async def test_a_dump_comes_back_whole_and_nothing_starts_by_itself(backfilld, folder, at, made):
+    """Into a folder that is not there yet."""
     dump = folder / "it's a backup.dump"
-    await fill(at("old"))
+    copy(made.filled, at("old"))
     dumped = await backfilld("db", "dump", str(dump))
     place = at("new")
     restored = await backfilld("db", "restore", str(dump))
@@ -73,11 +97,10 @@ async def test_a_dump_comes_back_whole_and_nothing_starts_by_itself(backfilld, f
     assert (True, "backfilld db restore", "restored from it's a backup.dump") == (order.stopped, order.by, order.why)
 
 
-async def test_what_is_there_is_not_overwritten(backfilld, folder, at):
+async def test_what_is_there_is_not_overwritten(backfilld, folder, at, made):
     dump = folder / "backup.dump"
-    place = at("old")
-    await fill(place)
-    await backfilld("db", "dump", str(dump))
+    dump.write_bytes(made.dump)
+    place = copy(made.filled, at("old"))
     again = await backfilld("db", "restore", str(dump))
     async with database_for_command(place) as dsn:
         connection = await asyncpg.connect(dsn)
@@ -90,13 +113,10 @@ async def test_what_is_there_is_not_overwritten(backfilld, folder, at):
 
 
 @pytest.mark.parametrize("damage", ["cut", "other"])
-async def test_a_damaged_file_leaves_an_empty_database(backfilld, folder, at, damage):
+async def test_a_damaged_file_leaves_an_empty_database(backfilld, folder, at, made, damage):
     dump = folder / "backup.dump"
-    await fill(at("old"))
-    await backfilld("db", "dump", str(dump))
-    content = dump.read_bytes()
-    dump.write_bytes(content[: len(content) * 2 // 3] if damage == "cut" else b"no dump at all" * 100)
-    place = at("new")
+    dump.write_bytes(made.dump[: len(made.dump) * 2 // 3] if damage == "cut" else b"no dump at all" * 100)
+    place = copy(made.empty, at("new"))
     refused = await backfilld("db", "restore", str(dump))
     async with database_for_command(place) as dsn:
         connection = await asyncpg.connect(dsn)
@@ -109,8 +129,8 @@ async def test_a_damaged_file_leaves_an_empty_database(backfilld, folder, at, da
     assert 0 == tables
 
 
-async def test_a_dump_that_cannot_be_written_leaves_nothing(backfilld, folder, at):
-    at("old")
+async def test_a_dump_that_cannot_be_written_leaves_nothing(backfilld, folder, at, made):
+    copy(made.empty, at("old"))
     ended = await backfilld("db", "dump", str(folder / "nowhere" / "backup.dump"))
 
     assert 1 == ended.code
@@ -128,8 +148,8 @@ async def test_another_database_is_left_to_its_own_tools(backfilld, folder, monk
     assert f"pg_{command}" in ended.err
 
 
-async def test_a_device_is_written_to_and_not_replaced(backfilld, folder, at):
-    await fill(at("old"))
+async def test_a_device_is_written_to_and_not_replaced(backfilld, folder, at, made):
+    copy(made.filled, at("old"))
     ended = await backfilld("db", "dump", "/dev/full")
 
     assert 7 == ended.code
@@ -137,8 +157,8 @@ async def test_a_device_is_written_to_and_not_replaced(backfilld, folder, at):
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
-async def test_a_folder_that_is_missing_is_named(backfilld, folder, at):
-    await fill(at("old"))
+async def test_a_folder_that_is_missing_is_named(backfilld, folder, at, made):
+    copy(made.filled, at("old"))
     ended = await backfilld("db", "dump", str(folder / "none/x.dump"))
 
     assert f"there is no folder: '{folder}/none'" in ended.err
