@@ -5,7 +5,6 @@ import contextlib
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
+from tests.support import nursery
+from tests.support.nursery import Child
 from tests.support.waiting import eventually
 
 from backfilld.cli.demo.folder import clean_environment
@@ -48,14 +49,12 @@ class Running:
     tickets: str
 
 
-async def start(folder: Path, name: str, *arguments: str) -> asyncio.subprocess.Process:
+def start(folder: Path, name: str, *arguments: str) -> Child:
     with (folder / f"{name}.log").open("wb") as log:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *arguments, stdout=log, stderr=log, env=clean_environment(os.environ)
-        )
+        return nursery.start(*arguments, environment=clean_environment(os.environ), output=log)
 
 
-async def written(file: Path, process: asyncio.subprocess.Process, log: Path) -> str:
+async def written(file: Path, process: Child, log: Path) -> str:
     def look() -> str:
         assert process.returncode is None, log.read_text()
         return file.read_text().strip() if file.exists() else ""
@@ -80,7 +79,7 @@ async def running(databases, tmp_path_factory) -> AsyncIterator[Running]:
     (folder / "tickets.csv").write_text(CSV)
     async with databases.database("template1") as dsn:
         address = folder / "target-address"
-        target = await start(
+        target = start(
             folder, "target", "backfilld.cli.demo.target", "--address-file", str(address),
             "--secret-file", str(folder / "secret"),
         )  # fmt: skip
@@ -88,14 +87,14 @@ async def running(databases, tmp_path_factory) -> AsyncIterator[Running]:
         config = folder / "backfilld.toml"
         config.touch(mode=0o600)  # it holds a secret
         config.write_text(CONFIG.format(folder=folder, dsn=dsn, target=url))
-        daemon = await start(folder, "daemon", "backfilld", "serve", "--config", str(config))
+        daemon = start(folder, "daemon", "backfilld", "serve", "--config", str(config))
         try:
             url = await written(folder / "state" / "address", daemon, folder / "daemon.log")
             await eventually(lambda: has_workflows(dsn), seconds=30)
             yield Running(url, str(config), str(folder / "tickets.csv"))
         finally:
             for process in (daemon, target):
-                process.send_signal(signal.SIGTERM)
+                os.kill(process.pid, signal.SIGTERM)
                 async with asyncio.timeout(20):
                     assert 0 == await process.wait(), (folder / "daemon.log").read_text()
 

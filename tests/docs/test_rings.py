@@ -8,12 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # Whoever runs the program itself: it is what they are about.
-LONG_WAY = {
-    "tests/cli/test_demo.py",
-    "tests/cli/test_demo_parts.py",
-    "tests/cli/test_main.py",
-    "tests/cli/test_against_daemon.py",
-}
+LONG_WAY = {"tests/cli/test_demo.py", "tests/cli/test_demo_parts.py", "tests/cli/test_main.py"}
 
 
 class Ring(StrEnum):
