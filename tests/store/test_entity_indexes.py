@@ -23,7 +23,7 @@ PATHS = [parse_path(field) for field in ("status", "number", "flag", "gone", "at
 SELECTIONS = load("backfills.selections")
 
 
-@pytest.fixture(scope="module", params=["analyzed", "unknown", "wrong"])
+@pytest.fixture(scope="module", params=[pytest.param("analyzed", marks=pytest.mark.slow), "unknown", "wrong"])
 async def entities(request: pytest.FixtureRequest, databases: Any) -> AsyncIterator[Pool]:
     """Of each value one in a thousand, and what the statistics know of it: the truth, nothing, or what is long over."""
     async with databases.database() as dsn:

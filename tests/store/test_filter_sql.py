@@ -124,7 +124,11 @@ def rules_on_everything() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("zone", ZONES[:2])
 async def test_every_operator_agrees_on_every_value(pool: Pool, zone: str) -> None:
     texts = ["{}", *(f'{{"f": {value}}}' for value in EVERYTHING)]
-    some = rules_on_everything()[ZONES.index(zone) :: 3]  # the slow ring has them all, in every zone
+    # every sixth, and those that take no value: the slow ring has them all, in every zone
+    rules = enumerate(rules_on_everything(), start=ZONES.index(zone))
+    some = [rule for number, rule in rules if number % 6 == 0 or rule["value"] is None]
+    assert {*OPERATORS} == {rule["operator"] for rule in some}
+
     for rule in some:
         await check_both_cases(pool, rule, texts, zone)
 
