@@ -1,8 +1,9 @@
 """A backfill spends no more than its cap, to the entity, over restarts."""
 
+from collections import Counter
+from dataclasses import dataclass
 from decimal import Decimal
 
-import pytest
 from tests.engine.parts import a_backfill, an_item
 from tests.engine.test_runs import resolved
 from tests.support.backfills import change_settings, make_backfill
@@ -13,6 +14,7 @@ from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.limits.credit_budget import CreditBudget
+from backfilld.executors.base import Work
 
 
 def costing(*credits: float | None) -> ScriptedExecutor:
@@ -26,24 +28,49 @@ def costing(*credits: float | None) -> ScriptedExecutor:
     return ScriptedExecutor(script)
 
 
-@pytest.mark.parametrize(("per_entity", "said", "cap", "starts"), [
+@dataclass(frozen=True)
+class Case:
+    """What an entity is expected to cost, what it says that it cost (None: nothing), the cap; and how many start."""
+
+    per_entity: float
+    said: float | None
+    cap: float
+    starts: int
+
+    @property
+    def cost(self) -> Decimal:
+        return Decimal(str(self.per_entity if self.said is None else self.said))
+
+
+CASES = [Case(*case) for case in (
     (1, None, 9, 9), (1, None, 10, 10), (1, None, 10.5, 10), (1, None, 11, 11),  # what is not said costs as expected
     (1, 1, 10, 10), (2, 1, 10, 9),  # the last needs 2, and 1 is left
     (0, 3, 10, 3), (0, 3, 9, 3), (0, 3, 8.5, 2),  # what was reported is what the next may cost
     (0, 20, 10, 1),  # which nobody could know before
     (0.1, None, 0.3, 3),
-])  # fmt: skip
-async def test_one_after_the_other_never_spends_more_than_the_cap(dsn, pool, per_entity, said, cap, starts):
-    backfill = await make_backfill(
-        pool, **resolved(max_in_flight=1, max_credits=cap, credits_per_entity=Decimal(str(per_entity)))
-    )
-    async with engine_on(dsn, pool, costing(said)) as engine:
-        row = await engine.until(backfill, "paused")
-        progress = await engine.progress(backfill)
-    cost = Decimal(str(per_entity if said is None else said))
+)]  # fmt: skip
 
-    assert ReasonCode.BUDGET_EXHAUSTED is row.reason.code
-    assert (starts, starts * cost) == (len(engine.executor.starts), progress.credits_used)
+
+async def test_one_after_the_other_never_spends_more_than_the_cap(dsn, pool):
+    """Each case is a backfill."""
+    of = {}
+    for case in CASES:
+        limits = {"max_credits": case.cap, "credits_per_entity": Decimal(str(case.per_entity))}
+        backfill = await make_backfill(pool, **resolved(max_in_flight=1, **limits))
+        of[backfill.id] = backfill, case
+    starts = Counter()
+
+    def script(work: Work) -> Verdict:
+        starts[work.backfill_id] += 1
+        return costing(of[work.backfill_id][1].said).script(work)
+
+    async with engine_on(dsn, pool, ScriptedExecutor(script)) as engine:
+        rows = [await engine.until(backfill, "paused") for backfill, _ in of.values()]
+        used = [(await engine.progress(backfill)).credits_used for backfill, _ in of.values()]
+
+    assert {ReasonCode.BUDGET_EXHAUSTED} == {row.reason.code for row in rows}
+    assert [case.starts for case in CASES] == [starts[id] for id in of]
+    assert [case.starts * case.cost for case in CASES] == used
 
 
 async def test_it_says_what_is_used_reserved_and_left_and_what_would_finish_it(dsn, pool):

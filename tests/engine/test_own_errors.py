@@ -1,19 +1,22 @@
 """An exception that nobody foresaw, at each step of the way: it ends the one on whose way it is, and nobody else.
 
-What is planted is raised for one item (attempt, schedule, backfill) only; its neighbours are seen to finish.
+What is planted is raised for one item (attempt, schedule, backfill) only, another one at each step; their neighbours
+are seen to finish.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.attempts import all_ended, attempt_of, make_attempts
+from tests.support.attempts import all_ended, make_attempts
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 from tests.support.engine import ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.schedules import make_schedule
+from tests.support.small_daemon import shorten_leases
 from tests.support.waiting import eventually
 
 from backfilld.bus import Bus
@@ -38,7 +41,7 @@ from backfilld.store.schedules import schedules as schedule_store
 from backfilld.store.sessions import live_attempts
 
 ALL = {"reprocess_behavior": "completed"}
-CULPRIT = 3
+CULPRIT = 3  # where there is one alone
 BUG = OverflowError("date value out of range")
 
 
@@ -61,12 +64,15 @@ def raising(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, concerns: Ca
 
 # Items of a backfill
 
+# The steps, and the item that comes no further: its position.
+ITEMS = {"read": 1, "looked at": 3, "payload": 5, "executor": 7, "judge": 9, "health": 11, "entry": 13}
+
 
 class Preparing(ScriptedExecutor):
     """Raises before it asks whether it may start."""
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
-        if work.entity_id.endswith(f"{CULPRIT}"):
+        if work.entity_id.endswith(f"{ITEMS['executor']:02}"):
             raise BUG
         return await super().execute(work, permit)
 
@@ -75,46 +81,36 @@ class Unread(ListSource):
     """Cannot read the culprit, be it alone or among others."""
 
     async def read(self, entity_type: str, ids: Any) -> Any:
-        if any(id.endswith(f"{CULPRIT}") for id in ids):
+        if any(id.endswith(f"{ITEMS['read']:02}") for id in ids):
             raise BUG
         return await super().read(entity_type, ids)
 
 
-def _is_culprit(item: Any) -> bool:
-    return item.position == CULPRIT
-
-
-ITEM_STEPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "read": lambda plant: None,
-    "looked at": lambda plant: raising(plant, PlanReader, "is_stale", lambda _, item: _is_culprit(item)),
-    "payload": lambda plant: raising(plant, ItemRun, "_work", lambda _, item: _is_culprit(item)),
-    "executor": lambda plant: None,
-    "judge": lambda plant: raising(plant, one_try, "judge", lambda _, item, **__: _is_culprit(item)),
-    "health": lambda plant: raising(plant, TargetHealth, "note", lambda _, __, place, **___: place == (1, CULPRIT)),
-    "entry": lambda plant: raising(
-        plant, recorder, "entry_of",
-        lambda _, position, result, **__: position == CULPRIT and result.error_class != "internal",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("step", ITEM_STEPS)
 async def test_an_error_on_the_way_of_an_item_ends_that_item_alone(
-    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ITEM_STEPS[step](monkeypatch)
+    def raises(owner: Any, name: str, step: str, position_of: Callable[..., int | None]) -> None:
+        raising(monkeypatch, owner, name, lambda *args, **settings: position_of(*args, **settings) == ITEMS[step])
+
+    raises(PlanReader, "is_stale", "looked at", lambda _, item: item.position)
+    raises(ItemRun, "_work", "payload", lambda _, item: item.position)
+    raises(one_try, "judge", "judge", lambda _, item, **__: item.position)
+    raises(TargetHealth, "note", "health", lambda _, __, place, **___: place[1])
+    raises(
+        recorder, "entry_of", "entry",
+        lambda _, position, result, **__: None if result.error_class == "internal" else position,
+    )  # fmt: skip
     backfill = await make_backfill(pool, **ALL)
-    executor = Preparing() if step == "executor" else ScriptedExecutor()
-    source = (Unread if step == "read" else ListSource)(entities(10))
-    async with engine_on(dsn, pool, executor, source) as engine:
+    async with engine_on(dsn, pool, Preparing(), Unread(entities(20))) as engine:
         ended = await engine.until(backfill, "completed", "completed_with_failures", "failed")
         outcomes = await engine.outcomes(backfill)
-    failed = await pool.fetch("SELECT position, error_class, error FROM outcomes WHERE status = 'failed'")
+    rows = await pool.fetch("SELECT position, error_class, error FROM outcomes WHERE status = 'failed' ORDER BY 1")
+    failed = {row["position"]: (row["error_class"], row["error"]) for row in rows}
 
     assert "completed_with_failures" == ended.status
-    assert {"succeeded": 9, "failed": 1} == outcomes
-    assert [(CULPRIT, "internal", "OverflowError: date value out of range")] == [tuple(row) for row in failed]
-    assert "date value out of range" in caplog.text
+    assert {"succeeded": 20 - len(ITEMS), "failed": len(ITEMS)} == outcomes
+    assert dict.fromkeys(ITEMS.values(), ("internal", "OverflowError: date value out of range")) == failed
+    assert len(ITEMS) <= caplog.text.count("date value out of range")
 
 
 async def test_an_error_after_the_start_is_tried_again_since_the_target_may_have_it(dsn: Any, pool: Any) -> None:
@@ -152,43 +148,45 @@ async def test_an_error_while_one_is_recorded_ends_that_one_alone(
 @pytest.fixture
 def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failed_runs, "PAUSES_SECONDS", (0.01, 0.01, 0.0))
-    monkeypatch.setattr(scheduler, "WATCHES_OTHERS", timedelta(milliseconds=20))
+    shorten_leases(monkeypatch, times=4)
 
 
-RUN_STEPS: dict[str, tuple[Any, str, Callable[[Any], int]]] = {
-    "its runner is made": (scheduler, "Runner", lambda backfill: backfill.number),
-    "its plan is made": (Planning, "run", lambda planning: planning._gate.backfill.number),
-    "its worker is made": (runner.Runner, "_made_worker", lambda one: one.backfill.number),
-    "it works": (Worker, "run", lambda worker: worker._gate.backfill.number),
-    "it ends": (runner.Runner, "_end", lambda one: one.backfill.number),
-}
+# Each breaks the backfill of its place.
+RUN_STEPS: list[tuple[Any, str, Callable[[Any], int]]] = [
+    (scheduler, "Runner", lambda backfill: backfill.number),
+    (Planning, "run", lambda planning: planning._gate.backfill.number),
+    (runner.Runner, "_made_worker", lambda one: one.backfill.number),
+    (Worker, "run", lambda worker: worker._gate.backfill.number),
+    (runner.Runner, "_end", lambda one: one.backfill.number),
+]
 
 
 @pytest.mark.usefixtures("quick_pauses")
-@pytest.mark.parametrize("step", RUN_STEPS)
 async def test_a_backfill_whose_runs_end_on_an_error_fails_after_three_and_its_neighbours_finish(
-    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken, sound = await make_backfill(pool, **ALL), await make_backfill(pool, **ALL)
+    broken = [await make_backfill(pool, **ALL) for _ in RUN_STEPS]
+    sound = await make_backfill(pool, **ALL)
     runs: list[int] = []
-    owner, name, number_of = RUN_STEPS[step]
 
-    def concerns(one: Any, *_: Any) -> bool:
-        runs.extend([1] if number_of(one) == broken.number else [])
-        return bool(number_of(one) == broken.number)
+    def concerns(one: Any, number: int, number_of: Callable[[Any], int]) -> bool:
+        runs.extend([number] if number_of(one) == number else [])
+        return number_of(one) == number
 
-    raising(monkeypatch, owner, name, concerns)
+    for backfill, (owner, name, number_of) in zip(broken, RUN_STEPS, strict=True):
+        raising(monkeypatch, owner, name, lambda one, *_, n=backfill.number, of=number_of: concerns(one, n, of))
     async with engine_on(dsn, pool, ScriptedExecutor(), ListSource(entities(5))) as engine:
-        failed = await engine.until(broken, "failed")
+        failed = [await engine.until(backfill, "failed") for backfill in broken]
         await engine.until(sound, "completed")
         later = await make_backfill(pool, **ALL)
         engine.scheduler.nudge()
         await engine.until(later, "completed")
+    errors = [backfill.error or {} for backfill in failed]
 
-    assert "internal" == failed.error["code"]
-    assert "OverflowError: date value out of range" in failed.error["message"]
-    assert 3 == len(runs)
-    assert 3 == caplog.text.count("a run of backfill no.")
+    assert {"internal"} == {error["code"] for error in errors}
+    assert [] == [error for error in errors if "OverflowError: date value out of range" not in error["message"]]
+    assert dict.fromkeys((backfill.number for backfill in broken), 3) == Counter(runs)
+    assert 3 * len(broken) == caplog.text.count("a run of backfill no.")
     assert 0 == await pool.fetchval("SELECT count(*) FROM leases WHERE NOT released")
 
 
@@ -246,54 +244,45 @@ async def test_a_backfill_that_is_being_cancelled_and_cannot_fail_is_run_again_a
 
 # Attempts outside of backfills
 
-LIVE_STEPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "its row": lambda plant: raising(plant, live_attempts, "_taken", lambda row: row["attempt_id"] == CULPRIT),
-    "payload": lambda plant: raising(
-        plant, attempt_run, "session_work", lambda session, **_: session.attempt_id == CULPRIT
-    ),
-    "run": lambda plant: raising(plant, claimer, "AttemptRun", lambda lease, *_: lease.grant.id == CULPRIT),
-    "begin": lambda plant: raising(
-        plant, live_attempts.LiveAttemptStore, "begin", lambda _, id, *__, **___: id == CULPRIT
-    ),
-    "executor": lambda plant: None,
-    "judge": lambda plant: raising(plant, one_try, "judge", lambda _, item, **__: item.entity_id == str(CULPRIT)),
-    "health": lambda plant: raising(
-        plant, TargetHealth, "note", lambda _, __, place, **___: place == (0, CULPRIT)
-    ),
-    "end": lambda plant: raising(
-        plant, live_attempts.LiveAttemptStore, "finish",
-        lambda _, id, __, outcome: id == CULPRIT and outcome.status == "succeeded",
-    ),
-}  # fmt: skip
+# The steps, and the attempt that comes no further.
+ATTEMPTS = {"its row": 2, "payload": 4, "run": 6, "begin": 8, "executor": 10, "judge": 12, "health": 14, "end": 16}
 
 
 class PreparingLive(ScriptedExecutor):
     """Raises before it asks whether it may start."""
 
     async def execute(self, work: Work, permit: Permit) -> Verdict:
-        if work.params["n"] == CULPRIT - 1:
+        if work.params["n"] == ATTEMPTS["executor"] - 1:
             raise BUG
         return await super().execute(work, permit)
 
 
-@pytest.mark.parametrize("step", LIVE_STEPS)
 async def test_an_error_on_the_way_of_an_attempt_ends_that_attempt_alone(
-    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    LIVE_STEPS[step](monkeypatch)
-    ids = await make_attempts(pool, 6)
-    async with engine_on(dsn, pool, PreparingLive() if step == "executor" else ScriptedExecutor()) as engine:
+    def raises(owner: Any, name: str, step: str, id_of: Callable[..., int | None]) -> None:
+        raising(monkeypatch, owner, name, lambda *args, **settings: id_of(*args, **settings) == ATTEMPTS[step])
+
+    store = live_attempts.LiveAttemptStore
+    raises(live_attempts, "_taken", "its row", lambda row: row["attempt_id"])
+    raises(attempt_run, "session_work", "payload", lambda session, **_: session.attempt_id)
+    raises(claimer, "AttemptRun", "run", lambda lease, *_: lease.grant.id)
+    raises(store, "begin", "begin", lambda _, id, *__, **___: id)
+    raises(one_try, "judge", "judge", lambda _, item, **__: int(item.entity_id))
+    raises(TargetHealth, "note", "health", lambda _, __, place, **___: place[1])
+    raises(store, "finish", "end", lambda _, id, __, outcome: id if outcome.status == "succeeded" else None)
+    ids = await make_attempts(pool, 18)
+    async with engine_on(dsn, pool, PreparingLive()) as engine:
         attempts = await all_ended(engine, ids)
         later = await make_attempts(pool, 1)
         await all_ended(engine, later)
-    culprit = await attempt_of(pool, CULPRIT)
+    culprits = [attempt for attempt in attempts if attempt.status != "success"]
 
-    assert {1: "success", 2: "success", 3: "error", 4: "success", 5: "success", 6: "success"} == {
-        attempt.id: attempt.status for attempt in attempts
-    }
-    assert "internal" == culprit.error_class
-    assert "date value out of range" in culprit.error
-    assert "date value out of range" in caplog.text
+    assert {*ATTEMPTS.values()} == {attempt.id for attempt in culprits if attempt.status == "error"}
+    assert len(ATTEMPTS) == len(culprits)
+    assert {"internal"} == {attempt.error_class for attempt in culprits}
+    assert [] == [attempt for attempt in culprits if "date value out of range" not in (attempt.error or "")]
+    assert len(ATTEMPTS) <= caplog.text.count("date value out of range")
 
 
 async def test_attempts_of_any_session_time_end_and_their_neighbours_run(dsn: Any, pool: Any) -> None:
@@ -314,34 +303,31 @@ async def test_attempts_of_any_session_time_end_and_their_neighbours_run(dsn: An
 
 # Schedules
 
-SCHEDULE_STEPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "its row": lambda plant: raising(plant, schedule_store, "schedule_row", lambda row: row["id"] == 1),
-    "its rules": lambda plant: raising(plant, tz_rule_changes, "by_new_rules", lambda _, position: position.id == 1),
-    "its next time": lambda plant: raising(plant, Schedule, "next", lambda self, _: self.delay == timedelta(minutes=1)),
-    "its params": lambda plant: raising(
-        plant, firing, "params_of_slot", lambda schedule, *_: schedule.delay == timedelta(minutes=1)
-    ),
-}  # fmt: skip
 
-
-@pytest.mark.parametrize("step", SCHEDULE_STEPS)
 async def test_a_schedule_that_cannot_be_fired_is_put_aside_and_the_others_fire(
-    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await make_schedule(pool, {"minutes_interval>": 30, "delay": 60})
-    await make_schedule(pool, {"minutes_interval>": 30})
-    await make_schedule(pool, {"minutes_interval>": 30})
-    SCHEDULE_STEPS[step](monkeypatch)
+    for number in range(1, 7):
+        await make_schedule(pool, {"minutes_interval>": 30, "delay": 60 * number})
+
+    def is_culprit(number: int) -> Callable[..., bool]:
+        return lambda schedule, *_: schedule.delay == timedelta(minutes=number)
+
+    raising(monkeypatch, schedule_store, "schedule_row", lambda row: row["id"] == 1)
+    raising(monkeypatch, tz_rule_changes, "by_new_rules", lambda _, position: position.id == 2)
+    raising(monkeypatch, Schedule, "next", is_culprit(3))
+    raising(monkeypatch, firing, "params_of_slot", is_culprit(4))
     async with engine_on(dsn, pool, clock=SteppedClock(NOON + timedelta(hours=1))) as engine:
         await eventually(
             lambda: pool.fetchval(
-                "SELECT count(DISTINCT workflow_id) = 2 FROM attempts WHERE succeeded AND workflow_id > 1"
+                "SELECT count(DISTINCT workflow_id) = 2 FROM attempts WHERE succeeded AND workflow_id > 4"
             )
         )
-        if step != "its rules":
-            await eventually(lambda: [1] == [e.schedule_id for e in engine.events if isinstance(e, SchedulePostponed)])
+        await eventually(
+            lambda: {1, 3, 4} == {e.schedule_id for e in engine.events if isinstance(e, SchedulePostponed)}
+        )
 
-    assert "date value out of range" in caplog.text
+    assert 4 <= caplog.text.count("date value out of range")
 
 
 # The janitor

@@ -152,11 +152,11 @@ def remember_who_makes_tasks(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_task_factory(made)  # type: ignore[arg-type]
 
 
-def shorten_leases(patch: pytest.MonkeyPatch) -> None:
-    """A tenth of everything, in the same proportions: nobody wants to wait here for the leases of the dead."""
+def shorten_leases(patch: pytest.MonkeyPatch, *, times: float = 10) -> None:
+    """Everything so many times as short, in the same proportions: nobody wants to wait for the leases of the dead."""
     for module in (lease_store, live_attempts):
-        patch.setattr(module, "LENGTH", timedelta(seconds=0.3))
-    patch.setattr(leases, "SAFE_SECONDS", 0.2)
-    patch.setattr(leases, "RENEW_EVERY_SECONDS", 0.1)
-    patch.setattr(scheduler, "WATCHES_OTHERS", timedelta(seconds=0.1))
-    patch.setattr(news, "LOOKS_EVERY_SECONDS", 0.1)
+        patch.setattr(module, "LENGTH", timedelta(seconds=3 / times))
+    patch.setattr(leases, "SAFE_SECONDS", 2 / times)
+    patch.setattr(leases, "RENEW_EVERY_SECONDS", 1 / times)
+    patch.setattr(scheduler, "WATCHES_OTHERS", timedelta(seconds=1 / times))
+    patch.setattr(news, "LOOKS_EVERY_SECONDS", 1 / times)
