@@ -17,15 +17,16 @@ from tests.support.backfills import Workflow, make_workflow
 from tests.support.clock import FakeClock
 from tests.support.fake_control import FakeControl
 from tests.support.system import System, make_system
+from yarl import URL
 
 from backfilld.api.auth.keys import KeyAuthenticator
 from backfilld.api.framework.server import ApiServer, ServerOptions, doorkeeper
-from backfilld.domain.access.callers import Actor, Role
+from backfilld.domain.access.callers import Actor, Caller, Role
 from backfilld.operations.backfill_verbs import BackfillOperations
 from backfilld.operations.keys import NewKey, create_key
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.sessions.backfill_schedule import ScheduleLimits
-from backfilld.operations.web_sessions import WebSessions
+from backfilld.operations.web_sessions import WebSessions, csrf_token
 from backfilld.store.admin.keys import KeyStore
 from backfilld.store.connection.pool import Pool
 from backfilld.web.frame.frame import Frame
@@ -33,6 +34,7 @@ from backfilld.web.frame.visit import Page
 from backfilld.web.pages.account.sign_in_page import Directory
 from backfilld.web.site import pages
 
+OPTIONS = ServerOptions(stop_timeout_seconds=1)
 _TOKEN = re.compile(r'name="csrf" value="(\w+)"')
 
 
@@ -63,17 +65,25 @@ class Person:
         return await self.session.post(path, data=sent, headers=told, allow_redirects=False)
 
     async def take_token(self) -> None:
+        """The one that stands in the forms of a page."""
         found = _TOKEN.search(await self.text("/account"))
 
         assert found is not None
         self.csrf = found[1]
 
+    def has_signed_in(self, cookie: str, token: str) -> None:
+        self.session.cookie_jar.update_cookies({cookie: token}, URL(self.url))
+        self.csrf = csrf_token(token)
+
 
 class Site:
     """A server with all pages, and keys to enter by."""
 
-    def __init__(self, server: ApiServer, pages: list[Page], pool: Pool, clock: FakeClock, stack: AsyncExitStack):
-        self.server, self.pages, self._pool, self._clock, self._stack = server, pages, pool, clock, stack
+    def __init__(
+        self, server: ApiServer, frame: Frame, pages: list[Page], pool: Pool, clock: FakeClock, stack: AsyncExitStack
+    ) -> None:
+        self.server, self.pages, self._frame = server, pages, frame
+        self._pool, self._clock, self._stack = pool, clock, stack
 
     async def stranger(self) -> Person:
         jar = aiohttp.CookieJar(unsafe=True)
@@ -84,12 +94,11 @@ class Site:
         return await create_key(self._pool, self._clock, name=f"the {role}", role=role, actor=Actor.local("cli"))
 
     async def sign_in(self, role: Role, key: NewKey | None = None) -> Person:
-        person = await self.stranger()
+        """Somebody for whom the page to sign in has done its work: that page has tests of its own."""
         key = key or await self.key(role)
-        answer = await person.post("/sign-in", key=key.key, csrf=None)
-
-        assert 303 == answer.status, await answer.text()
-        await person.take_token()
+        token, _ = await self._frame.sessions.open(Caller(f"key:{key.id}", key.name, key.role, "key"), "")
+        person = await self.stranger()
+        person.has_signed_in(self._frame.place.cookie, token)
         return person
 
 
@@ -120,17 +129,21 @@ def directory() -> Directory | None:
 
 
 @pytest.fixture
+def options() -> ServerOptions:
+    return OPTIONS
+
+
+@pytest.fixture
 def system(pool: Pool, clock: FakeClock) -> System:
     return make_system(pool, clock)
 
 
 async def open_site(
     stack: AsyncExitStack, pool: Pool, clock: FakeClock, operations: BackfillOperations, system: System,
-    verbs: ScheduleVerbs, directory: Directory | None = None, **frame_settings: Any,
+    verbs: ScheduleVerbs, directory: Directory | None = None, options: ServerOptions = OPTIONS, **frame_settings: Any,
 ) -> Site:  # fmt: skip
     authenticator = KeyAuthenticator(KeyStore(pool), clock)
     stack.push_async_callback(authenticator.close)
-    options = ServerOptions(stop_timeout_seconds=1)
     door = doorkeeper([authenticator], clock, options)
     frame = Frame(WebSessions(pool, clock), door, clock, order=system.verbs.status.order, **frame_settings)
     every = pages(frame, operations, system.verbs, verbs, directory)
@@ -139,13 +152,13 @@ async def open_site(
     )  # fmt: skip
     await server.start()
     stack.push_async_callback(server.stop)
-    return Site(server, every, pool, clock, stack)
+    return Site(server, frame, every, pool, clock, stack)
 
 
 @pytest.fixture
 async def site(
     pool: Pool, clock: FakeClock, operations: BackfillOperations, system: System, verbs: ScheduleVerbs,
-    directory: Directory | None,
+    directory: Directory | None, options: ServerOptions,
 ) -> AsyncIterator[Site]:  # fmt: skip
     async with AsyncExitStack() as stack:
-        yield await open_site(stack, pool, clock, operations, system, verbs, directory)
+        yield await open_site(stack, pool, clock, operations, system, verbs, directory, options)
