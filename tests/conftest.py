@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import pytest
@@ -15,8 +15,6 @@ from tests.support.examples import register_profiles
 
 from backfilld.domain.windows.timezones import use_pinned_tzdata
 from backfilld.store.connection.pool import Pool, open_pool
-
-FACTORY = "_asyncio_loop_factory"  # the fixture behind the hook below
 
 register_profiles()
 compile_templates_once()
@@ -81,16 +79,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The daemon's own loop."""
-    return {"uvloop": uvloop.new_event_loop}
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Fixtures of tests that are no coroutines are on the same loop, which pytest-asyncio tells to the others alone."""
-    if "databases" in metafunc.fixturenames and FACTORY not in metafunc.fixturenames:
-        metafunc.fixturenames.append(FACTORY)
-        metafunc.parametrize(
-            FACTORY, [uvloop.new_event_loop], ids=[pytest.HIDDEN_PARAM], indirect=True, scope="session"
-        )
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """The daemon's own loop. pytest-asyncio's hook for it would make each test one case of many, which takes longer."""
+    return uvloop.new_event_loop
