@@ -70,11 +70,8 @@ async def stored(pool: Pool) -> list[int]:
     return [await pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]  # noqa: S608 - names from here
 
 
-@pytest.mark.parametrize("field", WRONG)
-async def test_a_wrong_value_is_refused_with_its_path(
-    client: Client, pool: Pool, workflow: Workflow, field: str
-) -> None:
-    for value in WRONG[field]:
+async def test_a_wrong_value_is_refused_with_its_path(client: Client, pool: Pool, workflow: Workflow) -> None:
+    for field, value in ((field, value) for field, values in WRONG.items() for value in values):
         sent = body(workflow.workflow_id, **{field: value})
         created = await client.post(PATH, json=sent, headers={"Idempotency-Key": "k"})
         answers = [created]
@@ -84,9 +81,9 @@ async def test_a_wrong_value_is_refused_with_its_path(
             error = (await answer.json())["error"]
             paths = [detail["path"] for detail in error["details"]]
 
-            assert 422 == answer.status, (value, error)
-            assert paths, value
-            assert all(path == f"/{field}" or path.startswith(f"/{field}/") for path in paths), (value, error)
+            assert 422 == answer.status, (field, value, error)
+            assert paths, (field, value)
+            assert all(path == f"/{field}" or path.startswith(f"/{field}/") for path in paths), (field, value, error)
     assert [0, 0, 0, 0] == await stored(pool)
 
 
@@ -134,7 +131,7 @@ async def test_faults_of_types_and_of_meaning_come_in_one_answer(client: Client,
     assert "max_in_flight" == found["/max_inflight"]["allowed"][0]
 
 
-@pytest.mark.parametrize(("fields", "path", "code"), [
+BETWEEN_FIELDS: list[tuple[dict[str, Any], str, str | None]] = [
     ({"entity_type": "none"}, "/entity_type", "entity_type_not_enumerable"),
     ({"entity_type": "none", "entity_ids": None}, "/entity_type", "entity_type_not_enumerable"),
     ({"entity_type": "none", "entity_ids": ["a"], "filter_spec": {"a": 1}}, "/filter_spec",
@@ -142,15 +139,16 @@ async def test_faults_of_types_and_of_meaning_come_in_one_answer(client: Client,
     ({"filter_spec": {"rules": [{"field": "d", "operator": "<", "value": "2027-02-30"}], "combinator": "and"}},
      "/filter_spec/rules/0/value", None),
     ({"target_workflow_id": 77}, "/target_workflow_id", "workflow_not_found"),
-])  # fmt: skip
-async def test_a_rule_between_fields_is_named(
-    client: Client, workflow: Workflow, fields: dict[str, Any], path: str, code: str | None
-) -> None:
-    answer = await client.post(PATH, json=body(workflow.workflow_id, **fields))
-    details = (await answer.json())["error"]["details"]
+]  # fmt: skip
 
-    assert (422, path) == (answer.status, details[0]["path"])
-    assert code in (None, details[0]["code"])
+
+async def test_a_rule_between_fields_is_named(client: Client, workflow: Workflow) -> None:
+    for fields, path, code in BETWEEN_FIELDS:
+        answer = await client.post(PATH, json=body(workflow.workflow_id, **fields))
+        details = (await answer.json())["error"]["details"]
+
+        assert (422, path) == (answer.status, details[0]["path"]), fields
+        assert code in (None, details[0]["code"]), fields
 
 
 async def test_an_empty_filter_can_be_forbidden(pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve) -> None:
@@ -175,19 +173,22 @@ async def test_the_bound_of_entities_in_flight_comes_from_the_configuration(
 VERIFY = {"entity_type": "ticket", "filter_spec": {}}
 
 
-@pytest.mark.parametrize(("fields", "path"), [
+NOT_VERIFIED: list[tuple[dict[str, Any], str]] = [
     ({"entity_type": "x"}, "/entity_type"), ({"entity_type": "none"}, "/entity_type"),
     ({"filter_spec": 1}, "/filter_spec"),
     ({"timezone": "x"}, "/timezone"), ({"timezone": None}, "/timezone"), ({"x": 1}, "/x"),
-])  # fmt: skip
-async def test_what_is_verified_is_checked(client: Client, fields: dict[str, Any], path: str) -> None:
-    answer = await client.post(PATH + "/verify", json=VERIFY | fields)
-
-    assert 422 == answer.status
-    assert path == (await answer.json())["error"]["details"][0]["path"]
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("action", "sent", "path"), [
+async def test_what_is_verified_is_checked(client: Client) -> None:
+    for fields, path in NOT_VERIFIED:
+        answer = await client.post(PATH + "/verify", json=VERIFY | fields)
+
+        assert 422 == answer.status, fields
+        assert path == (await answer.json())["error"]["details"][0]["path"]
+
+
+NO_ACTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("pause", {"reason": 1}, "/reason"), ("pause", {"reason": "x" * 2001}, "/reason"), ("pause", {"x": 1}, "/x"),
     ("pause", {"in_flight": "drain"}, "/in_flight"), ("resume", {"reasn": "x"}, "/reasn"),
     ("cancel", {"in_flight": "kill"}, "/in_flight"), ("cancel", {"in_flight": None}, "/in_flight"),
@@ -196,15 +197,16 @@ async def test_what_is_verified_is_checked(client: Client, fields: dict[str, Any
     ("rerun-failed", {"entity_ids": "a"}, "/entity_ids"), ("rerun-failed", {"error_class": ""}, "/error_class"),
     ("rerun-failed", {"error_class": 1}, "/error_class"), ("rerun-failed", {"x": 1}, "/x"),
     ("rerun-failed", {"reason": "x" * 2001}, "/reason"),
-])  # fmt: skip
-async def test_actions_check_what_they_are_sent(
-    client: Client, pool: Pool, action: str, sent: dict[str, Any], path: str
-) -> None:
-    backfill = await make_backfill(pool)
-    answer = await client.post(f"{PATH}/{backfill.id}/{action}", json=sent)
+]  # fmt: skip
 
-    assert 422 == answer.status
-    assert [path] == [detail["path"] for detail in (await answer.json())["error"]["details"]]
+
+async def test_actions_check_what_they_are_sent(client: Client, pool: Pool) -> None:
+    backfill = await make_backfill(pool)
+    for action, sent, path in NO_ACTIONS:
+        answer = await client.post(f"{PATH}/{backfill.id}/{action}", json=sent)
+
+        assert 422 == answer.status, (action, sent)
+        assert [path] == [detail["path"] for detail in (await answer.json())["error"]["details"]]
     assert ("planning", 1) == tuple(await pool.fetchrow("SELECT status, version FROM backfills") or ())
     assert 0 == await pool.fetchval("SELECT count(*) FROM audit_log")
 

@@ -96,35 +96,33 @@ async def test_one_that_is_over_is_not_shown(client: Client, pool: Pool, clock: 
     assert {"open": False, "next_open_at": TEN, "closes_at": None, "override_until": None} == window
 
 
-@pytest.mark.parametrize(
-    ("until", "code"),
-    [
-        ("2027-03-01T12:00:00Z", "out_of_range"),
-        ("2027-03-01T12:00:00.5Z", "out_of_range"),
-        ("2027-03-02T12:00:01Z", "out_of_range"),
-        ("2027-03-01", "invalid_instant"),
-        (None, "invalid_type"),
-    ],
-)
-async def test_it_takes_a_time_of_the_next_24_hours(client: Client, pool: Pool, until: Any, code: str) -> None:
+NOT_UNTIL = [
+    ("2027-03-01T12:00:00Z", "out_of_range"),
+    ("2027-03-01T12:00:00.5Z", "out_of_range"),
+    ("2027-03-02T12:00:01Z", "out_of_range"),
+    ("2027-03-01", "invalid_instant"),
+    (None, "invalid_type"),
+]
+
+
+async def test_it_takes_a_time_of_the_next_24_hours(client: Client, pool: Pool) -> None:
     backfill = await waits_for_the_night(pool)
-    status, document = await override(client, backfill, until)
-    (fault,) = document["error"]["details"]
+    for until, code in NOT_UNTIL:
+        status, document = await override(client, backfill, until)
+        (fault,) = document["error"]["details"]
 
-    assert (422, "/until", code) == (status, fault["path"], fault["code"])
+        assert (422, "/until", code) == (status, fault["path"], fault["code"]), until
 
 
-@pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_what_goes_on_can_be_overridden_and_nothing_else(
-    client: Client, pool: Pool, status: Status, method: str
-) -> None:
-    backfill = await make_backfill(pool)
-    await put_into(pool, backfill, status)
-    body = {"until": SIX} if method == "POST" else None
-    answer = await client.request(method, f"{PATH}/{backfill.id}/override", json=body)
+async def test_what_goes_on_can_be_overridden_and_nothing_else(client: Client, pool: Pool, method: str) -> None:
+    for status in Status:
+        backfill = await make_backfill(pool)
+        await put_into(pool, backfill, status)
+        body = {"until": SIX} if method == "POST" else None
+        answer = await client.request(method, f"{PATH}/{backfill.id}/override", json=body)
 
-    assert (409 if status in ENDED | {S.CANCELLING} else 202 if body else 204) == answer.status
+        assert (409 if status in ENDED | {S.CANCELLING} else 202 if body else 204) == answer.status, status
 
 
 async def test_a_pause_stands(client: Client, pool: Pool) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.api.backfill_fixtures import *  # noqa: F403 - fixtures
 from tests.api.conftest import Client
 from tests.support.backfill_api import body, store_entities
-from tests.support.backfills import Workflow
+from tests.support.backfills import Workflow, make_workflow
 
 from backfilld.operations.hints import field_hints
 from backfilld.store.connection.pool import Pool
@@ -31,43 +31,41 @@ def rule(field: str, operator: str, value: Any = None) -> dict[str, Any]:
 CLOSED = [{"status": "closed", "company": {"name": "a"}, "note": None}] * 5
 
 
+ABSENT = [
+    (rule("statsu", "!=", "closed"), "`!=` is true of all of them; did you mean 'status'?"),
+    (rule("statsu", "null"), "`null` is true of all of them; did you mean 'status'?"),
+    (rule("statsu", "notIn", ["a"]), "`notIn` is true of all of them; did you mean 'status'?"),
+    (rule("statsu", "isEmpty"), "`isEmpty` is true of all of them; did you mean 'status'?"),
+    (rule("statsu", "doesNotContain", "x"), "`doesNotContain` is true of all of them; did you mean 'status'?"),
+    (rule("company.nmae", "!=", "b"), "`!=` is true of all of them; did you mean 'company.name'?"),
+    (rule("zzz", "!=", "b"), "field `zzz` is in none of the records (5), so `!=` is true of all of them"),
+    ({"statsu": "closed"}, "`=` is true of none of them; did you mean 'status'?"),
+    (rule("statsu", "notNull"), "`notNull` is true of none of them; did you mean 'status'?"),
+]
+
+
 @WAYS
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        (rule("statsu", "!=", "closed"), "`!=` is true of all of them; did you mean 'status'?"),
-        (rule("statsu", "null"), "`null` is true of all of them; did you mean 'status'?"),
-        (rule("statsu", "notIn", ["a"]), "`notIn` is true of all of them; did you mean 'status'?"),
-        (rule("statsu", "isEmpty"), "`isEmpty` is true of all of them; did you mean 'status'?"),
-        (rule("statsu", "doesNotContain", "x"), "`doesNotContain` is true of all of them; did you mean 'status'?"),
-        (rule("company.nmae", "!=", "b"), "`!=` is true of all of them; did you mean 'company.name'?"),
-        (rule("zzz", "!=", "b"), "field `zzz` is in none of the records (5), so `!=` is true of all of them"),
-        ({"statsu": "closed"}, "`=` is true of none of them; did you mean 'status'?"),
-        (rule("statsu", "notNull"), "`notNull` is true of none of them; did you mean 'status'?"),
-    ],
-)
 async def test_a_field_that_is_not_there_is_told_whatever_the_rule_says_of_it(
-    client: Client, pool: Pool, workflow: Workflow, way: str, spec: Any, said: str
+    client: Client, pool: Pool, way: str
 ) -> None:
     await store_entities(pool, *CLOSED)
-    data, warnings = await ask(client, way, workflow, filter_spec=spec)
+    for spec, said in ABSENT:
+        data, warnings = await ask(client, way, await make_workflow(pool), filter_spec=spec)
 
-    assert any(warning.endswith(said) for warning in warnings), warnings
-    if way == "/verify":
-        assert "WARNING" == data["level"]
-        assert said in data["message"]
-        assert 1 == data["message"].count("is in none of the records")
+        assert any(warning.endswith(said) for warning in warnings), (spec, warnings)
+        if way == "/verify":
+            assert "WARNING" == data["level"], spec
+            assert said in data["message"]
+            assert 1 == data["message"].count("is in none of the records")
 
 
 @WAYS
-@pytest.mark.parametrize("spec", [rule("status", "!=", "x"), rule("note", "null"), rule("company", "notNull"), {}])
-async def test_fields_that_are_there_pass_without_a_word(
-    client: Client, pool: Pool, workflow: Workflow, way: str, spec: Any
-) -> None:
+async def test_fields_that_are_there_pass_without_a_word(client: Client, pool: Pool, way: str) -> None:
     await store_entities(pool, *CLOSED)
-    _, warnings = await ask(client, way, workflow, filter_spec=spec)
+    for spec in (rule("status", "!=", "x"), rule("note", "null"), rule("company", "notNull"), {}):
+        _, warnings = await ask(client, way, await make_workflow(pool), filter_spec=spec)
 
-    assert [] == [warning for warning in warnings if "field `" in warning]
+        assert [] == [warning for warning in warnings if "field `" in warning], spec
 
 
 @WAYS
@@ -85,27 +83,25 @@ async def test_records_of_another_type_are_counted_though_others_match(
         assert (2, "WARNING") == (data["matching_entities"], data["level"])
 
 
-@WAYS
-@pytest.mark.parametrize(
-    ("spec", "advice"),
-    [
-        (rule("at", "=", "2025-06-03"), '`at` >= "2025-06-03" and `at` < "2025-06-04"'),
-        (rule("at", "!=", "2025-06-03"), '`at` >= "2025-06-03" and `at` < "2025-06-04"'),
-        (rule("at", "in", ["2025-06-03"]), '`at` >= "2025-06-03" and `at` < "2025-06-04"'),
-        (rule("at", "between", ["2025-06-03", "2025-06-03"]), '`at` < "2025-06-04"'),
-        (rule("at", "notBetween", ["2025-06-01", "2025-06-03"]), '`at` < "2025-06-04"'),
-        (rule("at", "<=", "2025-06-03"), '`at` < "2025-06-04"'),
-        (rule("at", ">", "2025-06-03"), '`at` >= "2025-06-04"'),
-    ],
-)
-async def test_a_date_alone_is_told_to_be_its_midnight_where_that_bites(
-    client: Client, pool: Pool, workflow: Workflow, way: str, spec: Any, advice: str
-) -> None:
-    await store_entities(pool, {"at": "2025-06-03T10:00:00Z"})
-    _, warnings = await ask(client, way, workflow, filter_spec=spec)
+MIDNIGHTS = [
+    (rule("at", "=", "2025-06-03"), '`at` >= "2025-06-03" and `at` < "2025-06-04"'),
+    (rule("at", "!=", "2025-06-03"), '`at` >= "2025-06-03" and `at` < "2025-06-04"'),
+    (rule("at", "in", ["2025-06-03"]), '`at` >= "2025-06-03" and `at` < "2025-06-04"'),
+    (rule("at", "between", ["2025-06-03", "2025-06-03"]), '`at` < "2025-06-04"'),
+    (rule("at", "notBetween", ["2025-06-01", "2025-06-03"]), '`at` < "2025-06-04"'),
+    (rule("at", "<=", "2025-06-03"), '`at` < "2025-06-04"'),
+    (rule("at", ">", "2025-06-03"), '`at` >= "2025-06-04"'),
+]
 
-    (warning,) = [one for one in warnings if "midnight" in one]
-    assert warning.endswith(advice)
+
+@WAYS
+async def test_a_date_alone_is_told_to_be_its_midnight_where_that_bites(client: Client, pool: Pool, way: str) -> None:
+    await store_entities(pool, {"at": "2025-06-03T10:00:00Z"})
+    for spec, advice in MIDNIGHTS:
+        _, warnings = await ask(client, way, await make_workflow(pool), filter_spec=spec)
+
+        (warning,) = [one for one in warnings if "midnight" in one]
+        assert warning.endswith(advice), spec
 
 
 @pytest.mark.parametrize(
