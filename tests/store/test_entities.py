@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from tests.support.clock import NOON
 from tests.support.waiting import eventually
@@ -64,6 +65,35 @@ async def test_the_last_of_equal_ids_wins_in_and_across_batches(pool: Any, store
 
     assert UploadOutcome(UpsertCounts(inserted=2), 2, (Replaced("1", 1, 4), Replaced("1", 2, 4))) == outcome
     assert Entity("1", {"n": 3}, None, NOON) == await store.find("ticket", "1")
+
+
+@pytest.mark.parametrize("loads", [1, 3], ids=["loaded-at-once", "loaded-bit-by-bit"])
+async def test_what_is_handed_on_unparsed_is_what_is_there(pool: Any, store: EntityStore, loads: int) -> None:
+    texts = ["line\nbreak", "\r\u2028\x0b\x1f", "größe 🖨", '"quoted\\"', "", ",{}NULL"]
+    ids = [*filter(None, texts), "NULL", "plain"]
+    rows = [
+        (id, orjson.dumps({text: [text, None, 1e300] for text in texts[: n + 1]}).decode(), None)
+        for n, id in enumerate(ids)
+    ]
+    for n in range(loads):
+        await put(pool, *rows[n::loads], at=NOON + timedelta(microseconds=n))
+    asked = ["not there", *reversed(ids), ids[0], "nor this\n"]
+    found = await store.read_unparsed("ticket", asked)
+    parsed = await store.read("ticket", asked)
+
+    assert loads == len({one.as_of for one in found.values()})
+    assert {id: (one.attributes, one.as_of) for id, one in parsed.items()} == {
+        id: (one.attributes.parsed(), one.as_of) for id, one in found.items()
+    }
+    assert set(ids) == set(found)
+
+
+async def test_nothing_is_handed_on_where_nothing_is(pool: Any, store: EntityStore) -> None:
+    await put(pool, ("1", "{}", None))
+
+    assert {} == await store.read_unparsed("ticket", ["2"])
+    assert {} == await store.read_unparsed("ticket", [])
+    assert {} == await store.read_unparsed("document", ["1"])
 
 
 async def test_an_older_record_changes_nothing(pool: Any, store: EntityStore) -> None:

@@ -7,6 +7,7 @@ wherever it is, and a filter goes into the statement, so that what cannot match 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any, Protocol
 
 import asyncpg
@@ -71,8 +72,13 @@ class EntityStore:
 
     async def read_unparsed(self, entity_type: str, ids: Sequence[str]) -> dict[str, Unparsed]:
         """The same for whoever hands them on."""
-        rows = await self._pool.fetch(SQL.read_unparsed, entity_type, orjson.dumps(ids).decode())
-        return {id: Unparsed(AttributesText(attributes), loaded_at) for id, attributes, loaded_at in rows}
+        row = await self._pool.fetchrow(SQL.read_unparsed, entity_type, orjson.dumps(ids).decode())
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        found, lines, loaded_at, each_loaded_at = row
+        if found is None:
+            return {}
+        texts = map(AttributesText, lines.split("\n"))
+        return dict(zip(found, map(Unparsed, texts, each_loaded_at or repeat(loaded_at)), strict=True))
 
     async def page_by_id(
         self, entity_type: str, *, after: str, limit: int, condition: Condition | None = None, attributes: bool = True
