@@ -83,36 +83,36 @@ async def made(pool: Pool, source: BuiltinSource, **settings) -> tuple[list[str]
     return await plan.freeze(), await plan.skipped(), tuple(row) if settings["order"] == "source" else (0, 0)
 
 
-@pytest.mark.parametrize("behavior", ["none", "failed", "completed"])
 @pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
-async def test_it_is_the_plan_that_listing_makes(pool: Pool, store: EntityStore, order: str, behavior: str):
-    settings = {"order": order, "reprocess_behavior": behavior, "filter_resolved": OPEN}
-    by_listing = await made(pool, Lister(store), **settings)
-    in_place = await made(pool, BuiltinSource(store), **settings)
+async def test_it_is_the_plan_that_listing_makes(pool: Pool, store: EntityStore, order: str):
+    for behavior in ("none", "failed", "completed"):
+        settings = {"order": order, "reprocess_behavior": behavior, "filter_resolved": OPEN}
+        by_listing = await made(pool, Lister(store), **settings)
+        in_place = await made(pool, BuiltinSource(store), **settings)
 
-    assert by_listing == in_place
-    assert len(in_place[0]) == sum(1 for n in range(ENTITIES) if n % 3)
-    assert bool(in_place[1]) == (behavior != "completed")
+        assert by_listing == in_place, behavior
+        assert len(in_place[0]) == sum(1 for n in range(ENTITIES) if n % 3), behavior
+        assert bool(in_place[1]) == (behavior != "completed"), behavior
 
 
 NAMED = ("t07", "nobody", "t31", "t00", "t08", "t25", "t04", "t05", "t10", "t15", "noone", "t20", "t22", "t01", "t02")
 
 
-@pytest.mark.parametrize("behavior", ["none", "failed", "completed"])
 @pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
 @pytest.mark.parametrize("filter_resolved", [OPEN, None])
 async def test_named_ids_come_to_the_plan_that_reading_them_makes(
-    pool: Pool, store: EntityStore, order: str, behavior: str, filter_resolved: Any
+    pool: Pool, store: EntityStore, order: str, filter_resolved: Any
 ):
-    settings = {"order": order, "reprocess_behavior": behavior, "filter_resolved": filter_resolved}
-    by_reading = await made(pool, Lister(store), entity_ids=NAMED, **settings)
-    in_place = await made(pool, BuiltinSource(store), entity_ids=NAMED, **settings)
+    for behavior in ("none", "failed", "completed"):
+        settings = {"order": order, "reprocess_behavior": behavior, "filter_resolved": filter_resolved}
+        by_reading = await made(pool, Lister(store), entity_ids=NAMED, **settings)
+        in_place = await made(pool, BuiltinSource(store), entity_ids=NAMED, **settings)
 
-    assert by_reading == in_place
-    assert sorted(NAMED) == sorted(in_place[0])
-    assert "not_found" == in_place[1]["nobody"]
-    assert ("not_matching" in in_place[1].values()) == (filter_resolved is not None)
-    assert ("already_succeeded" in in_place[1].values()) == (behavior == "failed")
+        assert by_reading == in_place, behavior
+        assert sorted(NAMED) == sorted(in_place[0]), behavior
+        assert "not_found" == in_place[1]["nobody"], behavior
+        assert ("not_matching" in in_place[1].values()) == (filter_resolved is not None), behavior
+        assert ("already_succeeded" in in_place[1].values()) == (behavior == "failed"), behavior
 
 
 async def test_ids_of_a_type_without_a_source_are_left_out_if_they_were_run(pool: Pool):
