@@ -202,7 +202,7 @@ async def ask_all_the_time(daemon, id, answers):
         while True:
             async with session.get(path) as answer:
                 answers[answer.status] += 1
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 async def unready(daemon):

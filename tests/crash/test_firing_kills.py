@@ -50,9 +50,14 @@ def calls_by_key(target) -> Counter[str]:
 
 
 @points(
-    Point.FIRE_AFTER_COMMIT,
     Point.ATTEMPT_BEGUN,
-    slow=(Point.FIRE_BEFORE_COMMIT, Point.ATTEMPT_TAKEN, Point.ATTEMPT_BEFORE_END, Point.ATTEMPT_ENDED),
+    slow=(
+        Point.FIRE_BEFORE_COMMIT,
+        Point.FIRE_AFTER_COMMIT,
+        Point.ATTEMPT_TAKEN,
+        Point.ATTEMPT_BEFORE_END,
+        Point.ATTEMPT_ENDED,
+    ),
 )
 async def test_no_slot_is_lost_or_fired_twice(daemon, target, dsn, point):
     mortal = Mortal(daemon, target, dsn, point)

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.crash.mortal import points
 from tests.fake_psa.generic import GenericApi
 from tests.fake_psa.serving import serving
 from tests.support.daemon import DaemonProcess
@@ -79,7 +80,7 @@ async def planned(dsn: str) -> list[str]:
         await connection.close()
 
 
-@pytest.mark.parametrize("point", [Point.PLANNER_PAGE_BEFORE_COMMIT, Point.PLANNER_PAGE_AFTER_COMMIT], ids=str)
+@points(Point.PLANNER_PAGE_AFTER_COMMIT, slow=(Point.PLANNER_PAGE_BEFORE_COMMIT,))
 @pytest.mark.parametrize(
     "kind", ["keyset", *(pytest.param(kind, marks=pytest.mark.slow) for kind in PAGES if kind != "keyset")]
 )

@@ -33,7 +33,7 @@ async def state(dsn: str) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize(
     ("point", "passes"),
-    [(Point.PUSH_WORKFLOW_WRITTEN, 2), (Point.PUSH_BEFORE_COMMIT, 1)],
+    [pytest.param(Point.PUSH_WORKFLOW_WRITTEN, 2, marks=pytest.mark.slow), (Point.PUSH_BEFORE_COMMIT, 1)],
     ids=str,
 )
 async def test_a_push_that_was_cut_off_has_changed_nothing(mortal, dsn, point, passes):

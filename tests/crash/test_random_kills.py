@@ -64,7 +64,7 @@ async def killed_again_and_again(
 @pytest.mark.parametrize(
     ("entities", "seconds", "kills", "longest", "max_unrecorded"),
     [  # However the kills fall and however quick the machine is, ten at a time leave something for after the last kill.
-        pytest.param(4_000, 0.008, 2, 1.5, 20, id="few"),
+        pytest.param(1_000, 0.016, 2, 0.75, 20, id="few"),
         pytest.param(25_000, 0.012, 24, 1.5, 100, id="many", marks=pytest.mark.slow),
         pytest.param(30_000, 0.020, 24, 3.0, 10, id="many-at-full-speed", marks=pytest.mark.slow),
     ],

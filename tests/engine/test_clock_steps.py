@@ -28,8 +28,10 @@ def waiting_for(seconds: float) -> Backoff:
     return Backoff(base=wait, cap=wait, floor=wait)
 
 
-@pytest.mark.parametrize("hours", [-9, 9])
-@pytest.mark.parametrize("wait_seconds", [0.5, 3.0], ids=["short-wait", "long-wait"])
+@pytest.mark.parametrize(
+    ("wait_seconds", "hours"),
+    [(0.5, 9), (3.0, -9), *(pytest.param(*other, marks=pytest.mark.slow) for other in ((0.5, -9), (3.0, 9)))],
+)
 async def test_a_stepped_clock_does_not_stretch_the_wait_for_a_retry(dsn, pool, hours: int, wait_seconds: float):
     clock = SteppedClock()
     backfill = await make_backfill(pool, **ALL)
@@ -113,7 +115,7 @@ async def test_a_lease_is_not_trusted_after_the_machine_slept(dsn, pool):
     assert {"succeeded": 200} == await engine.outcomes(backfill)
 
 
-@pytest.mark.parametrize("hours", [-30, 30])
+@pytest.mark.parametrize("hours", [-30, pytest.param(30, marks=pytest.mark.slow)])
 async def test_a_clock_that_steps_to_and_fro_in_the_middle_of_the_work_disturbs_nothing(dsn, pool, hours: int):
     clock, executor = SteppedClock(), ScriptedExecutor(slowly)
     backfill = await make_backfill(pool, **ALL, max_in_flight=4)

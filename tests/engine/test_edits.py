@@ -197,8 +197,14 @@ async def test_an_override_runs_outside_the_windows_and_ends_by_itself(dsn, pool
     assert (True, True, True, True) == (opened, closed, again, taken_back)
 
 
-@pytest.mark.parametrize("how", ["override", "windows", "zone"])
-@pytest.mark.parametrize("is_owned", [False, True])
+@pytest.mark.parametrize(
+    ("is_owned", "how"),
+    [
+        *((True, how) for how in ("override", "windows", "zone")),
+        (False, "override"),
+        *(pytest.param(False, how, marks=pytest.mark.slow) for how in ("windows", "zone")),
+    ],
+)
 async def test_windows_that_somebody_opens_fill_the_slots_over_the_ramp_of_any_opening(
     dsn, pool, how: str, is_owned: bool
 ):

@@ -203,7 +203,7 @@ def test_each_setting_of_a_new_backfill_is_chosen_by_the_machine_or_has_a_reason
 
 
 def test_whatever_happens_the_engine_does_as_the_model_says(small_world):
-    chosen = settings(PLAIN, max_examples=8, stateful_step_count=15, derandomize=True)
+    chosen = settings(PLAIN, max_examples=5, stateful_step_count=15, derandomize=True)
     run_state_machine_as_test(small_world(Machine, until=math.inf), settings=chosen)
 
 

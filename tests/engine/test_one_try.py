@@ -38,10 +38,16 @@ async def an_attempt(pool: Any, most: int) -> Callable[[Engine], Awaitable[str]]
 
 
 KINDS = pytest.mark.parametrize("made", [an_item, an_attempt])
+UNCOUNTED_KINDS = pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        *zip((an_item, an_attempt), UNCOUNTED, strict=True),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in zip((an_attempt, an_item), UNCOUNTED, strict=True)),
+    ],
+)
 
 
-@KINDS
-@pytest.mark.parametrize("kind", UNCOUNTED)
+@UNCOUNTED_KINDS
 async def test_what_is_the_targets_fault_counts_once_others_have_succeeded_since_the_last_failure(
     dsn, pool, made: Made, kind: VerdictKind
 ):
@@ -63,8 +69,7 @@ async def test_what_is_the_targets_fault_counts_once_others_have_succeeded_since
     assert 4 == len(executor.starts)  # the first one happened before anybody had succeeded
 
 
-@KINDS
-@pytest.mark.parametrize("kind", UNCOUNTED)
+@UNCOUNTED_KINDS
 async def test_what_is_the_targets_fault_never_counts_while_nobody_succeeds(dsn, pool, made: Made, kind: VerdictKind):
     def script(work: Work) -> Verdict:
         if work.attempt == 6:

@@ -57,7 +57,7 @@ def flaky(work: Work) -> Verdict:
     return SUCCEEDED
 
 
-@pytest.mark.parametrize("every", [0.03, 0.2])
+@pytest.mark.parametrize("every", [0.03, pytest.param(0.2, marks=pytest.mark.slow)])
 async def test_the_account_is_exact_though_every_connection_breaks_again_and_again(dsn, pool, every: float):
     async def script(work: Work) -> Verdict:
         await asyncio.sleep(0.004)

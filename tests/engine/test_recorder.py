@@ -242,7 +242,7 @@ SELECT p.low_water_mark AS mark,
 """
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 async def test_the_mark_never_passes_what_is_not_recorded_though_connections_break(
     recording: Recording, dsn: str, seed: int
 ):

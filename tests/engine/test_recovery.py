@@ -623,7 +623,7 @@ async def test_a_process_that_speaks_up_before_it_is_charged_is_not(pool):
     assert 0 == await interruptions(pool)
 
 
-@pytest.mark.parametrize("_", range(5))
+@pytest.mark.parametrize("_", range(2))
 async def test_a_charge_and_its_taking_back_that_race_leave_nothing(pool, _: int):
     backfill = await left_behind(pool, *["pending"] * 3, alone=0)
     grant = await taken_over(pool, backfill)
@@ -652,8 +652,10 @@ async def test_a_charge_is_written_once_though_its_answer_is_lost(pool):
     assert 1 == await interruptions(pool) == await pool.fetchval("SELECT retrying FROM backfill_progress")
 
 
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize("in_flight", [False, True])
+@pytest.mark.parametrize(
+    ("in_flight", "number"),
+    [(True, 1), (False, 2), *(pytest.param(*other, marks=pytest.mark.slow) for other in ((False, 1), (True, 2)))],
+)
 async def test_a_graceful_stop_in_the_middle_charges_nobody_and_the_same_round_goes_on(
     dsn, pool, in_flight: bool, number: int
 ):

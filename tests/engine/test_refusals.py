@@ -228,7 +228,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"backfilld.engine.starting.targets.origin.{name}", seconds)
 
 
-@pytest.mark.parametrize("verdict", [REFUSED, THROTTLED])
+@pytest.mark.parametrize("verdict", [REFUSED, pytest.param(THROTTLED, marks=pytest.mark.slow)])
 async def test_a_backfill_goes_on_beside_one_that_is_turned_away_at_the_same_host(dsn, pool, quick, verdict: Verdict):
     bad = await make_backfill(pool, filter_resolved={"match_all": True})
     good = await make_backfill(pool, filter_resolved={"match_all": True})

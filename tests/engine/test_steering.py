@@ -23,7 +23,7 @@ async def some_started(executor: ScriptedExecutor, at_least: int) -> None:
     await eventually(lambda: len(executor.starts) >= at_least)
 
 
-@pytest.mark.parametrize("sends", [0.0, 0.01])
+@pytest.mark.parametrize("sends", [pytest.param(0.0, marks=pytest.mark.slow), 0.01])
 async def test_after_the_answer_to_a_pause_nothing_starts(dsn, pool, sends):
     executor = ScriptedExecutor(slow, connects=0.002, sends=sends)
     backfill = await make_backfill(pool, **ALL, max_in_flight=10)

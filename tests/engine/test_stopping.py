@@ -50,7 +50,7 @@ def started(engines: list[Engine]) -> int:
     return sum(len(engine.executor.starts) for engine in engines)
 
 
-@pytest.mark.parametrize("trials", [8, MANY])
+@pytest.mark.parametrize("trials", [4, MANY])
 async def test_after_the_answer_nothing_starts_in_any_of_many_trials(dsn, pool, trials):
     source = ListSource(entities(5000))
     for _ in range(3):
