@@ -324,6 +324,7 @@ async def test_several_daemons_share_attempts_and_run_each_once(dsn, pool):
     assert 60 == len(executor.starts) == len({start.key for start in executor.starts})
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_whoever_is_cut_off_is_followed_by_another_under_the_same_key(dsn, pool):
     gone, held = ScriptedExecutor(Held()), Held()
     held.let_go.set()
@@ -344,6 +345,7 @@ async def test_whoever_is_cut_off_is_followed_by_another_under_the_same_key(dsn,
     assert "success" == (await attempt_of(pool, id)).status
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_a_lease_that_is_lost_charges_nobody(dsn, pool):
     gone, held = ScriptedExecutor(Held()), Held()
     (id,) = await make_attempts(pool)

@@ -107,6 +107,7 @@ async def test_an_item_is_in_flight_once_at_a_time_though_commits_are_of_unknown
     assert {"succeeded": 60} == await e.outcomes(backfill)
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_while_leases_cannot_be_renewed_nothing_starts_and_nobody_spins(dsn, pool, monkeypatch):
     looks, seconds = 0, 0.002
     refusal = Gate.refusal
@@ -142,6 +143,7 @@ async def test_while_leases_cannot_be_renewed_nothing_starts_and_nobody_spins(ds
     assert {"succeeded": 400} == await engine.outcomes(backfill)
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_an_outage_charges_no_interruption(dsn, pool):
     executor = ScriptedExecutor(some)
     backfill = await make_backfill(pool, **ALL)

@@ -112,6 +112,7 @@ async def test_at_start_everything_is_looked_at_also_what_is_not_due(dsn, pool):
         await engine.until(backfill, "completed")
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_a_lease_of_ours_whose_taking_was_never_heard_of_is_taken_when_it_runs_out(dsn, pool):
     backfill = await make_backfill(pool, **ALL)
     async with engine_on(dsn, pool) as engine:

@@ -75,6 +75,7 @@ async def test_a_daemon_that_stops_still_wants_what_it_cuts_off(dsn, pool, kind:
     assert [] == executor.stopped
 
 
+@pytest.mark.usefixtures("short_leases")
 @pytest.mark.parametrize("kind", ["items", "attempts"])
 async def test_whoever_lost_the_lease_leaves_the_work_to_the_next_owner(dsn, pool, kind: str):
     executor = ScriptedExecutor(endless)

@@ -48,6 +48,7 @@ async def test_a_backfill_runs_in_one_of_them_and_never_above_its_limit(dsn, poo
     assert 900 == len({start.key for start in executor.starts}) == len(executor.starts)
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_whoever_is_cut_off_starts_nothing_once_another_owns_it(dsn, pool):
     cut_off, other = ScriptedExecutor(slow), ScriptedExecutor(slow)
     source = ListSource(entities(2000))

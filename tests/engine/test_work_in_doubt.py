@@ -113,6 +113,7 @@ async def test_a_conflict_about_one_key_does_not_hold_the_others(dsn, pool):
     assert {"succeeded": 19} == await engine.outcomes(backfill)
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_an_attempt_outside_of_backfills_is_waited_for_too(dsn, pool):
     asked = 0
     is_done = asyncio.Event()
@@ -131,6 +132,7 @@ async def test_an_attempt_outside_of_backfills_is_waited_for_too(dsn, pool):
     assert ["success"] == [attempt.status for attempt in attempts]
 
 
+@pytest.mark.usefixtures("short_leases")
 @pytest.mark.parametrize("ends", ["killed", "cut off"])
 async def test_an_attempt_that_was_under_way_at_the_end_of_a_daemon_is_waited_for(dsn, pool, ends):
     began = asyncio.Event()
