@@ -133,10 +133,18 @@ async def test_resume_starts_both_counts_anew(dsn, pool):
 
 async def test_a_pause_by_somebody_keeps_the_counts(dsn, pool):
     backfill = await serial(pool)
-    async with engine_on(dsn, pool, failing(), ListSource(entities(100))) as engine:
+    resumed = asyncio.Event()
+
+    async def script(work: Work) -> Verdict:
+        if nth(work) == 5:
+            await resumed.wait()
+        return FAILED
+
+    async with engine_on(dsn, pool, ScriptedExecutor(script), ListSource(entities(100))) as engine:
         await engine.until(backfill, failed=5)
         await engine.pause(backfill)
         await engine.resume(backfill)
+        resumed.set()
         await engine.until(backfill, "paused", failed=20)
 
     assert 20 == len(engine.executor.starts)
