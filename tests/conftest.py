@@ -12,9 +12,10 @@ from tests.support.clock import FakeClock
 from tests.support.compiled_templates import compile_templates_once
 from tests.support.database import Databases, running_server
 from tests.support.examples import register_profiles
+from tests.support.lent_database import LentDatabase
 
 from backfilld.domain.windows.timezones import use_pinned_tzdata
-from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.connection.pool import Pool
 
 register_profiles()
 compile_templates_once()
@@ -52,10 +53,16 @@ async def databases() -> AsyncIterator[Databases]:
 
 
 @pytest.fixture
-async def dsn(databases: Databases) -> AsyncIterator[str]:
+async def lent(databases: Databases) -> AsyncIterator[LentDatabase]:
     """A migrated database that no other test sees."""
-    async with databases.database() as dsn:
-        yield dsn
+    async with databases.lent() as lent:
+        yield lent
+
+
+@pytest.fixture
+def dsn(lent: LentDatabase) -> str:
+    """The DSN of a migrated database that no other test sees."""
+    return lent.dsn
 
 
 @pytest.fixture
@@ -66,11 +73,9 @@ async def empty_dsn(databases: Databases) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Pool]:
+async def pool(lent: LentDatabase) -> Pool:
     """Connections to the database of `dsn`."""
-    pool = await open_pool(dsn, size=10)
-    yield pool
-    await pool.close()
+    return await lent.pool()
 
 
 @pytest.fixture

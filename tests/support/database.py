@@ -1,7 +1,4 @@
-"""A database per test: cloned from a migrated template in about 15 ms, which is less than truncating takes.
-
-Half of the tests change nothing: whatever they ask is refused, or only looked at. Theirs is handed on as it is.
-"""
+"""A database per test: copied from a migrated template, or lent from one test to the next (`lent_database`)."""
 
 import asyncio
 import fcntl
@@ -15,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from tests.support.lent_database import Contents, LentDatabase, contents_of
 
 from backfilld.embedded import EmbeddedPostgres
 from backfilld.store.migrate import migrate
@@ -35,6 +33,8 @@ class Databases:
         self._one_at_a_time = asyncio.Lock()
         self._numbers = count(1)
         self._unchanged: dict[str, str] = {}  # by template, one that nobody has written to
+        self._back: list[LentDatabase] = []  # may be lent again
+        self._contents: Contents | None = None  # of those
 
     def dsn_of(self, name: str) -> str:
         return urlunsplit(urlsplit(self.server.dsn)._replace(path=f"/{name}"))
@@ -57,10 +57,36 @@ class Databases:
             else:
                 await self._do(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[LentDatabase]:
+        """A migrated database that nobody else sees, with connections to it; others may have had both before."""
+        lent = self._back.pop() if self._back else await self._one_to_lend()
+        await lent.lend()
+        try:
+            yield lent
+        finally:
+            if await lent.take_back():
+                self._back.append(lent)
+            else:
+                lent.close()
+                await self._do(f"DROP DATABASE {lent.name} WITH (FORCE)")
+
+    async def _one_to_lend(self) -> LentDatabase:
+        if self._contents is None:
+            await self._do("CREATE EXTENSION pg_walinspect")
+            self._contents = await contents_of(self.dsn_of(TEMPLATE))
+        name = await self._copied(TEMPLATE)
+        return LentDatabase(name, self.dsn_of(name), self._admin, self._contents)
+
     async def _copied(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
         await self._do(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
+
+    def close(self) -> None:
+        """Break off the connections that wait for the next test."""
+        for lent in self._back:
+            lent.close()
 
     async def _writes(self) -> str:
         """Another answer after any transaction on this server that wrote something, or tried to."""
@@ -77,10 +103,12 @@ async def running_server(**settings: str) -> AsyncIterator[Databases]:
     """A server that forgets everything when the machine crashes, in memory where there is some."""
     with scratch_folder() as folder:
         server = EmbeddedPostgres(folder / "postgres", durable=False, settings=settings)
-        admin = await asyncpg.connect(await server.start())
+        admin = await asyncpg.connect(await server.start(), server_settings={"synchronous_commit": "on"})
+        databases = Databases(server, admin)
         try:
-            yield Databases(server, admin)
+            yield databases
         finally:
+            databases.close()
             await admin.close()
             await server.stop()
 
