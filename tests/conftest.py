@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import re
 from collections.abc import AsyncIterator, Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from tests.support.lent_database import LentDatabase
 from backfilld.domain.windows.timezones import use_pinned_tzdata
 from backfilld.store.connection.pool import Pool
 
+_OF_OTHER_RINGS = re.compile(r"^pytestmark = pytest\.mark\.", re.MULTILINE)
+
 register_profiles()
 compile_templates_once()
 structlog.configure(  # rich takes a second to draw a traceback that nobody looks at
@@ -26,6 +30,15 @@ structlog.configure(  # rich takes a second to draw a traceback that nobody look
     ]
 )
 use_pinned_tzdata()  # the rules of the package, as in the daemon, whichever tests run beside each other
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What the quick ring runs nothing of is not imported for it, nor are the programs that it drives."""
+    if "not slow" not in config.getoption("markexpr"):
+        return None
+    if collection_path.suffix == ".py":
+        return bool(_OF_OTHER_RINGS.search(collection_path.read_text(encoding="utf-8"))) or None
+    return collection_path == Path(__file__).parent / "browser" or None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,6 +33,7 @@ from tests.support.project_archives import packed
 from backfilld.api.framework.server import LONGEST_HEADER_BYTES, LONGEST_URL_BYTES
 from backfilld.clock import SystemClock
 
+pytestmark = pytest.mark.slow
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -155,7 +156,6 @@ async def _in_digdag(daemon: DaemonProcess, workflow: int, since: str) -> dict[s
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("role", RANK)
 async def test_no_answer_lies_outside_of_the_document(daemon: DaemonProcess, known: Known, role: str) -> None:
     admin = daemon.api_key
