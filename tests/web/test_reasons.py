@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 from tests.support.backfills import make_backfill, put_into
@@ -44,27 +43,31 @@ async def stop_for(pool: Pool, backfill: Backfill, code: ReasonCode) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("verb", "status", "code", "fields"), CASES)
-async def test_nothing_is_done_without_a_reason_where_one_is_wanted(
-    strict: Site, pool: Pool, verb: str, status: Status, code: ReasonCode | None, fields: dict[str, Any]
-) -> None:
+async def standing(pool: Pool, status: Status, code: ReasonCode | None) -> Backfill:
     backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
     await put_into(pool, backfill, status)
     if code is not None:
         await stop_for(pool, backfill, code)
-    admin, path = await strict.sign_in("admin"), f"/backfills/{backfill.id}/{verb}"
-    asked = await admin.text(path)
-    refused = await admin.post(path, reason="  ", **fields)
-    page = await refused.text()
+    return backfill
 
-    assert "(required; whoever looks later reads it)" in asked
-    assert 'maxlength="2000" required' in asked
-    assert 422 == refused.status
-    assert WANTED in page
-    assert 'aria-invalid="true" aria-describedby="w-reason"' in page
-    assert all(f'value="{value}"' in page for value in fields.values())
-    assert status == await status_of(pool, backfill)
-    assert 303 == (await admin.post(path, reason="because", **fields)).status
+
+async def test_nothing_is_done_without_a_reason_where_one_is_wanted(strict: Site, pool: Pool) -> None:
+    admin = await strict.sign_in("admin")
+    for verb, status, code, fields in CASES:
+        backfill = await standing(pool, status, code)
+        path = f"/backfills/{backfill.id}/{verb}"
+        asked = await admin.text(path)
+        refused = await admin.post(path, reason="  ", **fields)
+        page = await refused.text()
+
+        assert "(required; whoever looks later reads it)" in asked, verb
+        assert 'maxlength="2000" required' in asked, verb
+        assert 422 == refused.status, verb
+        assert WANTED in page, verb
+        assert 'aria-invalid="true" aria-describedby="w-reason"' in page, verb
+        assert all(f'value="{value}"' in page for value in fields.values()), verb
+        assert status == await status_of(pool, backfill), verb
+        assert 303 == (await admin.post(path, reason="because", **fields)).status, verb
 
 
 async def test_approving_and_going_on_by_oneself_want_none(strict: Site, pool: Pool) -> None:
@@ -99,15 +102,10 @@ async def test_everything_is_stopped_with_a_reason(strict: Site) -> None:
     assert 303 == (await operator.post("/system/stop-all", reason="incident 4711")).status
 
 
-@pytest.mark.parametrize(("verb", "status", "code", "fields"), CASES)
-async def test_elsewhere_a_reason_is_asked_for_and_may_be_left_out(
-    site: Site, pool: Pool, verb: str, status: Status, code: ReasonCode | None, fields: dict[str, Any]
-) -> None:
-    backfill = await make_backfill(pool, daily_execution_windows=NIGHTS)
-    await put_into(pool, backfill, status)
-    if code is not None:
-        await stop_for(pool, backfill, code)
-    admin, path = await site.sign_in("admin"), f"/backfills/{backfill.id}/{verb}"
+async def test_elsewhere_a_reason_is_asked_for_and_may_be_left_out(site: Site, pool: Pool) -> None:
+    admin = await site.sign_in("admin")
+    for verb, status, code, fields in CASES:
+        path = f"/backfills/{(await standing(pool, status, code)).id}/{verb}"
 
-    assert "(optional; whoever looks later reads it)" in await admin.text(path)
-    assert 303 == (await admin.post(path, **fields)).status
+        assert "(optional; whoever looks later reads it)" in await admin.text(path), verb
+        assert 303 == (await admin.post(path, **fields)).status, verb

@@ -43,12 +43,12 @@ async def test_whoever_is_signed_in_does_not_sign_in_again(site: Site) -> None:
 ELSEWHERE = ["//evil.example", "/\\evil.example", "https://evil.example", "\\\\evil", "evil", "/a\nb", "", "/x\\..\\y"]
 
 
-@pytest.mark.parametrize("next_", ELSEWHERE)
-async def test_nobody_is_sent_elsewhere_after_signing_in(site: Site, next_: str) -> None:
-    key, stranger = await site.key("viewer"), await site.stranger()
-    answer = await stranger.post("/sign-in", key=key.key, next=next_, csrf=None)
+async def test_nobody_is_sent_elsewhere_after_signing_in(site: Site) -> None:
+    key = await site.key("viewer")
+    for next_ in ELSEWHERE:
+        answer = await (await site.stranger()).post("/sign-in", key=key.key, next=next_, csrf=None)
 
-    assert (303, "/") == (answer.status, answer.headers["Location"])
+        assert (303, "/") == (answer.status, answer.headers["Location"]), next_
 
 
 async def test_the_cookie_is_kept_from_scripts_and_from_forms_of_others(site: Site) -> None:
@@ -61,14 +61,14 @@ async def test_the_cookie_is_kept_from_scripts_and_from_forms_of_others(site: Si
     assert "Path=/" in cookie
 
 
-@pytest.mark.parametrize("key", ["", "nonsense", "neo_sk_live_" + "a" * 43, "ü" * 20, "a b"])
-async def test_an_unknown_key_is_told_so_and_opens_nothing(site: Site, key: str) -> None:
+async def test_an_unknown_key_is_told_so_and_opens_nothing(site: Site) -> None:
     stranger = await site.stranger()
-    answer = await stranger.post("/sign-in", key=key, csrf=None)
+    for key in ("", "nonsense", "neo_sk_live_" + "a" * 43, "ü" * 20, "a b"):
+        answer = await stranger.post("/sign-in", key=key, csrf=None)
 
-    assert 401 == answer.status
-    assert "not known" in await answer.text()
-    assert 303 == (await stranger.get("/")).status
+        assert 401 == answer.status, key
+        assert "not known" in await answer.text(), key
+        assert 303 == (await stranger.get("/")).status, key
 
 
 async def test_attempts_in_vain_are_counted_as_those_of_the_api_are(site: Site) -> None:

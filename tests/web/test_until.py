@@ -57,30 +57,30 @@ async def test_it_runs_outside_of_its_windows_until_it_is_told_not_to(
     assert await of(pool, "override_until") is None
 
 
-@pytest.mark.parametrize("verb", ["pause", "override"])
-@pytest.mark.parametrize(
-    ("until", "said"),
-    [
-        ("tomorrow", "“tomorrow” is no time"),
-        ("2001-01-01T00:00", "is over: it is"),
-        ("2032-03-14T02:30", "does not exist in New York"),
-        ("9999-12-31T23:59", ""),
-    ],
-)
-async def test_a_time_that_cannot_be_is_told_and_stays_to_be_mended(
-    anna: Person, pool: Pool, nightly: Backfill, verb: str, until: str, said: str
-) -> None:
-    answer = await anna.post(f"/backfills/{nightly.id}/{verb}", until=until, reason="because")
-    page = await answer.text()
-    if answer.status == 303:
-        assert not said
-        return
+NO_TIMES = [
+    ("tomorrow", "“tomorrow” is no time"),
+    ("2001-01-01T00:00", "is over: it is"),
+    ("2032-03-14T02:30", "does not exist in New York"),
+    ("9999-12-31T23:59", ""),  # a pause may last until then
+]
 
-    assert 422 == answer.status
-    assert said in page
-    assert f'value="{until}"' in page
-    assert ">because</textarea>" in page
-    assert "waiting" == await of(pool, "status")
+
+@pytest.mark.parametrize("verb", ["pause", "override"])
+async def test_a_time_that_cannot_be_is_told_and_stays_to_be_mended(
+    anna: Person, pool: Pool, nightly: Backfill, verb: str
+) -> None:
+    for until, said in NO_TIMES:
+        answer = await anna.post(f"/backfills/{nightly.id}/{verb}", until=until, reason="because")
+        page = await answer.text()
+        if answer.status == 303:
+            assert ("pause", "") == (verb, said)
+            break
+
+        assert 422 == answer.status, until
+        assert said in page
+        assert f'value="{until}"' in page
+        assert ">because</textarea>" in page
+        assert "waiting" == await of(pool, "status"), until
 
 
 async def test_an_override_needs_its_end(anna: Person, nightly: Backfill) -> None:
