@@ -7,9 +7,11 @@ while its fence stands: a commit of unknown result is repeated, and writes nothi
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 
 from backfilld.bus import Bus
 from backfilld.clock import Clock
@@ -30,6 +32,7 @@ BUSY_BATCH = 3  # as many since the last commit mean load: the next one waits fo
 NOWHERE: Mapping[int, Checkpoint] = {}
 
 Entry = tuple[RunState, EndedItem | TriedItem]
+_owner: Callable[[Entry], RunState] = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,7 @@ class Recorder:
         self._last_batch = len(entries)
         for account, entry in entries:
             account.batched(entry.position)
-        accounts = {id(account): account for account, _ in entries}
-        return Batch(entries, tuple(account.standing() for account in accounts.values()))
+        return Batch(entries, tuple(account.standing() for account in dict.fromkeys(map(_owner, entries))))
 
     async def _linger(self) -> None:
         """Let a batch grow under load, until somebody would have to wait for room while it is committed."""
@@ -191,15 +193,9 @@ class Recorder:
             account.count_anew(_lines(self._gathered, account))
 
     async def _commit(self, batch: "Batch") -> None:
-        ended: list[EndedItem] = []
-        tried: list[TriedItem] = []
-        retried: list[tuple[RunState, TriedItem]] = []
-        for account, entry in batch.entries:
-            if isinstance(entry, EndedItem):
-                ended.append(entry)
-            else:
-                tried.append(entry)
-                retried.append((account, entry))
+        ended = [entry for _, entry in batch.entries if isinstance(entry, EndedItem)]
+        retried = [(account, entry) for account, entry in batch.entries if isinstance(entry, TriedItem)]
+        tried = [entry for _, entry in retried]
         began = self._clock.monotonic()
         async with connection_within(self._pool, COMMIT_TIMEOUT_SECONDS) as connection:
             reached(Point.RECORDER_BEFORE_COMMIT)
@@ -213,11 +209,9 @@ class Recorder:
 
     def _settle(self, batch: Sequence[Entry], standings: Mapping[int, Checkpoint] = NOWHERE) -> None:
         """Nobody waits for these any more; `standings`, by backfill, were committed with them."""
-        counts: dict[int, tuple[RunState, int]] = {}
         for account, entry in batch:
             account.taken.discard(entry.position)
-            counts[id(account)] = (account, counts.get(id(account), (account, 0))[1] + 1)
-        for account, entries in counts.values():
+        for account, entries in Counter(map(_owner, batch)).items():
             if (standing := standings.get(account.backfill_number)) is None:
                 account.hand_out.committed(0)
             else:
