@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pytest
 from tests.support.clock import NOON
 from tests.support.waiting import eventually
@@ -14,9 +13,11 @@ from backfilld.domain.access.callers import Actor
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.entities.upload_remarks import Replaced
 from backfilld.domain.errors import Invalid
+from backfilld.store.connection.queries import load
 from backfilld.store.entities.entities import SQL, EntityStore
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
 
+UNPARSED = load("entities.unparsed")
 EARLIER, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 Row = tuple[str, str, datetime | None]
 
@@ -65,35 +66,6 @@ async def test_the_last_of_equal_ids_wins_in_and_across_batches(pool: Any, store
 
     assert UploadOutcome(UpsertCounts(inserted=2), 2, (Replaced("1", 1, 4), Replaced("1", 2, 4))) == outcome
     assert Entity("1", {"n": 3}, None, NOON) == await store.find("ticket", "1")
-
-
-@pytest.mark.parametrize("loads", [1, 3], ids=["loaded-at-once", "loaded-bit-by-bit"])
-async def test_what_is_handed_on_unparsed_is_what_is_there(pool: Any, store: EntityStore, loads: int) -> None:
-    texts = ["line\nbreak", "\r\u2028\x0b\x1f", "größe 🖨", '"quoted\\"', "", ",{}NULL"]
-    ids = [*filter(None, texts), "NULL", "plain"]
-    rows = [
-        (id, orjson.dumps({text: [text, None, 1e300] for text in texts[: n + 1]}).decode(), None)
-        for n, id in enumerate(ids)
-    ]
-    for n in range(loads):
-        await put(pool, *rows[n::loads], at=NOON + timedelta(microseconds=n))
-    asked = ["not there", *reversed(ids), ids[0], "nor this\n"]
-    found = await store.read_unparsed("ticket", asked)
-    parsed = await store.read("ticket", asked)
-
-    assert loads == len({one.as_of for one in found.values()})
-    assert {id: (one.attributes, one.as_of) for id, one in parsed.items()} == {
-        id: (one.attributes.parsed(), one.as_of) for id, one in found.items()
-    }
-    assert set(ids) == set(found)
-
-
-async def test_nothing_is_handed_on_where_nothing_is(pool: Any, store: EntityStore) -> None:
-    await put(pool, ("1", "{}", None))
-
-    assert {} == await store.read_unparsed("ticket", ["2"])
-    assert {} == await store.read_unparsed("ticket", [])
-    assert {} == await store.read_unparsed("document", ["1"])
 
 
 async def test_an_older_record_changes_nothing(pool: Any, store: EntityStore) -> None:
@@ -230,18 +202,20 @@ async def test_uploads_that_wait_for_their_turn_hold_nothing(pool: Any) -> None:
         ("page_newest_first", ("ticket", "5", LATER, 10, True), "entities_by_time"),
         ("page_without_time", ("ticket", "5", 10, True), "entities_"),
         ("read_entities", ("ticket", ["1", "2"]), "entities_pkey"),
-        ("read_unparsed", ("ticket", '["1", "2"]'), "entities_pkey"),
+        ("read_by_key", ("ticket", '["1", "2"]'), "entities_pkey"),
+        ("read_range", ("ticket", "1", "2", 100), "entities_pkey"),
     ],
 )
 async def test_a_page_is_found_by_an_index_and_never_sorted(
     pool: Any, statement: str, arguments: tuple[Any, ...], index: str
 ) -> None:
+    sql = getattr(SQL if statement in SQL.names() else UNPARSED, statement)
     times = [None, EARLIER, LATER]
     await put(pool, *[(str(n), "{}", times[n % 3] and times[n % 3] + timedelta(seconds=n)) for n in range(9_000)])
     async with pool.acquire() as connection:
         await connection.execute("ANALYZE entities")
         await connection.execute("SET plan_cache_mode = force_generic_plan")
-        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + getattr(SQL, statement), *arguments))
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + sql, *arguments))
 
     assert index in plan
     assert "Sort" not in plan

@@ -33,7 +33,7 @@ REMEMBERED, REMOVAL, ENTITIES, SELECTIONS = (
     load("entities.entities"),
     load("backfills.selections"),
 )
-RECOVERY, GROUPS = load("ledger.recovery"), load("history.error_groups")
+RECOVERY, GROUPS, UNPARSED = load("ledger.recovery"), load("history.error_groups"), load("entities.unparsed")
 LEASES, BACKFILLS, IDS = load("backfills.leases"), load("backfills.backfills"), load("backfills.ids")
 TABLES = ("plan_items", "outcomes", "retries", "tries", "last_runs", "entities", "backfills", "backfill_progress")
 IN_FLIGHT = list(range(30))
@@ -237,7 +237,9 @@ def asked(world: World) -> dict[str, tuple[str, Sequence[Any], int]]:
         "find_stale_entities": (REMOVAL.find_stale_entities, ["ticket", some[0], NOON, 1000], 1000),
         "delete_stale_entities": (REMOVAL.delete_stale_entities, ["ticket", some, TOMORROW], len(some)),
         "read_entities": (ENTITIES.read_entities, ["ticket", some], len(some)),
-        "read_unparsed": (ENTITIES.read_unparsed, ["ticket", json.dumps(some)], len(some)),
+        "read_by_key": (UNPARSED.read_by_key, ["ticket", json.dumps(some)], len(some)),
+        "read_range": (UNPARSED.read_range, ["ticket", some[0], some[-1], len(some)], len(some)),
+        "read_range of few": (UNPARSED.read_range, ["ticket", some[0], some[-1], 20], 20),
     }
 
 

@@ -7,18 +7,18 @@ wherever it is, and a filter goes into the statement, so that what cannot match 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import repeat
 from typing import Any, Protocol
 
 import asyncpg
 import orjson
 
 from backfilld.domain.access.callers import Actor
-from backfilld.domain.entities.attributes_text import AttributesText, Unparsed
+from backfilld.domain.entities.attributes_text import Unparsed
 from backfilld.domain.entities.records import Entity, FieldType
 from backfilld.store.admin import audit
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
+from backfilld.store.entities.unparsed import UnparsedReader
 
 SQL = load("entities.entities")
 _FILTER = "/* filter */ true"
@@ -59,6 +59,7 @@ class EntityStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._unparsed = UnparsedReader(pool)
 
     async def find(self, entity_type: str, id: str) -> Entity | None:
         """The entity, or None."""
@@ -72,13 +73,7 @@ class EntityStore:
 
     async def read_unparsed(self, entity_type: str, ids: Sequence[str]) -> dict[str, Unparsed]:
         """The same for whoever hands them on."""
-        row = await self._pool.fetchrow(SQL.read_unparsed, entity_type, orjson.dumps(ids).decode())
-        assert row is not None  # noqa: S101 - an aggregate always has a row
-        found, lines, loaded_at, each_loaded_at = row
-        if found is None:
-            return {}
-        texts = map(AttributesText, lines.split("\n"))
-        return dict(zip(found, map(Unparsed, texts, each_loaded_at or repeat(loaded_at)), strict=True))
+        return await self._unparsed.read(entity_type, ids)
 
     async def page_by_id(
         self, entity_type: str, *, after: str, limit: int, condition: Condition | None = None, attributes: bool = True

@@ -18,15 +18,6 @@ SELECT e.id, e.attributes, e.updated_at, e.loaded_at
   FROM unnest($2::text[]) AS wanted (id)
  CROSS JOIN LATERAL (SELECT * FROM entities WHERE entity_type = $1 AND id = wanted.id OFFSET 0) AS e;
 
--- name: read_unparsed
--- As `read_entities`, with what a target is told, all of it in one row: a row each is most of what reading costs the client.
--- Attributes are lines of a text, since a line break in them is written as an escape. Mostly all were loaded at once.
--- $1 entity type   $2 ids, as JSON, which costs the client less than a list
-SELECT array_agg(e.id) AS ids, string_agg(e.attributes::text, E'\n') AS attributes, min(e.loaded_at) AS loaded_at,
-       CASE WHEN min(e.loaded_at) < max(e.loaded_at) THEN array_agg(e.loaded_at) END AS each_loaded_at
-  FROM json_array_elements_text($2::text::json) AS wanted (id)
- CROSS JOIN LATERAL (SELECT * FROM entities WHERE entity_type = $1 AND id = wanted.id OFFSET 0) AS e;
-
 -- name: page_by_id
 -- $1 entity type   $2 id that the page starts behind   $3 rows   $4 with attributes
 SELECT e.id, CASE WHEN $4::boolean THEN e.attributes END AS attributes, e.updated_at, e.loaded_at
