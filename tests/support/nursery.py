@@ -1,7 +1,8 @@
 """Processes of backfilld that need not import it first: forked from one that has.
 
 Two thirds of what a daemon's start costs is Python's imports, and tests start hundreds. So each run of tests has one
-process that imports once what `backfilld serve` does; it is asked for a child, forks, and tells how the child ended.
+process that imports once what `backfilld serve` does, and makes the models ready that are otherwise made so when they
+are first used; it is asked for a child, forks, and tells how the child ended.
 The child is a process of its own, in a session of its own, and runs `python -m MODULE …` to the letter: it is killed,
 frozen and waited for as any other. The first steps of README.md and the demo are tested with the installed program.
 """
@@ -16,12 +17,14 @@ import selectors
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
+
+from pydantic import BaseModel
 
 from backfilld.cli.lean_start import lean_start
 
@@ -148,10 +151,20 @@ def _become(child: Mapping[str, Any]) -> None:
     runpy.run_module(child["module"], run_name="__main__", alter_sys=True)
 
 
+def _models(above: type[BaseModel] = BaseModel) -> Iterator[type[BaseModel]]:
+    """All of ours; a parameterized one may have been thrown away."""
+    for model in above.__subclasses__():
+        if model.__module__.startswith("backfilld.") and "[" not in model.__name__:
+            yield model
+        yield from _models(model)
+
+
 def main() -> None:
     with lean_start():
         for module in IMPORTED:
             importlib.import_module(module)
+        for model in _models():
+            model.model_rebuild()
     with socket.socket(fileno=int(sys.argv[1])) as asks:
         child = _serve(asks)
         if child is not None:
