@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from tests.cli.test_upgrade import AT, Machine
 from tests.support.database import scratch_folder
+from tests.support.embedded_copies import copy
 
 from backfilld.cli.admin.upgrade.embedded import embedded_of
 from backfilld.cli.output.error_output import Failure
@@ -16,10 +17,21 @@ from backfilld.store.connection.address import Address
 from backfilld.store.migrate import migrate
 
 
-@pytest.fixture
-def folder():
+@pytest.fixture(scope="module")
+async def migrated():
+    """The folder of a server that has run once."""
     with scratch_folder() as folder:
+        server = EmbeddedPostgres(folder / "postgres", durable=False)
+        await server.start()
+        await migrate(Address(server.dsn))
+        await server.stop()
         yield folder / "postgres"
+
+
+@pytest.fixture
+def folder(migrated):
+    with scratch_folder() as folder:
+        yield copy(migrated, folder / "postgres")
 
 
 @pytest.fixture
@@ -27,7 +39,6 @@ async def server(folder):
     """The daemon's, while it runs."""
     server = EmbeddedPostgres(folder, durable=False)
     await server.start()
-    await migrate(Address(server.dsn))
     yield server
     await server.stop()
 

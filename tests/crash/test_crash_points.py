@@ -268,6 +268,7 @@ async def test_other_settings_are_in_force_before_the_first_start_or_were_never_
     cut_off = await mortal.is_cut_off(mortal.daemon.client.edit_backfill(id, {"max_in_flight": 1, "max_attempts": 7}))
     await mortal.dies()
     before = len(mortal.target.calls)
+    mortal.target.script = lambda _: Reply(seconds=0.004)  # one after the other
     await mortal.start()
     shown = await mortal.daemon.backfill(id)
     told = await mortal.assert_nothing_lost(id, status="completed")

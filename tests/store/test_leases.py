@@ -15,6 +15,8 @@ from backfilld.store.backfills.leases import LENGTH, Holding, LeaseStore, Look, 
 from backfilld.store.connection.pool import Pool
 
 SECONDS = 5.0
+# Each time is another race.
+RACES = pytest.mark.parametrize("race", [*range(3), *(pytest.param(n, marks=pytest.mark.slow) for n in range(3, 10))])
 
 
 @pytest.fixture
@@ -38,17 +40,17 @@ async def move(pool: Pool, backfill: Backfill, wanted: Status, *expected: Status
     return await BackfillStore(pool).move(backfill.number, wanted, reason=None, at=NOON, expected=expected or None)
 
 
-@pytest.mark.parametrize("_", range(5))
-async def test_of_many_that_ask_at_once_one_gets_it(pool: Pool, backfill: Backfill, _: int):
+@RACES
+async def test_of_many_that_ask_at_once_one_gets_it(pool: Pool, backfill: Backfill, race: int):
     stores = [daemon(pool, f"daemon{n}") for n in range(8)]
     grants = await asyncio.gather(*(store.acquire(backfill.number) for store in stores))
 
     assert 1 == sum(grant is not None for grant in grants)
 
 
-@pytest.mark.parametrize("_", range(5))
+@RACES
 async def test_of_many_that_take_over_at_once_one_gets_it_and_the_fence_grows_by_one(
-    pool: Pool, backfill: Backfill, _: int
+    pool: Pool, backfill: Backfill, race: int
 ):
     first = await daemon(pool, "gone").acquire(backfill.number)
     await expire(pool)
@@ -188,8 +190,8 @@ async def test_a_deleted_backfill_cannot_be_leased(pool: Pool, backfill: Backfil
     assert await daemon(pool).acquire(backfill.number) is None
 
 
-@pytest.mark.parametrize("_", range(10))
-async def test_a_pause_that_races_a_taking_is_seen_by_it_or_sees_it(pool: Pool, backfill: Backfill, _: int):
+@RACES
+async def test_a_pause_that_races_a_taking_is_seen_by_it_or_sees_it(pool: Pool, backfill: Backfill, race: int):
     store = daemon(pool)
     grant, paused = await asyncio.gather(store.acquire(backfill.number), move(pool, backfill, Status.PAUSED))
     owner = await store.find_owner(backfill.number)
