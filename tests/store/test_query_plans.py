@@ -236,6 +236,7 @@ async def test_ids_are_looked_up_in_a_plan_that_has_just_grown_without_reading_i
     ("file", "name", "values"),
     [
         ("backfills.ids", "list_ids", [5000, 100]),
+        ("backfills.ids", "list_lines", [5000, 100]),
         ("backfills.selections", "plan_named", [0, NOON, True, "ticket", 5000, 100, 1, None, None]),
     ],
 )

@@ -6,7 +6,6 @@ or unstorable there is refused where an id comes in.
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backfilld.domain.entities.records import ENTITY_TYPES, NOT_ENUMERABLE
@@ -37,9 +36,9 @@ class IdsDigest:
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def add(self, ids: Sequence[str]) -> None:
-        """The next of them."""
-        self._digest.update("".join(f"{id}\n" for id in ids).encode())
+    def add(self, lines: str) -> None:
+        """The next of them, each with the end of its line."""
+        self._digest.update(lines.encode())
 
     def text(self) -> str:
         """Of all that were added."""

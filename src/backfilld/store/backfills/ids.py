@@ -45,9 +45,9 @@ async def keep_ids(connection: Connection, backfill_number: int, ids: Sequence[s
     else:
         await _copy(connection, backfill_number, list(dict.fromkeys(ids)))
     digest, count = IdsDigest(), 0
-    while page := await list_ids(connection, backfill_number, since=count, most=AT_ONCE):
-        digest.add(page)
-        count += len(page)
+    while (page := await connection.fetchrow(_sql.list_lines, backfill_number, count, AT_ONCE)) and page["number"]:
+        digest.add(page["lines"])
+        count += page["number"]
     await connection.execute(_sql.sum_up, backfill_number, count, digest.text())
 
 

@@ -67,6 +67,13 @@ SELECT entity_id
  WHERE backfill_number = $1 AND position >= $2 AND position < $2::integer + $3::integer
  ORDER BY position;
 
+-- name: list_lines
+-- A page of the list as text, a line for each: a row for each takes more than twice the time.
+-- $1 backfill   $2 from position   $3 how many
+SELECT count(*) AS number, string_agg(entity_id || E'\n', '' ORDER BY position) AS lines
+  FROM backfill_ids
+ WHERE backfill_number = $1 AND position >= $2 AND position < $2::integer + $3::integer;
+
 -- name: sum_up
 -- $1 backfill   $2 how many   $3 digest
 UPDATE backfills SET entity_ids_count = $2, entity_ids_digest = $3 WHERE number = $1;
