@@ -16,7 +16,7 @@ from tests.support.database import Databases, scratch_folder
 from tests.support.logging_target import Call, LoggingTarget, Reply
 
 NOTHING = "/public-api/backfills/6f1c1d5e-0000-4000-8000-000000000001"
-ENTITIES = [f"T{number:03}" for number in range(300)]
+ENTITIES = [f"T{number:03}" for number in range(100)]
 JSON = {"Content-Type": "application/json"}
 ANY: Any = object()
 
@@ -206,7 +206,7 @@ async def test_the_end_is_exact(run: list[dict[str, Any]]) -> None:
     end = run[-1]
 
     assert ("completed_with_failures", None) == (end["status"], end["status_reason"])
-    assert (300, 270, 30) == (end["total_entities"], end["succeeded_count"], end["failed_count"])
+    assert (100, 90, 10) == (end["total_entities"], end["succeeded_count"], end["failed_count"])
     assert end["created_at"] <= end["started_at"] <= end["completed_at"]
 
 
@@ -217,23 +217,23 @@ async def test_the_etag_is_the_version(api: Api, run: list[dict[str, Any]]) -> N
 
 
 async def test_the_ledger_has_every_entity_once_in_the_order_of_the_plan(api: Api, run: list[dict[str, Any]]) -> None:
-    path, cursor, entries = f"/public-api/backfills/{run[-1]['id']}/entities?page_size=77", "", []
+    path, cursor, entries = f"/public-api/backfills/{run[-1]['id']}/entities?page_size=33", "", []
     while cursor is not None:
         page = await api("GET", f"{path}&cursor={cursor}" if cursor else path, role="viewer")
         entries += page.data["entities"]
         cursor = page.body["meta"]["pagination"]["next_cursor"]
 
-    assert list(range(300)) == [entry["position"] for entry in entries]
+    assert list(range(100)) == [entry["position"] for entry in entries]
     assert set(ENTITIES) == {entry["entity_id"] for entry in entries}
-    assert {"succeeded": 270, "failed": 30} == Counter(entry["status"] for entry in entries)
-    assert {2: 30, 1: 270} == Counter(entry["attempts"] for entry in entries)
+    assert {"succeeded": 90, "failed": 10} == Counter(entry["status"] for entry in entries)
+    assert {2: 10, 1: 90} == Counter(entry["attempts"] for entry in entries)
 
 
 @pytest.mark.parametrize(
     ("query", "count"),
     [
-        ("status=failed", 30),
-        ("status=failed&error_class=http_422", 30),
+        ("status=failed", 10),
+        ("status=failed&error_class=http_422", 10),
         ("error_class=http_500", 0),
         ("status=pending&status=in_flight&status=retrying", 0),
         ("entity_id=T003", 1),
@@ -280,7 +280,7 @@ async def test_what_failed_is_run_again_and_nothing_else(api: Api, run: list[dic
 
     assert (201, f"/public-api/backfills/{child['id']}") == (again.status, again.headers["Location"])
     assert run[-1]["id"] == child["parent_backfill_run_id"]
-    assert (30, 30) == (end["total_entities"], end["failed_count"])
+    assert (10, 10) == (end["total_entities"], end["failed_count"])
 
 
 async def test_a_repeat_under_its_key_is_answered_as_the_first(api: Api) -> None:

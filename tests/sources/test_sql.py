@@ -50,19 +50,17 @@ async def test_no_page_is_empty(tickets: Foreign, source_of: Making) -> None:
 
 
 @pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
-@pytest.mark.parametrize("page_size", [1, 7, 100])
-async def test_a_listing_goes_on_from_any_cursor(
-    tickets: Foreign, source_of: Making, order: Order, page_size: int
-) -> None:
+async def test_a_listing_goes_on_from_any_cursor(tickets: Foreign, source_of: Making, order: Order) -> None:
     source = source_of(QUERY, updated_at="changed_at")
     whole = await ids(source, order=order, page_size=1000)
-    seen = 0
-    async for page in source.pages(EntityQuery("ticket", order=order), cursor=None, page_size=page_size):
-        seen += len(page.entities)
-        if seen in (page_size, 35, 50):
-            assert whole[seen:] == await ids(source, order=order, page_size=page_size, cursor=page.cursor)
+    for page_size in (1, 7, 100):
+        seen = 0
+        async for page in source.pages(EntityQuery("ticket", order=order), cursor=None, page_size=page_size):
+            seen += len(page.entities)
+            if seen in (page_size, 35, 50):
+                assert whole[seen:] == await ids(source, order=order, page_size=page_size, cursor=page.cursor)
 
-    assert 50 == len(set(whole)) == seen
+        assert 50 == len(set(whole)) == seen, page_size
 
 
 async def test_orders_by_time_put_the_timeless_last(tickets: Foreign, source_of: Making) -> None:
@@ -283,7 +281,10 @@ async def test_a_page_begins_in_the_index_of_the_key(tickets: Foreign) -> None:
     assert "Sort" not in plan
 
 
-KEY_TYPES = ["int2", "int4", "int8", "numeric", "text", "varchar(9)", "char(9)", "uuid"]
+KEY_TYPES = [
+    "int8", "numeric", "text", "uuid",
+    *(pytest.param(one, marks=pytest.mark.slow) for one in ("int2", "int4", "varchar(9)", "char(9)")),
+]  # fmt: skip
 
 
 async def plan_of(connection: Foreign, statement: Statement, listed: Listed, tree: Any, size: int) -> str:
@@ -324,29 +325,29 @@ async def test_no_page_of_a_plan_sorts_the_table_or_reads_it_whole(
     assert [] == [plan for plan in plans if "Sort" in plan or "Seq Scan" in plan]
 
 
-@pytest.mark.parametrize(
-    ("index", "spec"),
-    [
-        ("status", rule("status", "=", "rare")),
-        ("status", rule("status", "in", ["rare", "rarer"])),
-        ("priority", rule("priority", "between", [15_000.5, 15_001])),
-        ("priority", rule("priority", ">", 19_990)),
-        ("changed_at", rule("changed_at", ">=", "now-1M")),
-    ],
-)
-async def test_a_filter_is_looked_up_in_the_index_of_its_column(
-    tickets: Foreign, index: str, spec: dict[str, Any]
-) -> None:
-    await tickets.execute(
-        f"""
-        INSERT INTO tickets SELECT n, '', 'often', n, '2020-01-01T00:00Z' FROM generate_series(51, 20000) AS n;
-        CREATE INDEX by_column ON tickets ({index});
-        ANALYZE tickets
-        """  # noqa: S608 # ours
-    )
-    async with tickets.transaction():
-        statement = Statement(QUERY, await look_at(tickets, QUERY, "id", None), "UTC")
-        sql = f"EXPLAIN {statement.rows(tree_of(spec), Listed())} LIMIT 1000"
-        plan = "\n".join([row[0] for row in await tickets.fetch(sql, *statement.parameters)])
+LOOKED_UP = [
+    ("status", rule("status", "=", "rare")),
+    ("status", rule("status", "in", ["rare", "rarer"])),
+    ("priority", rule("priority", "between", [15_000.5, 15_001])),
+    ("priority", rule("priority", ">", 19_990)),
+    ("changed_at", rule("changed_at", ">=", "now-1M")),
+]
 
-    assert "by_column" in plan
+
+async def test_a_filter_is_looked_up_in_the_index_of_its_column(tickets: Foreign) -> None:
+    await tickets.execute(
+        """
+        INSERT INTO tickets SELECT n, '', 'often', n, '2020-01-01T00:00Z' FROM generate_series(51, 20000) AS n;
+        CREATE INDEX by_status ON tickets (status);
+        CREATE INDEX by_priority ON tickets (priority);
+        CREATE INDEX by_changed_at ON tickets (changed_at);
+        ANALYZE tickets
+        """
+    )
+    for index, spec in LOOKED_UP:
+        async with tickets.transaction():
+            statement = Statement(QUERY, await look_at(tickets, QUERY, "id", None), "UTC")
+            sql = f"EXPLAIN {statement.rows(tree_of(spec), Listed())} LIMIT 1000"
+            plan = "\n".join([row[0] for row in await tickets.fetch(sql, *statement.parameters)])
+
+        assert f"by_{index}" in plan, spec

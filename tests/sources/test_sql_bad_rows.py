@@ -13,6 +13,7 @@ from backfilld.sources.sql import SqlSource
 
 NUL = r'{"a": "\u0000"}'
 ROWS = 60
+ORDERS = ("source", "newest_first", "oldest_first")
 
 
 @pytest.fixture
@@ -72,8 +73,12 @@ async def test_the_row_and_its_column_are_named(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("order", ["source", "newest_first", "oldest_first"])
-@pytest.mark.parametrize("page_size", [pytest.param(1, marks=pytest.mark.slow), 7, 100])
+SIZES = [("source", 100), *((order, 7) for order in ORDERS)]
+EVERY = [(order, size) for order in ORDERS for size in (1, 7, 100)]
+MORE = [pytest.param(*one, marks=pytest.mark.slow) for one in EVERY if one not in SIZES]
+
+
+@pytest.mark.parametrize(("order", "page_size"), [*SIZES, *MORE])
 async def test_what_cannot_be_read_is_left_out_and_told_and_the_others_come(
     table: Foreign, source_of: Making, order: Any, page_size: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,30 +35,30 @@ async def broken(source: SqlSource) -> str:
     return str(caught.value)
 
 
+NO_SENSE = {
+    "SELECT * FORM tickets": "syntax error",
+    "SELECT * FROM tickts": 'relation "tickts" does not exist',
+    "SELECT id, titel FROM tickets": 'column "titel" does not exist (Perhaps you meant',
+    "SELECT 1; SELECT 2": "syntax error",
+    "SELECT title FROM tickets": "gives no column 'id', which is named as its key; it gives title",
+    "SELECT id, id FROM tickets": "gives two columns named 'id'",
+    "SELECT $1::bigint AS id": "must not have parameters",
+    "SELECT 1.5::float8 AS id": "the key 'id' is of type float8, not one of",
+    "SELECT id FROM tickets FOR UPDATE": "read-only transaction",
+}
+
+
 @every_way
-@pytest.mark.parametrize(
-    ("query", "why"),
-    [
-        ("SELECT * FORM tickets", "syntax error"),
-        ("SELECT * FROM tickts", 'relation "tickts" does not exist'),
-        ("SELECT id, titel FROM tickets", 'column "titel" does not exist (Perhaps you meant'),
-        ("SELECT 1; SELECT 2", "syntax error"),
-        ("SELECT title FROM tickets", "gives no column 'id', which is named as its key; it gives title"),
-        ("SELECT id, id FROM tickets", "gives two columns named 'id'"),
-        ("SELECT $1::bigint AS id", "must not have parameters"),
-        ("SELECT 1.5::float8 AS id", "the key 'id' is of type float8, not one of"),
-        ("SELECT id FROM tickets FOR UPDATE", "read-only transaction"),
-    ],
-)
 async def test_a_query_that_makes_no_sense_is_told(
-    foreign: Foreign, source_of: Making, way: Callable[[SqlSource], Awaitable[Any]], query: str, why: str
+    foreign: Foreign, source_of: Making, way: Callable[[SqlSource], Awaitable[Any]]
 ) -> None:
     await foreign.execute(TABLE)
-    with pytest.raises(SourceBroken) as caught:
-        await way(source_of(query))
+    for query, why in NO_SENSE.items():
+        with pytest.raises(SourceBroken) as caught:
+            await way(source_of(query))
 
-    assert why in str(caught.value)
-    assert "\n" not in str(caught.value)
+        assert why in str(caught.value), query
+        assert "\n" not in str(caught.value), query
 
 
 async def test_it_cannot_change_anything(foreign: Foreign, source_of: Making) -> None:

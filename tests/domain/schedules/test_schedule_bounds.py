@@ -72,10 +72,11 @@ def test_a_leap_day_on_a_monday_is_found_across_a_century_without_one() -> None:
     assert rare.previous(slot.session_time + timedelta(days=1)) == slot
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["* * * * *", "0 0 29 2 1", "59 23 31 12 7", "|".join(f"{minute} 0 29 2 1" for minute in range(10)), "0 0 L 2 1"],
-)
+OFTEN_AND_RARE = ["* * * * *", "0 0 29 2 1", "|".join(f"{minute} 0 29 2 1" for minute in range(10))]
+MORE = [pytest.param(text, marks=pytest.mark.slow) for text in ("59 23 31 12 7", "0 0 L 2 1")]
+
+
+@pytest.mark.parametrize("text", [*OFTEN_AND_RARE, *MORE])
 def test_a_thousand_slots_are_a_matter_of_moments(text: str) -> None:
     cron = schedule({"cron>": text}, "America/Los_Angeles")
     begin = process_time()
