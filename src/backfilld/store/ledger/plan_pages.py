@@ -5,12 +5,15 @@ planner left out; whatever the database's statistics say of a backfill that they
 """
 
 from dataclasses import dataclass
+from itertools import repeat
+from operator import attrgetter
 
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.connection.queries import load
 from backfilld.store.ledger.entries import PlanRow
 
 _sql = load("ledger.plan_pages")
+_position = attrgetter("position")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,11 @@ class PlanPages:
 
     async def read(self, backfill_number: int, *, since: int, most: int) -> PlanPage:
         """Items without outcome or retry, of the `most` positions from `since` on that may have some."""
-        rows = await self._pool.fetch(_sql.read_plan, backfill_number, since, most)
-        goes_on_at = rows.pop()["position"] if rows and rows[-1]["entity_id"] is None else None
-        return PlanPage([PlanRow(*row) for row in rows], goes_on_at)
+        row = await self._pool.fetchrow(_sql.read_plan, backfill_number, since, most)
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        positions, ids, attributes, goes_on_at = row
+        rows = map(PlanRow, positions or (), ids or (), attributes or repeat(None))
+        return PlanPage(sorted(rows, key=_position), goes_on_at)  # they come so, and PostgreSQL does not promise it
 
     async def read_sample(self, backfill_number: int, *, since: int, most: int) -> PlanPage:
         """The same of the sample alone, at most `most` items."""

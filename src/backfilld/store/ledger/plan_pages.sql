@@ -1,6 +1,6 @@
 -- name: read_plan
--- Items that have neither an outcome nor a retry, among the next so many positions outside the long gaps of the plan;
--- and, as a last row without an id, where to go on, unless the plan ends there.
+-- Items that have neither an outcome nor a retry, among the next so many positions outside the long gaps of the plan, in
+-- one row, which costs the client less than a row each; and where to go on, unless the plan ends there.
 -- Nothing here may hang on statistics, which do not know a backfill that was made a minute ago: a join of the plan with
 -- the outcomes of "about one row" becomes millions of comparisons. So every range has two ends, what became of an
 -- item is looked up by its whole key, and only if anything was found in the range at all.
@@ -40,7 +40,10 @@ WITH gaps AS MATERIALIZED (
             ORDER BY position
             LIMIT 1) AS r
 )
-SELECT i.position, i.entity_id, i.attributes
+SELECT array_agg(i.position) AS positions, array_agg(i.entity_id) AS ids,
+       CASE WHEN count(i.attributes) > 0 THEN array_agg(i.attributes) END AS attributes,
+       (SELECT past FROM range
+         WHERE past < (SELECT planned FROM backfill_progress WHERE backfill_number = $1)) AS goes_on_at
   FROM stretches AS s
  CROSS JOIN LATERAL (
        SELECT position, entity_id, attributes
@@ -51,12 +54,7 @@ SELECT i.position, i.entity_id, i.attributes
  WHERE ((SELECT position FROM any_outcome) IS NULL
         OR (SELECT o.position FROM outcomes AS o WHERE o.backfill_number = $1 AND o.position = i.position) IS NULL)
    AND ((SELECT position FROM any_retry) IS NULL
-        OR (SELECT r.position FROM retries AS r WHERE r.backfill_number = $1 AND r.position = i.position) IS NULL)
- UNION ALL
-SELECT past, NULL, NULL
-  FROM range
- WHERE past < (SELECT planned FROM backfill_progress WHERE backfill_number = $1)
- ORDER BY position;
+        OR (SELECT r.position FROM retries AS r WHERE r.backfill_number = $1 AND r.position = i.position) IS NULL);
 
 -- name: read_sample
 -- The same of the sample, which is short: where its page ends is where its last item is.
