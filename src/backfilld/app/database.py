@@ -16,6 +16,7 @@ REQUEST_PATIENCE_SECONDS = 8.0  # for a connection: ends before a lock is given 
 ENGINE_PATIENCE_SECONDS = 45.0  # more than the server's own statement_timeout, which speaks first if it can
 COMMAND_PATIENCE_SECONDS = 60.0  # what `keys create` and its like may take, with all who came to use its server
 PAUSE_SECONDS = 0.1
+ANY_VALUES = "force_generic_plan"  # the recorder's statements have one plan, whatever they carry: it is made once
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ async def pools_of(database: Database, size: int) -> AsyncIterator[Pools]:
     pools = [
         await open_pool(address, size=size, ready=0, patience=REQUEST_PATIENCE_SECONDS),
         await open_pool(address, size=ENGINE_CONNECTIONS, ready=0, command_timeout=ENGINE_PATIENCE_SECONDS),
-        await open_pool(address, size=1, ready=0),
+        await open_pool(address, size=1, ready=0, plan_cache_mode=ANY_VALUES),
         await open_pool(database.direct or address, size=LEASE_CONNECTIONS, ready=0),  # a renewal waits for no pooler
     ]
     try:
