@@ -231,8 +231,15 @@ class NoCounter(BuiltinSource):
         await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("source", [Endless, Dear])
-@pytest.mark.parametrize("wanted", [{"target_workflow_id": ...}, {"reprocess_behavior": "completed"}])
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        (Endless, {"target_workflow_id": ...}),
+        (Dear, {"reprocess_behavior": "completed"}),
+        pytest.param(Endless, {"reprocess_behavior": "completed"}, marks=pytest.mark.slow),
+        pytest.param(Dear, {"target_workflow_id": ...}, marks=pytest.mark.slow),
+    ],
+)
 async def test_what_was_seen_is_a_least_also_where_nobody_asks_what_was_run_before(
     pool: Pool, clock: FakeClock, workflow: Workflow, serve: Serve, source: type[Endless], wanted: dict[str, Any]
 ) -> None:

@@ -90,19 +90,20 @@ async def test_beyond_the_limit_it_is_400(client: Client, stored: StoredSchedule
     assert {"message": f"Too many attempts running. Limit: {LIMIT}, Current: {LIMIT}", "status": 400} == document
 
 
-@pytest.mark.parametrize(("changes", "status", "told"), [
+NOT_STARTED: list[tuple[dict[str, Any], int, str]] = [
     ({"workflowId": 999}, 404, "workflow id=999"), ({"workflowId": "x"}, 400, "workflowId"),
     ({"workflowId": None}, 400, "workflowId"), ({"sessionTime": "now"}, 400, "sessionTime"),
     ({"sessionTime": None}, 400, "sessionTime"), ({"params": []}, 400, "params"),
     ({"retryAttemptName": "x" * 256}, 400, "retryAttemptName"), ({"params": {"a": "x" * 20_000}}, 400, "params"),
     ({"resume": {"mode": "fialed"}}, 400, "resume/mode"), ({"sesionTime": TIME}, 400, "did you mean 'sessionTime'"),
-])  # fmt: skip
-async def test_what_is_wrong_is_named(
-    client: Client, stored: StoredSchedule, changes: dict[str, Any], status: int, told: str
-) -> None:
-    document = await put(client, status, **{"workflowId": stored.revision_id, "sessionTime": TIME} | changes)
+]  # fmt: skip
 
-    assert told in document["message"]
+
+async def test_what_is_wrong_is_named(client: Client, stored: StoredSchedule) -> None:
+    for changes, status, told in NOT_STARTED:
+        document = await put(client, status, **{"workflowId": stored.revision_id, "sessionTime": TIME} | changes)
+
+        assert told in document["message"], changes
 
 
 async def test_a_retry_goes_on_at_the_only_task_there_is(client: Client, pool: Pool, stored: StoredSchedule) -> None:
