@@ -117,8 +117,12 @@ async def batch(number: int = 1) -> dict[str, tuple[str, Sequence[Any]]]:
     done = EndedItem(number, ITEMS - 1, Outcome("succeeded", NOON, NOON, 1), had_retry=True)
     again = TriedItem(number, ITEMS - 2, Try(1, 1, NOON, NOON, NOON, "http_500"))
     await record(spy, [Checkpoint(number, 1, 0, 1.0)], [done], [again], NOON)  # type: ignore[arg-type] # all that it uses
-    asked = dict(zip(["record_tries", "record_outcomes"], spy.asked, strict=True))
-    return asked | {"record_missing": (RECORDING.record_missing, asked["record_outcomes"][1])}
+    asked = dict(zip(["record_tries", "record_retried"], spy.asked, strict=True))
+    values = asked["record_retried"][1]
+    return asked | {
+        "record_missing": (RECORDING.record_missing, values),
+        "record_outcomes": (RECORDING.record_outcomes, values[:-2]),
+    }
 
 
 LEDGER, RECORDING, LEASES, PAGES, BACKFILL = (

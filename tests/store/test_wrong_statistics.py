@@ -34,6 +34,7 @@ REMEMBERED, REMOVAL, ENTITIES, SELECTIONS = (
     load("backfills.selections"),
 )
 RECOVERY, GROUPS, UNPARSED = load("ledger.recovery"), load("history.error_groups"), load("entities.unparsed")
+RECORDING = load("ledger.recording")
 LEASES, BACKFILLS, IDS = load("backfills.leases"), load("backfills.backfills"), load("backfills.ids")
 TABLES = ("plan_items", "outcomes", "retries", "tries", "last_runs", "entities", "backfills", "backfill_progress")
 IN_FLIGHT = list(range(30))
@@ -301,7 +302,7 @@ async def _undone(connection: Connection, statement: Any, values: Sequence[Any])
         await undone.rollback()
 
 
-@pytest.mark.parametrize("name", ["record_tries", "record_outcomes", "record_missing"])
+@pytest.mark.parametrize("name", RECORDING.names())
 async def test_an_outcome_that_had_retries_is_recorded_without_looking_at_the_other_retries(world: World, name: str):
     sql, values = (await batch(RETRYING))[name]
 

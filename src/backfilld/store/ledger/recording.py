@@ -40,8 +40,10 @@ async def record(
     now: datetime,
 ) -> set[int]:
     """Commit a batch; the backfills whose fence still stood. Nothing was written for the others."""
+    any_retried = True in [item.had_retry for item in ended]
     try:
-        return await _record(connection, queries.record_outcomes, standings, ended, tried, now)
+        statement = queries.record_retried if any_retried else queries.record_outcomes
+        return await _record(connection, statement, standings, ended, tried, now)
     except WRITTEN_ALREADY:
         return await _record(connection, queries.record_missing, standings, ended, tried, now)
 
@@ -85,7 +87,6 @@ async def _record_outcomes(
     error_classes = _unless_all([o.error_class for o in outcomes], None)
     costs = _unless_all([o.credits for o in outcomes], None)
     groups = None if error_classes is None else [_group(o) for o in outcomes]
-    retried = [item for item in ended if item.had_retry]
     rows = await connection.fetch(
         statement,
         [s.backfill_number for s in standings],
@@ -109,13 +110,18 @@ async def _record_outcomes(
         _unless_all([o.skip_reason for o in outcomes], None),
         groups,
         answers[0] if answered_alike else None,
-        [item.backfill_number for item in retried] or None,
-        [item.position for item in retried] or None,
         [s.failure_counts for s in standings],
         *_counts(standings, ended, statuses),
         *((None, None) if costs is None else _credits(standings, ended)),
+        *(() if statement is queries.record_outcomes else _retried(ended)),
     )
     return {row["backfill_number"] for row in rows}
+
+
+def _retried(ended: Sequence[EndedItem]) -> tuple[list[int], list[int]]:
+    """Backfill and position of those that had a retry row."""
+    retried = [item for item in ended if item.had_retry]
+    return [item.backfill_number for item in retried], [item.position for item in retried]
 
 
 def _group(outcome: Outcome) -> bytes | None:

@@ -1,21 +1,21 @@
 -- Statements of the recorder: what ended goes in with its counters, what is to be tried again with its next try.
 -- `record_outcomes` takes it that nothing of its batch is there yet, and fails as a whole where something is: looking for
--- each row first takes a quarter of the time, and a fifth of the log. `record_missing` is for a batch of which something
--- is. Both have the same parameters:
+-- each row first takes a quarter of the time, and a fifth of the log. So does `record_retried`, of which an item had a
+-- retry row; `record_missing` is for a batch of which something is there. All have the same parameters:
 -- $1 backfills   $2 fences   $3 marks   $4 items a second   $5 limits of handing out (one of each per backfill)   $6 now
 -- $7 backfill   $8 position   $9 status   $10 started, $11 finished: so many microseconds before $6   $12 attempts
 -- $13 http status   $14 message   $15 result   $16 credits   $17 error class   $18 error   $19 skip reason
 -- $20 fingerprint   (one of each per outcome)   $21 the http status of all of them, where they have the same
--- $22 backfill, $23 position (one of each per outcome that had a retry row)
--- $24 counts of failures   $25 succeeded   $26 failed   $27 skipped   $28 cancelled   $29 credits   $30 most of an item
+-- $22 counts of failures   $23 succeeded   $24 failed   $25 skipped   $26 cancelled   $27 credits   $28 most of an item
 -- (one of each per backfill)
--- Every list of these but $8, $10, $11 and $24 may be NULL, which stands for the usual in all of them: the one backfill, a
+-- $29 backfill, $30 position (one of each per outcome that had a retry row; record_outcomes is not told)
+-- Every list of these but $8, $10, $11 and $22 may be NULL, which stands for the usual in all of them: the one backfill, a
 -- success at the first attempt, and nothing else to tell. Lists of numbers that are long and always there come as text.
 
 -- part: owned
 given AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::integer[], $24::text[],
-                         $25::integer[], $26::integer[], $27::integer[], $28::integer[], $29::numeric[], $30::numeric[])
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::double precision[], $5::integer[], $22::text[],
+                         $23::integer[], $24::integer[], $25::integer[], $26::integer[], $27::numeric[], $28::numeric[])
         AS g (backfill_number, fence, mark, throughput, hand_out_limit, failure_counts,
               succeeded, failed, skipped, cancelled, credits, highest_credits)
 ), owned AS MATERIALIZED (
@@ -45,12 +45,12 @@ INSERT INTO outcomes AS o (backfill_number, position, status, started_at, finish
 -- part: over
 over AS (
     DELETE FROM retries AS r
-     USING unnest($22::bigint[], $23::integer[]) AS e (backfill_number, position)
+     USING unnest($29::bigint[], $30::integer[]) AS e (backfill_number, position)
       JOIN owned USING (backfill_number)
      WHERE r.backfill_number = e.backfill_number AND r.position = e.position
     RETURNING r.backfill_number
-), no_longer_waiting AS (
-    SELECT backfill_number, count(*) AS retries FROM over GROUP BY backfill_number
+), deleted AS (
+    SELECT backfill_number, count(*) AS no_longer_waiting FROM over GROUP BY backfill_number
 )
 
 -- part: count
@@ -61,14 +61,13 @@ UPDATE backfill_progress AS p
        cancelled        = p.cancelled + COALESCE(c.cancelled, 0),
        credits_used     = p.credits_used + COALESCE(c.credits, 0),
        highest_credits  = GREATEST(p.highest_credits, c.highest_credits),
-       retrying         = p.retrying - COALESCE(n.retries, 0),
+       retrying         = p.retrying - COALESCE(c.no_longer_waiting, 0),
        low_water_mark   = GREATEST(p.low_water_mark, c.mark),
        hand_out_limit   = GREATEST(p.hand_out_limit, c.hand_out_limit),
        throughput       = c.throughput,
        failure_counts   = COALESCE(c.failure_counts::json, p.failure_counts),
        last_recorded_at = $6
   FROM counted AS c
-  LEFT JOIN no_longer_waiting AS n USING (backfill_number)
  WHERE p.backfill_number = c.backfill_number
 RETURNING p.backfill_number
 
@@ -76,13 +75,22 @@ RETURNING p.backfill_number
 -- Final outcomes of any number of backfills, their counters and low-water marks, in one statement: all, or an error.
 WITH /* part: owned */, written AS (
     /* part: insert_ended */
+), counted AS (
+    SELECT *, 0 AS no_longer_waiting FROM given JOIN owned USING (backfill_number)
+)
+/* part: count */;
+
+-- name: record_retried
+-- The same where an item had a retry row, which goes.
+WITH /* part: owned */, written AS (
+    /* part: insert_ended */
 ), /* part: over */, counted AS (
-    SELECT * FROM given JOIN owned USING (backfill_number)
+    SELECT * FROM given JOIN owned USING (backfill_number) LEFT JOIN deleted USING (backfill_number)
 )
 /* part: count */;
 
 -- name: record_missing
--- The same of a batch that was written already, whole or in part, by a COMMIT whose result we do not know: what is there
+-- The same as record_retried of a batch that was written already, whole or in part, by a COMMIT whose result we do not know: what is there
 -- stays, and what counts is what is written now.
 WITH /* part: owned */, written AS (
     /* part: insert_ended */
@@ -100,10 +108,11 @@ WITH /* part: owned */, written AS (
      GROUP BY backfill_number
 ), counted AS (
     SELECT g.backfill_number, g.mark, g.throughput, g.hand_out_limit, g.failure_counts, a.succeeded, a.failed, a.skipped,
-           a.cancelled, a.credits, a.highest_credits
+           a.cancelled, a.credits, a.highest_credits, d.no_longer_waiting
       FROM given AS g
       JOIN owned USING (backfill_number)
       LEFT JOIN anew AS a USING (backfill_number)
+      LEFT JOIN deleted AS d USING (backfill_number)
 )
 /* part: count */;
 
