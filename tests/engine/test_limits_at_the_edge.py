@@ -76,9 +76,9 @@ LAST_FOUR = FailurePolicy(window=4, min_sample=4, max_failure_ratio=0.5, max_con
 
 
 @pytest.mark.parametrize(("policy", "results", "counted"), [
-    (IN_A_ROW, "FFFF", None), (IN_A_ROW, "FFFFF", 5), slow(IN_A_ROW, "FFFFFF", 5), slow(IN_A_ROW, "FFFFSFFFF", None),
-    slow(IN_A_ROW, "SFFFFF", 6),
-    slow(OF_FOUR, "FSF", None), (OF_FOUR, "FSFS", None), (OF_FOUR, "FSFF", 4), (OF_FOUR, "FFF", 4),
+    slow(IN_A_ROW, "FFFF", None), (IN_A_ROW, "FFFFF", 5), slow(IN_A_ROW, "FFFFFF", 5),
+    slow(IN_A_ROW, "FFFFSFFFF", None), slow(IN_A_ROW, "SFFFFF", 6),
+    slow(OF_FOUR, "FSF", None), (OF_FOUR, "FSFS", None), (OF_FOUR, "FSFF", 4), slow(OF_FOUR, "FFF", 4),
     slow(OF_FOUR, "FSFSF", 5),
     slow(LAST_FOUR, "FSSFSSFSSF", None), slow(LAST_FOUR, "SSSSFFS", None), slow(LAST_FOUR, "SSSSFFSF", 8),
 ])  # fmt: skip

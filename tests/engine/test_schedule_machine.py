@@ -138,7 +138,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_whatever_happens_no_slot_is_lost_or_fired_twice(small_world):
-    chosen = settings(PLAIN, max_examples=5, stateful_step_count=15, derandomize=True)
+    chosen = settings(PLAIN, max_examples=4, stateful_step_count=15, derandomize=True)
     run_state_machine_as_test(small_world(Machine, until=math.inf), settings=chosen)
 
 

@@ -201,7 +201,7 @@ async def test_a_running_one_that_is_killed_is_cut_off_and_the_chain_goes_on(dsn
     await counters_equal_the_ledger(pool, backfill)
 
 
-@pytest.mark.parametrize("which", [1, 5, DAYS - 1])
+@pytest.mark.parametrize("which", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, DAYS - 1))])
 async def test_a_blocked_one_that_is_killed_ends_at_once_and_never_starts(dsn, pool, which):
     goes_on = asyncio.Event()
 

@@ -201,7 +201,7 @@ async def test_a_source_that_goes_away_holds_the_run_and_nothing_is_lost(dsn, po
     assert {"succeeded": 120} == await engine.outcomes(backfill)
 
 
-@pytest.mark.parametrize("hours", [-5, 5])
+@pytest.mark.parametrize("hours", [-5, pytest.param(5, marks=pytest.mark.slow)])
 async def test_a_stepped_clock_does_not_stretch_the_hold_for_a_source(dsn, pool, hours: int):
     source, clock = ListSource(entities(60)), SteppedClock()
     backfill = await make_backfill(pool, **ALL, start="when_approved", max_in_flight=2)

@@ -49,8 +49,13 @@ async def holds(engine: Engine, backfill: Backfill, code: str) -> None:
     await eventually(is_held)
 
 
-@pytest.mark.parametrize("code", BAD)
-@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(
+    ("elsewhere", "code"),
+    [
+        *zip((False, True), BAD, strict=True),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in zip((True, False), BAD, strict=True)),
+    ],
+)
 async def test_a_target_that_was_mended_is_asked_at_once(dsn, pool, code, elsewhere):
     target, source = Target(BAD[code]), ListSource(entities(30))
     backfill = await make_backfill(pool, **ALL, max_in_flight=5, max_attempts=20)

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ class World:
     items: int
     workflow: Workflow
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         return [f"e{n:07}" for n in range(self.items)]
 

@@ -274,13 +274,12 @@ class Engine:
         began = time()
         while True:
             row = await self.tools.backfills.get(backfill.id)
-            progress = await self.progress(backfill)
-            if (not statuses or row.status in statuses) and all(
-                getattr(progress, name) >= value for name, value in counters.items()
-            ):
-                return row
+            if not statuses or row.status in statuses:
+                progress = await self.progress(backfill) if counters else None
+                if all(getattr(progress, name) >= value for name, value in counters.items()):
+                    return row
             if (waited := time() - began) > seconds:
-                raise AssertionError(f"still {row.status} ({row.reason}), {progress}")
+                raise AssertionError(f"still {row.status} ({row.reason}), {await self.progress(backfill)}")
             await asyncio.sleep(2 * poll_seconds(waited))
 
     async def progress(self, backfill: Backfill) -> Progress:
