@@ -85,7 +85,7 @@ async def test_nothing_is_wider_than_the_terminal(path, url, monkeypatch):
 
 
 @pytest.mark.parametrize("path", TRIED, ids=" ".join)
-async def test_a_row_is_a_whole_line_in_a_pipe(path, url, monkeypatch):
+async def test_a_row_is_a_whole_line_in_a_pipe_and_times_have_one_spelling(path, url, monkeypatch):
     tables = []
 
     def remembered(rows):
@@ -101,10 +101,4 @@ async def test_a_row_is_a_whole_line_in_a_pipe(path, url, monkeypatch):
         for row in rows:
             assert any(all(cell in line for cell in row) for line in lines), row
     assert [] == [cell for rows in tables for row in rows for cell in row if cell.endswith("…")]
-
-
-@pytest.mark.parametrize("path", TRIED, ids=" ".join)
-async def test_times_have_one_spelling(path, url):
-    _, out = await run(path, url)
-
     assert [] == re.findall(r"\d{4}-\d\d-\d\dT\d\d:\d\d\S*", re.sub(r"[{\[].*[}\]]", "", out))
