@@ -110,15 +110,15 @@ async def seen(pool: Pool, sql: str, values: list[Any], mode: str) -> tuple[int,
     return int(rows), {node.get("Index Name", "whole") for node in scans}
 
 
-@pytest.mark.parametrize("mode", ["custom", "generic"])
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("name", SERVED)
-async def test_a_filter_looks_at_what_it_may_take_and_no_more(entities: Pool, name: str, room: str, mode: str) -> None:
+async def test_a_filter_looks_at_what_it_may_take_and_no_more(entities: Pool, name: str, room: str) -> None:
     statement, values = ROOMS[room]
-    looked_at, indexes = await seen(entities, *asked(statement, SERVED[name], values), mode)
+    for mode in ("custom", "generic"):
+        looked_at, indexes = await seen(entities, *asked(statement, SERVED[name], values), mode)
 
-    assert looked_at <= 2 * ENTITIES // 1_000
-    assert {index_name("ticket", parse_path(SERVED[name]["field"]))} == indexes
+        assert looked_at <= 2 * ENTITIES // 1_000, mode
+        assert {index_name("ticket", parse_path(SERVED[name]["field"]))} == indexes, mode
 
 
 @pytest.mark.parametrize("name", UNSERVED)

@@ -262,12 +262,16 @@ async def blocks(pool: Pool, sql: str, values: Sequence[Any], mode: str) -> int:
             await undone.rollback()
 
 
-@pytest.mark.parametrize("mode", ["custom", "generic"])
+async def most_blocks(pool: Pool, sql: str, values: Sequence[Any]) -> int:
+    """Whether it is planned for these values or for any."""
+    return max([await blocks(pool, sql, values, mode) for mode in ("custom", "generic")])
+
+
 @pytest.mark.parametrize("name", NAMES)
-async def test_what_is_asked_costs_what_it_is_about(world: World, name: str, mode: str):
+async def test_what_is_asked_costs_what_it_is_about(world: World, name: str):
     sql, values, items = asked(world)[name]
 
-    assert await blocks(world.pool, sql, values, mode) <= 100 + 30 * items
+    assert await most_blocks(world.pool, sql, values) <= 100 + 30 * items
 
 
 async def test_plans_that_were_made_when_everything_was_empty_hold_on_the_first_day(databases: Any):
