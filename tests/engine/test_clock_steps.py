@@ -84,7 +84,7 @@ async def test_a_machine_that_slept_for_a_day_starts_nothing_outside_the_window_
     noon = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)  # a Monday
     clock, executor = SteppedClock(noon), ScriptedExecutor(slowly)
     backfill = await make_backfill(pool, **ALL, daily_execution_windows=MONDAY_NOON_TO_ONE, max_in_flight=2)
-    async with engine_on(dsn, pool, executor, ListSource(entities(300)), clock=clock) as engine:
+    async with engine_on(dsn, pool, executor, ListSource(entities(150)), clock=clock) as engine:
         await eventually(lambda: len(executor.starts) > 20)
         clock.suspend(timedelta(days=1))
         asleep_from = len(executor.starts)
@@ -98,7 +98,7 @@ async def test_a_machine_that_slept_for_a_day_starts_nothing_outside_the_window_
     assert ("waiting", "outside_window") == (waiting.status, waiting.reason.code)
     assert noon + timedelta(weeks=1) == waiting.reason.until
     assert [] == [after for after in since_noon if after >= timedelta(hours=1)]
-    assert 20 < asleep_from < 300 == len(executor.starts)
+    assert 20 < asleep_from < 150 == len(executor.starts)
 
 
 async def test_a_lease_is_not_trusted_after_the_machine_slept(dsn, pool):
