@@ -27,7 +27,7 @@ async def some_started(executor: ScriptedExecutor, at_least: int) -> None:
 async def test_after_the_answer_to_a_pause_nothing_starts(dsn, pool, sends):
     executor = ScriptedExecutor(slow, connects=0.002, sends=sends)
     backfill = await make_backfill(pool, **ALL, max_in_flight=10)
-    async with engine_on(dsn, pool, executor, ListSource(entities(2000))) as engine:
+    async with engine_on(dsn, pool, executor, ListSource(entities(1000))) as engine:
         for round_ in range(10):
             await some_started(executor, 20 * round_ + 5)
             await engine.pause(backfill)

@@ -52,7 +52,7 @@ def started(engines: list[Engine]) -> int:
 
 @pytest.mark.parametrize("trials", [4, MANY])
 async def test_after_the_answer_nothing_starts_in_any_of_many_trials(dsn, pool, trials):
-    source = ListSource(entities(5000))
+    source = ListSource(entities(300 * trials))
     for _ in range(3):
         await make_backfill(pool, **ALL, max_in_flight=5)
     async with engine_on(dsn, pool, quick(), source) as one, engine_on(dsn, pool, quick(), source) as two:
@@ -175,7 +175,7 @@ async def test_without_notifications_the_order_comes_with_the_next_renewal(dsn, 
     """A pooler may swallow them; the answer then takes a second and not forever."""
     monkeypatch.setattr("backfilld.engine.starting.stop_order.Stopping.hear", lambda _: None)
     await make_backfill(pool, **ALL, max_in_flight=5)
-    source = ListSource(entities(5000))
+    source = ListSource(entities(2000))
     async with engine_on(dsn, pool, quick(), source) as one, engine_on(dsn, pool, quick(), source) as two:
         await some_started([one, two], 10)
         idle = one if one.executor.starts == [] else two
