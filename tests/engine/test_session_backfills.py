@@ -269,7 +269,8 @@ async def test_a_kill_that_comes_as_the_owner_is_leaving_is_not_lost(dsn, pool, 
     await counters_equal_the_ledger(pool, backfill)
 
 
-async def test_a_kill_that_comes_as_a_paused_one_is_left_is_not_lost(pool):
+async def test_a_kill_that_comes_as_a_paused_one_is_left_is_not_lost(pool, monkeypatch):
+    monkeypatch.setattr("backfilld.operations.sessions.kill.WAITS_SECONDS", 0.1)
     answer = await backfill_days(pool, await make_schedule(pool), 3)
     backfill = await backfill_of(pool, answer)
     lease = await LeaseStore(pool, instance="other", process="1").acquire(backfill.number)
