@@ -14,7 +14,7 @@ from tests.support.backfills import make_backfill
 from tests.support.clock import NOON, FakeClock
 from tests.support.fake_control import FakeControl
 from tests.support.ledgers import make_ledger
-from tests.support.waiting import eventually
+from tests.support.waiting import POLL_SECONDS, eventually
 
 from backfilld.api.public import audit
 from backfilld.api.public.backfills import routes as backfills
@@ -163,4 +163,5 @@ async def _clean(pool: Pool, clock: FakeClock, retention: Retention = Retention(
     task = asyncio.create_task(janitor.round())
     while not task.done():
         await clock.advance(1)
+        await asyncio.wait({task}, timeout=POLL_SECONDS)
     await task
