@@ -83,7 +83,8 @@ async def test_a_brake_and_a_target_that_is_away_are_both_named_by_another_daemo
     async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal)]) as one:
         await eventually(lambda: bool(executor.starts))
         async with engine_on(dsn, pool, executor) as two:
-            signal.value = 11
+            await eventually(lambda: as_the_other_says(one, two, backfill, "target_unreachable"))
+            signal.value = 11  # not before: while a brake holds, nobody asks the target
             found = await eventually(lambda: as_the_other_says(one, two, backfill, "braked", "target_unreachable"))
 
     assert ["braked", "target_unreachable"] == [blocker.code for blocker in found.blockers][:2]
