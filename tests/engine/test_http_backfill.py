@@ -36,7 +36,8 @@ async def test_what_matches_is_started_with_its_attributes(dsn, pool, api, tmp_p
     assert {"open"} == {start.attributes["status"] for start in engine.executor.starts}
 
 
-async def test_a_refused_credential_holds_and_fails_no_item(dsn, pool, api, tmp_path):
+async def test_a_refused_credential_holds_and_fails_no_item(dsn, pool, api, tmp_path, monkeypatch):
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 1.1)  # worth telling at once
     async with http_types(tmp_path, text_of(api.url), pool, SteppedClock()) as (sources, connection):
         api.reply(401, {"error": "no"})
         backfill = await make_backfill(pool, filter_resolved=OPEN)

@@ -54,7 +54,7 @@ async def reason(engine, backfill):
 
 
 async def test_a_source_that_is_down_is_told_and_waited_for(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 1.1)  # worth telling at once
     source = ListSource(entities(50))
     source.is_down = True
     backfill = await make_backfill(pool, **ALL)
@@ -69,7 +69,7 @@ async def test_a_source_that_is_down_is_told_and_waited_for(dsn, pool, monkeypat
 
 
 async def test_a_source_that_is_back_is_no_reason_any_more_though_planning_goes_on(dsn, pool, monkeypatch):
-    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 1.1)  # worth telling at once
     source = Gated()
     source.is_down = True
     backfill = await make_backfill(pool, **ALL)

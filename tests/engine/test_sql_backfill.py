@@ -42,7 +42,8 @@ async def test_newest_first_goes_by_the_configured_time(dsn, pool, sources):
     assert [str(n) for n in range(20, 0, -2)] == [start.entity_id for start in engine.executor.starts]
 
 
-async def test_a_database_that_goes_away_is_waited_for_and_says_so(dsn, pool, sources, foreign):
+async def test_a_database_that_goes_away_is_waited_for_and_says_so(dsn, pool, sources, foreign, monkeypatch):
+    monkeypatch.setattr("backfilld.engine.backfills.planning.step.FIRST_PAUSE_SECONDS", 1.1)  # worth telling at once
     name = await foreign.fetchval("SELECT current_database()")
     await pool.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     backfill = await make_backfill(pool, filter_resolved=OPEN)
