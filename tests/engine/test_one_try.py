@@ -13,6 +13,7 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.events import TryEnded
 from backfilld.executors.base import Work
 
+pytestmark = pytest.mark.usefixtures("short_leases")  # what is due is looked for as often, too
 UNCOUNTED = [VerdictKind.UNREACHABLE, VerdictKind.THROTTLED]
 Made = Callable[[Any, int], Awaitable[Callable[[Engine], Awaitable[str]]]]
 
@@ -85,7 +86,6 @@ async def test_what_is_the_targets_fault_never_counts_while_nobody_succeeds(dsn,
     assert 6 == len(executor.starts)
 
 
-@pytest.mark.usefixtures("short_leases")
 @KINDS
 async def test_ones_own_success_is_nobody_elses(dsn, pool, made: Made):
     """A success of the very same item, told late, does not make its failures count."""
