@@ -86,9 +86,10 @@ async def empty_dsn(databases: Databases) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def pool(lent: LentDatabase) -> Pool:
+async def pool(lent: LentDatabase) -> AsyncIterator[Pool]:
     """Connections to the database of `dsn`."""
-    return await lent.pool()
+    async with lent.pool() as pool:
+        yield pool
 
 
 @pytest.fixture

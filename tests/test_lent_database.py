@@ -6,10 +6,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support import lent_database
 from tests.support.backfills import make_backfill
 from tests.support.clock import NOON
 from tests.support.database import Databases
-from tests.support.lent_database import LentDatabase
+from tests.support.lent_database import LentDatabase, pool_of_its_own
 
 from backfilld.store.admin.stopping import StopStore
 from backfilld.store.connection.pool import Pool
@@ -30,8 +31,8 @@ async def everything(pool: Pool) -> dict[str, str | None]:
 
 async def used_before(databases: Databases, use: Use) -> str:
     """The name of the database that `use` was made of, which waits for the next test then, or is no more."""
-    async with databases.lent() as lent:
-        await use(await lent.pool())
+    async with databases.lent() as lent, lent.pool() as pool:
+        await use(pool)
     return lent.name
 
 
@@ -58,8 +59,8 @@ async def test_what_somebody_wrote_is_gone_and_numbers_begin_anew(databases):
         written.append(await everything(pool))
 
     before = await used_before(databases, work)
-    async with databases.lent() as lent:
-        found = await everything(await lent.pool())
+    async with databases.lent() as lent, lent.pool() as pool:
+        found = await everything(pool)
 
     assert before == lent.name
     assert {"backfills", "backfills_no_seq", "stop_order", "workflows"} <= {n for n in new if new[n] != written[0][n]}
@@ -68,13 +69,10 @@ async def test_what_somebody_wrote_is_gone_and_numbers_begin_anew(databases):
 
 @pytest.mark.parametrize("read", ["SELECT 1", "TABLE stop_order", "SELECT * FROM backfills FOR UPDATE"])
 async def test_where_nobody_wrote_the_sessions_go_on_as_they_are(databases, read: str):
-    async with databases.lent() as first:
-        pool = await first.pool()
+    async with databases.lent() as first, first.pool() as pool:
         session = await pool.fetchval("SELECT pg_backend_pid()")
         await pool.execute(read)
-    async with databases.lent() as second:
-        pool = await second.pool()
-
+    async with databases.lent() as second, second.pool() as pool:
         assert first.name == second.name
         assert session == await pool.fetchval("SELECT pg_backend_pid()")
 
@@ -105,9 +103,7 @@ async def test_where_nobody_wrote_the_sessions_go_on_as_they_are(databases, read
 )
 async def test_whoever_changes_more_than_a_few_rows_leaves_it_to_nobody(databases, statement: str):
     before = await used_before(databases, executing(statement))
-    async with databases.lent() as lent:
-        pool = await lent.pool()
-
+    async with databases.lent() as lent, lent.pool() as pool:
         assert before != lent.name
         assert not await pool.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", before)
 
@@ -136,13 +132,11 @@ async def test_sessions_are_as_new(databases, statement: str):
     async def state(pool: Pool) -> list[Any]:
         return [await pool.fetch(query) for query in asked]
 
-    async with databases.lent() as lent:
-        session = await (await lent.pool()).fetchval("SELECT pg_backend_pid()")
-        new = await state(await lent.pool())
-        await (await lent.pool()).execute(statement)
-    async with databases.lent() as lent:
-        pool = await lent.pool()
-
+    async with databases.lent() as lent, lent.pool() as pool:
+        session = await pool.fetchval("SELECT pg_backend_pid()")
+        new = await state(pool)
+        await pool.execute(statement)
+    async with databases.lent() as lent, lent.pool() as pool:
         assert session == await pool.fetchval("SELECT pg_backend_pid()")
         assert new == await state(pool)
         with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
@@ -175,10 +169,10 @@ async def _leave_open(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("use", [_close, _keep_one, _cut, _cut_all, _leave_open])
-async def test_a_pool_that_was_broken_is_followed_by_a_whole_one(databases, use: Use):
+async def test_a_pool_that_was_broken_is_followed_by_a_whole_one(databases, monkeypatch, use: Use):
+    monkeypatch.setattr(lent_database, "CLOSING_SECONDS", 0.05)
     await used_before(databases, use)
-    async with databases.lent() as lent:
-        pool = await lent.pool()
+    async with databases.lent() as lent, lent.pool() as pool:
         async with asyncio.timeout(5):
             connections = [await pool.acquire() for _ in range(10)]
             found = [await connection.fetchval("SELECT count(*) FROM entities") for connection in connections]
@@ -190,13 +184,11 @@ async def test_a_pool_that_was_broken_is_followed_by_a_whole_one(databases, use:
 
 async def test_nothing_is_counted_yet(databases):
     count = "SELECT sum(seq_scan)::integer FROM pg_stat_user_tables"
-    async with databases.lent() as lent:
-        pool = await lent.pool()
+    async with databases.lent() as lent, lent.pool() as pool:
         await pool.execute("TABLE entities; SELECT pg_stat_force_next_flush()")
         counted = await pool.fetchval(count)
         await pool.execute("TABLE entities")
-    async with databases.lent() as again:
-        pool = await again.pool()
+    async with databases.lent() as again, again.pool() as pool:
         await pool.execute("SELECT pg_stat_force_next_flush()")
 
         assert 0 < counted
@@ -210,9 +202,28 @@ async def test_sessions_of_others_end(databases):
         await other.execute("BEGIN; LOCK TABLE entities")
     with pytest.raises((asyncpg.AdminShutdownError, asyncpg.InterfaceError, OSError)):
         await other.execute("SELECT 1")
-    async with databases.lent() as again:
+    async with databases.lent() as again, again.pool() as pool:
         assert lent.name == again.name
-        assert 0 == await (await again.pool()).fetchval("SELECT count(*) FROM entities")
+        assert 0 == await pool.fetchval("SELECT count(*) FROM entities")
+
+
+async def test_pools_of_one_test_share_nothing_and_go_on_in_the_next(databases):
+    who = "SELECT pg_backend_pid()"
+    async with (
+        databases.lent() as lent, lent.pool() as pool, pool_of_its_own(lent.dsn, 3) as one,
+        pool_of_its_own(lent.dsn, 3) as other,
+    ):  # fmt: skip
+        found = [await each.fetchval(who) for each in (pool, one, other)]
+        sizes = [each.get_max_size() for each in (pool, one, other)]
+    async with databases.lent() as again, pool_of_its_own(again.dsn, 3) as one, pool_of_its_own(again.dsn, 3) as other:
+        later = {await one.fetchval(who), await other.fetchval(who)}
+    async with databases.lent() as again, pool_of_its_own(again.dsn, 3, lock_timeout="7s") as special:
+        settings = await special.fetchval("SHOW lock_timeout"), await special.fetchval(who)
+
+    assert ([10, 3, 3], 3) == (sizes, len(set(found)))
+    assert set(found[1:]) == later
+    assert "7s" == settings[0]
+    assert settings[1] not in found
 
 
 async def test_two_at_once_are_two(databases):

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.support.ledgers import ENDED_ITEMS
+from tests.support.lent_database import pool_of_its_own
 from tests.support.waiting import poll_seconds
 
 from backfilld.bus import Bus
@@ -45,7 +46,7 @@ from backfilld.store.backfills.leases import LeaseStore
 from backfilld.store.backfills.removal import RemovalStore
 from backfilld.store.connection.address import Located
 from backfilld.store.connection.channel import Channel
-from backfilld.store.connection.pool import Pool, open_pool
+from backfilld.store.connection.pool import Pool
 from backfilld.store.ledger.digests import DigestStore
 from backfilld.store.ledger.last_runs import LastRunsStore
 from backfilld.store.ledger.ledger import Ledger
@@ -332,10 +333,7 @@ async def engine_on(
     dsn: Located, pool: Pool, executor: ScriptedExecutor | None = None, source: ListSource | None = None, **kw: Any
 ) -> AsyncIterator[Engine]:
     """A running engine; several may share a database."""
-    own = await open_pool(dsn, size=3, **kw.pop("session", {}))
-    engine = Engine(dsn, pool, own, executor or ScriptedExecutor(), source or ListSource(entities(50)), **kw)
-    try:
+    async with pool_of_its_own(dsn, size=3, **kw.pop("session", {})) as own:
+        engine = Engine(dsn, pool, own, executor or ScriptedExecutor(), source or ListSource(entities(50)), **kw)
         async with engine.running():
             yield engine
-    finally:
-        await own.close()

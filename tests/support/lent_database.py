@@ -6,16 +6,20 @@ more was touched than rows of small tables, the database is not lent again.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 import asyncpg
 
+from backfilld.store.connection.address import Located
 from backfilld.store.connection.pool import Pool, open_pool
 
 MOST_PAGES = 10  # as many as the planner takes a table for of which it knows nothing
 MOST_LOG = 4 << 20  # bytes
 LONGEST_SECONDS = 10.0
+CLOSING_SECONDS = 5.0
 # Pages are tidied by whoever reads them: that changes nothing.
 _TOUCHED = """
 SELECT DISTINCT CASE reldatabase WHEN 0 THEN 0 ELSE relfilenode END AS file  -- 0: what all databases share
@@ -71,13 +75,31 @@ async def contents_of(dsn: str) -> Contents:
     return Contents(found, {table: kept for table, kept in rows.items() if kept})
 
 
+_lent: "dict[Located, LentDatabase]" = {}  # by DSN, while somebody has them
+
+
+@asynccontextmanager
+async def pool_of_its_own(database: Located, size: int, **session: str) -> AsyncIterator[Pool]:
+    """As `open_pool`; of a lent database it may be one that somebody else has had."""
+    lent = None if session else _lent.get(database)
+    if lent is not None:
+        async with lent.pool(size) as pool:
+            yield pool
+    else:
+        pool = await open_pool(database, size=size, **session)
+        try:
+            yield pool
+        finally:
+            await pool.close()
+
+
 class LentDatabase:
     """One copy of the template. `admin` is a superuser's connection to another database of the server."""
 
     def __init__(self, name: str, dsn: str, admin: Any, contents: Contents) -> None:
         self.name, self.dsn = name, dsn
         self._admin, self._contents = admin, contents
-        self._pool: Pool | None = None
+        self._pools: dict[int, list[Pool]] = defaultdict(list)  # by size, those that nobody has
         self._eraser: Any = None
         self._began = 0
 
@@ -86,15 +108,25 @@ class LentDatabase:
         if self._eraser is None:  # a replica asks nothing of foreign keys, and fires no triggers
             self._eraser = await asyncpg.connect(self.dsn, server_settings={"session_replication_role": "replica"})
         self._began = await self._admin.fetchval(_HERE)
+        _lent[self.dsn] = self
 
-    async def pool(self) -> Pool:
-        """Connections of whoever has the database, at most 10."""
-        if self._pool is None:
-            self._pool = await open_pool(self.dsn, size=10)
-        return self._pool
+    @asynccontextmanager
+    async def pool(self, size: int = 10) -> AsyncIterator[Pool]:
+        """At most so many connections, which nobody else has meanwhile."""
+        spare = self._pools[size]
+        pool = spare.pop() if spare else await open_pool(self.dsn, size=size)
+        try:
+            yield pool
+        finally:
+            if _sessions_of(pool):
+                spare.append(pool)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(pool.close(), CLOSING_SECONDS)  # cut short, it breaks the connections off
 
     async def take_back(self) -> bool:
         """End what the borrower left behind, and empty the database; False if it cannot be lent again."""
+        _lent.pop(self.dsn, None)
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 await self._end_sessions()
@@ -104,17 +136,18 @@ class LentDatabase:
 
     def close(self) -> None:
         """Break the connections off."""
-        for connected in (self._pool, self._eraser):
-            if connected is not None:
-                connected.terminate()
-        self._pool = self._eraser = None
+        for connected in (*self._spare, *([self._eraser] if self._eraser is not None else ())):
+            connected.terminate()
+        self._pools.clear()
+        self._eraser = None
+
+    @property
+    def _spare(self) -> list[Pool]:
+        return [pool for pools in self._pools.values() for pool in pools]
 
     async def _end_sessions(self) -> None:
         """All but ours, which become as new."""
-        sessions = _sessions_of(self._pool)
-        if self._pool is not None and not sessions:
-            self._pool.terminate()
-            self._pool = None
+        sessions = [session for pool in self._spare for session in _sessions_of(pool)]
         await asyncio.gather(*(session.execute(_AS_NEW) for session in sessions))
         kept = [session.get_server_pid() for session in (*sessions, self._eraser)]
         await self._admin.execute(_END_OTHERS, self.name, kept)
@@ -144,8 +177,8 @@ class LentDatabase:
         return None if None in found else found
 
 
-def _sessions_of(pool: Pool | None) -> list[Any]:
-    """The open connections of a pool; none of one that was closed, or has lent one of them to somebody."""
-    if pool is None or pool._closing or pool._closed or any(holder._in_use for holder in pool._holders):
+def _sessions_of(pool: Pool) -> list[Any]:
+    """The open connections of a pool; none of one that was closed, or of which somebody has a connection."""
+    if pool._closing or pool._closed or any(holder._in_use for holder in pool._holders):
         return []
     return [holder._con for holder in pool._holders if holder._con is not None and not holder._con.is_closed()]
