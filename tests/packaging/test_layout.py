@@ -8,13 +8,25 @@ SOURCE = Path(__file__).parents[2] / "src/backfilld"
 MOST_MODULES_SIDE_BY_SIDE = 15
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 50
+DEFINITION = re.compile(r"( *)(?:async def|def|class) ")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
+def has_room(text: str) -> bool:
+    """Whether a function may be too long: from its line to the next definition that is not inside of it."""
+    lines = text.splitlines()
+    begins = [(number, len(found[1])) for number, line in enumerate(lines) if (found := DEFINITION.match(line))]
+    for place, (number, depth) in enumerate(begins):
+        end = next((other for other, level in begins[place + 1 :] if level <= depth), len(lines))
+        if end - number > MOST_LINES_OF_A_FUNCTION:
+            return True
+    return False
+
+
 def functions_of(file: Path) -> list[tuple[str, int]]:
-    """The name of each function, and how many lines it has."""
+    """The name of each function, and how many lines it has; none of a file without room for one that is too long."""
     text = file.read_text()
-    nodes = ast.walk(ast.parse(text)) if text.count("\n") > MOST_LINES_OF_A_FUNCTION else ()  # no room for a longer one
+    nodes = ast.walk(ast.parse(text)) if has_room(text) else ()
     found = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [(node.name, (node.end_lineno or node.lineno) - node.lineno + 1) for node in found]
 
