@@ -17,6 +17,7 @@ from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import Status
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
 from backfilld.domain.sentences import plain
+from backfilld.engine.starting.targets import origin
 from backfilld.executors.base import Work
 from backfilld.store.backfills.leases import LeaseStore
 
@@ -76,8 +77,9 @@ async def test_another_daemon_than_the_owner_says_the_same(dsn, pool, script, se
     assert limit in [one.what for one in found.limits]
 
 
-async def test_a_brake_and_a_target_that_is_away_are_both_named_by_another_daemon(dsn, pool):
-    """The brake is one of the owner's alone."""
+async def test_a_brake_and_a_target_that_is_away_are_both_named_by_another_daemon(dsn, pool, monkeypatch):
+    """The brake is one of the owner's alone. The target is not due to be asked again: a brake would forbid it."""
+    monkeypatch.setattr(origin, "FIRST_PROBE_SECONDS", 60.0)
     executor, signal = ScriptedExecutor(lambda _: DOWN), Scripted(1)
     backfill = await make_backfill(pool, **ALL)
     async with engine_on(dsn, pool, executor, brakes=[brake("crm_lag", signal)]) as one:
