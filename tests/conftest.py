@@ -14,6 +14,7 @@ from tests.support.clock import FakeClock
 from tests.support.compiled_templates import compile_templates_once
 from tests.support.database import Databases, running_server
 from tests.support.examples import register_profiles
+from tests.support.fewer_messages import send_fewer_messages
 from tests.support.lent_database import LentDatabase
 
 from backfilld.domain.windows.timezones import use_pinned_tzdata
@@ -30,6 +31,10 @@ structlog.configure(  # rich takes a second to draw a traceback that nobody look
     ]
 )
 use_pinned_tzdata()  # the rules of the package, as in the daemon, whichever tests run beside each other
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    send_fewer_messages(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
