@@ -243,15 +243,19 @@ async def test_each_try_ends_at_its_own_time_and_not_before():
 
 
 async def test_the_end_of_one_try_is_not_the_end_of_the_next():
-    async def answer_late(reader, writer):
-        while True:
-            await read_request(reader)
-            await asyncio.sleep(0.12)
-            writer.write(OK)
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + 0.5
 
-    async with raw_target(answer_late) as there, wire_with() as wire:
-        loop = asyncio.get_running_loop()
-        await wire.request(URL(there.url), ASK, ends_at=loop.time() + 0.2)
+    async def answer_the_second_late(reader, writer):
+        await read_request(reader)
+        writer.write(OK)
+        await read_request(reader)
+        await asyncio.sleep(ends_at + 3 * module.LOOK_EVERY_SECONDS - loop.time())
+        writer.write(OK)
+        await reader.read(1)
+
+    async with raw_target(answer_the_second_late) as there, wire_with() as wire:
+        await wire.request(URL(there.url), ASK, ends_at=ends_at)
         answer = await wire.request(URL(there.url), ASK, ends_at=loop.time() + 30)
 
         assert (200, 1) == (answer.status, there.connections)
