@@ -23,7 +23,7 @@ TINY = replace(
 
 def test_the_backend_of_the_recorder_is_known_by_what_it_says():
     fragment = RECORDING.strip("%")
-    queries = load("ledger.ledger")
+    queries = load("ledger.recording")
 
     assert any(fragment in getattr(queries, name) for name in queries.names())
 
