@@ -1,7 +1,7 @@
 """`backfilld upgrade`: whatever fails on the way forward leaves the way back, and on the way back nothing is lost."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,6 +88,13 @@ class Machine:
         await self.sql("INSERT INTO schema_migration VALUES (99, 'later', 'x', now())")
         new = self.root / "2.0/lib/python3.11/site-packages/backfilld/store/migrations/0099_later.sql"
         new.write_text("CREATE TABLE later ();")
+
+
+@pytest.fixture
+async def dsn(databases) -> AsyncIterator[str]:
+    """A database to which nobody keeps a connection: it is renamed."""
+    async with databases.database() as dsn:
+        yield dsn
 
 
 @pytest.fixture
