@@ -311,7 +311,7 @@ class Whole(TwoDaemons):
             for name in (*COUNTERS, "retrying"):
                 assert row[name] == row[f"has_{name}"], (name, dict(row))
             self.known[row["id"]].limits.look(row)
-        assert [] == self.faults
+        assert [] == self.faults, self.faults
         assert [] == self.bugs()
         return list(rows)
 

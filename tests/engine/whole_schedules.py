@@ -200,7 +200,7 @@ class WholeSchedule(TwoDaemons):
             for name in ("succeeded", "failed", "cancelled"):
                 assert row[name] == row[f"has_{name}"], (name, dict(row))
         assert [] == [n for n in Counter(row[0] for row in await self._fetch(FIRED)).values() if n > 1]
-        assert [] == self.faults
+        assert [] == self.faults, self.faults
         assert [] == self.bugs()
 
     async def _check_slots(self) -> None:
