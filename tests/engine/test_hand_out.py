@@ -45,6 +45,28 @@ def test_a_renewal_runs_ahead_by_as_many_too():
     assert 60 == hand_out.limit
 
 
+def test_a_renewal_has_room_for_all_that_may_be_in_flight_once_more_may():
+    hand_out = a_hand_out(handed=1, limit=2, max_in_flight=1, most=101)
+    hand_out.resize(SLOTS)
+    hand_out.handed = 2
+    hand_out.committed(hand_out.next_limit(2))
+
+    assert 2 + SLOTS == hand_out.limit
+    assert 100 + SLOTS == hand_out.most
+
+
+def test_once_fewer_may_be_in_flight_it_runs_ahead_less():
+    hand_out = a_hand_out()
+    hand_out.resize(2)
+    ahead = []
+    for _ in range(20):
+        hand_out.handed += 1
+        ahead.append(committed(hand_out))
+
+    assert 2 == ahead[-1]
+    assert MOST - SLOTS + 2 == hand_out.most
+
+
 def test_fast_work_runs_ahead_further_and_never_further_than_may_be_unrecorded():
     hand_out = a_hand_out()
     ahead = []

@@ -49,6 +49,12 @@ class HandOut:
         """Somebody asked for one more, and has to wait until the limit has moved."""
         self._waited_for = self._too_short = True
 
+    def resize(self, max_in_flight: int) -> None:
+        """So many may be in flight from now on: the next limit has room for all of them."""
+        self.most += max_in_flight - self.max_in_flight
+        self.max_in_flight = max_in_flight
+        self._ahead = min(max(self._ahead, max_in_flight), self.most)
+
     def adapt(self) -> None:
         """A commit is being put together: run ahead as fast as items are handed out, with `max_in_flight` at least.
 

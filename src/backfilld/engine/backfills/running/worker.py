@@ -115,7 +115,7 @@ class Worker:
         """Have as many slots as the backfill says now; also while every slot is taken, and nobody looks."""
         if self._gate.slots != self._slots.limit:
             self._slots.resize(self._gate.slots)
-            self._account.hand_out.max_in_flight = self._slots.limit
+            self._account.hand_out.resize(self._slots.limit)
 
     async def _next_with_slot(self) -> Item | None:
         await self._slots.acquire()
