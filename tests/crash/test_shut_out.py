@@ -26,6 +26,13 @@ async def admin(databases):
     await connection.close()
 
 
+@pytest.fixture
+async def dsn(databases):
+    """Of a database that nobody else is connected to, or it could not be renamed."""
+    async with databases.database() as dsn:
+        yield dsn
+
+
 @pytest.mark.parametrize(
     "how", ["closed", *(pytest.param(how, marks=pytest.mark.slow) for how in SHUT_OUT if how != "closed")]
 )
