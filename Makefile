@@ -43,7 +43,7 @@ demo: $(VENV)/.setup $(if $(ENGINE),$(VENV)/.setup-temporal) ## run a real backf
 dev: $(VENV)/.setup ## run the daemon from this folder, on the embedded database
 	@$(B)/backfilld serve
 
-test: $(VENV)/.setup-test ## the quick ring, in less than five minutes: needs nothing but Python (WORKERS=4)
+test: $(VENV)/.setup-test ## the quick ring, in less than three minutes: needs nothing but Python (WORKERS=4)
 	@$(B)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-slow: $(VENV)/.setup-test ## exhaustive oracles, random kills, large backfills, properties with many examples
