@@ -10,6 +10,7 @@ from tests.engine.test_runs import resolved
 from tests.support.backfills import change_settings, make_backfill
 from tests.support.clock import FakeClock
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.starting.pace import Pace
@@ -18,6 +19,11 @@ from backfilld.executors.base import Work
 APART = 0.05
 RATE = 60 / APART
 AGAIN = Verdict(VerdictKind.TRY_AGAIN, error_class="http_500")
+
+
+async def slow(work: Work) -> Verdict:
+    await asyncio.sleep(APART)
+    return SUCCEEDED
 
 
 def gaps(executor: ScriptedExecutor) -> list[float]:
@@ -110,5 +116,49 @@ async def test_a_changed_pace_is_in_force_at_once(dsn, pool):
         await pool.execute("UPDATE backfills SET version = version + 1")
         engine.scheduler.hear(backfill.number)
         await engine.until(backfill, "completed")
+        await eventually(lambda: not engine.tools.last_starts)  # what has ended is not kept
 
     assert 50 == len(engine.executor.starts)
+
+
+async def test_a_pace_that_is_new_counts_from_the_last_start(dsn, pool):
+    backfill = await make_backfill(pool, **resolved(max_in_flight=1))
+    async with engine_on(dsn, pool, ScriptedExecutor(slow)) as engine:
+        await engine.until(backfill, succeeded=2)
+        await change_settings(pool, backfill, starts_per_minute=0.1)
+        version = await pool.fetchval("UPDATE backfills SET version = version + 1 RETURNING version")
+        await engine.control.confirm(backfill.number, version)
+        before = len(engine.executor.starts)
+        await asyncio.sleep(5 * APART)
+
+    assert before == len(engine.executor.starts)
+
+
+@pytest.mark.parametrize("paced", ["before", "meanwhile"])
+async def test_a_pause_lets_nothing_start_sooner(dsn, pool, paced: str):
+    rate = 0.1 if paced == "before" else None
+    backfill = await make_backfill(pool, **resolved(max_in_flight=1, starts_per_minute=rate))
+    async with engine_on(dsn, pool, ScriptedExecutor(slow)) as engine:
+        await engine.until(backfill, succeeded=1)
+        await engine.pause(backfill)
+        before = len(engine.executor.starts)
+        await change_settings(pool, backfill, starts_per_minute=0.1)
+        await eventually(lambda: not engine.keeper.held)
+        await engine.resume(backfill)
+        await engine.until(backfill, "running")
+        await asyncio.sleep(5 * APART)
+
+    assert before == len(engine.executor.starts)
+
+
+async def test_a_lease_that_was_lost_and_taken_again_lets_nothing_start_sooner(dsn, pool):
+    backfill = await make_backfill(pool, **resolved(starts_per_minute=0.1))
+    async with engine_on(dsn, pool) as engine:
+        await engine.until(backfill, succeeded=1)
+        await pool.execute("UPDATE leases SET fence = fence + 1, expires_at = now() - interval '1 hour'")
+        fence = await pool.fetchval("SELECT fence FROM leases")
+        await eventually(lambda: any(held > fence for _, held in engine.keeper.held))
+        await engine.until(backfill, "running")
+        await asyncio.sleep(5 * APART)
+
+    assert 1 == len(engine.executor.starts)

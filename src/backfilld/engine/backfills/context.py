@@ -51,4 +51,5 @@ class BackfillContext(EngineContext):
     sources: Sources
     limits: Limits
     read_ahead: ReadAhead = field(default_factory=ReadAhead)
+    last_starts: dict[int, float] = field(default_factory=dict)  # of what was carried here, by number, in boot time
     time_fields: Mapping[str, str] = field(default_factory=dict)  # entity type → attribute that orders it

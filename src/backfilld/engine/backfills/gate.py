@@ -84,6 +84,7 @@ class Gate(StartGate[Item]):
         self.asked = 0  # how often somebody wanted target and source to be asked at once
         self.in_flight: dict[int, tuple[Item, datetime]] = {}  # by position, with when each started
         self.first_start = asyncio.Event()
+        self.last_start: float | None = None  # boot time; None: nothing has started in this process
         self.on_start: Callable[[Item], None] | None = None  # must not wait
         self.on_admit: Callable[[Item], None] | None = None  # the last to be asked; NotPermitted
         self.turn_at: Callable[[], datetime | None] = lambda: (
@@ -208,6 +209,7 @@ class Gate(StartGate[Item]):
         if self.on_admit is not None:
             self.on_admit(item)
         self.in_flight[item.position] = item, at
+        self.last_start = self._looked_at
         self.first_start.set()
         if self.on_start is not None:
             self.on_start(item)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backfilld.domain.backfills.records import Backfill
+from backfilld.domain.backfills.states import ENDED
 from backfilld.domain.brakes.settings import Start
 from backfilld.engine.backfills.context import BackfillContext
 from backfilld.engine.backfills.gate import Gate
@@ -28,6 +29,7 @@ class Run:
         """A run of `backfill`, as it was when its lease had been taken. CannotGoOn, if its windows cannot be read."""
         gate = Gate(backfill, lease, health, context.clock, ramp_seconds=context.limits.ramp_seconds)
         workflow = f"{backfill.project_name}/{backfill.workflow_name}"
+        gate.last_start = context.last_starts.get(backfill.number)
         gate.obey(context.brakes, Start(workflow, health.origin.target))
         places = context.capacity.share(health.origin.target)
         return Run(lease, gate, StatusWriter(backfill, lease, gate, context), context, places)
@@ -35,6 +37,14 @@ class Run:
     def __repr__(self) -> str:
         backfill = self.backfill
         return f"<run of {backfill.id}, {backfill.status}, {len(self.gate.in_flight)} in flight, {self.gate!r}>"
+
+    def keep_last_start(self) -> None:
+        """For the next run of the same backfill: who pauses and resumes may not start sooner than the pace lets him."""
+        last, kept = self.gate.last_start, self.context.last_starts
+        if last is None or self.backfill.status in ENDED:
+            kept.pop(self.backfill.number, None)
+        else:
+            kept[self.backfill.number] = last
 
     @property
     def backfill(self) -> Backfill:

@@ -95,6 +95,7 @@ class Runner:
         finally:
             self._tools.keeper.forget(self._lease)
             self.gate.close()
+            self._run.keep_last_start()
             self._stop_listening()
             listener.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):  # it was told when it ended

@@ -10,12 +10,12 @@ MINUTE = 60.0
 class Pace:
     """At most so many starts a minute, and none saved up: in any 60 s at most one more than that, rounded up.
 
-    Goes by boot time. A process that has just begun may start one at once.
+    Goes by boot time, from the `last` start on. A process that has just begun may start one at once.
     """
 
-    def __init__(self, clock: Clock, per_minute: float) -> None:
+    def __init__(self, clock: Clock, per_minute: float, *, last: float | None = None) -> None:
         self._clock = clock
-        self._last: float | None = None
+        self._last = last
         self.per_minute = per_minute
 
     def __repr__(self) -> str:

@@ -78,6 +78,7 @@ class StartGate(Generic[W]):
         self._lease = lease
         self._first: Refusal | None = None  # what is to be said before anything else
         self._version = 0  # of what is in force here
+        self._looked_at = 0.0  # boot time of the last look at what may forbid a start
         self._crossing = 0
         self._settled = asyncio.Event()
         self._settled.set()
@@ -122,7 +123,8 @@ class StartGate(Generic[W]):
         """Why nothing may start at `at`, which is now; None if something may."""
         if self._first is not None:
             return self._first
-        if not self._lease.is_safe(self._clock.boottime()):
+        self._looked_at = self._clock.boottime()
+        if not self._lease.is_safe(self._looked_at):
             return _UNSAFE
         if self._version < self._lease.newest_version:
             return _OUTDATED

@@ -54,7 +54,7 @@ class OwnLimits:
         if rate is None:
             self._pace = None
         elif self._pace is None:
-            self._pace = Pace(self._clock, rate)
+            self._pace = Pace(self._clock, rate, last=self._gate.last_start)
         else:
             self._pace.per_minute = rate
         self._gate.on_admit = None if cap is None and rate is None else self._admit
