@@ -23,7 +23,7 @@ from tests.support.engine import ListSource, SteppedClock
 from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA
 from tests.support.small_daemon import SmallDaemon, TwoDaemons
-from tests.support.waiting import Patience
+from tests.support.waiting import Patience, eventually
 from tests.support.wire import Wire
 
 from backfilld.domain.backfills.records import Backfill
@@ -145,12 +145,13 @@ class Whole(TwoDaemons):
     # The target
 
     async def _answer(self, daemon: SmallDaemon, life: int, work: Work) -> Verdict:
-        known, owner = self.known[work.backfill_id], (daemon.name, life)
+        asked_at, owner = daemon.engine.executor.asked_at, (daemon.name, life)
+        known = await self._known_of(work)
         if not daemon.is_alive or daemon.life != life:
             self.faults.append("a start by the dead")
         if self._is_followed(daemon, known):
             self.faults.append("a start by an owner who has been followed by another")
-        self._judge_start(known, owner)
+        self._judge_start(known, owner, asked_at, work)
         known.in_flight[owner] += 1
         try:
             await asyncio.sleep(self.chance.choice([0, 0.001, 0.01, 0.03, 0.2]))
@@ -159,6 +160,12 @@ class Whole(TwoDaemons):
             return verdict
         finally:
             known.in_flight[owner] -= 1
+
+    async def _known_of(self, work: Work) -> Known:
+        """What was made is started, maybe, before whoever made it has the answer."""
+        id = work.backfill_id
+        assert id is not None
+        return await eventually(lambda: self.known.get(id))
 
     def _is_followed(self, daemon: SmallDaemon, known: Known) -> bool:
         """Whether another daemon has been given a later lease."""
@@ -170,13 +177,13 @@ class Whole(TwoDaemons):
         }  # fmt: skip
         return fences.get(daemon, 0) < max(fences.values(), default=0)
 
-    def _judge_start(self, known: Known, owner: tuple[str, int]) -> None:
+    def _judge_start(self, known: Known, owner: tuple[str, int], asked_at: float, work: Work) -> None:
         now = self.clock.now()
         if (known.stopped and not known.may_go_on(now)) or known.deleted:
             self.faults.append("a start after the answer to a pause, a cancel or a delete")
         if not known.is_open(now):
             self.faults.append(f"a start outside the window, at {now}")
-        if fault := known.limits.fault_of(owner, self.clock.boottime()):
+        if fault := known.limits.fault_of(owner, asked_at, self.clock.boottime()):
             self.faults.append(fault)
         if known.in_flight[owner] >= known.most:
             self.faults.append("a start above max_in_flight")
@@ -246,7 +253,8 @@ class Whole(TwoDaemons):
     async def rerun(self, known: Known) -> None:
         before = set(self.known)
         with contextlib.suppress(Conflict, NotFound):
-            made = await self.operations.rerunner.rerun_failed(ANNA, known.backfill.id, keyed=None, render=lambda _: {})
+            reruns = self.operations.rerunner
+            made = await self.answered(reruns.rerun_failed(ANNA, known.backfill.id, keyed=None, render=lambda _: {}))
             row = made.view.backfill
             self.known[row.id] = Known(row)
         if known.deleted and before != set(self.known):
@@ -270,7 +278,7 @@ class Whole(TwoDaemons):
     async def _had(self, wish: Awaitable[Any], known: Known, impossible: bool) -> bool:
         """Whether it was granted. What has ended cannot be moved, and what was deleted is not there."""
         try:
-            await wish
+            await self.answered(wish)
         except NotFound:
             if not known.deleted:
                 self.faults.append("a backfill is gone that nobody deleted")

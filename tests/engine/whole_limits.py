@@ -8,7 +8,7 @@ from typing import Any
 from backfilld.domain.backfill_settings import BackfillSettings, FailurePolicy, SlowDown
 
 APART = 0.02
-LATE = 0.005  # so much later than its start may one be seen
+ROUNDING = 1e-6  # of seconds
 LIMITS: dict[str, dict[str, Any]] = {
     "none": {},
     "pace": {"starts_per_minute": 60 / APART},
@@ -29,12 +29,12 @@ class KnownLimits:
         self.follows = True  # whether what is kept of failures is of the policy in force
         self._last: dict[Any, float] = {}  # start, by owner: a new one may start one at once
 
-    def fault_of(self, owner: object, at: float) -> str | None:
-        """What is wrong with a start at that boot time."""
-        last, self._last[owner] = self._last.get(owner), at
+    def fault_of(self, owner: object, asked_at: float, at: float) -> str | None:
+        """What is wrong with a start between these two boot times."""
+        last, self._last[owner] = self._last.get(owner), asked_at
         if self.tripped:
             return "a start after too much had failed"
-        if last is not None and at - last < self.apart - LATE:
+        if last is not None and at - last < self.apart - ROUNDING:
             return f"a start {at - last:.3f} s after another, at a pace of one in {self.apart} s"
         return None
 

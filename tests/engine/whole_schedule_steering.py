@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tests.engine.parts import MONDAY_NOON_TO_ONE
-from tests.engine.whole_limits import APART, LATE
+from tests.engine.whole_limits import APART, ROUNDING
 from tests.engine.whole_schedules import WholeSchedule
 from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA, maker
@@ -90,7 +90,7 @@ class SteeredSchedule(WholeSchedule):
         known = None if id is None else self.known.get(id)
         if self.is_stopped:
             self.faults.append("a start after the answer to stop-all")
-        self._judge_budget(owner)
+        self._judge_budget(owner, daemon.engine.executor.asked_at)
         if known is None or id is None:  # of nobody's, or of one whose answer was lost
             return await super()._answer(daemon, life, work)
         if known.deleted:
@@ -106,10 +106,10 @@ class SteeredSchedule(WholeSchedule):
         finally:
             self._live[place] -= 1
 
-    def _judge_budget(self, owner: tuple[str, int]) -> None:
+    def _judge_budget(self, owner: tuple[str, int], asked_at: float) -> None:
         at, last = self.clock.boottime(), self._last.get(owner)
-        self._last[owner] = at
-        if last is not None and at - last < self._budgets.get(owner, 0.0) - LATE:
+        self._last[owner] = asked_at
+        if last is not None and at - last < self._budgets.get(owner, 0.0) - ROUNDING:
             self.faults.append(f"a start {at - last:.3f} s after another, with a budget of one in {self._apart} s")
 
     def _let_go_on(self) -> None:
@@ -289,7 +289,7 @@ class SteeredSchedule(WholeSchedule):
     async def _refusal(self, wish: Any) -> Exception | None:
         """Why it was not granted, as far as was said."""
         try:
-            await wish
+            await self.answered(wish)
         except BackfilldError as problem:
             return problem
         except Exception as problem:

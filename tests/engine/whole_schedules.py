@@ -113,7 +113,7 @@ class WholeSchedule(TwoDaemons):
     async def _wish(self, wish: Awaitable[Any]) -> bool:
         """Whether it was granted; whether it came true although the answer was lost, only the database knows."""
         try:
-            await wish
+            await self.answered(wish)
         except BackfilldError:
             return False
         except Exception as problem:

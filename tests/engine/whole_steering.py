@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from tests.engine.parts import OPEN
 from tests.engine.whole import NOON, OUTCOMES, K, Known, Whole
-from tests.engine.whole_limits import APART, LATE
+from tests.engine.whole_limits import APART, ROUNDING
 from tests.support.backfills import make_backfill
 from tests.support.ledgers import ENDED_ITEMS
 from tests.support.schedules import ANNA
@@ -74,7 +74,7 @@ class Steered(Whole):
         self.is_stopped = False  # that was answered, and nobody asked to go on since
         self._apart = 0.0  # the budget of the target
         self._budgets: dict[tuple[str, int], float] = {}  # what a life of a daemon knows of it
-        self._last: dict[tuple[str, int], float] = {}  # its last start
+        self._last: dict[tuple[str, int], float] = {}  # its last start, or a moment before
         self._begun: dict[UUID, set[str]] = defaultdict(set)  # entities that were started, by backfill
         self._under_way: Counter[tuple[UUID, str]] = Counter()  # starts that were not refused, by backfill and entity
         self._rechecks: dict[UUID, set[bool]] = {}  # what may be in force
@@ -85,11 +85,7 @@ class Steered(Whole):
 
     async def _answer(self, daemon: SmallDaemon, life: int, work: Work) -> Verdict:
         assert work.backfill_id is not None
-        self._judge_match(self.known[work.backfill_id], work)
-        self._begun[work.backfill_id].add(work.entity_id)
         self._under_way[work.backfill_id, work.entity_id] += 1
-        if self.chance.random() < CHANGES:
-            self._change_a_record()
         verdict = await super()._answer(daemon, life, work)
         self._under_way[work.backfill_id, work.entity_id] -= verdict.kind is K.REFUSED
         return verdict
@@ -103,14 +99,18 @@ class Steered(Whole):
     def _rechecks_of(self, known: Known) -> set[bool]:
         return self._rechecks.setdefault(known.backfill.id, {known.backfill.settings.recheck})
 
-    def _judge_start(self, known: Known, owner: tuple[str, int]) -> None:
-        super()._judge_start(known, owner)
+    def _judge_start(self, known: Known, owner: tuple[str, int], asked_at: float, work: Work) -> None:
+        super()._judge_start(known, owner, asked_at, work)
+        self._judge_match(known, work)
+        self._begun[known.backfill.id].add(work.entity_id)
+        if self.chance.random() < CHANGES:
+            self._change_a_record()
         if self.is_stopped:
             self.faults.append("a start after the answer to stop-all")
         at, last = self.clock.boottime(), self._last.get(owner)
-        self._last[owner] = at
+        self._last[owner] = asked_at
         apart = self._budgets.get(owner, 0.0)
-        if last is not None and at - last < apart - LATE:
+        if last is not None and at - last < apart - ROUNDING:
             self.faults.append(f"a start {at - last:.3f} s after another, with a budget of one in {apart} s")
 
     async def launch(self) -> None:
@@ -172,7 +172,7 @@ class Steered(Whole):
 
     async def _granted(self, wish: Any) -> bool:
         try:
-            await wish
+            await self.answered(wish)
         except Exception as problem:
             if isinstance(problem, Unavailable) or transient_errors.is_transient(problem):
                 return False
@@ -259,7 +259,7 @@ class Steered(Whole):
         reruns = self.operations.rerunner
         try:
             assert len(expected) == await self._again(lambda: reruns.count(known.backfill.id, wanted))
-            made = await reruns.rerun(ANNA, known.backfill.id, wanted, keyed=None, render=lambda _: {})
+            made = await self.answered(reruns.rerun(ANNA, known.backfill.id, wanted, keyed=None, render=lambda _: {}))
         except (Conflict, Invalid) as problem:
             if expected and getattr(problem, "code", None) != "backfill_already_active":
                 self.faults.append(f"{len(expected)} were {status}, but {problem}")
@@ -308,11 +308,12 @@ class Steered(Whole):
 
     async def finish(self) -> None:
         self.budget(0.0)
+        self.is_stopped = False  # they may start before the answer
         while not await self._granted(self._stops.start_all(ANNA)):
             pass
-        self.is_stopped = False
         for known in self.known.values():
             known.excluded = frozenset()
+            known.zones |= {"UTC"}
             while not (known.deleted or await self._has_ended(known)):
                 if await self._is_changed(known, {"timezone": None}):
                     break

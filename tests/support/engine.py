@@ -100,6 +100,7 @@ class ScriptedExecutor:
     connects: float = 0.0  # seconds before the gate is asked
     sends: float = 0.0  # seconds from the gate until the request is out
     starts: list[Start] = field(default_factory=list)
+    asked_at: float = 0.0  # boot time before the gate was asked for the last start: none is earlier
     stopped: list[str] = field(default_factory=list)  # keys of what nobody wants any more
     running: int = 0
     most_running: int = 0
@@ -110,7 +111,9 @@ class ScriptedExecutor:
     async def execute(self, work: Work, permit: Permit) -> Verdict:
         if self.connects:
             await asyncio.sleep(self.connects)
+        asked_at = self.clock.boottime()
         permit.start()
+        self.asked_at = asked_at
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:

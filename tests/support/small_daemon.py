@@ -5,10 +5,11 @@ of the daemon in whose context it, or what made it, was started.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import pytest
@@ -27,6 +28,8 @@ from backfilld.store.sessions import live_attempts
 
 FRESH_SECONDS = 0.02  # so that what waited is read again, though nothing takes long here
 Answer = Callable[["SmallDaemon", int, Work], Awaitable[Verdict]]
+LATENESS = (0.0, 0.0, 0.0, 0.02, 0.1)  # in seconds
+T = TypeVar("T")
 _ACTING: ContextVar["SmallDaemon | None"] = ContextVar("acting", default=None)
 
 
@@ -99,6 +102,7 @@ class TwoDaemons:
     """Of one database, each with a way to it of its own, of which any may be dead."""
 
     with_schedules = False
+    chance: random.Random
 
     def __init__(self, clock: SteppedClock, wires: Sequence[Wire], answer: Answer, source: ListSource) -> None:
         self.daemons = [
@@ -129,6 +133,12 @@ class TwoDaemons:
     async def cut_one(self, which: int, seconds: float) -> None:
         """The database is away for one of them."""
         await self.daemons[which].cut(seconds)
+
+    async def answered(self, wish: Awaitable[T]) -> T:
+        """What came of it. Its answer may be late, as over a network: whatever it set going has begun by then."""
+        answer = await wish
+        await asyncio.sleep(self.chance.choice(LATENESS))
+        return answer
 
     def nudge(self) -> None:
         for daemon in self.alive:
