@@ -8,20 +8,27 @@ import pytest
 from tests.engine.brakes.signals import Scripted, brake
 from tests.support.backfill_api import make_operations
 from tests.support.backfills import make_backfill, put_into
-from tests.support.engine import Engine, ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.clock import NOON
+from tests.support.engine import Engine, ListSource, ScriptedExecutor, SteppedClock, engine_on, entities
 from tests.support.waiting import eventually
 
 from backfilld.domain.backfill_settings import SlowDown
 from backfilld.domain.backfills.explaining import Explanation
+from backfilld.domain.backfills.holding import because
 from backfilld.domain.backfills.records import Backfill
-from backfilld.domain.backfills.states import Status
+from backfilld.domain.backfills.states import ReasonCode, Status
 from backfilld.domain.backfills.verdicts import Verdict, VerdictKind
+from backfilld.domain.brakes.settings import Scope
 from backfilld.domain.sentences import plain
 from backfilld.engine.starting.targets import origin
+from backfilld.engine.surroundings import Surroundings
 from backfilld.executors.base import Work
+from backfilld.store.backfills.backfills import BackfillStore
 from backfilld.store.backfills.leases import LeaseStore
 
 ALL = {"filter_resolved": {"match_all": True}}
+TUESDAY = {"daily_execution_windows": {"tuesday": [{"run_start_time": "22:00", "run_end_time": "23:00"}]}}
+OF_OTHERS = Scope(workflows=frozenset({"elsewhere/*"}))
 DOWN = Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed", error="nobody listens")
 REFUSED = Verdict(VerdictKind.REFUSED, error_class="http_401", error="invalid token")
 
@@ -32,7 +39,8 @@ async def held_for_ever(_: Work) -> Verdict:
 
 
 async def explained(engine: Engine, backfill: Backfill) -> Explanation:
-    operations = make_operations(engine.pool, engine.clock, engine.control)  # type: ignore[arg-type]
+    around = Surroundings(engine.scheduler, engine.tools, {})
+    operations = make_operations(engine.pool, engine.clock, engine.control, around=around)  # type: ignore[arg-type]
     _, found = await operations.explainer.look(backfill.id)
     return found
 
@@ -102,3 +110,47 @@ async def test_what_nobody_runs_is_said_to_be_unknown_and_what_its_owner_has_not
 
     assert "not known here: no daemon runs it at this moment" in plain(nobody.sentences[-1], UTC)
     assert "not known here: the daemon that runs it has taken it up a moment ago" in plain(silent.sentences[-1], UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "blockers"),
+    [
+        (Status.WAITING, TUESDAY, ["outside_window", "braked"]),
+        (Status.PAUSED, TUESDAY, ["too_many_failures", "outside_window", "braked"]),
+        (Status.PAUSED, {}, ["too_many_failures", "braked"]),
+        (Status.RUNNING, {}, ["braked"]),  # between owners, or no place is free for it
+    ],
+)
+async def test_what_nobody_runs_is_told_with_the_brakes_that_would_hold_it(dsn, pool, status, settings, blockers):
+    """As its owner would say it, by whoever has the brakes; what it has its status by comes first."""
+    backfill = await make_backfill(pool, **ALL, **settings)
+    await put_into(pool, backfill, Status.RUNNING)
+    if status is not Status.RUNNING:
+        reason = because(ReasonCode.TOO_MANY_FAILURES, since=NOON, case="row", failed=20, limit=20)
+        shown = reason if status is Status.PAUSED else None
+        await BackfillStore(pool).move(backfill.number, status, reason=shown, at=NOON)
+    brakes = [brake("crm_lag", Scripted(11)), brake("well", Scripted(1)), brake("others", Scripted(11), OF_OTHERS)]
+    engine = Engine(dsn, pool, pool, ScriptedExecutor(), ListSource(), brakes=brakes, clock=SteppedClock(NOON))
+    before = await explained(engine, backfill)  # nobody starts the engine
+    for one in engine.brakes:
+        await one.look()
+    await engine.brakes.remember()
+    found = await explained(engine, backfill)
+
+    assert blockers[:-1] == [one.code.value for one in before.blockers]
+    assert blockers == [one.code.value for one in found.blockers]
+    assert "Braked by crm_lag since Mon 12:00 UTC: 11 is more than 10." == plain(found.blockers[-1].text, UTC, NOON)
+    assert not found.starting
+
+
+async def test_the_brakes_of_another_daemon_than_its_owner_say_nothing_of_it(dsn, pool):
+    backfill = await make_backfill(pool, **ALL)
+    await put_into(pool, backfill, Status.RUNNING)
+    await LeaseStore(pool, instance="far", process="away").acquire(backfill.number)
+    engine = Engine(dsn, pool, pool, ScriptedExecutor(), ListSource(), brakes=[brake("mine", Scripted(11))])
+    await next(iter(engine.brakes)).look()
+    await engine.brakes.remember()
+    found = await explained(engine, backfill)
+
+    assert () == found.blockers
+    assert "a brake or a limit holds it is not known here" in plain(found.sentences[-1], UTC)

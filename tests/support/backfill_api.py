@@ -18,7 +18,14 @@ from backfilld.store.entities.entities import EntityStore
 
 
 def make_operations(
-    pool: Pool, clock: FakeClock, control: FakeControl, *, source: Any = None, connections: Any = None, **limits: Any
+    pool: Pool,
+    clock: FakeClock,
+    control: FakeControl,
+    *,
+    source: Any = None,
+    connections: Any = None,
+    around: Any = None,
+    **limits: Any,
 ) -> BackfillOperations:
     """Everything as in the daemon but the engine. `source` takes the place of the built-in one."""
     store = EntityStore(pool)
@@ -27,7 +34,9 @@ def make_operations(
         return (await store.get_type(entity_type)).fields
 
     registry = SourceRegistry({"builtin": source or BuiltinSource(store)}, learned=learned, connections=connections)
-    return BackfillOperations(pool, sources=registry, control=control, clock=clock, limits=Limits(**limits))
+    return BackfillOperations(
+        pool, sources=registry, control=control, clock=clock, limits=Limits(**limits), around=around
+    )
 
 
 def body(workflow_id: int, **fields: Any) -> dict[str, Any]:

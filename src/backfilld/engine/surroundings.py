@@ -11,6 +11,7 @@ from typing import Any
 
 from backfilld.domain.backfills.estimating.allowances import Allowance
 from backfilld.domain.backfills.estimating.ends import MINUTE, Bound
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import STARTABLE
 from backfilld.domain.brakes.history import LOOKS_BACK_DAYS, Held, open_share
@@ -89,7 +90,7 @@ class Surroundings:
         if brakes is None:
             return 1.0
         now, monotonic = self._context.clock.now(), self._context.clock.monotonic()
-        start = Start(f"{work.project_name}/{work.workflow_name}", self._target(work))
+        start = self._start(work)
         found = self._held.get(start)
         if found is None or monotonic - found[0] >= FRESH_SECONDS:
             if len(self._held) >= MOST_REMEMBERED:
@@ -97,6 +98,14 @@ class Surroundings:
             found = monotonic, await brakes.held_since(start, now - timedelta(days=LOOKS_BACK_DAYS))
             self._held[start] = found
         return open_share(found[1], calendar, now) if found[1] else 1.0
+
+    def braking(self, work: Work) -> list[Reason]:
+        """Why the brakes of this daemon would hold it if it were taken up now."""
+        brakes = self._context.brakes
+        return [] if brakes is None else brakes.holding(self._start(work))
+
+    def _start(self, work: Work) -> Start:
+        return Start(f"{work.project_name}/{work.workflow_name}", self._target(work))
 
     def _target(self, work: Work) -> str:
         return self._context.executors.for_revision(work.revision_id, work.definition).target

@@ -60,7 +60,7 @@ class Standing:
     places: tuple[int, int] | None = None
     credits_used: float | None = None
     slowed: Slowed | None = None  # how its limit follows the latency of the target
-    unheard: str | None = None  # why nobody here knows what its owner knows
+    unheard: str | None = None  # what nobody here knows that its owner knows, and why
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -201,9 +201,7 @@ def _of_speed(standing: Standing) -> Iterator[Sentence]:
 def _of_owner(standing: Standing) -> Iterator[Sentence]:
     """What is not known here, so that nobody takes it for nothing."""
     if standing.unheard is not None:
-        yield fill(
-            "Whether its target, a brake or a limit holds it is not known here: {why}.", {"why": standing.unheard}
-        )
+        yield (standing.unheard,)
 
 
 def _of_plan(standing: Standing) -> Iterator[Sentence]:

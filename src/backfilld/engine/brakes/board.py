@@ -11,6 +11,7 @@ from typing import Protocol
 
 from backfilld.bus import Bus
 from backfilld.clock import Clock
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.brakes.history import Held
 from backfilld.domain.brakes.kept import Kept
 from backfilld.domain.brakes.settings import BrakeSettings, Scope, Start
@@ -91,6 +92,12 @@ class Brakes:
     def _applying_to(self, start: Start) -> tuple[Brake, ...] | None:
         """None where none does: then a gate has nothing to ask."""
         return tuple(brake for brake in self._brakes.values() if brake.settings.scope.covers(start)) or None
+
+    def holding(self, start: Start) -> list[Reason]:
+        """Why those hold that apply to `start`, but for one whose first look is on its way."""
+        now = self._clock.now()
+        found = ((brake, brake.reason(now)) for brake in self._applying_to(start) or ())
+        return [reason for brake, reason in found if reason is not None and brake.is_worth_telling(now)]
 
     async def held_since(self, start: Start, since: datetime) -> list[Held]:
         """When `start` was held by any of those that apply to it, behind `since`."""

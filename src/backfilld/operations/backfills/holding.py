@@ -16,18 +16,31 @@ from backfilld.domain.windows.openings import Calendar
 from backfilld.engine.control import Live
 
 OWNED = frozenset({Status.PLANNING, Status.RUNNING, Status.CANCELLING})  # somebody has a lease, or is about to
-NOBODY_RUNS_IT = "no daemon runs it at this moment; one takes it up within seconds"
-NOTHING_SAID = "the daemon that runs it has taken it up a moment ago and has said nothing yet"
+NOBODY_RUNS_IT = (  # the brakes of this daemon are known
+    "Whether its target or a limit holds it is not known here: no daemon runs it at this moment; one takes it up within"
+    " seconds."
+)
+NOTHING_SAID = (
+    "Whether its target, a brake or a limit holds it is not known here: the daemon that runs it has taken it up a"
+    " moment ago and has said nothing yet."
+)
 CHOSEN = frozenset({Status.PAUSED, Status.CANCELLING})  # what somebody decided comes before whatever else holds
+MAY_START = frozenset({Status.PAUSED, *STARTABLE})  # now, or once somebody resumes it
 
 
 def reasons_of(
-    backfill: Backfill, owner: Live | OwnersWord | None, stop: Reason | None, calendar: Calendar | None, now: datetime
+    backfill: Backfill,
+    owner: Live | OwnersWord | None,
+    stop: Reason | None,
+    calendar: Calendar | None,
+    now: datetime,
+    braking: Sequence[Reason] = (),
 ) -> list[Reason]:
     """All that keeps something from starting, in the gate's order.
 
     The owner knows best, also one elsewhere. Where there is none, it is what was written down, with what anybody can
-    tell.
+    tell, and `braking`: the brakes that would hold it. These come behind the first of the others, by which it has its
+    status.
     """
     status, written = backfill.status, backfill.reason
     if status in ENDED:
@@ -41,10 +54,12 @@ def reasons_of(
         found.append(stop)  # also where nobody has written it down: whoever waits for a window holds no lease
     if not backfill.workflow_enabled and status is not Status.CANCELLING:
         found.append(because(ReasonCode.WORKFLOW_DISABLED, since=now, workflow=backfill.workflow_name))
-    if status in (Status.PAUSED, *STARTABLE) and calendar is not None and backfill.planned_at is not None:
+    if status in MAY_START and calendar is not None and backfill.planned_at is not None:
         shut = closed(calendar, now, begun_at=backfill.planned_at)
         found += [] if shut is None else [shut]
-    return in_order(found)
+    ordered = in_order(found)
+    first = [written] if written is not None and status in CHOSEN else ordered[:1]
+    return [*first, *(one for one in in_order([*ordered, *braking]) if one not in first)]
 
 
 def unheard_of(backfill: Backfill, words: Mapping[int, OwnersWord | None]) -> str | None:

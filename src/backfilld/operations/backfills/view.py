@@ -20,7 +20,15 @@ from backfilld.domain.calendars import UnreadableWindows, calendar_of
 from backfilld.domain.windows.openings import Calendar, WindowState
 from backfilld.engine.control import Control, Live
 from backfilld.engine.surroundings import Work
-from backfilld.operations.backfills.holding import OWNED, counted, first_of, known_of, reasons_of, unheard_of
+from backfilld.operations.backfills.holding import (
+    MAY_START,
+    OWNED,
+    counted,
+    first_of,
+    known_of,
+    reasons_of,
+    unheard_of,
+)
 from backfilld.operations.estimating.speeds import UNKNOWN_SPEED, Speed, Speeds
 
 log = logging.getLogger(__name__)
@@ -75,7 +83,7 @@ class BackfillView:
     completion_range: tuple[datetime, datetime] | None = None  # a quarter of the minutes was faster, slower
     last_hour: tuple[int, ...] = ()  # what ended in each five minutes of it, the latest last
     owner: Live | OwnersWord | None = None  # what its owner knows, or has said of it in another process
-    unheard: str | None = None  # why its owner's word is not known here, if it ought to be
+    unheard: str | None = None  # what is not known here without its owner's word, and why, if it ought to be
     estimate: Estimate | None = None  # None: nothing can start, and nobody can tell until when
     bounds: tuple[Bound, ...] = ()  # what slows it down from outside, and its own pace
     allowances: tuple[Allowance, ...] = ()
@@ -113,7 +121,11 @@ class Viewer:
         known = await self._speeds.known(backfill for backfill, _ in found)
         owned = [one.number for one, _ in found if one.status in OWNED and self._control.live(one.number) is None]
         words = await self._control.words(owned)
-        views = [self.view(*one, known.get(one[0].number, UNKNOWN_SPEED), words.get(one[0].number)) for one in found]
+        views = [
+            self.view(*one, known.get(number, UNKNOWN_SPEED), words.get(number), is_taken=number in words)
+            for one in found
+            for number in (one[0].number,)
+        ]
         return [_heard(view, words) if view.number in owned else view for view in views]
 
     async def expected(self, workflow_id: int) -> Speed:
@@ -122,28 +134,42 @@ class Viewer:
         return Speed(usual=usual.get(workflow_id))
 
     def view(
-        self, backfill: Backfill, progress: Progress, speed: Speed = UNKNOWN_SPEED, word: OwnersWord | None = None
+        self,
+        backfill: Backfill,
+        progress: Progress,
+        speed: Speed = UNKNOWN_SPEED,
+        word: OwnersWord | None = None,
+        *,
+        is_taken: bool = False,
     ) -> BackfillView:
         """The same, where nobody can wait: of one that has just been made nothing is known yet. `word`: of its owner,
-        if that is in another process.
+        if that is in another process; `is_taken`: it is, and may have said nothing yet.
 
         What cannot be reckoned is left out, and hides nothing else.
         """
         live = None if backfill.status in ENDED else self._control.live(backfill.number)
         found = _counts(progress, live, has_ended=backfill.status in ENDED)
         try:
-            return self._view(backfill, progress, live or word, found, speed)
+            is_free = live is None and not is_taken and backfill.status in MAY_START
+            braking = self._speeds.around.braking(Work.of(backfill)) if is_free else []
+            return self._view(backfill, progress, live or word, found, speed, braking)
         except Exception:
             log.exception("when backfill %s is open, or ends, cannot be told", backfill.id)
             planned = backfill.planned_at is not None
             return BackfillView(backfill, found, planned, backfill.reason, NOT_SHOWN, None, None, progress)
 
     def _view(
-        self, backfill: Backfill, progress: Progress, owner: Live | OwnersWord | None, found: Counts, speed: Speed
+        self,
+        backfill: Backfill,
+        progress: Progress,
+        owner: Live | OwnersWord | None,
+        found: Counts,
+        speed: Speed,
+        braking: Sequence[Reason],
     ) -> BackfillView:
         now = self._clock.now()
         calendar, window = _windows(backfill, now)
-        reasons = tuple(reasons_of(backfill, owner, self._control.stop_reason(), calendar, now))
+        reasons = tuple(reasons_of(backfill, owner, self._control.stop_reason(), calendar, now, braking))
         reason = first_of(backfill, reasons, {**known_of(owner), **counted(found)}, now)
         goes_on = reason is None or reason.code not in NO_PACE
         pace = progress.throughput if goes_on else 0.0

@@ -7,6 +7,7 @@ from typing import Protocol
 from backfilld.clock import Clock
 from backfilld.domain.backfills.estimating.allowances import Allowance
 from backfilld.domain.backfills.estimating.ends import Bound
+from backfilld.domain.backfills.holding import Reason
 from backfilld.domain.backfills.open_rates import OpenRate
 from backfilld.domain.backfills.records import Backfill
 from backfilld.domain.backfills.states import ACTIVE, STARTABLE
@@ -49,6 +50,8 @@ class Around(Protocol):
 
     def plans_any_time(self, entity_type: str | None) -> bool: ...
 
+    def braking(self, work: Work) -> list[Reason]: ...
+
     async def open_share(self, work: Work, calendar: Calendar | None) -> float: ...
 
 
@@ -63,6 +66,9 @@ class Nothing:
 
     def plans_any_time(self, entity_type: str | None) -> bool:
         return True
+
+    def braking(self, work: Work) -> list[Reason]:
+        return []
 
     async def open_share(self, work: Work, calendar: Calendar | None) -> float:
         return 1.0
