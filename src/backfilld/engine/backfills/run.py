@@ -10,6 +10,7 @@ from backfilld.engine.backfills.gate import Gate
 from backfilld.engine.backfills.status_writer import StatusWriter
 from backfilld.engine.starting.capacity import Share
 from backfilld.engine.starting.leases import Lease
+from backfilld.engine.starting.one_try import OneTry
 from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.store.backfills.leases import Grant
 
@@ -37,6 +38,18 @@ class Run:
     def __repr__(self) -> str:
         backfill = self.backfill
         return f"<run of {backfill.id}, {backfill.status}, {len(self.gate.in_flight)} in flight, {self.gate!r}>"
+
+    def obey_reload(self, one_try: OneTry) -> None:
+        """Have `one_try` work by what a reload has made of its executor, if it has.
+
+        Where that has another target, the gate is in front of the wrong one: whoever has nothing in flight gives the
+        lease back for it, and is taken anew. So does one that could not be worked with, and can be by now.
+        """
+        executor = self.context.executors.for_revision(self.backfill.revision_id, self.backfill.definition)
+        if executor.target == self.gate.health.origin.target or self.gate.in_flight:
+            one_try.use(executor)
+        else:
+            self.gate.drain()
 
     def keep_last_start(self) -> None:
         """For the next run of the same backfill: who pauses and resumes may not start sooner than the pace lets him."""

@@ -49,8 +49,9 @@ class Runner:
     def __init__(self, backfill: Backfill, lease: Lease[Grant], tools: BackfillContext) -> None:
         self._lease = lease
         self._tools = tools
-        self._executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
-        health = tools.health_of(self._executor, backfill.workflow_name, backfill.revision_id, backfill.settings.params)
+        executor = tools.executors.for_revision(backfill.revision_id, backfill.definition)
+        self._one_try = OneTry(executor, tools)
+        health = tools.health_of(executor, backfill.workflow_name, backfill.revision_id, backfill.settings.params)
         self._run = run = Run.begun(backfill, lease, health, tools)
         self.gate = run.gate
         health.suspect(backfill.reason)
@@ -125,6 +126,7 @@ class Runner:
     async def learn(self) -> int:
         """Put the row as it is now in force; once this returns its version, nothing starts that it forbids."""
         await self._standing.learn()
+        self._run.obey_reload(self._one_try)
         version = self.backfill.version  # a newer one that comes meanwhile may have starts before it on their way out
         if self._worker is not None:
             self._worker.obey_limit()
@@ -207,8 +209,7 @@ class Runner:
             account,
             wants_another=lambda: self.gate.health.wants_another and not self._chain.is_serial,
         )
-        one_try = OneTry(self._executor, tools)
-        processor = ItemRun(self._run, account, reader, one_try, self._chain)
+        processor = ItemRun(self._run, account, reader, self._one_try, self._chain)
         return Worker(self._run, account, reader, processor, self._recovery, self._chain)
 
     def _source(self) -> EntitySource | None:

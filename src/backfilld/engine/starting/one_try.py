@@ -36,9 +36,13 @@ class OneTry:
     __slots__ = ("_context", "_executor", "_target")
 
     def __init__(self, executor: Executor, context: EngineContext) -> None:
+        self._context = context
+        self.use(executor)
+
+    def use(self, executor: Executor) -> None:
+        """Every try from now on is by `executor`; those under way end as they began."""
         self._executor = executor
         self._target = executor.target
-        self._context = context
 
     async def run(self, item: Item, work_of: Callable[[Item], Work], permit: Permit[Item]) -> Result | None:
         """What one try means for `item`; None: it was not permitted, and nothing happened.
