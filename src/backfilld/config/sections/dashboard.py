@@ -11,5 +11,6 @@ class DashboardSettings(Section):
     require_reason: bool = Field(
         default=False,
         description="Whether a reason must be given on pages that pause, cancel or delete a backfill, run it outside of"
-        " its windows, change its settings, resume one that stopped by itself, or stop everything.",
+        " its windows, change its settings, resume one that stopped by itself, disable or delete a workflow, disable a"
+        " schedule, revoke an API key, or stop everything.",
     )

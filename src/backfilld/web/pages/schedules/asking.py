@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from backfilld.domain.errors import BackfilldError
+from backfilld.domain.errors import BackfilldError, Invalid
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Visit
 from backfilld.web.pages.backfill.verbs import Question
@@ -29,10 +29,12 @@ def ask(
     frame: Frame, visit: Visit, asked: Asked, problem: BackfilldError | None = None, **values: Any
 ) -> web.Response:  # fmt: skip
     """The page; with a `problem` it says why the thing was not done, and keeps what was typed."""
+    faults = problem.faults if isinstance(problem, Invalid) else ()
+    fault = next((one.message for one in faults if one.path == "/reason"), "")
     return frame.page(
         visit, "schedules/confirm.html", status=200 if problem is None else problem.status, here="schedules",
-        asked=asked, ask=asked.question, problem=sentence(problem), reason=visit.form.get("reason"),
-        chosen=visit.form.get, **values,
+        asked=asked, ask=asked.question, problem="" if fault else sentence(problem), fault=fault,
+        reason=visit.form.get("reason"), chosen=visit.form.get, **values,
     )  # fmt: skip
 
 

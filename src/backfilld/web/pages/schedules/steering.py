@@ -38,6 +38,7 @@ class ScheduleSteering:
 
     async def disable(self, visit: Visit) -> web.Response:
         try:
+            self._frame.check_reason(visit, needs_why=True)
             await self._verbs.steering.disable(visit.actor, visit.path["id"], why=visit.form.get("reason") or None)
         except (Conflict, Invalid, Unavailable) as problem:
             return await self._disabling(visit, problem)
@@ -49,7 +50,7 @@ class ScheduleSteering:
             "Nothing starts by itself any more. What runs goes on, and its past can still be backfilled.",
             "Whoever enables it again decides what becomes of the sessions between.",
         ]
-        question = Question("Disable it?", told, "Disable", "Disabling…", danger=True)
+        question = Question("Disable it?", told, "Disable", "Disabling…", danger=True, needs_why=True)
         return ask(self._frame, visit, self._asked(stored, question, "disable"), problem)
 
     async def ask_enable(self, visit: Visit) -> web.Response:

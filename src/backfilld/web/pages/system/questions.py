@@ -125,7 +125,7 @@ def revoke(name: str) -> Ask:
     told = ("Within a second it opens nothing any more, anywhere; whoever is signed in with it is signed out.",)
     return Ask(
         "Revoke it?", (*told, "This cannot be undone."), "Revoke", "Revoking…", back="/system/keys", about=name,
-        danger=True, asks_why=False,
+        danger=True, needs_why=True, hidden={"name": name},
     )  # fmt: skip
 
 
@@ -154,19 +154,17 @@ NEW_KEY = Ask(
 def switch(name: str, *, enabled: bool) -> Ask:
     if enabled:
         told = ("Backfills of it go on, and new ones may be made.",)
-        return Ask(
-            "Enable it?", told, "Enable", "Enabling…", back="/system/workflows", about=name, asks_why=False
-        )  # fmt: skip
+        return Ask("Enable it?", told, "Enable", "Enabling…", back="/system/workflows", about=name)
     told = ("Nothing of it starts any more; its backfills wait, and its schedule does not fire.",)
     return Ask(
-        "Disable it?", told, "Disable", "Disabling…", back="/system/workflows", about=name, danger=True, asks_why=False
+        "Disable it?", told, "Disable", "Disabling…", back="/system/workflows", about=name, danger=True, needs_why=True
     )
 
 
 def remove_workflow(name: str) -> Ask:
     told = ("Nothing can be run with it any more. Its backfills and their ledgers stay.",)
     return Ask(
-        "Delete it?", told, "Delete", "Deleting…", back="/system/workflows", about=name, danger=True, asks_why=False
+        "Delete it?", told, "Delete", "Deleting…", back="/system/workflows", about=name, danger=True, needs_why=True
     )
 
 

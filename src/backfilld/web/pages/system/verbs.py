@@ -188,10 +188,11 @@ class SystemVerbs:
         return self._told(visit, "new_key", made=made)
 
     async def ask_revoke(self, visit: Visit) -> Ask:
-        return questions.revoke(visit.http.query.get("name", "")[:200])
+        name = visit.http.query.get("name", "") or visit.form.get("name")
+        return questions.revoke(name[:200])
 
-    async def revoke(self, visit: Visit, _: str | None) -> web.Response:
-        await self._system.keys.revoke(visit.actor, visit.path["id"])
+    async def revoke(self, visit: Visit, why: str | None) -> web.Response:
+        await self._system.keys.revoke(visit.actor, visit.path["id"], why=why)
         return self._frame.see_other("/system/keys")
 
     # -- workflows
@@ -202,21 +203,21 @@ class SystemVerbs:
     async def ask_disable(self, visit: Visit) -> Ask:
         return questions.switch(await self._workflow(visit), enabled=False)
 
-    async def enable(self, visit: Visit, _: str | None) -> web.Response:
-        return await self._switch(visit, enabled=True)
+    async def enable(self, visit: Visit, why: str | None) -> web.Response:
+        return await self._switch(visit, why, enabled=True)
 
-    async def disable(self, visit: Visit, _: str | None) -> web.Response:
-        return await self._switch(visit, enabled=False)
+    async def disable(self, visit: Visit, why: str | None) -> web.Response:
+        return await self._switch(visit, why, enabled=False)
 
-    async def _switch(self, visit: Visit, *, enabled: bool) -> web.Response:
-        await self._system.workflows.patch(visit.path["id"], {"enabled": enabled}, visit.actor)
+    async def _switch(self, visit: Visit, why: str | None, *, enabled: bool) -> web.Response:
+        await self._system.workflows.patch(visit.path["id"], {"enabled": enabled}, visit.actor, why=why)
         return self._frame.see_other("/system/workflows")
 
     async def ask_delete(self, visit: Visit) -> Ask:
         return questions.remove_workflow(await self._workflow(visit))
 
-    async def delete(self, visit: Visit, _: str | None) -> web.Response:
-        await self._system.workflows.delete(visit.path["id"], visit.actor)
+    async def delete(self, visit: Visit, why: str | None) -> web.Response:
+        await self._system.workflows.delete(visit.path["id"], visit.actor, why=why)
         return self._frame.see_other("/system/workflows")
 
     async def _workflow(self, visit: Visit) -> str:
