@@ -1,5 +1,6 @@
 """A target's budget is shared by all that use it: one after the other, with a part kept for live attempts."""
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from tests.support.clock import FakeClock
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
 from tests.support.waiting import eventually
 
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.engine.starting.targets.budget import GRACE_SECONDS, BudgetTerms, TargetBudget, TargetBudgets
+from backfilld.executors.base import Work
 
 ORIGIN = "http://target"
 SECOND = 1.0
@@ -129,6 +132,35 @@ def test_other_terms_count_what_was_started_before(clock: FakeClock) -> None:
     assert again is budget
     assert 2 * SECOND == budget.wait("a")
     assert budgets.of("http://other") is None
+
+
+async def slow(work: Work) -> Verdict:
+    await asyncio.sleep(0.02)
+    return SUCCEEDED
+
+
+@pytest.mark.parametrize("before", [[], [terms(60_000, name="other")], [terms(60_000, origin="http://another")]])
+async def test_a_budget_that_is_new_counts_from_the_last_start_at_its_origins(dsn, pool, before: list[BudgetTerms]):
+    """It is the first, another had the origin, or the origin comes to one that there is."""
+    backfill = await make_backfill(pool, **resolved(max_in_flight=1))
+    async with engine_on(dsn, pool, ScriptedExecutor(slow)) as engine:
+        engine.tools.targets.put_budgets(before)
+        await engine.until(backfill, succeeded=1)
+        engine.tools.targets.put_budgets([terms(0.1)])
+        started = len(engine.executor.starts)
+        await asyncio.sleep(0.2)
+
+    assert started == len(engine.executor.starts)
+
+
+async def test_a_start_outside_of_backfills_takes_nothing_of_their_part_of_a_new_budget(dsn, pool):
+    async with engine_on(dsn, pool) as engine:
+        await all_ended(engine, await make_attempts(pool, 1))
+        engine.tools.targets.put_budgets([terms(0.1, reserve=0.5)])
+        budget = engine.tools.targets.health(ORIGIN).origin.budget
+
+    assert 500 < budget.wait("x", live=True) <= 600
+    assert 500 < budget.wait("a") <= 600
 
 
 async def test_two_backfills_share_the_budget_of_their_target(dsn, pool):

@@ -35,3 +35,8 @@ class Pace:
     def take(self) -> None:
         """One starts."""
         self._last = self._clock.boottime()
+
+    def count(self, start: float | None) -> None:
+        """One has started at that boot time, of which nobody may have told us."""
+        if start is not None and (self._last is None or self._last < start):
+            self._last = start

@@ -221,12 +221,16 @@ class Permit(Generic[W]):
         refusal = gate.refusal(now)
         if refusal is not None:
             raise NotPermitted(refusal.message)
-        budget = gate.health.origin.budget
+        origin = gate.health.origin
+        budget = origin.budget
         if budget is not None and budget.is_short(live=gate.is_live):
             raise NotPermitted("the target's budget is used up for now")
         gate._admit(self._what, now)
         if budget is not None:
             budget.take(gate.asks_as, live=gate.is_live)
+        origin.last_start = gate._looked_at
+        if not gate.is_live:
+            origin.last_of_backfills = gate._looked_at
         if not gate._crossing:
             gate._settled.clear()
         gate._crossing += 1

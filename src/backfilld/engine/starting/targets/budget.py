@@ -46,6 +46,11 @@ class TargetBudget:
         self._all.per_minute = terms.starts_per_minute
         self._backfills.per_minute = terms.starts_per_minute * (1 - terms.reserve_for_live)
 
+    def count(self, last_start: float | None, last_of_backfills: float | None) -> None:
+        """What started at one of the origins before it was ours, in boot time; None: nothing."""
+        self._all.count(last_start)
+        self._backfills.count(last_of_backfills)
+
     @property
     def waiting(self) -> int:
         """How many backfills have asked, and not started since."""

@@ -49,7 +49,9 @@ class Targets:
         """These budgets are shared from now on, each by all that use one of its origins."""
         self._budgets.put(wanted)
         for origin in self._origins.values():
-            origin.budget = self._budgets.of(origin.target)
+            origin.budget = budget = self._budgets.of(origin.target)
+            if budget is not None:
+                budget.count(origin.last_start, origin.last_of_backfills)
             origin.changed()
 
     def budget_of(self, target: str) -> BudgetTerms | None:

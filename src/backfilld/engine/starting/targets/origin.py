@@ -47,6 +47,8 @@ class Origin:
         self.target = target
         self.machine = machine
         self.budget: TargetBudget | None = None  # that the configuration gives it
+        self.last_start: float | None = None  # boot time of the last start there; None: nothing has started
+        self.last_of_backfills: float | None = None
         self._clock = clock
         self.breaker = Breaker(
             clock,
