@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,9 +19,11 @@ from backfilld.domain.backfills.retries import Backoff
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.context import Limits
+from backfilld.engine.backfills.running.takeover import Takeover
 from backfilld.executors.base import Work
 from backfilld.operations.backfills.check import Checked
 from backfilld.operations.steering.edit import Change
+from backfilld.sources.base import EntityQuery, Page
 
 ALL = {"filter_resolved": {"match_all": True}}
 NOON = datetime(2027, 3, 1, 12, 5, tzinfo=UTC)  # a Monday
@@ -84,6 +87,60 @@ async def test_a_higher_limit_is_filled_while_all_slots_are_taken(dsn, pool):
 
     assert raised
     assert 6 == held.executor.most_running
+
+
+class Unlisted(ListSource):
+    """Lists nothing before it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(entities(50))
+        self.goes_on = asyncio.Event()
+
+    async def pages(self, query: EntityQuery, *, cursor: str | None, page_size: int) -> AsyncIterator[Page]:
+        await self.goes_on.wait()
+        async for page in super().pages(query, cursor=cursor, page_size=page_size):
+            yield page
+
+
+@pytest.mark.parametrize("limit", [1, 20])
+async def test_a_limit_that_is_changed_while_it_is_planned_is_filled_and_bounds_what_may_be_unrecorded(
+    dsn, pool, limit: int
+):
+    held, source = Held(), Unlisted()
+    backfill = await make_backfill(pool, **ALL, max_in_flight=5)
+    async with engine_on(dsn, pool, held.executor, source, limits=Limits(max_unrecorded=10, ramp_seconds=0)) as engine:
+        await eventually(lambda: engine.keeper.held)
+        await edit(engine, backfill, max_in_flight=limit)
+        source.goes_on.set()
+        filled = await held.settles_at(limit, limit)
+        most = engine.keeper.find(backfill.number).hand_out.most
+        held.answer(100)
+        await engine.until(backfill, "completed")
+
+    assert filled
+    assert 10 + limit == most
+
+
+async def test_so_is_one_that_is_changed_in_the_moment_before_the_first_start(dsn, pool, monkeypatch):
+    held, real = Held(), Takeover.open
+
+    async def open_while_it_is_changed(takeover: Takeover, max_in_flight: int) -> Any:
+        found = await real(takeover, max_in_flight)
+        await edit(engine, backfill, max_in_flight=20)
+        return found
+
+    monkeypatch.setattr(Takeover, "open", open_while_it_is_changed)
+    limits = Limits(max_unrecorded=10, ramp_seconds=0)
+    async with engine_on(dsn, pool, held.executor, ListSource(entities(50)), limits=limits) as engine:
+        backfill = await make_backfill(pool, **ALL, max_in_flight=5)
+        engine.scheduler.nudge()
+        filled = await held.settles_at(20, 20)
+        most = engine.keeper.find(backfill.number).hand_out.most
+        held.answer(100)
+        await engine.until(backfill, "completed")
+
+    assert filled
+    assert 30 == most
 
 
 async def test_the_limit_is_obeyed_by_the_daemon_that_owns_the_backfill(dsn, pool):

@@ -26,8 +26,12 @@ class Takeover:
         self._store = tools.recovery
         self._clock = tools.clock
         self._bus = tools.bus
-        self._most = tools.limits.max_unrecorded + backfill.settings.max_in_flight
+        self._max_unrecorded = tools.limits.max_unrecorded
         self.is_over = lease.grant.clean or backfill.planned_at is None
+
+    def _most(self, max_in_flight: int) -> int:
+        """So many may be started and unrecorded at once."""
+        return self._max_unrecorded + max_in_flight
 
     async def charge(self) -> None:
         """The item that stood alone in flight when the last owner died is charged an interruption."""
@@ -43,17 +47,20 @@ class Takeover:
     async def note_repeats(self) -> None:
         """Write down what is to be repeated, and in which round."""
         if not self.is_over:
-            now = self._clock.now()
-            not_lost(await self._store.take_over(self._backfill.number, self._lease.fence, now, most=self._most))
+            now, most = self._clock.now(), self._most(self._backfill.settings.max_in_flight)
+            not_lost(await self._store.take_over(self._backfill.number, self._lease.fence, now, most=most))
 
     async def open(self, max_in_flight: int) -> tuple[Opening, HandOut, Round]:
-        """From where on items are handed out, how far, and what is left to be repeated before."""
-        number, fence = self._backfill.number, self._lease.fence
-        ahead = max_in_flight if self._backfill.is_chain else min(2 * max_in_flight, self._most)
+        """From where on items are handed out, how far, and what is left to be repeated before.
+
+        The limit may be another one than when the lease was taken: it was planned meanwhile.
+        """
+        number, fence, most = self._backfill.number, self._lease.fence, self._most(max_in_flight)
+        ahead = max_in_flight if self._backfill.is_chain else min(2 * max_in_flight, most)
         opening = not_lost(await self._store.open_hand_out(number, fence, keeps=not self.is_over, ahead=ahead))
         left = not_lost(await self._store.read_round(number, fence)) if opening.repeat_round else Round()
         hand_out = HandOut(
-            handed=opening.settled, limit=opening.limit, max_in_flight=max_in_flight, most=self._most
+            handed=opening.settled, limit=opening.limit, max_in_flight=max_in_flight, most=most
         )  # fmt: skip
         return opening, hand_out, left
 

@@ -56,7 +56,7 @@ class Worker:
         self._recovery = recovery
         self._limit = LimitReached(run, account)
         self._turns = Turns(run, account, chain, lambda position: position in self._tasks.values())
-        self._slots = Slots(run.gate.slots)
+        self._slots = Slots(account.hand_out.max_in_flight)  # which may have been changed since: see `obey_limit`
         tools = run.context
         self._chooser = ItemOrder(
             reader, recovery, processor, run.status_writer, account, chain, tools.recovery, tools.ledger
