@@ -50,6 +50,7 @@ async def after_a_while(live: Stream, clock: FakeClock, text: str) -> str:
             await clock.advance(1)
             await asyncio.wait({coming}, timeout=0.05)
         sent += coming.result()
+    assert text in sent
     return sent
 
 

@@ -29,6 +29,10 @@ class Cards:
         self._address = address
         self._broken: dict[str, str] = {}
 
+    def has_failed(self, id_: str) -> bool:
+        """Whether it could not be drawn when it was looked at last."""
+        return id_ in self._broken
+
     async def draw(self, id_: str, title: str, make: Callable[[], Awaitable["Markup"]]) -> "Markup":
         """What `make` draws as the element with that id; else a card that says that it could not."""
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -13,8 +13,17 @@ from backfilld.domain.errors import Conflict
 from backfilld.domain.sessions.records import StoredSchedule
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.auditing import AuditFilter, AuditReading
-from backfilld.operations.schedules.overview import COMING, OUTCOMES, STATES, Outcome, SchedulesPage, State
+from backfilld.operations.schedules.overview import (
+    COMING,
+    OUTCOMES,
+    STATES,
+    Outcome,
+    ScheduleSeen,
+    SchedulesPage,
+    State,
+)
 from backfilld.operations.schedules.verbs import ScheduleVerbs
+from backfilld.web.frame.cards import Cards
 from backfilld.web.frame.frame import Frame
 from backfilld.web.frame.visit import Page, Visit, may_of
 from backfilld.web.live.regions import Picture, Region
@@ -26,6 +35,9 @@ from backfilld.web.pages.schedules.head import Head, head_of
 from backfilld.web.pages.schedules.rows import RECENT, STATE_NAMES, row_of, zone_of
 from backfilld.web.pages.schedules.strip import MOST, Strip, strip_of
 from backfilld.web.pages.schedules.verbs import verbs_of
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 PATH = "/schedules/{id}"
 IDS = {"id": int}
@@ -62,17 +74,31 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A drawn row of the list."""
+
+    id: int
+    html: "Markup"
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
-    """What is known of one schedule."""
+    """What is known of one schedule, and its cards."""
 
     stored: StoredSchedule
     head: Head
     verbs: Sequence[Verb]
-    strip: Strip | None
+    strip: "Markup"
+    sessions: "Markup"
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """A page of them. `more`: where the older ones are; `empty`: what is said instead of none."""
+
     rows: Sequence[sessions.SessionRow]
     more: str
     empty: str
-    chips: Sequence[dict[str, object]]
 
 
 class SchedulePages:
@@ -86,7 +112,7 @@ class SchedulePages:
 
     async def list(self, visit: Visit) -> web.Response:
         wanted = Wanted.of(visit)
-        page, groups = await self._read(wanted)
+        page, groups = await self._read(wanted, visit.caller.role, self._cards(visit, wanted))
         return self._frame.page(
             visit, "schedules/schedules.html", here="schedules", chips=_chips(page, wanted), groups=groups,
             wanted=wanted, attention=page.counts["attention"] > 0, live=wanted.address("/events/schedules"),
@@ -94,43 +120,55 @@ class SchedulePages:
 
     async def follow_list(self, visit: Visit) -> web.StreamResponse:
         wanted, role = Wanted.of(visit), visit.caller.role
+        cards = self._cards(visit, wanted)
 
         async def look() -> Picture:
-            return await self._picture(wanted, role)
+            return await self._picture(wanted, role, cards)
 
         return await self._streams.serve(visit, ("schedules", wanted), look)
 
-    async def _read(self, wanted: Wanted) -> tuple[SchedulesPage, Sequence[dict[str, Any]]]:
+    def _cards(self, visit: Visit, wanted: Wanted) -> Cards:
+        return Cards(self._frame.piece, visit.request_id, wanted.address())
+
+    async def _read(
+        self, wanted: Wanted, role: Role, cards: Cards
+    ) -> tuple[SchedulesPage, Sequence[dict[str, Any]]]:  # fmt: skip
         page = await self._verbs.overview.list_page(
             text=wanted.text or None, project=wanted.project or None, state=wanted.only, behind=wanted.behind,
             limit=SCHEDULES, recent=RECENT,
         )  # fmt: skip
-        now = self._frame.clock.now()
         groups = [
             {
                 "state": one.state,
                 "name": STATE_NAMES[one.state],
                 "count": page.counts[one.state],
-                "rows": [row_of(seen, one.state, now) for seen in one.seen],
+                "rows": [self._line(seen, one.state, role, cards) for seen in one.seen],
                 "more": wanted.address(status=one.state, cursor=_id(one.seen[-1])) if one.more else "",
             }
             for one in page.groups
         ]
         return page, groups
 
-    async def _picture(self, wanted: Wanted, role: Role) -> Picture:
-        page, groups = await self._read(wanted)
-        draw, may = self._frame.piece, may_of(role)
+    def _line(self, seen: ScheduleSeen | UnreadableRow, state: State, role: Role, cards: Cards) -> Line:
+        """A row that cannot be drawn hides no other."""
+        id_ = _id(seen)
+        try:
+            html = self._frame.piece(LIST, "line", row_of(seen, state, self._frame.clock.now()), may_of(role))
+        except Exception as problem:
+            html = cards.line(f"s{id_}", _named(seen), f"/schedules/{id_}", problem)
+        return Line(id_, html)
+
+    async def _picture(self, wanted: Wanted, role: Role, cards: Cards) -> Picture:
+        page, groups = await self._read(wanted, role, cards)
+        draw = self._frame.piece
         which = repr([(one["state"], one["count"], one["more"], [row.id for row in one["rows"]]) for one in groups])
-        lines = [
-            Region(f"s{row.id}", draw(LIST, "line", row, may), inside="rows") for one in groups for row in one["rows"]
-        ]
+        lines = [Region(f"s{row.id}", row.html, inside="rows") for one in groups for row in one["rows"]]
         needs = page.counts["attention"] > 0
         return Picture(
             [
                 Region("state", draw("frame/state.html", "state", f"{'▲ ' if needs else ''}Schedules", needs)),
                 Region("chips", draw(LIST, "chips", _chips(page, wanted))),
-                Region("rows", draw(LIST, "rows", groups, wanted, may), same=which),
+                Region("rows", draw(LIST, "rows", groups, wanted), same=which),
                 *lines,
             ]
         )
@@ -139,14 +177,20 @@ class SchedulePages:
         """One schedule: how it stands, its last slots, its sessions, and what was done to it."""
         outcome = next((one for one in OUTCOMES if one == visit.http.query.get("status")), None)
         before = _instant(visit.http.query.get("cursor", ""), self._frame.clock.now())
-        looked = await self._look(visit.path["id"], outcome, before)
-        wanted = AuditFilter(subject=f"schedule/{looked.stored.id}")
-        events = await self._audit.list_page(visit.caller, wanted, limit=LATEST)
+        cards = Cards(self._frame.piece, visit.request_id, visit.address)
+        looked = await self._look(visit.path["id"], outcome, before, visit.caller.role, cards)
+
+        async def done() -> "Markup":
+            wanted = AuditFilter(subject=f"schedule/{looked.stored.id}")
+            events = await self._audit.list_page(visit.caller, wanted, limit=LATEST)
+            return self._frame.piece(PARTS, "done", days_of(events, zone_of(looked.stored), visit.at))
+
         query = {"status": outcome, "cursor": visit.http.query.get("cursor") if before else None}
         asked = urlencode({key: one for key, one in query.items() if one})
         return self._frame.page(
             visit, "schedules/schedule.html", here="schedules", looked=looked, head=looked.head,
-            attention=looked.head.needs_person, days=days_of(events, zone_of(looked.stored), visit.at),
+            attention=looked.head.needs_person, chips=sessions.chips_of(f"/schedules/{looked.stored.id}", outcome),
+            done=await cards.draw("done", "What was done to it", done),
             live=f"/events/schedules/{looked.stored.id}" + (f"?{asked}" if asked else ""),
         )  # fmt: skip
 
@@ -154,49 +198,71 @@ class SchedulePages:
         id_, role, query = visit.path["id"], visit.caller.role, visit.http.query
         outcome = next((one for one in OUTCOMES if one == query.get("status")), None)
         before = _instant(query.get("cursor", ""), self._frame.clock.now())
+        cards = Cards(self._frame.piece, visit.request_id, f"/schedules/{id_}")
 
         async def look() -> Picture:
-            looked = await self._look(id_, outcome, before)
+            looked = await self._look(id_, outcome, before, role, cards)
             head, draw = looked.head, self._frame.piece
             return Picture(
                 [
                     Region("state", draw("frame/state.html", "state", head.title, head.needs_person)),
                     Region("head", draw(PARTS, "head", head, looked.verbs, role, may_of(role))),
                     Region("why", draw(PARTS, "why", head)),
-                    Region("strip", draw(PARTS, "strip", head, looked.strip, may_of(role))),
-                    Region("sessions", draw(PARTS, "sessions", looked)),
+                    Region("strip", looked.strip),
+                    Region("sessions", looked.sessions),
                 ]
             )
 
         return await self._streams.serve(visit, ("schedule", id_, outcome, before), look)
 
-    async def _look(self, id_: int, outcome: Outcome | None, before: datetime | None) -> Looked:
+    async def _look(
+        self, id_: int, outcome: Outcome | None, before: datetime | None, role: Role, cards: Cards
+    ) -> Looked:  # fmt: skip
         stored, now, overview = await self._verbs.reading.get(id_), self._frame.clock.now(), self._verbs.overview
         if isinstance(stored, UnreadableRow):
             raise Conflict(f"schedule {id_} cannot be read by this version: {stored.problem}")
-        zone, problem, missed, strip = zone_of(stored), "", 0, None
+        problem, missed, draw = "", 0, self._frame.piece
         try:
-            slots = await overview.slots(stored, MOST)
-            strip = strip_of(slots, overview.coming(stored, COMING), zone, now)
+            stored.schedule()
             missed = await overview.missed(stored)
         except ValueError as found:
             problem = str(found)[:1].upper() + str(found)[1:]
-        newest = await overview.newest(stored.workflow_id)
-        page = await overview.sessions(stored.workflow_id, before=before, outcome=outcome, limit=PAGE_SIZE + 1)
-        head = head_of(stored, newest, missed, problem, now)
-        base, more = f"/schedules/{stored.id}", ""
+        head = head_of(stored, await overview.newest(stored.workflow_id), missed, problem, now)
+
+        async def strip() -> "Markup":
+            shown = None if problem else await self._strip(stored)
+            return draw(PARTS, "strip", head, shown, may_of(role))
+
+        async def had() -> "Markup":
+            return draw(PARTS, "sessions", head, await self._sessions(stored, outcome, before))
+
+        return Looked(
+            stored, head, verbs_of(stored, readable=not problem), await cards.draw("strip", "Last slots", strip),
+            await cards.draw("sessions", "Sessions", had),
+        )  # fmt: skip
+
+    async def _strip(self, stored: StoredSchedule) -> Strip | None:
+        overview, slots = self._verbs.overview, await self._verbs.overview.slots(stored, MOST)
+        return strip_of(slots, overview.coming(stored, COMING), zone_of(stored), self._frame.clock.now())
+
+    async def _sessions(self, stored: StoredSchedule, outcome: Outcome | None, before: datetime | None) -> Sessions:
+        page = await self._verbs.overview.sessions(
+            stored.workflow_id, before=before, outcome=outcome, limit=PAGE_SIZE + 1
+        )  # fmt: skip
+        more, now = "", self._frame.clock.now()
         if len(page) > PAGE_SIZE:
             cursor = int(page[PAGE_SIZE - 1].session_time.timestamp())
-            more = f"{base}?{urlencode({'status': outcome or '', 'cursor': cursor})}"
-        return Looked(
-            stored, head, verbs_of(stored, readable=not problem), strip,
-            [sessions.row_of(one, zone, now) for one in page[:PAGE_SIZE]], more,
-            sessions.nothing(outcome, is_later=before is not None), sessions.chips_of(base, outcome),
-        )  # fmt: skip
+            more = f"/schedules/{stored.id}?{urlencode({'status': outcome or '', 'cursor': cursor})}"
+        rows = [sessions.row_of(one, zone_of(stored), now) for one in page[:PAGE_SIZE]]
+        return Sessions(rows, more, sessions.nothing(outcome, is_later=before is not None))
 
 
 def _id(seen: Any) -> int:
     return int(seen.id if isinstance(seen, UnreadableRow) else seen.stored.id)
+
+
+def _named(seen: ScheduleSeen | UnreadableRow) -> str:
+    return str(seen.workflow_name if isinstance(seen, UnreadableRow) else seen.stored.workflow_name)
 
 
 def _number(text: str) -> int | None:

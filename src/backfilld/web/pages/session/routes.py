@@ -1,15 +1,20 @@
 """`/sessions/{id}`, its stream, its logs, and the verbs: retry a session, kill an attempt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from aiohttp import web
 
+from backfilld.domain.access.callers import Role
 from backfilld.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from backfilld.domain.sessions.records import Attempt
 from backfilld.domain.unreadable import UnreadableRow
 from backfilld.operations.schedules.verbs import ScheduleVerbs
 from backfilld.operations.sessions.attempts import AttemptExists
+from backfilld.web.frame.cards import Cards
 from backfilld.web.frame.frame import HEADERS, Frame
 from backfilld.web.frame.visit import Page, Visit, may_of
 from backfilld.web.live.regions import Picture, Region
@@ -17,10 +22,14 @@ from backfilld.web.live.stream import Streams
 from backfilld.web.pages.backfill.verbs import Question
 from backfilld.web.pages.schedules.asking import Asked, ask
 from backfilld.web.pages.schedules.rows import zone_named
-from backfilld.web.pages.session.shown import AttemptShown, Head, Log, attempt_of, head_of, log_of, made_by
+from backfilld.web.pages.session.shown import Head, Log, attempt_of, head_of, log_of, made_by
 from backfilld.web.words import times
 from backfilld.web.words.attempts import PILLS
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+May = Callable[[Role], bool]  # what a role may
 PATH, ATTEMPT = "/sessions/{id}", "/attempts/{id}"
 IDS = {"id": int}
 PAGE_SIZE = 20
@@ -31,12 +40,20 @@ LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """One attempt, as its card."""
+
+    id: int
+    html: "Markup"
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """What is known of one session."""
 
-    last: Attempt
     head: Head
-    attempts: Sequence[AttemptShown]
+    attempts: Sequence[Drawn]
+    whole: "Markup"  # all of them
     more: str
 
 
@@ -51,7 +68,8 @@ class SessionRoutes:
     async def show(self, visit: Visit) -> web.Response:
         """One session with its attempts, newest first."""
         below = _cursor(visit)
-        looked = await self._look(visit.path["id"], below)
+        cards = Cards(self._frame.piece, visit.request_id, visit.address)
+        looked = await self._look(visit.path["id"], below, visit.caller.role, cards)
         live = "" if looked.head.over else f"/events/sessions/{looked.head.session_id}"
         return self._frame.page(
             visit, "session/session.html", here="schedules", looked=looked, head=looked.head, live=live,
@@ -60,45 +78,54 @@ class SessionRoutes:
 
     async def follow(self, visit: Visit) -> web.StreamResponse:
         id_, role = visit.path["id"], visit.caller.role
+        cards = Cards(self._frame.piece, visit.request_id, f"/sessions/{id_}")
 
         async def look() -> Picture:
-            looked = await self._look(id_, None)
-            head, draw, may = looked.head, self._frame.piece, may_of(role)
+            looked = await self._look(id_, None, role, cards)
+            head, draw = looked.head, self._frame.piece
             regions = [
                 Region("state", draw("frame/state.html", "state", head.title, head.needs_person)),
-                Region("head", draw(PARTS, "head", head, role, may)),
+                Region("head", draw(PARTS, "head", head, role, may_of(role))),
                 Region("why", draw(PARTS, "why", head)),
-                *(
-                    Region(f"a{one.id}", draw(PARTS, "attempt", head, one, may), inside="attempts")
-                    for one in looked.attempts
-                ),
-                Region(
-                    "attempts", draw(PARTS, "attempts", looked, may), same=repr([one.id for one in looked.attempts])
-                ),
+                *(Region(f"a{one.id}", one.html, inside="attempts") for one in looked.attempts),
+                Region("attempts", looked.whole, same=repr([one.id for one in looked.attempts])),
             ]
             return Picture(regions, is_last=head.over)
 
         return await self._streams.serve(visit, ("session", id_), look)
 
-    async def _look(self, id_: int, below: int | None) -> Looked:
-        sessions, overview, now = self._verbs.sessions, self._verbs.overview, self._frame.clock.now()
-        last = await sessions.session(id_)
+    async def _look(self, id_: int, below: int | None, role: Role, cards: Cards) -> Looked:
+        now, may = self._frame.clock.now(), may_of(role)
+        last = await self._verbs.sessions.session(id_)
         if isinstance(last, UnreadableRow):
             raise Conflict(f"session {id_} cannot be read by this version: {last.problem}")
-        found = await sessions.attempts_of_session(id_, below=below, limit=PAGE_SIZE + 1)
-        attempts = [one for one in found[:PAGE_SIZE] if not isinstance(one, UnreadableRow)]
-        backfills, names = await overview.backfills(attempts), await overview.names(attempts)
-        zone = zone_named(last.timezone)
-        shown = [
-            attempt_of(
-                one, made_by(one, names), backfills.get(one.backfill_number or 0),
-                await self._logs(one, here=number < LOGGED), zone, now,
-            )
-            for number, one in enumerate(attempts)
-        ]  # fmt: skip
-        schedule_id = await overview.schedule_of(last.workflow_id)
-        more = f"/sessions/{id_}?cursor={found[PAGE_SIZE - 1].id}" if len(found) > PAGE_SIZE else ""
-        return Looked(last, head_of(last, schedule_id, zone, now), shown, more)
+        schedule_id = await self._verbs.overview.schedule_of(last.workflow_id)
+        head = head_of(last, schedule_id, zone_named(last.timezone), now)
+        drawn: list[Drawn] = []
+        older: list[int] = []
+
+        async def attempts() -> "Markup":
+            found = await self._verbs.sessions.attempts_of_session(id_, below=below, limit=PAGE_SIZE + 1)
+            readable = [one for one in found[:PAGE_SIZE] if not isinstance(one, UnreadableRow)]
+            overview = self._verbs.overview
+            backfills, names = await overview.backfills(readable), await overview.names(readable)
+            for number, one in enumerate(readable):
+                by, backfill = made_by(one, names), backfills.get(one.backfill_number or 0)
+                attempt = partial(self._attempt, head, one, by, backfill, may, number < LOGGED)
+                drawn.append(Drawn(one.id, await cards.draw(f"a{one.id}", f"Attempt {one.index}", attempt)))
+            older.extend(one.id for one in found[PAGE_SIZE - 1 : PAGE_SIZE] if len(found) > PAGE_SIZE)
+            return self._frame.piece(PARTS, "attempts", drawn)
+
+        whole = await cards.draw("attempts", "Attempts", attempts)
+        more = f"/sessions/{id_}?cursor={older[0]}" if older else ""
+        return Looked(head, [] if cards.has_failed("attempts") else drawn, whole, more)
+
+    async def _attempt(
+        self, head: Head, one: Attempt, by: str, backfill: tuple[UUID, str | None] | None, may: May, is_new: bool
+    ) -> "Markup":
+        zone = zone_named(one.timezone)
+        shown = attempt_of(one, by, backfill, await self._logs(one, here=is_new), zone, self._frame.clock.now())
+        return self._frame.piece(PARTS, "attempt", head, shown, may)
 
     async def _logs(self, attempt: Attempt, *, here: bool) -> list[Log]:
         _, files = await self._verbs.sessions.logs(attempt.id)
