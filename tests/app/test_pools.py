@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import pytest
 from tests.support.attempts import make_attempts
 from tests.support.backfills import make_backfill
 from tests.support.clock import FakeClock
 
+from backfilld.app import database
 from backfilld.app.database import Database, pools_of
 from backfilld.bus import Bus
 from backfilld.engine.attempts.leases import LiveLeases
@@ -41,3 +43,16 @@ async def test_leases_of_backfills_are_renewed_while_those_of_attempts_cannot_be
 
     assert was_stuck
     assert clock.boottime() == lease.renewed_at
+
+
+@pytest.mark.parametrize("whose", ["requests", "engine"])
+async def test_a_server_that_says_nothing_in_a_statement_is_waited_for_no_longer_than_so_long(dsn, monkeypatch, whose):
+    monkeypatch.setattr(database, "SILENCE_SECONDS", 0.2)
+    address = address_of(dsn)
+    async with pools_of(Database(address, address, "here"), 1) as pools, asyncio.timeout(20):
+        with pytest.raises(TimeoutError):
+            async with getattr(pools, whose).acquire() as connection, connection.transaction():
+                await connection.execute("SELECT pg_sleep(25)")
+        found = await getattr(pools, whose).fetchval("SELECT 1")
+
+    assert 1 == found

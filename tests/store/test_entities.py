@@ -13,6 +13,7 @@ from backfilld.domain.access.callers import Actor
 from backfilld.domain.entities.records import Entity
 from backfilld.domain.entities.upload_remarks import Replaced
 from backfilld.domain.errors import Invalid
+from backfilld.store.connection.pool import open_pool
 from backfilld.store.connection.queries import load
 from backfilld.store.entities.entities import SQL, EntityStore
 from backfilld.store.entities.uploads import EntityRow, EntityUploads, UploadOutcome, UploadTerms, UpsertCounts
@@ -170,6 +171,21 @@ async def test_an_upload_that_waits_for_its_client_holds_up_nobody(pool: Any, st
     assert UpsertCounts(inserted=1) == quick
     assert UpsertCounts(updated=1) == (await task).counts
     assert {"by": "slow"} == (await store.read("ticket", ["1", "2"]))["1"].attributes
+
+
+async def test_an_upload_may_take_longer_than_its_pool_waits_for_a_silent_server(dsn: Any) -> None:
+    async def slow() -> AsyncIterator[Sequence[EntityRow]]:
+        yield [(1, "1", "{}", None)]
+        await asyncio.sleep(0.5)
+        yield [(2, "2", "{}", None)]
+
+    pool = await open_pool(dsn, size=1, command_timeout=0.25)
+    counts = (await EntityUploads(pool).store(slow(), UploadTerms("ticket", NOON))).counts
+    with pytest.raises(TimeoutError):  # it is as impatient as before with what comes after
+        await pool.execute("SELECT pg_sleep(1)")
+    await pool.close()
+
+    assert UpsertCounts(inserted=2) == counts
 
 
 async def test_uploads_that_wait_for_their_turn_hold_nothing(pool: Any) -> None:

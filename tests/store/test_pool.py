@@ -15,6 +15,7 @@ from tests.support.waiting import eventually
 from backfilld import store
 from backfilld.clock import SystemClock
 from backfilld.store.connection import transient_errors
+from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import NoConnection, open_pool, wait_for_database
 from backfilld.store.connection.queries import load
 
@@ -177,6 +178,17 @@ async def test_whoever_gives_up_in_the_middle_leaves_a_connection_that_others_ca
     await pool.close()
 
     assert 1 == found
+
+
+async def test_a_transaction_that_may_take_longer_is_waited_for_and_the_next_user_of_its_connection_is_as_before(dsn):
+    pool = await open_pool(dsn, size=1, command_timeout=0.3)
+    async with pool.acquire() as connection, connection.transaction():
+        await allow(connection, 20)
+        await allow(connection, 10)
+        await connection.execute("SELECT pg_sleep(0.5)")
+    with pytest.raises(TimeoutError):
+        await pool.execute("SELECT pg_sleep(5)")
+    await pool.close()
 
 
 async def test_what_belonged_to_the_last_user_of_a_connection_is_of_no_use_afterwards(dsn):

@@ -13,7 +13,7 @@ from backfilld.store.connection.pool import Pool, open_pool
 ENGINE_CONNECTIONS = 5
 LEASE_CONNECTIONS = 3  # two kinds of renewals, and whoever takes leases: none waits for a lock that another met
 REQUEST_PATIENCE_SECONDS = 8.0  # for a connection: ends before a lock is given up by whoever has one
-ENGINE_PATIENCE_SECONDS = 45.0  # more than the server's own statement_timeout, which speaks first if it can
+SILENCE_SECONDS = 45.0  # of a server in a statement: more than its own statement_timeout, which speaks first if it can
 COMMAND_PATIENCE_SECONDS = 60.0  # what `keys create` and its like may take, with all who came to use its server
 PAUSE_SECONDS = 0.1
 ANY_VALUES = "force_generic_plan"  # the recorder's statements have one plan, whatever they carry: it is made once
@@ -74,8 +74,10 @@ async def pools_of(database: Database, size: int) -> AsyncIterator[Pools]:
     """Pools that connect when they are first used: the database may be late."""
     address = database.address
     pools = [
-        await open_pool(address, size=size, ready=0, patience=REQUEST_PATIENCE_SECONDS),
-        await open_pool(address, size=ENGINE_CONNECTIONS, ready=0, command_timeout=ENGINE_PATIENCE_SECONDS),
+        await open_pool(
+            address, size=size, ready=0, patience=REQUEST_PATIENCE_SECONDS, command_timeout=SILENCE_SECONDS
+        ),
+        await open_pool(address, size=ENGINE_CONNECTIONS, ready=0, command_timeout=SILENCE_SECONDS),
         await open_pool(address, size=1, ready=0, plan_cache_mode=ANY_VALUES),
         await open_pool(database.direct or address, size=LEASE_CONNECTIONS, ready=0),  # a renewal waits for no pooler
     ]

@@ -47,6 +47,21 @@ class _NotAsked:
 class KnowingConnection(asyncpg.Connection):
     """Asks the server about types of its users only."""
 
+    _config: Any  # of asyncpg, whose stubs leave it out
+    _usual: Any = None
+
+    def wait_at_least(self, seconds: float) -> None:
+        """Until it is given back, give up a server that says nothing only after so many seconds, if it ever is."""
+        usual = self._config
+        if usual.command_timeout is not None and usual.command_timeout < seconds:
+            self._usual = self._usual or usual
+            self._config = usual._replace(command_timeout=seconds)
+
+    def _on_release(self, stacklevel: int = 1) -> None:
+        super()._on_release(stacklevel=stacklevel + 1)  # type: ignore[misc]  # the stubs leave it out
+        if self._usual is not None:
+            self._config, self._usual = self._usual, None
+
     async def _introspect_types(self, typeoids: Collection[int], timeout: float | None) -> tuple[Iterable[Any], Any]:
         if any(oid not in _KNOWN for oid in typeoids):
             asked: tuple[Iterable[Any], Any] = await super()._introspect_types(typeoids, timeout)  # type: ignore[misc]

@@ -102,10 +102,8 @@ UPDATE entity_types
  WHERE name = $1;
 
 -- name: make_room_for_upload
--- What an upload needs beyond the session's settings: a big one takes longer than any other statement of ours, and
--- hashes more. Whoever feeds it must give up on a client that stalls: during a COPY no other timeout does.
-SELECT set_config('statement_timeout', '30min', true),
-       set_config('lock_timeout', '10min', true),
+-- What an upload needs beyond the session's settings: a big one waits longer for its turn, and hashes more.
+SELECT set_config('lock_timeout', '10min', true),
        set_config('work_mem', '64MB', true);
 
 -- name: create_upload

@@ -18,11 +18,15 @@ from backfilld.domain.entities.records import FieldType
 from backfilld.domain.entities.upload_remarks import PLACES_SHOWN, Replaced
 from backfilld.domain.errors import Fault, Invalid
 from backfilld.store.admin import audit
+from backfilld.store.connection.deadlines import allow
 from backfilld.store.connection.pool import Connection, Pool
 from backfilld.store.entities.entities import SQL, affected, lock_type
 
 # Its place in the upload (the number of its line, or its index in a list), id, attributes as JSON text, updated_at
 EntityRow: TypeAlias = tuple[int, str, str, datetime | None]
+# A big one takes longer than any other statement of ours. Whoever feeds it must give up on a client that stalls: during
+# a COPY no other timeout does.
+TIMEOUT_SECONDS = 1_800
 _WORTH_STATISTICS = 1_000  # rows; below, the planner's guess is as good
 
 
@@ -88,6 +92,7 @@ class EntityUploads:
                 message = "the upload is empty: replacing would remove everything, which is hardly meant"
                 raise Invalid([Fault("/query/replace", "nothing_to_replace_with", message)])
             async with self._pool.acquire() as connection, connection.transaction():
+                await allow(connection, TIMEOUT_SECONDS)
                 await connection.execute(SQL.make_room_for_upload)
                 await connection.execute(SQL.create_upload)
                 rows = await _copy(connection, first, batches)
