@@ -64,7 +64,7 @@ class Reloader:
         status: StatusLine,
         clock: Clock,
     ) -> None:
-        self._settings = settings
+        self._started_with = settings
         self._load = load
         self._engine = engine
         self._api = api
@@ -99,7 +99,7 @@ class Reloader:
         self._engine.executors.reload(
             secrets,
             executor_options(
-                settings, links_of(self._settings, self._engine.connections, self._clock), self._engine.engines
+                settings, links_of(self._started_with, self._engine.connections, self._clock), self._engine.engines
             ),
         )
         self._engine.rereading.put(settings, secrets)
@@ -113,9 +113,8 @@ class Reloader:
         self._engine.indexes.put(indexes_of(settings))
         self._exchange_certificate(settings)
         configure_logging(settings.logging.level, settings.logging.format)
-        before, after = _as_restarted_for(self._settings), _as_restarted_for(settings)
+        before, after = _as_restarted_for(self._started_with), _as_restarted_for(settings)
         late = [name for name in NEEDS_RESTART if getattr(after, name) != getattr(before, name)]
-        self._settings = settings
         self._engine.scheduler.hear(None)
         tell_cautions(settings, self._clock.now())
         log.info("configuration reloaded", takes_effect_at_restart=late or None)
