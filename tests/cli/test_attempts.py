@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 from tests.support.stub_daemon import Scripted, digdag
 
 ATTEMPT: dict[str, Any] = {
@@ -90,3 +91,23 @@ async def test_logs_are_printed_try_after_try(backfilld, daemon):
     ended = await backfilld("attempts", "log", "7")
 
     assert "busy\ngrüß dich\n" == ended.out
+
+
+@pytest.mark.parametrize("arguments", [("attempts", "show", "7"), ("attempts", "kill", "7"), ("sessions", "show", "3")])
+async def test_when_it_was_made_is_told_by_the_clock_of_then_and_not_by_that_of_its_session(
+    backfilld, daemon, arguments
+):
+    summer = {"sessionTime": "2027-07-01T00:00:00+02:00", "createdAt": "2027-12-01T12:00:00Z"}
+    attempt = ATTEMPT | summer
+    session = {"id": "3", "sessionTime": summer["sessionTime"]} | {
+        name: attempt[name] for name in ("project", "workflow")
+    }
+    daemon.script("GET", "/api/attempts/7", digdag(attempt))
+    daemon.script("POST", "/api/attempts/7/kill", digdag(attempt))
+    daemon.script("GET", "/api/sessions/3", digdag(session))
+    daemon.script("GET", "/api/sessions/3/attempts", digdag({"attempts": [attempt]}))
+    daemon.script("GET", "/api/workflows/9", digdag({"id": "9", "timezone": "Europe/Berlin"}))
+    ended = await backfilld(*arguments)
+
+    for shown in ("2027-07-01 00:00:00 +0200", "2027-12-01 13:00:00 +0100"):
+        assert shown in ended.out

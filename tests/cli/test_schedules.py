@@ -171,3 +171,29 @@ async def test_a_schedule_is_steered_and_shown_as_it_stands_then(backfilld, daem
     assert sent == daemon.sent("POST", path)[0].json
     assert spelled(SCHEDULE["nextScheduleTime"]) in ended.out
     assert 0 == ended.code
+
+
+SUMMER = {"nextRunTime": "2027-10-31T06:00:00Z", "nextScheduleTime": "2027-10-31T00:00:00+02:00"}  # until 3 o'clock
+BERLIN = {"id": "9", "timezone": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize("arguments", [("show", "42"), ("list",), ("disable", "42")])
+async def test_when_it_runs_is_told_by_the_clock_of_then_and_not_by_that_of_its_session(backfilld, daemon, arguments):
+    schedule = SCHEDULE | SUMMER
+    daemon.script("GET", "/api/schedules", digdag({"schedules": [schedule]}))
+    daemon.script("GET", "/api/schedules/42", digdag(schedule))
+    daemon.script("POST", "/api/schedules/42/disable", digdag(schedule))
+    daemon.script("GET", "/api/workflows", digdag({"workflows": [BERLIN]}))
+    daemon.script("GET", "/api/workflows/9", digdag(BERLIN))
+    ended = await backfilld("schedules", *arguments)
+
+    for shown in ("2027-10-31 00:00:00 +0200", "2027-10-31 07:00:00 +0100"):
+        assert shown in ended.out
+
+
+async def test_a_preview_tells_when_it_runs_by_the_clock_of_then(backfilld, daemon):
+    autumn = {"session_time_local": SUMMER["nextScheduleTime"], "run_time": SUMMER["nextRunTime"]}
+    daemon.script("POST", PATH, Scripted(data={"sessions": [autumn]}))
+    ended = await backfilld("schedules", "preview", '{"daily>": "07:00:00"}', "--timezone", "Europe/Berlin")
+
+    assert "2027-10-31 07:00:00 +0100" in ended.out

@@ -48,6 +48,10 @@ class DigdagRoutes:
     async def kill_attempt(self, id: int) -> Answer:
         return await self._post(f"/attempts/{id}/kill", {})
 
+    async def get_workflow(self, id: str) -> Answer:
+        """`data`: name, project, revision, timezone, config."""
+        return await self._get(f"/workflows/{id}")
+
     async def session_time(self, workflow_id: int, text: str) -> str:
         """A reading of the workflow's clock as an instant with its offset, whole seconds."""
         found = await self._get(f"/workflows/{workflow_id}/truncated_session_time", session_time=text, mode="second")

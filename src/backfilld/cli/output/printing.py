@@ -144,10 +144,11 @@ def spelled(text: str | None) -> str | None:
         return text
 
 
-def beside(text: str | None, other: str) -> str | None:
-    """An instant of the API in the offset of `other`, a local time that stands beside it."""
+def beside(text: str | None, other: str, zone: str | None) -> str | None:
+    """An instant of the API in `zone`. Where that is not known (None), or no name but an offset: in the offset of
+    `other`, a local time that stands beside it."""
     try:
-        there = datetime.fromisoformat(other).tzinfo
+        there = (find_zone(zone) if zone else None) or datetime.fromisoformat(other).tzinfo
         return None if text is None else datetime.fromisoformat(text).astimezone(there).strftime(SPELLING)
     except (OverflowError, ValueError):
         return text

@@ -1,7 +1,8 @@
 """Times as people write them: with an offset, by the workflow's clock, or as a mere date, which is its midnight."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backfilld.client import Client
@@ -25,3 +26,14 @@ async def with_offset(client: "Client", workflow_id: int, text: str) -> str:
     if has_offset(text):
         return text
     return await client.digdag.session_time(workflow_id, with_time_of_day(text))
+
+
+async def zone_of(client: "Client", workflow: Mapping[str, Any]) -> str | None:
+    """The zone of a workflow that an answer names: session times bring their offset along, which was another one
+    before the clocks changed. None where it cannot be had."""
+    from backfilld.client import ApiError
+
+    try:
+        return str((await client.digdag.get_workflow(workflow["id"]))["timezone"])
+    except ApiError:
+        return None

@@ -16,12 +16,12 @@ from backfilld.cli.output.printing import (
     print_warnings,
     spelled,
 )
-from backfilld.cli.output.times import with_offset
+from backfilld.cli.output.times import with_offset, zone_of
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 
 if TYPE_CHECKING:
-    from backfilld.client import Answer
+    from backfilld.client import Answer, Client
 
 ID = click.IntRange(1)
 
@@ -76,9 +76,9 @@ def list_(server: Server, as_json: bool, retried: bool, limit: int, **query: str
 def show(server: Server, as_json: bool, id: int) -> None:
     """Show an attempt."""
 
-    async def ask() -> "Answer":
+    async def ask() -> "tuple[Answer, str | None]":
         async with server.client() as client:
-            return await client.digdag.get_attempt(id)
+            return await _zoned(client, await client.digdag.get_attempt(id), as_json)
 
     _print(run(ask()), as_json)
 
@@ -96,11 +96,12 @@ def start(
     """Run WORKFLOW (id, name or PROJECT/NAME) for one session time."""
     from backfilld.cli.output.workflow_lookup import workflow_id
 
-    async def ask() -> "Answer":
+    async def ask() -> "tuple[Answer, str | None]":
         async with server.client() as client:
             id = await workflow_id(client, workflow)
             body = {"workflowId": id, "sessionTime": await with_offset(client, id, time), "params": params or {}}
-            return await client.digdag.start_attempt(body if name is None else body | {"retryAttemptName": name})
+            named = body if name is None else body | {"retryAttemptName": name}
+            return await _zoned(client, await client.digdag.start_attempt(named), as_json)
 
     _print(run(ask()), as_json)
 
@@ -114,7 +115,7 @@ def start(
 def retry(server: Server, as_json: bool, id: int, name: str | None, params: dict[str, Any] | None) -> None:
     """Run the session of an attempt again, under another name."""
 
-    async def ask() -> "Answer":
+    async def ask() -> "tuple[Answer, str | None]":
         async with server.client() as client:
             old = await client.digdag.get_attempt(id)
             body = {
@@ -123,7 +124,7 @@ def retry(server: Server, as_json: bool, id: int, name: str | None, params: dict
                 "params": old["params"] | (params or {}),
                 "retryAttemptName": name or str(uuid4()),
             }
-            return await client.digdag.start_attempt(body)
+            return await _zoned(client, await client.digdag.start_attempt(body), as_json)
 
     _print(run(ask()), as_json)
 
@@ -135,9 +136,9 @@ def retry(server: Server, as_json: bool, id: int, name: str | None, params: dict
 def kill(server: Server, as_json: bool, id: int) -> None:
     """Kill an attempt: what waits at once, what runs as soon as it is cut off."""
 
-    async def ask() -> "Answer":
+    async def ask() -> "tuple[Answer, str | None]":
         async with server.client() as client:
-            return await client.digdag.kill_attempt(id)
+            return await _zoned(client, await client.digdag.kill_attempt(id), as_json)
 
     _print(run(ask()), as_json)
 
@@ -164,7 +165,13 @@ def log(server: Server, as_json: bool, id: int) -> None:
         click.echo(file["text"], nl=not file["text"].endswith("\n"))
 
 
-def _print(answer: "Answer", as_json: bool) -> None:
+async def _zoned(client: "Client", answer: "Answer", as_json: bool) -> "tuple[Answer, str | None]":
+    """With the zone in which people read it."""
+    return answer, None if as_json else await zone_of(client, answer["workflow"])
+
+
+def _print(found: "tuple[Answer, str | None]", as_json: bool) -> None:
+    answer, zone = found
     print_warnings(answer.warnings)
     if as_json:
         print_json(answer.data)
@@ -179,7 +186,7 @@ def _print(answer: "Answer", as_json: bool) -> None:
             "session": f"{spelled(attempt['sessionTime'])} ({attempt['sessionId']})",
             "name": attempt["retryAttemptName"] or None,
             "params": compact(attempt["params"]) if attempt["params"] else None,
-            "created": beside(attempt["createdAt"], attempt["sessionTime"]),
-            "finished": beside(attempt["finishedAt"], attempt["sessionTime"]),
+            "created": beside(attempt["createdAt"], attempt["sessionTime"], zone),
+            "finished": beside(attempt["finishedAt"], attempt["sessionTime"], zone),
         }
     )

@@ -9,11 +9,11 @@ from backfilld.cli.options import Server, json_option, server_options
 from backfilld.cli.output.printing import beside, print_json, print_table, print_warnings, spelled
 from backfilld.cli.running import run
 from backfilld.cli.schedules import backfill, mirrors, steer
-from backfilld.cli.schedules.steer import print_schedule
+from backfilld.cli.schedules.steer import Zoned, print_schedule, zoned
 from backfilld.cli.whole import WholeGroup
 
 if TYPE_CHECKING:
-    from backfilld.client import Answer
+    from backfilld.client import Answer, Client
 
 
 @click.group("schedules", cls=WholeGroup)
@@ -44,11 +44,12 @@ def list_(server: Server, as_json: bool, project: int | None, workflow: str | No
         raise click.UsageError("--workflow needs --project")
     path = "/schedules" if project is None else f"/projects/{project}/schedules"
 
-    async def ask() -> list[dict[str, Any]]:
+    async def ask() -> tuple[list[dict[str, Any]], dict[str, str]]:
         async with server.client() as client:
-            return [schedule async for schedule in client.digdag.every("schedules", path, workflow=workflow)]
+            found = [schedule async for schedule in client.digdag.every("schedules", path, workflow=workflow)]
+            return found, {} if as_json or not found else await _zones(client)
 
-    schedules = run(ask())
+    schedules, zones = run(ask())
     if as_json:
         print_json({"schedules": schedules})
         return
@@ -58,13 +59,18 @@ def list_(server: Server, as_json: bool, project: int | None, workflow: str | No
             schedule["project"]["name"],
             schedule["workflow"]["name"],
             spelled(schedule["nextScheduleTime"]),
-            beside(schedule["nextRunTime"], schedule["nextScheduleTime"]),
+            beside(schedule["nextRunTime"], schedule["nextScheduleTime"], zones.get(schedule["workflow"]["id"])),
             "no" if schedule["disabledAt"] else "yes",
         )
         for schedule in schedules
     ]
     header = ("ID", "PROJECT", "WORKFLOW", "NEXT SESSION", "RUNS AT", "ENABLED")
     print_table(header, rows, empty="No schedules.")
+
+
+async def _zones(client: "Client") -> dict[str, str]:
+    """Those of all workflows, by id."""
+    return {one["id"]: one["timezone"] async for one in client.digdag.every("workflows", "/workflows")}
 
 
 @group.command("show")
@@ -74,9 +80,9 @@ def list_(server: Server, as_json: bool, project: int | None, workflow: str | No
 def show(server: Server, as_json: bool, id: int) -> None:
     """Show where a schedule stands."""
 
-    async def ask() -> "Answer":
+    async def ask() -> Zoned:
         async with server.client() as client:
-            return await client.digdag.get_schedule(id)
+            return await zoned(client, await client.digdag.get_schedule(id), as_json=as_json)
 
     print_schedule(run(ask()), as_json=as_json)
 
@@ -107,7 +113,7 @@ def preview(server: Server, as_json: bool, schedule: dict[str, Any], from_: str 
         print_json(answer.data)
         return
     rows = [
-        (spelled(each["session_time_local"]), beside(each["run_time"], each["session_time_local"]))
+        (spelled(each["session_time_local"]), beside(each["run_time"], each["session_time_local"], options["timezone"]))
         for each in answer["sessions"]
     ]
     print_table(("SESSION", "RUNS AT"), rows, empty="No sessions.")

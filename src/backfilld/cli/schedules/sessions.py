@@ -6,6 +6,7 @@ import click
 
 from backfilld.cli.options import Server, json_option, limit_option, server_options
 from backfilld.cli.output.printing import beside, print_fields, print_json, print_table, spelled
+from backfilld.cli.output.times import zone_of
 from backfilld.cli.running import run
 from backfilld.cli.whole import WholeGroup
 
@@ -59,13 +60,14 @@ def _last(session: dict[str, Any]) -> tuple[str | None, str | None]:
 def show(server: Server, as_json: bool, id: int) -> None:
     """Show a session with all its attempts; ID is the session's, as `attempts show` names it."""
 
-    async def ask() -> dict[str, Any]:
+    async def ask() -> tuple[dict[str, Any], str | None]:
         async with server.client() as client:
             session = dict((await client.digdag.get_session(id)).data)
             path = f"/sessions/{id}/attempts"
-            return session | {"attempts": [one async for one in client.digdag.every("attempts", path)]}
+            session["attempts"] = [one async for one in client.digdag.every("attempts", path)]
+            return session, None if as_json else await zone_of(client, session["workflow"])
 
-    session = run(ask())
+    session, zone = run(ask())
     if as_json:
         print_json(session)
         return
@@ -80,8 +82,8 @@ def show(server: Server, as_json: bool, id: int) -> None:
     )
     click.echo()
     rows = [
-        (one["id"], one["status"], one["retryAttemptName"] or None, beside(one["createdAt"], time),
-         beside(one["finishedAt"], time))
+        (one["id"], one["status"], one["retryAttemptName"] or None, beside(one["createdAt"], time, zone),
+         beside(one["finishedAt"], time, zone))
         for one in session["attempts"]
     ]  # fmt: skip
     print_table(("ATTEMPT", "STATUS", "NAME", "CREATED", "FINISHED"), rows, empty="No attempts.")

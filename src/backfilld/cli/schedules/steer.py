@@ -1,18 +1,19 @@
 """`backfilld schedules enable`, `disable` and `skip`."""
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from backfilld.cli.options import Server, json_option, reason_option, server_options
 from backfilld.cli.output.printing import beside, print_fields, print_json, spelled
-from backfilld.cli.output.times import with_time_of_day
+from backfilld.cli.output.times import with_time_of_day, zone_of
 from backfilld.cli.running import run
 
 if TYPE_CHECKING:
-    from backfilld.client import Answer
+    from backfilld.client import Answer, Client
 
+Zoned: TypeAlias = "tuple[Answer, str | None]"
 TIME = "TIME"  # with an offset, or by the workflow's clock; a mere date is its midnight
 
 
@@ -33,9 +34,9 @@ def enable(server: Server, as_json: bool, id: int, next_time: str | None, run_mi
     if reason is not None:
         body["reason"] = reason
 
-    async def ask() -> "Answer":
+    async def ask() -> "Zoned":
         async with server.client() as client:
-            return await client.digdag.enable_schedule(id, body)
+            return await zoned(client, await client.digdag.enable_schedule(id, body), as_json=as_json)
 
     _steered(ask(), as_json)
 
@@ -48,9 +49,9 @@ def enable(server: Server, as_json: bool, id: int, next_time: str | None, run_mi
 def disable(server: Server, as_json: bool, id: int, reason: str | None) -> None:
     """Let a schedule fire no more; what runs goes on."""
 
-    async def ask() -> "Answer":
+    async def ask() -> "Zoned":
         async with server.client() as client:
-            return await client.digdag.disable_schedule(id, reason=reason)
+            return await zoned(client, await client.digdag.disable_schedule(id, reason=reason), as_json=as_json)
 
     _steered(ask(), as_json)
 
@@ -75,19 +76,25 @@ def skip(server: Server, as_json: bool, id: int, reason: str | None, **options: 
     if reason is not None:
         body["reason"] = reason
 
-    async def ask() -> "Answer":
+    async def ask() -> "Zoned":
         async with server.client() as client:
-            return await client.digdag.skip_schedule(id, body)
+            return await zoned(client, await client.digdag.skip_schedule(id, body), as_json=as_json)
 
     _steered(ask(), as_json)
 
 
-def _steered(work: "Coroutine[Any, Any, Answer]", as_json: bool) -> None:
+def _steered(work: "Coroutine[Any, Any, Zoned]", as_json: bool) -> None:
     print_schedule(run(work), as_json=as_json)
 
 
-def print_schedule(answer: "Answer", *, as_json: bool) -> None:
+async def zoned(client: "Client", answer: "Answer", *, as_json: bool) -> "Zoned":
+    """A schedule, with the zone in which people read it."""
+    return answer, None if as_json else await zone_of(client, answer["workflow"])
+
+
+def print_schedule(found: "Zoned", *, as_json: bool) -> None:
     """Where a schedule stands."""
+    answer, zone = found
     if as_json:
         print_json(answer.data)
         return
@@ -98,7 +105,7 @@ def print_schedule(answer: "Answer", *, as_json: bool) -> None:
             "project": f"{schedule['project']['name']} ({schedule['project']['id']})",
             "workflow": f"{schedule['workflow']['name']} ({schedule['workflow']['id']})",
             "next session": spelled(schedule["nextScheduleTime"]),
-            "runs at": beside(schedule["nextRunTime"], schedule["nextScheduleTime"]),
-            "disabled": beside(schedule["disabledAt"], schedule["nextScheduleTime"]),
+            "runs at": beside(schedule["nextRunTime"], schedule["nextScheduleTime"], zone),
+            "disabled": beside(schedule["disabledAt"], schedule["nextScheduleTime"], zone),
         }
     )
