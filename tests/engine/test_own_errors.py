@@ -7,6 +7,7 @@ are seen to finish.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.support.small_daemon import shorten_leases
 from tests.support.waiting import eventually
 
 from backfilld.bus import Bus
-from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
+from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.domain.schedules import Schedule
 from backfilld.engine.attempts import attempt_run, claimer
 from backfilld.engine.backfills import failed_runs, recorder, runner, scheduler
@@ -31,6 +32,7 @@ from backfilld.engine.backfills.running.worker import Worker
 from backfilld.engine.janitor import Janitor, Retention
 from backfilld.engine.schedules import firing, tz_rule_changes
 from backfilld.engine.starting import one_try
+from backfilld.engine.starting.targets import origin, target_health
 from backfilld.engine.starting.targets.target_health import TargetHealth
 from backfilld.events import SchedulePostponed
 from backfilld.executors.base import Permit, Work
@@ -111,6 +113,32 @@ async def test_an_error_on_the_way_of_an_item_ends_that_item_alone(
     assert {"succeeded": 20 - len(ITEMS), "failed": len(ITEMS)} == outcomes
     assert dict.fromkeys(ITEMS.values(), ("internal", "OverflowError: date value out of range")) == failed
     assert len(ITEMS) <= caplog.text.count("date value out of range")
+
+
+@pytest.mark.parametrize(
+    "holds", [Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed"), Verdict(VerdictKind.REFUSED)]
+)
+async def test_an_error_while_the_answer_of_a_probe_is_judged_lets_the_next_one_start(
+    dsn: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, holds: Verdict
+) -> None:
+    answers = [holds] * 5
+    monkeypatch.setattr(origin, "FIRST_PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(target_health, "FIRST_REFUSAL_SECONDS", 0.05)
+    raising(monkeypatch, one_try, "judge", lambda verdict, *_, **__: verdict.message == "the first probe")
+
+    def script(_: Work) -> Verdict:
+        return answers.pop(0) if answers else SUCCEEDED
+
+    backfill = await make_backfill(pool, **ALL, max_in_flight=1)
+    async with engine_on(dsn, pool, ScriptedExecutor(script), ListSource(entities(10))) as engine:
+        health = engine.tools.targets.health
+        await eventually(lambda: not answers)
+        answers.append(replace(SUCCEEDED, message="the first probe"))
+        await engine.until(backfill, "completed_with_failures")
+        outcomes = await engine.outcomes(backfill)
+
+    assert {"succeeded": 9, "failed": 1} == outcomes
+    assert "closed" == health("http://target").origin.breaker.state
 
 
 async def test_an_error_after_the_start_is_tried_again_since_the_target_may_have_it(dsn: Any, pool: Any) -> None:

@@ -73,6 +73,8 @@ class OneTry:
         try:
             return self._learn(item, verdict, permit, monotonic() - began, timeout_seconds)
         except Exception as problem:
+            if permit.is_probe:  # and nobody may have told what it found
+                permit.gate.health.abandon_probe()
             return self._ended_by(problem, item, permit)
 
     async def stop(self, item: Item, work_of: Callable[[Item], Work]) -> None:
