@@ -28,7 +28,7 @@ async def test_a_request_that_is_stuck_on_its_way_out_is_cut_off_too(dsn, pool):
     backfill = await make_backfill(pool, **ALL, max_in_flight=3)
     async with engine_on(dsn, pool, executor) as engine:
         await eventually(lambda: executor.running == 3)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(8):
             await engine.cancel(backfill, in_flight=True)
         await engine.until(backfill, "cancelled")
 

@@ -95,12 +95,12 @@ async def test_nobody_waits_for_the_end_of_a_pause_of_the_planner(dsn, pool, mon
         await eventually(lambda: reason(engine, backfill))
         if wish == "pause":
             await engine.pause(backfill)
-            await eventually(lambda: engine.scheduler.runner(backfill.number) is None, seconds=3)
+            await eventually(lambda: engine.scheduler.runner(backfill.number) is None, seconds=8)
         elif wish == "cancel":
             await engine.cancel(backfill)
-            await engine.until(backfill, "cancelled", seconds=3)
+            await engine.until(backfill, "cancelled", seconds=8)
         else:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(8):
                 await engine.scheduler.drain(10)
 
 
@@ -111,12 +111,12 @@ async def test_nobody_waits_for_a_source_that_never_answers(dsn, pool, wish: str
         await eventually(lambda: engine.source.pages_read)
         if wish == "pause":
             await engine.pause(backfill)
-            await eventually(lambda: engine.scheduler.runner(backfill.number) is None, seconds=3)
+            await eventually(lambda: engine.scheduler.runner(backfill.number) is None, seconds=8)
         elif wish == "cancel":
             await engine.cancel(backfill)
-            await engine.until(backfill, "cancelled", seconds=3)
+            await engine.until(backfill, "cancelled", seconds=8)
         else:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(8):
                 await engine.scheduler.drain(10)
 
 

@@ -88,6 +88,7 @@ class Start:
     at: datetime
     in_flight: int
     attributes: Mapping[str, Any]
+    between: tuple[float, float]  # boot times: it passed the gate behind the first and before the second
 
 
 @dataclass
@@ -113,7 +114,7 @@ class ScriptedExecutor:
             await asyncio.sleep(self.connects)
         asked_at = self.clock.boottime()
         permit.start()
-        self.asked_at = asked_at
+        self.asked_at, between = asked_at, (asked_at, self.clock.boottime())
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -121,7 +122,13 @@ class ScriptedExecutor:
                 await asyncio.sleep(self.sends)
             self.starts.append(
                 Start(
-                    work.entity_id, work.attempt, work.idempotency_key, self.clock.now(), self.running, work.attributes
+                    work.entity_id,
+                    work.attempt,
+                    work.idempotency_key,
+                    self.clock.now(),
+                    self.running,
+                    work.attributes,
+                    between,
                 )
             )
             permit.sent()
