@@ -1,7 +1,9 @@
 """A backfill spends no more than its cap, to the entity, over restarts."""
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from tests.engine.parts import a_backfill, an_item
@@ -9,12 +11,17 @@ from tests.engine.test_runs import resolved
 from tests.support.backfills import change_settings, make_backfill
 from tests.support.clock import NOON
 from tests.support.engine import ListSource, ScriptedExecutor, engine_on, entities
+from tests.support.waiting import eventually
 
 from backfilld.domain.backfills.records import Item
 from backfilld.domain.backfills.states import ReasonCode
 from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict, VerdictKind
 from backfilld.engine.backfills.limits.credit_budget import CreditBudget
-from backfilld.executors.base import Work
+from backfilld.executors.base import Permit, Work
+
+RESET = Verdict(VerdictKind.TRY_AGAIN, error_class="reset")
+AWAY = Verdict(VerdictKind.UNREACHABLE, error_class="connect_failed")
+NEVER = datetime(2100, 1, 1, tzinfo=UTC)  # later than any failure
 
 
 def costing(*credits: float | None) -> ScriptedExecutor:
@@ -71,6 +78,55 @@ async def test_one_after_the_other_never_spends_more_than_the_cap(dsn, pool):
     assert {ReasonCode.BUDGET_EXHAUSTED} == {row.reason.code for row in rows}
     assert [case.starts for case in CASES] == [starts[id] for id in of]
     assert [case.starts * case.cost for case in CASES] == used
+
+
+class OnceReached(ScriptedExecutor):
+    """Reached by the first try of an item alone, and nobody knows what that one did."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: RESET)
+
+    async def execute(self, work: Work, permit: Permit) -> Verdict:
+        return AWAY if work.attempt > 1 else await super().execute(work, permit)
+
+
+async def test_one_that_was_started_costs_as_expected_though_its_last_try_was_not(dsn, pool):
+    backfill = await make_backfill(pool, **resolved(max_attempts=2, credits_per_entity=Decimal(3)))
+    async with engine_on(dsn, pool, OnceReached(), ListSource(entities(1))) as engine:
+        engine.tools.targets.health("http://target").origin.note_answer(VerdictKind.SUCCEEDED, "another", NEVER)
+        await engine.until(backfill, "completed_with_failures")
+
+        assert 3 == (await engine.progress(backfill)).credits_used
+
+
+async def test_one_that_was_started_costs_as_expected_though_it_is_gone_before_its_next_try(dsn, pool):
+    source = ListSource(entities(3))
+
+    def script(work: Work) -> Verdict:
+        del source.entities[work.entity_id]
+        return RESET
+
+    backfill = await make_backfill(pool, **resolved(max_in_flight=3, credits_per_entity=Decimal(3)))
+    async with engine_on(dsn, pool, ScriptedExecutor(script), source) as engine:
+        await engine.until(backfill, "completed")
+        outcomes = await engine.outcomes(backfill)
+
+        assert {"skipped": 3} == outcomes
+        assert 3 * len(engine.executor.starts) == (await engine.progress(backfill)).credits_used
+
+
+async def test_one_that_is_cut_off_by_a_cancel_costs_as_expected(dsn, pool):
+    async def never(_: Work) -> Verdict:
+        await asyncio.sleep(3600)
+        return SUCCEEDED
+
+    backfill = await make_backfill(pool, **resolved(max_in_flight=3, credits_per_entity=Decimal(3)))
+    async with engine_on(dsn, pool, ScriptedExecutor(never)) as engine:
+        await eventually(lambda: engine.executor.running == 3)
+        await engine.cancel(backfill, in_flight=True)
+        await engine.until(backfill, "cancelled")
+
+        assert 9 == (await engine.progress(backfill)).credits_used
 
 
 async def test_it_says_what_is_used_reserved_and_left_and_what_would_finish_it(dsn, pool):

@@ -121,7 +121,7 @@ class ItemRun:
                 return True
             if self._run.backfill.status is Status.CANCELLING:
                 if permit.started:
-                    self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()))
+                    self.record(item, _cancelled(item, permit.started_at, self._tools.clock.now()), started=True)
                 if self._run.backfill.cancel_in_flight:
                     await self._stop(item, permit)
             elif permit.started and not item.in_doubt:  # else it is known already that its target may be at it
@@ -135,9 +135,7 @@ class ItemRun:
             if permit.is_probe and self._reader.has_only_refused:
                 permit.gate.health.doubt(item.place)
             return False
-        if self._price is not None and permit.started and isinstance(result, Outcome) and result.credits is None:
-            result = replace(result, credits=self._price)
-        self.record(item, result)
+        self.record(item, result, started=permit.started)
         return True
 
     async def _stop(self, item: Item, permit: Permit[Item]) -> None:
@@ -150,8 +148,14 @@ class ItemRun:
         now = self._tools.clock.now()
         self.record(item, Outcome("skipped", item.first_started_at, now, item.tries, skip_reason=why))
 
-    def record(self, item: Item, result: Outcome | Try) -> None:
-        """Hand over to the recorder what became of `item`."""
+    def record(self, item: Item, result: Outcome | Try, *, started: bool = False) -> None:
+        """Hand over to the recorder what became of `item`, with its price if its target may have seen it.
+
+        `started`: just now; earlier tries say so themselves.
+        """
+        may_have_cost = self._price is not None and (started or item.in_doubt)
+        if may_have_cost and isinstance(result, Outcome) and result.credits is None:
+            result = replace(result, credits=self._price)
         self._tools.recorder.submit(self._account, item.position, result, had_retry=item.is_retry)
 
     def hold_for_source(self, problem: SourceUnreachable) -> None:
