@@ -15,6 +15,7 @@ from backfilld.domain.stopping import StopOrder
 from backfilld.engine.attempts.gate import AttemptGate
 from backfilld.engine.starting.leases import SAFE_SECONDS, Lease
 from backfilld.engine.starting.start_gate import StartGate, Terms
+from backfilld.engine.starting.targets.budget import BudgetTerms, TargetBudget
 from backfilld.executors.base import NotPermitted
 
 REFUSED = Verdict(VerdictKind.REFUSED, error="no", http_status=401)
@@ -114,6 +115,29 @@ async def test_settled_means_that_nothing_is_on_its_way_out(door: Door):
 
     assert not before
     assert settled.done()
+
+
+@pytest.mark.parametrize("step", ["health", "budget"])
+async def test_an_error_of_our_own_on_the_way_through_leaves_nothing_behind(
+    door: Door, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    def fails(*_: object, **__: object) -> None:
+        raise OverflowError
+
+    health, budget = door.target.health, TargetBudget(BudgetTerms("crm", frozenset(), 60_000, 0), door.clock)
+    health.origin.budget = budget
+    permit = door.gate.permit(an_item(1))
+    with monkeypatch.context() as planted:
+        planted.setattr(*(health, "start") if step == "health" else (budget, "take"), fails)
+        with pytest.raises(OverflowError):
+            permit.start()
+    permit.end()
+    async with asyncio.timeout(5):
+        await door.gate.settled()
+    door.clock.suspend(timedelta(seconds=1))
+
+    assert door.is_open
+    assert permit.started  # nobody knows better: whoever is told so tries it again under its key
 
 
 async def test_a_stop_order_is_obeyed_once_what_had_passed_is_out(door: Door):

@@ -226,17 +226,17 @@ class Permit(Generic[W]):
         if budget is not None and budget.is_short(live=gate.is_live):
             raise NotPermitted("the target's budget is used up for now")
         gate._admit(self._what, now)
+        if not gate._crossing:
+            gate._settled.clear()
+        gate._crossing += 1
+        self.started_at = now
+        self.started = self._on_its_way = True  # before anything else, so that `end` gives it back whatever goes wrong
         if budget is not None:
             budget.take(gate.asks_as, live=gate.is_live)
         origin.last_start = gate._looked_at
         if not gate.is_live:
             origin.last_of_backfills = gate._looked_at
-        if not gate._crossing:
-            gate._settled.clear()
-        gate._crossing += 1
         self.is_probe = gate.health.start()
-        self.started_at = now
-        self.started = self._on_its_way = True
         reached(_PASSED)
 
     def sent(self) -> None:
