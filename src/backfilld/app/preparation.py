@@ -14,9 +14,10 @@ from backfilld.app.readiness import Readiness
 from backfilld.clock import Clock
 from backfilld.config import Settings
 from backfilld.store.connection import transient_errors
-from backfilld.store.connection.pool import wait_for_database
+from backfilld.store.connection.address import Address
+from backfilld.store.connection.pool import answering, connection_to
 from backfilld.store.migrate import migrate, pending
-from backfilld.store.preflight import list_lacking, look_over
+from backfilld.store.preflight import Preflight, list_lacking, look_over
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,6 @@ class Preparation:
     async def _done(self) -> bool:
         """False if the database went away again in the middle."""
         try:
-            await wait_for_database(self._database.address, self._clock, self._readiness.report)
             await self._look_over()
             await self._migrate()
             await self._wait_for_rights()
@@ -72,14 +72,13 @@ class Preparation:
     async def _look_over(self) -> None:
         """Tell what kind of database it is, and what about it should not stay as it is."""
         database = self._database
-        found = await look_over(database.address)
+        found = await self._looked_over(database.address)
         for warning in found.warnings if database.server is None else ():
             log.warning(warning)
         if database.direct is None:
             log.warning("no direct_dsn: what others change is noticed within a second, and not at once")
         elif database.direct != database.address:
-            await wait_for_database(database.direct, self._clock, self._readiness.report)
-            await look_over(database.direct)
+            await self._looked_over(database.direct)
         log.info(
             "database",
             name=database.name,
@@ -89,6 +88,11 @@ class Preparation:
             encrypted=None if database.address.pooled else found.encrypted,
             pooled=database.address.pooled,
         )
+
+    async def _looked_over(self, address: Address) -> Preflight:
+        """What was found as soon as the database answered."""
+        async with answering(address, self._clock, self._readiness.report) as connection:
+            return await look_over(address, connection)
 
     async def _migrate(self) -> None:
         if self._settings.database.migrate_on_start:
@@ -103,9 +107,10 @@ class Preparation:
     async def _lack(self) -> str | None:
         """What the database still needs before we can work with it; None: nothing."""
         try:
-            if waiting := await pending(self._database.address):
-                return f"the database lacks {', '.join(map(str, waiting))}: run `backfilld migrate`"
-            lacking = ", ".join(await list_lacking(self._database.address))
+            async with connection_to(self._database.address) as connection:
+                if waiting := await pending(connection):
+                    return f"the database lacks {', '.join(map(str, waiting))}: run `backfilld migrate`"
+                lacking = ", ".join(await list_lacking(connection))
         except asyncpg.InsufficientPrivilegeError as problem:
             lacking = str(problem)
         advice = "let the owner of the schema run `backfilld migrate --grant-to` with the role of the daemon"

@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -20,11 +21,12 @@ import asyncpg
 
 from backfilld.clock import Clock, SystemClock
 from backfilld.store.connection.address import Address, Located
-from backfilld.store.connection.pool import Connection, connect
+from backfilld.store.connection.pool import Connection, connection_to
 
 _FILE = re.compile(r"^(\d{4})_([a-z0-9_]+?)(\.notx)?\.sql$")
 LOCK = 0x6261_636B_6669_6C6C  # "backfill"; any number will do, as long as it stays the same
 PAUSE_SECONDS = 0.1
+PATIENT = {"statement_timeout": "0", "lock_timeout": "30s"}
 
 
 class MigrationRefused(Exception):
@@ -54,7 +56,15 @@ class Migration:
 
 def read(directory: Traversable | None = None) -> list[Migration]:
     """All migrations of `directory` (default: those of the program), in order; MigrationRefused for a gap."""
-    directory = directory or files("backfilld.store") / "migrations"
+    return _read(directory) if directory else list(_ours())
+
+
+@cache
+def _ours() -> tuple[Migration, ...]:
+    return tuple(_read(files("backfilld.store") / "migrations"))
+
+
+def _read(directory: Traversable) -> list[Migration]:
     found = sorted((entry for entry in directory.iterdir() if entry.name.endswith(".sql")), key=lambda file: file.name)
     migrations = [_parse(file) for file in found]
     for expected, migration in enumerate(migrations, start=1):
@@ -81,7 +91,7 @@ async def migrate(
     migrations = read(directory)
     schema = database.schema if isinstance(database, Address) else None
     try:
-        async with _connection(database) as connection, _alone(connection, clock):
+        async with connection_to(database, **PATIENT) as connection, _alone(connection, clock):
             todo = await _pending(connection, migrations)
             if todo:
                 await _make_room(connection, schema)
@@ -102,7 +112,7 @@ def tables() -> list[str]:
 
 async def grant(database: Located, role: str) -> None:
     """Give `role` what a daemon needs that changes no schema; asked by the owner, after every migration."""
-    async with _connection(database) as connection, connection.transaction():
+    async with connection_to(database, **PATIENT) as connection, connection.transaction():
         name = await connection.fetchval("SELECT quote_ident($1)", role)
         schema = await connection.fetchval("SELECT quote_ident(current_schema())")
         for statement in _GRANTS:
@@ -125,7 +135,7 @@ async def _make_room(connection: Connection, schema: str | None) -> None:
 
 async def pending(database: Located | Connection, directory: Traversable | None = None) -> list[Migration]:
     """What `migrate` would apply now. Changes nothing; MigrationRefused as there."""
-    async with _connection(database) as connection:
+    async with connection_to(database, **PATIENT) as connection:
         return await _pending(connection, read(directory))
 
 
@@ -137,18 +147,6 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     sha256     text NOT NULL,
     applied_at timestamptz NOT NULL
 )"""
-
-
-@asynccontextmanager
-async def _connection(database: Located | Connection) -> AsyncIterator[Connection]:
-    if not isinstance(database, str | Address):
-        yield database
-        return
-    connection = await connect(database, statement_timeout="0", lock_timeout="30s")
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager

@@ -6,14 +6,13 @@ fails at night. So they are found at start, and told.
 
 import asyncio
 import ipaddress
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import asyncpg
 
 from backfilld.store.connection.address import Address
 from backfilld.store.connection.connect_errors import POOLED, DatabaseRefused
-from backfilld.store.connection.pool import SESSION, connect
+from backfilld.store.connection.pool import SESSION, Connection, connect, connection_to
 from backfilld.store.connection.queries import load
 from backfilld.store.migrate import tables
 
@@ -51,14 +50,15 @@ class Preflight:
         return found
 
 
-async def look_over(address: Address) -> Preflight:
-    """Look; DatabaseRefused for what cannot work at all."""
-    connection = await connect(address)
-    try:
-        row = await connection.fetchrow(_sql.survey)
-        assert row is not None  # noqa: S101 - it has no FROM that could be empty
-    finally:
-        await connection.close()
+async def look_over(address: Address, connection: Connection | None = None) -> Preflight:
+    """Look, by a `connection` if there is one already; DatabaseRefused for what cannot work at all."""
+    async with connection_to(connection or address) as asked:
+        return await _look_over(address, asked)
+
+
+async def _look_over(address: Address, connection: Connection) -> Preflight:
+    row = await connection.fetchrow(_sql.survey)
+    assert row is not None  # noqa: S101 - it has no FROM that could be empty
     if row["version"] < OLDEST * 10_000:
         raise DatabaseRefused(
             f"{address.name} is PostgreSQL {row['version'] // 10_000}; {OLDEST} is the oldest that will do"
@@ -66,7 +66,9 @@ async def look_over(address: Address) -> Preflight:
     if row["is_standby"]:
         advice = "name the primary, or all of them in one DSN: postgresql://user@one:5432,other:5432/database"
         raise DatabaseRefused(f"{address.name} is a standby, which takes no changes: {advice}", may_pass=True)
-    if not address.pooled and (row["statement_timeout"] != SESSION["statement_timeout"] or await _shares(address)):
+    if not address.pooled and (
+        row["statement_timeout"] != SESSION["statement_timeout"] or await _shares(connection, address)
+    ):
         raise DatabaseRefused(f"{address.name} is a pooler that does not keep a session for us: {POOLED}")
     return Preflight(
         version=row["version"] // 10_000,
@@ -79,33 +81,29 @@ async def look_over(address: Address) -> Preflight:
     )
 
 
-async def list_lacking(address: Address) -> list[str]:
+async def list_lacking(database: Address | Connection) -> list[str]:
     """The tables of ours that the role may not read and write; once the schema is there."""
-    connection = await connect(address)
-    try:
+    async with connection_to(database) as connection:
         rows = await connection.fetch(_sql.list_lacking, tables())
-    finally:
-        await connection.close()
     return [row["relname"] for row in rows]
 
 
-async def _shares(address: Address) -> bool:
+async def _shares(one: Connection, address: Address) -> bool:
     """True if a connection changes its session while another one is busy; only a pooler does that."""
-    with ExitStack() as stack:
-        one = await connect(address)
-        stack.callback(one.terminate)
-        other = await connect(address)
-        stack.callback(other.terminate)
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                before = await one.fetchval("SELECT pg_backend_pid()")
-                async with other.transaction():
-                    await other.fetchval("SELECT 1")
-                    return bool(before != await one.fetchval("SELECT pg_backend_pid()"))
-        except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-            return True  # what was prepared in one session is looked for in another
-        except TimeoutError:
-            return False
+    other = await connect(address)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            before = await one.fetchval("SELECT pg_backend_pid()")
+            async with other.transaction():
+                await other.fetchval("SELECT 1")
+                return bool(before != await one.fetchval("SELECT pg_backend_pid()"))
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        return True  # what was prepared in one session is looked for in another
+    except TimeoutError:
+        one.terminate()  # it may never say that the question was taken back
+        return False
+    finally:
+        other.terminate()
 
 
 def _is_near(address: Address) -> bool:

@@ -7,7 +7,8 @@ on is never parsed; a store that looks inside calls orjson itself).
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import asyncpg
@@ -154,6 +155,19 @@ async def connect(database: Located, **session: str) -> "asyncpg.Connection[asyn
     return connection
 
 
+@asynccontextmanager
+async def connection_to(database: "Located | Connection", **session: str) -> AsyncIterator[Connection]:
+    """`database` itself if it is a connection; else one as `connect` makes it, closed at the end."""
+    if not isinstance(database, str | Address):
+        yield database
+        return
+    connection = await connect(database, **session)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def _connected(dsn: str, *, timeout: float, **more: Any) -> Any:
     """One after the other of the servers, each in its share of the time: asyncpg itself would wait for the first."""
     servers = each_alone(dsn)
@@ -195,7 +209,16 @@ async def _notice_when_it_vanishes(connection: Any) -> None:
 
 
 async def wait_for_database(database: Located, clock: Clock, report: Callable[[str], Any] = lambda _: None) -> None:
-    """Return once the database answers, however long that takes; `report` hears of every try in vain.
+    """As `answering`, for whoever needs no connection."""
+    async with answering(database, clock, report):
+        pass
+
+
+@asynccontextmanager
+async def answering(
+    database: Located, clock: Clock, report: Callable[[str], Any] = lambda _: None
+) -> AsyncIterator[Connection]:
+    """A connection once the database answers, however long that takes; `report` hears of every try in vain.
 
     A wrong password, an unknown database or a malformed DSN will not mend themselves: they are raised at once; and so
     is DatabaseRefused for a certificate that is not accepted, or a pooler that nobody has told us of.
@@ -213,5 +236,8 @@ async def wait_for_database(database: Located, clock: Clock, report: Callable[[s
             await clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         else:
-            await connection.close()
-            return
+            break
+    try:
+        yield connection
+    finally:
+        await connection.close()
