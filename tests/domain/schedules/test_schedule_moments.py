@@ -91,3 +91,20 @@ def test_a_time_that_is_no_session_is_told_the_nearest_that_is(definition, at, n
 
     assert (nearest is None) == (told is None)
     assert nearest is None or told == f"{at} is no session of the workflow's schedule; the nearest is {nearest}"
+
+
+@pytest.mark.parametrize(("zone", "by_the_clock"), [(None, False), (ZoneInfo(BERLIN), True)])
+def test_the_example_for_what_is_no_time_is_one_that_would_be_read(zone, by_the_clock):
+    found = parse_moment("yesterday", "/fromTime", zone)
+
+    assert isinstance(found, Fault)
+    assert "2027-03-01T09:00:00+09:00" in found.message
+    assert by_the_clock == ("2027-03-01T09:00 by the workflow's clock" in found.message)
+
+
+@pytest.mark.parametrize(("mode", "named"), [("banana", ("day", "schedule", "next_schedule")), ("dya", ("day",))])
+def test_a_mode_that_there_is_not_is_told_those_that_there_are(mode, named):
+    found = truncated("2026-10-25T05:30", mode, ZoneInfo(BERLIN), None)
+
+    assert isinstance(found, Fault)
+    assert all(name in found.message for name in named)

@@ -15,7 +15,8 @@ _SHAPE = re.compile(
 )
 _MICROSECOND = timedelta(microseconds=1)
 _NONE = timedelta(0)
-_EXAMPLE = "2027-03-01T09:00:00+09:00, or 2027-03-01T09:00 by the workflow's clock"
+_WITH_OFFSET = "2027-03-01T09:00:00+09:00"
+_BY_THE_CLOCK = f"{_WITH_OFFSET}, or 2027-03-01T09:00 by the workflow's clock"
 
 
 def parse_moment(text: str, path: str, zone: tzinfo | None, schedule: Schedule | None = None) -> datetime | Fault:
@@ -45,8 +46,9 @@ def the_session(
 def parse_moments(text: str, path: str, zone: tzinfo | None) -> tuple[datetime, ...] | Fault:
     """The instants that may be meant, each within bounds: one, or both of a reading that the wall clock shows twice."""
     match = _SHAPE.fullmatch(text)
+    example = _WITH_OFFSET if zone is None else _BY_THE_CLOCK
     if match is None:
-        return Fault(path, "invalid_time", f"must be a time such as {_EXAMPLE}")
+        return Fault(path, "invalid_time", f"must be a time such as {example}")
     if match["offset"] is None and zone is None:
         return Fault(path, "invalid_time", "must say its offset, such as Z or +09:00")
     try:
@@ -59,7 +61,7 @@ def parse_moments(text: str, path: str, zone: tzinfo | None) -> tuple[datetime, 
     except OverflowError:
         return beyond(path)
     except ValueError:
-        return Fault(path, "invalid_time", f"there is no such time; expected one such as {_EXAMPLE}")
+        return Fault(path, "invalid_time", f"there is no such time; expected one such as {example}")
 
 
 def _readings(local: datetime, zone: tzinfo | None) -> list[datetime]:

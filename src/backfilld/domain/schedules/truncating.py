@@ -62,5 +62,6 @@ def _cut(at: datetime, mode: str | None, zone: tzinfo) -> datetime | Fault:
             return local.replace(minute=0, second=0, microsecond=0).astimezone(at.tzinfo)
         case "day":
             return datetime.fromtimestamp(day_begins(zone, local.date()), at.tzinfo)
-    message = f"there is no mode {mode[:40]!r}{did_you_mean(mode, MODES)}"
+    hint = did_you_mean(mode, MODES) or f"; there are {', '.join(MODES)}"
+    message = f"there is no mode {mode[:40]!r}{hint}"
     return Fault(MODE, "invalid_value", message, nearest_names(mode, MODES) or MODES)
