@@ -5,12 +5,16 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
+from pydantic import Field
 from structlog.testing import capture_logs
 from tests.api.conftest import Serve
 
+from backfilld.api.framework.reading import strict_json
 from backfilld.api.framework.reading.fields import Answer, Body, Id, Page
+from backfilld.api.framework.reading.validating import validate_body
 from backfilld.api.framework.router import OtherMethods, Router
 from backfilld.api.framework.routing import Pagination, Reply, RequestContext, Route
+from backfilld.domain.errors import Fault, Invalid
 
 
 class Thing(Answer):
@@ -134,3 +138,30 @@ def test_a_path_of_its_own_has_its_own_methods(method, path, allowed):
 
     assert OtherMethods(allowed) == router.find(method, path)
     assert "schema" == router.find("DELETE", "/n/schema").raw["name"]
+
+
+class Limited(Body):
+    pace: float = Field(1, ge=0.00001, le=1_000_000)
+    cost: float = Field(1, gt=0)
+    count: int = Field(1, le=10)
+    names: list[str] = Field(["a"], min_length=1)
+    word: str = Field("a", min_length=1, max_length=3)
+
+
+@pytest.mark.parametrize(("sent", "told"), [
+    (b'{"pace": 0}', "/pace: must be at least 0.00001"),
+    (b'{"pace": 1e7}', "/pace: must be at most 1000000"),
+    (b'{"cost": 0}', "/cost: must be more than 0"),
+    (b'{"count": 11}', "/count: must be at most 10"),
+    (b'{"names": []}', "/names: must have at least 1 entry"),
+    (b'{"word": ""}', "/word: must have at least 1 character"),
+    (b'{"word": "abcd"}', "/word: must have at most 3 characters"),
+])  # fmt: skip
+def test_limits_are_told_as_people_write_numbers(sent: bytes, told: str) -> None:
+    _, faults = validate_body(Limited, strict_json.parse(sent), sent)
+
+    assert told == Invalid(faults).message
+
+
+def test_a_fault_of_the_whole_body_names_the_body() -> None:
+    assert "the body must be an object" == Invalid([Fault("", "invalid_type", "must be an object")]).message

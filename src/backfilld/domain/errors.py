@@ -26,6 +26,10 @@ class Fault:
     message: str
     allowed: tuple[str, ...] = ()
 
+    def told(self) -> str:
+        """The message with what it is about."""
+        return f"{self.path}: {self.message}" if self.path else f"the body {self.message}"
+
     def under(self, prefix: str) -> "Fault":
         """The same fault, seen from one level further out."""
         return Fault(prefix + self.path, self.code, self.message, self.allowed)
@@ -116,7 +120,7 @@ class Invalid(BackfilldError):
         if message is None:
             first = self.faults[0]
             more = len(self.faults) - 1
-            message = f"{first.path or '/'}: {first.message}" + (f" (and {more} more)" if more else "")
+            message = first.told() + (f" (and {more} more)" if more else "")
         super().__init__(message, code=self.faults[0].code if len(self.faults) == 1 else None)
 
 

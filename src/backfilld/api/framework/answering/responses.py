@@ -157,7 +157,7 @@ def _all_at_once(error: BackfilldError) -> str:
     """One message that names every fault: the dialect has no other place for them."""
     if not isinstance(error, Invalid) or (len(error.faults) == 1 and error.faults[0].message == error.message):
         return error.message
-    told = [f"{fault.path.removeprefix('/')}: {fault.message}" for fault in error.faults[:FAULTS_SHOWN]]
+    told = [fault.told().removeprefix("/") for fault in error.faults[:FAULTS_SHOWN]]
     return "; ".join(told)
 
 

@@ -7,6 +7,7 @@ wrong. pydantic's own errors speak of Python types and put the names of union me
 import re
 import types
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -170,20 +171,27 @@ def _bad_tag(path: str, value: Any, context: Details) -> Fault:
 def _limit_or_other(kind: str, context: Details, error: Details) -> tuple[str, str]:
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
-        return "out_of_range", f"must be {words} {context[key]}"
+        return "out_of_range", f"must be {words} {_number(context[key])}"
     if kind in ("finite_number", "int_parsing_size", "decimal_max_digits", "decimal_whole_digits"):
         return "out_of_range", "is beyond what can be kept"
     if kind.endswith("too_long"):
-        return "too_long", f"must have at most {context['max_length']} {_units(kind)}"
+        return "too_long", f"must have at most {_units(context['max_length'], kind)}"
     if kind.endswith("too_short"):
-        return "too_short", f"must have at least {context['min_length']} {_units(kind)}"
+        return "too_short", f"must have at least {_units(context['min_length'], kind)}"
     if kind.endswith(("_type", "_parsing", "_from_float")):
         return "invalid_type", error["msg"]
     return "invalid_value", str(context["error"]) if "error" in context else error["msg"]
 
 
-def _units(kind: str) -> str:
-    return "characters" if kind.startswith(("string", "bytes")) else "entries"
+def _number(limit: Any) -> str:
+    """As people write it: neither 1e-05 nor 1000000.0."""
+    text = f"{Decimal(repr(limit)):f}" if isinstance(limit, float) else str(limit)
+    return text.removesuffix(".0")
+
+
+def _units(count: int, kind: str) -> str:
+    one, many = ("character", "characters") if kind.startswith(("string", "bytes")) else ("entry", "entries")
+    return f"{count} {one if count == 1 else many}"
 
 
 def _shown(value: Any) -> str:
