@@ -123,6 +123,21 @@ async def test_a_time_without_an_offset_is_read_by_the_workflow(backfilld, daemo
     assert "2027-03-01T09:30:00+09:00" == daemon.sent("POST", BACKFILL)[0].json["fromTime"]
 
 
+@pytest.mark.parametrize(("arguments", "option"), [
+    (("schedules", "backfill", "42", "--to", "yesterday", "--from", "2027-03-01T00:00:00Z"), "--to"),
+    (("schedules", "backfill", "42", "--from", "yesterday"), "--from"),
+    (("attempts", "start", "9", "--session", "yesterday"), "--session"),
+])  # fmt: skip
+async def test_a_time_that_is_none_is_told_with_its_option(backfilld, daemon, arguments, option):
+    daemon.script("GET", "/api/schedules/42", digdag(SCHEDULE))
+    refusal = {"message": "query/session_time: must be a time such as 2027-03-01T09:00:00+09:00", "status": 400}
+    daemon.script("GET", "/api/workflows/9/truncated_session_time", digdag(refusal, 400))
+    ended = await backfilld(*arguments)
+
+    assert 2 == ended.code
+    assert f"Invalid value for {option}: 'yesterday' must be a time such as 2027-03-01T09:00:00+09:00" in ended.err
+
+
 async def test_attempts_are_named_only_where_a_name_is_needed(backfilld, daemon):
     daemon.script("POST", BACKFILL, digdag(MADE))
     for options in (

@@ -99,7 +99,11 @@ def start(
     async def ask() -> "tuple[Answer, str | None]":
         async with server.client() as client:
             id = await workflow_id(client, workflow)
-            body = {"workflowId": id, "sessionTime": await with_offset(client, id, time), "params": params or {}}
+            body = {
+                "workflowId": id,
+                "sessionTime": await with_offset(client, id, time, "--session"),
+                "params": params or {},
+            }
             named = body if name is None else body | {"retryAttemptName": name}
             return await _zoned(client, await client.digdag.start_attempt(named), as_json)
 

@@ -103,13 +103,16 @@ def _body(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
 
 
+_OPTIONS = {"fromTime": "--from", "toTime": "--to"}
+
+
 async def _times(client: "Client", id: int, **texts: str | None) -> dict[str, str]:
     """Those that were given, with their offsets; the schedule's workflow is looked for only if one has none."""
     given = {key: text for key, text in texts.items() if text is not None}
     if all(has_offset(text) for text in given.values()):
         return given
     workflow = int((await client.digdag.get_schedule(id))["workflow"]["id"])
-    return {key: await with_offset(client, workflow, text) for key, text in given.items()}
+    return {key: await with_offset(client, workflow, text, _OPTIONS[key]) for key, text in given.items()}
 
 
 async def _why_none(client: "Client", id: int, body: dict[str, Any]) -> str:
