@@ -6,11 +6,13 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from tests.support.waiting import eventually
 
+from backfilld.cli.demo.summary import ways_to_ask
 from backfilld.client import Client
 
 pytestmark = pytest.mark.slow
@@ -78,12 +80,20 @@ async def stand_in_many_ways(client: Client) -> bool:
     return codes >= {"awaiting_approval", "sample_done", "paused_by_user", "too_many_failures", "target_unreachable"}
 
 
+async def exit_code_of(line: str, told: dict[str, Any]) -> int:
+    """Of one of the lines that are offered, in a shell."""
+    environ = os.environ | {"BACKFILLD_URL": told["url"], "BACKFILLD_API_KEY": told["api_key"]}
+    process = await asyncio.create_subprocess_shell(line, env=environ, stdout=asyncio.subprocess.DEVNULL)
+    return await process.wait()
+
+
 async def test_a_kept_demo_can_be_asked_and_stopped(tmp_path):
     told = await run_demo(tmp_path / "demo", "--keep")
     try:
         async with Client(told["url"], told["api_key"]) as client:
             found = await client.get_backfill(told["backfill"]["id"])
             await eventually(partial(stand_in_many_ways, client), seconds=PATIENCE_SECONDS)
+            ran = [await exit_code_of(line, told) for line in ways_to_ask(told, found["backfill"]["id"])[1:]]
         again = await start_demo(tmp_path / "demo")
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, err = await again.communicate()
@@ -91,6 +101,7 @@ async def test_a_kept_demo_can_be_asked_and_stopped(tmp_path):
         for pid in told["pids"]:
             os.kill(pid, signal.SIGTERM)
 
+    assert [0] * 6 == ran
     assert "completed_with_failures" == found["backfill"]["status"]
     assert 4 == again.returncode
     assert f"kill {told['pids'][0]}" in err.decode()

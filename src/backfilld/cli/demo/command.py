@@ -112,6 +112,7 @@ class Demo:
                 told |= await self._temporal.told(id, told["tries"])
             elif self._keep:
                 await scenes.play(client, self._clock, id, self._say)
+                told["scenes"] = True
         told |= {"seconds": round(self._clock.monotonic() - started, 1), "url": url, "api_key": key, "sign_in": sign_in}
         told["pids"] = self._processes.pids if self._keep else []
         self._tell(told)

@@ -75,4 +75,8 @@ def ways_to_ask(told: dict[str, Any], id: str) -> list[str]:
     ]
     if told["errors"]:
         lines.append(f"{name} backfills entity {id} {told['errors'][0]['entity_ids'][0]}")
-    return [*lines, f"{name} backfills rerun-failed {id} --watch", f'{curl}/{id}"']
+    if told.get("scenes"):  # one of them has run the failures again, and stands still in the way of another rerun
+        further = [f"{name} backfills list", f"{name} backfills explain last"]
+    else:
+        further = [f"{name} backfills rerun-failed {id} --watch"]
+    return [*lines, *further, f'{curl}/{id}"']
