@@ -234,6 +234,19 @@ async def test_whoever_says_too_many_without_a_time_gets_doubling_pauses(health:
     assert [1, 2, 4, 8, 16, 30, 30] == pauses
 
 
+async def test_those_that_were_on_their_way_when_a_pause_began_make_it_no_longer(
+    health: TargetHealth, clock: FakeClock
+):
+    pauses = []
+    for _ in range(3):
+        for item in "abcdefgh":
+            health.note(throttled(), item, probe=False)
+        pauses.append((health.reason().until - clock.now()).total_seconds())
+        await clock.advance(pauses[-1])
+
+    assert [1, 2, 4] == pauses
+
+
 async def test_the_pause_of_a_target_holds_for_every_backfill_that_uses_it(clock: FakeClock):
     targets = Targets(clock, Bus())
     targets.health("http://a").note(throttled(90), "1/1", probe=False)

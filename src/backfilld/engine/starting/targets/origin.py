@@ -142,6 +142,8 @@ class Origin:
     def note_pause(self, seconds: float | None) -> None:
         asked = None if seconds is None else f"Retry-After {seconds:g} s"
         if seconds is None:
+            if self.paused_until.is_to_come:
+                return  # it was on its way when the pause began
             self._throttle_wait = min(max(THROTTLE_SECONDS, self._throttle_wait * 2), LONGEST_THROTTLE_SECONDS)
             seconds = self._throttle_wait
         if self._throttled_since is None:
