@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 import time
+from typing import Any
 
 import pytest
 from tests.engine.brakes.signals import Scripted, brake
@@ -17,6 +18,7 @@ from backfilld.domain.backfills.verdicts import SUCCEEDED, Verdict
 from backfilld.domain.brakes.settings import Scope
 from backfilld.executors.base import Work
 from backfilld.store.admin.audit_pages import AuditEvent, AuditPages
+from backfilld.store.steering.brakes import BrakeStore
 
 ALL = {"filter_resolved": {"match_all": True}}
 
@@ -130,6 +132,34 @@ async def test_a_latch_holds_after_a_restart_although_the_signal_is_well(dsn, po
     assert [] == executor.starts
     assert "braked_critically" == row.reason.code
     assert [("brake.latch", "brake/crm_lag", "system")] == [tuple(row) for row in rows]
+
+
+async def test_a_latch_that_is_not_written_yet_outlives_a_reload_with_other_settings(dsn, pool):
+    async with engine_on(dsn, pool, brakes=[brake("crm_lag", Scripted(1))]) as engine:
+        await eventually(lambda: engine.brakes.find("crm_lag").kept is not None)
+        engine.brakes.find("crm_lag").unwritten = engine.clock.now(), 121.0
+        engine.brakes.put([brake("crm_lag", signal := Scripted(1), every_seconds=0.03)])
+        await eventually(lambda: signal.looks > 2)
+        one = engine.brakes.find("crm_lag")
+        await eventually(lambda: one.kept is not None)
+
+        assert 121.0 == one.kept.critical_value
+
+
+async def test_a_reload_in_the_middle_of_writing_ends_nothing(dsn, pool, monkeypatch):
+    real, reloads = BrakeStore.end_episode, [[brake("one", signal := Scripted(1)), brake("another", signal)]]
+
+    async def end_while_it_is_reloaded(store: BrakeStore, name: str, **what: Any) -> None:
+        await real(store, name, **what)
+        if reloads:
+            engine.brakes.put(reloads.pop())
+
+    monkeypatch.setattr(BrakeStore, "end_episode", end_while_it_is_reloaded)
+    async with engine_on(dsn, pool, brakes=[brake("one", signal), brake("two", signal)]) as engine:
+        await eventually(lambda: not reloads)
+        await eventually(lambda: engine.brakes.find("another").kept is not None)
+
+        assert ["one", "another"] == [one.settings.name for one in engine.brakes]
 
 
 async def test_each_time_it_held_is_one_row_with_its_worst_value(dsn, pool):

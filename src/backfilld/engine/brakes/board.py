@@ -66,15 +66,15 @@ class Brakes:
         """Have these brakes from now on. One whose settings are what they were stays as it is; others begin anew."""
         brakes: dict[str, Brake] = {}
         for settings, make in wanted:
-            known = self._brakes.pop(settings.name, None)
+            known = self._brakes.get(settings.name)
             if known is not None and known.settings == settings:
                 brakes[settings.name] = known
                 continue
+            brakes[settings.name] = fresh = Brake(settings, make(), self._clock, self._bus, self._changed)
             if known is not None:
-                self._retired.append(known)
-            brakes[settings.name] = Brake(settings, make(), self._clock, self._bus, self._changed)
-        self._retired += self._brakes.values()
-        self._brakes = brakes
+                fresh.unwritten = known.unwritten  # only a person takes a latch away
+        self._retired += [brake for name, brake in self._brakes.items() if brakes.get(name) is not brake]
+        self._brakes = brakes  # another one, since somebody may be going through the old one and wait for the database
         for gate, start in self._gates.items():
             gate.brakes = self._applying_to(start)
         self._changed()
