@@ -39,6 +39,7 @@ class Callers:
         self._session = session
         self.statuses = Counter()
         self.changes = Counter()  # by signal: how often an answer said that it had changed something
+        self.unknown = Counter()  # how often the daemon was too busy to say; it may have changed something
 
     async def ask(self, method, path, **settings):
         async with self._session.request(method, self._daemon.url + path, **settings) as answer:
@@ -49,6 +50,7 @@ class Callers:
     async def steer(self, id, signal):
         status, document = await self.ask("POST", f"/public-api/backfills/{id}/{signal}")
         self.changes[f"backfill.{signal}"] += status == 202 and b" already" not in document
+        self.unknown[f"backfill.{signal}"] += status == 503
 
 
 @asynccontextmanager
@@ -94,9 +96,11 @@ async def test_two_hundred_callers_who_look_and_steer_lose_no_update(daemon, tar
     told = await assert_audit_is_whole(dsn, id)
     print(f"{statuses}, {dict(callers.changes)}, {grown / MEBIBYTE:.0f} MiB more")
 
-    assert {200, 202, 429} == set(statuses)
+    assert {200, 202, 429} == set(statuses) - {503}  # which a slow machine is told that had no connection for 8 s
+    assert statuses.get(503, 0) <= CALLERS * REQUESTS / 10
     assert "cancelled" == ended["status"]
-    assert callers.changes == {name: told[name] for name in ("backfill.pause", "backfill.resume", "backfill.cancel")}
+    for name in ("backfill.pause", "backfill.resume", "backfill.cancel"):
+        assert callers.changes[name] <= told[name] <= callers.changes[name] + callers.unknown[name], name
     assert 1 == told["backfill.cancel"]
     assert sum(told.values()) <= ended["version"]
     assert grown <= MOST_GROWTH
