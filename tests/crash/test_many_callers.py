@@ -45,6 +45,8 @@ class Callers:
         async with self._session.request(method, self._daemon.url + path, **settings) as answer:
             document = await answer.read()
         self.statuses[answer.status] += 1
+        if answer.status == 503:
+            assert answer.headers["Retry-After"], document
         return answer.status, document
 
     async def steer(self, id, signal):
