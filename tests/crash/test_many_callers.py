@@ -39,20 +39,16 @@ class Callers:
         self._session = session
         self.statuses = Counter()
         self.changes = Counter()  # by signal: how often an answer said that it had changed something
-        self.unknown = Counter()  # how often the daemon was too busy to say; it may have changed something
 
     async def ask(self, method, path, **settings):
         async with self._session.request(method, self._daemon.url + path, **settings) as answer:
             document = await answer.read()
         self.statuses[answer.status] += 1
-        if answer.status == 503:
-            assert answer.headers["Retry-After"], document
         return answer.status, document
 
     async def steer(self, id, signal):
         status, document = await self.ask("POST", f"/public-api/backfills/{id}/{signal}")
         self.changes[f"backfill.{signal}"] += status == 202 and b" already" not in document
-        self.unknown[f"backfill.{signal}"] += status == 503
 
 
 @asynccontextmanager
@@ -98,11 +94,9 @@ async def test_two_hundred_callers_who_look_and_steer_lose_no_update(daemon, tar
     told = await assert_audit_is_whole(dsn, id)
     print(f"{statuses}, {dict(callers.changes)}, {grown / MEBIBYTE:.0f} MiB more")
 
-    assert {200, 202, 429} == set(statuses) - {503}  # which a slow machine is told that had no connection for 8 s
-    assert statuses.get(503, 0) <= CALLERS * REQUESTS / 10
+    assert {200, 202, 429} == set(statuses)
     assert "cancelled" == ended["status"]
-    for name in ("backfill.pause", "backfill.resume", "backfill.cancel"):
-        assert callers.changes[name] <= told[name] <= callers.changes[name] + callers.unknown[name], name
+    assert callers.changes == {name: told[name] for name in ("backfill.pause", "backfill.resume", "backfill.cancel")}
     assert 1 == told["backfill.cancel"]
     assert sum(told.values()) <= ended["version"]
     assert grown <= MOST_GROWTH
